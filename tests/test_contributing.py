@@ -167,8 +167,8 @@ def accuracy(''',
     copy.after(metrics, "LAYER_SCORES = {", entry)
     copy.after("tests/measure/test_metrics.py", '"collapse": np.nan,', '        "centroid_accuracy": 4 / 15,\n')
     sentence = "Share of images nearest to the mean of their class."
-    words = f'    "centroid_accuracy": ScoreWords("{CENTROID}", "{sentence}"),\n'
-    copy.after("stages/aggregate/words/scores.py", "SCORE_WORDS = {", words)
+    for words, text in (("NAMES", CENTROID), ("DEFINITIONS", sentence)):
+        copy.after("stages/aggregate/words/scores.py", f"{words} = {{", f'    "centroid_accuracy": "{text}",\n')
     for name in ("params.yaml", "docs/presets/paper.yaml"):
         copy.replace(name, "cluster_silhouette]", "cluster_silhouette, centroid_accuracy]")
     copy.append("docs/scores.md", "\n## `centroid_accuracy`\n\nShare of images nearest to their class's mean.\n")
@@ -217,7 +217,7 @@ def add_criterion(copy: Copy) -> None:
     criteria = "stages/aggregate/recommend/criteria.py"
     function = '''def first_layer(known: KnownScores) -> Choice:
     """The first layer."""
-    return [(known.last_step, 0)]
+    return [(-1, 0)]
 
 
 '''

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from stages.aggregate.columns import BOOLEAN
 from stages.aggregate.read import is_head, is_pixels
-from stages.aggregate.scope import Scope
+from stages.aggregate.scope import BOTH, Scope
 from stages.shared.core.csv_table import FLOAT, INTEGER, TEXT
 from stages.shared.core.params import RunParams
 from stages.shared.embeddings.split_names import SEEN, SEEN_MATCHED, UNSEEN, UNSEEN_MATCHED
@@ -36,15 +36,10 @@ MEAN = "mean"
 
 CURVE = ["dataset", "model", "fold", "pooling", "metric"]
 POINT = {
-    "dataset": TEXT,
-    "model": TEXT,
-    "fold": TEXT,
+    **dict.fromkeys(("dataset", "model", "fold"), TEXT),
     "main": "bool",
-    "pooling": TEXT,
-    "metric": TEXT,
-    "split": TEXT,
-    "step": INTEGER,
-    "depth": INTEGER,
+    **dict.fromkeys(("pooling", "metric", "split"), TEXT),
+    **dict.fromkeys(("step", "depth"), INTEGER),
     "layer": TEXT,
 }
 """What names a point of a curve, and its type.
@@ -57,15 +52,11 @@ Attributes:
     value, sd: mean and standard deviation (ddof = 1): over seeds, of `mean` over folds if there are several.
 """
 
-INTERVAL_ENDS: dict[Scope, tuple[str, str]] = {
-    "classes": ("ci_classes_low", "ci_classes_high"),
-    "images": ("ci_images_low", "ci_images_high"),
-}
-TIED: dict[Scope, str] = {"classes": "tied_classes", "images": "tied_images"}
-LEAD_ENDS: dict[Scope, tuple[str, str]] = {
-    "classes": ("lead_classes_at_least", "lead_classes_at_most"),
-    "images": ("lead_images_at_least", "lead_images_at_most"),
-}
+Ends = dict[Scope, tuple[str, str]]
+
+INTERVAL_ENDS: Ends = {scope: (f"ci_{scope}_low", f"ci_{scope}_high") for scope in BOTH}
+TIED: dict[Scope, str] = {scope: f"tied_{scope}" for scope in BOTH}
+LEAD_ENDS: Ends = {scope: (f"lead_{scope}_at_least", f"lead_{scope}_at_most") for scope in BOTH}
 """Names of the columns of each scope, the wider one first."""
 
 INTERVALS = dict.fromkeys(chain(*INTERVAL_ENDS.values()), FLOAT)
@@ -81,11 +72,7 @@ Attributes:
     lead_images_at_least, lead_images_at_most: the same: other images.
 """
 
-
-ACCURACY_ENDS: dict[Scope, tuple[str, str]] = {
-    "classes": ("accuracy_ci_classes_low", "accuracy_ci_classes_high"),
-    "images": ("accuracy_ci_images_low", "accuracy_ci_images_high"),
-}
+ACCURACY_ENDS: Ends = {scope: (f"accuracy_{low}", f"accuracy_{high}") for scope, (low, high) in INTERVAL_ENDS.items()}
 ACCURACY = ["accuracy", "accuracy_sd", "accuracy_chance", *chain(*ACCURACY_ENDS.values())]
 """What is known of a network's own head at the step of a point; intervals at its last step alone."""
 
@@ -240,16 +227,15 @@ def _means(rows: pd.DataFrame, keys: Sequence[str], run: RunParams, catalogue: C
     if len(run.numbered) == 1:
         over_folds["sd"] = of_folds["sd"].to_numpy()
     means = pd.concat([of_folds, over_folds], ignore_index=True).drop(columns="one", errors="ignore")
-    order: dict[str, list[Any]] = {
+    order: dict[Any, Sequence[Any]] = {
         "dataset": run.datasets,
         "model": run.models,
         "fold": [*run.numbered, MEAN],
         "metric": list(catalogue),
+        "main": [True, False],
     }
-    order |= {"main": [True, False]}
-    ranks: dict[Any, Any] = {column: {name: rank for rank, name in enumerate(names)} for column, names in order.items()}
     means = means.sort_values(
-        list(keys), key=lambda column: column.map(ranks.get(column.name, lambda value: value)), ignore_index=True
+        list(keys), key=lambda column: pd.Categorical(column, order.get(column.name)), ignore_index=True
     )
     return means.astype(dict.fromkeys(means.select_dtypes("str").columns, object))  # which slices much faster
 

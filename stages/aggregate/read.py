@@ -13,7 +13,7 @@ from stages.aggregate.columns import frame
 from stages.shared.checkpoints.training_table import COLUMNS as TRAINING_COLUMNS
 from stages.shared.checkpoints.training_table import open_training, read_training
 from stages.shared.core.csv_table import INTEGER, TEXT
-from stages.shared.core.digests import cell_id, repair_hint, rerun_hint
+from stages.shared.core.digests import cell_id, rerun_hint
 from stages.shared.core.params import ALL, Cell, CheckpointSteps, RunParams
 from stages.shared.runtime.errors import UserError
 from stages.shared.tables import gallery, metric_table
@@ -61,7 +61,7 @@ def read_curves(training: Path, run: RunParams, checkpoints: CheckpointSteps) ->
     tables = []
     for cell in run.cells():
         path = _file(training, cell, "training.csv", "training curve", "finetune")
-        table = _of_cell(read_training(path), cell, path, "finetune")
+        table = read_training(path)
         tested = table.loc[table["accuracy"].notna(), "step"].tolist()
         if tested and tested != checkpoints.steps:
             raise UserError(
@@ -91,7 +91,7 @@ def read_layers(measures: Path, curves: pd.DataFrame, run: RunParams, checkpoint
     last, tables = curves.groupby("cell")["step"].max(), []
     for cell in run.cells():
         path = _file(measures, cell, "layers.csv", "measures")
-        records = _of_cell(read_layer_scores(path), cell, path, "measure")
+        records = read_layer_scores(path)
         kept = checkpoints.kept(frozen=bool(last.get(_name(cell), 0) == 0))
         further = sorted(set(records["step"]) - set(kept))
         if further:
@@ -155,7 +155,7 @@ def read_analyses(measures: Path, run: RunParams, analyses: Collection[str]) -> 
 
     def read(analysis: str, cell: Cell) -> pd.DataFrame:
         path = _file(measures, cell, f"{analysis}.csv", f"table of {analysis} (measure.analyses)")
-        return _with_cell(read_analysis(path.parent, analysis), cell)
+        return read_analysis(path.parent, analysis).assign(**cell_id(cell))
 
     return {
         analysis: frame((read(analysis, cell) for cell in _of_unseen(run) if analysis in analyses), CELL | columns)
@@ -177,7 +177,7 @@ def read_refits(measures: Path, run: RunParams) -> pd.DataFrame:
         UserError: a cell's table is damaged or of another version, or was lost.
     """
     folders = {cell: _file(measures, cell, metric_table.REFITS, None).parent for cell in _of_unseen(run)}
-    tables = (_with_cell(metric_table.read_refits(folder), cell) for cell, folder in folders.items())
+    tables = (metric_table.read_refits(folder).assign(**cell_id(cell)) for cell, folder in folders.items())
     return frame(tables, CELL | REFIT_COLUMNS)
 
 
@@ -240,21 +240,6 @@ def _file(root: Path, cell: Cell, name: str, what: str | None, stage: str = "mea
 
 def _of_unseen(run: RunParams) -> list[Cell]:
     return [cell for cell in run.cells() if cell[2] != ALL]
-
-
-def _with_cell(table: pd.DataFrame, cell: Cell) -> pd.DataFrame:
-    dataset, model, fold, seed = cell
-    return table.assign(dataset=dataset, model=model, fold=fold, seed=seed)
-
-
-def _of_cell(table: pd.DataFrame, cell: Cell, path: Path, stage: str) -> pd.DataFrame:
-    found = set(zip(*(table[name] for name in CELL), strict=True)) - {cell}
-    if found:
-        raise UserError(
-            f"{path}: must hold the cell {_name(cell)}, found rows of {_name(sorted(found)[0])}; "
-            f"{repair_hint(stage, cell_id(cell))}"
-        )
-    return table
 
 
 def _name(cell: Cell) -> str:

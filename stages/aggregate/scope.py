@@ -6,15 +6,13 @@ Scope = Literal["classes", "images"]
 """What a statement is about: other classes of the domain, or other images of these classes."""
 
 BOTH: tuple[Scope, ...] = ("classes", "images")
-CLASSES: tuple[Scope, ...] = ("classes",)
-IMAGES: tuple[Scope, ...] = ("images",)
 
 PROVEN: dict[str, tuple[Scope, ...]] = {
-    "nmi": CLASSES,
-    "ami": CLASSES,
+    "nmi": ("classes",),
+    "ami": ("classes",),
     "knn_purity": BOTH,
     "nn1_accuracy": BOTH,
-    "silhouette": IMAGES,
+    "silhouette": ("images",),
     "r_precision": BOTH,
     "map_at_r": BOTH,
 }

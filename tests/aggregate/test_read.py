@@ -174,10 +174,10 @@ def test_a_table_of_another_version_is_named(grid, run, file, column):
 def test_a_table_of_another_cell_is_named(grid, run):
     cells = grid / f"measures/{SMALL}"
     (cells / "1/layers.csv").write_bytes((cells / "0/layers.csv").read_bytes())
-    seal(cells / "1")
-    with pytest.raises(
-        UserError, match="must hold the cell handwriting/small/0/1, found rows of handwriting/small/0/0"
-    ):
+    with pytest.raises(UserError, match=r"1/layers\.csv: must be as the measure stage wrote it, found .*; repair"):
+        layers_of(grid, run)
+    shutil.copytree(cells / "0", cells / "1", dirs_exist_ok=True)
+    with pytest.raises(UserError, match=r"1/digests\.json: must be of .* seed 1, found .* seed 0; run the measure"):
         layers_of(grid, run)
 
 

@@ -43,8 +43,6 @@ def make_figures(results: Results, models: Sequence[str]) -> dict[str, Spec]:
         figures[f"overview-{findings.dataset}"] = overview(results, models, findings)
         if any(each.training for each in findings.networks):
             figures[f"steps-{findings.dataset}"] = steps(results, findings)
-    figures |= depth(results)
-    for findings in results.facts.findings:
-        corrupted = robustness(results, models, findings)
-        figures |= {f"robustness-{findings.dataset}": corrupted} if corrupted else {}
-    return figures | layer_pairs(results)
+        if corrupted := robustness(results, models, findings):
+            figures[f"robustness-{findings.dataset}"] = corrupted
+    return figures | depth(results) | layer_pairs(results)

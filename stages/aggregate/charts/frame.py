@@ -147,8 +147,7 @@ def _legend(entries: Sequence[Entry], columns: int, axis: float) -> Spec:
         x, y = i % columns * width - axis, (i // columns + 0.5) * LEADING
         for mark in marks:
             ends = {} if mark["type"] == "point" else {"x2": {"value": x + 22}}
-            ends |= {"y2": {"value": y + 4}} if mark["type"] == "rect" else {}
-            place = {"x": {"value": x if ends else x + 11}, "y": {"value": y - 4 if "y2" in ends else y}}
+            place = {"x": {"value": x if ends else x + 11}, "y": {"value": y}}
             layers.append({"data": ONE, "mark": mark, "encoding": place | ends})
         layers.append(_text(words, x + 28, y, baseline="middle"))
     return {

@@ -84,9 +84,5 @@ def matrix(rows: pd.DataFrame) -> tuple[list[str], Matrix]:
     """
     ends = [rows[[f"depth_{end}", f"layer_{end}"]].set_axis(["depth", "layer"], axis=1) for end in "ab"]
     layers = list(pd.concat(ends).drop_duplicates().sort_values("depth")["layer"])
-    place = {layer: i for i, layer in enumerate(layers)}
-    values = np.full((len(layers), len(layers)), np.nan)
-    means = rows.groupby(["layer_a", "layer_b"], as_index=False)["cka"].mean()
-    for a, b, cka in zip(means["layer_a"], means["layer_b"], means["cka"], strict=True):
-        values[place[a], place[b]] = values[place[b], place[a]] = cka
-    return layers, values
+    means = rows.pivot_table(index="layer_a", columns="layer_b", values="cka").reindex(index=layers, columns=layers)
+    return layers, means.fillna(means.T).to_numpy(dtype=np.float64)

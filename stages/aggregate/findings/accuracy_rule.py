@@ -8,8 +8,6 @@ g. The claim is therefore never "not supported": without a counter-example it is
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from scipy.stats import t as student
-
 from stages.aggregate.findings.status import Reason, Status
 from stages.aggregate.inference.contrasts import LEVEL, Estimate
 from stages.aggregate.scope import Scope
@@ -133,5 +131,5 @@ def judge_accuracy(results: Mapping[Scope, AccuracyResult]) -> AccuracyFinding:
 
 def _detectable(g: Estimate, level: float) -> float:
     """Difference whose bound at this level excludes 0 with the probability `POWER`."""
-    unit = replace(g, value=0.0)
-    return unit.upper(level) + g.standard_error * float(student.ppf(POWER, g.df))
+    error = replace(g, value=0.0)
+    return error.upper(level) + error.upper(POWER)

@@ -15,13 +15,7 @@ from stages.aggregate.findings.accuracy_rule import (
     judge_scope,
     why_out_of_scope,
 )
-from stages.aggregate.findings.facts import (
-    Correlation,
-    Course,
-    DatasetFindings,
-    NetworkFindings,
-    TrainingCourse,
-)
+from stages.aggregate.findings.facts import Correlation, Course, DatasetFindings, NetworkFindings, TrainingCourse
 from stages.aggregate.inference.accuracy import MEANS
 from stages.aggregate.inference.contrasts import Estimate
 from stages.aggregate.inference.intervals import beats_baselines, infer
@@ -74,8 +68,7 @@ def _judge_network(
 ) -> tuple[NetworkFindings, Network]:
     points = scores.main_points(row.dataset, row.model, row.metric)
     keys, tuned = point_keys(points[points["step"] == row.step]), row.step > 0 and (points["step"] == 0).any()
-    with_pixels = row.baseline is not None
-    above = beats_baselines(data, row.metric, row.step, keys, chance=row.chance, with_pixels=with_pixels)
+    above = beats_baselines(data, row.metric, row.step, keys, chance=row.chance, pixels=row.baseline)
     last, first = data.at(row.metric, row.step, keys), data.at(row.metric, 0, keys) if tuned else None
     changes = _differences_of_g(last, first, row.metric) if last and first else None
     head, pixels = (data.images.accuracy, data.images.pixels) if data.images else ({}, {})

@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 
-from stages.aggregate.inference.contrasts import LEVEL, Estimate
+from stages.aggregate.inference.contrasts import Estimate
 from stages.aggregate.inference.layer_comparison import Lead
 
 
@@ -49,7 +49,7 @@ def lead_status(lead: Lead) -> Status:
     return Status.SUPPORTED if lead.low > 0 else Status.CONTRADICTED if lead.high <= 0 else Status.INCONCLUSIVE
 
 
-def change_status(change: Estimate, level: float = LEVEL) -> Status:
+def change_status(change: Estimate) -> Status:
     """Return whether the two-sided interval of a change lies above 0, below it, or holds it."""
-    low, high = change.interval(level)
+    low, high = change.interval()
     return Status.RAISED if low > 0 else Status.LOWERED if high < 0 else Status.NOT_DISTINGUISHABLE

@@ -123,16 +123,16 @@ class Contrasts:
         varying = self.varying
         return float((self.value - self.quantile(level) * np.sqrt(self.variance))[varying].max())
 
-    def is_positive(self, level: float = LEVEL) -> bool:
+    def is_positive(self) -> bool:
         """Whether the largest contrast is shown to be above 0: whether `at_least` is, which is seldom computed."""
         varying = self.varying
         errors = (self.value[varying] / np.sqrt(self.variance[varying])).max()
-        one, bonferroni = student.ppf([level, 1 - (1 - level) / varying.sum()], self.df)
-        return bool(errors > bonferroni or (errors > one and errors > self.quantile(level)))
+        one, bonferroni = student.ppf([LEVEL, 1 - (1 - LEVEL) / varying.sum()], self.df)
+        return bool(errors > bonferroni or (errors > one and errors > self.quantile()))
 
-    def at_most(self, level: float = LEVEL) -> float:
+    def at_most(self) -> float:
         """Upper bound of the largest contrast: need only hold for that one, and takes the quantile of one."""
-        single = float(student.ppf(level, self.df))
+        single = float(student.ppf(LEVEL, self.df))
         return float(max((self.value + single * np.sqrt(self.variance))[self.varying].max(), self.value.max()))
 
 
@@ -174,6 +174,11 @@ class Inference:
         np.fill_diagonal(correlation, 1.0)
         known = np.where(variance > 0, variance, np.nan)
         return Contrasts(matrix @ self.mean, known, df, correlation if self.correlated else None)
+
+    def against(self, control: int, layers: NDArray[np.bool_]) -> Contrasts | None:
+        """Estimate by how much each of some layers, (L,), is better than one other, as `contrasts`."""
+        each = np.eye(len(self.mean))
+        return self.contrasts(each[layers] - each[control])
 
 
 def _without_rounding(variances: Float64, covariance: Float64) -> Float64:

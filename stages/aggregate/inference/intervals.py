@@ -26,14 +26,7 @@ from stages.aggregate.curves import (
 )
 from stages.aggregate.inference.accuracy import accuracy_intervals
 from stages.aggregate.inference.contrasts import Float64, Inference
-from stages.aggregate.inference.layer_comparison import (
-    UNKNOWN,
-    Bounds,
-    best_against,
-    is_above,
-    score_intervals,
-    ties,
-)
+from stages.aggregate.inference.layer_comparison import UNKNOWN, Bounds, best_against, is_above, score_intervals, ties
 from stages.aggregate.inference.network_data import NetworkData, Refits, unseen_rows
 from stages.aggregate.inference.power import Power, power_of
 from stages.aggregate.inference.scopes import over_classes, over_images
@@ -81,7 +74,7 @@ def state_widest(
 
 
 def beats_baselines(
-    network: NetworkData, metric: str, step: int, keys: Sequence[Key], *, chance: float | None, with_pixels: bool
+    network: NetworkData, metric: str, step: int, keys: Sequence[Key], *, chance: float | None, pixels: float | None
 ) -> bool | None:
     """Return whether some layer is shown to be better than chance, and than raw pixels; None where no bound is known.
 
@@ -91,12 +84,12 @@ def beats_baselines(
         step: the checkpoint.
         keys: the layers.
         chance: score of an embedding that is unrelated to the classes; None: not asked for.
-        with_pixels: whether the score of the raw pixels was measured.
+        pixels: score of the raw pixels; None: not asked for.
     """
-    pixels = network.pixels if with_pixels else None
-    refits = network.at(metric, step, [*keys, *([pixels] if pixels else [])])
+    further = [network.pixels] if pixels is not None and network.pixels else []
+    refits = network.at(metric, step, [*keys, *further])
     gain = None if chance is None else sign_of(network.catalogue[metric].better) * chance
-    index = len(keys) if pixels else None
+    index = len(keys) if further else None
     shown = state_widest(lambda inference: is_above(inference, chance=gain, pixels=index), refits)
     return shown and shown[1]
 

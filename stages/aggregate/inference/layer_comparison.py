@@ -60,7 +60,7 @@ def contenders(inference: Inference, candidates: Layers, *, level: float = LEVEL
     contrasts = inference.contrasts(each[best] - each)
     if contrasts is None:
         return candidates
-    errors = np.sqrt(np.where(contrasts.varying, contrasts.variance, 0.0))
+    errors = np.sqrt(np.nan_to_num(contrasts.variance))
     return candidates & (contrasts.value <= Estimate(0.0, 1.0, contrasts.df).upper(level) * errors)
 
 
@@ -121,11 +121,9 @@ def score_intervals(inference: Inference, score: Score) -> tuple[Float64, Bounds
     limited, sign, gains = np.isfinite(score.high - score.low), sign_of(score.better), inference.mean
     move = _move_log_odds if inference.correlated and limited else _cut_off
     contrasts = score_contrasts(inference, _spread(sign * gains, score) if limited else np.ones(len(gains)))
-    best = None if contrasts is None else best_score(inference, contrasts)
+    best = (None if contrasts is None else best_score(inference, contrasts)) or UNKNOWN
     ends = np.full((2, len(gains)), np.nan) if contrasts is None else sign * contrasts.intervals().T
     intervals = np.sort(move(sign * gains, ends, score), axis=0)
-    if best is None:
-        return intervals, UNKNOWN
     at, statements = np.array(sign * gains.max()), sign * np.array([best.low, best.high, best.value])
     *bounds, value = move(at, statements, score).tolist()
     low, high = sorted(bounds)
@@ -165,10 +163,10 @@ def best_against(inference: Inference, *, control: int = -1, candidates: Layers 
     Returns:
         None where no difference varied, or there is no candidate.
     """
-    each = np.eye(len(inference.mean))
     if candidates is None:
-        candidates = np.arange(len(each)) < control % len(each)
-    contrasts = inference.contrasts(each[candidates] - each[control]) if candidates.any() else None
+        L = len(inference.mean)
+        candidates = np.arange(L) < control % L
+    contrasts = inference.against(control, candidates) if candidates.any() else None
     if contrasts is None:
         return None
     likely, possible = (
@@ -185,10 +183,10 @@ def ties(inference: Inference) -> Layers:
     (multiple comparisons with the best, Hsu 1981).
     """
     L = len(inference.mean)
-    each, stays = np.eye(L), np.ones(L, dtype=bool)
+    stays = np.ones(L, dtype=bool)
     for layer in range(L):
         others = np.arange(L) != layer
-        contrasts = inference.contrasts(each[others] - each[layer])
+        contrasts = inference.against(layer, others)
         if contrasts is not None and (contrasts.value > 0).any():
             possible = contenders(inference, others, level=SURE)[others]
             stays[layer] = not contrasts.take(possible).is_positive()
@@ -201,18 +199,13 @@ def losses_at_most(inference: Inference) -> Float64:
     Whichever layer is the best, all others are compared with it at once. `inference` may hold several checkpoints'
     layers, one after the other.
     """
-    L = len(inference.mean)
-    each, bounds = np.eye(L), np.zeros(L)
+    L, gains = len(inference.mean), inference.mean
+    bounds = np.zeros(L)
     for best in range(L):
         others = np.arange(L) != best
-        differences = each[best] - each[others]
-        contrasts = inference.contrasts(differences)
-        if contrasts is None:
-            high = differences @ inference.mean
-        else:
-            errors = np.sqrt(np.where(contrasts.varying, contrasts.variance, 0.0))
-            high = contrasts.value + contrasts.quantile() * errors
-        bounds[others] = np.maximum(bounds[others], high)
+        contrasts = inference.against(best, others)
+        margin = 0.0 if contrasts is None else contrasts.quantile() * np.sqrt(np.nan_to_num(contrasts.variance))
+        bounds[others] = np.maximum(bounds[others], gains[best] - gains[others] + margin)
     return bounds
 
 
@@ -250,8 +243,7 @@ def best_of_two(inference: Inference, first_layers: int) -> Estimate | None:
 
 def difference(inference: Inference, first: int, second: int) -> Estimate | None:
     """Difference of two layers that were named beforehand; None where it did not vary."""
-    each = np.eye(len(inference.mean))
-    contrasts = inference.contrasts(each[[first]] - each[[second]])
+    contrasts = inference.against(second, np.arange(len(inference.mean)) == first)
     return None if contrasts is None else contrasts.estimate(0)
 
 

@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from stages.aggregate.curves import Catalogue
 from stages.aggregate.read import image_paths, is_head, is_pixels
+from stages.shared.core.csv_table import require_columns
 from stages.shared.core.params import RunParams
 from stages.shared.embeddings.split_names import SEEN, UNSEEN
 from stages.shared.runtime.errors import UserError
@@ -189,14 +189,8 @@ def last_rows(layers: pd.DataFrame) -> pd.DataFrame:
 
 
 def _read(path: Path, steps: Sequence[int], columns: Iterable[str]) -> pd.DataFrame:
-    try:
-        present = set(pq.read_schema(path).names)
-    except (OSError, pa.ArrowInvalid) as error:
-        raise UserError(f"{path}: must be a Parquet table, found it damaged ({error}); {MEASURE_AGAIN}") from None
-    if "group" not in present:
-        raise UserError(
-            f"{path}: must have a column group, found none: it was written by another version; {MEASURE_AGAIN}"
-        )
+    present = pq.read_schema(path).names
+    require_columns(path, present, IMAGE, "measure")
     values = [name for name in columns if name in present]
     wanted = ["step", "split", *EMBEDDING, *IMAGE, *values]
     filters: list[tuple[str, str, list[Any]]] = [("split", "in", [SEEN, UNSEEN]), ("step", "in", list(steps))]

@@ -100,8 +100,8 @@ def _shown(inference: Inference, control: int) -> Callable[[float, float], float
         A function of the ratios of the later study's variance and degrees of freedom to those of the first; None where
         no difference varied.
     """
-    others, each = np.arange(len(inference.mean)) != control, np.eye(len(inference.mean))
-    family = inference.contrasts(each[others] - each[control])
+    others = np.arange(len(inference.mean)) != control
+    family = inference.against(control, others)
     if family is None:
         return None
     likely = family.take(contenders(inference, others, level=SURE)[others])

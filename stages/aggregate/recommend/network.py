@@ -1,6 +1,7 @@
 """The recommendation for one use of one network: its best candidate, what ties with it, and how sure that is."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -46,8 +47,8 @@ def recommend_network(network: Candidates, scores: Scores, regrets: pd.DataFrame
     tied = np.flatnonzero([True] if widest.tied is None else widest.tied) if widest else ()  # None: of a single layer
     best = _best(network, _layer(network, *chosen, losses), sure)
     unbeaten = row.unbeaten_by(best.value)
-    keys, with_pixels = point_keys(network.points), row.baseline is not None
-    shown = beats_baselines(network.data, row.metric, step, keys, chance=row.chance, with_pixels=with_pixels)
+    keys = point_keys(network.points)
+    shown = beats_baselines(network.data, row.metric, step, keys, chance=row.chance, pixels=row.baseline)
     counts = unseen_rows(network.data.layers, row.metric, row.step).groupby("fold")[["n_classes", "n_images"]].max()
     return Recommendation(
         dataset=row.dataset,
@@ -97,7 +98,7 @@ def _layer(network: Candidates, step: int, layer: int, losses: Float64) -> Layer
 
 
 def _best(network: Candidates, chosen: LayerRecord, sure: dict[Scope, LayerInference]) -> CandidateRecord:
-    scopes = {
+    scopes: dict[str, Any] = {
         scope: ScopeRecord(**vars(each.best), lead_at_least=each.lead.low, lead_at_most=each.lead.high)
         for scope, each in sure.items()
     }
@@ -106,8 +107,7 @@ def _best(network: Candidates, chosen: LayerRecord, sure: dict[Scope, LayerInfer
         last_value=network.sign * network.means[network.steps.index(chosen.step), -1],
         accuracy=network.accuracy[chosen.step],
         lead=next((each.lead.value for each in sure.values() if np.isfinite(each.lead.value)), None),
-        classes=scopes.get("classes"),
-        images=scopes.get("images"),
+        **scopes,
     )
 
 
@@ -139,18 +139,15 @@ def _change(statement: Callable[[Inference], Estimate | None], *networks: Refits
 def _compare_checkpoints(network: Candidates, scores: Scores, losses: Float64) -> list[CheckpointRecord]:
     """Sum up every candidate checkpoint that has a best layer."""
     probe, records = scores.main_points(network.row.dataset, network.row.model, "probe_accuracy", SEEN), []
-    for step, gains, at_most in zip(network.steps, network.means, losses, strict=True):
+    for i, (step, gains) in enumerate(zip(network.steps, network.means, strict=True)):
         best = best_index(gains, "higher")
         if best is None:
             continue
         probed = probe.loc[probe["step"] == step].set_index("layer")["value"].dropna()
+        layer = _layer(network, i, best, losses)
         records.append(
             CheckpointRecord(
-                step=step,
-                layer=network.points["layer"].iloc[best],
-                depth=int(network.points["depth"].iloc[best]),
-                value=network.sign * gains[best],
-                loss_at_most=at_most[best],
+                **layer.model_dump(include={"step", "layer", "depth", "value", "loss_at_most"}),
                 accuracy=network.accuracy[step],
                 probe_accuracy=probed.max() if len(probed) else None,
                 probe_layer=probed.idxmax() if len(probed) else None,

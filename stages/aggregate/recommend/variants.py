@@ -34,7 +34,7 @@ def scaling_of(found: Recommendation, scalings: pd.DataFrame) -> ScalingRecord |
     """Choose the scaling of the recommended layer; None where the use's score was not measured of scaled rows there."""
     best, rows = found.best, _of_use(found, scalings)
     rows = rows[(rows["layer"] == best.layer) & rows["pooling"].isin(best.pooling.split("+"))]
-    table = _by_fold(rows, ["scaling"]).reindex(columns=get_args(Scaling))  # (J, 3)
+    table = _by_fold(rows, "scaling").reindex(columns=get_args(Scaling))  # (J, 3)
     if table.empty or table.isna().any(axis=None):
         return None
     gains, means = _turned(found, table), table.mean()
@@ -47,8 +47,8 @@ def scaling_of(found: Recommendation, scalings: pd.DataFrame) -> ScalingRecord |
 def pair_of(found: Recommendation, joined: pd.DataFrame) -> PairRecord | None:
     """Choose two layers to join; None where the use's score was not measured of pairs at the recommended checkpoint."""
     rows = _of_use(found, joined)
-    table = _by_fold(rows, PAIR)
-    options = list(zip(*(table.columns.get_level_values(name) for name in PAIR), strict=True))
+    options = pd.MultiIndex.from_frame(rows[PAIR].drop_duplicates())
+    table = _by_fold(rows, PAIR).reindex(columns=options)
     pairs, single = (table[[(a, b) for a, b in options if (b in ("", a)) == alone]] for alone in (False, True))
     if pairs.empty or table.isna().any(axis=None):
         return None
@@ -91,11 +91,9 @@ def _of_use(found: Recommendation, table: pd.DataFrame) -> pd.DataFrame:
     return table[(table[list(wanted)] == pd.Series(wanted)).all(axis=1)]
 
 
-def _by_fold(rows: pd.DataFrame, options: list[str]) -> pd.DataFrame:
-    """Means over seeds, (J, M), of the options in the order of the table."""
-    order = pd.MultiIndex.from_frame(rows[options].drop_duplicates())
-    table = rows.pivot_table(index="fold", columns=options, values="value", sort=False)
-    return table.reindex(columns=order if len(options) > 1 else order.get_level_values(0))
+def _by_fold(rows: pd.DataFrame, options: str | list[str]) -> pd.DataFrame:
+    """Means over seeds, (J, M), of the options that were measured."""
+    return rows.pivot_table(index="fold", columns=options, values="value", sort=False)
 
 
 def _turned(found: Recommendation, table: pd.DataFrame) -> Float64:

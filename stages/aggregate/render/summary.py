@@ -1,5 +1,6 @@
 """summary.md and summary.tex: the layer for each use, findings, what choosing a layer costs, and every score."""
 
+import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -27,7 +28,7 @@ PREAMBLE = r"""\documentclass[10pt]{article}
 \scriptsize
 """
 
-SPECIAL = str.maketrans(
+ESCAPES = str.maketrans(
     {character: f"\\{character}" for character in "&%$#_{}"}
     | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
 )
@@ -83,9 +84,9 @@ def latex(rows: Sequence[SummaryRow], facts: Facts) -> str:
     parts = [PREAMBLE, _emphasized(" ".join([*filter(None, [facts.notice]), scope_of(rows), *explain(rows)])) + "\n"]
     for dataset, tables in tables_by_dataset(rows, "{}"):  # tabulate escapes the cells
         uses = _uses([each for each in facts.recommendations if each.dataset == dataset], "{}")
-        parts.append(rf"\section*{{{_escaped(dataset)}}}")
+        parts.append(rf"\section*{{{dataset.translate(ESCAPES)}}}")
         for table in (uses, *tables):
-            parts.append(f"\\subsection*{{{_escaped(table.heading)}}}\n{table.text('latex_booktabs')}\n")
+            parts.append(f"\\subsection*{{{table.heading.translate(ESCAPES)}}}\n{table.text('latex_booktabs')}\n")
     return "\n".join([*parts, "\\end{document}\n"]).translate(BEYOND_ASCII)
 
 
@@ -170,10 +171,6 @@ def _finding(finding: Finding) -> str:
     return "\n".join([*lines, finding.caution])
 
 
-def _escaped(text: str) -> str:
-    return text.translate(SPECIAL)
-
-
 def _emphasized(text: str) -> str:
-    """Turn Markdown's `*word*` into emphasis."""
-    return "".join(rf"\emph{{{_escaped(part)}}}" if i % 2 else _escaped(part) for i, part in enumerate(text.split("*")))
+    """Turn Markdown's `*word*` into emphasis, and escape what is special in LaTeX."""
+    return re.sub(r"\*([^*]*)\*", r"\\emph{\1}", text.translate(ESCAPES))

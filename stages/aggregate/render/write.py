@@ -7,9 +7,9 @@ from pathlib import Path
 from stages.aggregate.charts.draw import draw_figures
 from stages.aggregate.render.json_files import write_json_files
 from stages.aggregate.render.page.data import Study
-from stages.aggregate.render.page.page import vega_bundle, write_page
+from stages.aggregate.render.page.page import render_page, vega_bundle
 from stages.aggregate.render.summary import latex, markdown
-from stages.aggregate.result_files import finish_results
+from stages.aggregate.result_files import PAGE, finish_results
 from stages.aggregate.words.summary import closing_note
 from stages.shared.tables.metric_table import write_layer_scores
 
@@ -36,7 +36,7 @@ def write_results(out: Path, study: Study, inputs: Mapping[str, str] | None = No
     with ThreadPoolExecutor(1) as thread:
         thread.submit(vega_bundle)  # for the page: it takes a second, in which figures are drawn
         n_figures = draw_figures(out, results, study.run.models)
-    size = write_page(out / "report.html", study)
+    size = (out / PAGE).write_bytes(render_page(study).encode("utf-8"))
     finish_results(out, inputs)
     scores = f"wrote {len(results.layers)} scores of {results.n_cells} cells"
     note = closing_note(results)

@@ -1,7 +1,7 @@
 """summary.csv: the best layer of every curve at its last step, its scores, and how sure they are."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -162,7 +162,6 @@ class SummaryRow:
 
 
 SUMMARY_COLUMNS = columns_of(SummaryRow)
-OPTIONAL = [field.name for field in fields(SummaryRow) if field.default is None]
 
 
 def check_main_score(scores: Scores, main_metric: str) -> None:
@@ -213,7 +212,7 @@ def summarize(scores: Scores, main_metric: str) -> list[SummaryRow]:
             correlation = np.nan if main is None else spearman(curve.ranks(), main.ranks())
             is_main = bool(chosen["main"]) and chosen["metric"] == main_metric and chosen["fold"] == MEAN
             rows.append(_columns(curve, chosen, scores) | {"main": is_main, "rank_correlation": correlation})
-    return summary_rows(frame(rows, SUMMARY_COLUMNS, optional=OPTIONAL))
+    return summary_rows(rows)
 
 
 def summary_table(rows: Sequence[SummaryRow]) -> pd.DataFrame:
@@ -227,7 +226,8 @@ def read_summary(path: Path) -> list[SummaryRow]:
     Raises:
         UserError: there is none, it is damaged, or it is of another version.
     """
-    return summary_rows(read_table(check_result(path), SUMMARY_COLUMNS, what="a summary", stage="aggregate"))
+    table = read_table(check_result(path), SUMMARY_COLUMNS, what="a summary", stage="aggregate")
+    return summary_rows(table[list(SUMMARY_COLUMNS)].to_dict("records"))
 
 
 def single_folds(summary: Sequence[SummaryRow]) -> list[SummaryRow]:
@@ -236,10 +236,9 @@ def single_folds(summary: Sequence[SummaryRow]) -> list[SummaryRow]:
     return [row for row in summary if row.fold != MEAN and (row.dataset, row.model, row.pooling, row.metric) in curves]
 
 
-def summary_rows(table: pd.DataFrame) -> list[SummaryRow]:
-    """The rows of the table `SUMMARY_COLUMNS`."""
-    records = table[list(SUMMARY_COLUMNS)].to_dict("records")
-    known = ({str(name): value for name, value in row.items() if pd.notna(value) and value != ""} for row in records)
+def summary_rows(rows: Iterable[Mapping[Any, Any]]) -> list[SummaryRow]:
+    """The rows of mappings from a field to its value, of which some may be empty."""
+    known = ({name: value for name, value in row.items() if pd.notna(value) and value != ""} for row in rows)
     return [SummaryRow(**row) for row in known]
 
 

@@ -3,6 +3,7 @@
 import math
 import re
 from collections.abc import Iterable, Sequence
+from itertools import groupby
 
 from wcwidth import clip, wcswidth, wrap
 
@@ -112,11 +113,8 @@ def shorten(text: str, limit: int) -> str:
 
 def _runs(numbers: Sequence[int]) -> list[str]:
     """Name ascending whole numbers by their runs without a gap: `3`, `3`, `5`, or `1`, `3-5`, `8`."""
-    runs: list[list[int]] = []
-    for number in numbers:
-        if runs and number == runs[-1][-1] + 1:
-            runs[-1].append(number)
-        else:
-            runs.append([number])
-    spelled = [[f"{run[0]}-{run[-1]}"] if len(run) > 2 else list(map(str, run)) for run in runs]
-    return [text for run in spelled for text in run]
+    names: list[str] = []
+    for _, pairs in groupby(enumerate(numbers), lambda pair: pair[1] - pair[0]):  # the same along a run
+        run = [number for _, number in pairs]
+        names += [f"{run[0]}-{run[-1]}"] if len(run) > 2 else map(str, run)
+    return names

@@ -6,8 +6,8 @@ from stages.aggregate.findings.status import Status
 from stages.aggregate.recommend.criteria import criterion_of
 from stages.aggregate.recommend.schema import ChangeRecord, Missing, Recommendation, best_network
 from stages.aggregate.scope import is_proven
-from stages.aggregate.words.formatting import MISSING as MISSING_NUMBER
 from stages.aggregate.words.formatting import (
+    MISSING,
     capitalized,
     change_interval,
     decimals,
@@ -38,7 +38,7 @@ SHORT_NAMES = {
 }
 """Names of scores where there is little room."""
 
-MISSING = {
+LACKING = {
     Missing.HALVES: "No score was fitted again on halves of the images (measure.refits), so that little is known of "
     "how sure a choice is.",
     Missing.GROUPS: "Nothing is said of other images: these are of fewer than six groups (docs/uncertainty.md).",
@@ -80,18 +80,18 @@ def use_cells(found: Recommendation) -> dict[str, str]:
         "layer": f"{best.depth + 1}/{found.last_depth + 1}",
         "step": str(best.step),
         "score": f"{number(value)} {interval(low, high)}".rstrip(),
-        **{name: MISSING_NUMBER if lost is None else decimals(-lost, sign=True) for name, lost in losses.items()},
+        **{name: MISSING if lost is None else decimals(-lost, sign=True) for name, lost in losses.items()},
         "ties (at most)": brief_ties(found),
-        **{name: MISSING_NUMBER if share is None else percent(share) for name, share in shares.items()},
+        **{name: MISSING if share is None else percent(share) for name, share in shares.items()},
     }
 
 
 def brief_ties(found: Recommendation) -> str:
     """Number the layers that tie with the recommended one, the shallowest with what it may lose: `4 (-0.22), 6-8`."""
     if found.shortlist_scope is None or found.last_depth == 0:
-        return MISSING_NUMBER
+        return MISSING
     if not found.ties:
-        return "none" if is_proven(found.metric, found.shortlist_scope) else MISSING_NUMBER
+        return "none" if is_proven(found.metric, found.shortlist_scope) else MISSING
     first, others = found.ties[0], [tie.depth for tie in found.ties[1:]]
     price = "" if first.loss_at_most is None else f" (-{first.loss_at_most:.2f})"
     return ", ".join([f"{first.depth + 1}{price}", *([runs(others)] if others else [])])
@@ -125,7 +125,7 @@ def notes(found: Recommendation) -> list[str]:
     """What is missing, a sentence each."""
     unmeasured = [metric_name(score) for score in found.unmeasured]
     lacking = [f"Not measured without labels: {joined(unmeasured)}."] if unmeasured else []
-    return [*(MISSING[what] for what in found.missing), *lacking]
+    return [*(LACKING[what] for what in found.missing), *lacking]
 
 
 def sentences(found: Recommendation) -> str:
@@ -136,9 +136,9 @@ def sentences(found: Recommendation) -> str:
     score = f"{metric_name(found.metric)} {cells['score']}"
     if found.last_depth == 0:
         return f"{cells['use']}: its only layer is `{chosen.layer}`, {score}{at_checkpoint(found)}."
-    parts = [name for name in ("parameters", "multiply-adds") if cells[name] != MISSING_NUMBER]
+    parts = [name for name in ("parameters", "multiply-adds") if cells[name] != MISSING]
     shares = [f"{cells[name]} of the {name}" for name in parts]
-    lost = [f"{what} {cells[name]}" for name, what in OTHERS.items() if cells[name] != MISSING_NUMBER]
+    lost = [f"{what} {cells[name]}" for name, what in OTHERS.items() if cells[name] != MISSING]
     others = f"On unseen classes that such a choice did not know: {', '.join(lost)}." if lost else ""
     takes = f", with {joined(shares)}" if shares else ""
     name = f"layer {place(chosen.depth, found.last_depth)} (`{chosen.layer}`, {score})"

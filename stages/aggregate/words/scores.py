@@ -5,131 +5,91 @@ the rest. Other images: of these classes, with these trained networks. A score w
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from stages.aggregate.curves import MEAN
 from stages.aggregate.scope import Scope, is_proven
 from stages.aggregate.tables.summary import SummaryRow
 from stages.aggregate.words.formatting import joined
 
-
-@dataclass(frozen=True)
-class ScoreWords:
-    """The words for one score.
-
-    Attributes:
-        name: in tables and figures.
-        definition: what its number is, in one sentence for who has not read docs/scores.md; empty where not listed.
-    """
-
-    name: str
-    definition: str = ""
-
-
-SCORE_WORDS = {
-    "nmi": ScoreWords(
-        "NMI",
-        "Agreement of the true classes with as many k-means clusters of the embeddings, 0 to 1: mutual information "
-        "over the mean of both entropies.",
-    ),
-    "ami": ScoreWords("AMI", "NMI corrected for chance: 0 is the agreement of random clusters, 1 perfect."),
-    "ari": ScoreWords(
-        "ARI",
-        "Share of pairs of images on which classes and k-means clusters agree, corrected for chance: 0 is chance, "
-        "1 perfect.",
-    ),
-    "knn_purity": ScoreWords(
-        "k-NN purity",
-        "Share of an image's k nearest neighbours that have its class, averaged over images; k is the size of the "
-        "largest class.",
-    ),
-    "nn1_accuracy": ScoreWords("1-NN accuracy", "Share of images whose nearest neighbour has their class."),
-    "probe_accuracy": ScoreWords(
-        "linear probe accuracy",
-        "Share of images that a linear classifier on the embeddings gets right, none of which it was fitted on.",
-    ),
-    "cluster_accuracy": ScoreWords(
-        "cluster accuracy",
-        "Share of images whose k-means cluster is the one assigned to their class, under the best one-to-one "
-        "assignment.",
-    ),
-    "silhouette": ScoreWords(
-        "silhouette",
-        "How much closer an image lies to its own class than to the nearest other one, from -1 to 1, averaged over "
-        "images.",
-    ),
-    "r_precision": ScoreWords(
-        "R-precision",
-        "Share of right images among the R nearest to an image, R being all others of its class, averaged over images.",
-    ),
-    "map_at_r": ScoreWords("MAP@R", "R-precision that weighs order: right neighbours count more the nearer they are."),
-    "few_shot_accuracy_1": ScoreWords(
-        "1-shot accuracy",
-        "Share of images that get their class from the nearest of up to 5 classes, each known from one image.",
-    ),
-    "few_shot_accuracy_5": ScoreWords(
-        "5-shot accuracy",
-        "Share of images that get their class from the nearest of up to 5 class means, each of 5 images.",
-    ),
-    "ood_auroc_knn": ScoreWords(
-        "OOD AUROC (k-NN)",
-        "How well the distance to the nearest training images tells unseen from seen classes: 0.5 is chance, 1 "
-        "perfect.",
-    ),
-    "ood_fpr95_knn": ScoreWords(
-        "OOD FPR95 (k-NN)",
-        "Share of unseen images taken for seen ones at the distance to training images that keeps 95 % of the seen "
-        "ones.",
-    ),
-    "ood_auroc_mahalanobis": ScoreWords(
-        "OOD AUROC (Mahalanobis)",
-        "How well the Mahalanobis distance to the training classes tells unseen from seen classes: 0.5 is chance, "
-        "1 perfect.",
-    ),
-    "ood_fpr95_mahalanobis": ScoreWords(
-        "OOD FPR95 (Mahalanobis)",
-        "Share of unseen images taken for seen ones at the Mahalanobis distance that keeps 95 % of the seen ones.",
-    ),
-    "intrinsic_dimension": ScoreWords(
-        "intrinsic dimension", "Dimension of the manifold that the embeddings fill, whatever their classes."
-    ),
-    "collapse": ScoreWords(
-        "collapse", "Variance within classes over variance between class means: 0 where every class is a single point."
-    ),
-    "rankme": ScoreWords("RankMe / min(N, D)", "Effective rank of the embeddings over the largest one possible."),
-    "participation_ratio": ScoreWords(
-        "participation ratio / D", "Number of dimensions among which the variance is spread, over all dimensions."
-    ),
-    "alpha_req": ScoreWords(
-        "alpha-ReQ",
-        "Exponent with which the eigenvalues of the covariance decay: high where few directions hold the variance.",
-    ),
-    "start_agreement": ScoreWords(
-        "agreement of k-means starts",
-        "Agreement of single k-means starts with the best of them: high where clusters are distinct.",
-    ),
-    "cluster_silhouette": ScoreWords(
-        "silhouette of k-means clusters", "Silhouette of the k-means clusters, without any label."
-    ),
-    "accuracy": ScoreWords(
-        "accuracy",
-        "Share of test images of the seen classes for which the network's own head ranks the right class first.",
-    ),
+NAMES = {
+    "nmi": "NMI",
+    "ami": "AMI",
+    "ari": "ARI",
+    "knn_purity": "k-NN purity",
+    "nn1_accuracy": "1-NN accuracy",
+    "probe_accuracy": "linear probe accuracy",
+    "cluster_accuracy": "cluster accuracy",
+    "silhouette": "silhouette",
+    "r_precision": "R-precision",
+    "map_at_r": "MAP@R",
+    "few_shot_accuracy_1": "1-shot accuracy",
+    "few_shot_accuracy_5": "5-shot accuracy",
+    "ood_auroc_knn": "OOD AUROC (k-NN)",
+    "ood_fpr95_knn": "OOD FPR95 (k-NN)",
+    "ood_auroc_mahalanobis": "OOD AUROC (Mahalanobis)",
+    "ood_fpr95_mahalanobis": "OOD FPR95 (Mahalanobis)",
+    "intrinsic_dimension": "intrinsic dimension",
+    "collapse": "collapse",
+    "rankme": "RankMe / min(N, D)",
+    "participation_ratio": "participation ratio / D",
+    "alpha_req": "alpha-ReQ",
+    "start_agreement": "agreement of k-means starts",
+    "cluster_silhouette": "silhouette of k-means clusters",
+    "accuracy": "accuracy",
 }
+"""Of scores, in tables and figures."""
+
+DEFINITIONS = {
+    "nmi": "Agreement of the true classes with as many k-means clusters of the embeddings, 0 to 1: mutual information "
+    "over the mean of both entropies.",
+    "ami": "NMI corrected for chance: 0 is the agreement of random clusters, 1 perfect.",
+    "ari": "Share of pairs of images on which classes and k-means clusters agree, corrected for chance: 0 is chance, "
+    "1 perfect.",
+    "knn_purity": "Share of an image's k nearest neighbours that have its class, averaged over images; k is the size "
+    "of the largest class.",
+    "nn1_accuracy": "Share of images whose nearest neighbour has their class.",
+    "probe_accuracy": "Share of images that a linear classifier on the embeddings gets right, none of which it was "
+    "fitted on.",
+    "cluster_accuracy": "Share of images whose k-means cluster is the one assigned to their class, under the best "
+    "one-to-one assignment.",
+    "silhouette": "How much closer an image lies to its own class than to the nearest other one, from -1 to 1, "
+    "averaged over images.",
+    "r_precision": "Share of right images among the R nearest to an image, R being all others of its class, averaged "
+    "over images.",
+    "map_at_r": "R-precision that weighs order: right neighbours count more the nearer they are.",
+    "few_shot_accuracy_1": "Share of images that get their class from the nearest of up to 5 classes, each known from "
+    "one image.",
+    "few_shot_accuracy_5": "Share of images that get their class from the nearest of up to 5 class means, each of 5 "
+    "images.",
+    "ood_auroc_knn": "How well the distance to the nearest training images tells unseen from seen classes: 0.5 is "
+    "chance, 1 perfect.",
+    "ood_fpr95_knn": "Share of unseen images taken for seen ones at the distance to training images that keeps 95 % "
+    "of the seen ones.",
+    "ood_auroc_mahalanobis": "How well the Mahalanobis distance to the training classes tells unseen from seen "
+    "classes: 0.5 is chance, 1 perfect.",
+    "ood_fpr95_mahalanobis": "Share of unseen images taken for seen ones at the Mahalanobis distance that keeps 95 % "
+    "of the seen ones.",
+    "intrinsic_dimension": "Dimension of the manifold that the embeddings fill, whatever their classes.",
+    "collapse": "Variance within classes over variance between class means: 0 where every class is a single point.",
+    "rankme": "Effective rank of the embeddings over the largest one possible.",
+    "participation_ratio": "Number of dimensions among which the variance is spread, over all dimensions.",
+    "alpha_req": "Exponent with which the eigenvalues of the covariance decay: high where few directions hold the "
+    "variance.",
+    "start_agreement": "Agreement of single k-means starts with the best of them: high where clusters are distinct.",
+    "cluster_silhouette": "Silhouette of the k-means clusters, without any label.",
+    "accuracy": "Share of test images of the seen classes for which the network's own head ranks the right class "
+    "first.",
+}
+"""What the number of a score is, in one sentence for who has not read docs/scores.md."""
 
 
 LOWER = " (lower is better)"
 """Follows the name of a score of which that is so."""
 
 
-def score_words(metric: str) -> ScoreWords:
-    """The words for a score; of one that is not listed its own name, underscores as spaces."""
-    return SCORE_WORDS.get(metric) or ScoreWords(metric.replace("_", " "))
-
-
 def metric_name(metric: str) -> str:
-    """Spell out a score."""
-    return score_words(metric).name
+    """Spell out a score; one that is not listed by its own name, underscores as spaces."""
+    return NAMES.get(metric, metric.replace("_", " "))
 
 
 SCOPES: dict[Scope, str] = {

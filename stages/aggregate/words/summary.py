@@ -8,12 +8,12 @@ from stages.aggregate.results import Results
 from stages.aggregate.scope import BOTH, PROVEN
 from stages.aggregate.tables.summary import SummaryRow
 from stages.aggregate.words.formatting import at_last_step, joined
-from stages.aggregate.words.scores import SCORE_WORDS, SHORT, few_folds
+from stages.aggregate.words.scores import NAMES, SHORT, few_folds
 
 
 def explain(rows: Sequence[SummaryRow]) -> list[str]:
     """Explain the numbers of a summary, in Markdown, a text for each kind of number."""
-    levels = [(words.name, PROVEN.get(metric, ())) for metric, words in SCORE_WORDS.items()]
+    levels = [(name, PROVEN.get(metric, ())) for metric, name in NAMES.items()]
     proven = {scope: joined([name for name, scopes in levels if scope in scopes]) for scope in BOTH}
     few = few_folds(rows)
     return [

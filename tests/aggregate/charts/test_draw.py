@@ -120,7 +120,7 @@ def test_which_figures_are_drawn(scores):
     ]
     robust = corrupted().replace({"l.0": "stem", "l.1": "elsewhere"})
     named = [name for name in make(more, "ami", robustness=robust, pairs=pairs) if "small_scratch" not in name]
-    assert named[2:] == ["depth-handwriting-small", "robustness-handwriting", "layer_pairs-handwriting-small"]
+    assert named[2:] == ["robustness-handwriting", "depth-handwriting-small", "layer_pairs-handwriting-small"]
 
 
 def test_every_use_that_a_score_tells_of_has_a_figure(scores):

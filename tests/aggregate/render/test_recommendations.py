@@ -6,7 +6,7 @@ from wcwidth import wcswidth
 from stages.aggregate.recommend.criteria import all_criteria
 from stages.aggregate.recommend.schema import Missing, RegretRecord
 from stages.aggregate.render.verdict import describe
-from stages.aggregate.words.scores import SCORE_WORDS
+from stages.aggregate.words.scores import NAMES
 from stages.measure.metrics import SCORES
 from tests.aggregate.recommended import LEADS, every_use, recommendation, useless
 
@@ -35,7 +35,7 @@ def test_every_network_has_a_table_of_its_uses_and_one_of_what_other_choices_los
     assert note == "Multiply-adds are not known."
 
 
-@pytest.mark.parametrize("metric", SCORE_WORDS)
+@pytest.mark.parametrize("metric", NAMES)
 def test_every_score_and_criterion_fits_the_terminal(metric):
     others = [each for each in every_use(regret=EVERYTHING) if each.use != "discovery"]
     text = describe([recommendation(metric=metric, regret=EVERYTHING, unmeasured=["rankme"]), *others])

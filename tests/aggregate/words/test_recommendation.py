@@ -4,7 +4,7 @@ from stages.aggregate.findings.status import Status
 from stages.aggregate.recommend.criteria import all_criteria
 from stages.aggregate.recommend.schema import Missing, ScopeRecord
 from stages.aggregate.words.recommendation import (
-    MISSING,
+    LACKING,
     brief_gains,
     brief_ties,
     caveat,
@@ -190,7 +190,7 @@ def test_what_is_lost_to_the_best_is_a_bracket():
 
 
 def test_every_missing_thing_is_noted():
-    assert set(MISSING) == set(Missing)
+    assert set(LACKING) == set(Missing)
     assert notes(recommendation(missing=[Missing.OPERATIONS], unmeasured=["rankme", "alpha_req"])) == [
         "Multiply-adds are not known.",
         "Not measured without labels: RankMe / min(N, D) and alpha-ReQ.",

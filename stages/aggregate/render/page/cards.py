@@ -1,6 +1,7 @@
 """The answer for each network and use: which layer to take, its score, what other layers lose, what the cut takes."""
 
 from collections.abc import Sequence
+from itertools import groupby
 from typing import Any
 
 import pandas as pd
@@ -22,10 +23,8 @@ def make_cards(recommendations: Sequence[Recommendation], scores: Scores) -> dic
         recommendations: for every use of each.
         scores: the curves, for the pictures.
     """
-    cards: dict[tuple[str, str], list[Card]] = {}
-    for each in recommendations:
-        cards.setdefault((each.dataset, each.model), []).append(_card(each, scores))
-    return cards
+    by_network = groupby(recommendations, lambda each: (each.dataset, each.model))
+    return {network: [_card(each, scores) for each in own] for network, own in by_network}
 
 
 def _card(found: Recommendation, scores: Scores) -> Card:

@@ -10,7 +10,7 @@ import pandas as pd
 from stages.aggregate.charts.depth import spans_much
 from stages.aggregate.curves import Name, Scores
 from stages.aggregate.words.formatting import short_names
-from stages.aggregate.words.scores import explain_scopes, score_words
+from stages.aggregate.words.scores import DEFINITIONS, explain_scopes, metric_name
 from stages.shared.embeddings.split_names import SEEN, UNSEEN
 
 DECIMALS = 3
@@ -78,8 +78,8 @@ def about_metrics(scores: Scores) -> dict[str, dict[str, Any]]:
     main = main_curves(scores)
     return {
         metric: {
-            "name": score_words(metric).name,
-            "definition": score_words(metric).definition,
+            "name": metric_name(metric),
+            "definition": DEFINITIONS.get(metric, ""),
             "better": own["better"].iloc[0],
             "brackets": explain_scopes(metric, int(main["step"].max())),
             "classes": scores.catalogue[metric].per_image,

@@ -66,26 +66,18 @@ LAYER_COLUMNS = [
 ]  # fmt: skip
 
 
-def write_page(path: Path, study: Study) -> int:
-    """Write the page; returns its size in bytes."""
-    return path.write_bytes(render_page(study).encode("utf-8"))
-
-
 def render_page(study: Study) -> str:
     """Render the page: the same text for the same study and the same versions of jinja2 and vl-convert."""
     blob, scripts = page_data(study), [vega_bundle(), own_script()]
-    return (
-        templates()
-        .get_template("page.html.j2")
-        .render(
-            **_texts(study, blob),
-            **{name: blob[name] for name in ("mean", "metrics", "folds", "steps")},
-            theme=theme,
-            data=script_json(blob),
-            vega=scripts[0],
-            script=scripts[1],
-            script_hashes=" ".join(map(script_hash, scripts)),
-        )
+    page = templates().get_template("page.html.j2")
+    return page.render(
+        **_texts(study, blob),
+        **{name: blob[name] for name in ("mean", "metrics", "folds", "steps")},
+        theme=theme,
+        data=script_json(blob),
+        vega=scripts[0],
+        script=scripts[1],
+        script_hashes=" ".join(map(script_hash, scripts)),
     )
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from stages.aggregate.render.page.page import write_page
+from stages.aggregate.render.page.page import render_page
 from tests.aggregate.render.page.made import made_study
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -19,7 +19,7 @@ def study(tmp_path_factory):
 @pytest.fixture(scope="session")
 def page_file(study, tmp_path_factory) -> Path:
     file = tmp_path_factory.mktemp("page") / "report.html"
-    write_page(file, study)
+    file.write_text(render_page(study), encoding="utf-8")
     return file
 
 
