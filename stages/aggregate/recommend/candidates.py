@@ -7,7 +7,7 @@ from operator import attrgetter
 import numpy as np
 import pandas as pd
 
-from stages.aggregate.curves import MEAN, Name, Scores, point_keys, sign_of
+from stages.aggregate.curves import Name, Scores, point_keys, sign_of
 from stages.aggregate.inference.contrasts import Float64
 from stages.aggregate.inference.network_data import NetworkData, Refits
 from stages.aggregate.recommend.criteria import KnownScores
@@ -83,11 +83,12 @@ def collect_candidates(
         networks: the measured data of each.
     """
     candidates, curve_of = [], attrgetter("dataset", "model", "fold", "pooling")
-    for main in [row for row in summary if row.main]:
+    mains = {curve_of(row): row for row in summary if row.main}
+    for main in mains.values():
         of_curve = {row.metric: row for row in summary if curve_of(row) == curve_of(main)}
         for use, metric in leading_scores(of_curve, main.metric, scores.catalogue).items():
-            others = [row for row in summary if row.metric == metric and row.fold == MEAN and row.model == main.model]
-            elsewhere = [row for row in others if row.dataset != main.dataset and row.last_depth > 0]
+            others = [row for row in summary if row.metric == metric and curve_of(row) in mains and row.last_depth > 0]
+            elsewhere = [row for row in others if row.model == main.model and row.dataset != main.dataset]
             depths = tuple(row.best_depth / row.last_depth for row in elsewhere)
             network = networks[main.dataset, main.model]
             candidates.append(_candidates(use, of_curve[metric], scores, network, depths))
