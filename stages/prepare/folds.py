@@ -12,7 +12,7 @@ from stages.prepare.candidates import Candidate, Splits, shuffled
 from stages.prepare.params import DatasetParams
 from stages.shared.core.params import ALL
 from stages.shared.core.seeding import child_seed
-from stages.shared.runtime.errors import UserError, did_you_mean
+from stages.shared.runtime.errors import UserError, check_known, listed
 
 MAX_DEFAULT_FOLDS = 4
 """Folds that are made where the entry does not say how many, if as many disjoint choices exist."""
@@ -126,7 +126,7 @@ def choose_unseen(candidates: Sequence[Candidate], params: DatasetParams, seed: 
     if params.unseen_count is None:
         raise UserError(
             "unseen_classes is missing: give names, or `unseen_count: 5` to draw as many, or `all` for networks that "
-            f"are measured as they are; classes: {', '.join(labels[:30])}{', ...' if len(labels) > 30 else ''}"
+            f"are measured as they are; classes: {listed(labels)}"
         )
     return _draw_classes(labels, params.unseen_count, params, seed)
 
@@ -181,5 +181,4 @@ def _draw_classes(labels: list[str], count: int, params: DatasetParams, seed: in
 
 def _check_known(field: str, names: Sequence[str], labels: Sequence[str]) -> None:
     for name in names:
-        if name not in labels:
-            raise UserError(f"{field}: class {name!r} is not in the data: {did_you_mean(name, labels)}")
+        check_known(name, labels, f"{field}: class {name!r} is not in the data")

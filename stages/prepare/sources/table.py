@@ -12,7 +12,7 @@ from stages.prepare.limits import LimitsParams, RawFiles, Resources
 from stages.prepare.params import TableParams
 from stages.prepare.raw_files import csv_rows, open_raw, read_file
 from stages.shared.images.image_store import SPLITS
-from stages.shared.runtime.errors import MAX_NAMES, UserError, did_you_mean
+from stages.shared.runtime.errors import UserError, did_you_mean, listed
 
 COLUMNS = ("path", "label", "split")
 
@@ -68,7 +68,7 @@ def _rows(content: bytes, where: str, group: str | None) -> Iterator[tuple[int, 
     if missing:
         raise UserError(
             f"{where}: must have the columns path, label and, if wanted, split; lacks {', '.join(missing)}; "
-            f"found {', '.join(header[:MAX_NAMES]) or 'none'}"
+            f"found {listed(header) or 'none'}"
         )
     for line, cells in lines:
         if len(cells) != len(header):

@@ -29,7 +29,7 @@ from ruamel.yaml import YAML, YAMLError
 from stages.shared.core.digests import rerun_hint
 from stages.shared.core.params import read_run
 from stages.shared.core.snapshot import differences, flat
-from stages.shared.runtime.errors import UserError, short_repr
+from stages.shared.runtime.errors import UserError, listed, short_repr
 
 LOCK = Path("dvc.lock")
 RECORDS = "made_of"
@@ -198,8 +198,7 @@ def contradiction(record: Path, entry: Entry | None, content: bytes | None = Non
     if entry is None or expected != hashlib.md5(content, usedforsecurity=False).hexdigest():
         return ""  # there is no such result here, or it is another one than dvc.lock names: DVC runs the stage again
     found = list(_contradictions(json.loads(content), entry))
-    more = [f"{len(found) - MAX_SHOWN} more"] if len(found) > MAX_SHOWN else []
-    return f"an edit between its end and DVC's record: {', '.join([*found[:MAX_SHOWN], *more])}" if found else ""
+    return f"an edit between its end and DVC's record: {listed(found, MAX_SHOWN)}" if found else ""
 
 
 def _contradictions(read: Mapping[str, Any], entry: Entry) -> Iterator[str]:

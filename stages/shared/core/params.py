@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, Self, TypeVar
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from stages.shared.core.yaml_file import read_yaml
-from stages.shared.runtime.errors import UserError, did_you_mean, short_repr
+from stages.shared.runtime.errors import UserError, check_known, short_repr
 from stages.shared.runtime.param_errors import describe_wrong_value
 
 SECTIONS = ("run", "datasets", "models", "prepare", "finetune", "embed", "measure", "aggregate")
@@ -159,10 +159,7 @@ def parse_run(content: dict[str, Any]) -> RunParams:
     run = parse(content["run"], RunParams, where="run")
     for table in ("datasets", "models"):
         for key in getattr(run, table):
-            if key not in content[table]:
-                raise UserError(
-                    f"params: run.{table} names {key!r}, which is not in `{table}`: {did_you_mean(key, content[table])}"
-                )
+            check_known(key, content[table], f"params: run.{table} names {key!r}, which is not in `{table}`")
     return run
 
 
@@ -173,8 +170,7 @@ def load_entry(path: Path, table: str, key: str) -> Any:
         UserError: the file cannot be read, or has no such entry (nearest names listed).
     """
     entries = load(path)[table]
-    if key not in entries:
-        raise UserError(f"{path}: {table}.{key} does not exist: {did_you_mean(key, entries)}")
+    check_known(key, entries, f"{path}: {table}.{key} does not exist")
     return entries[key]
 
 
@@ -208,8 +204,7 @@ def checked(content: Any, path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise UserError(f"{path}: must hold the sections {', '.join(SECTIONS)}, found {type(content).__name__}")
     for key in content:
-        if key not in SECTIONS:
-            raise UserError(f"{path}: unknown section {short_repr(key)}: {did_you_mean(str(key), SECTIONS)}")
+        check_known(str(key), SECTIONS, f"{path}: unknown section {short_repr(key)}")
     for key in SECTIONS:
         if not isinstance(content.get(key), dict):
             raise UserError(f"{path}: section `{key}` is missing or not a mapping")

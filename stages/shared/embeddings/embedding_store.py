@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 from stages.shared.core.digests import ArtifactId, Digests, cell_id, read_digests, record_files, repair_hint
 from stages.shared.core.params import Cell
 from stages.shared.core.shard_reader import ShardReader
-from stages.shared.runtime.errors import UserError, did_you_mean
+from stages.shared.runtime.errors import UserError, check_known
 
 FORMAT = "whichlayer.embeddings/4"
 DIGESTS_GROUP = "digests"
@@ -157,8 +157,7 @@ class Embeddings:
         return values
 
     def _rows(self, split: str) -> slice:
-        if split not in self._rows_of_splits:
-            raise UserError(f"split {split!r} was not embedded: {did_you_mean(split, self.splits)}")
+        check_known(split, self.splits, f"split {split!r} was not embedded")
         return self._rows_of_splits[split]
 
     @cached_property

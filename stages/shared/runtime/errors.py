@@ -6,7 +6,7 @@ Names, values and paths that others wrote are made harmless and short for a term
 import re
 import reprlib
 import shlex
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from difflib import get_close_matches
 
@@ -40,8 +40,19 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     names = sorted(known)
     close = get_close_matches(name, names, n=3, cutoff=0.5)
     hint = "did you mean " + " or ".join(repr(c) for c in close) + "? " if close else ""
-    more = f", and {len(names) - MAX_NAMES} more" if len(names) > MAX_NAMES else ""
-    return f"{hint}(known: {', '.join(names[:MAX_NAMES])}{more})"
+    return f"{hint}(known: {listed(names)})"
+
+
+def check_known(name: str, known: Collection[str], problem: str) -> None:
+    """Raise a `UserError` if a name is not a known one: the problem, and which known names resemble it."""
+    if name not in known:
+        raise UserError(f"{problem}: {did_you_mean(name, known)}")
+
+
+def listed(names: Sequence[str], most: int = MAX_NAMES) -> str:
+    """Join names by commas: `a, b, and 7 more` if there are more than `most`."""
+    more = f", and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
 
 
 def with_command(remedy: str, command: str, path: object) -> str:
