@@ -15,7 +15,8 @@ from stages.shared.runtime.errors import UserError, check_known, did_you_mean
 def build(params: NetworkParams, classes: int) -> LibraryModel:
     """Build a timm network; `config` holds further arguments of `timm.create_model`."""
     name = _full_name(params)
-    arguments = {**_size_argument(name, params), **(params.config or {}), "num_classes": classes}
+    size = {"img_size": params.image_size} if timm.get_pretrained_cfg(name).fixed_input_size else {}
+    arguments = {**size, **(params.config or {}), "num_classes": classes}
     module = timm.create_model(name, pretrained=False, **arguments)
     cfg = cast(dict[str, Any], module.pretrained_cfg)
     if not cfg["classifier"]:
@@ -48,11 +49,6 @@ def _full_name(params: NetworkParams) -> str:
     if hub and not tags:
         raise UserError(f"weights: timm has no weights of {architecture}; use source: file or none")
     return f"{architecture}.{tag}" if tag else architecture
-
-
-def _size_argument(name: str, params: NetworkParams) -> dict[str, int]:
-    """Return the image size as an argument where the architecture is built for one size."""
-    return {"img_size": params.image_size} if timm.get_pretrained_cfg(name).fixed_input_size else {}
 
 
 def convert_state(state: dict[str, Tensor], module: nn.Module, head: Sequence[str]) -> dict[str, Tensor]:
