@@ -26,7 +26,7 @@ from typing import Any
 from pathspec import GitIgnoreSpec
 from ruamel.yaml import YAML, YAMLError
 
-from stages.shared.core.digests import rerun_hint
+from stages.shared.core.digests import CELL, rerun_hint
 from stages.shared.core.params import read_run
 from stages.shared.core.snapshot import differences, flat
 from stages.shared.runtime.errors import UserError, listed, short_repr
@@ -181,7 +181,7 @@ def check_records(folder: Path, stages: Sequence[str]) -> None:
 def again(stage: str) -> str:
     """Return how to run a stage again."""
     name, _, cell = stage.partition("@")
-    return rerun_hint(name, dict(zip(("dataset", "model", "fold", "seed"), cell.split("-"), strict=False)))
+    return rerun_hint(name, dict(zip(CELL, cell.split("-"), strict=False)))
 
 
 def contradiction(record: Path, entry: Entry | None, content: bytes | None = None) -> str:
