@@ -75,19 +75,16 @@ def accepted_arguments(factory: type) -> set[str]:
 
 
 def _build(factory: type, arguments: Mapping[str, Any], name: str) -> Any:
+    root = cache_folder() / "torchvision" / name
+    root.mkdir(parents=True, exist_ok=True)
     accepted = accepted_arguments(factory)
-    own_arguments: dict[str, Any] = {}
-    if "root" in accepted:
-        own_arguments["root"] = str(cache_folder() / "torchvision" / name)
-        Path(own_arguments["root"]).mkdir(parents=True, exist_ok=True)
-    if "download" in accepted:
-        own_arguments["download"] = True
+    own = {argument: value for argument, value in (("root", str(root)), ("download", True)) if argument in accepted}
     try:
-        return factory(**own_arguments, **arguments)
+        return factory(**own, **arguments)
     except (OSError, RuntimeError, ImportError) as error:
         raise UserError(
             f"torchvision dataset {name}: cannot be loaded or downloaded ({error}); with a network run it again, "
-            f"without one put its files into {own_arguments.get('root')}, as torchvision lays them out"
+            f"without one put its files into {root}, as torchvision lays them out"
         ) from None
     except (TypeError, ValueError, LookupError, AttributeError, AssertionError) as error:
         raise UserError(

@@ -67,7 +67,7 @@ def with_command(remedy: str, command: str, path: object) -> str:
 
 def printable(text: str) -> str:
     """Escape control characters but the ends of lines, and cut what is too long to be read."""
-    lines = [_cut(_escaped(line)) for line in text.split("\n")]
+    lines = [_printable_line(line) for line in text.split("\n")]
     more = [f"... and {len(lines) - MAX_LINES} more lines"] if len(lines) > MAX_LINES else []
     return "\n".join([*lines[:MAX_LINES], *more])
 
@@ -77,12 +77,9 @@ def short_repr(value: object) -> str:
     return _middle_out(_SHORT.repr(value), MAX_VALUE_LENGTH)
 
 
-def _escaped(text: str) -> str:
-    return CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
-
-
-def _cut(line: str) -> str:
-    words = re.sub(rf"\S{{{MAX_WORD_LENGTH + 1},}}", lambda found: _middle_out(found[0], MAX_WORD_LENGTH), line)
+def _printable_line(line: str) -> str:
+    escaped = CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), line)
+    words = re.sub(rf"\S{{{MAX_WORD_LENGTH + 1},}}", lambda found: _middle_out(found[0], MAX_WORD_LENGTH), escaped)
     return _middle_out(words, MAX_LINE_LENGTH)
 
 
