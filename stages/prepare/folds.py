@@ -121,7 +121,7 @@ def choose_unseen(candidates: Sequence[Candidate], params: DatasetParams, seed: 
             )
         return tuple(sorted(given))
     if isinstance(params.unseen_classes, list):
-        _check_known("unseen_classes", params.unseen_classes, labels)
+        _check_classes("unseen_classes", params.unseen_classes, labels)
         return tuple(sorted(params.unseen_classes))
     if params.unseen_count is None:
         raise UserError(
@@ -139,7 +139,7 @@ def _first_choice(
     labels = sorted({c.label for c in candidates})
     if params.seen_classes is None:
         return tuple(label for label in labels if label not in unseen), unseen
-    _check_known("seen_classes", params.seen_classes, labels)
+    _check_classes("seen_classes", params.seen_classes, labels)
     overlap = sorted(set(unseen) & set(params.seen_classes))
     if overlap:
         raise UserError(f"a class must be seen or unseen, not both; found as both: {', '.join(overlap)}")
@@ -179,6 +179,6 @@ def _draw_classes(labels: list[str], count: int, params: DatasetParams, seed: in
     return tuple(sorted(shuffled(pool, child_seed(params.draw_seed(seed), "unseen classes"))[:count]))
 
 
-def _check_known(field: str, names: Sequence[str], labels: Sequence[str]) -> None:
+def _check_classes(field: str, names: Sequence[str], labels: Sequence[str]) -> None:
     for name in names:
         check_known(name, labels, f"{field}: class {name!r} is not in the data")

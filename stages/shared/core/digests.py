@@ -184,9 +184,7 @@ class Digests:
         )
 
 
-def read_digests(
-    path: Path, *, format: str, of: ArtifactId, stage: str, folder: Path | None = None, zarr: bool = False
-) -> Digests:
+def read_digests(path: Path, *, format: str, of: ArtifactId, stage: str, zarr: bool = False) -> Digests:
     """Read the digests of an artifact, and check that it is of this version and belongs to what is asked for.
 
     Args:
@@ -194,13 +192,13 @@ def read_digests(
         format: name and version that the layout must have.
         of: what the artifact must belong to; further names that it has are not compared.
         stage: the stage that writes it.
-        folder: what paths are relative to, if not the file's own.
-        zarr: whether the file is the metadata of a Zarr group that has the record for its attributes.
+        zarr: whether the file is the metadata of a Zarr group that has the record for its attributes, and lies in the
+            store that it is about.
 
     Raises:
         UserError: the file is missing or damaged, or says otherwise.
     """
-    folder = folder or path.parent
+    folder = path.parents[1] if zarr else path.parent
     try:
         if path.exists() and not path.is_file():  # a pipe would be waited for
             raise FileNotFoundError(ENOENT, "what is there is no file")

@@ -183,7 +183,7 @@ def _open(path: Path) -> Embeddings:
     if not path.is_dir():
         raise UserError(f"{path}: no embeddings there; run the embed stage (`dvc repro`)")
     file = path / DIGESTS_GROUP / "zarr.json"
-    digests = read_digests(file, format=FORMAT, of={}, stage="embed", folder=path, zarr=True)
+    digests = read_digests(file, format=FORMAT, of={}, stage="embed", zarr=True)
     names = {name: name.partition("/")[0] for name in digests.record.files}
     digests.check_sizes(*sorted(set(names.values()) - {LAST_STEP}))
     described = [name for name, top in names.items() if top in COORDINATES or "/c/" not in name]

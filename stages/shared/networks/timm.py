@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, cast
 
 import timm
@@ -58,9 +59,7 @@ def convert_state(state: dict[str, Tensor], module: nn.Module, head: Sequence[st
     what timm cannot convert, which `load_state` then describes.
     """
     convert = getattr(sys.modules[type(module).__module__], "checkpoint_filter_fn", None)
-    if convert is None or fits(state, module, head):
-        return state
-    try:
-        return dict(convert(dict(state), module))
-    except (AssertionError, AttributeError, KeyError, RuntimeError, TypeError, ValueError):
-        return state
+    if convert is not None and not fits(state, module, head):
+        with suppress(AssertionError, AttributeError, KeyError, RuntimeError, TypeError, ValueError):
+            return dict(convert(dict(state), module))
+    return state

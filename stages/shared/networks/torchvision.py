@@ -3,6 +3,7 @@
 import inspect
 from collections import OrderedDict
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 import torchvision.models as library
@@ -76,9 +77,7 @@ def _head(module: nn.Module, classes: int) -> tuple[str, ...]:
 
 def resized(state: Mapping[str, Tensor], module: nn.Module, params: NetworkParams) -> dict[str, Tensor]:
     """Resize a ViT's position embeddings to this image size, as torchvision does."""
-    if not params.name.startswith("vit_") or "encoder.pos_embedding" not in state:
-        return dict(state)
-    try:
-        return dict(interpolate_embeddings(params.image_size, module.patch_size, OrderedDict(state)))
-    except ValueError:  # not a square: `load_state` says what does not fit
-        return dict(state)
+    if params.name.startswith("vit_") and "encoder.pos_embedding" in state:
+        with suppress(ValueError):  # not a square: `load_state` says what does not fit
+            return dict(interpolate_embeddings(params.image_size, module.patch_size, OrderedDict(state)))
+    return dict(state)
