@@ -155,7 +155,7 @@ class FineTuning:
 
         It is tried before the first step, since an epoch may take an hour, on a copy, whose running means it changes.
         """
-        rows, size = self.images.rows("train"), self.network.image_size
+        rows, size = self.images.rows("train"), self.network.transform.size
         batches = batch_rows(rows, self.params.batch_size)
         if len(batches[-1]) > 1 or self.params.steps[-1] < len(batches):
             return

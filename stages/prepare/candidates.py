@@ -17,7 +17,7 @@ from PIL import Image
 
 from stages.prepare.file_names import check_class_names
 from stages.shared.core.seeding import child_seed
-from stages.shared.runtime.errors import CONTROL, MAX_NAMES, UserError, short_repr
+from stages.shared.runtime.errors import CONTROL, UserError, listed, short_repr
 
 Split = Literal["train", "test", "unseen"]
 Content = bytes | Image.Image
@@ -108,8 +108,7 @@ def class_counts(candidates: Sequence[Candidate]) -> dict[str, int]:
 def describe_counts(counts: Mapping[str, int]) -> str:
     """Name classes with their numbers of images, the smallest first: `'a' (3), 'b' (7)`."""
     smallest = sorted(counts.items(), key=lambda item: item[1])
-    more = f", and {len(smallest) - MAX_NAMES} more" if len(smallest) > MAX_NAMES else ""
-    return ", ".join(f"{label!r} ({count})" for label, count in smallest[:MAX_NAMES]) + more
+    return listed([f"{label!r} ({count})" for label, count in smallest])
 
 
 def shuffled(items: Sequence[T], seed: int) -> list[T]:

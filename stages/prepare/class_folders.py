@@ -27,9 +27,14 @@ def list_classes(files: RawFiles, *, others: Literal["error", "ignore"] = "error
     entries = _unwrap([_File(path, tuple(path.split("/"))) for path in files.paths])
     depth = 2
     if any(e.parts[0] in SPLITS and len(e.parts) > 2 for e in entries):
-        _check_splits(entries, files, others)
         depth = 3
-        entries = [e for e in entries if e.parts[0] in SPLITS or len(e.parts) == 1]
+        extra = sorted({e.parts[0] for e in entries if len(e.parts) > 1} - set(SPLITS))
+        if extra and others == "error":
+            raise UserError(
+                f"{files.where}: beside train, test and unseen there must be no other folder, found "
+                f"{', '.join(extra)}; move its images into train or test, or remove it"
+            )
+        entries = [e for e in entries if e.parts[0] not in extra or len(e.parts) == 1]
     nested = next((e for e in entries if len(e.parts) > depth), None)
     if nested:
         raise UserError(
@@ -57,12 +62,3 @@ def _unwrap(entries: Sequence[_File]) -> list[_File]:
         if len(tops) != 1 or not deep or tops <= set(SPLITS):
             return list(entries)
         entries = [_File(e.path, e.parts[1:] if len(e.parts) > 1 else e.parts) for e in entries]
-
-
-def _check_splits(entries: Sequence[_File], files: RawFiles, others: str) -> None:
-    extra = sorted({e.parts[0] for e in entries if len(e.parts) > 1} - set(SPLITS))
-    if extra and others == "error":
-        raise UserError(
-            f"{files.where}: beside train, test and unseen there must be no other folder, found {', '.join(extra)}; "
-            "move its images into train or test, or remove it"
-        )

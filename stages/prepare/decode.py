@@ -195,7 +195,10 @@ def to_rgb(image: Image.Image, fill: int) -> Image.Image:
 
 def _part_to_rgb(image: Image.Image, fill: int) -> Image.Image:
     if image.mode.startswith("I;16") or image.mode == "I":
-        image = _from_16_bit(image)
+        values = np.asarray(image).astype(np.int64)
+        if values.min() < 0 or values.max() > 65535:
+            raise ValueError("32-bit pixels have no defined range; save it with 8 or 16 bits")
+        image = Image.fromarray(((values + 128) // 257).astype(np.uint8))  # 65535 = 255 x 257: to the nearest
     if image.has_transparency_data:
         layer = image.convert("LA").convert("RGBA") if image.mode == "La" else image.convert("RGBA")
         background = Image.new("RGBA", layer.size, (fill, fill, fill, 255))
@@ -214,13 +217,6 @@ def square(image: Image.Image, size: int, fit: Fit, fill: int) -> Image.Image:
     return ImageOps.pad(image, (size, size), Image.Resampling.BILINEAR, color=(fill, fill, fill))
 
 
-def _from_16_bit(image: Image.Image) -> Image.Image:
-    values = np.asarray(image).astype(np.int64)
-    if values.min() < 0 or values.max() > 65535:
-        raise ValueError("32-bit pixels have no defined range; save it with 8 or 16 bits")
-    return Image.fromarray(((values + 128) // 257).astype(np.uint8))  # 65535 = 255 x 257: rounded to the nearest
-
-
 def decode_many(
     contents: Sequence[Callable[[], Content]], *, size: int, fit: Fit, fill: int
 ) -> Iterator[tuple[str, Decoded]]:
@@ -235,31 +231,20 @@ def decode_many(
         there is none) and what `decode` returns, or why there is no such image.
 
     Raises:
-        MemoryError, OSError: the machine lacks what reading or decoding takes.
+        MemoryError, OSError: the machine lacks what reading or decoding takes, or telling whether a file is damaged.
     """
     work = partial(_decode_one, size=size, fit=fit, fill=fill)
     with ThreadPoolExecutor(max_workers=min(os.cpu_count() or 1, 8)) as pool:
         waiting = iter(contents)
         while block := list(_block(waiting)):
-            yield from _decode_block(pool, work, block)
-
-
-def _decode_block(
-    pool: ThreadPoolExecutor, work: Callable[[Content | OSError], tuple[str, Decoded]], block: list[Content | OSError]
-) -> Iterator[tuple[str, Decoded]]:
-    """Decode a block in threads, then singly what seemed damaged: some decoders report a lack of memory as damage.
-
-    Raises:
-        MemoryError: there is not the memory to tell.
-    """
-    futures = [pool.submit(work, content) for content in block]
-    for content, future in zip(block, futures, strict=True):
-        result = future.result()
-        if isinstance(result[1], str):
-            wait(futures)  # what the other threads took is free again
-            np.empty(BYTES_OF_AN_IMAGE, np.uint8)  # reserved and given back; no page of it is touched
-            result = work(content)
-        yield result
+            futures = [pool.submit(work, content) for content in block]
+            for content, future in zip(block, futures, strict=True):
+                result = future.result()
+                if isinstance(result[1], str):  # some decoders report a lack of memory as damage: once more, alone
+                    wait(futures)  # what the other threads took is free again
+                    np.empty(BYTES_OF_AN_IMAGE, np.uint8)  # reserved and given back; no page of it is touched
+                    result = work(content)
+                yield result
 
 
 def _block(contents: Iterator[Callable[[], Content]]) -> Iterator[Content | OSError]:

@@ -91,11 +91,9 @@ def _fetch_part(url: str, part: Path, size: int, advice: str, pause: float) -> N
             time.sleep(pause * 2 ** (attempt - 1))
         try:
             _continue(url, part, size)
-        except requests.HTTPError as error:
-            if error.response.status_code < requests.codes.server_error:
-                raise UserError(f"{url}: the server answers {error.response.status_code}; {advice}") from None
-            last = error
         except (requests.RequestException, ValueError) as error:  # ValueError: an address of which no host can be read
+            if isinstance(error, requests.HTTPError) and error.response.status_code < requests.codes.server_error:
+                raise UserError(f"{url}: the server answers {error.response.status_code}; {advice}") from None
             last = error
         if _length(part) >= size:
             return

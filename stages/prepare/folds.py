@@ -12,7 +12,7 @@ from stages.prepare.candidates import Candidate, Splits, shuffled
 from stages.prepare.params import DatasetParams
 from stages.shared.core.params import ALL
 from stages.shared.core.seeding import child_seed
-from stages.shared.runtime.errors import UserError, did_you_mean
+from stages.shared.runtime.errors import UserError, check_known, listed
 
 MAX_DEFAULT_FOLDS = 4
 """Folds that are made where the entry does not say how many, if as many disjoint choices exist."""
@@ -121,12 +121,12 @@ def choose_unseen(candidates: Sequence[Candidate], params: DatasetParams, seed: 
             )
         return tuple(sorted(given))
     if isinstance(params.unseen_classes, list):
-        _check_known("unseen_classes", params.unseen_classes, labels)
+        _check_classes("unseen_classes", params.unseen_classes, labels)
         return tuple(sorted(params.unseen_classes))
     if params.unseen_count is None:
         raise UserError(
             "unseen_classes is missing: give names, or `unseen_count: 5` to draw as many, or `all` for networks that "
-            f"are measured as they are; classes: {', '.join(labels[:30])}{', ...' if len(labels) > 30 else ''}"
+            f"are measured as they are; classes: {listed(labels)}"
         )
     return _draw_classes(labels, params.unseen_count, params, seed)
 
@@ -139,7 +139,7 @@ def _first_choice(
     labels = sorted({c.label for c in candidates})
     if params.seen_classes is None:
         return tuple(label for label in labels if label not in unseen), unseen
-    _check_known("seen_classes", params.seen_classes, labels)
+    _check_classes("seen_classes", params.seen_classes, labels)
     overlap = sorted(set(unseen) & set(params.seen_classes))
     if overlap:
         raise UserError(f"a class must be seen or unseen, not both; found as both: {', '.join(overlap)}")
@@ -179,7 +179,6 @@ def _draw_classes(labels: list[str], count: int, params: DatasetParams, seed: in
     return tuple(sorted(shuffled(pool, child_seed(params.draw_seed(seed), "unseen classes"))[:count]))
 
 
-def _check_known(field: str, names: Sequence[str], labels: Sequence[str]) -> None:
+def _check_classes(field: str, names: Sequence[str], labels: Sequence[str]) -> None:
     for name in names:
-        if name not in labels:
-            raise UserError(f"{field}: class {name!r} is not in the data: {did_you_mean(name, labels)}")
+        check_known(name, labels, f"{field}: class {name!r} is not in the data")

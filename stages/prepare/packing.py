@@ -56,8 +56,7 @@ def prepare_dataset(
         images.sort(key=lambda i: (i.candidate.label, i.candidate.sample_id))
         folds = without_dropped(plan, {image.candidate.sample_id for image in images}, params)
         pixels = _read_back(scratch, images, params.image_size)
-        size, fill = params.image_size, params.fill
-        write_images(out, pixels, _manifest(images), dataset=dataset, size=size, fill=fill)
+        write_images(out, pixels, _manifest(images), dataset=dataset, size=params.image_size, fill=params.fill)
         for fold, splits in folds.items():
             write_fold(out, fold, _fold_table(images, splits))
     report = Report.of(params.source, folds, plan, skipped, duplicates, listing)

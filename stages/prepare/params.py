@@ -10,7 +10,7 @@ from pydantic import ConfigDict, Field, field_validator, model_validator
 from stages.prepare.file_names import inside
 from stages.prepare.limits import DEFAULT_LIMITS, LimitsParams
 from stages.shared.core.params import Params, load_entry, parse
-from stages.shared.runtime.errors import UserError, did_you_mean, short_repr
+from stages.shared.runtime.errors import check_known, did_you_mean, short_repr
 
 Count = Annotated[int, Field(ge=1)]
 Label = Annotated[str, Field(min_length=1)]
@@ -282,6 +282,5 @@ def parse_dataset(values: Any, dataset: str) -> DatasetParams:
     """
     where = f"datasets.{dataset}"
     source = parse(values, _SourceOnly, where=where).source
-    if source not in DATASET_PARAMS:
-        raise UserError(f"params: {where}.source: unknown source {source!r}: {did_you_mean(source, DATASET_PARAMS)}")
+    check_known(source, DATASET_PARAMS, f"params: {where}.source: unknown source {source!r}")
     return parse(values, DATASET_PARAMS[source], where=where)

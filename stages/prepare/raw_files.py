@@ -111,12 +111,7 @@ def _refuse_special(path: Path, for_dvc: bool) -> None:
         raise UserError(f"{path}: must be a regular file, found {kind}{link}; remove it")
 
 
-def every_link(path: str) -> bool:
-    """Refuse every symlink to a folder."""
-    return True
-
-
-def open_raw(raw: Path, resources: Resources, *, refused: Callable[[str], bool] = every_link) -> RawFiles:
+def open_raw(raw: Path, resources: Resources, *, refused: Callable[[str], bool] = lambda path: True) -> RawFiles:
     """List the files of a raw folder, or of the one archive that it holds or is. Hidden files are left out.
 
     Args:
@@ -198,7 +193,7 @@ def csv_rows(text: TextIO, where: object) -> Iterator[tuple[int, list[str]]]:
         raise UserError(f"{where}, line {line}: not a CSV in UTF-8 with commas: {error}") from None
 
 
-def list_files(where: Path, limits: LimitsParams, *, refused: Callable[[str], bool] = every_link) -> RawFiles:
+def list_files(where: Path, limits: LimitsParams, *, refused: Callable[[str], bool]) -> RawFiles:
     """List the files below a folder. It may be a symlink, and so may they.
 
     Args:
@@ -212,16 +207,18 @@ def list_files(where: Path, limits: LimitsParams, *, refused: Callable[[str], bo
     """
     hidden: list[str] = []
 
+    def unnoticed(problem: str) -> UserError:
+        return UserError(
+            f"{problem}: DVC does not look into it, and would not notice changes there; copy the images themselves, or "
+            f"link {where} as a whole to a folder that holds them"
+        )
+
     def walk(folder: Path, prefix: str) -> Iterator[str]:
         check_depth(where, prefix.count("/"))
         with os.scandir(folder) as entries:
             for entry in entries:
                 if prefix and entry.name == ".dvc":
-                    raise UserError(
-                        f"{folder}: must not be a DVC repository of its own, found {entry.name} in it: DVC does not "
-                        f"look into one, and would not notice changes there; copy its images, or link {where} as a "
-                        "whole to it"
-                    )
+                    raise unnoticed(f"{folder}: must not be a DVC repository of its own, found {entry.name} in it")
                 if entry.name.startswith(".") and entry.is_dir(follow_symlinks=False):
                     hidden.append(prefix + entry.name)
                 if is_clutter(entry.name) or (not prefix and entry.name == SOURCE_FILE):
@@ -231,12 +228,8 @@ def list_files(where: Path, limits: LimitsParams, *, refused: Callable[[str], bo
                 elif not (entry.is_symlink() and Path(entry.path).is_dir()):
                     yield utf8(prefix + entry.name, where)
                 elif refused(prefix + entry.name):
-                    link = Path(entry.path)
-                    raise UserError(
-                        f"{link}: must not be a link to a folder, found one to {link.readlink()}: DVC does not look "
-                        f"behind it, and would not notice changes there; copy the images there, or link {where} as a "
-                        "whole to a folder that holds them"
-                    )
+                    target = Path(entry.path).readlink()
+                    raise unnoticed(f"{entry.path}: must not be a link to a folder, found one to {target}")
 
     paths = tuple(sorted(walk(where, "")))
     return RawFiles(where, paths, tuple(sorted(hidden)), lambda path: read_file(where / path, limits))

@@ -8,11 +8,14 @@ from typing import Self
 
 from stages.prepare.candidates import Listing, Splits, class_counts, describe_counts
 from stages.prepare.duplicates import DuplicateCounts
-from stages.prepare.splits import SMALL, FoldPlan, small_classes
+from stages.prepare.splits import FoldPlan
 from stages.shared.core.params import ALL
 from stages.shared.images.image_store import SPLITS
 
 FORMAT = "whichlayer.prepare-report/3"
+
+SMALL = 10
+"""Images per class of a scored split below which scores are coarse, and cross-validation may be impossible."""
 
 
 @dataclass(frozen=True)
@@ -69,9 +72,11 @@ class Report:
             fold: {split: sum(counts.values()) for split, counts in splits.items()} for fold, splits in classes.items()
         }
         small: dict[str, dict[str, int]] = {}
-        for splits in folds.values():
-            for split, counts in small_classes(splits).items():
-                small.setdefault(split, {}).update(counts)
+        for splits in classes.values():
+            for split, counts in splits.items():
+                few = {label: count for label, count in counts.items() if count < SMALL and split != "train"}
+                if few:
+                    small.setdefault(split, {}).update(few)
         shared = {fold: count for fold, splits in folds.items() if (count := _shared_groups(splits))}
         planned = (dict(plan.not_made), plan.left_out)
         passed_over = (listing.ignored, listing.hidden)
@@ -125,11 +130,8 @@ def _some(names: Sequence[str], limit: int = 5) -> str:
 
 
 def _describe(counts: DuplicateCounts) -> str:
-    within = ", ".join(f"{n} within {split}" for split, n in counts.within_split.items() if n)
-    parts = [
-        f"{counts.between_classes} between classes" if counts.between_classes else "",
-        f"{counts.between_splits} between splits" if counts.between_splits else "",
-        within,
-    ]
+    numbers = {"between classes": counts.between_classes, "between splits": counts.between_splits}
+    numbers |= {f"within {split}": count for split, count in counts.within_split.items()}
+    kinds = ", ".join(f"{count} {kind}" for kind, count in numbers.items() if count)
     fate = f"{counts.dropped} image(s) dropped" if counts.dropped else "all kept"
-    return f"{counts.groups} group(s) of exact copies ({', '.join(p for p in parts if p)}), {fate}"
+    return f"{counts.groups} group(s) of exact copies ({kinds}), {fate}"

@@ -8,9 +8,10 @@ a path is held to a pattern of what is harmless there. These patterns match whol
 from pathlib import Path
 from typing import Annotated, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from stages.prepare.raw_files import SOURCE_FILE
+from stages.shared.core.params import Params
 from stages.shared.runtime.errors import UserError, short_repr, with_command
 from stages.shared.runtime.resources import irregular
 
@@ -20,10 +21,8 @@ Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 MAX_BYTES = 2**20
 
 
-class SourceFile(BaseModel):
+class SourceFile(Params):
     """Base of the models of `source.json`."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     about: str
     license: str

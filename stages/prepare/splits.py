@@ -27,9 +27,6 @@ from stages.shared.runtime.errors import UserError
 MINIMUM: dict[Split, int] = {"train": 1, "test": 2, "unseen": 2}
 """Images per class below which a score is undefined: a nearest neighbour of the same class needs a second image."""
 
-SMALL = 10
-"""Images per class of a scored split below which scores are coarse, and cross-validation may be impossible."""
-
 ByClass = dict[str, list[Candidate]]
 Pools = dict[Split, ByClass]
 
@@ -153,14 +150,6 @@ def check_sizes(splits: Splits, fold: Fold, *, all_unseen: bool) -> Splits:
     return splits
 
 
-def small_classes(splits: Splits) -> dict[str, dict[str, int]]:
-    """List the classes of the scored splits with fewer than `SMALL` images: {split: {class: count}}."""
-    scored = {split: class_counts(candidates) for split, candidates in splits.items() if split != "train"}
-    return {
-        split: small for split, counts in scored.items() if (small := {k: n for k, n in counts.items() if n < SMALL})
-    }
-
-
 def _packed(
     ordered: Sequence[Candidate], params: DatasetParams, seed: int, folds: Sequence[tuple[Fold, Splits]]
 ) -> list[Candidate]:
@@ -203,15 +192,14 @@ def _fraction(candidates: Sequence[Candidate], params: DatasetParams, fold: Fold
 
 
 def _train_and_test(
-    candidates: list[Candidate], fraction: float | None, seed: int, grouped: set[str] | None
+    candidates: list[Candidate], fraction: float | None, seed: int, test: set[str] | None
 ) -> tuple[list[Candidate], list[Candidate]]:
+    """Divide the images of a class; `test` has the ids of the test images where they are drawn by groups."""
     if fraction is None:
         return [c for c in candidates if c.split == "train"], [c for c in candidates if c.split == "test"]
-    if grouped is None:
+    if test is None:
         drawn = shuffled(candidates, child_seed(seed, "test", candidates[0].label))
         test = {c.sample_id for c in drawn[: round(fraction * len(candidates))]}
-    else:
-        test = grouped
     return [c for c in candidates if c.sample_id not in test], [c for c in candidates if c.sample_id in test]
 
 

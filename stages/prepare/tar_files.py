@@ -31,7 +31,7 @@ LONG_NUMBER = re.compile(rb"\d{50}")
 
 
 Place = tuple[int, int] | tarfile.TarInfo | str
-"""Where a file lies: position and length; its header, if it has holes; of a link, the path of what it leads to."""
+"""Where a file lies: position and length; its header, if it has holes; the path that a link leads to."""
 
 
 def open_tar(where: Path, resources: Resources) -> RawFiles:
@@ -87,23 +87,21 @@ class _TarFiles:
                 raise tarfile.ReadError("there is more after its end mark")
 
     def _follow_links(self) -> None:
-        """Give every link the path of what it leads to in the end."""
+        """Give every link the place of what it leads to in the end, or the path of that if it is no file."""
         for path in self.paths:
             passed, target = dict[str, None](), path
             while target not in passed and isinstance(following := self._places.get(target), str):
                 passed[target], target = None, following
             if target in passed:
                 raise UserError(f"{self.where}: member {path!r} is a link in a circle; pack the files themselves")
-            self._places |= dict.fromkeys(passed, target)
+            self._places |= dict.fromkeys(passed, self._places.get(target, target))
 
     def read(self, path: str) -> bytes:
         """Read one file, or what a link leads to."""
         place = self._places[path]
-        if isinstance(target := place, str):
-            place = self._places.get(target, target)
         if isinstance(place, str):
             raise UserError(
-                f"{self.where}: member {path!r} is a link to {target!r}, which is no file in it; pack the files "
+                f"{self.where}: member {path!r} is a link to {place!r}, which is no file in it; pack the files "
                 "themselves"
             )
         if isinstance(place, tuple):

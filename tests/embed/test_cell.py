@@ -81,7 +81,7 @@ def run(tmp_path: Path, images: PackedImages, monkeypatch: pytest.MonkeyPatch) -
             info = CheckpointInfo(step * 50, SEEN, NETWORK.model_dump(), AUGMENT)
             write_checkpoint(weights, module.state_dict(), info)
         finish_checkpoints(weights, ("trees", "tiny", "0", SEED))
-        network = Network(tiny(99).eval(), MEAN, STD, True, ("head",), SIZE)
+        network = Network(tiny(99).eval(), ("head",), Transform(SIZE, MEAN, STD, True))
         monkeypatch.setattr(embedder, "build_network", lambda *_, **__: network)
         monkeypatch.setattr(embedder, "find_taps", lambda *_: TAPS)
         params = EmbedParams.model_validate({**VALUES, **changes})
@@ -369,7 +369,7 @@ def hooks(module: nn.Module) -> int:
 
 
 def test_hooks_change_nothing_and_are_removed_also_after_an_error():
-    network = Network(tiny().eval(), MEAN, STD, False, ("head",), SIZE)
+    network = Network(tiny().eval(), ("head",), Transform(SIZE, MEAN, STD, False))
     inputs = torch.randn(2, 3, SIZE, SIZE)
     plain = network.logits(inputs)
     with layer_embeddings(network, pooled_layers(TAPS, ["auto", "max"])) as embed:
@@ -388,7 +388,7 @@ def test_a_module_that_runs_twice_is_no_layer():
     module.stages = nn.Sequential(module.act, nn.Conv2d(4, 6, 3))
     layers = pooled_layers([Tap("act", 0, "nchw", False, 0, 4, 112, 112)], ["auto"])
     with (
-        layer_embeddings(Network(module, MEAN, STD, False, ("head",), SIZE), layers) as embed,
+        layer_embeddings(Network(module, ("head",), Transform(SIZE, MEAN, STD, False)), layers) as embed,
         pytest.raises(UserError, match="module 'act' must run once in a forward pass"),
     ):
         embed(torch.randn(1, 3, SIZE, SIZE))
@@ -407,7 +407,7 @@ def test_the_layers_tensor_is_taken_from_a_tuple():
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             return self.pair(x)[1].mean((2, 3))
 
-    network = Network(Outer(), MEAN, STD, False, (), 4)
+    network = Network(Outer(), (), Transform(4, MEAN, STD, False))
     layers = pooled_layers([Tap("pair", 0, "nchw", False, 0, 3, 0, 0, item=1)], ["auto"])
     inputs = torch.randn(2, 3, 4, 4)
     with layer_embeddings(network, layers) as embed:

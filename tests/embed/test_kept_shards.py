@@ -16,6 +16,7 @@ from stages.shared.embeddings import embedding_store
 from stages.shared.embeddings.embedding_store import open_embeddings
 from stages.shared.images.image_store import PackedImages
 from stages.shared.networks.network import Network
+from stages.shared.networks.transforms import Transform
 from stages.shared.runtime.console import Stopwatch
 from tests.embed.test_cell import AUGMENT, LAST, MEAN, NETWORK, SEED, SIZE, STD, TAPS, VALUES, Tiny, tiny
 from tests.packed import SEEN, pack
@@ -58,7 +59,7 @@ class Run:
 
     def go(self, monkeypatch: pytest.MonkeyPatch, at: int | None = None, **changes: Any) -> int:
         """Return how many images passed through the network."""
-        network = Network(tiny(99).eval(), MEAN, STD, True, ("head",), SIZE)
+        network = Network(tiny(99).eval(), ("head",), Transform(SIZE, MEAN, STD, True))
         module = network.module
         forward, batches = Tiny.forward, iter(range(1, 1000))
 

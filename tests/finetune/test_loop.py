@@ -35,7 +35,7 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> PackedImages:
 def network(*layers: nn.Module) -> Network:
     torch.manual_seed(0)
     body = [nn.Conv2d(3, 4, 3, stride=2), nn.BatchNorm2d(4), nn.ReLU(), *layers, nn.AdaptiveAvgPool2d(1), nn.Flatten()]
-    return Network(nn.Sequential(*body, nn.Dropout(0.2), nn.Linear(4, 3)), HALF, HALF, True, ("6",), SIZE)
+    return Network(nn.Sequential(*body, nn.Dropout(0.2), nn.Linear(4, 3)), ("6",), Transform(SIZE, HALF, HALF, True))
 
 
 def training(images: PackedImages, net: Network, **changes: Any) -> FineTuning:

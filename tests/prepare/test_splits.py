@@ -5,7 +5,7 @@ import pytest
 from stages.prepare.candidates import check_candidates
 from stages.prepare.folds import Fold, choose_unseen
 from stages.prepare.params import FolderParams
-from stages.prepare.splits import check_sizes, plan_folds, small_classes
+from stages.prepare.splits import check_sizes, plan_folds
 from stages.shared.runtime.errors import UserError
 
 
@@ -236,16 +236,6 @@ def test_a_class_too_small_to_score_is_refused(make_candidates, counts):
     rest = {label: {"train": 3, "test": 3} for label in "bcd"}
     with pytest.raises(UserError, match=r"at least . (train|test) image\(s\), found 'a' \([01]\);"):
         first_fold(make_candidates({**counts, **rest}), params(unseen_classes=["c", "d"]), 0)
-
-
-def test_small_scored_classes_are_listed(make_candidates):
-    data = make_candidates({"a": {"train": 1, "test": 9}, "b": {"train": 1, "test": 10}})
-    splits = {
-        "train": [c for c in data if c.split == "train"],
-        "test": [c for c in data if c.split == "test"],
-        "unseen": [],
-    }
-    assert small_classes(splits) == {"test": {"a": 9}}
 
 
 def test_check_sizes_sees_a_class_that_lost_all_its_images(make_candidates):

@@ -120,7 +120,7 @@ def facts_of(source: Source, tensors: Collection[str], licence: str | None) -> d
             "parameters": sum(count for name, count in parameters.items() if name in tensors),
             "network_parameters": sum(parameters.values()),
             "multiply_adds": layer.operations,
-            "network_multiply_adds": trace_forward(network.module, network.image_size).operations[""],
+            "network_multiply_adds": trace_forward(network.module, network.transform.size).operations[""],
         },
     }
 

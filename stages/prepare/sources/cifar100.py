@@ -69,15 +69,14 @@ def read_batches(archive: Path, resources: Resources) -> Iterator[Candidate]:
     names = _texts(_member(files, "meta"), "fine_label_names", files.where)
     for split in SPLITS:
         batch = _member(files, split)
-        labels, file_names = batch.get("fine_labels"), _texts(batch, "filenames", files.where)
+        labels, file_names = batch.get("fine_labels", []), _texts(batch, "filenames", files.where)
         pixels = batch["data"].values if isinstance(batch.get("data"), PickledArray) else None
         if pixels is None or pixels.shape != (len(file_names), 3 * SIDE * SIDE):
             raise _unlike(files.where, f"{split}: `data` must be {len(file_names)} rows of {3 * SIDE * SIDE} bytes")
         classes = range(len(names))
-        if not isinstance(labels, list) or not all(type(label) is int and label in classes for label in labels):
-            raise _unlike(files.where, f"{split}: `fine_labels` must be a list of numbers below {len(names)}")
-        if len(labels) != len(file_names):
-            raise _unlike(files.where, f"{split}: {len(file_names)} images must have as many `fine_labels`")
+        known = isinstance(labels, list) and all(type(label) is int and label in classes for label in labels)
+        if not known or len(labels) != len(file_names):
+            raise _unlike(files.where, f"{split}: `fine_labels` must be {len(file_names)} numbers below {len(names)}")
         images = pixels.reshape(-1, 3, SIDE, SIDE).transpose(0, 2, 3, 1)
         for image, label, file in zip(images, labels, file_names, strict=True):
             path = f"{split}/{names[label]}/{file}"
@@ -89,7 +88,7 @@ def _member(files: RawFiles, name: str) -> dict[str, Any]:
     if path not in files.paths:
         raise _unlike(files.where, f"must hold {path}")
     try:
-        content = read_pickle(files.content(path)())
+        content = read_pickle(files.read(path))
     except ValueError as error:
         raise _unlike(files.where, f"{path}: must hold lists and an array of bytes alone, found {error}") from None
     if not isinstance(content, dict):

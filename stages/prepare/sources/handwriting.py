@@ -20,7 +20,7 @@ from stages.prepare.limits import Resources
 from stages.prepare.params import HandwritingParams
 from stages.prepare.source_file import Sha256, SourceFile, read_source_file
 from stages.shared.core.digests import file_sha256
-from stages.shared.core.params import Id
+from stages.shared.core.params import Id, Params
 from stages.shared.core.seeding import child_seed
 from stages.shared.runtime.errors import UserError
 
@@ -34,11 +34,9 @@ Word = Annotated[str, Field(pattern=r"^\p{L}[\p{L}\p{M}\p{N}'-]{0,39}$")]
 """One line, and not so long that drawing it takes much memory."""
 
 
-class FontEntry(SourceFile):
+class FontEntry(Params):
     """One typeface: the PyPI package that carries it, its version, the font's file name and SHA-256."""
 
-    about: str = ""
-    license: str = ""
     package: Annotated[str, Field(pattern=r"^fontpkg-[a-z0-9][a-z0-9-]*$", max_length=100)]
     version: Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)*$", max_length=30)]
     file: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_,.\[\]-]*$", max_length=200)]

@@ -12,7 +12,7 @@ from stages.prepare.limits import LimitsParams, RawFiles, Resources
 from stages.prepare.params import TableParams
 from stages.prepare.raw_files import csv_rows, open_raw, read_file
 from stages.shared.images.image_store import SPLITS
-from stages.shared.runtime.errors import MAX_NAMES, UserError, did_you_mean
+from stages.shared.runtime.errors import UserError, did_you_mean, listed, prefix_errors
 
 COLUMNS = ("path", "label", "split")
 
@@ -29,9 +29,10 @@ def list_table(raw: Path, params: TableParams, seed: int, resources: Resources) 
     paths = set(files.paths)
     candidates: dict[str, Candidate] = {}
     for line, row in _rows(_read_table(raw, files, params.table, resources.limits), where, params.group):
-        candidate = _candidate(row, line, where, files, paths)
-        if candidate.source in candidates:
-            raise UserError(f"{where}, line {line}: file {candidate.source!r} must be listed once; remove a row of it")
+        with prefix_errors(f"{where}, line {line}"):
+            candidate = _candidate(row, files, paths)
+            if candidate.source in candidates:
+                raise UserError(f"file {candidate.source!r} must be listed once; remove a row of it")
         candidates[candidate.source] = candidate
     if not candidates:
         raise UserError(f"{where}: must list images, found no row")
@@ -40,19 +41,16 @@ def list_table(raw: Path, params: TableParams, seed: int, resources: Resources) 
 
 
 def _read_table(raw: Path, files: RawFiles, name: str, limits: LimitsParams) -> bytes:
-    if (raw / name).is_file():
-        return _read_own(raw / name, limits)
+    own = raw / name
+    if own.is_file():
+        try:
+            return read_file(own, limits)
+        except OSError as error:
+            raise UserError(f"{own}: cannot be read ({error.strerror or error})") from None
     if name in files.paths:
-        return files.content(name)()
+        return files.read(name)
     tables = [path for path in files.paths if path.lower().endswith(".csv")]
     raise UserError(f"{raw}: has no table {name!r}: {did_you_mean(name, tables)}")
-
-
-def _read_own(path: Path, limits: LimitsParams) -> bytes:
-    try:
-        return read_file(path, limits)
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror or error})") from None
 
 
 def _rows(content: bytes, where: str, group: str | None) -> Iterator[tuple[int, dict[str, str]]]:
@@ -68,7 +66,7 @@ def _rows(content: bytes, where: str, group: str | None) -> Iterator[tuple[int, 
     if missing:
         raise UserError(
             f"{where}: must have the columns path, label and, if wanted, split; lacks {', '.join(missing)}; "
-            f"found {', '.join(header[:MAX_NAMES]) or 'none'}"
+            f"found {listed(header) or 'none'}"
         )
     for line, cells in lines:
         if len(cells) != len(header):
@@ -79,24 +77,20 @@ def _rows(content: bytes, where: str, group: str | None) -> Iterator[tuple[int, 
         yield line, {column: cells[header.index(name)] for column, name in wanted.items() if name in header}
 
 
-def _candidate(row: dict[str, str], line: int, where: str, files: RawFiles, paths: set[str]) -> Candidate:
+def _candidate(row: dict[str, str], files: RawFiles, paths: set[str]) -> Candidate:
     path = inside(row["path"])
     if path is None:
-        raise UserError(
-            f"{where}, line {line}: path must be relative to the raw folder and inside it, found {row['path']!r}"
-        )
+        raise UserError(f"path must be relative to the raw folder and inside it, found {row['path']!r}")
     if path not in paths:
-        raise UserError(
-            f"{where}, line {line}: file {row['path']!r} is not there: {did_you_mean(path, _neighbours(path, paths))}"
-        )
+        raise UserError(f"file {row['path']!r} is not there: {did_you_mean(path, _neighbours(path, paths))}")
     if not row["label"].strip():
-        raise UserError(f"{where}, line {line}: label must not be empty")
+        raise UserError("label must not be empty")
     split = row.get("split")
     if split is not None and split not in SPLITS:
-        raise UserError(f"{where}, line {line}: split must be one of {', '.join(SPLITS)}; found {split!r}")
+        raise UserError(f"split must be one of {', '.join(SPLITS)}; found {split!r}")
     group = row.get("group", "").strip()
     if "group" in row and not group:
-        raise UserError(f"{where}, line {line}: the group must not be empty")
+        raise UserError("the group must not be empty")
     return Candidate(path, row["label"].strip(), cast(Split | None, split), path, files.content(path), group)
 
 

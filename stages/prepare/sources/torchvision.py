@@ -17,7 +17,7 @@ from stages.prepare.decode import known_formats
 from stages.prepare.download import cache_folder
 from stages.prepare.limits import Resources
 from stages.prepare.params import TORCHVISION_DATASETS, Keywords, TorchvisionParams
-from stages.shared.runtime.errors import UserError
+from stages.shared.runtime.errors import UserError, prefix_errors
 
 CONVENTIONS: dict[str, tuple[Keywords, Keywords]] = {
     "train": ({"train": True}, {"train": False}),
@@ -37,7 +37,7 @@ def list_torchvision(raw: Path, params: TorchvisionParams, seed: int, resources:
     factory: type = getattr(datasets, params.name)
     candidates: list[Candidate] = []
     for split, arguments in split_arguments(params).items():
-        with only_known_formats():
+        with only_known_formats(), prefix_errors(f"torchvision dataset {params.name}"):
             dataset = _build(factory, {**params.kwargs, **arguments}, params.name)
             candidates += _candidates(dataset, None if split == "all" else split, params.name)  # type: ignore[arg-type]
     return Listing(candidates)
@@ -75,37 +75,34 @@ def accepted_arguments(factory: type) -> set[str]:
 
 
 def _build(factory: type, arguments: Mapping[str, Any], name: str) -> Any:
+    root = cache_folder() / "torchvision" / name
+    root.mkdir(parents=True, exist_ok=True)
     accepted = accepted_arguments(factory)
-    own_arguments: dict[str, Any] = {}
-    if "root" in accepted:
-        own_arguments["root"] = str(cache_folder() / "torchvision" / name)
-        Path(own_arguments["root"]).mkdir(parents=True, exist_ok=True)
-    if "download" in accepted:
-        own_arguments["download"] = True
+    own = {argument: value for argument, value in (("root", str(root)), ("download", True)) if argument in accepted}
     try:
-        return factory(**own_arguments, **arguments)
+        return factory(**own, **arguments)
     except (OSError, RuntimeError, ImportError) as error:
         raise UserError(
-            f"torchvision dataset {name}: cannot be loaded or downloaded ({error}); with a network run it again, "
-            f"without one put its files into {own_arguments.get('root')}, as torchvision lays them out"
+            f"cannot be loaded or downloaded ({error}); with a network run it again, without one put its files into "
+            f"{root}, as torchvision lays them out"
         ) from None
     except (TypeError, ValueError, LookupError, AttributeError, AssertionError) as error:
         raise UserError(
-            f"torchvision dataset {name}: wrong arguments {dict(arguments)} ({error}); it takes "
-            f"{', '.join(TORCHVISION_DATASETS[name]) or 'none'}: set `kwargs`, `train_kwargs`, `test_kwargs`"
+            f"wrong arguments {dict(arguments)} ({error}); it takes {', '.join(TORCHVISION_DATASETS[name]) or 'none'}: "
+            "set `kwargs`, `train_kwargs`, `test_kwargs`"
         ) from None
 
 
 def _candidates(dataset: Any, split: Split | None, name: str) -> Iterator[Candidate]:
     folder = split or "all"
     labels = _class_names(dataset)
-    for index, target in enumerate(_targets(dataset, name)):
+    for index, target in enumerate(_targets(dataset)):
         label = labels[target] if labels else str(target)
         sample_id = f"{folder}/{index:06d}"
         yield Candidate(sample_id, label, split, f"torchvision/{name}/{sample_id}", partial(_image, dataset, index))
 
 
-def _targets(dataset: Any, name: str) -> list[int]:
+def _targets(dataset: Any) -> list[int]:
     """Return every image's class, from a list that the dataset keeps, else by reading it item by item."""
     for attribute in ("targets", "labels", "_labels", "y"):
         kept = getattr(dataset, attribute, None)
@@ -115,13 +112,11 @@ def _targets(dataset: Any, name: str) -> list[int]:
         try:
             kept = [dataset[i][1] for i in range(len(dataset))]
         except OSError as error:
-            raise UserError(f"torchvision dataset {name}: cannot be read ({error}); remove its files") from None
+            raise UserError(f"cannot be read ({error}); remove its files") from None
     try:
         return [int(target) for target in kept]
     except (TypeError, ValueError, RuntimeError):
-        raise UserError(
-            f"torchvision dataset {name}: must be a classification dataset, found the target {kept[0]!r}"
-        ) from None
+        raise UserError(f"must be a classification dataset, found the target {kept[0]!r}") from None
 
 
 def _class_names(dataset: Any) -> list[str]:

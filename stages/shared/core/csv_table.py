@@ -11,6 +11,9 @@ from stages.shared.runtime.errors import UserError
 TEXT, INTEGER, FLOAT = "string", "Int64", "float64"
 """Types of columns: text ('' where the file is empty), whole numbers (nullable), floats (NaN where it is empty)."""
 
+CELL_COLUMNS = {"dataset": TEXT, "model": TEXT, "fold": TEXT, "seed": INTEGER}
+"""What names a cell; `fold` is a number or `all`."""
+
 Columns = Mapping[str, str]
 
 
@@ -68,11 +71,6 @@ def write_table(path: Path, table: pd.DataFrame, columns: Columns, *, keys: Sequ
     further = [name for name in table.columns if name not in columns]
     path.parent.mkdir(parents=True, exist_ok=True)
     typed(table[[*columns, *further]], columns).to_csv(path, index=False)
-
-
-def empty_table(columns: Columns) -> pd.DataFrame:
-    """Make a table without rows."""
-    return typed(pd.DataFrame(columns=list(columns)), columns)
 
 
 def typed(table: pd.DataFrame, columns: Columns) -> pd.DataFrame:

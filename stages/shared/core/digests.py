@@ -29,6 +29,7 @@ from stages.shared.runtime.errors import UserError
 from stages.shared.runtime.resources import explain_system_error
 
 DIGESTS = "digests.json"
+CELL = ("dataset", "model", "fold", "seed")
 
 ArtifactId = Mapping[str, str | int]
 """What an artifact belongs to: dataset, model, fold, seed."""
@@ -36,7 +37,7 @@ ArtifactId = Mapping[str, str | int]
 
 def cell_id(cell: tuple[str, str, str, int]) -> dict[str, str | int]:
     """Return the id of what belongs to one cell."""
-    return dict(zip(("dataset", "model", "fold", "seed"), cell, strict=True))
+    return dict(zip(CELL, cell, strict=True))
 
 
 class Record(BaseModel):
@@ -58,14 +59,18 @@ class Record(BaseModel):
 
     def hash_others(self) -> str:
         """Hash what the record says."""
-        content = json.dumps([self.format, self.of, self.files], sort_keys=True)
-        return xxhash.xxh3_128_hexdigest(content.encode())
+        return json_hash([self.format, self.of, self.files])
 
 
 class ZarrGroup(BaseModel):
     """The metadata of a Zarr group that has a record for its attributes."""
 
     attributes: Record
+
+
+def json_hash(value: object) -> str:
+    """Hash JSON values; equal for equal values."""
+    return xxhash.xxh3_128_hexdigest(json.dumps(value, sort_keys=True).encode())
 
 
 def hash_file(path: Path) -> str:
@@ -137,11 +142,12 @@ class Digests:
             for path in sorted(listed ^ present):
                 raise self._error(path, "no file" if path in listed else "one that it did not write")
             for path in sorted(listed):
-                size, on_disk = self.record.files[path][0], self._size(path)
-                if size != on_disk:
-                    raise self._error(
-                        path, f"{on_disk:,} of {size:,} bytes" if on_disk < size else f"{on_disk:,} bytes"
-                    )
+                size, file = self.record.files[path][0], self.folder / path
+                if not file.exists():  # as DVC's links are when its cache has lost a file
+                    raise self._error(path, "a link to no file")
+                if (on_disk := file.stat().st_size) != size:
+                    of_all = f" of {size:,}" if on_disk < size else ""
+                    raise self._error(path, f"{on_disk:,}{of_all} bytes")
         return self
 
     def check(self, *names: str) -> Self:
@@ -171,12 +177,6 @@ class Digests:
         files = self.record.files
         return [name] if name in files else [path for path in files if path.startswith(f"{name}/")]
 
-    def _size(self, path: str) -> int:
-        try:
-            return (self.folder / path).stat().st_size
-        except FileNotFoundError:  # as DVC's links are when its cache has lost a file
-            raise self._error(path, "a link to no file") from None
-
     def _error(self, path: str, found: str) -> UserError:
         return UserError(
             f"{self.folder / path}: must be as the {self.stage} stage wrote it, found {found}; "
@@ -184,9 +184,7 @@ class Digests:
         )
 
 
-def read_digests(
-    path: Path, *, format: str, of: ArtifactId, stage: str, folder: Path | None = None, zarr: bool = False
-) -> Digests:
+def read_digests(path: Path, *, format: str, of: ArtifactId, stage: str, zarr: bool = False) -> Digests:
     """Read the digests of an artifact, and check that it is of this version and belongs to what is asked for.
 
     Args:
@@ -194,13 +192,13 @@ def read_digests(
         format: name and version that the layout must have.
         of: what the artifact must belong to; further names that it has are not compared.
         stage: the stage that writes it.
-        folder: what paths are relative to, if not the file's own.
-        zarr: whether the file is the metadata of a Zarr group that has the record for its attributes.
+        zarr: whether the file is the metadata of a Zarr group that has the record for its attributes, and lies in the
+            store that it is about.
 
     Raises:
         UserError: the file is missing or damaged, or says otherwise.
     """
-    folder = folder or path.parent
+    folder = path.parents[1] if zarr else path.parent
     try:
         if path.exists() and not path.is_file():  # a pipe would be waited for
             raise FileNotFoundError(ENOENT, "what is there is no file")
@@ -244,6 +242,6 @@ def rerun_hint(stage: str, of: ArtifactId | None = None) -> str:
 
     Its target is that of one cell, as DVC names it: `measure@mine-net-0-0`.
     """
-    item = {"prepare": ("dataset",), "aggregate": ()}.get(stage, ("dataset", "model", "fold", "seed"))
+    item = {"prepare": ("dataset",), "aggregate": ()}.get(stage, CELL)
     cell = "-".join(str((of or {}).get(name, name.upper())) for name in item)
     return f"run the {stage} stage again (`dvc repro --single-item --force {stage}{'@' if cell else ''}{cell}`)"

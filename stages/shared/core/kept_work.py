@@ -15,10 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import xxhash
-
 from stages.shared.core.stage_run import RECORD, StageRun
-from stages.shared.core.digests import hash_file
+from stages.shared.core.digests import hash_file, json_hash
 from stages.shared.runtime.scratch import remove
 
 FORMAT = "whichlayer.resume/1"
@@ -131,8 +129,3 @@ def read_record(folder: Path) -> dict[str, Any] | None:
         return None
     whole = claimed == json_hash(content) and content.get("format") == FORMAT
     return content if whole else None
-
-
-def json_hash(value: object) -> str:
-    """Hash JSON values; equal for equal values."""
-    return xxhash.xxh3_128_hexdigest(json.dumps(value, sort_keys=True).encode())

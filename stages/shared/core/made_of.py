@@ -26,10 +26,10 @@ from typing import Any
 from pathspec import GitIgnoreSpec
 from ruamel.yaml import YAML, YAMLError
 
-from stages.shared.core.digests import rerun_hint
+from stages.shared.core.digests import CELL, rerun_hint
 from stages.shared.core.params import read_run
 from stages.shared.core.snapshot import differences, flat
-from stages.shared.runtime.errors import UserError, short_repr
+from stages.shared.runtime.errors import UserError, listed, short_repr
 
 LOCK = Path("dvc.lock")
 RECORDS = "made_of"
@@ -181,7 +181,7 @@ def check_records(folder: Path, stages: Sequence[str]) -> None:
 def again(stage: str) -> str:
     """Return how to run a stage again."""
     name, _, cell = stage.partition("@")
-    return rerun_hint(name, dict(zip(("dataset", "model", "fold", "seed"), cell.split("-"), strict=False)))
+    return rerun_hint(name, dict(zip(CELL, cell.split("-"), strict=False)))
 
 
 def contradiction(record: Path, entry: Entry | None, content: bytes | None = None) -> str:
@@ -198,8 +198,7 @@ def contradiction(record: Path, entry: Entry | None, content: bytes | None = Non
     if entry is None or expected != hashlib.md5(content, usedforsecurity=False).hexdigest():
         return ""  # there is no such result here, or it is another one than dvc.lock names: DVC runs the stage again
     found = list(_contradictions(json.loads(content), entry))
-    more = [f"{len(found) - MAX_SHOWN} more"] if len(found) > MAX_SHOWN else []
-    return f"an edit between its end and DVC's record: {', '.join([*found[:MAX_SHOWN], *more])}" if found else ""
+    return f"an edit between its end and DVC's record: {listed(found, MAX_SHOWN)}" if found else ""
 
 
 def _contradictions(read: Mapping[str, Any], entry: Entry) -> Iterator[str]:

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, Self, TypeVar
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from stages.shared.core.yaml_file import read_yaml
-from stages.shared.runtime.errors import UserError, did_you_mean, short_repr
+from stages.shared.runtime.errors import UserError, check_known, prefix_errors, short_repr
 from stages.shared.runtime.param_errors import describe_wrong_value
 
 SECTIONS = ("run", "datasets", "models", "prepare", "finetune", "embed", "measure", "aggregate")
@@ -159,10 +159,7 @@ def parse_run(content: dict[str, Any]) -> RunParams:
     run = parse(content["run"], RunParams, where="run")
     for table in ("datasets", "models"):
         for key in getattr(run, table):
-            if key not in content[table]:
-                raise UserError(
-                    f"params: run.{table} names {key!r}, which is not in `{table}`: {did_you_mean(key, content[table])}"
-                )
+            check_known(key, content[table], f"params: run.{table} names {key!r}, which is not in `{table}`")
     return run
 
 
@@ -173,8 +170,7 @@ def load_entry(path: Path, table: str, key: str) -> Any:
         UserError: the file cannot be read, or has no such entry (nearest names listed).
     """
     entries = load(path)[table]
-    if key not in entries:
-        raise UserError(f"{path}: {table}.{key} does not exist: {did_you_mean(key, entries)}")
+    check_known(key, entries, f"{path}: {table}.{key} does not exist")
     return entries[key]
 
 
@@ -204,25 +200,24 @@ def load(path: Path) -> dict[str, Any]:
 
 def checked(content: Any, path: Path) -> dict[str, Any]:
     """Return the plain values of a params file, if they are its sections."""
-    check_values(content, path)
-    if not isinstance(content, dict):
-        raise UserError(f"{path}: must hold the sections {', '.join(SECTIONS)}, found {type(content).__name__}")
-    for key in content:
-        if key not in SECTIONS:
-            raise UserError(f"{path}: unknown section {short_repr(key)}: {did_you_mean(str(key), SECTIONS)}")
-    for key in SECTIONS:
-        if not isinstance(content.get(key), dict):
-            raise UserError(f"{path}: section `{key}` is missing or not a mapping")
-    for table in ("datasets", "models"):
-        for key in content[table]:
-            if not isinstance(key, str):
-                raise UserError(
-                    f"{path}: an id in `{table}` must be text, found {short_repr(key)} ({type(key).__name__}); quote it"
-                )
-    return content
+    with prefix_errors(str(path)):
+        check_values(content)
+        if not isinstance(content, dict):
+            raise UserError(f"must hold the sections {', '.join(SECTIONS)}, found {type(content).__name__}")
+        for key in content:
+            check_known(str(key), SECTIONS, f"unknown section {short_repr(key)}")
+        for key in SECTIONS:
+            if not isinstance(content.get(key), dict):
+                raise UserError(f"section `{key}` is missing or not a mapping")
+        for table in ("datasets", "models"):
+            for key in content[table]:
+                if not isinstance(key, str):
+                    found = f"{short_repr(key)} ({type(key).__name__})"
+                    raise UserError(f"an id in `{table}` must be text, found {found}; quote it")
+        return content
 
 
-def check_values(content: Any, path: Path) -> None:
+def check_values(content: Any) -> None:
     """Check that no text is one that `dvc exp run -S` replaces, and that there are not too many values.
 
     Raises:
@@ -234,12 +229,10 @@ def check_values(content: Any, path: Path) -> None:
         name, value = waiting.pop()
         count += 1
         if count + len(waiting) > MAX_VALUES:
-            raise UserError(
-                f"{path}: must have at most {MAX_VALUES} values, found more; do not repeat them by aliases (*name)"
-            )
+            raise UserError(f"must have at most {MAX_VALUES} values, found more; do not repeat them by aliases (*name)")
         if isinstance(value, str) and "${" in value:
             raise UserError(
-                f"{path}: {name or 'a key'} must not contain ${{, found {short_repr(value)}: `dvc exp run -S` would "
+                f"{name or 'a key'} must not contain ${{, found {short_repr(value)}: `dvc exp run -S` would "
                 "replace it by what it refers to, and write that down; write the value itself"
             )
         if isinstance(value, dict):

@@ -15,26 +15,15 @@ Entry points import this module before the others: from its import on, code may 
 """
 
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from functools import cached_property
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from ruamel.yaml import YAML, YAMLError
 
+from stages.shared.core import snapshot
 from stages.shared.core.finished_work import find_finished, keep_finished, remove_stored
 from stages.shared.core.made_of import check_records, stage_of, stages_before, write_record
-from stages.shared.core.snapshot import (
-    CODE_AT_START,
-    State,
-    code_changes,
-    code_folders,
-    decides,
-    differences,
-    file_states,
-    flat,
-    value_at,
-)
 from stages.shared.core.yaml_file import UNREADABLE
 from stages.shared.runtime.errors import UserError, with_command
 from stages.shared.runtime.scratch import is_empty_folder, leftovers, partial_path, remove, remove_leftovers
@@ -44,7 +33,7 @@ RECORD = "resume.json"
 """Says in a folder of kept work how far it is (`stages.shared.core.kept_work`)."""
 
 
-class StageRun:
+class StageRun(AbstractContextManager["StageRun"]):
     """Runs the work of a stage, as a context manager: `with StageRun("embed", ...) as run: ...`."""
 
     def __init__(
@@ -80,7 +69,7 @@ class StageRun:
         self._stage, self._params, self._keys = stage, params, keys
         self._record, self._raw = record, raw
         self._text = params.read_bytes() if params.is_file() else b""
-        self._inputs: dict[Path, State] = {path: file_states(path) for path in reads}
+        self._inputs: dict[Path, snapshot.State] = {path: snapshot.file_states(path) for path in reads}
         self._replace, self._resumable, self._mixed = replace, resumable, False
         self.resumed = False
         """Return whether it goes on from the work of an earlier run."""
@@ -112,7 +101,7 @@ class StageRun:
     def parameters(self) -> dict[str, object]:
         """The parameters that the stage reads, as they were at the start, in plain values by dotted name."""
         tree = YAML(typ="safe", pure=True).load(self._text)
-        return {key: value_at(tree, key) for key in self._keys}
+        return {key: snapshot.value_at(tree, key) for key in self._keys}
 
     @property
     def logged(self) -> dict[str, object]:
@@ -122,17 +111,11 @@ class StageRun:
     @property
     def facts(self) -> dict[str, object]:
         """What determines the result, as it was at the start, in plain values: code, parameters, inputs."""
-        code = {name: sha for name, sha in CODE_AT_START.items() if decides(name, self._stage)}
+        code = {name: sha for name, sha in snapshot.CODE_AT_START.items() if snapshot.decides(name, self._stage)}
         inputs = {name: str(state) for found in self._inputs.values() for name, state in found.items()}
         return {"code": code, "parameters": self.parameters, "inputs": inputs}
 
-    def __enter__(self) -> Self:
-        """Return the run itself."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, *_: object) -> None:
         """Check that nothing has changed and publish the outputs; after an error, remove what was written.
 
         A resumable run leaves the work that it has kept, whatever the error: it was made from what is in its record.
@@ -164,19 +147,21 @@ class StageRun:
 
     def _write_record(self) -> None:
         if self._record:
-            folders, of = code_folders(self._stage), stage_of(self._record)
+            folders, of = snapshot.code_folders(self._stage), stage_of(self._record)
             write_record(self.scratch(self._record), self.parameters, self._raw, folders, stage=of)
 
     def check_unchanged(self) -> None:
         """Raise a `UserError` if code, parameters or inputs are others than at the start."""
-        self._refuse([*code_changes(self._stage), *self._params_changes(), *self._input_changes()])
+        self._refuse([*snapshot.code_changes(self._stage), *self._params_changes(), *self._input_changes()])
 
     def check_inputs(self) -> None:
         """Raise a `UserError` if inputs are others than at the start."""
         self._refuse(self._input_changes())
 
     def _input_changes(self) -> list[str]:
-        changed = [name for path, before in self._inputs.items() for name in differences(before, file_states(path))]
+        changed = []
+        for path, before in self._inputs.items():
+            changed += snapshot.differences(before, snapshot.file_states(path))
         self._mixed |= bool(changed)
         return changed
 
@@ -198,7 +183,8 @@ class StageRun:
             yield str(self._params)
             return
         for key in self._keys:
-            for name in differences(*(flat(value_at(tree, key), key) for tree in (before, after))):
+            values = (snapshot.flat(snapshot.value_at(tree, key), key) for tree in (before, after))
+            for name in snapshot.differences(*values):
                 yield f"{self._params}: {name}"
 
 

@@ -2,7 +2,6 @@
 
 import copy
 import re
-import stat
 from functools import lru_cache
 from itertools import accumulate
 from pathlib import Path
@@ -13,6 +12,7 @@ from ruamel.yaml.constructor import ConstructorError, SafeConstructor
 from ruamel.yaml.error import MarkedYAMLError
 
 from stages.shared.runtime.errors import UserError
+from stages.shared.runtime.resources import irregular
 
 UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError, OverflowError)
 """What the parser raises beside its own errors, for example for a date, number or boolean that is none."""
@@ -60,9 +60,8 @@ class _WithoutMerging(SafeConstructor):  # type: ignore[misc]
 
 def _content(path: Path) -> bytes:
     try:
-        mode = path.stat().st_mode
-        if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):  # a pipe would be waited for, and a device has no end
-            raise UserError(f"{path}: must be a regular file; name one with --params")
+        if kind := irregular(path.stat().st_mode):  # a pipe would be waited for, and a device has no end
+            raise UserError(f"{path}: must be a regular file, found {kind}; name one with --params")
         with path.open("rb") as file:
             content = file.read(MAX_BYTES + 1)
     except FileNotFoundError:

@@ -18,21 +18,21 @@ set, and the digests are written after that, the outer store's after the inner o
 
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import zarr
 from numpy.typing import NDArray
 
-from stages.shared.core.digests import ArtifactId, Digests, cell_id, read_digests, record_files, repair_hint
+from stages.shared.core.digests import CELL, ArtifactId, Digests, cell_id, read_digests, record_files, repair_hint
 from stages.shared.core.params import Cell
 from stages.shared.core.shard_reader import ShardReader
-from stages.shared.runtime.errors import UserError, did_you_mean
+from stages.shared.runtime.errors import UserError, check_known
 
 FORMAT = "whichlayer.embeddings/4"
 DIGESTS_GROUP = "digests"
@@ -157,8 +157,7 @@ class Embeddings:
         return values
 
     def _rows(self, split: str) -> slice:
-        if split not in self._rows_of_splits:
-            raise UserError(f"split {split!r} was not embedded: {did_you_mean(split, self.splits)}")
+        check_known(split, self.splits, f"split {split!r} was not embedded")
         return self._rows_of_splits[split]
 
     @cached_property
@@ -184,7 +183,7 @@ def _open(path: Path) -> Embeddings:
     if not path.is_dir():
         raise UserError(f"{path}: no embeddings there; run the embed stage (`dvc repro`)")
     file = path / DIGESTS_GROUP / "zarr.json"
-    digests = read_digests(file, format=FORMAT, of={}, stage="embed", folder=path, zarr=True)
+    digests = read_digests(file, format=FORMAT, of={}, stage="embed", zarr=True)
     names = {name: name.partition("/")[0] for name in digests.record.files}
     digests.check_sizes(*sorted(set(names.values()) - {LAST_STEP}))
     described = [name for name, top in names.items() if top in COORDINATES or "/c/" not in name]
@@ -192,10 +191,7 @@ def _open(path: Path) -> Embeddings:
     group = zarr.open_group(path, mode="r", zarr_format=3, use_consolidated=False)
     attrs, arrays = group.attrs.asdict(), dict(group.arrays())
     return Embeddings(
-        dataset=attrs["dataset"],
-        model=attrs["model"],
-        fold=attrs["fold"],
-        seed=attrs["seed"],
+        **{name: attrs[name] for name in CELL},
         steps=tuple(int(s) for s in arrays["step"][:]),
         layers=tuple(Layer(**layer) for layer in attrs["layers"]),
         samples=pd.DataFrame({name: arrays[name][:].tolist() for name in SAMPLE_COLUMNS}),
@@ -213,7 +209,7 @@ def write_store_digests(path: Path, of: ArtifactId, *, format: str = FORMAT) -> 
     zarr.create_group(path / DIGESTS_GROUP, attributes=record.model_dump(mode="json"), overwrite=True)
 
 
-class EmbeddingWriter:
+class EmbeddingWriter(AbstractContextManager["EmbeddingWriter"]):
     """Writes one cell's embeddings, step by step and in sample order, a whole shard at a time.
 
     Use as a context manager: leaving it without an error checks that every row of every array was written, then
@@ -245,7 +241,7 @@ class EmbeddingWriter:
             written: how many rows of each step its shards hold; none if not given.
         """
         self.path, self.steps, self.layers = path, list(steps), list(layers)
-        self.of = {name: attributes[name] for name in ("dataset", "model", "fold", "seed")}
+        self.of = {name: attributes[name] for name in CELL}
         self.count = len(samples)
         self.group = zarr.create_group(path)
         self._arrays = {
@@ -298,13 +294,7 @@ class EmbeddingWriter:
             self._written[name, key] = start + ready
             self._buffers[name] = [rows[ready:]] if keep else []
 
-    def __enter__(self) -> Self:
-        """Return the writer itself."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         """Check that everything was written and mark the store complete, unless an error is passing through."""
         if kind is not None:
             return
@@ -330,8 +320,7 @@ class EmbeddingWriter:
         )
 
     def _coordinates(self, samples: pd.DataFrame, classes: Sequence[str]) -> None:
-        steps = self.group.create_array("step", shape=(len(self.steps),), dtype="int64", dimension_names=("step",))
-        steps[:] = np.array(self.steps, dtype=np.int64)
+        self.group.create_array("step", data=np.array(self.steps, dtype=np.int64), dimension_names=("step",))
         columns = {name: ("sample", samples[name].tolist()) for name in SAMPLE_COLUMNS}
         columns["class_name"] = ("class", list(classes))
         for name, (dimension, values) in columns.items():

@@ -119,14 +119,12 @@ class PackedImages:
     def batches(self, batches: Iterable[Rows]) -> Iterator[tuple[Rows, Pixels]]:
         """Yield (rows, pixels) for each batch of rows, reading one batch ahead in a thread."""
         with ThreadPoolExecutor(max_workers=1) as reader:
-            ahead = None
-            for rows in batches:
-                following = (rows, reader.submit(self.read, rows))
-                if ahead is not None:
-                    yield ahead[0], ahead[1].result()
-                ahead = following
-            if ahead is not None:
-                yield ahead[0], ahead[1].result()
+            reads = ((rows, reader.submit(self.read, rows)) for rows in batches)
+            following = next(reads, None)
+            while following is not None:
+                rows, pixels = following
+                following = next(reads, None)
+                yield rows, pixels.result()
 
 
 def open_images(path: Path, fold: str, *, dataset: str | None = None) -> PackedImages:

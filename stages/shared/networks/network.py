@@ -48,27 +48,17 @@ class Network:
 
     Attributes:
         module: the library's own module; the paths of its taps and of its checkpoints are those of this tree.
-        mean, std: normalization of RGB in [0, 1].
-        convolutional: whether channels_last memory is worth having.
         head: prefixes of the names of the classification head's parameters.
-        image_size: height and width of the input in pixels.
+        transform: from packed images to its input.
     """
 
     module: nn.Module
-    mean: Triple
-    std: Triple
-    convolutional: bool
     head: tuple[str, ...]
-    image_size: int
-
-    @property
-    def transform(self) -> Transform:
-        """From packed images to this network's input."""
-        return Transform(self.image_size, self.mean, self.std, self.convolutional)
+    transform: Transform
 
     def move(self, device: torch.device) -> None:
         """Move the module to a device, in place, into the memory format that suits it."""
-        memory_format = torch.channels_last if self.convolutional else torch.preserve_format
+        memory_format = torch.channels_last if self.transform.channels_last else torch.preserve_format
         convert: Callable[..., nn.Module] = self.module.to(device).to  # whose keyword torch 2.13 does not declare
         convert(memory_format=memory_format)
 
@@ -84,7 +74,7 @@ class Network:
         """Classify a batch.
 
         Args:
-            images: (B, 3, H, W) float, normalized with `mean` and `std`.
+            images: (B, 3, H, W) float, as `transform` gives them.
 
         Returns:
             (B, K) float, one column per class.
@@ -151,14 +141,10 @@ def build_network(params: NetworkParams, classes: int, *, seed: int, load_weight
             _refresh_head(model.module, model.head)
         if load_weights:
             load_entry_weights(model, params)
-        network = Network(
-            module=model.module.eval(),
-            mean=_checked("mean", params.mean or model.mean, params),
-            std=_checked("std", params.std or model.std, params),
-            convolutional=_convolutional(model.module),
-            head=model.head,
-            image_size=params.image_size,
-        )
+        mean = _checked("mean", params.mean or model.mean, params)
+        std = _checked("std", params.std or model.std, params)
+        transform = Transform(params.image_size, mean, std, channels_last=_convolutional(model.module))
+        network = Network(model.module.eval(), model.head, transform)
         _check_output(network, params, classes)
     return network
 

@@ -10,7 +10,7 @@ from stages.shared.networks.hub import private
 from stages.shared.networks.params import NetworkParams
 from stages.shared.networks.timm import convert_state
 from stages.shared.networks.weights import LibraryModel
-from stages.shared.runtime.errors import UserError, did_you_mean
+from stages.shared.runtime.errors import UserError, check_known
 
 
 class VisualClassifier(nn.Module):
@@ -32,9 +32,8 @@ def build(params: NetworkParams, classes: int) -> LibraryModel:
 
     With weights from the hub the activation is the one they were trained with (OpenAI's: QuickGELU).
     """
-    names = open_clip.list_models()
-    if params.name not in names:  # get_model_config would fetch or open what is none of its names
-        raise UserError(f"network.name: open_clip has no {params.name!r}: {did_you_mean(params.name, names)}")
+    names = open_clip.list_models()  # get_model_config would fetch or open what is none of its names
+    check_known(params.name, names, f"network.name: open_clip has no {params.name!r}")
     config = open_clip.get_model_config(params.name)
     tag = _tag(params)
     pretrained = open_clip.get_pretrained_cfg(params.name, tag) if tag else {}
@@ -60,8 +59,7 @@ def _tag(params: NetworkParams) -> str | None:
     tag = params.weights.name or (tags[0] if len(tags) == 1 else None)
     if tag is None:
         raise UserError(f"weights.name is missing: open_clip has several weights of {params.name}: {', '.join(tags)}")
-    if tag not in tags:
-        raise UserError(f"weights.name: open_clip has no weights {tag!r} of {params.name}: {did_you_mean(tag, tags)}")
+    check_known(tag, tags, f"weights.name: open_clip has no weights {tag!r} of {params.name}")
     return tag
 
 

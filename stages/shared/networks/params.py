@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from stages.shared.core.digests import file_sha256
 from stages.shared.core.params import Params
-from stages.shared.runtime.errors import UserError, did_you_mean
+from stages.shared.runtime.errors import UserError, check_known
 from stages.shared.runtime.resources import irregular
 
 SHOWN = 16
@@ -104,8 +104,7 @@ def is_plain(value: Any) -> bool:
 def check_overrides(params: "NetworkParams", names: Collection[str], what: str) -> None:
     """Raise a `UserError` if an entry's `config` has a name that its library would not know, or swallow."""
     for name in params.config or {}:
-        if name not in names:
-            raise UserError(f"network.config: {what} has no {name!r}: {did_you_mean(name, names)}")
+        check_known(name, names, f"network.config: {what} has no {name!r}")
 
 
 class NetworkParams(Params):

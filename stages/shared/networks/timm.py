@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, cast
 
 import timm
@@ -9,13 +10,14 @@ from torch import Tensor, nn
 
 from stages.shared.networks.params import NetworkParams
 from stages.shared.networks.weights import LibraryModel, fits
-from stages.shared.runtime.errors import UserError, did_you_mean
+from stages.shared.runtime.errors import UserError, check_known, did_you_mean
 
 
 def build(params: NetworkParams, classes: int) -> LibraryModel:
     """Build a timm network; `config` holds further arguments of `timm.create_model`."""
     name = _full_name(params)
-    arguments = {**_size_argument(name, params), **(params.config or {}), "num_classes": classes}
+    size = {"img_size": params.image_size} if timm.get_pretrained_cfg(name).fixed_input_size else {}
+    arguments = {**size, **(params.config or {}), "num_classes": classes}
     module = timm.create_model(name, pretrained=False, **arguments)
     cfg = cast(dict[str, Any], module.pretrained_cfg)
     if not cfg["classifier"]:
@@ -43,16 +45,11 @@ def _full_name(params: NetworkParams) -> str:
     tag = (params.weights.name if hub else None) or tag
     names = [name.partition(".") for name in timm.list_pretrained(f"{architecture}*")]
     tags = [known_tag for name_, _, known_tag in names if name_ == architecture]
-    if tag and tag not in tags:
-        raise UserError(f"weights.name: timm has no weights {tag!r} of {architecture}: {did_you_mean(tag, tags)}")
+    if tag:
+        check_known(tag, tags, f"weights.name: timm has no weights {tag!r} of {architecture}")
     if hub and not tags:
         raise UserError(f"weights: timm has no weights of {architecture}; use source: file or none")
     return f"{architecture}.{tag}" if tag else architecture
-
-
-def _size_argument(name: str, params: NetworkParams) -> dict[str, int]:
-    """Return the image size as an argument where the architecture is built for one size."""
-    return {"img_size": params.image_size} if timm.get_pretrained_cfg(name).fixed_input_size else {}
 
 
 def convert_state(state: dict[str, Tensor], module: nn.Module, head: Sequence[str]) -> dict[str, Tensor]:
@@ -62,9 +59,7 @@ def convert_state(state: dict[str, Tensor], module: nn.Module, head: Sequence[st
     what timm cannot convert, which `load_state` then describes.
     """
     convert = getattr(sys.modules[type(module).__module__], "checkpoint_filter_fn", None)
-    if convert is None or fits(state, module, head):
-        return state
-    try:
-        return dict(convert(dict(state), module))
-    except (AssertionError, AttributeError, KeyError, RuntimeError, TypeError, ValueError):
-        return state
+    if convert is not None and not fits(state, module, head):
+        with suppress(AssertionError, AttributeError, KeyError, RuntimeError, TypeError, ValueError):
+            return dict(convert(dict(state), module))
+    return state

@@ -3,6 +3,7 @@
 import inspect
 from collections import OrderedDict
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 import torchvision.models as library
@@ -11,7 +12,7 @@ from torchvision.models.vision_transformer import interpolate_embeddings
 
 from stages.shared.networks.params import IMAGENET_MEAN, IMAGENET_STD, NetworkParams, check_overrides
 from stages.shared.networks.weights import LibraryModel
-from stages.shared.runtime.errors import UserError, did_you_mean
+from stages.shared.runtime.errors import UserError, check_known
 
 INCEPTION = ("googlenet", "inception_v3")
 """Their builders renormalize the input where they load weights, and warn where `init_weights` is not given."""
@@ -23,8 +24,7 @@ MOBILENET_V3 = ("width_mult", "reduced_tail", "dilated")
 def build(params: NetworkParams, classes: int) -> LibraryModel:
     """Build a torchvision network; `config` holds further arguments of its builder function."""
     names = library.list_models(module=library)
-    if params.name not in names:
-        raise UserError(f"network.name: torchvision has no {params.name!r}: {did_you_mean(params.name, names)}")
+    check_known(params.name, names, f"network.name: torchvision has no {params.name!r}")
     published = _weights(params)
     module = library.get_model(params.name, num_classes=classes, **_arguments(params))
     arguments = {*inspect.signature(type(module)).parameters, *MOBILENET_V3}
@@ -46,8 +46,8 @@ def _weights(params: NetworkParams) -> Any:
     """Look up the weights by their tag; by default torchvision's best. None where it has none."""
     tags = library.get_model_weights(params.name).__members__
     tag = params.weights.name or "DEFAULT"
-    if tag not in tags and (params.weights.name or tags):
-        raise UserError(f"weights.name: torchvision has no weights {tag!r} of {params.name}: {did_you_mean(tag, tags)}")
+    if params.weights.name or tags:
+        check_known(tag, tags, f"weights.name: torchvision has no weights {tag!r} of {params.name}")
     if params.weights.source == "hub" and not tags:
         raise UserError(f"weights: torchvision has no weights of {params.name}; use source: file or none")
     return tags.get(tag)
@@ -77,9 +77,7 @@ def _head(module: nn.Module, classes: int) -> tuple[str, ...]:
 
 def resized(state: Mapping[str, Tensor], module: nn.Module, params: NetworkParams) -> dict[str, Tensor]:
     """Resize a ViT's position embeddings to this image size, as torchvision does."""
-    if not params.name.startswith("vit_") or "encoder.pos_embedding" not in state:
-        return dict(state)
-    try:
-        return dict(interpolate_embeddings(params.image_size, module.patch_size, OrderedDict(state)))
-    except ValueError:  # not a square: `load_state` says what does not fit
-        return dict(state)
+    if params.name.startswith("vit_") and "encoder.pos_embedding" in state:
+        with suppress(ValueError):  # not a square: `load_state` says what does not fit
+            return dict(interpolate_embeddings(params.image_size, module.patch_size, OrderedDict(state)))
+    return dict(state)

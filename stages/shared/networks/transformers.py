@@ -133,12 +133,10 @@ def _read_json(name: str, file: str, *, required: bool) -> Mapping[str, Any]:
     try:
         content = json.loads(Path(path).read_bytes())
     except (ValueError, RecursionError):
-        raise UserError(
-            f"network.name: the {file} of {name} must be JSON, found other text in {path}; name another repository"
-        ) from None
+        content = None
     if not isinstance(content, Mapping):
         raise UserError(
-            f"network.name: the {file} of {name} must be a mapping, found {type(content).__name__}; "
+            f"network.name: the {file} of {name} must be a mapping in JSON, found other text in {path}; "
             "name another repository"
         )
     return content

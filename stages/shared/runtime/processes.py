@@ -103,9 +103,8 @@ def process_mark(pid: int | None = None) -> str:
 
 def is_alive(mark: str) -> bool:
     """Return whether the process of which `process_mark` returned this is running."""
-    number, _, began = mark.partition("-")
-    if not (number.isdecimal() and began.isdecimal() and is_running(int(number))):
+    try:
+        pid, began = map(int, mark.split("-"))
+        return is_running(pid) and abs(psutil.Process(pid).create_time() - began) <= CLOCK_SECONDS
+    except (ValueError, psutil.NoSuchProcess):
         return False
-    with contextlib.suppress(psutil.NoSuchProcess):
-        return bool(abs(psutil.Process(int(number)).create_time() - int(began)) <= CLOCK_SECONDS)
-    return False

@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from stages.shared.core import csv_table
-from stages.shared.core.csv_table import FLOAT, INTEGER, TEXT
+from stages.shared.core.csv_table import CELL_COLUMNS, FLOAT, INTEGER, TEXT
 from stages.shared.core.digests import DIGESTS, Digests, cell_id, read_digests, rerun_hint, write_digests
 from stages.shared.core.params import Cell
 
@@ -27,7 +27,7 @@ FORMAT = "whichlayer.measures/1"
 ROW_KEYS = {"step": INTEGER, "split": TEXT, "layer": TEXT, "depth": INTEGER, "pooling": TEXT}
 """What names an embedding within its cell."""
 
-KEYS = {"dataset": TEXT, "model": TEXT, "fold": TEXT, "seed": INTEGER, **ROW_KEYS, "metric": TEXT}
+KEYS = {**CELL_COLUMNS, **ROW_KEYS, "metric": TEXT}
 """What names a score.
 
 Attributes:
@@ -198,9 +198,7 @@ def read_refits(folder: Path) -> pd.DataFrame:
         UserError: a column is missing (written by another version).
     """
     path = folder / REFITS
-    if not path.is_file():
-        return csv_table.empty_table(REFIT_COLUMNS)
-    table = pd.read_parquet(path)
+    table = pd.read_parquet(path) if path.is_file() else pd.DataFrame(columns=list(REFIT_COLUMNS))
     csv_table.require_columns(path, table.columns, REFIT_COLUMNS, "measure")
     return csv_table.typed(table[list(REFIT_COLUMNS)], REFIT_COLUMNS)
 

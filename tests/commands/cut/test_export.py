@@ -29,6 +29,7 @@ from stages.embed.pooling import PooledLayer
 from stages.embed.taps.tap import Tap
 from stages.shared.embeddings.embedding_store import Layer
 from stages.shared.networks.network import Network
+from stages.shared.networks.transforms import Transform
 from stages.shared.runtime.errors import UserError
 from tests.commands.cut.networks import MORE, NETWORKS, build
 
@@ -163,7 +164,7 @@ def branches(rest: nn.Module, path: str = "stem") -> tuple[Network, PooledLayer]
     module = Branches(rest).eval()
     layout, pooling, width = ("nchw", "mean", 4) if path == "stem" else ("vector", "none", 3)
     tap = Tap(path, 0, layout, False, 0, width, 112, 0)  # type: ignore[arg-type]
-    network = Network(module, (0.5, 0.4, 0.3), (0.2, 0.25, 0.5), False, ("rest",), 16)
+    network = Network(module, ("rest",), Transform(16, (0.5, 0.4, 0.3), (0.2, 0.25, 0.5), False))
     return network, PooledLayer(tap, pooling, Layer(path, path, 0, pooling, width, 112, 0))  # type: ignore[arg-type]
 
 

@@ -13,6 +13,7 @@ from stages.embed.taps.tap import Tap, find_layout, prefix_at
 from stages.shared.core.params import parse
 from stages.shared.networks.network import Network, build_network, build_skeleton
 from stages.shared.networks.params import NetworkParams
+from stages.shared.networks.transforms import Transform
 from stages.shared.runtime.errors import UserError
 
 torch.set_num_threads(1)
@@ -94,7 +95,7 @@ def test_parameters_of_modules_that_never_run_count_with_the_one_around_them() -
             tokens = self.embed(images).flatten(2).transpose(1, 2)
             return self.out(self.attention(tokens, tokens, tokens)[0].mean(1))
 
-    network = Network(Attends(), (0.0,) * 3, (1.0,) * 3, False, ("out",), 32)  # type: ignore[arg-type]
+    network = Network(Attends(), ("out",), Transform(32, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0), False))
     taps = find_taps(network, params(RESNET), TapsParams(layers=["embed", "attention", "out"]))
     assert [tap.parameters for tap in taps] == [772, 772 + 80, 772 + 80 + 15]
     assert [(tap.layout, tap.item) for tap in taps] == [("nchw", None), ("tokens", 0), ("vector", None)]

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stages.shared.core.csv_table import FLOAT, INTEGER, TEXT, empty_table, read_table, require_columns, write_table
+from stages.shared.core.csv_table import FLOAT, INTEGER, TEXT, read_table, require_columns, write_table
 from stages.shared.runtime.errors import UserError
 
 COLUMNS = {"fold": TEXT, "step": INTEGER, "value": FLOAT}
@@ -34,9 +34,9 @@ def test_a_text_of_digits_keeps_its_zeros(tmp_path: Path):
 
 
 def test_an_empty_table_has_its_columns_and_types(tmp_path: Path):
-    write_table(tmp_path / "table.csv", empty_table(COLUMNS), COLUMNS)
+    write_table(tmp_path / "table.csv", pd.DataFrame(columns=list(COLUMNS)), COLUMNS)
     assert read(tmp_path / "table.csv").dtypes.astype(str).tolist()[1:] == ["Int64", "float64"]
-    assert len(empty_table(COLUMNS)) == 0
+    assert len(read(tmp_path / "table.csv")) == 0
 
 
 def test_rows_may_not_repeat_their_keys(tmp_path: Path):

@@ -293,9 +293,7 @@ def test_a_wrong_file_says_why(path: Path, old: str, new: str, expected: str):
 
 
 def test_a_folder_is_no_file_of_parameters(tmp_path: Path):
-    with pytest.raises(
-        UserError, match="must be a file that can be read, found: Is a directory; name it with --params"
-    ):
+    with pytest.raises(UserError, match="must be a regular file, found a folder; name one with --params"):
         read_run(tmp_path)
 
 

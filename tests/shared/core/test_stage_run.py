@@ -155,7 +155,6 @@ def test_kept_work_outlives_an_edit_but_not_another_input(folder: Path, monkeypa
             keep(run, folder)
             if edited == "code":
                 monkeypatch.setattr(snapshot, "CODE_AT_START", {**snapshot.CODE_AT_START, "measure/run.py": "another"})
-                monkeypatch.setattr(stage_run, "CODE_AT_START", snapshot.CODE_AT_START)
             elif edited == "params":
                 (folder / "params.yaml").write_text(PARAMS.replace("10", "11"))
             else:

@@ -81,7 +81,7 @@ def test_a_body_is_all_but_the_head_whatever_the_number_of_classes(entry: dict[s
 
 
 def test_what_is_convolutional_gets_channels_last() -> None:
-    found = {key: build_skeleton(params(**entry), 3).convolutional for key, entry in SMALL.items()}
+    found = {key: build_skeleton(params(**entry), 3).transform.channels_last for key, entry in SMALL.items()}
     assert found == {
         "timm resnet": True,
         "timm vit": False,
@@ -118,17 +118,17 @@ def test_a_skeleton_of_an_architecture_that_needs_real_tensors_is_built_all_the_
 def test_the_paper_s_networks_build_offline_at_their_published_size(name: str, millions: float) -> None:
     network = build_skeleton(params(library="transformers", name=name, image_size=224), 1000)
     assert sum(p.numel() for p in network.module.parameters()) / 1e6 == pytest.approx(millions, abs=0.06)
-    assert (network.mean, network.std) == (ARCHITECTURES[name].mean, ARCHITECTURES[name].std)
+    assert (network.transform.mean, network.transform.std) == (ARCHITECTURES[name].mean, ARCHITECTURES[name].std)
 
 
 def test_normalization_is_the_library_s_unless_the_entry_says_otherwise() -> None:
     lite = {"library": "timm", "name": "tf_efficientnet_lite0", "image_size": 32}
-    assert build_skeleton(params(**lite), 3).mean == (0.5, 0.5, 0.5)
+    assert build_skeleton(params(**lite), 3).transform.mean == (0.5, 0.5, 0.5)
     given = build_skeleton(params(**lite, mean=[0.1, 0.2, 0.3], std=[1.0, 1.0, 2.0]), 3)
-    assert (given.mean, given.std) == ((0.1, 0.2, 0.3), (1.0, 1.0, 2.0))
+    assert (given.transform.mean, given.transform.std) == ((0.1, 0.2, 0.3), (1.0, 1.0, 2.0))
     clip = {"library": "open_clip", "name": "ViT-B-32", "image_size": 64}
     tag = {"source": "hub", "name": "laion2b_s34b_b79k"}
-    assert build_skeleton(params(tag, **clip), 3).mean == (0.48145466, 0.4578275, 0.40821073)
+    assert build_skeleton(params(tag, **clip), 3).transform.mean == (0.48145466, 0.4578275, 0.40821073)
 
 
 def test_openai_s_weights_bring_their_activation() -> None:

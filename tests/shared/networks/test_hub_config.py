@@ -163,7 +163,7 @@ def test_a_number_of_classes_that_no_classifier_has_is_refused(hub: Path, classe
 def test_a_configuration_is_a_mapping(hub: Path) -> None:
     with downloaded(hub, "evil/net") as folder:
         (folder / "config.json").write_text("[]")
-    with pytest.raises(UserError, match=r"the config\.json of evil/net must be a mapping, found list; name another"):
+    with pytest.raises(UserError, match=r"the config\.json of evil/net must be a mapping in JSON, found other text"):
         skeleton()
 
 
@@ -173,7 +173,7 @@ def test_of_a_file_that_the_cache_holds_no_message_says_that_it_lacks_it(hub: Pa
     with downloaded(hub, "evil/net") as folder:
         (folder / "config.json").write_text(json.dumps({"model_type": "vit", **VIT, "image_size": 32}))
         (folder / name).write_text(content)
-    message = rf"^network\.name: the {name} of evil/net must be JSON, found other text in .*{name}; name another"
+    message = rf"^network\.name: the {name} of evil/net must be a mapping in JSON, found other text in .*{name};"
     with pytest.raises(UserError, match=message):
         skeleton()
 
@@ -192,7 +192,7 @@ def test_a_normalization_that_an_entry_may_not_have_is_refused(hub: Path, name: 
     with pytest.raises(UserError, match=message):
         skeleton()
     built = build_skeleton(NetworkParams.model_validate({**ENTRY, **own}), 3)
-    assert getattr(built, name) == (0.1, 0.2, 0.3)
+    assert getattr(built.transform, name) == (0.1, 0.2, 0.3)
 
 
 @pytest.mark.parametrize("class_", ["OneFormerImageProcessor", "OneFormerImageProcessorFast", "evil", ["evil"]])
@@ -208,7 +208,7 @@ def test_of_an_image_processor_its_numbers_are_read_and_its_class_is_not_made(
     sys.addaudithook(lambda event, args: asked.append(args) if event == "open" and "evil.json" in str(args) else None)
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr("huggingface_hub.file_download.hf_hub_download", lambda *_, **o: pytest.fail(f"fetched {o}"))
-        assert skeleton().mean == (0.1, 0.2, 0.3)
+        assert skeleton().transform.mean == (0.1, 0.2, 0.3)
     assert asked == []
 
 
@@ -221,7 +221,7 @@ def test_a_normalization_in_the_configuration_of_a_processor_goes_first(hub: Pat
         file.unlink(missing_ok=True)
         file.write_text(json.dumps(content))
         link_to_blob(file, blob_name(file.read_bytes(), large=False))
-        assert skeleton().mean == mean
+        assert skeleton().transform.mean == mean
 
 
 @pytest.mark.parametrize("name", ["preprocessor_config.json", "processor_config.json"])
@@ -229,7 +229,7 @@ def test_a_processor_is_a_mapping(hub: Path, name: str) -> None:
     with downloaded(hub, "evil/net") as folder:
         (folder / "config.json").write_text(json.dumps({"model_type": "vit", **VIT, "image_size": 32}))
         (folder / name).write_text("[]")
-    with pytest.raises(UserError, match=rf"the {name} of evil/net must be a mapping, found list; name another"):
+    with pytest.raises(UserError, match=rf"the {name} of evil/net must be a mapping in JSON, found other text"):
         skeleton()
 
 

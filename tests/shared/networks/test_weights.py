@@ -185,7 +185,7 @@ def test_weights_that_do_not_fit_name_the_first_tensors_of_each_kind(tmp_path: P
         ("absent.pth", None, "No such file or directory"),
         ("text.pth", b"not a checkpoint", r"begins with b'not a che': a text or web page"),
         ("empty.pth", b"", "must hold weights, found a file of 0 bytes; name a file of weights"),
-        ("cut.safetensors", b"\x08\x00\x00\x00\x00\x00\x00\x00{", "not a whole safetensors file"),
+        ("cut.safetensors", b"\x08\x00\x00\x00\x00\x00\x00\x00{", "must be a whole safetensors file"),
         (
             "cut.pth",
             b"PK\x03\x04 and no more",
@@ -400,7 +400,7 @@ def test_a_repository_of_the_hub_gives_configuration_weights_and_normalization(o
     network = build({"library": "transformers", "name": "somebody/vit", "image_size": 32}, {"source": "hub"})
     body = [name for name in published if not name.startswith("classifier")]
     assert all(torch.equal(tensors(network)[name], published[name]) for name in body)
-    assert (network.mean, network.std) == ((0.1, 0.2, 0.3), (0.4, 0.5, 0.6))
+    assert (network.transform.mean, network.transform.std) == ((0.1, 0.2, 0.3), (0.4, 0.5, 0.6))
 
 
 def test_a_repository_s_cached_weights_are_compared_with_their_hash(
@@ -463,12 +463,12 @@ def test_only_what_the_cache_lacks_is_said_to_be_missing(offline: Path, name: st
         build(SOMEBODY, {"source": "hub"})
     cache_vit(offline, "somebody/vit", replaced={name: b"{"})
     loaded = "cannot be loaded: .*deserializing header.*; take other weights"
-    said = loaded if name == "model.safetensors" else f"the {name} of somebody/vit must be JSON, found other text in "
+    said = loaded if name == "model.safetensors" else f"the {name} of somebody/vit must be a mapping in JSON, found "
     with pytest.raises(UserError, match=said) as caught:
         build(SOMEBODY, {"source": "hub"})
     assert "cache does not hold it" not in str(caught.value)
     cache_vit(offline, "somebody/vit")
-    assert build(SOMEBODY, {"source": "hub"}).std == (0.4, 0.5, 0.6)
+    assert build(SOMEBODY, {"source": "hub"}).transform.std == (0.4, 0.5, 0.6)
 
 
 def test_weights_that_do_not_fit_their_own_configuration_are_not_missing(offline: Path) -> None:

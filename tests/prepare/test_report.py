@@ -1,0 +1,16 @@
+from stages.prepare.candidates import Listing
+from stages.prepare.duplicates import DuplicateCounts
+from stages.prepare.report import Report
+from stages.prepare.splits import FoldPlan
+
+
+def test_small_scored_classes_are_listed(make_candidates):
+    data = make_candidates({"a": {"train": 1, "test": 9}, "b": {"train": 1, "test": 10}})
+    splits = {
+        "train": [c for c in data if c.split == "train"],
+        "test": [c for c in data if c.split == "test"],
+        "unseen": [],
+    }
+    plan, duplicates = FoldPlan([], [], {}, "", {}), DuplicateCounts(0, 0, {}, 0)
+    report = Report.of("folder", {"0": splits}, plan, (), duplicates, Listing([]))
+    assert report.small_classes == {"test": {"a": 9}}
