@@ -12,7 +12,7 @@ import pandas as pd
 from stages.aggregate.columns import frame
 from stages.shared.checkpoints.training_table import COLUMNS as TRAINING_COLUMNS
 from stages.shared.checkpoints.training_table import open_training, read_training
-from stages.shared.core.csv_table import INTEGER, TEXT
+from stages.shared.core.csv_table import CELL_COLUMNS, TEXT
 from stages.shared.core.digests import cell_id, rerun_hint
 from stages.shared.core.params import ALL, Cell, CheckpointSteps, RunParams
 from stages.shared.runtime.errors import UserError
@@ -28,9 +28,6 @@ from stages.shared.tables.metric_table import (
 )
 from stages.shared.tables.scores import Score
 from stages.shared.tables.thumbnails import read_thumbnails
-
-CELL = {"dataset": TEXT, "model": TEXT, "fold": TEXT, "seed": INTEGER}
-"""What names a cell in tables, and its types."""
 
 IMAGES = "images.parquet"
 OPEN = {"measure": metric_table.open_cell, "finetune": open_training}
@@ -158,7 +155,7 @@ def read_analyses(measures: Path, run: RunParams, analyses: Collection[str]) -> 
         return read_analysis(path.parent, analysis).assign(**cell_id(cell))
 
     return {
-        analysis: frame((read(analysis, cell) for cell in _of_unseen(run) if analysis in analyses), CELL | columns)
+        analysis: frame((read(analysis, cell) for cell in _of_unseen(run) if analysis in analyses), CELL_COLUMNS | columns)
         for analysis, columns in ANALYSIS_TABLES.items()
     }
 
@@ -178,7 +175,7 @@ def read_refits(measures: Path, run: RunParams) -> pd.DataFrame:
     """
     folders = {cell: _file(measures, cell, metric_table.REFITS, None).parent for cell in _of_unseen(run)}
     tables = (metric_table.read_refits(folder).assign(**cell_id(cell)) for cell, folder in folders.items())
-    return frame(tables, CELL | REFIT_COLUMNS)
+    return frame(tables, CELL_COLUMNS | REFIT_COLUMNS)
 
 
 def read_galleries(measures: Path, run: RunParams) -> dict[Cell, pd.DataFrame]:
