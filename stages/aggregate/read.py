@@ -154,8 +154,9 @@ def read_analyses(measures: Path, run: RunParams, analyses: Collection[str]) -> 
         path = _file(measures, cell, f"{analysis}.csv", f"table of {analysis} (measure.analyses)")
         return read_analysis(path.parent, analysis).assign(**cell_id(cell))
 
+    cells = [*_of_unseen(run)]
     return {
-        analysis: frame((read(analysis, cell) for cell in _of_unseen(run) if analysis in analyses), CELL_COLUMNS | columns)
+        analysis: frame((read(analysis, cell) for cell in cells if analysis in analyses), CELL_COLUMNS | columns)
         for analysis, columns in ANALYSIS_TABLES.items()
     }
 
