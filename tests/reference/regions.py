@@ -17,6 +17,7 @@ from stages.finetune.params import FinetuneParams
 from stages.measure.params import MeasureParams
 from stages.prepare.params import DATASET_PARAMS, DatasetParams, PrepareParams
 from stages.shared.checkpoints import training_table
+from stages.shared.core.csv_table import CELL_COLUMNS
 from stages.shared.core.params import RunParams
 from stages.shared.networks.params import NetworkParams
 from stages.shared.tables import gallery, metric_table
@@ -50,7 +51,7 @@ CURVES = of_constant(curves, "POINT")
 UNCERTAINTY = of_constant(curves, "UNCERTAINTY")
 TRAINING = of_constant(training_table, "COLUMNS")
 
-ANALYSIS_COLUMNS = {name: read.CELL | columns for name, columns in metric_table.ANALYSIS_TABLES.items()}
+ANALYSIS_COLUMNS = {name: CELL_COLUMNS | columns for name, columns in metric_table.ANALYSIS_TABLES.items()}
 
 TABLES: dict[str, Callable[[], str]] = {
     "summary.csv": lambda: column_table(
