@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from stages.aggregate.columns import BOOLEAN
 from stages.aggregate.read import is_head, is_pixels
-from stages.aggregate.scope import BOTH, Scope
+from stages.aggregate.scope import Scope
 from stages.shared.core.csv_table import FLOAT, INTEGER, TEXT
 from stages.shared.core.params import RunParams
 from stages.shared.embeddings.split_names import SEEN, SEEN_MATCHED, UNSEEN, UNSEEN_MATCHED
@@ -54,9 +54,15 @@ Attributes:
 
 Ends = dict[Scope, tuple[str, str]]
 
-INTERVAL_ENDS: Ends = {scope: (f"ci_{scope}_low", f"ci_{scope}_high") for scope in BOTH}
-TIED: dict[Scope, str] = {scope: f"tied_{scope}" for scope in BOTH}
-LEAD_ENDS: Ends = {scope: (f"lead_{scope}_at_least", f"lead_{scope}_at_most") for scope in BOTH}
+INTERVAL_ENDS: Ends = {
+    "classes": ("ci_classes_low", "ci_classes_high"),
+    "images": ("ci_images_low", "ci_images_high"),
+}
+TIED: dict[Scope, str] = {"classes": "tied_classes", "images": "tied_images"}
+LEAD_ENDS: Ends = {
+    "classes": ("lead_classes_at_least", "lead_classes_at_most"),
+    "images": ("lead_images_at_least", "lead_images_at_most"),
+}
 """Names of the columns of each scope, the wider one first."""
 
 INTERVALS = dict.fromkeys(chain(*INTERVAL_ENDS.values()), FLOAT)
@@ -72,7 +78,10 @@ Attributes:
     lead_images_at_least, lead_images_at_most: the same: other images.
 """
 
-ACCURACY_ENDS: Ends = {scope: (f"accuracy_{low}", f"accuracy_{high}") for scope, (low, high) in INTERVAL_ENDS.items()}
+ACCURACY_ENDS: Ends = {
+    "classes": ("accuracy_ci_classes_low", "accuracy_ci_classes_high"),
+    "images": ("accuracy_ci_images_low", "accuracy_ci_images_high"),
+}
 ACCURACY = ["accuracy", "accuracy_sd", "accuracy_chance", *chain(*ACCURACY_ENDS.values())]
 """What is known of a network's own head at the step of a point; intervals at its last step alone."""
 

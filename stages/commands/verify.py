@@ -251,7 +251,7 @@ class Repair:
     def steps(self) -> list[str]:
         """Return what is done, a few words each."""
         done = [
-            (self.remove, "deletes {}", "damaged file"),
+            (self.remove, "deletes {}", "file"),
             (self.store, "stores {} in the cache again, from the workspace", "object"),
             (self.checkout, "checks {} out of the cache", "output"),
             (self.rerun, f"runs {{}} again ({', '.join(self.rerun)})", "stage"),

@@ -10,13 +10,11 @@ from dataclasses import dataclass, replace
 
 from stages.aggregate.findings.status import Reason, Status
 from stages.aggregate.inference.contrasts import LEVEL, Estimate
+from stages.aggregate.inference.power import POWER
 from stages.aggregate.scope import Scope
 
 TOLERANCE = 0.01
 """Accuracy that the first network of a counter-example may lack."""
-
-POWER = 0.8
-"""Probability with which a difference "would have been seen"."""
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,6 @@
 """The recommendation for one use of one network: its best candidate, what ties with it, and how sure that is."""
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -98,7 +97,7 @@ def _layer(network: Candidates, step: int, layer: int, losses: Float64) -> Layer
 
 
 def _best(network: Candidates, chosen: LayerRecord, sure: dict[Scope, LayerInference]) -> CandidateRecord:
-    scopes: dict[str, Any] = {
+    scopes = {
         scope: ScopeRecord(**vars(each.best), lead_at_least=each.lead.low, lead_at_most=each.lead.high)
         for scope, each in sure.items()
     }
@@ -107,7 +106,8 @@ def _best(network: Candidates, chosen: LayerRecord, sure: dict[Scope, LayerInfer
         last_value=network.sign * network.means[network.steps.index(chosen.step), -1],
         accuracy=network.accuracy[chosen.step],
         lead=next((each.lead.value for each in sure.values() if np.isfinite(each.lead.value)), None),
-        **scopes,
+        classes=scopes.get("classes"),
+        images=scopes.get("images"),
     )
 
 

@@ -182,8 +182,8 @@ class CandidateRecord(LayerRecord):
     last_value: float | None
     accuracy: float | None
     lead: float | None
-    classes: ScopeRecord | None = None
-    images: ScopeRecord | None = None
+    classes: ScopeRecord | None
+    images: ScopeRecord | None
 
     @property
     def scope(self) -> Scope | None:

@@ -11,11 +11,9 @@ import pandas as pd
 
 from stages.aggregate.curves import sign_of
 from stages.aggregate.inference.contrasts import Estimate, Float64
+from stages.aggregate.inference.scopes import MIN_FOLDS
 from stages.aggregate.recommend.schema import PairRecord, Recommendation, ScalingRecord
 from stages.shared.tables.metric_table import Scaling
-
-MIN_FOLDS = 3
-"""Below this many folds a gain has no interval."""
 
 PAIR = ["layer_a", "layer_b"]
 

@@ -53,7 +53,7 @@ def test_a_result_that_was_not_made_of_what_dvc_lock_says_is_found_and_made_agai
     problem = "an edit between its end and DVC's record: raw.txt had other files"
     assert f"\n  made_of/make.json: {problem} (make)\n" in said
     assert f": {problem} (in DVC's run cache)\n" in said
-    assert "it deletes 3 damaged files, runs 1 stage again (make)" in said
+    assert "it deletes 3 files, runs 1 stage again (make)" in said
     assert (project / "out").read_text() == "FIRST"
     assert "all are as they were written" in verify("--repair", "--yes")[1]
     assert (project / "out").read_text() == "SECOND"
