@@ -136,10 +136,13 @@ class Cell:
         """
         accelerator = self.embedder.accelerator
         process, processes = accelerator.process_index, accelerator.num_processes
-        read = self._read({step: batches[process::processes] for step, batches in remaining.items()})
-        with self.embedder.running() as embed:
-            for step, batches in remaining.items():
-                size = self.params.baseline_size if step == store.steps[0] else 0
+        read = self._read([batch for batches in remaining.values() for batch in batches[process::processes]])
+        for step, batches in remaining.items():
+            if not batches:
+                continue
+            load_checkpoint(self.embedder.network, self.checkpoints[step])
+            size = self.params.baseline_size if step == store.steps[0] else 0
+            with self.embedder.running() as embed:
                 for number in range(0, len(batches), processes):
                     arrays: dict[str, NDArray[np.float32]] = {}
                     if number + process < len(batches):
@@ -149,14 +152,10 @@ class Cell:
                     for batch, gathered in zip(batches[number:], self.embedder.gather(arrays), strict=False):
                         yield step, batch, gathered
 
-    def _read(self, remaining: Mapping[int, Sequence[Batch]]) -> Iterator[tuple[Batch, Pixels]]:
-        """Yield batches and their pixels, each step's after its checkpoint was loaded."""
-        for step, batches in remaining.items():
-            if batches:
-                load_checkpoint(self.embedder.network, self.checkpoints[step])
-            read = self.images.batches(batch.rows for batch in batches)
-            for batch, (rows, pixels) in zip(batches, read, strict=True):
-                yield batch, change_pixels(self.images, batch.image_set, rows, pixels)
+    def _read(self, batches: Sequence[Batch]) -> Iterator[tuple[Batch, Pixels]]:
+        """Yield batches and their pixels."""
+        for batch, (rows, pixels) in zip(batches, self.images.batches(batch.rows for batch in batches), strict=True):
+            yield batch, change_pixels(self.images, batch.image_set, rows, pixels)
 
 
 def open_cell(

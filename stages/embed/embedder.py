@@ -1,7 +1,7 @@
 """How a batch of packed images becomes every layer's embedding: input, one forward pass, transfer to memory."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ from accelerate import Accelerator
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from stages.embed.folding import FoldedNorms
 from stages.embed.params import EmbedParams, TapsParams
 from stages.embed.pooling import PooledLayer, pool, pooled_layers
 from stages.embed.taps.find import find_taps
@@ -115,12 +116,14 @@ class Embedder:
 
     @contextmanager
     def running(self) -> Iterator[EmbedBatch]:
-        """Hook the layers; give the function that embeds a batch: rows and pixels -> {name: (B, D)}."""
+        """Hook the layers of the network as it is; give what embeds a batch: rows and pixels -> {name: (B, D)}."""
         with torch.inference_mode(), layer_embeddings(self.network, self.layers, logits=self.logits) as embed:
+            blank = torch.zeros(1, 3, *[self.network.transform.size] * 2, device=self.accelerator.device)
+            norms = FoldedNorms(lambda: embed(blank))
 
             def embed_batch(rows: Rows, pixels: Pixels) -> dict[str, NDArray[np.float32]]:
                 inputs = self.inputs(rows, pixels)
-                with self.accelerator.autocast():
+                with self.accelerator.autocast(), norms or nullcontext():
                     return to_arrays(embed(inputs))
 
             yield embed_batch

@@ -129,7 +129,7 @@ def test_a_run_that_is_killed_again_and_again_ends(
         number += 1
         run = Run(images, weights, tmp_path / str(number), left)
         try:
-            run.go(monkeypatch, 4, augment=True)  # three batches of 5: more than a shard
+            run.go(monkeypatch, 5, augment=True)  # a blank image and three batches of 5: more than a shard
         except pytest.fail.Exception:
             break
         left = tmp_path / str(number)
