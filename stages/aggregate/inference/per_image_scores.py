@@ -167,13 +167,12 @@ def class_scores(layers: pd.DataFrame, images: pd.DataFrame) -> Iterator[pd.Data
         `CLASS_KEYS`, label, n_images and value, the mean over seeds; the raw-pixel baseline and the head among the
         layers.
     """
+    classes = images.groupby(["step", "split", *EMBEDDING, "label"], observed=True)
+    n_images = classes["sample_id"].nunique()
     for (metric, _), rows in layers.groupby(["metric", "split"], sort=False):
         if metric in images:
-            places = rows.drop_duplicates(EMBEDDING)
-            own = places[[*CLASS_KEYS, "step"]].merge(images[["step", "split", *EMBEDDING, *IMAGE, metric]])
-            classes = own.groupby([*EMBEDDING, "label"])
-            means = classes.agg(n_images=("sample_id", "nunique"), value=(metric, lambda each: each.mean(skipna=False)))
-            yield places[list(CLASS_KEYS)].merge(means.reset_index())
+            means = pd.DataFrame({"n_images": n_images, "value": classes[str(metric)].mean(skipna=False)}).reset_index()
+            yield rows.drop_duplicates(EMBEDDING)[[*CLASS_KEYS, "step"]].merge(means).drop(columns="step")
 
 
 def last_rows(layers: pd.DataFrame) -> pd.DataFrame:
