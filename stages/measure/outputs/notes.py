@@ -70,7 +70,7 @@ def few_clusters(results: Sequence[Result]) -> Iterator[str]:
             job = result.job
             yield (
                 f"layer {job.layer.name!r}, step {job.step}, split {job.split!r}: k-means found {found} clusters where "
-                f"{result.classes} were asked for: there are only so many distinct embeddings"
+                f"{result.classes} were asked for: single precision tells no more embeddings apart"
             )
 
 

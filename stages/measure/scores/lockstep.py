@@ -37,8 +37,13 @@ def search(X: Float32, clusters: int, seeds: Sequence[int]) -> tuple[NDArray[np.
         seeds: of the starts; they end where `KMeans(clusters, n_init=1, random_state=seed)` does, up to its tolerance.
 
     Returns:
-        As of `lloyd`.
+        As of `lloyd`. Of no more distinct rows than clusters, each is a cluster.
     """
+    if len(np.unique(X[:, 0])) <= clusters:  # if so of whole rows, their places would decide between equal centres
+        _, first, inverse = np.unique(X, axis=0, return_index=True, return_inverse=True)
+        if len(first) <= clusters:
+            as_they_appear = np.argsort(np.argsort(first)).astype(np.int32)[inverse]
+            return np.tile(as_they_appear, (len(seeds), 1)), np.zeros(len(seeds))
     numbers = start_numbers(tuple(seeds), clusters)
     candidates = numbers.shape[1] // max(1, clusters - 1)
     centres = np.concatenate([seed_centres(X, clusters, part) for part in _blocks(numbers, candidates * len(X))])

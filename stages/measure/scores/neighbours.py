@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.sparse import csc_array
 
-from stages.measure.arrays import ROUNDING, Classes, Counts, Float32, Float64, Rows, blocks
+from stages.measure.arrays import ROUNDING, Classes, Counts, Float32, Float64, Matches, Rows, blocks
 from stages.measure.scores.retrieval import precisions
 
 BLOCK_BYTES = 64 * 2**20
@@ -18,6 +18,13 @@ LAST = np.finfo(np.float64).max
 
 FEATURES_PER_BLOCK = 256
 """Features that are in double precision at once."""
+
+FAR = 2.0**20
+"""How many times longer than their squared distances the rows' squared lengths may be: beyond that, distances are taken
+from a point near the rows, since they would drown in the rounding of the lengths. No network's layers are like that."""
+
+SAMPLE = 64
+"""Rows, or up to twice as many, in which that is looked at."""
 
 
 @dataclass(frozen=True)
@@ -69,8 +76,8 @@ def scan(
     """Compare every image with its nearest neighbours and, if asked for, sum its distances to groups, in one pass.
 
     Neighbours are exact and Euclidean, the image itself excluded by index. Distances are computed in double precision;
-    a duplicate is a neighbour at distance 0, and neighbours at equal distances come in order of their index (of a
-    constant embedding, that of the images).
+    a duplicate is a neighbour at distance 0. Neighbours at equal distances come in an order of chance, the same in
+    every run: images are sorted by class as a rule, and by index a constant embedding would score well.
 
     Squared distances that differ by less than 2^-30 of that to the k-th neighbour (of 2,500 images; 2^-22 of a million)
     may count as equal. How far other images lie does not matter: one a billion times as far as the rest changes no rank
@@ -163,33 +170,72 @@ def squared_distance_blocks(X: Float32, *, block_bytes: int = BLOCK_BYTES) -> It
     Yields:
         Rows as a slice of length B, and their squared distances to all rows, (B, N), which may be overwritten.
     """
-    squares = np.einsum("ij,ij->i", X, X, dtype=np.float64)
+    origin = _origin(X)
+    if origin is None:
+        squares = np.einsum("ij,ij->i", X, X, dtype=np.float64)
+    else:
+        squares = np.sum([np.einsum("ij,ij->i", some, some) for some in _doubles(X, origin)], axis=0)
     for rows in blocks(len(X), block_bytes // (ARRAYS_PER_BLOCK * 8 * len(X))):
-        yield rows, _squared_distances(X, squares, rows)
+        yield rows, _squared_distances(X, origin, squares, rows)
+
+
+def order_by_distance(distances: Float64, image: int) -> Rows:
+    """All N images by their distances to one, (N,), those at equal distances as `chance_order` has them, (N,)."""
+    order = chance_order(len(distances), image)
+    return order[np.argsort(distances[order], kind="stable")]
+
+
+def chance_order(N: int, image: int) -> Rows:
+    """In which order N images come to one where distances do not tell, (N,): the same in every run."""
+    return np.random.default_rng(image).permutation(N)
 
 
 def _nearest(distances: Float64, rows: slice, k: int) -> Rows:
-    """Indices of the k nearest others of each row of a block, by distance, then by index, (B, k).
+    """Indices of the k nearest others of each row of a block, (B, k).
 
-    What a stable sort of all distances gives, without sorting those beyond the k-th but where some equal it.
+    What `order_by_distance` gives, which only rows take where one of the k nearest is as far as another image.
     """
     distances[np.arange(len(distances)), np.arange(rows.start, rows.stop)] = np.inf  # itself
     within = distances <= np.partition(distances, k - 1, axis=1)[:, [k - 1]]
     tied = np.count_nonzero(within, axis=1) > k
-    columns = np.nonzero(within[~tied])[1].reshape(-1, k)  # ascending
-    order = np.argsort(np.take_along_axis(distances[~tied], columns, axis=1), axis=1, kind="stable")
+    clear = np.flatnonzero(~tied)
+    columns = np.nonzero(within[clear])[1].reshape(-1, k)
+    near = np.take_along_axis(distances[clear], columns, axis=1)
+    order = np.argsort(near, axis=1)
     nearest = np.empty((len(distances), k), np.int64)
-    nearest[~tied] = np.take_along_axis(columns, order, axis=1)
-    nearest[tied] = np.argsort(distances[tied], axis=1, kind="stable")[:, :k]
+    nearest[clear] = np.take_along_axis(columns, order, axis=1)
+    tied[clear] = has_ties(np.take_along_axis(near, order, axis=1))
+    for row in np.flatnonzero(tied):
+        nearest[row] = order_by_distance(distances[row], rows.start + row)[:k]
     return nearest
 
 
-def _squared_distances(X: Float32, squares: Float64, rows: slice) -> Float64:
+def has_ties(ordered: Float64) -> Matches:
+    """Find the rows of ordered numbers in which two are equal, (B,)."""
+    return np.asarray((ordered[:, 1:] == ordered[:, :-1]).any(axis=1))
+
+
+def _origin(X: Float32) -> Float64 | None:
+    """A row in the middle of a sample of rows, (D,), if 0 is `FAR` from them; else None."""
+    few = X[:: max(1, len(X) // SAMPLE)].astype(np.float64)
+    lengths = np.einsum("ij,ij->i", few, few)
+    middle = few[np.argsort(lengths)[len(few) // 2]]
+    apart = few - middle
+    return middle if np.median(lengths) > FAR * np.median(np.einsum("ij,ij->i", apart, apart)) else None
+
+
+def _doubles(X: Float32, origin: Float64 | None) -> Iterator[Float64]:
+    """Yield the rows' differences from the origin in double precision, some columns at a time, (N, C) each."""
+    for columns in blocks(X.shape[1], FEATURES_PER_BLOCK):
+        some = X[:, columns].astype(np.float64)
+        yield some if origin is None else some - origin[columns]
+
+
+def _squared_distances(X: Float32, origin: Float64 | None, squares: Float64, rows: slice) -> Float64:
     """Squared distances in double precision from some rows to all, (B, N)."""
     distances = np.zeros((rows.stop - rows.start, len(X)))
-    for columns in blocks(X.shape[1], FEATURES_PER_BLOCK):
-        doubles = X[:, columns].astype(np.float64)
-        distances += doubles[rows] @ doubles.T
+    for some in _doubles(X, origin):
+        distances += some[rows] @ some.T
     sums = squares[rows, None] + squares
     distances *= -2
     distances += sums

@@ -7,7 +7,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stages.measure.arrays import Classes, Float64, Matches, Rows
-from stages.measure.scores.neighbours import LAST, Scan, memberships, others, squared_distance_blocks
+from stages.measure.scores.neighbours import (
+    LAST,
+    Scan,
+    has_ties,
+    memberships,
+    order_by_distance,
+    others,
+    squared_distance_blocks,
+)
 from stages.measure.scores.retrieval import precisions
 
 NEAREST = 2
@@ -28,7 +36,7 @@ def subset_scans(
     """Compare every image with its nearest neighbours in each subset that it belongs to.
 
     The order of an image's neighbours in a subset is that of all images with the others left out, so that distances are
-    computed and sorted once. Ties come in order of index, as in `neighbours.scan`.
+    computed and sorted once. Ties come in an order of chance, that of all images.
 
     Args:
         X: (N, D) float32.
@@ -93,10 +101,9 @@ class _Part:
 
 
 def _others_by_distance(distances: Float64, rows: slice) -> Rows:
-    """Every other image by distance, then by index, (B, N - 1); overwrites the distances."""
+    """Every other image as `order_by_distance` gives them, (B, N - 1); overwrites the distances."""
     distances[np.arange(len(distances)), np.arange(rows.start, rows.stop)] = np.inf
     order = np.argsort(distances, axis=1)  # half the time of a stable sort, which few rows need
-    ordered = np.take_along_axis(distances, order, axis=1)
-    tied = (ordered[:, 1:] == ordered[:, :-1]).any(axis=1)
-    order[tied] = np.argsort(distances[tied], axis=1, kind="stable")
+    for row in np.flatnonzero(has_ties(np.take_along_axis(distances, order, axis=1))):
+        order[row] = order_by_distance(distances[row], rows.start + row)
     return order[:, :-1]

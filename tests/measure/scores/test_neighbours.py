@@ -3,7 +3,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from stages.measure.scores.neighbours import distance_sums, others, scan, squared_distance_blocks
+from stages.measure.scores.neighbours import chance_order, distance_sums, others, scan, squared_distance_blocks
 from tests.measure.synthetic import blobs
 
 
@@ -12,12 +12,12 @@ def gathered(X, k, **options):
 
 
 def slow_neighbours(X, k):
-    """One distance at a time; itself excluded, equal distances by index."""
-    X = X.astype(np.float64)
+    """One distance at a time; itself excluded, equal distances in the order of chance."""
+    X, ranks = X.astype(np.float64), [np.argsort(chance_order(len(X), i)) for i in range(len(X))]
     found = []
     for i in range(len(X)):
-        others = [(float(((X[i] - X[j]) ** 2).sum()), j) for j in range(len(X)) if j != i]
-        found.append([j for _, j in sorted(others)[:k]])
+        others = [(float(((X[i] - X[j]) ** 2).sum()), ranks[i][j], j) for j in range(len(X)) if j != i]
+        found.append([j for _, _, j in sorted(others)[:k]])
     return np.array(found)
 
 
@@ -33,7 +33,7 @@ def test_neighbours_equal_a_slow_search(width, k):
     assert np.array_equal(gathered(X, k), slow_neighbours(X, k))
 
 
-def test_equal_distances_come_by_index():
+def test_equal_distances_come_in_an_order_of_chance():
     X = np.random.default_rng(0).integers(0, 3, size=(60, 3)).astype(np.float32)  # a grid: most distances are tied
     assert np.array_equal(gathered(X, 59), slow_neighbours(X, 59))
 
@@ -44,12 +44,28 @@ def test_a_duplicate_is_a_neighbour_and_itself_is_not():
     nearest = gathered(X, 2)
     n = len(X)
     for i in range(n):
-        assert nearest[i].tolist() == sorted(j for j in range(n) if j % 6 == i % 6 and j != i)
+        assert sorted(nearest[i]) == [j for j in range(n) if j % 6 == i % 6 and j != i]
 
 
-def test_all_points_equal_gives_the_lowest_indices():
-    assert gathered(np.full((4, 5), 0.1, np.float32), 2).tolist() == [[1, 2], [0, 2], [0, 1], [0, 1]]
-    assert gathered(np.zeros((3, 2), np.float32), 2).tolist() == [[1, 2], [0, 2], [0, 1]]
+@pytest.mark.parametrize("values", [np.zeros, np.ones])
+@pytest.mark.parametrize("share", [1, 0.4])
+def test_a_dead_layer_scores_chance_though_images_are_sorted_by_class(values, share):
+    y = np.repeat(np.arange(5), 60)
+    X = blobs([60] * 5, 4, spread=1e9)[0]  # noise
+    X[np.random.default_rng(0).uniform(size=300) < share] = values(4)
+    found = scan(X, y, 60)
+    assert found.n_matches.mean() / 60 == pytest.approx(59 / 299, abs=0.02)
+    assert found.precisions.mean() == pytest.approx(59 / 299, abs=0.02)
+    assert found.average_precisions.mean() < 0.07  # in the order of their index 0.23
+
+
+def test_a_constant_feature_however_large_changes_no_neighbour():
+    X, _ = blobs([20, 20], 6)
+    for constant in (1e3, 1e6, 1e9, 1e15):
+        beside = np.hstack([X, np.full((40, 1), constant, np.float32)])
+        assert np.array_equal(gathered(beside, 39), slow_neighbours(X, 39))
+        whole = np.concatenate([block for _, block in squared_distance_blocks(beside)])
+        np.testing.assert_allclose(whole, ((X[:, None].astype(float) - X) ** 2).sum(axis=2), rtol=1e-6)
 
 
 def test_a_large_offset_does_not_blur_the_distances():
@@ -78,7 +94,8 @@ def test_an_image_far_away_does_not_blur_the_others(factor, k):
 
 def test_duplicates_come_before_images_near_them_however_far_others_are():
     X = np.array([[1.001], [1], [1], [1], [1e15]], np.float32)
-    assert gathered(X, 2).tolist() == [[1, 2], [2, 3], [1, 3], [1, 2], [0, 1]]
+    assert np.array_equal(gathered(X, 2), slow_neighbours(X, 2))
+    assert sorted(gathered(X, 3)[0]) == [1, 2, 3]
 
 
 def test_neighbours_in_reach_are_compared_nearest_first():
@@ -133,9 +150,10 @@ def test_no_image_of_its_own_group_is_an_images_neighbour():
     own_groups = rng.choice(5, 40, p=[0.5, 0.2, 0.1, 0.1, 0.1])
     k = min(np.bincount(y).max(), min((own_groups != group).sum() for group in own_groups))
     found = scan(X, y, k, kept=2, own_groups=own_groups, block_bytes=2**10)
+    ranks = [np.argsort(chance_order(40, i)) for i in range(40)]
     for i in range(40):
         allowed = [j for j in range(40) if own_groups[j] != own_groups[i]]
-        ordered = sorted(allowed, key=lambda j: (((X[i] - X[j]) ** 2).sum(), j))
+        ordered = sorted(allowed, key=lambda j: (((X[i] - X[j]) ** 2).sum(), ranks[i][j]))
         same = [y[j] == y[i] for j in ordered]
         R = sum(same)
         assert found.nearest[i].tolist() == ordered[:2]
