@@ -78,6 +78,8 @@ def beats_baselines(
 ) -> bool | None:
     """Return whether some layer is shown to be better than chance, and than raw pixels; None where no bound is known.
 
+    It is where neither was asked for.
+
     Args:
         network: its measured data.
         metric: the score.
@@ -86,6 +88,8 @@ def beats_baselines(
         chance: score of an embedding that is unrelated to the classes; None: not asked for.
         pixels: score of the raw pixels; None: not asked for.
     """
+    if chance is None and pixels is None:
+        return True
     further = [network.pixels] if pixels is not None and network.pixels else []
     refits = network.at(metric, step, [*keys, *further])
     gain = None if chance is None else sign_of(network.catalogue[metric].better) * chance
@@ -100,11 +104,11 @@ def infer_layers(refits: Refits) -> dict[Scope, LayerInference]:
     Args:
         refits: of the layers, by depth.
     """
-    layers, several = {}, refits.score.better != "neither" and len(refits.keys) > 1
+    layers, directed = {}, refits.score.better != "neither"
     for scope, inference in infer(refits).items():
         (low, high), best = score_intervals(inference, refits.score)
-        lead, tied = (best_against(inference), ties(inference)) if several else (None, None)
-        layers[scope] = LayerInference(low, high, best if several else UNKNOWN, tied, lead or UNKNOWN)
+        lead, tied = (best_against(inference), ties(inference)) if directed and len(low) > 1 else (None, None)
+        layers[scope] = LayerInference(low, high, best if directed else UNKNOWN, tied, lead or UNKNOWN)
     return layers
 
 

@@ -64,7 +64,7 @@ def recommend_network(network: Candidates, scores: Scores, regrets: pd.DataFrame
         last_depth=row.last_depth,
         best=best,
         unbeaten=unbeaten and Baseline(name=unbeaten[0], value=unbeaten[1]),
-        doubtful=unbeaten is None and shown is False,
+        doubtful=False if unbeaten else None if shown is None else not shown,
         shortlist=[] if unbeaten else [_layer(network, chosen[0], layer, losses) for layer in map(int, tied)],
         shortlist_scope=None if unbeaten else scope,
         pixels=row.baseline,

@@ -277,7 +277,8 @@ class Recommendation(Record):
         best: the best mean over folds and seeds among all layers at these checkpoints.
         unbeaten: why nothing is recommended: the baseline that no layer's mean beats; `null` where something is.
         doubtful: whether it is not shown, by one-sided bounds, that a layer beats chance and raw pixels; their level of
-            95 % is proven only for the scores and scopes that docs/uncertainty.md#validation lists.
+            95 % is proven only for the scores and scopes that docs/uncertainty.md#validation lists. `null`: no bound is
+            known.
         shortlist: layers of that checkpoint that are not distinguishable from the best, the shallowest first, the
             recommended one among them; empty where that is not known.
         shortlist_scope: about other `classes` (three folds or more) or other `images` of these; `null` where not known.
@@ -307,7 +308,7 @@ class Recommendation(Record):
     last_depth: int
     best: CandidateRecord
     unbeaten: Baseline | None
-    doubtful: bool
+    doubtful: bool | None
     shortlist: list[LayerRecord]
     shortlist_scope: Scope | None
     pixels: float | None

@@ -18,12 +18,12 @@ from stages.aggregate.recommend.schema import Recommendation, best_network
 from stages.aggregate.render.summary import regrets_table
 from stages.aggregate.words import recommendation as words
 from stages.aggregate.words.findings import TITLES, status_words
-from stages.aggregate.words.formatting import MISSING, harmless, joined, number, plural, wrapped
+from stages.aggregate.words.formatting import MISSING, harmless, number, plural, wrapped
 
 MAX_LINES, WIDTH = 12, 80
 
 COLUMNS = ("use", "network", "layer", "score", "last", "before", "ties (at most)")
-DISPENSABLE_LINES = ("accuracy", "depth", "tuned", "design", "brackets")
+DISPENSABLE_LINES = ("unbounded", "accuracy", "depth", "tuned", "design", "brackets")
 """Lines that go, in this order, where there are too many."""
 
 DISPENSABLE = ("before", "ties (at most)", "last", "network")
@@ -64,7 +64,6 @@ def _of_dataset(
     uses = dict.fromkeys(each.use for each in networks)
     best = [best_network([each for each in networks if each.use == use]) for use in uses]
     chosen = [each for each in best if each is not None]
-    doubtful = [each.use for each in chosen if each.doubtful]
     claimed = {
         claim: f"{TITLES[claim]}: {status_words([findings], claim)}"
         for claim in (Claim.DEPTH, Claim.ACCURACY)
@@ -77,7 +76,8 @@ def _of_dataset(
         "accuracy": claimed.get(Claim.ACCURACY, ""),
         "tuned": words.brief_fine_tuning(chosen),
         "design": _design(networks),
-        "doubtful": f"Not shown to beat chance and raw pixels: {joined(doubtful)}." if doubtful else "",
+        "doubtful": words.brief_doubts(chosen, known=True),
+        "unbounded": words.brief_doubts(chosen, known=False),
         "gains": words.brief_gains(chosen),
     }
     told = {name: wrapped(text, WIDTH) for name, text in texts.items() if text}

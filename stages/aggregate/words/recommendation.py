@@ -114,11 +114,24 @@ def reason(found: Recommendation) -> str | None:
 
 def caveat(found: Recommendation) -> str | None:
     """What makes the choice doubtful; None where nothing does."""
-    if not found.doubtful:
+    if found.doubtful is False:
         return None
+    levels = joined([f"{name} ({number(value)})" for name, value in _to_beat(found).items()])
+    return f"{'it is not shown that' if found.doubtful else 'no bound tells if'} a layer beats {levels}"
+
+
+def brief_doubts(networks: Sequence[Recommendation], *, known: bool) -> str:
+    """Name the uses for which no layer is shown to beat chance and raw pixels, or for which that is not known."""
+    own = [each for each in networks if each.doubtful is (True if known else None)]
+    levels = joined(list(dict.fromkeys(level for each in own for level in _to_beat(each))))
+    words = "Not shown to beat" if known else "No bound tells if a layer beats"
+    return f"{words} {levels}: {joined([each.use for each in own])}." if own else ""
+
+
+def _to_beat(found: Recommendation) -> dict[str, float]:
+    """The levels that a layer should beat, where they are known."""
     levels = {"chance": found.chance, "raw pixels": found.pixels}
-    known = [f"{name} ({number(value)})" for name, value in levels.items() if value is not None]
-    return f"it is not shown that a layer beats {joined(known)}"
+    return {name: value for name, value in levels.items() if value is not None}
 
 
 def notes(found: Recommendation) -> list[str]:
@@ -149,7 +162,7 @@ def sentences(found: Recommendation) -> str:
 
 def doubt(found: Recommendation) -> str:
     """The caveat as a sentence after the choice; nothing where nothing is doubtful."""
-    return f"But {caveat(found)}." if found.doubtful else ""
+    return "" if found.doubtful is False else f"But {caveat(found)}."
 
 
 def at_checkpoint(found: Recommendation) -> str:

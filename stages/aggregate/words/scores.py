@@ -146,5 +146,6 @@ def explain_scopes(metric: str, step: int) -> str:
 
 
 def few_folds(rows: Iterable[SummaryRow]) -> str:
-    """What one or two folds cannot tell, of rows of means over folds; nothing of three or more."""
-    return FEW_FOLDS.get(min(row.n_folds for row in rows if row.fold == MEAN), "")
+    """What one or two folds cannot tell, of rows of means over folds; nothing where there are intervals even so."""
+    few = [row.n_folds for row in rows if row.fold == MEAN and row.ci_classes_low is None]
+    return FEW_FOLDS.get(min(few, default=0), "")

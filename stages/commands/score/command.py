@@ -65,8 +65,8 @@ def score(
 
     FILE is an .npz file or the folder of a Zarr group of format 3: an array (N, D) per layer and `labels` (N,), of
     classes that the network was not trained on; below `seen/` the same of classes that it was. Several files are folds,
-    each with classes of its own: three or more tell about other classes, too. Or it is what `whichlayer features`
-    wrote, of one layer: then an image's class is that of --labels, or its folder.
+    each with classes of its own: three or more, or ten classes in all, tell about other classes, too. Or it is what
+    `whichlayer features` wrote, of one layer: then an image's class is that of --labels, or its folder.
 
     Scores and their settings are those of the sections `measure` and `aggregate` of params.yaml.
     """

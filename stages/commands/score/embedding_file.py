@@ -48,8 +48,9 @@ MAX_FEATURES = 450_000
 MAX_CHARACTERS = 2**27
 """Of all names of an array, each taking as much as the longest."""
 
-MAX_SQUARES = 1e36
-"""Of the features of an image, added: squares of distances must not pass the end of float32."""
+MAX_LENGTH = 1e18
+"""Of an image's vector, and the inverse the least length of an array's longest: squares of distances must not pass the
+ends of float32."""
 
 USABLE = re.compile(r"(?!_)\w[\w.\- ]{0,199}")
 RESERVED = ("step", "class_name", LAST_STEP, *SAMPLE_COLUMNS)
@@ -85,8 +86,12 @@ class EmbeddingFile:
                     f"array {name!r} must be finite in float32, found NaN or infinity in {bad} of {len(values)} "
                     "images; take these images out of every array, or compute them again"
                 )
-            if float(np.einsum("nd,nd->n", values, values).max()) > MAX_SQUARES:
-                raise UserError(f"array {name!r} must have vectors no longer than 1e18; scale it down")
+            longest = float(np.sqrt(np.einsum("nd,nd->n", values, values, dtype=np.float64).max()))
+            if longest and not 1 / MAX_LENGTH <= longest <= MAX_LENGTH:
+                raise UserError(
+                    f"array {name!r} must have a longest vector of {1 / MAX_LENGTH:g} to {MAX_LENGTH:g}, found "
+                    f"{longest:.3g}; multiply it by a number"
+                )
         return values
 
 

@@ -114,6 +114,13 @@ def test_a_single_fold_says_nothing_about_other_classes():
     assert rows["lead"].iloc[0] == pytest.approx(best_against(images).value)
 
 
+def test_a_single_layer_is_the_best_with_its_own_interval():
+    for layer in infer_layers(random_refits(E=1)).values():
+        assert (layer.best.low, layer.best.high) == pytest.approx((layer.low[0], layer.high[0]))
+        assert layer.tied is None
+        assert np.isnan(layer.lead.value)
+
+
 @pytest.mark.parametrize(("folds", "seeds"), [(1, 1), (1, 3), (2, 1), (2, 2), (4, 1), (4, 3)])
 def test_folds_and_seeds_as_given(folds, seeds):
     found = stated(random_refits(J=folds, S=seeds))

@@ -149,6 +149,9 @@ def test_a_doubt_stays_beside_the_recommendation():
     found = every_use(model="m" * 24, layer="l" * 24)
     found[1] = found[1].model_copy(update={"doubtful": True})
     assert "Not shown to beat chance and raw pixels: retrieval." in lines_of(facts(found))
+    found[2] = found[2].model_copy(update={"doubtful": None, "pixels": None})
+    assert not any("No bound" in line for line in lines_of(facts(found)))  # there is no room for it
+    assert f"No bound tells if a layer beats chance: {found[2].use}." in lines_of(facts(found[2:3]))
 
 
 def test_a_single_fold_says_nothing_of_other_classes():

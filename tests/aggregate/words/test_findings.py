@@ -114,7 +114,7 @@ def test_the_third_claim_says_what_fine_tuning_did():
 
 @pytest.mark.parametrize(("n_folds", "few"), [(1, "One choice of unseen classes"), (2, "Two folds tell too"), (4, "")])
 def test_cautions_say_what_few_folds_cannot_tell(n_folds, few):
-    for finding in finding_texts([evidence(network(n_folds=n_folds))]).values():
+    for finding in finding_texts([evidence(network(**ONE_FOLD | {"n_folds": n_folds}))]).values():
         assert few in finding.caution
         assert few or "folds tell" not in finding.caution
 

@@ -130,6 +130,7 @@ def test_a_doubt_follows_the_choice():
     assert f" of the multiply-adds. But {but}. Not dist" in sentences(doubtful)
     assert (caveat(doubtful), caveat(RECOMMENDATION)) == (but, None)
     assert caveat(recommendation(doubtful=True, chance=None)) == "it is not shown that a layer beats raw pixels (0.100)"
+    assert caveat(recommendation(doubtful=None, pixels=None)) == "no bound tells if a layer beats chance (0.010)"
 
 
 def test_a_single_layer_leaves_no_choice():
