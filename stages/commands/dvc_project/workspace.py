@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 MAX_DEPTH = 10_000
 """Open brackets, or columns of indentation; with some ten thousand the parser needs more than the stack."""
 
+PROJECT_FILES = ("dvc.yaml", "dvc.lock", "params.yaml")
+"""What DVC reads of the project at once."""
+
 Lock = Mapping[str, Mapping[str, Any]]
 """What dvc.lock says of stages, by their names."""
 
@@ -240,23 +243,21 @@ def open_repo(*, wait: bool = False) -> "Iterator[Repo]":
     from dvc.exceptions import DvcException
     from dvc.repo import Repo
 
-    for name in ("dvc.yaml", "dvc.lock"):
+    for name in PROJECT_FILES[:2]:
         check_depth(ROOT / name)
     try:
         with Repo(str(ROOT), _wait_for_lock=wait) as repo:
             yield repo
     except DvcException as error:
-        reason = " ".join(str(error).split())
-        raise UserError(
-            f"DVC must be able to read and restore the project, found: {reason}; put dvc.yaml or dvc.lock back if one "
-            "is damaged (`git checkout dvc.lock`), else `dvc status` says more"
-        ) from None
+        reason, damaged = " ".join(str(error).split()), Path(getattr(error, "path", None) or "").name
+        remedy = "put back what was edited of params.yaml, dvc.yaml and dvc.lock (`git diff`), or see `dvc status`"
+        if damaged in PROJECT_FILES:
+            remedy = f"mend {damaged} or put it back (`git checkout {damaged}`)"
+        raise UserError(f"DVC must be able to read and restore the project, found: {reason}; {remedy}") from None
 
 
 def changed_stages(*, allow_missing: bool = False) -> list[str]:
     """Return the names of the stages that DVC finds changed, as `dvc status` does.
-
-    That command parses params.yaml anew for every stage, which takes most of its time; here it is parsed once.
 
     Args:
         allow_missing: that a result is not here, and may be in a remote, is no change.
@@ -264,13 +265,19 @@ def changed_stages(*, allow_missing: bool = False) -> list[str]:
     Raises:
         UserError: DVC cannot say.
     """
+    with params_parsed_once(), open_repo(wait=True) as repo:
+        changes = repo.status()
+        return [name for name, found in changes.items() if not (allow_missing and all(map(is_absence, found)))]
+
+
+@contextmanager
+def params_parsed_once() -> Iterator[None]:
+    """Keep DVC from parsing params.yaml anew for every stage, which takes most of the time of `dvc status`."""
     from dvc.utils.serialize import LOADERS, load_yaml
 
     LOADERS[".yaml"] = cache(load_yaml)
     try:
-        with open_repo(wait=True) as repo:
-            changes = repo.status()
-            return [name for name, found in changes.items() if not (allow_missing and all(map(is_absence, found)))]
+        yield
     finally:
         LOADERS[".yaml"] = load_yaml
 

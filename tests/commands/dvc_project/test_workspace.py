@@ -60,8 +60,15 @@ def test_changed_stages_are_those_of_dvc_status(project: Path):
 
 
 def test_what_dvc_cannot_read_is_said(project: Path):
-    (project / "dvc.lock").write_text("schema: [")
-    with pytest.raises(UserError, match=r"DVC must be able to read .* put dvc\.yaml or dvc\.lock back"):
+    for name in ("params.yaml", "dvc.lock", "dvc.yaml"):
+        whole = (project / name).read_text()
+        (project / name).write_text("schema: [")
+        remedy = rf"mend {name} or put it back \(`git checkout {name}`\)$"
+        with pytest.raises(UserError, match=rf"DVC must be able to read .*'{name}', .*; {remedy}"):
+            changed_stages()
+        (project / name).write_text(whole)
+    (project / "dvc.yaml").write_text("stages: {make: {cmd: '${lacks}'}}")
+    with pytest.raises(UserError, match=r"Could not find 'lacks'; put back what was edited of params\.yaml, dvc\.yaml"):
         changed_stages()
     for deep in ("s: " + "[" * 100_000, "s:\n" + "- " * 100_000 + "a"):  # at which DVC's parser crashes
         (project / "dvc.lock").write_text(deep)
