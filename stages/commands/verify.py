@@ -289,7 +289,7 @@ def verify(repair: bool, yes: bool, as_json: bool) -> None:
     read: `dvc remote modify NAME verify true` makes DVC hash what it takes from there.
 
     What is damaged is deleted with your consent, and taken from a whole copy in the cache or the workspace; where there
-    is none, its stage runs again. The exit status is 1 if something is damaged and not repaired.
+    is none, its stage runs again, if what it read is as it was. The exit status is 1 if damage is left.
     """
     if as_json and repair:
         raise UserError("--json prints what is damaged, and must be without --repair; leave one out")
@@ -299,7 +299,9 @@ def verify(repair: bool, yes: bool, as_json: bool) -> None:
         if repair and not whole:
             carry_out(plan, inventory, hasher, damage, yes=yes)
         elif not as_json and (steps := plan.steps()):
-            print(plain_line(f"`whichlayer verify --repair` repairs this: it {', '.join(steps)}"))
+            refusal = why_not(plan, inventory, damage)
+            said = f"would refuse to repair this: {refusal}" if refusal else f"repairs this: it {', '.join(steps)}"
+            print(plain_line(f"`whichlayer verify --repair` {said}"))
     if repair and not whole:
         if plan.rerun:
             run_dvc("repro", *plan.rerun)
@@ -342,17 +344,30 @@ def plain_line(text: str) -> str:
     return printable(text.replace("\n", "\\n"))
 
 
+def why_not(plan: Repair, inventory: Inventory, damage: Survey) -> str:
+    """Return why stages cannot run again to make what dvc.lock says, for people; empty if they can, or none is to."""
+    if damage.sources and plan.rerun:
+        return (
+            f"{next(iter(damage.sources))}: must be put back before {', '.join(plan.rerun)} can run again, found it "
+            "damaged (listed above); or, if it is meant to be so, `touch` it and run `dvc repro`"
+        )
+    if edits := inventory.edits(plan.rerun):
+        found = listed([f"{what} ({listed(stages)})" for what, stages in edits.items()], "; ")
+        return (
+            f"{listed(plan.rerun)}: must run again on what dvc.lock says, found otherwise: {found}; put that back "
+            "(`git diff` shows edits), or run `dvc repro`, which computes with what is there now, and verify again"
+        )
+    return ""
+
+
 def carry_out(plan: Repair, inventory: Inventory, hasher: Hasher, damage: Survey, *, yes: bool) -> None:
     """Ask, and repair what DVC need not run again for, if nothing has changed meanwhile; called under DVC's lock.
 
     Raises:
-        UserError: something has, stages would run again on damaged raw data, or DVC cannot check an output out.
+        UserError: something has, stages would run again on something else, or DVC cannot check an output out.
     """
-    if damage.sources and plan.rerun:
-        raise UserError(
-            f"{next(iter(damage.sources))}: must be put back before {', '.join(plan.rerun)} can run again, found it "
-            "damaged (listed above); or, if it is meant to be so, `touch` it and run `dvc repro`"
-        )
+    if refusal := why_not(plan, inventory, damage):
+        raise UserError(refusal)
     doomed = [*plan.remove, *(output.path for output in damage.unnamed)]  # the last by DVC
     if doomed and not yes:
         click.confirm(f"Delete {plural(len(doomed), 'damaged file')}?", abort=True)

@@ -4,7 +4,7 @@ A lock that a killed DVC left damaged it cannot read, and an old one it takes fo
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 
+from stages.commands.dvc_project.workspace import params_parsed_once
 from stages.shared.core.digests import files_below
-from stages.shared.core.snapshot import CODE
-from stages.shared.runtime.errors import UserError
+from stages.shared.core.snapshot import CODE, differences, flat
+from stages.shared.runtime.errors import UserError, short_repr
 
 if TYPE_CHECKING:
+    from dvc.dependency.base import Dependency
     from dvc.repo import Repo
 
 
@@ -91,6 +93,44 @@ class Inventory:
     def runs(self) -> list[Path]:
         """Return the entries of the run cache: which outputs a command once made of which inputs."""
         return sorted(path for path in Path(self.repo.stage_cache.cache_dir).glob("*/*/*") if path.is_file())
+
+    def edits(self, stages: Collection[str]) -> dict[str, list[str]]:
+        """Return why DVC would run stages with something else than dvc.lock says, or run others before them as well.
+
+        Args:
+            stages: names of those that are to run again. Outputs that are here are not compared.
+
+        Returns:
+            What was edited or is not here, for people, and the stages that it reaches.
+        """
+        found: dict[str, list[str]] = {}
+        with params_parsed_once():
+            for stage in {each for name in stages for each in self.repo.stage.collect(name, with_deps=True)}:
+                gone = [] if stage.addressing in stages else [each for each in stage.outs if not each.exists]
+                reasons = [f"{out} is not here (try `dvc pull`)" for out in gone if out.changed_cache()]
+                if any(out.hash_info for out in stage.outs):  # else dvc.lock says nothing of it
+                    reasons += ["the command in dvc.yaml is another"] * stage.cmd_changed
+                    reasons += [reason for dep in stage.deps for reason in self._edits_of(dep)]
+                for reason in reasons:
+                    found.setdefault(reason, []).append(stage.addressing)
+        return {reason: sorted(found[reason]) for reason in sorted(found)}
+
+    def _edits_of(self, dep: "Dependency") -> Iterator[str]:
+        from dvc.dependency import ParamsDependency
+
+        path = Path(dep.fs_path)
+        if isinstance(dep, ParamsDependency):
+            before, after = (
+                {leaf: value for name, tree in values.items() for leaf, value in flat(tree, name).items()}
+                for values in (dep.hash_info.value or {}, dep.read_params())
+            )
+            for leaf in differences(before, after):
+                yield f"{leaf} was {short_repr(before.get(leaf))}, is {short_repr(after.get(leaf))}"
+        elif not dep.hash_info or path.is_relative_to(self.root / CODE.name):
+            if dep.workspace_status():
+                yield f"{dep} is not what was read"
+        elif not dep.exists and any(source.path == path for source in self.sources):
+            yield f"{dep} is not here"
 
     def remembered(self, files: Sequence[Path]) -> dict[Path, str]:
         """Return the MD5 that DVC remembers for the size and time that a file has, of those that it remembers."""

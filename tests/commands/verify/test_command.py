@@ -1,5 +1,6 @@
 """The command in a small project: what it prints, what it leaves alone, and what happens while it asks."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -133,3 +134,119 @@ def test_what_is_not_there_is_said_and_no_damage(project: Path):
     assert "all are as they were written\nnot here, and so not compared: single, raw\n" in done.stdout
     assert done.exit_code == 0
     assert json.loads(verify("--json").stdout)["absent"] == ["single", "raw"]
+
+
+PIPELINE = """
+stages:
+  train:
+    cmd: python stages/train.py
+    deps: [stages/train.py]
+    params: [train]
+    outs: [weights]
+  draw:
+    cmd: python draw.py
+    deps: [draw.py, weights]
+    outs: [figures, table]
+"""
+TRAIN = """
+from pathlib import Path
+Path("weights").write_text("w")
+Path("runs").open("a").write("train ")
+"""
+DRAW = """
+from pathlib import Path
+Path("figures").mkdir()
+for name in ("figures/a", "figures/b", "table"):
+    Path(name).write_text(name)
+Path("runs").open("a").write("draw ")
+"""
+
+
+@pytest.fixture
+def two_stages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setattr("stages.commands.dvc_project.workspace.ROOT", tmp_path)
+    monkeypatch.setattr("stages.commands.project.ROOT", tmp_path)
+    (tmp_path / "stages").mkdir()
+    files = {
+        "dvc.yaml": PIPELINE,
+        "stages/train.py": TRAIN,
+        "draw.py": DRAW,
+        "params.yaml": "train: {rate: 0.1, steps: 5}",
+    }
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    with chdir(tmp_path), Repo.init(no_scm=True) as repo:
+        repo.reproduce()
+    return tmp_path
+
+
+def object_of(path: Path, content: bytes) -> Path:
+    md5 = hashlib.md5(content).hexdigest()
+    return path.parent / ".dvc" / "cache" / "files" / "md5" / md5[:2] / md5[2:]
+
+
+def edit_params(folder: Path) -> str:
+    (folder / "params.yaml").write_text("train: {rate: 0.2, steps: 5}")
+    return "train.rate was 0.1, is 0.2 (train)"
+
+
+def add_a_parameter(folder: Path) -> str:
+    (folder / "dvc.yaml").write_text(PIPELINE.replace("params: [train]", "params: [train, seed]"))
+    (folder / "params.yaml").write_text("{train: {rate: 0.1, steps: 5}, seed: 3}")
+    return "seed was None, is 3 (train)"
+
+
+def edit_command(folder: Path) -> str:
+    (folder / "dvc.yaml").write_text(PIPELINE.replace("python draw.py", "python -X dev draw.py"))
+    return "the command in dvc.yaml is another (draw)"
+
+
+def read_more(folder: Path) -> str:
+    (folder / "dvc.yaml").write_text(PIPELINE.replace("[stages/train.py]", "[stages/train.py, draw.py]"))
+    return "draw.py is not what was read (train)"
+
+
+def edit_code(folder: Path) -> str:
+    (folder / "stages" / "train.py").write_text(f"{TRAIN}print()")
+    return "stages/train.py is not what was read (train)"
+
+
+def lack_raw_data(folder: Path) -> str:
+    (folder / "draw.py").unlink()
+    return "draw.py is not here (draw)"
+
+
+def lack_what_it_reads(folder: Path) -> str:
+    """As in a clone that has pulled the last results alone."""
+    object_of(folder / "weights", b"w").unlink()
+    shutil.rmtree(folder / ".dvc" / "cache" / "runs")
+    (folder / "weights").unlink()
+    return "weights is not here (try `dvc pull`) (train)"
+
+
+@pytest.mark.parametrize(
+    "edit", [edit_params, add_a_parameter, edit_command, read_more, edit_code, lack_raw_data, lack_what_it_reads]
+)
+def test_no_stage_runs_again_on_something_else_than_dvc_lock_says(two_stages: Path, edit: Callable[[Path], str]):
+    table = two_stages / "table"
+    expected = edit(two_stages)
+    damage(object_of(table, b"table"))
+    assert "repairs this: it deletes 1 file, stores 1 object" in verify().stdout  # a copy is no stage
+    damage(table)
+    before = table.read_bytes()
+    done = verify("--repair", "--yes")
+    assert isinstance(done.exception, UserError)
+    assert f"draw: must run again on what dvc.lock says, found otherwise: {expected}; put that" in str(done.exception)
+    assert table.read_bytes() == before
+    assert object_of(table, b"table").is_file()
+    assert (two_stages / "runs").read_text() == "train draw "
+    assert f"would refuse to repair this: {done.exception}" in verify().stdout
+
+
+def test_a_copy_is_put_back_whatever_was_edited(two_stages: Path):
+    edit_params(two_stages)
+    damage(two_stages / "table")
+    assert verify("--repair", "--yes").exit_code == 0
+    assert (two_stages / "table").read_text() == "table"
+    assert (two_stages / "runs").read_text() == "train draw "
