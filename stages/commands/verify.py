@@ -12,7 +12,7 @@ import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Event
 
@@ -105,11 +105,11 @@ class Survey:
         locks: of DVC, that nothing holds.
         objects: what is wrong with objects of the cache, by name; of outputs in the workspace also with those that it
             lacks.
-        outputs: those in the workspace.
+        outputs: those in the workspace, and those that were made here and are lost.
         unnamed: outputs in the workspace that dvc.lock does not name.
         sources: damaged files that no stage makes, or folders that are not what a stage read.
         runs: damaged entries of the run cache, and those of results that were not made of what they say.
-        absent: what dvc.lock names and the workspace lacks.
+        absent: what else dvc.lock names and the workspace lacks.
         counted: how many objects and files were hashed.
     """
 
@@ -130,7 +130,7 @@ class Survey:
 
 
 def survey(inventory: Inventory, hasher: Hasher) -> Survey:
-    """Hash everything and compare. Outputs that are not in the workspace are not missed: they can be made again.
+    """Hash everything and compare. Outputs that are not in the workspace are missed only if they are lost.
 
     Raises:
         UserError: a DVC process runs.
@@ -153,6 +153,8 @@ def survey(inventory: Inventory, hasher: Hasher) -> Survey:
             each = PresentOutput(output, {output.path: problem}, {output.oid}, {})
             damaged[output.oid] = problem
         outputs.append(each)
+    lost = lost_outputs(inventory, damaged, objects.keys() - damaged)
+    outputs, seen = [*outputs, *lost], {*files, *(each.output for each in lost)}
     needed = {oid for each in outputs if each.output.cached for oid in each.objects}
     return Survey(
         locks=locks,
@@ -161,9 +163,25 @@ def survey(inventory: Inventory, hasher: Hasher) -> Survey:
         unnamed=[output for output in inventory.unnamed if os.path.lexists(output.path)],
         sources=dict(damaged_sources(inventory, {source: found[source] for source in read})),
         runs={path: problem for path in runs if (problem := problem_of_run(inventory, path))},
-        absent=[each.path for each in [*inventory.outputs, *inventory.sources] if each not in files],
+        absent=[each.path for each in [*inventory.outputs, *inventory.sources] if each not in seen],
         counted=len(objects) + len(hashes) + len(runs),
     )
+
+
+def lost_outputs(inventory: Inventory, damaged: Collection[str], whole: set[str]) -> list[PresentOutput]:
+    """Return the outputs that nothing has whole any more, of those that a run of the run cache made.
+
+    Others may never have been here, as in a fresh clone; and where there is a remote, it may have them.
+
+    Args:
+        inventory: of the project.
+        damaged: names of objects of the cache that are.
+        whole: names of the others.
+    """
+    absent = [output for output in inventory.outputs if output.cached and not os.path.lexists(output.path)]
+    lacking = [each for output in absent if (each := compare(inventory, output, {}, damaged)).objects - whole]
+    made = inventory.made() if lacking and not inventory.repo.config["remote"] else set()
+    return [replace(each, damages={each.output.path: "no file"}) for each in lacking if each.output.oid in made]
 
 
 def damaged_sources(inventory: Inventory, read: Mapping[Output, Mapping[str, str]]) -> Iterator[tuple[Path, str]]:
@@ -285,8 +303,9 @@ def verify(repair: bool, yes: bool, as_json: bool) -> None:
     silent errors nor a damaged object, and hands that on. This reads every object and every run of the cache,
     every file of the outputs that dvc.lock names, and the raw data, whatever their times. It finds the locks of a
     killed DVC, too, and results that were not made of what dvc.lock says, since something was edited between the end
-    of a stage and DVC's record of it. What is not in the workspace is named, and no damage. What a remote holds is not
-    read: `dvc remote modify NAME verify true` makes DVC hash what it takes from there.
+    of a stage and DVC's record of it. What is not in the workspace is named, and damage only if it was made here, the
+    cache has lost it and there is no remote. What a remote holds is not read: `dvc remote modify NAME verify true`
+    makes DVC hash what it takes from there.
 
     What is damaged is deleted with your consent, and taken from a whole copy in the cache or the workspace; where there
     is none, its stage runs again, if what it read is as it was. The exit status is 1 if damage is left.
@@ -335,7 +354,8 @@ def looked(hasher: Hasher, *, as_json: bool = False) -> Iterator[tuple[Inventory
             counted = f"verify: hashed {damage.counted:,} files and objects of the cache; {said}"
             print(counted, *lines, sep="\n  ")
             if absent:
-                print(f"not here, and so not compared: {listed(absent)}")
+                remedy = "`dvc pull` takes outputs from a remote, `dvc repro` makes them"
+                print(f"not here, and so not compared: {listed(absent)} ({remedy})")
         yield inventory, damage
 
 

@@ -14,6 +14,7 @@ import psutil
 
 from stages.commands.dvc_project.workspace import params_parsed_once
 from stages.shared.core.digests import files_below
+from stages.shared.core.made_of import entry_of
 from stages.shared.core.snapshot import CODE, differences, flat
 from stages.shared.runtime.errors import UserError, short_repr
 
@@ -93,6 +94,10 @@ class Inventory:
     def runs(self) -> list[Path]:
         """Return the entries of the run cache: which outputs a command once made of which inputs."""
         return sorted(path for path in Path(self.repo.stage_cache.cache_dir).glob("*/*/*") if path.is_file())
+
+    def made(self) -> set[str]:
+        """Return the names of the objects that the runs of the run cache made."""
+        return {oid for path in self.runs() for oid in entry_of(read_run(path)).outs.values()}
 
     def edits(self, stages: Collection[str]) -> dict[str, list[str]]:
         """Return why DVC would run stages with something else than dvc.lock says, or run others before them as well.

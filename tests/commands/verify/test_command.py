@@ -18,6 +18,7 @@ from dvc.repo import Repo
 
 from stages.commands.verify import verify as command
 from stages.shared.runtime.errors import UserError
+from stages.shared.runtime.scratch import remove
 from tests.commands.verify.made import contents, damage
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:dvc")
@@ -131,7 +132,10 @@ def test_what_is_not_there_is_said_and_no_damage(project: Path):
     (project / "single").unlink()
     shutil.rmtree(project / "raw")
     done = verify()
-    assert "all are as they were written\nnot here, and so not compared: single, raw\n" in done.stdout
+    assert (
+        "all are as they were written\nnot here, and so not compared: single, raw (`dvc pull` takes outputs from"
+        in done.stdout
+    )
     assert done.exit_code == 0
     assert json.loads(verify("--json").stdout)["absent"] == ["single", "raw"]
 
@@ -250,3 +254,49 @@ def test_a_copy_is_put_back_whatever_was_edited(two_stages: Path):
     assert verify("--repair", "--yes").exit_code == 0
     assert (two_stages / "table").read_text() == "table"
     assert (two_stages / "runs").read_text() == "train draw "
+
+
+@pytest.mark.parametrize("lost", ["table", "figures"])
+def test_what_an_interrupted_repair_deleted_is_lost_and_made_again(two_stages: Path, lost: str):
+    content = {"table": b"table", "figures": b"figures/b"}[lost]
+    object_of(two_stages / lost, content).unlink()
+    remove(two_stages / lost)
+    done = verify()
+    assert f"\n  {lost}: no file (draw)\n" in done.stdout
+    assert "not here" not in done.stdout
+    assert done.exit_code == 1
+    assert verify("--repair", "--yes").exit_code == 0
+    assert object_of(two_stages / lost, content).read_bytes() == content
+    assert (two_stages / "runs").read_text() == "train draw draw "
+
+
+def test_the_only_copy_of_an_output_is_made_again_if_it_is_damaged(two_stages: Path):
+    (two_stages / "table").unlink()
+    damage(object_of(two_stages / "table", b"table"))
+    assert verify("--repair", "--yes").exit_code == 0
+    assert (two_stages / "table").read_text() == "table"
+
+
+def have_a_remote(folder: Path) -> None:
+    with (folder / ".dvc" / "config").open("a") as file:
+        file.write("['remote \"mine\"']\n    url = /nowhere\n")
+
+
+def never_have_made_it(folder: Path) -> None:
+    shutil.rmtree(folder / ".dvc" / "cache" / "runs")
+
+
+def have_it_in_the_cache(folder: Path) -> None:
+    cached = object_of(folder / "table", b"table")
+    cached.parent.mkdir(exist_ok=True)
+    cached.write_bytes(b"table")
+
+
+@pytest.mark.parametrize("prepare", [have_a_remote, never_have_made_it, have_it_in_the_cache])
+def test_what_may_be_elsewhere_is_not_lost(two_stages: Path, prepare: Callable[[Path], None]):
+    object_of(two_stages / "table", b"table").unlink()
+    (two_stages / "table").unlink()
+    prepare(two_stages)
+    done = verify()
+    assert "not here, and so not compared: table (`dvc pull` takes outputs from a remote, `dvc repro`" in done.stdout
+    assert done.exit_code == 0
