@@ -13,7 +13,7 @@ from tabulate import tabulate
 
 from stages.aggregate.words.formatting import number
 from stages.commands.dvc_project.workspace import read_revision, stage_path
-from stages.commands.project import ROOT, ProjectCommand, ProjectPath
+from stages.commands.project import ROOT, ProjectCommand, ProjectPath, check_new, new_output
 from stages.shared.core.csv_table import require_columns
 from stages.shared.runtime.errors import UserError
 
@@ -42,6 +42,8 @@ def ablate(experiments: Sequence[str], metrics: Sequence[str], out: Path | None)
 
     A cell is g, the best layer's score, ± its standard deviation over seeds, and the layer's depth.
     """
+    if out is not None:
+        check_new(out, folder=False)
     path = stage_path("aggregate", "--out").relative_to(ROOT) / "summary.csv"
     summaries = {name: parse_summary(read_revision(path, name), Path(f"{path} of {name}")) for name in experiments}
     table = pd.concat(summaries, names=["experiment"]).reset_index("experiment")
@@ -49,7 +51,8 @@ def ablate(experiments: Sequence[str], metrics: Sequence[str], out: Path | None)
     if table.empty:
         raise UserError(f"--metric: must name scores of the experiments' summary.csv, found {', '.join(metrics)}")
     if out is not None:
-        table.to_csv(out, index=False)
+        with new_output(out) as scratch:
+            table.to_csv(scratch, index=False)
     for (dataset, model), rows in table.groupby(["dataset", "model"], sort=False):
         print(f"\n**{dataset}, {model}**\n\n{markdown(rows, metrics)}")
 

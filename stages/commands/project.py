@@ -8,11 +8,12 @@ import os
 from collections.abc import Collection, Iterator
 from contextlib import chdir, contextmanager
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 import click
 
-from stages.shared.runtime.errors import UserError, with_command
+from stages.shared.runtime.errors import UserError
 from stages.shared.runtime.scratch import is_empty_folder, partial_path, remove, remove_leftovers
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -43,15 +44,24 @@ def size(count: float) -> str:
     return f"{count / GIB:.1f} GiB" if count >= GIB else f"{count / 2**20:.0f} MiB"
 
 
-def check_new(out: Path) -> None:
-    """Check that nothing is where a command is to write; an empty folder may be.
+def check_new(out: Path, *, folder: bool = True) -> None:
+    """Check that nothing is where a command is to write, and that something can be.
+
+    Args:
+        out: the path.
+        folder: whether it becomes a folder, in place of which an empty one may be.
 
     Raises:
-        UserError: something is.
+        UserError: something is there, or nothing can be written to the folder in which it, or its own folder, would be.
     """
-    if out.exists() and not is_empty_folder(out):
-        advice = with_command("remove it", "rm -r --", out)
-        raise UserError(f"{out}: must not exist; {advice}, or name another path with --out")
+    if out.is_symlink() or (out.exists() and not (folder and is_empty_folder(out))):
+        raise UserError(f"{out}: must not exist, since nothing is overwritten; name another path with --out")
+    nearest = next(path for path in out.absolute().parents if os.path.lexists(path))
+    try:
+        TemporaryFile(dir=nearest).close()
+    except OSError as error:
+        found = f"found {nearest}, where nothing can be written ({error.strerror})"
+        raise UserError(f"{out}: must be a path that can be made, {found}; name another one with --out") from None
 
 
 @contextmanager

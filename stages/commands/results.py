@@ -76,7 +76,7 @@ def report(results: Path, against: Path | None, out: Path, show: bool) -> None:
     if against:
         from stages.aggregate.render.against import read_told, render_against  # draws charts
 
-        check_new(out)
+        check_new(out, folder=False)
         text = render_against([read_told(results), read_told(against)])
         with new_output(out) as scratch:
             scratch.write_text(text, encoding="utf-8")

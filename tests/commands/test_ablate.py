@@ -47,6 +47,17 @@ def test_experiments_are_lines_in_the_order_given(tmp_path: Path):
     assert table["experiment"].tolist() == ["l2", "l2", "HEAD", "HEAD"]
 
 
+@pytest.mark.usefixtures("experiments")
+def test_out_replaces_nothing(tmp_path: Path):
+    (tmp_path / "README.md").write_text("mine")
+    for name in ("README.md", "."):
+        with pytest.raises(UserError, match="must not exist"):
+            CliRunner().invoke(ablate, ["HEAD", "--out", str(tmp_path / name)], catch_exceptions=False)
+    assert (tmp_path / "README.md").read_text() == "mine"
+    CliRunner().invoke(ablate, ["HEAD", "--out", str(tmp_path / "new" / "a.csv")], catch_exceptions=False)
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["a.csv"]
+
+
 def test_what_an_experiment_lacks_is_a_dash():
     full, partial = rows("d", "a", 1, 0.6, 0.5, 0.4), rows("d", "a", 1, 0.6, 0.5, 0.4)
     partial = partial[partial["metric"] == "nmi"]

@@ -10,6 +10,7 @@ Parquet and Zarr are written a shard at a time. What the features are of is kept
 
 import csv
 import json
+import os
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
@@ -61,9 +62,9 @@ def features(images: Path, origin: Path | None, out: Path, skip_unreadable: bool
     watch = Stopwatch("features", "", None)
     if out.suffix not in WRITERS:
         raise UserError(f"--out must end in {', '.join(WRITERS)}, found {out.name!r}")
-    if out.resolve().is_relative_to(images.resolve()):
+    check_new(out, folder=out.suffix == ".zarr")
+    if Path(os.path.realpath(out)).is_relative_to(os.path.realpath(images)):
         raise UserError(f"--out must lie outside {images}, whose files are taken for images; found {out}")
-    check_new(out)
     limits = read_section(params, "prepare", PrepareParams).limits
     with Resources(limits) as resources, pixel_limit(limits.pixels):
         files = image_files.list_images(images, resources)

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 from tqdm import tqdm
 
+from stages.aggregate.result_files import read_result_digests
 from stages.commands.check import check
 from stages.commands.config import Config, read_config
 from stages.commands.dvc_project.workspace import cache_folder, enter, read_lock, run_dvc, stage_path
@@ -18,7 +19,19 @@ from stages.commands.fleet.worker import OPEN, RECORD_FOLDER, Outcome, Task, rem
 from stages.commands.grid import CELL_STAGES, ON_CPU, ON_GPU, cell_name, open_cells, open_stages, stage_names
 from stages.commands.plan.command import plan_lines
 from stages.commands.plan.predict import this_machine
-from stages.commands.project import GIB, PARAMS, RAW, ROOT, FiniteRange, ProjectCommand, ProjectPath, listed, size
+from stages.commands.project import (
+    GIB,
+    PARAMS,
+    RAW,
+    ROOT,
+    FiniteRange,
+    ProjectCommand,
+    ProjectPath,
+    check_new,
+    listed,
+    size,
+)
+from stages.shared.core.digests import DIGESTS, files_below
 from stages.shared.core.params import Cell
 from stages.shared.runtime.console import Stopped, progress
 from stages.shared.runtime.durations import processors
@@ -189,11 +202,32 @@ def status() -> None:
 @click.option("--allow-missing", is_flag=True, help="Leave out what is not done; every output names it.")
 def results(out: Path | None, allow_missing: bool) -> None:
     """Aggregate the cells that are done, also while a fleet is at work: the largest part that is a whole grid."""
+    out = out or stage_path("aggregate", "--out").with_name("partial")
+    check_replaceable(out)
     config, folder = read_config(PARAMS), record_folder()
     contents = record.read_contents(folder, map(cell_name, config.run.cells()))
     recorded = {name: entry for content in contents.values() for name, entry in content["locked"].items()}
-    out = out or stage_path("aggregate", "--out").with_name("partial")
     cells.aggregate_done(config.run, recorded, out, allow_missing=allow_missing)
+
+
+def check_replaceable(out: Path) -> None:
+    """Check that nothing is where results are to be written but earlier ones, as their digests name them.
+
+    Raises:
+        UserError: naming what is there beside them, or that nothing can be written there.
+    """
+    if not out.is_dir():
+        check_new(out)
+    try:
+        earlier = read_result_digests(out)
+    except UserError:  # lost, damaged or of something else
+        earlier = None
+    own = {out / name for name in (DIGESTS, *earlier.record.files)} if earlier else set()
+    if other := next((path for path in files_below(out) if path not in own), None):
+        raise UserError(
+            f"{out}: must be new, or hold what `fleet results` wrote there alone, since that is replaced, found "
+            f"{other.relative_to(out)}; name another folder with --out"
+        )
 
 
 @fleet.command(name="list", cls=ProjectCommand)

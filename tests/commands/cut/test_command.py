@@ -32,7 +32,7 @@ def test_a_finished_cell_is_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         again
         == f"whichlayer cut {cell} --step 50 --layer blocks.1 --scale none --out cut --licence 'CC BY 4.0' --no-onnx"
     )
-    with pytest.raises(UserError, match="cut: must not exist; remove it"):
+    with pytest.raises(UserError, match="cut: must not exist, since nothing is overwritten"):
         CliRunner().invoke(cut, arguments, catch_exceptions=False)
 
 

@@ -339,8 +339,23 @@ def test_what_is_there_is_not_overwritten(tmp_path: Path):
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "file").touch()
     for name in ("full", "full/file"):
-        with pytest.raises(UserError, match=f"{name}: must not exist; remove it"):
+        with pytest.raises(UserError, match=f"{name}: must not exist, since nothing is overwritten; name another"):
             check_new(tmp_path / name)
+    (tmp_path / "link").symlink_to("empty")
+    for name, folder in (("empty", False), ("link", True)):
+        with pytest.raises(UserError, match=f"{name}: must not exist"):
+            check_new(tmp_path / name, folder=folder)
+
+
+def test_where_nothing_can_be_made_is_said_before_work(tmp_path: Path):
+    check_new(tmp_path / "deep" / "new")
+    (tmp_path / "file").touch()
+    (tmp_path / "loop").symlink_to("loop")
+    places = {tmp_path / "file" / "a": "file", tmp_path / "loop" / "a" / "b": "loop", Path("/proc/a"): "/proc"}
+    for out, nearest in places.items():
+        with pytest.raises(UserError, match=f"{out}: must be a path that can be made, found .*{nearest}, where"):
+            check_new(out)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "loop"]
 
 
 def test_an_interrupted_cut_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

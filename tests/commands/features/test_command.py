@@ -284,4 +284,4 @@ def test_a_mistake_is_one_error(cell: Path, tmp_path: Path):
     (tmp_path / "list.txt").write_text("a\0.png\n")
     refused(cell, "must not have control characters, found 'a\\x00.png'", tmp_path / "list.txt", out)
     out.touch()
-    assert "must not exist; remove it" in str(features(cell, raw, out).exception)
+    assert "must not exist, since nothing is overwritten" in str(features(cell, raw, out).exception)

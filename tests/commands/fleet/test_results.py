@@ -1,4 +1,4 @@
-"""Which cells are done, and which of them make a whole grid."""
+"""Which cells are done, which of them make a whole grid, and where the results of these may be written."""
 
 from collections.abc import Callable
 from copy import deepcopy
@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
+from stages.aggregate.result_files import finish_results
 from stages.commands.fleet.cells import done_cells, largest_grid, notice
+from stages.commands.fleet.command import check_replaceable
 from stages.shared.core.made_of import dvc_hash
 from stages.shared.core.params import Cell, RunParams
 from stages.shared.runtime.errors import UserError
@@ -107,3 +109,22 @@ def test_the_notice_names_what_is_missing_and_what_is_left_out():
     many = notice(RUN, largest_grid(RUN, {("d", "a", "0", 0)}), {("d", "a", "0", 0)})
     assert many.startswith("Incomplete: 17 of 18 cells of the grid are missing (d-a-0-1, ")
     assert many.endswith(" and 12 more).")
+
+
+def test_only_earlier_results_are_replaced(tmp_path: Path):
+    out = tmp_path / "out"
+    check_replaceable(out)
+    (out / "figures").mkdir(parents=True)
+    check_replaceable(out)
+    for name in ("report.html", "figures/depth.png"):
+        (out / name).touch()
+    with pytest.raises(UserError, match=r"out: must be new, or hold .* found (report\.html|figures/depth\.png); name"):
+        check_replaceable(out)  # as no digests tell that these are results
+    finish_results(out)
+    check_replaceable(out)
+    (out / "figures" / "mine.png").touch()
+    with pytest.raises(UserError, match=r"found figures/mine\.png; name another folder with --out"):
+        check_replaceable(out)
+    for path, said in {out / "report.html": "must not exist", Path("/proc/results"): "must be a path that can"}.items():
+        with pytest.raises(UserError, match=said):
+            check_replaceable(path)

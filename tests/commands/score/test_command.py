@@ -185,5 +185,5 @@ def test_a_mistake_is_one_error_and_leaves_nothing(tmp_path: Path):
     (tmp_path / "0-scores").mkdir()
     (tmp_path / "0-scores" / "mine.txt").touch()
     done = score(tmp_path, file)
-    assert "must not exist; remove it" in str(done.exception)
+    assert "must not exist, since nothing is overwritten" in str(done.exception)
     assert (tmp_path / "0-scores" / "mine.txt").exists()
