@@ -10,8 +10,9 @@ from stages.aggregate.result_files import artifact_hash, read_result_digests
 from stages.commands.dvc_project.workspace import records_folder, stage_path
 from stages.commands.grid import all_stages, cell_name, stage_names
 from stages.commands.project import PARAMS, ROOT, listed
+from stages.shared.core import made_of
 from stages.shared.core.digests import DIGESTS
-from stages.shared.core.made_of import Entry, check_records, dvc_hash, read_entries
+from stages.shared.core.made_of import Entry, check_records, dvc_hash
 from stages.shared.core.params import Cell, RunParams, load
 from stages.shared.core.snapshot import differences, flat, value_at
 from stages.shared.runtime.errors import UserError, printable, short_repr
@@ -26,6 +27,19 @@ def note_outdated(results: Path) -> None:
     if results.absolute() == stage_path("aggregate", "--out") and (found := list(_outdated_results(results))):
         text = f"note: {results} is not of what is there now: {listed(found, '; ')}; `dvc repro` brings it up to date"
         print(printable(text), file=sys.stderr)
+
+
+def read_entries(stages: Iterable[str]) -> dict[str, Entry]:
+    """Read what dvc.lock says of stages, as `stages.shared.core.made_of` does.
+
+    Raises:
+        UserError: the file is damaged, so that it is not even text.
+    """
+    try:
+        return made_of.read_entries(stages)
+    except UnicodeDecodeError as error:
+        found = f"found it damaged ({error})"
+        raise UserError(f"{made_of.LOCK}: must be as DVC wrote it, {found}; `git checkout {made_of.LOCK}`") from None
 
 
 def _outdated_results(results: Path) -> Iterator[str]:

@@ -226,3 +226,12 @@ def test_of_results_elsewhere_and_without_dvc_lock_nothing_is_known(project: Pat
     note_outdated(RESULTS)
     check_made_of(Path("params.yaml"), CELL, project / RESULTS)
     assert capsys.readouterr() == ("", "")
+
+
+def test_a_dvc_lock_that_is_no_text_is_one_message(project: Path):
+    Path("dvc.lock").write_bytes(b"\xff")
+    for look in (lambda: note_outdated(RESULTS), lambda: check_made_of(Path("params.yaml"), CELL, project / RESULTS)):
+        with pytest.raises(
+            UserError, match=r"dvc\.lock: must be as DVC wrote it, found it damaged \(.*; `git checkout"
+        ):
+            look()
