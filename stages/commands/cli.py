@@ -4,8 +4,10 @@ A command is a module with one function of the command's name, and one line here
 that none waits for the libraries of another.
 """
 
+import sys
 import tomllib
 from importlib import import_module
+from io import TextIOWrapper
 
 import click
 
@@ -62,4 +64,6 @@ click.version_option(VERSION, message="%(prog)s %(version)s")(whichlayer)
 
 def main() -> None:
     """Run the command that the arguments name; a `UserError` is one message and exit status 2."""
+    if isinstance(sys.stdout, TextIOWrapper):  # else a dash would be an error where the output's encoding has none
+        sys.stdout.reconfigure(errors="backslashreplace")
     run_main(lambda: whichlayer(prog_name="whichlayer"))

@@ -2,6 +2,7 @@
 
 import sys
 from importlib import import_module
+from io import BytesIO, TextIOWrapper
 
 import click
 import pytest
@@ -64,6 +65,16 @@ def test_an_error_of_the_user_is_one_message_and_status_2(
         cli.main()
     assert stop.value.code == 2
     assert capsys.readouterr().err == "error: data: must exist\n"
+
+
+def test_a_dash_is_printed_where_the_output_has_none(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(whichlayer, "get_command", lambda ctx, name: click.Command("say", callback=lambda: print("–")))
+    monkeypatch.setattr(sys, "argv", ["whichlayer", "say"])
+    monkeypatch.setattr(sys, "stdout", TextIOWrapper(BytesIO(), encoding="ascii"))
+    with pytest.raises(SystemExit):
+        cli.main()
+    sys.stdout.seek(0)
+    assert sys.stdout.read() == "\\u2013\n"
 
 
 def test_commands_work_in_the_project_and_take_paths_from_where_the_user_is(monkeypatch: pytest.MonkeyPatch, tmp_path):
