@@ -5,6 +5,7 @@ import webbrowser
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
 from stages.aggregate.facts import read_facts
 from stages.aggregate.render.json_files import findings_json, recommendations_json
@@ -69,6 +70,8 @@ def report(results: Path, against: Path | None, out: Path, show: bool) -> None:
 
     RESULTS is the folder that the aggregate stage wrote; by default the one that dvc.yaml names.
     """
+    if not against and click.get_current_context().get_parameter_source("out") == ParameterSource.COMMANDLINE:
+        raise UserError("--out: names the page of two studies, found one alone; name the other with --against")
     page = (results / PAGE).absolute()
     if not page.is_file():
         raise UserError(f"{page}: must be the page of a finished workflow, found no file; run `make repro`")

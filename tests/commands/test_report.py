@@ -54,6 +54,11 @@ def test_a_damaged_page_is_not_opened(page):
         run(page.parent)
 
 
+def test_out_is_of_two_studies(page, tmp_path):
+    with pytest.raises(UserError, match="--out: names the page of two studies, found one alone; name the other"):
+        run(page.parent, "--out", tmp_path / "one.html")
+
+
 def study(folder, *models, score):
     """Results of networks that were measured by NMI at nine layers; the score is that of layer 5."""
     write_facts(folder, Facts([recommendation(model=model) for model in models], [evidence(*map(network, models))]))
