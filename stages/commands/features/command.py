@@ -38,6 +38,7 @@ from stages.shared.core.params import read_section
 from stages.shared.embeddings.embedding_store import SAMPLES_PER_CHUNK
 from stages.shared.runtime.console import Stopwatch
 from stages.shared.runtime.errors import UserError
+from stages.shared.runtime.scratch import remove
 
 
 @click.command(cls=ProjectCommand)
@@ -80,6 +81,7 @@ def features(images: Path, origin: Path | None, out: Path, skip_unreadable: bool
             unreadable |= shard.unreadable
         paths = [path for shard in shards for path in shard.paths]
         if not paths:
+            remove(run.work)  # nothing to go on from
             raise UserError(f"{images}: must hold images, found none that can be read; name their folder or archive")
         WRITERS[out.suffix](run.scratch(out), shards, len(paths), extractor.width, extractor.about)
     listing = out.with_name(f"{out.name}.unreadable.csv")

@@ -81,7 +81,8 @@ def read_list(
     empty = next((column for column in columns if not all(row.get(column) for row in rows)), None)
     if empty or not rows:
         found = f"a row without {empty}" if empty else "no row"
-        raise UserError(f"{path}: must have {' and '.join(columns)} in every row, found {found}; a CSV has a header")
+        found += "; a CSV has a header" if path.suffix.lower() == ".csv" else ""
+        raise UserError(f"{path}: must have {' and '.join(columns)} in every row, found {found}")
     twice = next((name for name, count in Counter(row["path"] for row in rows).items() if count > 1), None)
     if twice:
         raise UserError(f"{path}: must name every image once, found {twice!r} twice; take one out")

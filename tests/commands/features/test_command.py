@@ -261,6 +261,7 @@ def test_a_mistake_is_one_error(cell: Path, tmp_path: Path):
     assert not list(tmp_path.glob(".*"))
     (tmp_path / "texts" / "a.png").touch()
     refused(cell, "must hold images, found none that can be read", tmp_path / "texts", out, "--skip-unreadable")
+    assert not list(tmp_path.glob(".*"))
     (tmp_path / "texts" / "link").symlink_to(tmp_path / "texts" / "inner")
     refused(cell, "texts/link: must not be a link to a folder", tmp_path / "texts", out)
     said_of = {
@@ -279,6 +280,9 @@ def test_a_mistake_is_one_error(cell: Path, tmp_path: Path):
     with (tmp_path / "sparse.txt").open("wb") as file:
         file.truncate(2**40)
     refused(cell, "member 'sparse.txt' must have at most 300000000 bytes", tmp_path / "sparse.txt", out)
+    (tmp_path / "list.txt").write_text("")
+    refused(cell, "must have path in every row, found no row", tmp_path / "list.txt", out)
+    assert "CSV" not in str(features(cell, tmp_path / "list.txt", out).exception)
     (tmp_path / "list.txt").write_text("texts/none.png\n")
     refused(cell, "found 1 that cannot be read: texts/none.png", tmp_path / "list.txt", out)
     (tmp_path / "list.txt").write_text("a\0.png\n")
