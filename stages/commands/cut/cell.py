@@ -29,7 +29,7 @@ from stages.shared.embeddings.embedding_store import Embeddings, Layer, open_emb
 from stages.shared.embeddings.split_names import SEEN
 from stages.shared.images.image_store import open_images
 from stages.shared.networks.params import NetworkParams
-from stages.shared.runtime.errors import UserError, did_you_mean
+from stages.shared.runtime.errors import UserError, check_known, did_you_mean
 from stages.shared.tables.metric_table import Scaling
 
 Float32 = NDArray[np.float32]
@@ -285,6 +285,11 @@ def open_source(params: Path, cell: Cell, paths: CellPaths, wanted: Wanted) -> S
     """
     dataset, model, fold, seed = cell
     check_made_of(params, cell, paths.results)
+    if not paths.embeddings.exists():
+        run = read_run(params)
+        lists = (run.datasets, run.models, run.folds, [*map(str, run.seeds)])
+        for name, known in zip(map(str, cell), lists, strict=True):
+            check_known(name, known, f"{cell_name(cell)}: must be of the grid, whose `run` lacks {name}")
     network = read_model_part(params, model, "network", NetworkParams)
     taps = read_model_part(params, model, "taps", TapsParams)
     embed = read_section(params, "embed", EmbedParams)
