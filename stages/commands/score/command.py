@@ -71,12 +71,13 @@ def score(
     Scores and their settings are those of the sections `measure` and `aggregate` of params.yaml.
     """
     out = out or files[0].with_name(f"{_stem(files[0])}-scores")
-    grid = grid_of(dataset or re.sub(r"\W", "_", _stem(files[0]), flags=re.ASCII), model, len(files))
+    name = re.sub(r"\W", "_", _stem(files[0]), flags=re.ASCII) if dataset is None else dataset
+    grid = grid_of(name, model, len(files))
     check_new(out)
     with ExitStack() as resources:
         embedded = [read_embedding_file(open_file(path, labels, resources)) for path in files]
         check_folds(embedded)
-        scores = metrics.split(",") if metrics else []
+        scores = [] if metrics is None else metrics.split(",")
         measure, asked, left_out = read_asked(params, grid, embedded[0].labels, scores, normalize)
         with new_output(out) as scratch:
             notes = measure_files(embedded, list(grid.cells()), measure, scratch)

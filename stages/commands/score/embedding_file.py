@@ -195,8 +195,8 @@ def _layer_names(file: ArraysFile) -> list[str]:
     for name in names:  # they name columns, files and arrays
         if not USABLE.fullmatch(name) or name in RESERVED:
             raise UserError(
-                "a layer's name must be of letters, digits, `.`, `_`, `-` and blanks, begin with a letter or digit, "
-                f"and be none of {', '.join(RESERVED)}; found {name!r}; rename that array"
+                "a layer's name must be of at most 200 letters, digits, `.`, `_`, `-` and blanks, begin with a letter "
+                f"or digit, and be none of {', '.join(RESERVED)}; found {name!r}; rename that array"
             )
     return names
 
@@ -260,10 +260,13 @@ def _check_arrays(file: ArraysFile, names: Sequence[str], labels: Mapping[str, N
         name, wanted = PREFIXES[split] + layer, (len(labels[split]), *file.described[layer].shape[1:])
         shape, dtype = file.described[name]
         if dtype.kind not in "fiu" or len(shape) != 2 or shape[1] < 1 or shape != wanted:
+            remedy = "reduce a layer's output to one vector per image first, for example by its mean over space"
+            if len(shape) == 2 and shape[0] != wanted[0]:
+                remedy = "give every array the same images in the same order"
             raise UserError(
                 f"array {name!r} must be (images, features) of real numbers, with a row for each of "
                 f"{PREFIXES[split] + LABELS!r} and as many features as {layer!r}, {wanted}, found {dtype} of shape "
-                f"{shape}; reduce a layer's output to one vector per image first, for example by its mean over space"
+                f"{shape}; {remedy}"
             )
         if shape[1] > MAX_FEATURES:
             raise UserError(

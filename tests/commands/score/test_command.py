@@ -171,6 +171,8 @@ def test_a_mistake_is_one_error_and_leaves_nothing(tmp_path: Path):
         tmp_path, "--metrics: must be a score by which a layer is better", file, "--metrics", "intrinsic_dimension,nmi"
     )
     refused(tmp_path, "--dataset must be of letters, digits and `_`, found 'a-b'", file, "--dataset", "a-b")
+    refused(tmp_path, "--dataset must be of letters, digits and `_`, found ''", file, "--dataset", "")
+    refused(tmp_path, "--metrics must name scores of layers, found ''", file, "--metrics", "")
     extra = {"metrics": ["nmi"], "steps": "ends"}
     params = {"metrics": ["nn1_accuracy"], "extra": extra, "probe": DEFAULT["probe"]}
     assert (

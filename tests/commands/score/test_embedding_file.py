@@ -85,6 +85,7 @@ NAN[[3, 5], 0] = np.nan, np.inf
             replaced(stem=np.ones((28, 4, 2, 2))),
             r"'stem' must be \(images, features\) of real numbers, .* found float64 of",
         ),
+        (replaced(stem=np.ones((27, 2))), r"of shape \(27, 2\); give every array the same images in the same order"),
         (replaced(stem=np.ones((28, 0))), r"of shape \(28, 0\)"),
         (replaced(stem=np.ones((28, 2), complex)), "found complex128"),
         (replaced(stem=np.ones((28, 2)).astype(str)), "of real numbers, .* found <U32"),
@@ -100,7 +101,10 @@ NAN[[3, 5], 0] = np.nan, np.inf
             "'labels' must not hold empty texts or control characters, found ''",
         ),
         (replaced(labels=np.array(["a", "b\r"] * 14)), r"found 'b\\r'"),
-        (replaced(**{"a@mean": np.ones((28, 2))}), "a layer's name must be of letters.*found 'a@mean'; rename"),
+        (
+            replaced(**{"a@mean": np.ones((28, 2))}),
+            "must be of at most 200 letters.*found 'a@mean'; rename",
+        ),
         (replaced(**{"a/b": np.ones((28, 2))}), "found 'a/b'"),
         (replaced(group=np.ones((28, 2))), "none of step, .*; found 'group'"),
         (
