@@ -20,7 +20,6 @@ from stages.prepare.source_file import read_source_file
 from stages.prepare.splits import FoldPlan
 from stages.shared.core.params import RunParams
 from stages.shared.embeddings.split_names import UNSEEN
-from stages.shared.networks.params import check_file
 from stages.shared.runtime.errors import UserError, did_you_mean, prefix_errors
 
 
@@ -69,22 +68,24 @@ def check_config(config: Config, raw: Path) -> list[str]:
 
 
 def check_networks(config: Config) -> None:
-    """Check that files of weights that the grid's models name are there, and that networks and layers are.
+    """Check that networks and layers of the grid's models are, and that their files or packages of weights can be read.
 
     Raises:
         UserError: naming the model and the file, what its network does not take, or the layer and the nearest.
     """
-    for name in config.run.models:
-        if config.models[name].network.weights.source == "file":
-            with prefix_errors(f"models.{name}.network"):
-                check_file(config.models[name].network.weights)
     from stages.embed.taps.find import find_taps  # torch takes seconds to import
     from stages.shared.networks.network import build_skeleton
+    from stages.shared.networks.weights import read_file, read_package
 
     for name in config.run.models:
         network, taps = config.models[name].network, config.models[name].taps
         with prefix_errors(f"models.{name}"):
             find_taps(build_skeleton(network, 2), network, taps)
+        with prefix_errors(f"models.{name}.network"):
+            if network.weights.source == "file":
+                read_file(network.weights)
+            elif network.weights.source == "package":
+                read_package(str(network.weights.name), network.name)
 
 
 GIVERS = "finetune.steps and finetune.keep give"

@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from click.testing import CliRunner
 from PIL import Image
+from safetensors.torch import save
 
 from stages.commands.check import (
     check,
@@ -27,13 +29,16 @@ from stages.shared.core.params import RunParams
 from stages.shared.runtime.errors import UserError
 from tests.commands.edited import COMMITTED, ROOT, config, file
 
+NET = save({"weight": torch.zeros(2)})
+"""A file of weights."""
+
 
 def run(*args: str) -> str:
     return CliRunner().invoke(check, args, catch_exceptions=False).stdout
 
 
 def test_it_looks_at_images_and_weights_and_sums_up_the_grid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    weights = {"source": "file", "path": str(tmp_path / "mine.pth"), "sha256": hashlib.sha256(b"net").hexdigest()}
+    weights = {"source": "file", "path": str(tmp_path / "mine.pth"), "sha256": hashlib.sha256(NET).hexdigest()}
     params = file(
         tmp_path,
         {
@@ -53,7 +58,7 @@ def test_it_looks_at_images_and_weights_and_sums_up_the_grid(tmp_path: Path, mon
     monkeypatch.setattr("stages.commands.check.RAW", tmp_path / "large")
     with pytest.raises(UserError, match=r"weights\.path: must be"):
         run("--params", str(params))
-    (tmp_path / "mine.pth").write_bytes(b"net")
+    (tmp_path / "mine.pth").write_bytes(NET)
     printed = run("--params", str(params))
     summary, note = printed.splitlines(keepends=True)
     assert summary.endswith("2 cells: datasets mine; models efficientnet_lite0; folds 0; seeds 0, 1\n")
@@ -413,12 +418,12 @@ LAYERS = "models.efficientnet_lite0.taps.layers"
 
 def test_a_file_of_weights_that_is_missing_or_another_is_named_before_training(tmp_path: Path):
     path = tmp_path / "mine.pth"
-    weights = {"source": "file", "path": str(path), "sha256": hashlib.sha256(b"mine").hexdigest()[:16]}
+    weights = {"source": "file", "path": str(path), "sha256": hashlib.sha256(NET).hexdigest()[:16]}
     params = config({"models.efficientnet_lite0.network.weights": weights})
     where = r"models\.efficientnet_lite0\.network: weights\."
     with pytest.raises(UserError, match=rf"{where}path: .* found at .*mine\.pth: No such file"):
         check_networks(params)
-    path.write_bytes(b"mine")
+    path.write_bytes(NET)
     check_networks(params)
     path.write_bytes(b"changed")
     with pytest.raises(UserError, match=rf"{where}sha256: .*mine\.pth must have a SHA-256 .* its content has changed"):
@@ -426,6 +431,12 @@ def test_a_file_of_weights_that_is_missing_or_another_is_named_before_training(t
     without = config({"models.efficientnet_lite0.network.weights": {"source": "file", "path": str(path)}})
     with pytest.raises(UserError, match=rf'{where}sha256 is missing: .*: sha256: "[0-9a-f]{{16}}"$'):
         check_networks(without)
+    changed = weights | {"sha256": hashlib.sha256(b"changed").hexdigest()}
+    with pytest.raises(UserError, match=rf"{where}path: .*mine\.pth: must be a safetensors or torch file, found one"):
+        check_networks(config({"models.efficientnet_lite0.network.weights": changed}))
+    unknown = {"source": "package", "name": "nope-model"}
+    with pytest.raises(UserError, match=rf"{where}name: unknown weights package 'nope-model': "):
+        check_networks(config({"models.efficientnet_lite0.network.weights": unknown}))
 
 
 def test_a_layer_that_is_not_in_its_network_is_named_before_training():
