@@ -40,7 +40,8 @@ def ablate(experiments: Sequence[str], metrics: Sequence[str], out: Path | None)
         dvc exp run -n l2 -S measure.normalize=l2
         whichlayer ablate HEAD augment l2
 
-    A cell is g, the best layer's score, ± its standard deviation over seeds, and the layer's depth.
+    A cell is g, the best layer's score, ± its standard deviation over folds (of one fold: over seeds), and the layer's
+    depth.
     """
     if out is not None:
         check_new(out, folder=False)
