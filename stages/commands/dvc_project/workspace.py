@@ -20,7 +20,7 @@ from ruamel.yaml import YAML, YAMLError
 
 from stages.commands.project import ROOT
 from stages.shared.core.params import Cell
-from stages.shared.core.yaml_file import bracket_depth
+from stages.shared.core.yaml_file import bracket_depth, read_yaml
 from stages.shared.runtime.errors import UserError
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def of_cell(text: str, cell: Sequence[object]) -> str:
 
 @cache
 def _stages_of(path: Path) -> dict[str, Any]:
-    stages: dict[str, Any] = YAML(typ="safe", pure=True).load(path)["stages"]
+    stages: dict[str, Any] = read_yaml(path)["stages"]
     return stages
 
 

@@ -102,3 +102,10 @@ def test_paths_and_parameters_are_those_of_dvc_yaml():
     ]  # fmt: skip
     assert stage_params("finetune", ()) == stages["finetune"]["params"]
     assert "models.m.network" in stage_params("finetune", ("d", "m"))
+
+
+def test_a_dvc_yaml_that_is_no_yaml_is_one_message(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(workspace, "ROOT", tmp_path)
+    (tmp_path / "dvc.yaml").write_text("stages:\n  bad: [\n")
+    with pytest.raises(UserError, match=r"dvc\.yaml: not valid YAML, line"):
+        stage_path("aggregate", "--out")
