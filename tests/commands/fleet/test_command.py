@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import re
 import shutil
 import signal
 import subprocess
@@ -202,7 +203,7 @@ def test_what_was_finished_before_ctrl_c_is_not_done_again(serial: Workflow, tmp
         fleet.send_signal(signal.SIGINT)
         assert fleet.wait(timeout=60) == 130
     done = project.run("whichlayer", "fleet", "run", "--workers", "2").stdout
-    assert "mine-a-0-0: computed embed, measure" in done
+    assert re.search("mine-a-0-0: computed (embed, )?measure", done)  # it may have embedded before the signal came
     assert "mine-b-0-0: computed finetune, embed, measure" in done
     assert project.text("dvc.lock") == serial.text("dvc.lock")
 
