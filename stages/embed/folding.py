@@ -32,7 +32,7 @@ class FoldedNorms(TorchFunctionMode):
             for argument in (*args, *kwargs.values())
             for _, tensor in tensors(argument)
         )
-        outputs = {id(result): args for function, args, _, result in recorded.calls if function is functional.conv2d}
+        outputs = {id(result): args for function, args, _, result in recorded.calls if _is_convolution(function, args)}
         self._weights: dict[int, tuple[nn.Parameter, tuple[Tensor, Tensor]]] = {}
         self._norms: dict[int, Tensor] = {}
         for function, args, kwargs, _ in recorded.calls:
@@ -49,9 +49,14 @@ class FoldedNorms(TorchFunctionMode):
     def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if function is functional.batch_norm and id(args[1]) in self._norms:
             return args[0]
-        if function is functional.conv2d and id(args[1]) in self._weights:
+        if _is_convolution(function, args) and id(args[1]) in self._weights:
             args = (args[0], *self._weights[id(args[1])][1], *args[3:])
         return function(*args, **(kwargs or {}))
+
+
+def _is_convolution(function: Any, args: tuple[Any, ...]) -> bool:
+    """Return whether a call is a convolution whose input, weights and bias are given by position, as modules do."""
+    return function is functional.conv2d and len(args) > 2
 
 
 class _Calls(TorchFunctionMode):

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 from torch.nn.utils.parametrizations import weight_norm
 
 from stages.embed.embedder import Embedder, layer_embeddings
@@ -106,6 +107,8 @@ def test_nothing_is_folded_where_the_two_are_not_one():
         lambda x: (y := first(x)) + shared(y),  # which reads the convolution's output too
         lambda x: shared(first(first(x))),  # one convolution twice
         lambda x: shared(second(shared(first(x)))),  # one normalization twice
+        lambda x: shared(functional.conv2d(x, weight=first.weight, bias=first.bias)),  # arguments by their names
+        lambda x: shared(functional.conv2d(x, first.weight)),
         nn.Sequential(normed, norm()),  # weights that are computed at each pass
         nn.Sequential(conv(), batch),  # with the statistics of the batch
         nn.Sequential(conv(), nn.ReLU(), norm()),

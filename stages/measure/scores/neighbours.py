@@ -21,7 +21,7 @@ FEATURES_PER_BLOCK = 256
 
 FAR = 2.0**20
 """How many times longer than their squared distances the rows' squared lengths may be: beyond that, distances are taken
-from a point near the rows, since they would drown in the rounding of the lengths. No network's layers are like that."""
+from a point near the rows, since they would drown in the rounding of the lengths."""
 
 SAMPLE = 16
 """Rows, or up to twice as many, in which that is looked at."""
