@@ -22,7 +22,6 @@ from stages.measure.scores.kmeans import (
 from stages.measure.scores.neighbours import Scan, distance_sums, memberships, others, scan
 from stages.measure.scores.probe import held_out_predictions
 from stages.measure.scores.spectrum import covariance_spectrum
-from stages.shared.runtime.errors import UserError
 
 NEAREST = 3
 """Neighbours that are kept by index."""
@@ -222,6 +221,11 @@ class EmbeddedSplit:
             self.X, self.y, C=settings.C, folds=settings.folds, seed=settings.probe_seed, copies=self.copies
         )
 
+    def leaves_neighbours(self, rows: Rows | Matches) -> bool:
+        """Whether some images are not all of one group, of which none may be a neighbour of its own."""
+        groups = self.settings.own_groups
+        return groups is None or len(np.unique(groups[rows])) > 1
+
     def part(
         self,
         rows: Rows | Matches,
@@ -239,18 +243,17 @@ class EmbeddedSplit:
             scan: of these images alone; made when needed if missing.
 
         Raises:
-            UserError: the images are all of one group, and none may be a neighbour of its own.
+            ValueError: no image would have a neighbour.
         """
+        if not self.leaves_neighbours(rows):
+            raise ValueError("a part must have images of at least two groups")
         y = np.unique(self.y[rows], return_inverse=True)[1]
         groups = self.settings.own_groups
         groups = None if groups is None else np.unique(groups[rows], return_inverse=True)[1]
-        n_others = int(others(y, groups)[1].min())
-        if n_others == 0:
-            raise UserError("measure.neighbours: a selection of images must not be of one group alone; choose `all`")
         settings = replace(
             self.settings,
             normalize="none",  # done
-            neighbours=min(int(np.bincount(y).max()), n_others),
+            neighbours=min(int(np.bincount(y).max()), int(others(y, groups)[1].min())),
             own_groups=groups,
             search=search or self.settings.search,
         )

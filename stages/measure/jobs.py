@@ -143,9 +143,7 @@ def check_groups(groups: NDArray[np.str_], what: str) -> None:
 
 
 def groups_of(store: Embeddings, split: str) -> NDArray[np.str_] | None:
-    """Groups of one split's images, an image without one being its own; None where no image has any."""
+    """Groups of one split's images; None where images have none."""
     samples = store.samples[store.samples["split"] == split]
-    if "group" not in samples or not (samples["group"] != "").any():
-        return None
-    grouped, groups = samples["group"] != "", "group " + samples["group"]
-    return groups.where(grouped, "image " + samples["sample_id"]).to_numpy(dtype=str)
+    grouped = "group" in samples and (samples["group"] != "").any()
+    return samples["group"].to_numpy(dtype=str) if grouped else None

@@ -56,7 +56,7 @@ class Refits:
 
     Attributes:
         metrics: names of the scores.
-        without: (G, M) of all classes but one group, in the order of `class_groups`.
+        without: (G, M) of all classes but one group, in the order of `class_groups`; NaN as `subset_scores` gives it.
         halves: (B, M) of halves of the images.
     """
 
@@ -95,21 +95,25 @@ def refit(
 def subset_scores(
     split: EmbeddedSplit, subsets: NDArray[np.bool_], searches: Sequence[Search], metrics: Collection[str]
 ) -> Float64:
-    """Score subsets of the images of one embedding, (S, M).
+    """Score subsets of the images of one embedding.
 
     Args:
         split: N images.
         subsets: (S, N) which images belong; at least two of at least two classes.
         searches: of k-means on each subset.
         metrics: names of M scores, of those that have `refit`.
+
+    Returns:
+        (S, M); NaN of images that are all of one group, none of which may be a neighbour of its own.
     """
-    needs, table = needs_of(metrics), np.empty((len(subsets), len(metrics)))
-    scans: Iterable[Scan | None] = repeat(None, len(subsets))
-    if needs & {"neighbours", "class_distances"} and len(subsets):
+    needs, table = needs_of(metrics), np.full((len(subsets), len(metrics)), np.nan)
+    usable = np.array([split.leaves_neighbours(subset) for subset in subsets], dtype=bool)
+    scans: Iterable[Scan | None] = repeat(None, int(usable.sum()))
+    if needs & {"neighbours", "class_distances"} and usable.any():
         by_class, own_groups = "class_distances" in needs, split.settings.own_groups
-        scans = subset_scans(split.X, split.y, subsets, distances_to_classes=by_class, own_groups=own_groups)
-    for number, (subset, search, scan) in enumerate(zip(subsets, searches, scans, strict=True)):
-        part = split.part(subset, search=search, needs=needs, scan=scan)
+        scans = subset_scans(split.X, split.y, subsets[usable], distances_to_classes=by_class, own_groups=own_groups)
+    for number, scan in zip(np.flatnonzero(usable).tolist(), scans, strict=True):
+        part = split.part(subsets[number], search=searches[number], needs=needs, scan=scan)
         table[number] = [LAYER_SCORES[name].compute(part).value for name in metrics]
         del part  # before the next one is made
     return table

@@ -9,7 +9,6 @@ from stages.measure import embedded_split as layer
 from stages.measure.embedded_split import EmbeddedSplit, centred, unit_rows
 from stages.measure.metrics import LAYER_SCORES, needs_of
 from stages.measure.scores.kmeans import Search
-from stages.shared.runtime.errors import UserError
 from tests.measure.synthetic import blobs, embedded, settings
 
 
@@ -98,7 +97,9 @@ def test_neighbours_of_other_groups_have_their_own_chance_and_ceiling_and_stay_s
     assert part.settings.own_groups.tolist() == [0, 1, 2, 2, 3]
     assert part.settings.neighbours == 3
     assert part.n_same_class.tolist() == [1, 1, 1, 1, 2]
-    with pytest.raises(UserError, match=r"measure\.neighbours: a selection of images must not be of one group alone"):
+    assert split.leaves_neighbours(np.array([2, 3]))
+    assert not split.leaves_neighbours(np.array([0, 1, 2]))
+    with pytest.raises(ValueError, match="at least two groups"):
         split.part(np.array([0, 1, 2]))
 
 

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from stages.measure.embedded_split import EmbeddedSplit, Settings
 from stages.measure.halves import complementary_halves
 from stages.measure.metrics import LAYER_SCORES
 from stages.measure.refits import class_groups, refit, subset_scores
@@ -53,6 +54,15 @@ def test_rows_are_all_classes_but_each_one_and_halves():
     np.testing.assert_array_equal(found.without[2], third[0])
     last = subset_scores(split, halves[5:], [Search(5, 1)], ["knn_purity", "nmi"])
     np.testing.assert_array_equal(found.halves[5], last[0])
+
+
+def test_images_of_one_group_alone_have_no_scores():
+    X, y = overlapping()
+    one = Settings(**vars(embedded(X, y).settings) | {"own_groups": np.where(y == 1, 0, 1)})
+    found = refit(
+        EmbeddedSplit(X, y, one), class_groups(list("abcd")), np.empty((0, 60), bool), ["nmi", "map_at_r"], one.search
+    )
+    assert np.isnan(found.without).tolist() == [[False] * 2, [True] * 2, [False] * 2, [False] * 2]
 
 
 def test_of_three_classes_none_is_left_out():

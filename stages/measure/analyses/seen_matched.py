@@ -26,6 +26,8 @@ NOTE = (
     "need two and are empty"
 )
 
+LONELY = "seen_matched: {} of {} selections of the split {!r} left out: their images are all of one group"
+
 NO_SCORE = ScoreValue(np.nan)
 
 
@@ -34,17 +36,22 @@ def seen_matched(cell: Cell, layer: Layer, split: EmbeddedSplit) -> AnalysisResu
 
     A selection holds as many classes as the split of fewer classes has (the unseen one, as a rule), and of each class
     as many images as the smallest class of either split has. Where that is one, no two images share a class: all NaN.
+    Where no image is a neighbour of its own group, selections of a single group are left out.
     """
     splits = {SEEN_MATCHED: cell.embedded(layer, cell.step, SEEN), UNSEEN_MATCHED: split}
     K = min(len(each.class_sizes) for each in splits.values())
     n = int(min(each.class_sizes.min() for each in splits.values()))
-    scores = []
-    for name, each in splits.items():
-        seed = child_seed(cell.store.seed, "matched selections", SEED_NAMES[name])
-        found = means(each, list(selections(each.y, K, n, seed))) if n > 1 else dict.fromkeys(SCORES, NO_SCORE)
-        scores += [ScoreRow(name, m, s, K * n, K) for m, s in found.items()]
     alone = [name for name, each in zip((SEEN, UNSEEN), splits.values(), strict=True) if each.class_sizes.min() == 1]
-    return AnalysisResult(scores=scores, notes=[NOTE.format(alone[0])] if alone else [])
+    scores, notes = [], [NOTE.format(alone[0])] if alone else []
+    for split_name, (name, each) in zip((SEEN, UNSEEN), splits.items(), strict=True):
+        seed = child_seed(cell.store.seed, "matched selections", SEED_NAMES[name])
+        drawn = list(selections(each.y, K, n, seed)) if n > 1 else []
+        usable = [rows for rows in drawn if each.leaves_neighbours(rows)]
+        if len(usable) < len(drawn):
+            notes.append(LONELY.format(len(drawn) - len(usable), len(drawn), split_name))
+        found = means(each, usable) if usable else dict.fromkeys(SCORES, NO_SCORE)
+        scores += [ScoreRow(name, m, s, K * n, K) for m, s in found.items()]
+    return AnalysisResult(scores=scores, notes=notes)
 
 
 def selections(y: Classes, K: int, n: int, seed: int) -> Iterator[Rows]:

@@ -6,12 +6,14 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from stages.measure.cell import draw_halves
+from stages.measure.jobs import groups_of
 from stages.measure.metrics import HEAD_SCORES, is_clustered
 from stages.measure.params import MeasureParams
-from stages.measure.refits import MIN_CLASSES
+from stages.measure.refits import MIN_CLASSES, class_groups
 from stages.measure.run import Result
 from stages.shared.embeddings.embedding_store import Embeddings
 from stages.shared.embeddings.split_names import SEEN, UNSEEN
+from stages.shared.tables.metric_table import left_out_part
 
 
 def notes(store: Embeddings, params: MeasureParams, results: Sequence[Result]) -> list[str]:
@@ -57,6 +59,15 @@ def not_refitted(store: Embeddings, params: MeasureParams) -> Iterator[str]:
         )
     if len(np.unique(store.labels(UNSEEN))) < MIN_CLASSES:
         yield f"measure.refits leaves no class out: the split {UNSEEN!r} has fewer than {MIN_CLASSES}"
+    groups = groups_of(store, UNSEEN) if params.neighbours == "other_groups" else None
+    labels = store.labels(UNSEEN)
+    for group in class_groups(np.unique(labels).tolist()):
+        names = np.unique(labels)[group]
+        if groups is not None and len(np.unique(groups[~np.isin(labels, names)])) < 2:
+            yield (
+                f"measure.refits gives no interval over other classes: without {left_out_part(names.tolist())} all "
+                "images are of one group, so that none has a neighbour (measure.neighbours)"
+            )
     why = draw_halves(store, params)[1]
     if why:
         yield f"measure.refits has no halves: {why}"

@@ -42,7 +42,7 @@ def adjusted_mutual_information(y: NDArray[np.integer], labels: NDArray[np.int32
     if np.array_equal(y, labels):
         return 1.0
     value, chance = nmi_with_chance(y, labels)
-    return (value - chance) / (1 - chance)
+    return 1.0 if value == 1 else (value - chance) / (1 - chance)  # parts of one image each have no other value
 
 
 def adjusted_rand_index(y: NDArray[np.integer], labels: NDArray[np.int32]) -> float:
@@ -57,7 +57,8 @@ def adjusted_rand_index(y: NDArray[np.integer], labels: NDArray[np.int32]) -> fl
         float((counts * (counts - 1)).sum()) for counts in (table, table.sum(axis=1), table.sum(axis=0))
     )
     expected = in_rows * in_columns / (len(y) * (len(y) - 1))
-    return (both - expected) / ((in_rows + in_columns) / 2 - expected)
+    most = (in_rows + in_columns) / 2
+    return 1.0 if both == most else (both - expected) / (most - expected)  # both are 0 of parts of one image each
 
 
 def normalized_mutual_information(y: NDArray[np.integer], labels: NDArray[np.int32]) -> float:

@@ -1,4 +1,6 @@
+import re
 import tracemalloc
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -66,6 +68,19 @@ def test_one_image_of_each_class_has_no_scores_and_is_noted(tmp_path, sizes, whi
     rows = found.scores
     assert [(row.split, row.n_images) for row in rows] == [("seen_matched", 2)] * 3 + [("unseen_matched", 2)] * 3
     assert np.isnan([(row.score.value, row.score.chance, row.score.ceiling) for row in rows]).all()
+
+
+def test_selections_of_one_group_alone_are_left_out_and_noted(tmp_path):
+    cell, layer, _ = toy_cell(tmp_path, "unseen", sizes={"test": (8, 8), "unseen": (8, 8, 8)})
+    own_groups = np.where(cell.classes["unseen"] == 2, np.arange(24) % 2, 2)  # of the first two classes all are of one
+    cell.settings["unseen"] = replace(cell.settings["unseen"], own_groups=own_groups)
+    found = seen_matched(cell, layer, cell.embedded(layer, cell.step, "unseen"))
+    (note,) = found.notes
+    assert re.fullmatch(r"seen_matched: \d+ of 50 selections of the split 'unseen' left out: .* one group", note)
+    assert np.isfinite([row.score.value for row in found.scores]).all()
+    cell.settings["unseen"] = replace(cell.settings["unseen"], own_groups=np.zeros(24, int))
+    found = seen_matched(cell, layer, cell.embedded(layer, cell.step, "unseen"))
+    assert np.isnan([row.score.value for row in found.scores]).tolist() == [False] * 3 + [True] * 3
 
 
 def test_selections_are_held_one_at_a_time():

@@ -27,3 +27,15 @@ def test_what_several_layers_repeat_is_said_once(tmp_path):
     result = Result(plan_jobs(store, params)[0], {}, 2, [], None, None, AnalysisResult(notes=["a", "b"]))
     other = replace(result, analysed=AnalysisResult(notes=["b", "c"]))
     assert notes(store, params, [result, other]) == ["a", "b", "c"]
+
+
+def test_a_class_without_which_all_images_are_of_one_group_is_named(tmp_path):
+    store, params = opened(tmp_path, {"unseen": (4, 4, 4, 4)})
+    store = replace(store, samples=store.samples.assign(group=["a"] * 12 + ["b"] * 4))
+    refits = params.refits.model_copy(update={"metrics": ["nmi"]})
+    params = params.model_copy(update={"neighbours": "other_groups", "refits": refits})
+    (note,) = (note for note in notes(store, params, []) if "over other classes" in note)
+    assert "without unseen3 all images are of one group" in note
+    assert not any(
+        "over other classes" in note for note in notes(store, params.model_copy(update={"neighbours": "all"}), [])
+    )

@@ -5,6 +5,8 @@ import pytest
 from sklearn.metrics import adjusted_mutual_info_score, normalized_mutual_info_score
 
 from stages.measure.scores.agreement import (
+    adjusted_mutual_information,
+    adjusted_rand_index,
     assigned_classes,
     chance_of_assignment,
     mean_agreement,
@@ -13,6 +15,13 @@ from stages.measure.scores.agreement import (
 )
 from stages.measure.scores.kmeans import Search, cluster
 from tests.measure.synthetic import blobs
+
+
+@pytest.mark.parametrize("score", [adjusted_mutual_information, adjusted_rand_index])
+def test_parts_of_one_image_each_are_the_same_whatever_their_order(score):
+    assert score(np.array([2, 0, 1]), np.array([0, 1, 2], np.int32)) == 1
+    assert score(np.array([0, 1, 1]), np.array([1, 0, 0], np.int32)) == 1
+    assert score(np.array([0, 1, 2]), np.array([0, 0, 0], np.int32)) == 0
 
 
 def test_mean_agreement_is_scikit_learns_with_the_first():
