@@ -22,13 +22,10 @@ from stages.measure.scores.kmeans import Search
 from stages.measure.scores.neighbours import Scan
 from stages.measure.scores.subset_neighbours import subset_scans
 from stages.shared.core.seeding import child_seed
+from stages.shared.tables.metric_table import MAX_GROUPS
 
 MIN_CLASSES = 4
 """Classes below which none is left out: what remains would be too few to compare."""
-
-
-MAX_GROUPS = 20
-"""Number of groups that more classes are divided into."""
 
 
 def class_groups(names: Sequence[str]) -> list[Classes]:

@@ -154,6 +154,11 @@ class Inference:
     between: Float64 | None = None
     correlated: bool = True
 
+    @property
+    def varying(self) -> NDArray[np.bool_]:
+        """Which layers' scores varied at all, (L,)."""
+        return _without_rounding(np.diag(self.shape), self.shape) > 0
+
     def contrasts(self, matrix: Float64) -> Contrasts | None:
         """Estimate the rows of a (C, L) matrix times the scores, as one family; None if it never varied.
 

@@ -161,7 +161,9 @@ def best_against(inference: Inference, *, control: int = -1, candidates: Layers 
         candidates: (L,) the layers that may be best; by default all before the control, of the last layer all others.
 
     Returns:
-        None where no difference varied, or there is no candidate.
+        None where no difference varied, or there is no candidate, or the largest difference is one of scores that never
+        varied, as at their limit: nothing tells how far they may be apart. Of scores that varied alike, as those of a
+        layer and its copy do, the difference is known.
     """
     if candidates is None:
         L = len(inference.mean)
@@ -169,10 +171,15 @@ def best_against(inference: Inference, *, control: int = -1, candidates: Layers 
     contrasts = inference.against(control, candidates) if candidates.any() else None
     if contrasts is None:
         return None
+    known = contrasts.value[~contrasts.varying].max(initial=-np.inf)
+    if not inference.varying[control]:
+        if known >= contrasts.value.max():
+            return None
+        known = -np.inf
     likely, possible = (
         contrasts.take(contenders(inference, candidates, level=each_alone)[candidates]) for each_alone in (LEVEL, SURE)
     )
-    low = possible.at_least()
+    low = max(possible.at_least(), known)
     return Bounds(low, contrasts.at_most(), max(low, likely.at_least(MEDIAN)))
 
 
@@ -197,15 +204,18 @@ def losses_at_most(inference: Inference) -> Float64:
     """Bound by how much the truly best layer beats each one, (L,), all bounds at once (Hsu 1981); at least 0.
 
     Whichever layer is the best, all others are compared with it at once. `inference` may hold several checkpoints'
-    layers, one after the other.
+    layers, one after the other. NaN of a layer that no better one was ever seen apart from, unless their scores varied
+    alike: of scores at their limit nothing tells how far they may be apart.
     """
     L, gains = len(inference.mean), inference.mean
-    bounds = np.zeros(L)
+    bounds, at_limit = np.zeros(L), ~inference.varying
     for best in range(L):
         others = np.arange(L) != best
         contrasts = inference.against(best, others)
-        margin = 0.0 if contrasts is None else contrasts.quantile() * np.sqrt(np.nan_to_num(contrasts.variance))
-        bounds[others] = np.maximum(bounds[others], gains[best] - gains[others] + margin)
+        behind = gains[best] - gains[others]
+        unknown = np.where(at_limit[others] & (behind >= 0), np.nan, 0.0)
+        margin = unknown if contrasts is None else contrasts.quantile() * np.sqrt(contrasts.variance)
+        bounds[others] = np.maximum(bounds[others], behind + np.where(np.isnan(margin), unknown, margin))
     return bounds
 
 

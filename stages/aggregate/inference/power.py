@@ -16,7 +16,8 @@ from stages.aggregate.curves import Name
 from stages.aggregate.inference.contrasts import Float64, Inference, root_of
 from stages.aggregate.inference.layer_comparison import SURE, Layers, contenders
 from stages.aggregate.inference.network_data import Refits
-from stages.aggregate.inference.scopes import MIN_FOLDS, over_classes, training
+from stages.aggregate.inference.scopes import MIN_CLASSES, MIN_FOLDS, over_classes, training
+from stages.shared.tables.metric_table import MAX_GROUPS
 
 POWER = 0.8
 """Share of studies that are to show what is there."""
@@ -70,7 +71,8 @@ def power_of(refits: Refits, network: Name, n_classes: int) -> Power | None:
     lead = shown[last]
     if lead is None:
         return None
-    (J, S), trained = refits.values.shape[:2], _share_of_training(refits, inference)
+    (J, S), K = refits.values.shape[:2], refits.without.shape[2]
+    trained = _share_of_training(refits, inference)
 
     def leads(numbers: Iterable[int], ratios: Callable[[int], tuple[float, float]]) -> dict[int, float]:
         return {n: lead(*ratios(n)) for n in numbers}
@@ -83,8 +85,8 @@ def power_of(refits: Refits, network: Name, n_classes: int) -> Power | None:
         folds=leads(FOLDS if several else (), lambda n: (J / n, (n - 1) / (J - 1))),
         seeds=leads(SEEDS if several and S > 1 else (), lambda n: (1 - trained + trained * S / n, 1.0)),
         classes=leads(
-            CLASSES,
-            lambda n: (trained + (1 - trained) * n_classes / n, 1.0 if several else (n - 1) / (n_classes - 1)),
+            (n for n in CLASSES if several or J * min(n, MAX_GROUPS) >= MIN_CLASSES),
+            lambda n: (trained + (1 - trained) * n_classes / n, 1.0 if several else (min(n, MAX_GROUPS) - 1) / (K - 1)),
         ),
     )
 

@@ -98,7 +98,26 @@ def test_losses_are_bounded_for_all_layers_at_once():
     assert np.mean(held) >= 0.93
     wide, narrow = (losses_at_most(independent(truth, sd=sd)) for sd in (0.05, 0.005))
     assert (narrow < wide).all()
-    np.testing.assert_allclose(losses_at_most(independent(truth, sd=0)), loss)
+    assert np.isnan(losses_at_most(independent(truth, sd=0))).all()
+
+
+def test_nothing_is_said_of_scores_at_their_limit():
+    """Two layers are right on every image of every part: nothing tells how far they may be apart on others."""
+    at_limit = Inference(np.array([0.6, 1.0, 1.0]), np.diag([0.02**2, 0, 0]), 40)
+    assert best_against(at_limit) is None
+    assert ties(at_limit).tolist() == [False, True, True]
+    losses = losses_at_most(at_limit)
+    assert losses[0] > 0.4
+    assert np.isnan(losses[1:]).all()
+    below = Inference(np.array([0.6, 0.9, 1.0]), np.diag([0.02**2, 0, 0]), 40)
+    assert best_against(below) is None
+
+
+def test_a_layer_and_its_copy_lose_nothing_to_each_other():
+    root = 0.02 * np.array([[1, 0, 0], [0, 1, 1]])
+    losses = losses_at_most(Inference(np.array([0.6, 0.9, 0.9]), root.T @ root, 40))
+    assert losses[0] > 0.3
+    assert losses[1:].tolist() == [0, 0]
 
 
 @pytest.mark.parametrize(
