@@ -20,7 +20,7 @@ from stages.prepare.source_file import read_source_file
 from stages.prepare.splits import FoldPlan
 from stages.shared.core.params import RunParams
 from stages.shared.embeddings.split_names import UNSEEN
-from stages.shared.runtime.errors import UserError, did_you_mean, prefix_errors
+from stages.shared.runtime.errors import UserError, check_known, prefix_errors
 
 
 @click.command(cls=ProjectCommand)
@@ -110,11 +110,8 @@ def check_ranking(wanted: str, measure: MeasureParams, where: str = "aggregate.m
     Raises:
         UserError: it is not; the nearest that are.
     """
-    if wanted not in measure.all_metrics:
-        raise UserError(
-            f"{where}: {wanted!r} must be in measure.metrics or measure.extra.metrics: "
-            f"{did_you_mean(wanted, measure.all_metrics)}"
-        )
+    known = measure.all_metrics
+    check_known(wanted, known, f"{where}: {wanted!r} must be in measure.metrics or measure.extra.metrics")
     if SCORES[wanted].better == "neither":
         raise UserError(f"{where}: must be a score by which a layer is better, found {wanted!r}; try nmi")
 

@@ -20,7 +20,7 @@ from stages.prepare.candidates import Candidate, class_counts
 from stages.prepare.limits import Resources
 from stages.prepare.params import FolderParams, parse_dataset
 from stages.prepare.splits import FoldPlan, plan_folds
-from stages.shared.runtime.errors import UserError, did_you_mean, prefix_errors
+from stages.shared.runtime.errors import UserError, check_known, prefix_errors
 
 MODEL = "efficientnet_lite0_frozen"
 UNSEEN_CLASSES = 5
@@ -91,8 +91,7 @@ def check_free(config: Config, name: str, folder: Path, models: Sequence[str]) -
         UserError: naming what is not.
     """
     for model in models:
-        if model not in config.models:
-            raise UserError(f"--model: {model!r} must be an entry of `models`: {did_you_mean(model, config.models)}")
+        check_known(model, config.models, f"--model: {model!r} must be an entry of `models`")
     if not re.fullmatch(r"\w{1,100}", name, re.ASCII):
         raise UserError(f"--name: must have letters, digits and underscores alone, found {name!r}; choose another name")
     link = RAW / name

@@ -35,7 +35,7 @@ from stages.shared.core.digests import DIGESTS, files_below
 from stages.shared.core.params import Cell
 from stages.shared.runtime.console import Stopped, progress
 from stages.shared.runtime.durations import processors
-from stages.shared.runtime.errors import UserError
+from stages.shared.runtime.errors import UserError, check_known
 
 threads_option = click.option(
     "--threads", type=click.IntRange(1), default=1, show_default=True, help="Of each cell. Other counts, other digits."
@@ -266,8 +266,7 @@ def cell(name: str, threads: int, remote: bool, gpu_stages: bool) -> None:
     """Compute one cell, as `whichlayer fleet list` names it, in a workspace of its own; prepare must have run."""
     config, locked = read_config(PARAMS), read_lock(ROOT)
     known = {cell_name(each): each for each in config.run.cells()}
-    if name not in known:
-        raise UserError(f"{name}: must be a cell of the grid (`run` in params.yaml); found {listed(known)}")
+    check_known(name, known, f"{name}: must be a cell of the grid (`run` in params.yaml)")
     cells.check_prepared(locked, known[name][0], remote=remote)
     task = cells.task_of(known[name], locked, ON_GPU if gpu_stages else CELL_STAGES)
     source = cells.read_source(config, threads, remote=remote)
