@@ -34,6 +34,7 @@ from stages.shared.runtime.errors import UserError, check_known
 from stages.shared.runtime.scratch import remove
 from stages.shared.tables.metric_table import finish_cell
 
+LABELS_FILE = ProjectPath(exists=True, dir_okay=False)
 SEED = 0
 CHECKPOINT = CheckpointSteps(steps=[0], keep="all")
 """A file holds one network as it is."""
@@ -44,7 +45,7 @@ EMBEDDINGS, MEASURES, TRAINING = "embeddings", "measures", "training"
 
 @click.command(cls=ProjectCommand)
 @click.argument("files", metavar="FILE...", nargs=-1, required=True, type=ProjectPath())
-@click.option("--labels", type=ProjectPath(), help="Of features: a CSV with the columns path and label.")
+@click.option("--labels", type=LABELS_FILE, help="Of features: a CSV with the columns path and label.")
 @click.option("--out", type=ProjectPath(), help="The folder to write; by default <FILE>-scores beside the first file.")
 @click.option("--dataset", help="The data's name in tables; by default the first file's.")
 @click.option("--model", default="embeddings", show_default=True, help="The network's name in tables.")
