@@ -21,7 +21,7 @@ from stages.commands.dvc_project.workspace import Lock, stage_path
 from stages.commands.fleet.worker import Source, Task
 from stages.commands.grid import AXES, CELL_STAGES, ON_CPU, ON_GPU, STAGES, cell_name, stage_names
 from stages.commands.plan.calibrate import Cost
-from stages.commands.plan.predict import Engine, Line, Predictor, this_machine
+from stages.commands.plan.predict import Line
 from stages.commands.project import PARAMS, ROOT, listed
 from stages.shared.core.made_of import dvc_hash, entry_of
 from stages.shared.core.params import Cell, RunParams, load
@@ -251,21 +251,6 @@ def longest_first(lines: Sequence[Line], cells: Sequence[Cell]) -> list[Cell]:
     """Order cells by how many operations their passes through the network take, most first."""
     operations = {(line.dataset, line.model, fold): line.work.flops for line in lines for fold in line.folds}
     return sorted(cells, key=lambda cell: operations[cell[:3]], reverse=True)
-
-
-def predict_cells(config: Config, lines: Sequence[Line], stages: Collection[str], threads: int) -> Predicted:
-    """Predict, as `whichlayer plan` does, what open stages of cells take on this machine.
-
-    Args:
-        config: the parameters.
-        lines: of the plan.
-        stages: that are open.
-        threads: of one cell.
-    """
-    if not lines:
-        return {}
-    log = stage_path("aggregate", "--log")
-    return Predictor(config, Engine(1, threads), this_machine(), log, len(lines)).cells(lines, stages)
 
 
 def memory_of(predictions: Mapping[str, Cost], stages: Sequence[str]) -> int:

@@ -18,7 +18,7 @@ from stages.commands.fleet.engine import choose_gpus, connected, import_ray, run
 from stages.commands.fleet.worker import OPEN, RECORD_FOLDER, Outcome, Task, remove_left_workspaces, run_task
 from stages.commands.grid import CELL_STAGES, ON_CPU, ON_GPU, cell_name, open_cells, open_stages, stage_names
 from stages.commands.plan.command import plan_lines
-from stages.commands.plan.predict import this_machine
+from stages.commands.plan.predict import Engine, Predictor, this_machine
 from stages.commands.project import (
     GIB,
     PARAMS,
@@ -96,7 +96,7 @@ def run(
             run_dvc("push", "--quiet", "--run-cache", *prepared)
         lines = plan_lines(config, RAW)
         todo = cells.longest_first(lines, todo)
-        predicted = cells.predict_cells(config, lines, stale, threads) if memory is None else None
+        predicted = Predictor(config, Engine(1, threads), lines).cells(stale) if memory is None else None
         at_once = workers or (None if address else max(1, processors() // threads))
         with record.hold_cells(record_folder(), [*map(cell_name, todo)]):
             try:
@@ -252,7 +252,7 @@ def list_cells(threads: int, remote: bool, sbatch: bool, gpus: float | None, mem
         return
     states = record.read_states(record_folder(), map(cell_name, todo))
     gpus = float(this_machine().gpus > 0) if gpus is None else gpus
-    predicted = cells.predict_cells(config, lines, stale, threads)
+    predicted = Predictor(config, Engine(1, threads), lines).cells(stale)
     failed = [line for state, line in states.values() if line and state in (record.FAILED, OPEN)]
     print(cells.script(todo, predicted, threads=threads, gpus=gpus, memory=memory, options=options, failed=failed))
 
