@@ -19,18 +19,7 @@ from stages.commands.fleet.worker import OPEN, RECORD_FOLDER, Outcome, Task, rem
 from stages.commands.grid import CELL_STAGES, ON_CPU, ON_GPU, cell_name, open_cells, open_stages, stage_names
 from stages.commands.plan.command import plan_lines
 from stages.commands.plan.predict import Engine, Predictor, this_machine
-from stages.commands.project import (
-    GIB,
-    PARAMS,
-    RAW,
-    ROOT,
-    FiniteRange,
-    ProjectCommand,
-    ProjectPath,
-    check_new,
-    listed,
-    size,
-)
+from stages.commands.project import PARAMS, RAW, ROOT, FiniteRange, ProjectCommand, ProjectPath, check_new, listed, size
 from stages.shared.core.digests import DIGESTS, files_below
 from stages.shared.core.params import Cell
 from stages.shared.runtime.console import Stopped, progress
@@ -96,7 +85,7 @@ def run(
             run_dvc("push", "--quiet", "--run-cache", *prepared)
         lines = plan_lines(config, RAW)
         todo = cells.longest_first(lines, todo)
-        predicted = Predictor(config, Engine(1, threads), lines).cells(stale) if memory is None else None
+        predicted = Predictor(config, Engine(1, threads), lines).cells(stale) if memory is None else {}
         at_once = workers or (None if address else max(1, processors() // threads))
         with record.hold_cells(record_folder(), [*map(cell_name, todo)]):
             try:
@@ -115,7 +104,7 @@ def run(
 
 
 def open_tasks(
-    todo: Sequence[Cell], stale: set[str], gpus: float, memory: float | None, predicted: cells.Predicted | None
+    todo: Sequence[Cell], stale: set[str], gpus: float, memory: float | None, predicted: cells.Predicted
 ) -> Iterator[list[Task]]:
     """Yield the tasks of every cell: with a GPU what one is for, and then the rest, or all in one where there is none.
 
@@ -124,7 +113,7 @@ def open_tasks(
         stale: stages that would run; a task of no such stage is left out.
         gpus: of a cell.
         memory: GiB that each asks for; None: as predicted.
-        predicted: what every stage takes.
+        predicted: what every stage takes; empty where that is not asked for.
     """
     locked, parts = read_lock(ROOT), (ON_GPU, ON_CPU) if gpus else (CELL_STAGES,)
     most: dict[str, float] = {}
@@ -133,7 +122,7 @@ def open_tasks(
         for stages in parts:
             task = cells.task_of(cell, locked, stages)
             if not stale.isdisjoint(task.stages):
-                asked = cells.memory_of(predicted[cell], stages) if predicted else int((memory or 0) * GIB)
+                asked = cells.memory_of(predicted.get(cell, {}), stages, memory)
                 most[", ".join(stages)] = max(asked, most.get(", ".join(stages), 0))
                 tasks.append(replace(task, gpus=gpus if stages == ON_GPU else 0, memory=asked))
         yield tasks
