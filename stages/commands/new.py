@@ -36,7 +36,7 @@ LIMITS = {"train": 120, "test": 40, "unseen": 100}
 
 
 @click.command(cls=ProjectCommand)
-@click.argument("folder", type=ProjectPath())
+@click.argument("folder", type=ProjectPath(exists=True))
 @click.option("--name", default="mine", show_default=True, help="What to call the dataset.")
 @click.option(
     "--model", "models", multiple=True, default=[MODEL], show_default=True, help="Of `models`; may be repeated."

@@ -28,12 +28,9 @@ def list_images(where: Path, resources: Resources) -> RawFiles:
         resources: closes the archive, and has the limits.
 
     Raises:
-        UserError: it is missing or empty, the archive or list is damaged, or an entry is a pipe, a device or a link to
+        UserError: it is empty, the archive or list is damaged, or an entry is a pipe, a device or a link to
             a folder.
     """
-    if not where.exists():
-        raise UserError(f"{where}: must be a folder, an archive or a list of images, or an image, found nothing there")
-
     check_regular(where)
     if where.is_dir() or is_archive(where.name) or is_archive(where.resolve().name):
         files = open_raw(where, resources)

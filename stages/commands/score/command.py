@@ -44,7 +44,7 @@ EMBEDDINGS, MEASURES, TRAINING = "embeddings", "measures", "training"
 
 
 @click.command(cls=ProjectCommand)
-@click.argument("files", metavar="FILE...", nargs=-1, required=True, type=ProjectPath())
+@click.argument("files", metavar="FILE...", nargs=-1, required=True, type=ProjectPath(exists=True))
 @click.option("--labels", type=LABELS_FILE, help="Of features: a CSV with the columns path and label.")
 @click.option("--out", type=ProjectPath(), help="The folder to write; by default <FILE>-scores beside the first file.")
 @click.option("--dataset", help="The data's name in tables; by default the first file's.")

@@ -247,7 +247,8 @@ def test_what_a_user_should_know_of_rotated_and_edited_datasets(cell: Path, tmp_
 
 def test_a_mistake_is_one_error(cell: Path, tmp_path: Path):
     raw, out = cell / "raw", tmp_path / "a.parquet"
-    refused(cell, "an archive or a list of images, or an image, found nothing there", tmp_path / "none", out)
+    done = features(cell, tmp_path / "none", out)
+    assert (done.exit_code, "none' does not exist" in done.output) == (2, True)
     refused(cell, "--out must end in .parquet, .npz, .zarr, found 'a.csv'", raw, tmp_path / "a.csv")
     refused(cell, f"--out must lie outside {raw}, whose files", raw, raw / "of" / "a.npz")
     refused(cell, "--layer: 'layer9' must be", raw, out, layer="layer9")
