@@ -11,12 +11,11 @@ from PIL import Image
 from stages.commands.project import listed
 from stages.prepare.candidates import Content
 from stages.prepare.decode import BadImageError, damage_named, known_formats, open_image, read_content
-from stages.prepare.limits import LimitsParams, RawFiles, Resources, check_count, check_size
+from stages.prepare.limits import DEFAULT_LIMITS, LimitsParams, RawFiles, Resources, check_count, check_size
 from stages.prepare.raw_files import check_regular, csv_rows, is_archive, open_raw, read_file
 from stages.shared.runtime.errors import CONTROL, UserError
 
 LISTS = (".csv", ".txt")
-DEFAULT = LimitsParams()
 
 
 def list_images(where: Path, resources: Resources) -> RawFiles:
@@ -49,7 +48,7 @@ def list_images(where: Path, resources: Resources) -> RawFiles:
 
 
 def read_list(
-    path: Path, columns: Sequence[str] = ("path",), *, limits: LimitsParams = DEFAULT
+    path: Path, columns: Sequence[str] = ("path",), *, limits: LimitsParams = DEFAULT_LIMITS
 ) -> list[dict[str, str]]:
     """Read the rows of a list of images.
 
