@@ -11,16 +11,16 @@ from stages.commands.features.image_files import describe, not_images
 from stages.commands.folds import find_folds, is_absent
 from stages.commands.project import RAW, ProjectCommand, json_option, params_option
 from stages.finetune.params import schedule_length
-from stages.measure.analyses.registry import Extra, check_embedded, probing
+from stages.measure.analyses.registry import Extra, check_embedded
 from stages.measure.metrics import SCORES
-from stages.measure.params import MeasureParams, chosen_steps
-from stages.prepare.candidates import Candidate, class_counts, describe_counts
+from stages.measure.params import MeasureParams, check_class_sizes, check_steps, chosen_steps, probe_users
+from stages.prepare.candidates import Candidate, describe_counts
 from stages.prepare.raw_files import check_regular
 from stages.prepare.source_file import read_source_file
 from stages.prepare.splits import FoldPlan
 from stages.shared.core.params import RunParams
 from stages.shared.embeddings.split_names import UNSEEN
-from stages.shared.runtime.errors import UserError, did_you_mean, prefix_errors
+from stages.shared.runtime.errors import UserError, check_known, prefix_errors
 
 
 @click.command(cls=ProjectCommand)
@@ -88,9 +88,6 @@ def check_networks(config: Config) -> None:
                 read_package(str(network.weights.name), network.name)
 
 
-GIVERS = "finetune.steps and finetune.keep give"
-
-
 def check_sections(config: Config) -> None:
     """Check what one section or entry asks of another.
 
@@ -110,11 +107,8 @@ def check_ranking(wanted: str, measure: MeasureParams, where: str = "aggregate.m
     Raises:
         UserError: it is not; the nearest that are.
     """
-    if wanted not in measure.all_metrics:
-        raise UserError(
-            f"{where}: {wanted!r} must be in measure.metrics or measure.extra.metrics: "
-            f"{did_you_mean(wanted, measure.all_metrics)}"
-        )
+    known = measure.all_metrics
+    check_known(wanted, known, f"{where}: {wanted!r} must be in measure.metrics or measure.extra.metrics")
     if SCORES[wanted].better == "neither":
         raise UserError(f"{where}: must be a score by which a layer is better, found {wanted!r}; try nmi")
 
@@ -145,7 +139,6 @@ def check_checkpoints(config: Config) -> None:
     decides = {"extra": main in measure.extra.metrics, "probe": main == "probe_accuracy", "refits": False}
     for model in config.run.models:
         kept = config.checkpoints(model)
-        giver = f"models.{model}.network.frozen gives" if config.models[model].network.frozen else GIVERS
         steps = {name: chosen_steps(getattr(measure, name).steps, kept) for name in decides}
         for name, wanted in steps.items():
             if decides[name] and kept[-1] not in wanted:
@@ -153,12 +146,7 @@ def check_checkpoints(config: Config) -> None:
                     f"aggregate.main_metric: {main!r} must be measured at the last checkpoint, {kept[-1]}, found "
                     f"measure.{name}.steps {_joined(wanted)}; add {kept[-1]} there"
                 )
-            absent = [step for step in wanted if step not in kept]
-            if absent:
-                raise UserError(
-                    f"measure.{name}.steps: must name checkpoints, found {_joined(absent)}; {giver} {_joined(kept)}: "
-                    "choose of these, or add steps there"
-                )
+            check_steps(name, measure, kept, frozen=config.models[model].network.frozen)
         if "probe_accuracy" in measure.extra.metrics and not set(steps["extra"]) & set(steps["probe"]):
             raise UserError(
                 "measure.probe.steps: must share a checkpoint with measure.extra.steps, since probe_accuracy is in "
@@ -223,7 +211,7 @@ def check_datasets(config: Config) -> None:
         UserError: naming the dataset without seen classes and the network, or the limit that is too small.
     """
     tuned = [model for model in config.run.models if not config.models[model].network.frozen]
-    folds, splits, remedy = probed(config)
+    folds = config.measure.probe.folds
     for dataset in config.run.datasets:
         entry = config.datasets[dataset]
         if entry.all_unseen and tuned:
@@ -231,12 +219,12 @@ def check_datasets(config: Config) -> None:
                 f"datasets.{dataset}.unseen_classes: `all` leaves no class to fine-tune on, which {tuned[0]!r} of "
                 f"run.models needs; set models.{tuned[0]}.network.frozen: true, or name the unseen classes"
             )
-        for split in splits:
-            limit = getattr(entry, split)
-            if limit is not None and limit < folds and (split == UNSEEN or not entry.all_unseen):
+        for split in config.embed.splits:
+            limit, users = getattr(entry, split), probe_users(split, config.measure)
+            if users and limit is not None and limit < folds and (split == UNSEEN or not entry.all_unseen):
                 raise UserError(
                     f"datasets.{dataset}.{split}: must be at least measure.probe.folds, {folds}, found {limit}: every "
-                    f"fold needs an image of every class; raise it, {remedy}"
+                    f"fold needs an image of every class; raise it, lower the folds, or take {' and '.join(users)}"
                 )
 
 
@@ -267,7 +255,10 @@ def check_classes(config: Config, raw: Path) -> list[str]:
         own = params.source in OWN and params.on_bad_image == "error"
         plan = find_folds(config, raw, dataset, inspect=check_images if own else None)
         with prefix_errors(f"datasets.{dataset}"):
-            check_short(config, plan)
+            for fold in config.run.folds:
+                for split, found in plan.splits[fold].items():
+                    if found and split in config.embed.splits:
+                        check_class_sizes((each.label for each in found), split, config.measure)
             check_schedules(config, plan)
         if plan.left_out:
             notes.append(f"datasets.{dataset}: left out for want of images: {describe_counts(plan.left_out)}")
@@ -290,24 +281,6 @@ def check_images(candidates: Sequence[Candidate]) -> None:
         )
 
 
-def check_short(config: Config, plan: FoldPlan) -> None:
-    """Check that every class has an image for each of the probe's folds, in the folds of the grid.
-
-    Raises:
-        UserError: naming all that have not.
-    """
-    count, splits, remedy = probed(config)
-    for split in splits:
-        of_split = [found for fold in config.run.folds for name, found in plan.splits[fold].items() if name == split]
-        short = {label: n for found in of_split for label, n in class_counts(found).items() if n < count}
-        if short:
-            raise UserError(
-                f"every class must have an image for each of measure.probe.folds, {count}, in the split {split!r}, "
-                f"found {describe_counts(short)}; add images, change the limits or `test_fraction`, leave out classes "
-                f"of few images (`min_images`), {remedy}"
-            )
-
-
 def check_schedules(config: Config, plan: FoldPlan) -> None:
     """Check that the training of every network ends within its schedule, in the folds of the grid.
 
@@ -317,12 +290,3 @@ def check_schedules(config: Config, plan: FoldPlan) -> None:
     for network in (config.models[model].network for model in config.run.models):
         for fold in config.run.folds if not network.frozen else ():
             schedule_length(config.finetune, len(plan.splits[fold]["train"]), epochs=network.epochs)
-
-
-def probed(config: Config) -> tuple[int, Sequence[str], str]:
-    """Return into how many folds the probe divides which splits, and how to do without."""
-    measure, analyses = config.measure, probing(config.measure.analyses)
-    user = "probe_accuracy out of measure.metrics and measure.extra.metrics"
-    user += "".join(f", and {name} out of measure.analyses" for name in analyses)
-    splits = config.embed.splits if "probe_accuracy" in measure.all_metrics else list(analyses.values())
-    return measure.probe.folds, splits, f"lower the folds, or take {user}"

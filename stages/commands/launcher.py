@@ -14,7 +14,7 @@ def main() -> None:
     if folder is None:
         print(
             f"error: {Path.cwd()} must be a clone of whichlayer or a folder inside one, found no dvc.yaml beside "
-            "stages/commands there or above; go into your clone",
+            "stages/commands there or above; go into your clone, or put the file back (`git checkout dvc.yaml`)",
             file=sys.stderr,
         )
         sys.exit(2)

@@ -20,7 +20,7 @@ from stages.prepare.candidates import Candidate, class_counts
 from stages.prepare.limits import Resources
 from stages.prepare.params import FolderParams, parse_dataset
 from stages.prepare.splits import FoldPlan, plan_folds
-from stages.shared.runtime.errors import UserError, did_you_mean, prefix_errors
+from stages.shared.runtime.errors import UserError, check_known, prefix_errors
 
 MODEL = "efficientnet_lite0_frozen"
 UNSEEN_CLASSES = 5
@@ -36,7 +36,7 @@ LIMITS = {"train": 120, "test": 40, "unseen": 100}
 
 
 @click.command(cls=ProjectCommand)
-@click.argument("folder", type=ProjectPath())
+@click.argument("folder", type=ProjectPath(exists=True))
 @click.option("--name", default="mine", show_default=True, help="What to call the dataset.")
 @click.option(
     "--model", "models", multiple=True, default=[MODEL], show_default=True, help="Of `models`; may be repeated."
@@ -91,8 +91,7 @@ def check_free(config: Config, name: str, folder: Path, models: Sequence[str]) -
         UserError: naming what is not.
     """
     for model in models:
-        if model not in config.models:
-            raise UserError(f"--model: {model!r} must be an entry of `models`: {did_you_mean(model, config.models)}")
+        check_known(model, config.models, f"--model: {model!r} must be an entry of `models`")
     if not re.fullmatch(r"\w{1,100}", name, re.ASCII):
         raise UserError(f"--name: must have letters, digits and underscores alone, found {name!r}; choose another name")
     link = RAW / name

@@ -15,7 +15,7 @@ from stages.aggregate.result_files import PAGE, check_result
 from stages.commands.dvc_project.workspace import stage_path
 from stages.commands.outdated import note_outdated
 from stages.commands.project import ProjectCommand, ProjectPath, check_new, json_option, new_output, use_option
-from stages.shared.runtime.errors import UserError, did_you_mean
+from stages.shared.runtime.errors import UserError, check_known
 
 results_argument = click.argument("results", type=ProjectPath(), default=lambda: stage_path("aggregate", "--out"))
 
@@ -54,8 +54,8 @@ def recommend(results: Path, dataset: str | None, model: str | None, use: str | 
     chosen = read_facts(results).of_use(use)
     for what, name in {"dataset": dataset, "model": model}.items():
         known = {str(getattr(each, what)) for each in chosen}
-        if name is not None and name not in known:
-            raise UserError(f"--{what} must be one of the results, found {name!r}: {did_you_mean(name, known)}")
+        if name is not None:
+            check_known(name, known, f"--{what} must be one of the results, found {name!r}")
         chosen = [each for each in chosen if name in (None, getattr(each, what))]
     print(recommendations_json(chosen) if as_json else describe(chosen))
 

@@ -2,12 +2,10 @@
 
 from collections.abc import Sequence
 
-import numpy as np
-
-from stages.measure.analyses.registry import ANALYSES, check_embedded, probing
+from stages.measure.analyses.registry import ANALYSES, check_embedded
 from stages.measure.jobs import Job, extra_splits, head_metrics, plan_jobs
-from stages.measure.metrics import LAYER_SCORES, PROBE
-from stages.measure.params import MeasureParams, chosen_steps
+from stages.measure.metrics import LAYER_SCORES
+from stages.measure.params import MeasureParams, check_class_sizes, check_steps
 from stages.shared.core.digests import cell_id, rerun_hint
 from stages.shared.core.params import Cell, CheckpointSteps
 from stages.shared.embeddings.embedding_store import Embeddings
@@ -55,7 +53,7 @@ def check_params(store: Embeddings, params: MeasureParams) -> None:
         UserError: naming the parameter, what must hold and what was found.
     """
     for section in ("extra", "probe", "refits"):
-        check_steps(store, section, params)
+        check_steps(section, params, store.steps, frozen=store.frozen)
     if params.knn_k == "paper" and UNSEEN not in store.splits:
         raise UserError(
             f"measure.knn_k: paper takes k from the split `unseen`, found only {', '.join(store.splits)}; "
@@ -69,40 +67,7 @@ def check_params(store: Embeddings, params: MeasureParams) -> None:
         )
     check_embedded(params.analyses, store.splits, list(extra_splits(store)))
     for split in store.splits:
-        check_classes(store, split, params)
-
-
-def check_steps(store: Embeddings, section: str, params: MeasureParams) -> None:
-    """Check that the steps of `measure.extra`, `measure.probe` or `measure.refits` are checkpoints.
-
-    Raises:
-        UserError: naming those that are not.
-    """
-    unknown = [step for step in chosen_steps(getattr(params, section).steps, store.steps) if step not in store.steps]
-    if unknown:
-        raise UserError(
-            f"measure.{section}.steps must name checkpoints, found {', '.join(map(str, unknown))}; "
-            f"the steps of finetune.steps are {', '.join(map(str, store.steps))}"
-        )
-
-
-def check_classes(store: Embeddings, split: str, params: MeasureParams) -> None:
-    """Check that a split has classes to separate, of enough images for the probe's folds.
-
-    Raises:
-        UserError: naming the split and the class.
-    """
-    names, sizes = np.unique(store.labels(split), return_counts=True)
-    if len(names) < 2:
-        raise UserError(f"split {split!r} must have at least 2 classes to separate, found only {str(names[0])!r}")
-    users = [f"{PROBE} out of measure.metrics"] if PROBE in params.all_metrics else []
-    users += [f"{name} out of measure.analyses" for name, on in probing(params.analyses).items() if on == split]
-    if users and sizes.min() < params.probe.folds:
-        raise UserError(
-            f"measure.probe.folds: {params.probe.folds} needs as many images of every class; split {split!r} has "
-            f"{sizes.min()} of class {str(names[sizes.argmin()])!r}; lower it, embed more "
-            f"images, or take {' and '.join(users)}"
-        )
+        check_class_sizes(store.labels(split), split, params)
 
 
 def check_finite(store: Embeddings, jobs: Sequence[Job], params: MeasureParams) -> None:

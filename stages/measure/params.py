@@ -1,15 +1,16 @@
 """The `measure` section of params.yaml."""
 
-from collections.abc import Collection, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from stages.measure.analyses.registry import ANALYSES
-from stages.measure.metrics import HEAD_SCORES, LAYER_SCORES
+from stages.measure.analyses.registry import ANALYSES, probing
+from stages.measure.metrics import HEAD_SCORES, LAYER_SCORES, PROBE
 from stages.shared.core.params import ALL, Params
 from stages.shared.embeddings.split_names import SEEN, UNSEEN
-from stages.shared.runtime.errors import did_you_mean
+from stages.shared.runtime.errors import UserError, did_you_mean, listed
 
 
 def _known_score(name: str) -> str:
@@ -198,3 +199,48 @@ def chosen_steps(wanted: Steps, steps: Sequence[int]) -> tuple[int, ...]:
     if wanted == "ends":
         return (steps[0], steps[-1])
     return tuple(steps) if wanted == "all" else tuple(wanted)
+
+
+def check_steps(section: str, params: MeasureParams, steps: Sequence[int], *, frozen: bool) -> None:
+    """Check that the steps of `measure.extra`, `measure.probe` or `measure.refits` are checkpoints of a network.
+
+    Raises:
+        UserError: naming those that are not.
+    """
+    unknown = [step for step in chosen_steps(getattr(params, section).steps, steps) if step not in steps]
+    if unknown:
+        giver = "a frozen network has" if frozen else "finetune.steps and finetune.keep give"
+        raise UserError(
+            f"measure.{section}.steps: must name checkpoints, found {', '.join(map(str, unknown))}; {giver} "
+            f"{', '.join(map(str, steps))}: choose of these, or add steps there"
+        )
+
+
+def check_class_sizes(labels: Iterable[str], split: str, params: MeasureParams) -> None:
+    """Check that a split has classes to separate, of enough images for the probe's folds.
+
+    Args:
+        labels: the class of every image.
+        split: its name.
+        params: the `measure` section.
+
+    Raises:
+        UserError: naming the split and the classes.
+    """
+    sizes = Counter(map(str, labels))
+    if len(sizes) < 2:
+        raise UserError(f"split {split!r} must have at least 2 classes to separate, found only {next(iter(sizes))!r}")
+    folds, users = params.probe.folds, probe_users(split, params)
+    short = [f"{name!r} ({sizes[name]})" for name in sorted(sizes, key=sizes.__getitem__) if sizes[name] < folds]
+    if users and short:
+        raise UserError(
+            f"every class must have an image for each of measure.probe.folds, {folds}, in the split {split!r}, found "
+            f"{listed(short)}; add images, take such classes out (of a dataset by `min_images`), change its limits or "
+            f"`test_fraction`, lower the folds, or take {' and '.join(users)}"
+        )
+
+
+def probe_users(split: str, params: MeasureParams) -> list[str]:
+    """Return what fits the linear probe on a split, and what to take it out of, for people."""
+    users = [f"{PROBE} out of measure.metrics and measure.extra.metrics"] if PROBE in params.all_metrics else []
+    return users + [f"{name} out of measure.analyses" for name, on in probing(params.analyses).items() if on == split]

@@ -209,7 +209,7 @@ def list_files(where: Path, limits: LimitsParams, *, refused: Callable[[str], bo
 
     def unnoticed(problem: str) -> UserError:
         return UserError(
-            f"{problem}: DVC does not look into it, and would not notice changes there; copy the images themselves, or "
+            f"{problem}: it is not looked into, since changes there go unnoticed; copy the images themselves, or "
             f"link {where} as a whole to a folder that holds them"
         )
 

@@ -19,7 +19,7 @@ from tabulate import tabulate
 from torch import Tensor, fx, nn
 from torch.export import Dim
 
-from stages.commands.cut.export import EXAMPLES, prune, quiet, save_program, without_traces
+from stages.commands.cut.export import EXAMPLES, prune, quiet, save_program
 from stages.embed.embedder import layer_embeddings
 from stages.embed.params import TapsParams
 from stages.embed.pooling import PooledLayer, pooled_layers
@@ -118,7 +118,7 @@ def file_size(cut: fx.GraphModule, size: int) -> int:
     images = torch.zeros(EXAMPLES, 3, size, size, dtype=torch.uint8)
     with tempfile.TemporaryDirectory() as folder, quiet(), torch.no_grad():
         program = torch.export.export(cut, (images,), dynamic_shapes=({0: Dim("batch")},), strict=False)
-        save_program(without_traces(program), Path(folder) / "model.pt2")
+        save_program(program, Path(folder) / "model.pt2")
         return (Path(folder) / "model.pt2").stat().st_size
 
 

@@ -160,7 +160,7 @@ def test_a_frozen_network_has_its_first_checkpoint_alone():
     check_edited(frozen)
     check_edited({**frozen, "measure.probe.steps": [0], "measure.extra.steps": [0]})
     found = message({**frozen, "measure.probe.steps": [0, 100]})
-    assert "measure.probe.steps: must name checkpoints, found 100; models.efficientnet_lite0.network.frozen " in found
+    assert "measure.probe.steps: must name checkpoints, found 100; a frozen network has 0: " in found
     found = message({**frozen, "aggregate.main_metric": "map_at_r", "measure.extra.steps": [100]})
     assert "must be measured at the last checkpoint, 0, found measure.extra.steps 100" in found
 
@@ -217,7 +217,7 @@ def test_analyses_of_seen_images_need_them(name: str):
 
 def test_small_classes_are_accepted_without_the_probe():
     changes = {"datasets.handwriting.test": 4, "measure.metrics": NO_PROBE}
-    assert "and corruptions out of" in message(changes)
+    assert "or take corruptions out of measure.analyses" in message(changes)
     check_edited({**changes, "measure.analyses": ["k_sensitivity"]})
 
 

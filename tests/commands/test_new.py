@@ -138,7 +138,8 @@ def test_nothing_is_written_where_something_is_wrong(project: Path, tmp_path: Pa
 
 
 def test_a_folder_without_classes_is_refused(project: Path, tmp_path: Path):
-    for folder in (tmp_path / "gone", images(tmp_path / "none", {"": 3}), images(tmp_path / "one", {"a": 9})):
+    assert "gone' does not exist" in new(tmp_path / "gone").output
+    for folder in (images(tmp_path / "none", {"": 3}), images(tmp_path / "one", {"a": 9})):
         done = new(folder)
         assert isinstance(done.exception, UserError)
         assert str(done.exception).startswith(f"{folder}: ")

@@ -45,11 +45,15 @@ def test_a_frozen_network_has_step_0_alone_whatever_others_have(store, tmp_path)
 @pytest.mark.parametrize(
     ("sizes", "changes", "message"),
     [
-        (None, {"extra": {"metrics": [], "steps": [3]}}, r"measure\.extra\.steps must name checkpoints, found 3; "),
-        (None, {"probe": probe([0, 7])}, r"measure\.probe\.steps must name checkpoints, found 7; .* are 0, 5, 10"),
+        (None, {"extra": {"metrics": [], "steps": [3]}}, r"measure\.extra\.steps: must name checkpoints, found 3; "),
+        (None, {"probe": probe([0, 7])}, r"measure\.probe\.steps: must name checkpoints, found 7; .* give 0, 5, 10: "),
         ({"test": (5, 5)}, {"knn_k": "paper"}, "knn_k: paper takes k from the split `unseen`, found only test"),
         ({"test": (5, 5), "unseen": (9,)}, {}, "split 'unseen' must have at least 2 classes .* found only 'unseen0'"),
-        (None, {"probe": probe("all", folds=9)}, "folds: 9 needs .* split 'test' has 8 of class 'test0'"),
+        (
+            None,
+            {"probe": probe("all", folds=9)},
+            r"folds, 9, in the split 'test', found 'test0' \(8\), 'test1' \(8\), 'test2' \(8\); add",
+        ),
         ({"unseen": (5, 5)}, {"metrics": ["accuracy"]}, "found only accuracy, which needs the split 'test'"),
     ],
 )
@@ -86,7 +90,9 @@ def test_nothing_embedded_at_the_last_step_alone_is_enough_for_the_other_analyse
 def test_corruptions_need_images_for_the_folds_even_without_the_probes_score(tmp_path):
     write_store(tmp_path / "store", sizes={"test": (2, 5), "unseen": (1, 4)})
     write_last_step(tmp_path / "store")
-    with pytest.raises(UserError, match=r"split 'test' has 2 .* images, or take corruptions out of measure\.analyses"):
+    with pytest.raises(
+        UserError, match=r"split 'test', found 'test0' \(2\); .*, or take corruptions out of measure\.analyses"
+    ):
         check_params(open_embeddings(tmp_path / "store"), params(metrics=["nmi"], analyses=["corruptions"]))
 
 

@@ -406,7 +406,7 @@ def test_refits_must_name_checkpoints(tmp_path):
     write_params(tmp_path / "params.yaml", refits=REFITS | {"steps": [7]})
     done = measure(tmp_path)
     assert done.returncode == 2
-    assert "measure.refits.steps must name checkpoints, found 7" in done.stderr
+    assert "measure.refits.steps: must name checkpoints, found 7" in done.stderr
 
 
 def test_analyses_need_what_they_look_at_before_any_work(tmp_path):

@@ -29,7 +29,7 @@ from stages.shared.embeddings.embedding_store import Embeddings, Layer, open_emb
 from stages.shared.embeddings.split_names import SEEN
 from stages.shared.images.image_store import open_images
 from stages.shared.networks.params import NetworkParams
-from stages.shared.runtime.errors import UserError, check_known, did_you_mean
+from stages.shared.runtime.errors import UserError, check_known
 from stages.shared.tables.metric_table import Scaling
 
 Float32 = NDArray[np.float32]
@@ -199,12 +199,11 @@ def _recommended(store: Embeddings, found: Sequence[Recommendation], useful: Seq
 
 def _named(store: Embeddings, name: str) -> Layer:
     layers = {layer.name: layer for layer in store.layers if layer.module}  # not the raw pixels
-    if name != LAST and name not in layers:
-        raise UserError(
-            f"--layer: {name!r} must be {RECOMMENDED}, {LAST} or a layer of {store.dataset}, {store.model}: "
-            f"{did_you_mean(name, layers)}"
-        )
-    return layers[name] if name in layers else max(layers.values(), key=lambda layer: layer.depth)
+    if name == LAST and name not in layers:
+        return max(layers.values(), key=lambda layer: layer.depth)
+    choices = f"{RECOMMENDED}, {LAST} or a layer of {store.dataset}, {store.model}"
+    check_known(name, layers, f"--layer: {name!r} must be {choices}")
+    return layers[name]
 
 
 @dataclass(frozen=True)

@@ -82,15 +82,7 @@ def export_layer(network: Network, layers: Sequence[PooledLayer], image_size: in
     images = torch.zeros(EXAMPLES, 3, image_size, image_size, dtype=torch.uint8)
     what = "layer " + " and ".join(repr(layer.layer.name) for layer in layers)
     whole = _trace(UpToLayer(network, layers).eval(), images, what)
-    return without_traces(_trace(scaled(prune(whole.module(), "network."), scaler), images, what))
-
-
-def without_traces(program: ExportedProgram) -> ExportedProgram:
-    """Forget where in the code each operation came from, which would name this machine's folders."""
-    for node in program.graph.nodes:
-        for name in TRACES:
-            node.meta.pop(name, None)
-    return program
+    return _trace(scaled(prune(whole.module(), "network."), scaler), images, what)
 
 
 def _trace(module: nn.Module, images: Tensor, what: str) -> ExportedProgram:
@@ -155,7 +147,13 @@ def changes_memory(node: fx.Node) -> bool:
 
 
 def save_program(program: ExportedProgram, path: Path) -> None:
-    """Write a program; the same bytes for the same program and version of torch."""
+    """Write a program; the same bytes for the same program and version of torch.
+
+    It forgets where in the code each operation came from, which would name this machine's folders.
+    """
+    for node in program.graph.nodes:
+        for name in TRACES:
+            node.meta.pop(name, None)
     program.example_inputs = None
     buffer = BytesIO()  # a path's name would stand in the file
     with quiet():

@@ -134,23 +134,6 @@ def check_agreement(run: Run, reference: Reference, tolerance: float, file: str)
     return distance
 
 
-@dataclass(frozen=True)
-class Cut:
-    """A cut that was written.
-
-    Attributes:
-        program: the network's file.
-        about: dataset, model, fold, seed, step, layer, pooling and scale.
-        width: of its embeddings.
-        decode: how an image becomes the input: `size` in pixels, `fit` and `fill` (`DatasetParams`).
-    """
-
-    program: Path
-    about: dict[str, Any]
-    width: int
-    decode: dict[str, Any]
-
-
 def write_cut(
     out: Path, source: Source, *, onnx: bool, tolerance: float | None, licence: str | None, command: str
 ) -> dict[str, Any]:
@@ -218,8 +201,12 @@ def write_sums(folder: Path) -> None:
     (folder / SUMS).write_text("".join(lines))
 
 
-def read_cut(path: Path) -> Cut:
+def read_cut(path: Path) -> tuple[dict[str, Any], int, dict[str, Any]]:
     """Read what a cut's folder says of itself; of the network's file the hash is compared.
+
+    Returns:
+        What it is of: dataset, model, fold, seed, step, layer, pooling and scale; the width of its embeddings; and how
+        an image becomes the input: `size` in pixels, `fit` and `fill` (`DatasetParams`).
 
     Raises:
         UserError: it is no such folder, of another version, lacks a file or a key, or a file is not as it was written.
@@ -239,7 +226,7 @@ def read_cut(path: Path) -> Cut:
         about = {name: cell[name] for name in ("dataset", "model", "fold", "seed", "step")}
         about |= {"layer": layer["name"], "pooling": layer["pooling"], "scale": layer.get("scale", "none")}
         decode = {"size": decode["image_size"], "fit": decode["fit"], "fill": decode["fill"]}
-        return Cut(path / PROGRAM, about, layer["width"], decode)
+        return about, layer["width"], decode
     except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise UserError(f"{path}: {PREPROCESS} or {CARD} lacks something ({error}); {AGAIN}") from None
 

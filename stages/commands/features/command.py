@@ -42,7 +42,7 @@ from stages.shared.runtime.scratch import remove
 
 
 @click.command(cls=ProjectCommand)
-@click.argument("images", type=ProjectPath())
+@click.argument("images", type=ProjectPath(exists=True))
 @click.option(
     "--from", "origin", type=ProjectPath(), help="A cell, or the folder of a cut; by default the best network's cell."
 )

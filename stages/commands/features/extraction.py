@@ -22,9 +22,10 @@ import torch
 
 from stages.commands.cut.cell import CellPaths, Float32, Source, Wanted, open_source, recommended_cell
 from stages.commands.cut.export import explained, load_run
-from stages.commands.cut.folder import AGAIN, PREPROCESS, Cut, read_cut
+from stages.commands.cut.folder import AGAIN, PREPROCESS, PROGRAM, read_cut
 from stages.commands.dvc_project.workspace import stage_path
 from stages.commands.features.image_files import refuse_unreadable
+from stages.embed.embedder import stored
 from stages.embed.params import EmbedParams
 from stages.prepare.decode import decode_many
 from stages.prepare.limits import RawFiles
@@ -78,7 +79,7 @@ def open_extractor(params: Path, origin: Path | None, wanted: Wanted, resources:
         UserError: there is no such cell, layer, step or cut.
     """
     if origin and (origin / PREPROCESS).is_file():
-        return from_cut(read_cut(origin), read_section(params, "embed", EmbedParams).batch_size, wanted)
+        return from_cut(origin, read_section(params, "embed", EmbedParams).batch_size, wanted)
     cell = parse_cell(str(origin or recommended_cell(stage_path("aggregate", "--out"), wanted.use)))
     return from_cell(open_source(params, cell, CellPaths.of(cell), wanted), resources)
 
@@ -124,26 +125,26 @@ def from_cell(source: Source, resources: ExitStack) -> Extractor:
     )
 
 
-def from_cut(cut: Cut, batch_size: int, wanted: Wanted) -> Extractor:
+def from_cut(folder: Path, batch_size: int, wanted: Wanted) -> Extractor:
     """Take a cut network, on the CPU.
 
     Raises:
         UserError: another layer, step or scale is asked for than the one it is cut at.
     """
+    about, width, decode = read_cut(folder)
     asked = {"layer": "+".join(wanted.layers) or None, "step": wanted.step, "scale": wanted.scale}
     for name, value in asked.items():
-        if value not in (None, cut.about[name]):
+        if value not in (None, about[name]):
             raise UserError(
-                f"--{name}: {cut.program.parent} is cut at {cut.about[name]}, not at {value}; leave it out, or name "
-                "the cell"
+                f"--{name}: {folder} is cut at {about[name]}, not at {value}; leave it out, or name the cell"
             )
-    with explained(f"{cut.program} cannot be loaded", AGAIN):
-        run = load_run(cut.program)
+    with explained(f"{folder / PROGRAM} cannot be loaded", AGAIN):
+        run = load_run(folder / PROGRAM)
 
     def embed(pixels: Pixels) -> Float32:
         return run(np.ascontiguousarray(pixels.transpose(0, 3, 1, 2)))
 
-    return Extractor(cut.about, cut.program, cut.width, cut.decode, batch_size, embed)
+    return Extractor(about, folder / PROGRAM, width, decode, batch_size, embed)
 
 
 IMAGES_PER_SHARD = 1024
@@ -225,8 +226,7 @@ class Shards:
                     shard.sha256.append(sha256)
                     batch.append(pixels)
                 if batch and (len(batch) == of.batch_size or path == paths[-1]):
-                    features.append(of.embed(np.stack(batch)))
-                    check_finite(features[-1], of.about["layer"])
+                    features.append(stored(of.embed(np.stack(batch)), of.about["layer"], of.about["step"], "float32"))
                     batch = []
                 yield path
             if not skip:
@@ -243,16 +243,3 @@ def _read(file: Path, paths: Sequence[str]) -> Shard:
         unreadable: dict[str, str] = json.loads(str(saved["unreadable"]))
         kept = [path for path in paths if path not in unreadable]
         return Shard(kept, saved["sha256"].tolist(), saved["features"], unreadable)
-
-
-def check_finite(features: Float32, layer: str) -> None:
-    """Check the features of a batch.
-
-    Raises:
-        UserError: some are not finite.
-    """
-    if bad := int((~np.isfinite(features)).any(axis=1).sum()):
-        raise UserError(
-            f"layer {layer!r} must be finite, found NaN or infinity in {bad} of {len(features)} images of a batch; on "
-            "a GPU, set ACCELERATE_MIXED_PRECISION=no"
-        )

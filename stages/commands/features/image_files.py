@@ -1,24 +1,21 @@
 """The images of any folder or archive, of a list, or one alone, listed without labels and without being decoded."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from io import StringIO
 from itertools import islice
 from pathlib import Path, PurePosixPath
-from typing import TextIO
 
 from PIL import Image
 
 from stages.commands.project import listed
 from stages.prepare.candidates import Content
 from stages.prepare.decode import BadImageError, damage_named, known_formats, open_image, read_content
-from stages.prepare.limits import LimitsParams, RawFiles, Resources, check_count, check_size
+from stages.prepare.limits import DEFAULT_LIMITS, LimitsParams, RawFiles, Resources, check_count, check_size
 from stages.prepare.raw_files import check_regular, csv_rows, is_archive, open_raw, read_file
 from stages.shared.runtime.errors import CONTROL, UserError
 
 LISTS = (".csv", ".txt")
-DEFAULT = LimitsParams()
-MAX_LINE = 2**20
-"""Characters of a line of a list."""
 
 
 def list_images(where: Path, resources: Resources) -> RawFiles:
@@ -30,12 +27,9 @@ def list_images(where: Path, resources: Resources) -> RawFiles:
         resources: closes the archive, and has the limits.
 
     Raises:
-        UserError: it is missing or empty, the archive or list is damaged, or an entry is a pipe, a device or a link to
+        UserError: it is empty, the archive or list is damaged, or an entry is a pipe, a device or a link to
             a folder.
     """
-    if not where.exists():
-        raise UserError(f"{where}: must be a folder, an archive or a list of images, or an image, found nothing there")
-
     check_regular(where)
     if where.is_dir() or is_archive(where.name) or is_archive(where.resolve().name):
         files = open_raw(where, resources)
@@ -54,7 +48,7 @@ def list_images(where: Path, resources: Resources) -> RawFiles:
 
 
 def read_list(
-    path: Path, columns: Sequence[str] = ("path",), *, limits: LimitsParams = DEFAULT
+    path: Path, columns: Sequence[str] = ("path",), *, limits: LimitsParams = DEFAULT_LIMITS
 ) -> list[dict[str, str]]:
     """Read the rows of a list of images.
 
@@ -67,33 +61,27 @@ def read_list(
         UserError: it cannot be read, exceeds a limit, a column or cell is empty, or a path stands there twice.
     """
     check_regular(path)
+    check_size(path.parent, path.name, path.stat().st_size, limits.file_bytes)
     try:
-        check_size(path.parent, path.name, path.stat().st_size, limits.file_bytes)
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            texts = ([line.rstrip("\r\n")] for line in _lines(file) if line.strip("\r\n"))
-            read = (cells for _, cells in csv_rows(file, path)) if path.suffix.lower() == ".csv" else texts
-            header = next(read, []) if path.suffix.lower() == ".csv" else ["path"]
-            named = (dict(zip(header, cells, strict=False)) for cells in islice(read, limits.files + 1))
-            rows = [{column: row.get(column, "") for column in columns} for row in named]
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path}: must be a list in UTF-8, found {error}; write it again") from None
+        text, is_csv = path.read_text(encoding="utf-8-sig"), path.suffix.lower() == ".csv"
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        raise UserError(f"{path}, line {line}: must be a list in UTF-8, found {error}; write it again") from None
+    texts = ([line.rstrip("\n")] for line in StringIO(text) if line != "\n")
+    read = (cells for _, cells in csv_rows(StringIO(text), path)) if is_csv else texts
+    header = next(read, []) if is_csv else ["path"]
+    named = (dict(zip(header, cells, strict=False)) for cells in islice(read, limits.files + 1))
+    rows = [{column: row.get(column, "") for column in columns} for row in named]
     check_count(path, len(rows), limits.files)
     empty = next((column for column in columns if not all(row.get(column) for row in rows)), None)
     if empty or not rows:
         found = f"a row without {empty}" if empty else "no row"
-        found += "; a CSV has a header" if path.suffix.lower() == ".csv" else ""
+        found += "; a CSV has a header" if is_csv else ""
         raise UserError(f"{path}: must have {' and '.join(columns)} in every row, found {found}")
     twice = next((name for name, count in Counter(row["path"] for row in rows).items() if count > 1), None)
     if twice:
         raise UserError(f"{path}: must name every image once, found {twice!r} twice; take one out")
     return rows
-
-
-def _lines(file: TextIO) -> Iterator[str]:
-    while line := file.readline(MAX_LINE + 1):
-        if len(line) > MAX_LINE:
-            raise ValueError(f"a line of more than {MAX_LINE} characters")
-        yield line
 
 
 def not_images(files: Mapping[str, Callable[[], Content]]) -> dict[str, str]:

@@ -21,8 +21,8 @@ from stages.commands.dvc_project.workspace import Lock, stage_path
 from stages.commands.fleet.worker import Source, Task
 from stages.commands.grid import AXES, CELL_STAGES, ON_CPU, ON_GPU, STAGES, cell_name, stage_names
 from stages.commands.plan.calibrate import Cost
-from stages.commands.plan.predict import Engine, Line, Predictor, this_machine
-from stages.commands.project import PARAMS, ROOT, listed
+from stages.commands.plan.predict import Line
+from stages.commands.project import GIB, PARAMS, ROOT, listed
 from stages.shared.core.made_of import dvc_hash, entry_of
 from stages.shared.core.params import Cell, RunParams, load
 from stages.shared.core.snapshot import value_at
@@ -253,23 +253,10 @@ def longest_first(lines: Sequence[Line], cells: Sequence[Cell]) -> list[Cell]:
     return sorted(cells, key=lambda cell: operations[cell[:3]], reverse=True)
 
 
-def predict_cells(config: Config, lines: Sequence[Line], stages: Collection[str], threads: int) -> Predicted:
-    """Predict, as `whichlayer plan` does, what open stages of cells take on this machine.
-
-    Args:
-        config: the parameters.
-        lines: of the plan.
-        stages: that are open.
-        threads: of one cell.
-    """
-    if not lines:
-        return {}
-    log = stage_path("aggregate", "--log")
-    return Predictor(config, Engine(1, threads), this_machine(), log, len(lines)).cells(lines, stages)
-
-
-def memory_of(predictions: Mapping[str, Cost], stages: Sequence[str]) -> int:
-    """Return the bytes that a task asks for, of the stage that takes most."""
+def memory_of(predictions: Mapping[str, Cost], stages: Sequence[str], wished: float | None) -> int:
+    """Return the bytes that a task asks for: of so many GiB, else of the one of its stages that takes most."""
+    if wished is not None:
+        return int(wished * GIB)
     asked = [MARGIN * cost.memory or HOST_OF_GPU for stage, cost in predictions.items() if stage in stages]
     return int(max(asked, default=0)) + BESIDE
 
@@ -326,7 +313,7 @@ def script(
         before = ""
         for stages in (ON_GPU, ON_CPU) if gpus else (CELL_STAGES,):
             found = [predicted[cell] for cell in of_model]
-            asked = max(memory_of(each, stages) for each in found) / 2**20 if memory is None else memory * 1024
+            asked = max(memory_of(each, stages, memory) for each in found) / 2**20
             seconds = max(sum(cost.seconds for stage, cost in each.items() if stage in stages) for each in found)
             gpu, only = (f" --gres=gpu:{gpus:g}", " --gpu-stages") if stages == ON_GPU else ("", "")
             lines += [

@@ -18,24 +18,13 @@ from stages.commands.fleet.engine import choose_gpus, connected, import_ray, run
 from stages.commands.fleet.worker import OPEN, RECORD_FOLDER, Outcome, Task, remove_left_workspaces, run_task
 from stages.commands.grid import CELL_STAGES, ON_CPU, ON_GPU, cell_name, open_cells, open_stages, stage_names
 from stages.commands.plan.command import plan_lines
-from stages.commands.plan.predict import this_machine
-from stages.commands.project import (
-    GIB,
-    PARAMS,
-    RAW,
-    ROOT,
-    FiniteRange,
-    ProjectCommand,
-    ProjectPath,
-    check_new,
-    listed,
-    size,
-)
+from stages.commands.plan.predict import Engine, Predictor, this_machine
+from stages.commands.project import PARAMS, RAW, ROOT, FiniteRange, ProjectCommand, ProjectPath, check_new, listed, size
 from stages.shared.core.digests import DIGESTS, files_below
 from stages.shared.core.params import Cell
 from stages.shared.runtime.console import Stopped, progress
 from stages.shared.runtime.durations import processors
-from stages.shared.runtime.errors import UserError
+from stages.shared.runtime.errors import UserError, check_known
 
 threads_option = click.option(
     "--threads", type=click.IntRange(1), default=1, show_default=True, help="Of each cell. Other counts, other digits."
@@ -96,7 +85,7 @@ def run(
             run_dvc("push", "--quiet", "--run-cache", *prepared)
         lines = plan_lines(config, RAW)
         todo = cells.longest_first(lines, todo)
-        predicted = cells.predict_cells(config, lines, stale, threads) if memory is None else None
+        predicted = Predictor(config, Engine(1, threads), lines).cells(stale) if memory is None else {}
         at_once = workers or (None if address else max(1, processors() // threads))
         with record.hold_cells(record_folder(), [*map(cell_name, todo)]):
             try:
@@ -115,7 +104,7 @@ def run(
 
 
 def open_tasks(
-    todo: Sequence[Cell], stale: set[str], gpus: float, memory: float | None, predicted: cells.Predicted | None
+    todo: Sequence[Cell], stale: set[str], gpus: float, memory: float | None, predicted: cells.Predicted
 ) -> Iterator[list[Task]]:
     """Yield the tasks of every cell: with a GPU what one is for, and then the rest, or all in one where there is none.
 
@@ -124,7 +113,7 @@ def open_tasks(
         stale: stages that would run; a task of no such stage is left out.
         gpus: of a cell.
         memory: GiB that each asks for; None: as predicted.
-        predicted: what every stage takes.
+        predicted: what every stage takes; empty where that is not asked for.
     """
     locked, parts = read_lock(ROOT), (ON_GPU, ON_CPU) if gpus else (CELL_STAGES,)
     most: dict[str, float] = {}
@@ -133,7 +122,7 @@ def open_tasks(
         for stages in parts:
             task = cells.task_of(cell, locked, stages)
             if not stale.isdisjoint(task.stages):
-                asked = cells.memory_of(predicted[cell], stages) if predicted else int((memory or 0) * GIB)
+                asked = cells.memory_of(predicted.get(cell, {}), stages, memory)
                 most[", ".join(stages)] = max(asked, most.get(", ".join(stages), 0))
                 tasks.append(replace(task, gpus=gpus if stages == ON_GPU else 0, memory=asked))
         yield tasks
@@ -252,7 +241,7 @@ def list_cells(threads: int, remote: bool, sbatch: bool, gpus: float | None, mem
         return
     states = record.read_states(record_folder(), map(cell_name, todo))
     gpus = float(this_machine().gpus > 0) if gpus is None else gpus
-    predicted = cells.predict_cells(config, lines, stale, threads)
+    predicted = Predictor(config, Engine(1, threads), lines).cells(stale)
     failed = [line for state, line in states.values() if line and state in (record.FAILED, OPEN)]
     print(cells.script(todo, predicted, threads=threads, gpus=gpus, memory=memory, options=options, failed=failed))
 
@@ -266,8 +255,7 @@ def cell(name: str, threads: int, remote: bool, gpu_stages: bool) -> None:
     """Compute one cell, as `whichlayer fleet list` names it, in a workspace of its own; prepare must have run."""
     config, locked = read_config(PARAMS), read_lock(ROOT)
     known = {cell_name(each): each for each in config.run.cells()}
-    if name not in known:
-        raise UserError(f"{name}: must be a cell of the grid (`run` in params.yaml); found {listed(known)}")
+    check_known(name, known, f"{name}: must be a cell of the grid (`run` in params.yaml)")
     cells.check_prepared(locked, known[name][0], remote=remote)
     task = cells.task_of(known[name], locked, ON_GPU if gpu_stages else CELL_STAGES)
     source = cells.read_source(config, threads, remote=remote)

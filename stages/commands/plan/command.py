@@ -16,7 +16,7 @@ from stages.aggregate.words.power import power_sentence
 from stages.commands.config import Config, read_config
 from stages.commands.dvc_project.workspace import cache_folder, stage_path
 from stages.commands.grid import CELL_STAGES, ON_GPU, all_stages, count_stages, open_stages
-from stages.commands.plan.predict import Around, Cells, Engine, Line, Machine, Predictor, side_by_side, this_machine
+from stages.commands.plan.predict import Around, Cells, Engine, Line, Machine, Predictor, side_by_side
 from stages.commands.plan.work import count_images, work_of
 from stages.commands.project import RAW, ROOT, FiniteRange, ProjectCommand, json_option, params_option, size
 from stages.prepare.raw_files import check_regular
@@ -68,8 +68,8 @@ def plan(
         print(f"stages that would run, or come from the cache: {counts}\n\n{table(lines)}")
         print(f"For each of the folds of a line and one seed of {len(config.run.seeds)}.\n")
         print(disk(needed_disk(config, lines), Path(), cache_folder()), flush=True)
-    predictor = Predictor(config, engine, this_machine(), stage_path("aggregate", "--log"), len(lines))
-    predicted = predictor.predict(RAW, lines, stages) if timed and stages else None
+    predictor = Predictor(config, engine, lines)
+    predicted = predictor.predict(RAW, stages) if timed and stages else None
     if as_json:
         planned: dict[str, Any] = {"stages": count_stages(stages), "lines": [asdict(line) for line in lines]}
         planned |= {"disk": needed_disk(config, lines)} | ({"pilot": shown} if shown else {})

@@ -14,7 +14,7 @@ import psutil
 import torch
 
 from stages.commands.config import Config
-from stages.commands.dvc_project.workspace import stage_params
+from stages.commands.dvc_project.workspace import stage_params, stage_path
 from stages.commands.fleet.worker import Source, environment
 from stages.commands.folds import is_absent
 from stages.commands.grid import all_stages, stage_names
@@ -141,22 +141,22 @@ class Predictor:
 
     Args:
         config: the parameters.
-        engine, here: what runs the cells.
-        log: of durations.
-        lines: how many lines there are to predict.
+        engine: what runs the cells.
+        lines: of the plan.
     """
 
-    def __init__(self, config: Config, engine: Engine, here: Machine, log: Path, lines: int) -> None:
-        self.config, self.engine, self.here = config, engine, here
-        self.allowed, self.most = min(ALLOWED, MAX_ALLOWED / (3 * lines)), MAX_ALLOWED / lines
-        crowded = engine.slowdown(here) > 1  # what was logged then took longer than one cell alone
-        name, rows = machine(engine.environment), () if crowded else read_durations(log)
+    def __init__(self, config: Config, engine: Engine, lines: Sequence[Line]) -> None:
+        self.config, self.engine, self.lines, self.here = config, engine, lines, this_machine()
+        self.most = MAX_ALLOWED / max(1, len(lines))
+        self.allowed = min(ALLOWED, self.most / 3)
+        crowded = engine.slowdown(self.here) > 1  # what was logged then took longer than one cell alone
+        name, rows = machine(engine.environment), () if crowded else read_durations(stage_path("aggregate", "--log"))
         self.rows = [row for row in rows if row.get("machine") == name and not row.get("resumed")]
         self._timed: dict[object, Any] = {}
 
-    def predict(self, raw: Path, lines: Sequence[Line], stages: Collection[str]) -> tuple[Cells, Around]:
+    def predict(self, raw: Path, stages: Collection[str]) -> tuple[Cells, Around]:
         """Predict how long the open stages take, and what memory they need, under a progress bar."""
-        cells, run = [*self.cells(lines, stages).values()], self.config.run
+        cells, run = [*self.cells(stages).values()], self.config.run
         around = {
             "prepare": [self.prepare(raw, name) for name in run.datasets if f"prepare@{name}" in stages],
             "aggregate": [self.aggregate(len([*run.cells()]))],
@@ -189,12 +189,12 @@ class Predictor:
         seconds, memory = (statistics.median(column) for column in zip(*costs[-RECENT:], strict=True))
         return Cost(seconds, memory, logged=True)
 
-    def cells(self, lines: Sequence[Line], stages: Collection[str]) -> dict[Cell, dict[str, Cost]]:
+    def cells(self, stages: Collection[str]) -> dict[Cell, dict[str, Cost]]:
         """Predict the stages of every cell that are among some by their names, under a progress bar."""
         if self.engine.workers:
             torch.set_num_threads(self.engine.threads)
         found: dict[Cell, dict[str, Cost]] = {}
-        for line in progress(lines, total=len(lines), what="timing", unit="lines of the plan"):
+        for line in progress(self.lines, total=len(self.lines), what="timing", unit="lines of the plan"):
             keys = [(line.dataset, line.model, fold) for fold in line.folds]
             named = {cell: stage_names(cell) for cell in self.config.run.cells() if cell[:3] in keys}
             kinds = {cell: [name.split("@")[0] for name in named[cell] if name in stages] for cell in named}

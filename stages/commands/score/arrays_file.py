@@ -122,8 +122,6 @@ def open_arrays(path: Path, resources: ExitStack) -> ArraysFile:
         UserError: it is missing, damaged or of another kind, or has links or other special files within.
     """
     kinds = f"{path}: must be an .npz file, the folder of a Zarr group, or what `whichlayer features` wrote"
-    if not path.exists():
-        raise UserError(f"{kinds}, found nothing there")
     if path.is_dir() and not any((path / name).exists() for name in GROUP_FILES):  # it may be large
         raise UserError(f"{kinds}, found a folder without {GROUP_FILES[0]}")
     with readable(f"{kinds}, and readable", "write it again"):

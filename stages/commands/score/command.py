@@ -30,10 +30,11 @@ from stages.shared.checkpoints import training_table
 from stages.shared.core.digests import cell_id
 from stages.shared.core.params import Cell, CheckpointSteps, RunParams, parse, read_section
 from stages.shared.embeddings.embedding_store import open_embeddings
-from stages.shared.runtime.errors import UserError, did_you_mean
+from stages.shared.runtime.errors import UserError, check_known
 from stages.shared.runtime.scratch import remove
 from stages.shared.tables.metric_table import finish_cell
 
+LABELS_FILE = ProjectPath(exists=True, dir_okay=False)
 SEED = 0
 CHECKPOINT = CheckpointSteps(steps=[0], keep="all")
 """A file holds one network as it is."""
@@ -43,8 +44,8 @@ EMBEDDINGS, MEASURES, TRAINING = "embeddings", "measures", "training"
 
 
 @click.command(cls=ProjectCommand)
-@click.argument("files", metavar="FILE...", nargs=-1, required=True, type=ProjectPath())
-@click.option("--labels", type=ProjectPath(), help="Of features: a CSV with the columns path and label.")
+@click.argument("files", metavar="FILE...", nargs=-1, required=True, type=ProjectPath(exists=True))
+@click.option("--labels", type=LABELS_FILE, help="Of features: a CSV with the columns path and label.")
 @click.option("--out", type=ProjectPath(), help="The folder to write; by default <FILE>-scores beside the first file.")
 @click.option("--dataset", help="The data's name in tables; by default the first file's.")
 @click.option("--model", default="embeddings", show_default=True, help="The network's name in tables.")
@@ -134,11 +135,8 @@ def read_asked(
     aggregate = read_section(path, "aggregate", AggregateParams)
     scores, extra = measure.metrics, measure.extra.metrics
     if metrics:
-        unknown = next((name for name in metrics if name not in LAYER_SCORES), None)
-        if unknown is not None:
-            raise UserError(
-                f"--metrics must name scores of layers, found {unknown!r}: {did_you_mean(unknown, LAYER_SCORES)}"
-            )
+        for name in metrics:
+            check_known(name, LAYER_SCORES, f"--metrics must name scores of layers, found {name!r}")
         scores, extra = [*metrics], []
         aggregate = aggregate.model_copy(update={"main_metric": metrics[0]})
     analyses = [n for n in measure.analyses if not ANALYSES[n].extra and set(ANALYSES[n].splits) <= set(splits)]

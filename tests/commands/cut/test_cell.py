@@ -243,7 +243,7 @@ def test_a_cut_gives_what_scikit_learn_makes_of_the_store(finished, tmp_path: Pa
     np.testing.assert_allclose(found, expected, atol=2e-3)
     np.testing.assert_allclose(onnx(reference.pixels), expected, atol=2e-3)
     output = json.loads((tmp_path / "cut/preprocess.json").read_text())["output"]
-    about = read_cut(tmp_path / "cut").about
+    about = read_cut(tmp_path / "cut")[0]
     assert [card["layer"]["scale"], output["scale"], about["scale"]] == [taken] * 3
     assert (card["layer"]["name"], output["shape"][1]) == ("+".join(names), expected.shape[1])
 

@@ -24,7 +24,7 @@ def test_a_finished_cell_is_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert asked == [("trees", "tiny", "0", 3)]  # the grid's only fold and seed
     assert printed.startswith("cut trees-tiny-0-3 at layer 3 of 7 (`blocks.1`): ")
     assert printed.endswith(f"from the embedding store; in {tmp_path / 'cut'}\n")
-    about = read_cut(tmp_path / "cut").about
+    about = read_cut(tmp_path / "cut")[0]
     assert (about["layer"], about["step"], about["fold"]) == ("blocks.1", 50, "0")
     again = json.loads((tmp_path / "cut" / "card.json").read_text())["command"]
     cell = "--dataset trees --model tiny --fold 0 --seed 3"

@@ -27,7 +27,7 @@ from stages.commands.cut.card import code
 from stages.commands.cut.cell import Source, Wanted, open_source
 from stages.commands.cut.export import load_program
 from stages.commands.cut.folder import (
-    Cut,
+    PROGRAM,
     Float32,
     Reference,
     check_agreement,
@@ -54,7 +54,7 @@ class Written(NamedTuple):
     """A cut of a tiny ViT after its third block, and what it was made of."""
 
     path: Path
-    cut: Cut
+    read: tuple[dict[str, Any], int, dict[str, Any]]
     card: Mapping[str, Any]
     source: Source
     folder: Path
@@ -98,13 +98,13 @@ def test_the_folder_holds_its_files_and_nothing_beside_it(written: Written):
 
 
 def test_a_folder_is_read_as_it_was_written(written: Written):
-    cut = written.cut
+    about, width, decode = written.read
     cell = {"dataset": "trees", "model": "tiny", "fold": "0", "seed": 3, "step": 50}
-    assert cut.about == cell | {"layer": "blocks.2", "pooling": "class_token", "scale": "none"}
-    assert cut.decode == {"size": 40, "fit": "crop", "fill": 255}
+    assert about == cell | {"layer": "blocks.2", "pooling": "class_token", "scale": "none"}
+    assert decode == {"size": 40, "fit": "crop", "fill": 255}
     preprocess = json.loads((written.path / "preprocess.json").read_text())
     assert preprocess["input"] == {"name": "pixels", "dtype": "uint8", "shape": ["batch", 3, 40, 40]}
-    output = {"name": "embedding", "dtype": "float32", "shape": ["batch", cut.width], "scale": "none"}
+    output = {"name": "embedding", "dtype": "float32", "shape": ["batch", width], "scale": "none"}
     assert preprocess["output"] == output
 
 
@@ -175,7 +175,7 @@ def test_bits_of_weights_flip_without_a_word_of_torch(written: Written, tmp_path
 
 def test_weights_are_the_program_s_and_the_checkpoint_s_by_name(written: Written):
     weights = load_file(written.path / "weights.safetensors")
-    program = load_program(written.cut.program).state_dict()
+    program = load_program(written.path / PROGRAM).state_dict()
     checkpoint = read_state(written.source.checkpoint)
     assert set(weights) == set(program)
     assert all(torch.equal(weights[name], tensor) for name, tensor in program.items())
@@ -222,7 +222,7 @@ def test_the_card_s_scores_are_the_layer_s_over_folds_at_its_step(written: Writt
 
 
 def test_multiply_adds_are_those_of_the_file(written: Written):
-    program = load_program(written.cut.program)
+    program = load_program(written.path / PROGRAM)
     with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter, torch.no_grad():  # no fused attention
         program(torch.zeros(1, 3, 40, 40, dtype=torch.uint8))
     assert written.card["size"]["multiply_adds"] == counter.get_total_flops() // 2
@@ -299,7 +299,7 @@ def test_ten_lines_embed_an_image_without_the_project(written: Written, tmp_path
     (folder / "image.png").write_bytes(content)
     pixels = torch.from_numpy(decode(content, 40, "crop", 255).copy()).permute(2, 0, 1)[None].contiguous()
     with torch.inference_mode():
-        expected = load_program(written.cut.program)(pixels).numpy()
+        expected = load_program(written.path / PROGRAM)(pixels).numpy()
     np.testing.assert_allclose(run_alone(code, folder, runtime), expected, atol=1e-5 * np.abs(expected).max())
 
 

@@ -19,6 +19,7 @@ from stages.commands.cli import whichlayer
 from stages.commands.features import extraction
 from stages.shared.embeddings.embedding_store import open_embeddings
 from stages.shared.runtime.errors import UserError
+from stages.shared.runtime.resources import explain_system_error
 from tests.commands.features.made import CELL, finish_cell
 
 IMAGES = 30
@@ -246,7 +247,8 @@ def test_what_a_user_should_know_of_rotated_and_edited_datasets(cell: Path, tmp_
 
 def test_a_mistake_is_one_error(cell: Path, tmp_path: Path):
     raw, out = cell / "raw", tmp_path / "a.parquet"
-    refused(cell, "an archive or a list of images, or an image, found nothing there", tmp_path / "none", out)
+    done = features(cell, tmp_path / "none", out)
+    assert (done.exit_code, "none' does not exist" in done.output) == (2, True)
     refused(cell, "--out must end in .parquet, .npz, .zarr, found 'a.csv'", raw, tmp_path / "a.csv")
     refused(cell, f"--out must lie outside {raw}, whose files", raw, raw / "of" / "a.npz")
     refused(cell, "--layer: 'layer9' must be", raw, out, layer="layer9")
@@ -276,7 +278,13 @@ def test_a_mistake_is_one_error(cell: Path, tmp_path: Path):
         (tmp_path / "list.csv").write_text(long)
         refused(cell, "with commas: a row of more than 1048576 characters", tmp_path / "list.csv", out)
     (tmp_path / "list.txt").write_text("a" * 2**20 + "\n")
-    refused(cell, "found a line of", tmp_path / "list.txt", out)
+    said = explain_system_error(features(cell, tmp_path / "list.txt", out).exception)
+    assert "must be a path that the system takes, found: File name too long" in said
+    for place in (0, 1, 3):
+        lines = [b"path"] + [b"%d.png" % number for number in range(4)]
+        lines[place] += "é".encode("latin-1")
+        (tmp_path / "list.csv").write_bytes(b"\r\n".join(lines))
+        refused(cell, f"list.csv, line {place + 1}: must be a list in UTF-8", tmp_path / "list.csv", out)
     with (tmp_path / "sparse.txt").open("wb") as file:
         file.truncate(2**40)
     refused(cell, "member 'sparse.txt' must have at most 300000000 bytes", tmp_path / "sparse.txt", out)

@@ -60,7 +60,10 @@ def timed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def predictor(
     changes: dict[str, Any], log: Path = Path("none"), engine: Engine | None = None, here: Machine = HERE
 ) -> Predictor:
-    return Predictor(config(changes), engine or Engine(1, 2), here, log, 1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(predict, "this_machine", lambda: here)
+        patch.setattr(predict, "stage_path", lambda stage, option: log)
+        return Predictor(config(changes), engine or Engine(1, 2), [LINE])
 
 
 def test_a_cell_takes_what_its_passes_take(timed: list[str]):

@@ -180,7 +180,7 @@ def test_a_mistake_is_one_error_and_leaves_nothing(tmp_path: Path):
     )  # the main score may be a further one
     refused(tmp_path, "aggregate.main_metric: 'nmi' must be in measure.metrics", file, metrics=["knn_purity"])
     few = write_npz(tmp_path / "few.npz", arrays((9, 2, 9)))
-    refused(tmp_path, "measure.probe.folds: 3 needs as many images of every class", few)
+    refused(tmp_path, "an image for each of measure.probe.folds, 3, in the split 'unseen', found ", few)
     nan = arrays()
     nan["blocks.0"][4, 2] = np.nan
     refused(tmp_path, "array 'blocks.0' must be finite", write_npz(tmp_path / "nan.npz", nan))
