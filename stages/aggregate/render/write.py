@@ -6,8 +6,8 @@ from pathlib import Path
 
 from stages.aggregate.charts.draw import draw_figures
 from stages.aggregate.render.json_files import write_json_files
-from stages.aggregate.render.page.data import Study
 from stages.aggregate.render.page.page import render_page, vega_bundle
+from stages.aggregate.render.page.provenance import Study
 from stages.aggregate.render.summary import latex, markdown
 from stages.aggregate.result_files import PAGE, finish_results
 from stages.aggregate.words.summary import closing_note
