@@ -6,11 +6,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from stages.aggregate.curves import INTERVAL_ENDS, LEAD_ENDS
 from stages.aggregate.facts import Facts, write_facts
 from stages.aggregate.findings.facts import DatasetFindings
 from stages.aggregate.recommend.schema import Recommendation
-from stages.aggregate.scope import Scope
+from stages.aggregate.scope import INTERVAL_ENDS, LEAD_ENDS, Scope
 from stages.aggregate.tables.summary import SummaryRow
 from stages.aggregate.words import recommendation as words
 from stages.aggregate.words.findings import finding_texts, outcome_note

@@ -14,8 +14,9 @@ from stages.aggregate.charts.intervals import NO_BAND, with_bands
 from stages.aggregate.charts.layer_pairs import matrix
 from stages.aggregate.charts.page import page_charts
 from stages.aggregate.charts.theme import COLORS, SHAPES
-from stages.aggregate.curves import INTERVAL_ENDS, LEAD_ENDS, MEAN, Name, Scores, best_index
+from stages.aggregate.curves import MEAN, Name, Scores, best_index
 from stages.aggregate.render.page.provenance import Study
+from stages.aggregate.scope import INTERVAL_ENDS, LEAD_ENDS
 from stages.aggregate.words.figure_titles import averages
 from stages.aggregate.words.formatting import short_names
 from stages.aggregate.words.scores import DEFINITIONS, explain_scopes, metric_name
