@@ -1,13 +1,13 @@
 """What the numbers of the summary are, in words."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from stages.aggregate.curves import MEAN
 from stages.aggregate.results import Results
 from stages.aggregate.scope import BOTH, PROVEN
 from stages.aggregate.tables.summary import SummaryRow
-from stages.aggregate.words.formatting import at_last_step, joined
+from stages.aggregate.words.formatting import joined
 from stages.aggregate.words.scores import NAMES, SHORT, few_folds
 
 
@@ -39,6 +39,12 @@ def scope_of(rows: Sequence[SummaryRow]) -> str:
     averages = Averages(max(row.n_folds for row in rows), max(row.n_seeds for row in rows))
     spread = averages.spread if averages.vary else "so no spread is known"
     return f"Scores at {at_last_step(row.step for row in rows if row.fold == MEAN)}: {averages.words}, {spread}."
+
+
+def at_last_step(steps: Iterable[int]) -> str:
+    """At which step scores were taken: `step 100`, or where networks differ `the last step (0 or 100)`."""
+    known = sorted(set(steps))
+    return f"step {known[0]}" if len(known) == 1 else f"the last step ({' or '.join(map(str, known))})"
 
 
 @dataclass(frozen=True)
