@@ -39,13 +39,8 @@ def recommend_network(network: Candidates, scores: Scores, regrets: pd.DataFrame
     shown = beats_baselines(network.data, row.metric, step, keys, chance=row.chance, pixels=row.baseline)
     counts = unseen_rows(network.data.layers, row.metric, row.step).groupby("fold")[["n_classes", "n_images"]].max()
     return schema.Recommendation(
-        dataset=row.dataset,
-        model=row.model,
+        **{name: getattr(row, name) for name in ("dataset", "model", "metric", "better", "n_folds", "n_seeds")},
         use=network.use,
-        metric=row.metric,
-        better=row.better,
-        n_folds=row.n_folds,
-        n_seeds=row.n_seeds,
         n_classes=int(counts["n_classes"].max()),
         n_images=int(counts["n_images"].sum()),
         candidate_steps=network.steps,
