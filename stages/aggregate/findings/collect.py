@@ -14,8 +14,7 @@ from stages.aggregate.inference.accuracy import MEANS
 from stages.aggregate.inference.contrasts import Estimate
 from stages.aggregate.inference.intervals import beats_baselines, infer
 from stages.aggregate.inference.layer_comparison import best_of_two
-from stages.aggregate.inference.network_data import NetworkData, Refits
-from stages.aggregate.inference.per_image_scores import ByFold
+from stages.aggregate.inference.network_data import ByFold, NetworkData, Refits
 from stages.aggregate.scope import Scope, is_proven
 from stages.aggregate.tables.summary import SummaryRow, spearman
 

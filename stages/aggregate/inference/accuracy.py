@@ -13,8 +13,7 @@ import pandas as pd
 from stages.aggregate.columns import frame
 from stages.aggregate.curves import CHECKPOINT, MEAN, Name, Scores
 from stages.aggregate.inference.contrasts import Estimate
-from stages.aggregate.inference.network_data import NetworkData
-from stages.aggregate.inference.per_image_scores import MIN_DF, degrees_of_freedom, find_groups
+from stages.aggregate.inference.network_data import MIN_DF, NetworkData, degrees_of_freedom, find_groups
 from stages.aggregate.inference.scopes import MIN_FOLDS
 from stages.aggregate.scope import ACCURACY, ACCURACY_ENDS, Scope
 from stages.shared.core.csv_table import FLOAT

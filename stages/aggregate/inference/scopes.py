@@ -17,8 +17,7 @@ in groups, halves keep these whole, and no more is known than groups can tell: w
 import numpy as np
 
 from stages.aggregate.inference.contrasts import Float64, Inference
-from stages.aggregate.inference.network_data import Refits
-from stages.aggregate.inference.per_image_scores import MIN_DF, degrees_of_freedom
+from stages.aggregate.inference.network_data import MIN_DF, Refits, degrees_of_freedom
 
 MIN_FOLDS = 3
 """Folds from which on their differences tell how far other classes and another training differ."""
