@@ -9,7 +9,7 @@ from ruamel.yaml import YAML
 from stages.aggregate import curves, read, scope
 from stages.aggregate.params import AggregateParams
 from stages.aggregate.recommend import regret, schema
-from stages.aggregate.render.summary import regret_tables
+from stages.aggregate.render.documents import regret_tables
 from stages.aggregate.tables import score_tables, summary
 from stages.aggregate.words.recommendation import REGRET_WORDS
 from stages.embed.params import EmbedParams, TapsParams

@@ -15,7 +15,7 @@ from stages.aggregate.facts import Facts
 from stages.aggregate.findings.facts import DatasetFindings
 from stages.aggregate.findings.status import Claim, Status
 from stages.aggregate.recommend.schema import Recommendation, best_network
-from stages.aggregate.render.summary import regrets_table
+from stages.aggregate.render.documents import regrets_table
 from stages.aggregate.words import recommendation as words
 from stages.aggregate.words.findings import TITLES, status_words
 from stages.aggregate.words.formatting import MISSING, harmless, number, plural, wrapped

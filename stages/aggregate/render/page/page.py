@@ -17,10 +17,10 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from stages.aggregate.charts import theme
 from stages.aggregate.findings.status import Reason
+from stages.aggregate.render.documents import regret_tables
 from stages.aggregate.render.page.cards import make_cards
 from stages.aggregate.render.page.data import page_data, script_json
 from stages.aggregate.render.page.provenance import Study
-from stages.aggregate.render.summary import regret_tables
 from stages.aggregate.render.verdict import verdict
 from stages.aggregate.words import recommendation as words
 from stages.aggregate.words.figure_titles import network_words
