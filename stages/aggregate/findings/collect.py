@@ -10,11 +10,11 @@ import pandas as pd
 from stages.aggregate.curves import CURVE, Name, Scores, point_keys, sign_of
 from stages.aggregate.findings import accuracy_rule as rule
 from stages.aggregate.findings.facts import Correlation, Course, DatasetFindings, NetworkFindings, TrainingCourse
-from stages.aggregate.inference.accuracy import MEANS
 from stages.aggregate.inference.contrasts import Estimate
 from stages.aggregate.inference.intervals import beats_baselines, infer
 from stages.aggregate.inference.layer_comparison import best_of_two
 from stages.aggregate.inference.network_data import ByFold, NetworkData, Refits
+from stages.aggregate.inference.scopes import MEANS
 from stages.aggregate.scope import Scope, is_proven
 from stages.aggregate.tables.summary import SummaryRow, spearman
 
