@@ -23,8 +23,7 @@ from stages.aggregate.words import recommendation as words
 from stages.aggregate.words.findings import Finding, finding_texts, outcome_note
 from stages.aggregate.words.formatting import MISSING, capitalized, decimals, interval, number, place
 from stages.aggregate.words.power import power_sentence
-from stages.aggregate.words.scores import LOWER, SHORT, metric_name
-from stages.aggregate.words.summary import explain, scope_of
+from stages.aggregate.words.scores import LOWER, SHORT, explain, metric_name, scope_of
 
 Numbers = dict[str, Any]
 

@@ -10,7 +10,7 @@ from stages.aggregate.render import documents
 from stages.aggregate.render.page.page import render_page, vega_bundle
 from stages.aggregate.render.page.provenance import Study
 from stages.aggregate.result_files import PAGE, finish_results
-from stages.aggregate.words.summary import closing_note
+from stages.aggregate.words.scores import closing_note
 from stages.shared.tables.metric_table import write_layer_scores
 
 
@@ -46,5 +46,5 @@ def write_results(out: Path, study: Study, inputs: Mapping[str, str] | None = No
     size = (out / PAGE).write_bytes(render_page(study).encode("utf-8"))
     finish_results(out, inputs)
     scores = f"wrote {len(results.layers)} scores of {results.n_cells} cells"
-    note = closing_note(results)
+    note = closing_note(results.scores, results.networks)
     return f"{scores}, {n_figures} figures, a page of {size / 1e6:.1f} MB{note}"

@@ -14,8 +14,7 @@ from stages.aggregate.scope import Scope
 from stages.aggregate.tables.summary import SummaryRow
 from stages.aggregate.words.findings import status_words
 from stages.aggregate.words.formatting import capitalized, decimals, joined, layers, place, plural, shorten
-from stages.aggregate.words.scores import explain_intervals, metric_name, scope_sentence
-from stages.aggregate.words.summary import Averages, at_last_step
+from stages.aggregate.words.scores import Averages, at_last_step, explain_intervals, metric_name, scope_sentence
 
 UNSURE = "(no interval of a proven level)"
 
