@@ -14,8 +14,7 @@ import os
 from stages.shared.core.stage_run import StageRun
 from stages.aggregate.params import read_asked
 from stages.aggregate.read import read_all_thumbnails, read_galleries
-from stages.aggregate.render.page.data import Study
-from stages.aggregate.render.page.provenance import describe_run
+from stages.aggregate.render.page.provenance import Study, describe_run
 from stages.aggregate.render.verdict import verdict
 from stages.aggregate.render.write import write_results
 from stages.aggregate.result_files import input_hashes

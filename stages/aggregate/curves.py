@@ -14,17 +14,15 @@ and under `auto` the main pooling may differ from layer to layer, so that curves
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from stages.aggregate.columns import BOOLEAN
 from stages.aggregate.read import is_head, is_pixels
-from stages.aggregate.scope import Scope
-from stages.shared.core.csv_table import FLOAT, INTEGER, TEXT
+from stages.aggregate.scope import ACCURACY
+from stages.shared.core.csv_table import INTEGER, TEXT
 from stages.shared.core.params import RunParams
 from stages.shared.embeddings.split_names import SEEN, SEEN_MATCHED, UNSEEN, UNSEEN_MATCHED
 from stages.shared.runtime.errors import UserError
@@ -51,39 +49,6 @@ Attributes:
     layer, depth: the layer; `depth` counts from 0 at the input side.
     value, sd: mean and standard deviation (ddof = 1): over seeds, of `mean` over folds if there are several.
 """
-
-Ends = dict[Scope, tuple[str, str]]
-
-INTERVAL_ENDS: Ends = {
-    "classes": ("ci_classes_low", "ci_classes_high"),
-    "images": ("ci_images_low", "ci_images_high"),
-}
-TIED: dict[Scope, str] = {"classes": "tied_classes", "images": "tied_images"}
-LEAD_ENDS: Ends = {
-    "classes": ("lead_classes_at_least", "lead_classes_at_most"),
-    "images": ("lead_images_at_least", "lead_images_at_most"),
-}
-"""Names of the columns of each scope, the wider one first."""
-
-INTERVALS = dict.fromkeys(chain(*INTERVAL_ENDS.values()), FLOAT)
-COMPARISONS = dict.fromkeys(TIED.values(), BOOLEAN) | dict.fromkeys(["lead", *chain(*LEAD_ENDS.values())], FLOAT)
-UNCERTAINTY = INTERVALS | COMPARISONS
-"""How sure an unseen point at its last step is. From `lead` on it is the whole curve's, repeated at each of its points.
-
-Attributes:
-    ci_classes_low, ci_classes_high: interval: other classes, training repeated; it does not know of the layer's choice.
-    ci_images_low, ci_images_high: interval: other images of these classes, these networks; nor does it.
-    lead: estimate of the best earlier layer's lead over the last, in the wider scope that is known; can be negative.
-    lead_classes_at_least, lead_classes_at_most: bounds of the best earlier layer's lead over the last: other classes.
-    lead_images_at_least, lead_images_at_most: the same: other images.
-"""
-
-ACCURACY_ENDS: Ends = {
-    "classes": ("accuracy_ci_classes_low", "accuracy_ci_classes_high"),
-    "images": ("accuracy_ci_images_low", "accuracy_ci_images_high"),
-}
-ACCURACY = ["accuracy", "accuracy_sd", "accuracy_chance", *chain(*ACCURACY_ENDS.values())]
-"""What is known of a network's own head at the step of a point; intervals at its last step alone."""
 
 BASELINE = ["dataset", "model", "fold", "metric", "split"]
 CHECKPOINT = {"dataset": TEXT, "model": TEXT, "fold": TEXT, "step": INTEGER}
@@ -189,12 +154,7 @@ def average(layers: pd.DataFrame, run: RunParams, catalogue: Catalogue) -> Score
     first = points[BASELINE].merge(pixels.drop_duplicates(BASELINE), how="left")["pixels"]
     points = points.merge(pixels, how="left")
     points["pixels"] = points["pixels"].fillna(first)  # images do not change with training, so any step's value serves
-    return Scores(
-        curves=points,
-        folds=tuple(run.numbered),
-        n_seeds=len(run.seeds),
-        catalogue=catalogue,
-    )
+    return Scores(curves=points, folds=tuple(run.numbered), n_seeds=len(run.seeds), catalogue=catalogue)
 
 
 def _check_unseen(embedded: pd.DataFrame) -> None:

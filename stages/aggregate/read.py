@@ -10,29 +10,20 @@ from pathlib import Path
 import pandas as pd
 
 from stages.aggregate.columns import frame
-from stages.shared.checkpoints.training_table import COLUMNS as TRAINING_COLUMNS
-from stages.shared.checkpoints.training_table import open_training, read_training
+from stages.shared.checkpoints import training_table
 from stages.shared.core.csv_table import CELL_COLUMNS, TEXT
 from stages.shared.core.digests import cell_id, rerun_hint
 from stages.shared.core.params import ALL, Cell, CheckpointSteps, RunParams
 from stages.shared.runtime.errors import UserError
 from stages.shared.tables import gallery, metric_table
 from stages.shared.tables import scores as scores_file
-from stages.shared.tables.metric_table import (
-    ANALYSIS_TABLES,
-    HEAD,
-    REFIT_COLUMNS,
-    concat_layer_scores,
-    read_analysis,
-    read_layer_scores,
-)
 from stages.shared.tables.scores import Score
 from stages.shared.tables.thumbnails import read_thumbnails
 
 IMAGES = "images.parquet"
-OPEN = {"measure": metric_table.open_cell, "finetune": open_training}
+OPEN = {"measure": metric_table.open_cell, "finetune": training_table.open_training}
 
-CURVE_COLUMNS = {"cell": TEXT, **TRAINING_COLUMNS}
+CURVE_COLUMNS = {"cell": TEXT, **training_table.COLUMNS}
 """Columns of training.csv.
 
 Attributes:
@@ -58,7 +49,7 @@ def read_curves(training: Path, run: RunParams, checkpoints: CheckpointSteps) ->
     tables = []
     for cell in run.cells():
         path = _file(training, cell, "training.csv", "training curve", "finetune")
-        table = read_training(path)
+        table = training_table.read_training(path)
         tested = table.loc[table["accuracy"].notna(), "step"].tolist()
         if tested and tested != checkpoints.steps:
             raise UserError(
@@ -66,7 +57,7 @@ def read_curves(training: Path, run: RunParams, checkpoints: CheckpointSteps) ->
                 f"it at {_listed(tested)}; {rerun_hint('finetune', cell_id(cell))}"
             )
         accuracy = table["accuracy"].where(table["step"] > 0)
-        tables.append(table[list(TRAINING_COLUMNS)].assign(accuracy=accuracy, cell=_name(cell)))
+        tables.append(table[list(training_table.COLUMNS)].assign(accuracy=accuracy, cell=_name(cell)))
     return frame(tables, CURVE_COLUMNS)
 
 
@@ -88,7 +79,7 @@ def read_layers(measures: Path, curves: pd.DataFrame, run: RunParams, checkpoint
     last, tables = curves.groupby("cell")["step"].max(), []
     for cell in run.cells():
         path = _file(measures, cell, "layers.csv", "measures")
-        records = read_layer_scores(path)
+        records = metric_table.read_layer_scores(path)
         kept = checkpoints.kept(frozen=bool(last.get(_name(cell), 0) == 0))
         further = sorted(set(records["step"]) - set(kept))
         if further:
@@ -97,12 +88,12 @@ def read_layers(measures: Path, curves: pd.DataFrame, run: RunParams, checkpoint
                 f"{_listed(kept)}, and no other, found {_listed(further)}; {rerun_hint('measure', cell_id(cell))}"
             )
         tables.append(records[~(is_head(records) & (records["step"] == 0))])
-    return concat_layer_scores(tables)
+    return metric_table.concat_layer_scores(tables)
 
 
 def is_head(rows: pd.DataFrame) -> "pd.Series[bool]":
     """Return which metric rows are of the network's own head; a tap may be named like it, but has a depth."""
-    return (rows["layer"] == HEAD) & rows["depth"].isna()
+    return (rows["layer"] == metric_table.HEAD) & rows["depth"].isna()
 
 
 def is_pixels(rows: pd.DataFrame) -> "pd.Series[bool]":
@@ -152,12 +143,12 @@ def read_analyses(measures: Path, run: RunParams, analyses: Collection[str]) -> 
 
     def read(analysis: str, cell: Cell) -> pd.DataFrame:
         path = _file(measures, cell, f"{analysis}.csv", f"table of {analysis} (measure.analyses)")
-        return read_analysis(path.parent, analysis).assign(**cell_id(cell))
+        return metric_table.read_analysis(path.parent, analysis).assign(**cell_id(cell))
 
     cells = [*_of_unseen(run)]
     return {
         analysis: frame((read(analysis, cell) for cell in cells if analysis in analyses), CELL_COLUMNS | columns)
-        for analysis, columns in ANALYSIS_TABLES.items()
+        for analysis, columns in metric_table.ANALYSIS_TABLES.items()
     }
 
 
@@ -176,7 +167,7 @@ def read_refits(measures: Path, run: RunParams) -> pd.DataFrame:
     """
     folders = {cell: _file(measures, cell, metric_table.REFITS, None).parent for cell in _of_unseen(run)}
     tables = (metric_table.read_refits(folder).assign(**cell_id(cell)) for cell, folder in folders.items())
-    return frame(tables, CELL_COLUMNS | REFIT_COLUMNS)
+    return frame(tables, CELL_COLUMNS | metric_table.REFIT_COLUMNS)
 
 
 def read_galleries(measures: Path, run: RunParams) -> dict[Cell, pd.DataFrame]:

@@ -1,11 +1,48 @@
-"""The two scopes of a statement, and in which of them a score's intervals have a proven level."""
+"""The two scopes of a statement, the columns of each, and in which of them a score's intervals have a proven level."""
 
+from itertools import chain
 from typing import Literal
+
+from stages.aggregate.columns import BOOLEAN
+from stages.shared.core.csv_table import FLOAT
 
 Scope = Literal["classes", "images"]
 """What a statement is about: other classes of the domain, or other images of these classes."""
 
 BOTH: tuple[Scope, ...] = ("classes", "images")
+
+Ends = dict[Scope, tuple[str, str]]
+
+INTERVAL_ENDS: Ends = {
+    "classes": ("ci_classes_low", "ci_classes_high"),
+    "images": ("ci_images_low", "ci_images_high"),
+}
+TIED: dict[Scope, str] = {"classes": "tied_classes", "images": "tied_images"}
+LEAD_ENDS: Ends = {
+    "classes": ("lead_classes_at_least", "lead_classes_at_most"),
+    "images": ("lead_images_at_least", "lead_images_at_most"),
+}
+"""Names of the columns of each scope, the wider one first."""
+
+INTERVALS = dict.fromkeys(chain(*INTERVAL_ENDS.values()), FLOAT)
+COMPARISONS = dict.fromkeys(TIED.values(), BOOLEAN) | dict.fromkeys(["lead", *chain(*LEAD_ENDS.values())], FLOAT)
+UNCERTAINTY = INTERVALS | COMPARISONS
+"""How sure an unseen point at its last step is. From `lead` on it is the whole curve's, repeated at each of its points.
+
+Attributes:
+    ci_classes_low, ci_classes_high: interval: other classes, training repeated; it does not know of the layer's choice.
+    ci_images_low, ci_images_high: interval: other images of these classes, these networks; nor does it.
+    lead: estimate of the best earlier layer's lead over the last, in the wider scope that is known; can be negative.
+    lead_classes_at_least, lead_classes_at_most: bounds of the best earlier layer's lead over the last: other classes.
+    lead_images_at_least, lead_images_at_most: the same: other images.
+"""
+
+ACCURACY_ENDS: Ends = {
+    "classes": ("accuracy_ci_classes_low", "accuracy_ci_classes_high"),
+    "images": ("accuracy_ci_images_low", "accuracy_ci_images_high"),
+}
+ACCURACY = ["accuracy", "accuracy_sd", "accuracy_chance", *chain(*ACCURACY_ENDS.values())]
+"""What is known of a network's own head at the step of a point; intervals at its last step alone."""
 
 PROVEN: dict[str, tuple[Scope, ...]] = {
     "nmi": ("classes",),

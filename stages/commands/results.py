@@ -1,6 +1,5 @@
 """What a finished workflow found, without running anything: its verdict, which layers to take, its page."""
 
-import json
 import webbrowser
 from pathlib import Path
 
@@ -8,7 +7,7 @@ import click
 from click.core import ParameterSource
 
 from stages.aggregate.facts import read_facts
-from stages.aggregate.render.json_files import findings_json, recommendations_json
+from stages.aggregate.render.documents import finding_records, recommendation_records, strict_json
 from stages.aggregate.render.verdict import describe
 from stages.aggregate.render.verdict import verdict as verdict_of
 from stages.aggregate.result_files import PAGE, check_result
@@ -32,8 +31,8 @@ def verdict(results: Path, use: str | None, as_json: bool) -> None:
     note_outdated(results)
     facts = read_facts(results)
     if as_json:
-        texts = {"recommendations": recommendations_json(facts.of_use(use)), "findings": findings_json(facts.findings)}
-        print(json.dumps({name: json.loads(text) for name, text in texts.items()}, indent=2, ensure_ascii=False))
+        found, claims = recommendation_records(facts.of_use(use)), finding_records(facts)
+        print(strict_json({"recommendations": found, "findings": claims}, facts.notice))
         return
     print(verdict_of(facts, use=use))
 
@@ -51,13 +50,14 @@ def recommend(results: Path, dataset: str | None, model: str | None, use: str | 
     records of recommendation.json.
     """
     note_outdated(results)
-    chosen = read_facts(results).of_use(use)
+    facts = read_facts(results)
+    chosen = facts.of_use(use)
     for what, name in {"dataset": dataset, "model": model}.items():
         known = {str(getattr(each, what)) for each in chosen}
         if name is not None:
             check_known(name, known, f"--{what} must be one of the results, found {name!r}")
         chosen = [each for each in chosen if name in (None, getattr(each, what))]
-    print(recommendations_json(chosen) if as_json else describe(chosen))
+    print(strict_json(recommendation_records(chosen), facts.notice) if as_json else describe(chosen))
 
 
 @click.command(cls=ProjectCommand)

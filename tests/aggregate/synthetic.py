@@ -11,7 +11,8 @@ import pandas as pd
 from PIL import Image
 from sklearn.metrics import normalized_mutual_info_score
 
-from stages.aggregate.curves import ACCURACY, MEAN, UNCERTAINTY, Scores
+from stages.aggregate.curves import MEAN, Scores
+from stages.aggregate.scope import ACCURACY, UNCERTAINTY
 from stages.shared.tables.gallery import write_gallery
 from stages.shared.tables.metric_table import ALL_BUT_ONE_CLASS, HALF, HEAD, write_layer_scores, write_refits
 from stages.shared.tables.thumbnails import write_thumbnails

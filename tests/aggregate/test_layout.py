@@ -5,7 +5,8 @@ from pathlib import Path
 
 AGGREGATE = Path(__file__).parents[2] / "stages/aggregate"
 FLOORS = (
-    {"params", "columns", "scope", "result_files"},
+    {"params", "columns", "result_files"},
+    {"scope"},
     {"read"},
     {"curves"},
     {"inference"},

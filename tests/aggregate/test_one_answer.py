@@ -1,6 +1,5 @@
 """For every use, all that a study says names the same network, layer and checkpoint, wherever the best one is."""
 
-import json
 import re
 from itertools import product
 
@@ -15,9 +14,8 @@ from stages.aggregate.inference.intervals import add_uncertainty
 from stages.aggregate.inference.network_data import collect_network_data
 from stages.aggregate.recommend.recommend import recommend_all
 from stages.aggregate.recommend.schema import best_network
-from stages.aggregate.render.json_files import recommendations_json
+from stages.aggregate.render.documents import markdown, recommendation_records
 from stages.aggregate.render.page.cards import make_cards
-from stages.aggregate.render.summary import markdown
 from stages.aggregate.render.verdict import describe, verdict
 from stages.aggregate.tables.score_tables import steps_table
 from stages.aggregate.tables.summary import summarize
@@ -99,7 +97,7 @@ def test_all_name_the_best_layer_of_the_best_network_at_its_step(step, best):
     answers = {use: (networks[use], step, BEST_LAYERS[use]) for use in LEADING}
     answers["classifier"] = (networks["classifier"], step if step != 50 else 100, "d")  # not measured between
     scores, summary, facts = study(models, answers)
-    records = json.loads(recommendations_json(facts.recommendations))
+    records = recommendation_records(facts.recommendations)
     assert [(each["model"], each["use"], each["metric"]) for each in records] == [
         (model, use, metric) for model in models for use, metric in LEADING.items()
     ]

@@ -5,7 +5,7 @@ from click.testing import CliRunner
 
 from stages.aggregate.facts import Facts, write_facts
 from stages.aggregate.recommend.schema import Missing
-from stages.aggregate.render.json_files import findings_json, recommendations_json
+from stages.aggregate.render.documents import finding_records, recommendation_records
 from stages.aggregate.render.verdict import describe
 from stages.commands.results import recommend, verdict
 from stages.shared.runtime.errors import UserError
@@ -38,9 +38,16 @@ def test_the_verdict_for_programs_has_the_records_of_its_use(results):
     write_facts(results, Facts([*FIRST, *OTHER], findings))
     printed = CliRunner().invoke(verdict, [str(results), "--use", "retrieval", "--json"], catch_exceptions=False).output
     assert json.loads(printed) == {
-        "recommendations": json.loads(recommendations_json([FIRST[1], OTHER[1]])),
-        "findings": json.loads(findings_json(findings)),
+        "recommendations": recommendation_records([FIRST[1], OTHER[1]]),
+        "findings": finding_records(Facts([], findings)),
     }
+
+
+def test_what_programs_read_has_the_notice_of_the_study(results):
+    write_facts(results, Facts([*FIRST, *OTHER], [evidence(network())], notice="Incomplete."))
+    printed = CliRunner().invoke(verdict, [str(results), "--json"], catch_exceptions=False).output
+    assert json.loads(printed)["notice"] == "Incomplete."
+    assert {each["notice"] for each in json.loads(run(results, "--json").output)} == {"Incomplete."}
 
 
 def test_one_use_is_that_of_the_option_else_of_the_study(results):
@@ -53,7 +60,7 @@ def test_one_use_is_that_of_the_option_else_of_the_study(results):
 
 def test_the_records_are_those_of_the_file(results):
     found = json.loads(run(results, "--dataset", "flowers", "--json").output)
-    assert found == json.loads(recommendations_json(OTHER))
+    assert found == recommendation_records(OTHER)
 
 
 def test_an_unknown_name_is_an_error_that_lists_the_known(results):

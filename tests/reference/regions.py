@@ -6,10 +6,10 @@ from pathlib import Path
 
 from ruamel.yaml import YAML
 
-from stages.aggregate import curves, read
+from stages.aggregate import curves, read, scope
 from stages.aggregate.params import AggregateParams
 from stages.aggregate.recommend import regret, schema
-from stages.aggregate.render.summary import regret_tables
+from stages.aggregate.render.documents import regret_tables
 from stages.aggregate.tables import score_tables, summary
 from stages.aggregate.words.recommendation import REGRET_WORDS
 from stages.embed.params import EmbedParams, TapsParams
@@ -48,7 +48,7 @@ KEYS = of_constant(metric_table, "KEYS")
 METRIC = of_constant(metric_table, "COLUMNS")
 ANALYSES = of_constant(metric_table, "ANALYSIS_TABLES")
 CURVES = of_constant(curves, "POINT")
-UNCERTAINTY = of_constant(curves, "UNCERTAINTY")
+UNCERTAINTY = of_constant(scope, "UNCERTAINTY")
 TRAINING = of_constant(training_table, "COLUMNS")
 
 ANALYSIS_COLUMNS = {name: CELL_COLUMNS | columns for name, columns in metric_table.ANALYSIS_TABLES.items()}

@@ -4,12 +4,9 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from stages.aggregate.charts.depth import depth
+from stages.aggregate.charts.datasets import overview, robustness, steps
 from stages.aggregate.charts.frame import with_notice, write_figure
-from stages.aggregate.charts.layer_pairs import layer_pairs
-from stages.aggregate.charts.overview import overview
-from stages.aggregate.charts.robustness import robustness
-from stages.aggregate.charts.steps import steps
+from stages.aggregate.charts.networks import depth, layer_pairs
 from stages.aggregate.charts.theme import Spec
 from stages.aggregate.results import Results
 from stages.shared.runtime.console import progress

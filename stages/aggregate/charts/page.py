@@ -4,15 +4,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from stages.aggregate.charts import theme
-from stages.aggregate.charts.depth import depth_layers
-from stages.aggregate.charts.layer_pairs import layer_pair_layers
-from stages.aggregate.charts.overview import overview_layers
-from stages.aggregate.charts.steps import LOOKS, X
+from stages.aggregate.charts.datasets import LINE_LOOKS, STEP_AXIS, overview_layers
+from stages.aggregate.charts.networks import depth_layers, layer_pair_layers
 from stages.aggregate.charts.theme import Look, Spec, encode_looks, layer
 
 TIP: Spec = {"field": "tip", "type": "nominal"}
 LEGEND: Spec = {"orient": "bottom"}
-STEPS = dict(list(LOOKS.items())[:3])
+STEPS = dict(list(LINE_LOOKS.items())[:3])
 """The lines of steps that the page shows: without the layer of the first step."""
 COLUMN: Spec = LEGEND | {"direction": "vertical", "columns": 1}
 
@@ -26,7 +24,7 @@ def page_charts(models: Sequence[str]) -> dict[str, Spec]:
     return {
         "overview": _chart(300, overview_layers(theme.model_looks(models), "names", LEGEND), names=[]),
         "depth": _chart(190, depth_layers("names"), names=[], split="unseen"),
-        "steps": _chart(290, theme.line_layers("line", STEPS, X, COLUMN)),  # the legend in it included
+        "steps": _chart(290, theme.line_layers("line", STEPS, STEP_AXIS, COLUMN)),  # the legend in it included
         "similarity": _chart(300, layer_pair_layers("names"), names=[]),
         "pairs": _chart(200, best_and_last_layers()),
         "projection": _chart(300, projection_layers()) | {"view": {"stroke": "#80808055"}},

@@ -46,10 +46,10 @@ class Look:
     shape: str = "circle"
     dash: Sequence[float] = DASHES[0]
 
-    def sample(self, **line: Any) -> list[Spec]:
+    def sample(self) -> list[Spec]:
         """The line and one of its marks, for a legend."""
         return [
-            {"type": "rule", "color": self.color, "strokeDash": list(self.dash), "strokeWidth": 1.5} | line,
+            {"type": "rule", "color": self.color, "strokeDash": list(self.dash), "strokeWidth": 1.5},
             {"type": "point", "filled": True, "opacity": 1, "color": self.color, "shape": self.shape, "size": 28},
         ]
 

@@ -8,20 +8,13 @@ import numpy as np
 import pandas as pd
 
 from stages.aggregate.curves import CURVE, Name, Scores, point_keys, sign_of
-from stages.aggregate.findings.accuracy_rule import (
-    AccuracyFinding,
-    NetworkPair,
-    judge_accuracy,
-    judge_scope,
-    why_out_of_scope,
-)
+from stages.aggregate.findings import accuracy_rule as rule
 from stages.aggregate.findings.facts import Correlation, Course, DatasetFindings, NetworkFindings, TrainingCourse
-from stages.aggregate.inference.accuracy import MEANS
 from stages.aggregate.inference.contrasts import Estimate
 from stages.aggregate.inference.intervals import beats_baselines, infer
 from stages.aggregate.inference.layer_comparison import best_of_two
-from stages.aggregate.inference.network_data import NetworkData, Refits
-from stages.aggregate.inference.per_image_scores import ByFold
+from stages.aggregate.inference.network_data import ByFold, NetworkData, Refits
+from stages.aggregate.inference.scopes import MEANS
 from stages.aggregate.scope import Scope, is_proven
 from stages.aggregate.tables.summary import SummaryRow, spearman
 
@@ -76,7 +69,7 @@ def _judge_network(
     return found, Network(row, last, head, pixels)
 
 
-def _judge_accuracy(networks: Sequence[Network], margin: float) -> AccuracyFinding:
+def _judge_accuracy(networks: Sequence[Network], margin: float) -> rule.AccuracyFinding:
     """Compare all networks in each scope of which no network's refits or images are missing."""
     judged = [network for network in networks if network.row.accuracy is not None]
     best = max(judged, key=lambda network: network.row.accuracy or 0.0, default=None)
@@ -84,21 +77,21 @@ def _judge_accuracy(networks: Sequence[Network], margin: float) -> AccuracyFindi
     results = {}
     for scope in MEANS:
         compared = [
-            NetworkPair(first.row.model, second.row.model, accuracy, g[scope])
+            rule.NetworkPair(first.row.model, second.row.model, accuracy, g[scope])
             for first, second, g in pairs
             if (accuracy := _difference(first.head, second.head, scope)) is not None and scope in g
         ]
         if best is not None and _difference(best.head, best.head, scope) and len(compared) == len(pairs):
             reasons = {
-                network.row.model: why_out_of_scope(
+                network.row.model: rule.why_out_of_scope(
                     None if network is best else _difference(network.head, best.head, scope),
                     _difference(network.head, network.pixels, scope),
                     margin=margin,
                 )
                 for network in judged
             }
-            results[scope] = judge_scope(reasons, compared)
-    return judge_accuracy(results)
+            results[scope] = rule.judge_scope(reasons, compared)
+    return rule.judge_accuracy(results)
 
 
 def _difference(first: ByFold, second: ByFold, scope: Scope) -> Estimate | None:
@@ -116,7 +109,7 @@ def _differences_of_g(first: Refits | None, second: Refits | None, metric: str) 
     return {scope: difference for scope, difference in differences.items() if difference is not None}
 
 
-def correlate(rows: Sequence[SummaryRow], finding: AccuracyFinding) -> list[Correlation]:
+def correlate(rows: Sequence[SummaryRow], finding: rule.AccuracyFinding) -> list[Correlation]:
     """Correlate accuracy and g over all networks that have a head, and over the accurate ones where these are fewer."""
     heads = [(row.model, row.accuracy, sign_of(row.better) * row.unseen) for row in rows if row.accuracy is not None]
     judged = pd.DataFrame(heads, columns=["model", "accuracy", "g"])

@@ -10,27 +10,13 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from stages.aggregate.columns import frame
-from stages.aggregate.curves import (
-    INTERVAL_ENDS,
-    LEAD_ENDS,
-    MEAN,
-    POINT,
-    TIED,
-    UNCERTAINTY,
-    Key,
-    Name,
-    Scores,
-    curves,
-    point_keys,
-    sign_of,
-)
-from stages.aggregate.inference.accuracy import accuracy_intervals
+from stages.aggregate.curves import MEAN, POINT, Key, Name, Scores, curves, point_keys, sign_of
 from stages.aggregate.inference.contrasts import Float64, Inference
 from stages.aggregate.inference.layer_comparison import UNKNOWN, Bounds, best_against, is_above, score_intervals, ties
 from stages.aggregate.inference.network_data import NetworkData, Refits, unseen_rows
 from stages.aggregate.inference.power import Power, power_of
-from stages.aggregate.inference.scopes import over_classes, over_images
-from stages.aggregate.scope import Scope, is_proven
+from stages.aggregate.inference.scopes import accuracy_intervals, over_classes, over_images
+from stages.aggregate.scope import INTERVAL_ENDS, LEAD_ENDS, TIED, UNCERTAINTY, Scope, is_proven
 from stages.shared.embeddings.split_names import UNSEEN
 
 Statement = TypeVar("Statement")

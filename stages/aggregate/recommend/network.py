@@ -12,25 +12,14 @@ from stages.aggregate.inference.intervals import LayerInference, beats_baselines
 from stages.aggregate.inference.layer_comparison import best_of_two, difference, losses_at_most
 from stages.aggregate.inference.network_data import Refits, unseen_rows
 from stages.aggregate.inference.scopes import lacks_groups
+from stages.aggregate.recommend import schema
 from stages.aggregate.recommend.candidates import SHARES, Candidates
 from stages.aggregate.recommend.criteria import best_candidate
-from stages.aggregate.recommend.schema import (
-    Baseline,
-    CandidateRecord,
-    ChangeRecord,
-    CheckpointRecord,
-    FineTuningRecord,
-    LayerRecord,
-    Missing,
-    Recommendation,
-    RegretRecord,
-    ScopeRecord,
-)
 from stages.aggregate.scope import Scope
 from stages.shared.embeddings.split_names import SEEN
 
 
-def recommend_network(network: Candidates, scores: Scores, regrets: pd.DataFrame) -> Recommendation:
+def recommend_network(network: Candidates, scores: Scores, regrets: pd.DataFrame) -> schema.Recommendation:
     """Recommend a layer and a checkpoint of one network for one use.
 
     Args:
@@ -49,21 +38,16 @@ def recommend_network(network: Candidates, scores: Scores, regrets: pd.DataFrame
     keys = point_keys(network.points)
     shown = beats_baselines(network.data, row.metric, step, keys, chance=row.chance, pixels=row.baseline)
     counts = unseen_rows(network.data.layers, row.metric, row.step).groupby("fold")[["n_classes", "n_images"]].max()
-    return Recommendation(
-        dataset=row.dataset,
-        model=row.model,
+    return schema.Recommendation(
+        **{name: getattr(row, name) for name in ("dataset", "model", "metric", "better", "n_folds", "n_seeds")},
         use=network.use,
-        metric=row.metric,
-        better=row.better,
-        n_folds=row.n_folds,
-        n_seeds=row.n_seeds,
         n_classes=int(counts["n_classes"].max()),
         n_images=int(counts["n_images"].sum()),
         candidate_steps=network.steps,
         last_step=row.step,
         last_depth=row.last_depth,
         best=best,
-        unbeaten=unbeaten and Baseline(name=unbeaten[0], value=unbeaten[1]),
+        unbeaten=unbeaten and schema.Baseline(name=unbeaten[0], value=unbeaten[1]),
         doubtful=False if unbeaten else None if shown is None else not shown,
         shortlist=[] if unbeaten else [_layer(network, chosen[0], layer, losses) for layer in map(int, tied)],
         shortlist_scope=None if unbeaten else scope,
@@ -86,9 +70,9 @@ def _losses_at_most(network: Candidates) -> Float64:
     return bounds
 
 
-def _layer(network: Candidates, step: int, layer: int, losses: Float64) -> LayerRecord:
+def _layer(network: Candidates, step: int, layer: int, losses: Float64) -> schema.LayerRecord:
     point = network.points.assign(pooling=network.points["embedding"]).to_dict("records")[layer]
-    return LayerRecord(
+    return schema.LayerRecord(
         **{name: point[name] for name in ("layer", "depth", "pooling", *SHARES, *SHARES.values())},
         step=network.steps[step],
         value=network.sign * network.means[step, layer],
@@ -96,12 +80,12 @@ def _layer(network: Candidates, step: int, layer: int, losses: Float64) -> Layer
     )
 
 
-def _best(network: Candidates, chosen: LayerRecord, sure: dict[Scope, LayerInference]) -> CandidateRecord:
+def _best(network: Candidates, chosen: schema.LayerRecord, sure: dict[Scope, LayerInference]) -> schema.CandidateRecord:
     scopes = {
-        scope: ScopeRecord(**vars(each.best), lead_at_least=each.lead.low, lead_at_most=each.lead.high)
+        scope: schema.ScopeRecord(**vars(each.best), lead_at_least=each.lead.low, lead_at_most=each.lead.high)
         for scope, each in sure.items()
     }
-    return CandidateRecord(
+    return schema.CandidateRecord(
         **dict(chosen),
         last_value=network.sign * network.means[network.steps.index(chosen.step), -1],
         accuracy=network.accuracy[chosen.step],
@@ -111,7 +95,7 @@ def _best(network: Candidates, chosen: LayerRecord, sure: dict[Scope, LayerInfer
     )
 
 
-def _fine_tuning(network: Candidates) -> FineTuningRecord | None:
+def _fine_tuning(network: Candidates) -> schema.FineTuningRecord | None:
     """Compare the best later checkpoint with step 0, at each one's best layer and at the last; None where not known."""
     best = best_candidate(network.means[1:]) if network.steps[0] == 0 < len(network.steps) - 1 else None
     if best is None:
@@ -120,10 +104,10 @@ def _fine_tuning(network: Candidates) -> FineTuningRecord | None:
     pair = network.refits[step], network.refits[0]
     at_best = _change(lambda inference: best_of_two(inference, L), *pair)
     at_last = _change(lambda inference: difference(inference, L - 1, 2 * L - 1), *pair)
-    return None if at_best is None else FineTuningRecord(**dict(at_best), step=step, last=at_last)
+    return None if at_best is None else schema.FineTuningRecord(**dict(at_best), step=step, last=at_last)
 
 
-def _change(statement: Callable[[Inference], Estimate | None], *networks: Refits | None) -> ChangeRecord | None:
+def _change(statement: Callable[[Inference], Estimate | None], *networks: Refits | None) -> schema.ChangeRecord | None:
     def bounded(inference: Inference) -> Estimate | None:
         change = statement(inference)
         return change if change and np.isfinite(change.interval()).all() else None
@@ -133,10 +117,10 @@ def _change(statement: Callable[[Inference], Estimate | None], *networks: Refits
         return None
     scope, change = stated
     low, high = change.interval()
-    return ChangeRecord(change=change.value, low=low, high=high, scope=scope, status=change_status(change))
+    return schema.ChangeRecord(change=change.value, low=low, high=high, scope=scope, status=change_status(change))
 
 
-def _compare_checkpoints(network: Candidates, scores: Scores, losses: Float64) -> list[CheckpointRecord]:
+def _compare_checkpoints(network: Candidates, scores: Scores, losses: Float64) -> list[schema.CheckpointRecord]:
     """Sum up every candidate checkpoint that has a best layer."""
     probe, records = scores.main_points(network.row.dataset, network.row.model, "probe_accuracy", SEEN), []
     for i, (step, gains) in enumerate(zip(network.steps, network.means, strict=True)):
@@ -146,7 +130,7 @@ def _compare_checkpoints(network: Candidates, scores: Scores, losses: Float64) -
         probed = probe.loc[probe["step"] == step].set_index("layer")["value"].dropna()
         layer = _layer(network, i, best, losses)
         records.append(
-            CheckpointRecord(
+            schema.CheckpointRecord(
                 **layer.model_dump(include={"step", "layer", "depth", "value", "loss_at_most"}),
                 accuracy=network.accuracy[step],
                 probe_accuracy=probed.max() if len(probed) else None,
@@ -156,19 +140,19 @@ def _compare_checkpoints(network: Candidates, scores: Scores, losses: Float64) -
     return records
 
 
-def _mean_regrets(regrets: pd.DataFrame) -> list[RegretRecord]:
+def _mean_regrets(regrets: pd.DataFrame) -> list[schema.RegretRecord]:
     """Mean regrets over folds among all candidates."""
     means = regrets[(regrets["fold"] == MEAN) & (regrets["candidates"] == "layers_and_checkpoints")]
     names = {"value": "value", "regret_at_most": "at_most", "regret_at_least": "at_least"}
     records = means[np.isfinite(means["value"])].rename(columns=names)[["criterion", *names.values()]]
-    return [RegretRecord(**record) for record in records.to_dict("records")]
+    return [schema.RegretRecord(**record) for record in records.to_dict("records")]
 
 
-def _missing(network: Candidates, scores: Scores) -> list[Missing]:
+def _missing(network: Candidates, scores: Scores) -> list[schema.Missing]:
     missing = {
-        Missing.HALVES: network.halves is None and scores.catalogue[network.row.metric].refit,
-        Missing.GROUPS: any(refits is not None and lacks_groups(refits) for refits in network.refits.values()),
-        Missing.OTHER_FOLDS: network.row.n_folds == 1,
-        Missing.OPERATIONS: bool(network.points["operations"].isna().all()),
+        schema.Missing.HALVES: network.halves is None and scores.catalogue[network.row.metric].refit,
+        schema.Missing.GROUPS: any(refits is not None and lacks_groups(refits) for refits in network.refits.values()),
+        schema.Missing.OTHER_FOLDS: network.row.n_folds == 1,
+        schema.Missing.OPERATIONS: bool(network.points["operations"].isna().all()),
     }
     return [what for what, is_missing in missing.items() if is_missing]

@@ -15,7 +15,7 @@ from stages.aggregate.facts import Facts
 from stages.aggregate.findings.facts import DatasetFindings
 from stages.aggregate.findings.status import Claim, Status
 from stages.aggregate.recommend.schema import Recommendation, best_network
-from stages.aggregate.render.summary import regrets_table
+from stages.aggregate.render.documents import regrets_table
 from stages.aggregate.words import recommendation as words
 from stages.aggregate.words.findings import TITLES, status_words
 from stages.aggregate.words.formatting import MISSING, harmless, number, plural, wrapped
@@ -58,22 +58,21 @@ def _of_dataset(
         networks: its recommendations.
         findings: its findings.
         embeds: whether its networks can embed new images.
-        claims: whether the findings are told; they are of the main score.
+        claims: whether the findings are told, which are of the main score; what is undecided is left to summary.md.
         cell: fold and seed by which the command names a cell; None: of a single dataset it need not.
     """
     uses = dict.fromkeys(each.use for each in networks)
     best = [best_network([each for each in networks if each.use == use]) for use in uses]
     chosen = [each for each in best if each is not None]
     claimed = {
-        claim: f"{TITLES[claim]}: {status_words([findings], claim)}"
+        str(claim): f"{TITLES[claim]}: {status_words([findings], claim)}"
         for claim in (Claim.DEPTH, Claim.ACCURACY)
-        if claims and _says_something(findings, claim)
+        if claims and not {each.status for each in findings.outcomes(claim)} <= {Status.UNKNOWN, Status.OUT_OF_SCOPE}
     }
     head, table = wrapped(f"{findings.dataset}: {words.headline(networks)}", WIDTH), use_table(chosen)
     texts = {
         "brackets": words.explain_brackets(chosen),
-        "depth": claimed.get(Claim.DEPTH, ""),
-        "accuracy": claimed.get(Claim.ACCURACY, ""),
+        **claimed,
         "tuned": words.brief_fine_tuning(chosen),
         "design": _design(networks),
         "doubtful": words.brief_doubts(chosen, known=True),
@@ -90,11 +89,6 @@ def _of_dataset(
             told.pop(name, None)
     others = [wrapped(text, WIDTH) for text in _others(networks, chosen)]
     return "\n".join(filter(None, [head, table, *others, *told.values()]))
-
-
-def _says_something(findings: DatasetFindings, claim: Claim) -> bool:
-    """Whether a status is not one that is left to summary.md."""
-    return any(each.status not in (Status.UNKNOWN, Status.OUT_OF_SCOPE) for each in findings.outcomes(claim))
 
 
 def use_table(chosen: Sequence[Recommendation]) -> str:

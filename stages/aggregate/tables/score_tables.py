@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 
 from stages.aggregate.columns import BOOLEAN, frame, point_columns
-from stages.aggregate.curves import CURVE, INTERVALS, Curve, Name, Scores, curves
-from stages.aggregate.inference.network_data import NetworkData
-from stages.aggregate.inference.per_image_scores import CLASS_KEYS
+from stages.aggregate.curves import CURVE, Curve, Name, Scores, curves
+from stages.aggregate.inference.network_data import CLASS_KEYS, NetworkData
+from stages.aggregate.scope import INTERVALS
 from stages.shared.core.csv_table import FLOAT, INTEGER, TEXT
 from stages.shared.embeddings.split_names import SEEN, UNSEEN, parse_corrupted_split
 

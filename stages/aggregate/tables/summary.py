@@ -9,24 +9,10 @@ import numpy as np
 import pandas as pd
 
 from stages.aggregate.columns import columns_of, frame, point_columns
-from stages.aggregate.curves import (
-    ACCURACY,
-    CURVE,
-    INTERVAL_ENDS,
-    LEAD_ENDS,
-    MEAN,
-    TIED,
-    UNCERTAINTY,
-    Curve,
-    Direction,
-    Row,
-    Scores,
-    curves,
-    sign_of,
-)
+from stages.aggregate.curves import CURVE, MEAN, Curve, Direction, Row, Scores, curves, sign_of
 from stages.aggregate.inference.layer_comparison import Lead
 from stages.aggregate.result_files import check_result
-from stages.aggregate.scope import Scope, is_proven
+from stages.aggregate.scope import ACCURACY, INTERVAL_ENDS, LEAD_ENDS, TIED, UNCERTAINTY, Scope, is_proven
 from stages.shared.core.csv_table import read_table
 from stages.shared.embeddings.split_names import SEEN, SEEN_MATCHED, UNSEEN, UNSEEN_MATCHED
 from stages.shared.runtime.errors import UserError, did_you_mean

@@ -13,18 +13,8 @@ from stages.aggregate.findings.status import Claim
 from stages.aggregate.scope import Scope
 from stages.aggregate.tables.summary import SummaryRow
 from stages.aggregate.words.findings import status_words
-from stages.aggregate.words.formatting import (
-    at_last_step,
-    capitalized,
-    decimals,
-    joined,
-    layers,
-    place,
-    plural,
-    shorten,
-)
-from stages.aggregate.words.scores import explain_intervals, metric_name, scope_sentence
-from stages.aggregate.words.summary import Averages
+from stages.aggregate.words.formatting import capitalized, decimals, joined, layers, place, plural, shorten
+from stages.aggregate.words.scores import Averages, at_last_step, explain_intervals, metric_name, scope_sentence
 
 UNSURE = "(no interval of a proven level)"
 

@@ -65,12 +65,6 @@ def plural(count: int, what: str) -> str:
     return f"{count} {what}{'' if count == 1 else 's'}"
 
 
-def at_last_step(steps: Iterable[int]) -> str:
-    """At which step scores were taken: `step 100`, or where networks differ `the last step (0 or 100)`."""
-    known = sorted(set(steps))
-    return f"step {known[0]}" if len(known) == 1 else f"the last step ({' or '.join(map(str, known))})"
-
-
 def joined(names: Sequence[str]) -> str:
     """Join names as a list in a sentence: `a`, `a and b`, `a, b and c`; no names give no text."""
     return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))

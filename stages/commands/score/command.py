@@ -10,8 +10,7 @@ import click
 import pandas as pd
 
 from stages.aggregate.params import AggregateParams, Asked
-from stages.aggregate.render.page.data import Study
-from stages.aggregate.render.page.provenance import describe_scoring
+from stages.aggregate.render.page.provenance import Study, describe_scoring
 from stages.aggregate.render.verdict import verdict
 from stages.aggregate.render.write import write_results
 from stages.aggregate.results import compute_results

@@ -5,7 +5,8 @@ from itertools import product
 import numpy as np
 import pandas as pd
 
-from stages.aggregate.curves import ACCURACY, UNCERTAINTY, Scores
+from stages.aggregate.curves import Scores
+from stages.aggregate.scope import ACCURACY, UNCERTAINTY
 from stages.measure.metrics import SCORES
 
 LAYERS = ("stem", "blocks.0", "blocks.1", "head_conv")

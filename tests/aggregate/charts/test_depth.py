@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from stages.aggregate.charts.depth import _panel, depth_figure
 from stages.aggregate.charts.frame import Words
+from stages.aggregate.charts.networks import _panel, depth_figure
 from stages.aggregate.charts.theme import BLUE, SEEN
 from stages.aggregate.curves import curves
 from tests.aggregate.charts.drawing import Drawing

@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from stages.aggregate.charts.frame import Words
-from stages.aggregate.charts.layer_pairs import layer_pairs_figure, matrix
+from stages.aggregate.charts.networks import layer_pairs_figure, matrix
 from tests.aggregate.charts.drawing import Drawing
 
 

@@ -1,8 +1,8 @@
 import pandas as pd
 import pytest
 
+from stages.aggregate.charts.datasets import SHADES, kept_and_lost, robustness_figure
 from stages.aggregate.charts.frame import Words
-from stages.aggregate.charts.robustness import SHADES, kept_and_lost, robustness_figure
 from stages.aggregate.charts.theme import ORANGE, PRINT, TEXT
 from tests.aggregate.charts.drawing import Drawing
 

@@ -1,7 +1,7 @@
 import pytest
 
+from stages.aggregate.charts.datasets import LINES, steps_figure
 from stages.aggregate.charts.frame import Words
-from stages.aggregate.charts.steps import LINES, steps_figure
 from stages.aggregate.charts.theme import PRINT
 from stages.aggregate.tables.score_tables import steps_table
 from tests.aggregate.charts.drawing import Drawing

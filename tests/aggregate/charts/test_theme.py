@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 from colorspacious import cspace_convert, deltaE
 
-from stages.aggregate.charts.robustness import SHADES
-from stages.aggregate.charts.steps import LINES
+from stages.aggregate.charts.datasets import LINES, SHADES
 from stages.aggregate.charts.theme import (
     COLORS,
     GREY,

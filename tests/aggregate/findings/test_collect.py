@@ -11,8 +11,7 @@ from stages.aggregate.findings.collect import collect_findings
 from stages.aggregate.findings.status import Claim, Reason, Status
 from stages.aggregate.inference.intervals import add_uncertainty
 from stages.aggregate.inference.layer_comparison import best_of_two
-from stages.aggregate.inference.network_data import Refits, collect_network_data
-from stages.aggregate.inference.per_image_scores import ImageScores
+from stages.aggregate.inference.network_data import ImageScores, Refits, collect_network_data
 from stages.aggregate.inference.scopes import class_inference
 from stages.aggregate.tables.score_tables import steps_table
 from stages.aggregate.tables.summary import single_folds, summarize

@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import t as student
 
 from stages.aggregate.inference.layer_comparison import best_against, best_of_two
-from stages.aggregate.inference.per_image_scores import Groups, degrees_of_freedom, find_groups
+from stages.aggregate.inference.network_data import Groups, degrees_of_freedom, find_groups
 from stages.aggregate.inference.scopes import over_images
 from tests.aggregate.inference.refit_frames import layer_estimates, refits_of
 

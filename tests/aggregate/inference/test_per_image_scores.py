@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stages.aggregate.inference.per_image_scores import CLASS_KEYS, class_scores, last_rows, read_contributions
+from stages.aggregate.inference.network_data import CLASS_KEYS, class_scores, last_rows, read_contributions
 from stages.shared.runtime.errors import UserError
 from stages.shared.tables.metric_table import HEAD, typed
 from tests.aggregate.test_curves import point

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stages.aggregate.inference.per_image_scores import Groups, read_image_scores
+from stages.aggregate.inference.network_data import Groups, read_image_scores
 from stages.measure.metrics import SCORES
 from stages.shared.core.digests import DIGESTS, cell_id, write_digests
 from stages.shared.core.params import RunParams

@@ -3,8 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from stages.aggregate.inference.network_data import arrange
-from stages.aggregate.inference.per_image_scores import Groups
+from stages.aggregate.inference.network_data import Groups, arrange
 from stages.aggregate.inference.scopes import lacks_groups, over_classes, over_images
 from stages.measure.metrics import SCORES
 from tests.aggregate.inference.refit_frames import as_frames, layer_estimates, random_refits

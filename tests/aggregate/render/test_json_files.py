@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from stages.aggregate.render.json_files import metrics_json
+from stages.aggregate.render.documents import headline_numbers, strict_json
 from stages.aggregate.tables.summary import summarize
 from tests.aggregate.recommended import recommendation
 from tests.aggregate.synthetic import uncertain
@@ -16,9 +16,8 @@ def scores():
 
 
 def headline(rows, recommendations):
-    return json.loads(
-        metrics_json(rows, recommendations), parse_constant=lambda name: pytest.fail(f"{name} is no JSON")
-    )
+    text = strict_json(headline_numbers(rows, recommendations))
+    return json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
 
 
 def test_metrics_hold_the_headline_of_every_dataset_and_model(scores):

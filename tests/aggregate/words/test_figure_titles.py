@@ -13,7 +13,7 @@ from stages.aggregate.words.figure_titles import (
     robustness_title,
     training_title,
 )
-from stages.aggregate.words.summary import Averages
+from stages.aggregate.words.scores import Averages
 from tests.aggregate.networks import NETWORK, NO_INTERVALS, STEPS, evidence, network
 
 ROW = replace(NETWORK, model="small", best_depth=4, last_depth=8, baseline=0.1, chance=0.0, unseen=0.6)

@@ -1,7 +1,6 @@
 import pytest
 
 from stages.aggregate.words.formatting import (
-    at_last_step,
     interval,
     joined,
     layers,
@@ -41,11 +40,6 @@ def test_a_layer_is_counted_from_one():
 def test_layers_are_named_by_their_runs(depths, words):
     assert layers(depths) == words
     assert runs(depths) == words.split(" ", 1)[1].replace(" and", ",")
-
-
-def test_the_last_step_may_differ_from_network_to_network():
-    assert at_last_step([100, 100]) == "step 100"
-    assert at_last_step([100, 0, 100]) == "the last step (0 or 100)"
 
 
 def test_names_are_joined_as_in_a_sentence():

@@ -17,8 +17,7 @@ from stages.aggregate.inference.layer_comparison import (
     score_intervals,
     ties,
 )
-from stages.aggregate.inference.network_data import Refits
-from stages.aggregate.inference.per_image_scores import Groups, find_groups
+from stages.aggregate.inference.network_data import Groups, Refits, find_groups
 from stages.aggregate.inference.scopes import fold_inference
 from stages.aggregate.scope import Scope
 from stages.shared.tables.scores import Score

@@ -7,7 +7,7 @@ any script but those three that stand in it.
 
 import base64
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -16,17 +16,15 @@ import vl_convert
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from stages.aggregate.charts import theme
-from stages.aggregate.curves import Scores
 from stages.aggregate.findings.status import Reason
+from stages.aggregate.render.documents import regret_tables
 from stages.aggregate.render.page.cards import make_cards
-from stages.aggregate.render.page.data import Study, page_data
-from stages.aggregate.render.page.names import script_json
-from stages.aggregate.render.summary import regret_tables
+from stages.aggregate.render.page.data import page_data, script_json
+from stages.aggregate.render.page.provenance import Study
 from stages.aggregate.render.verdict import verdict
+from stages.aggregate.words import recommendation as words
 from stages.aggregate.words.figure_titles import network_words
 from stages.aggregate.words.findings import finding_texts, status_words
-from stages.aggregate.words.recommendation import REGRET_WORDS, explain_brackets, sentences
-from stages.aggregate.words.scores import metric_name
 
 HERE = Path(__file__).parent
 USES: dict[str, str] = {
@@ -99,11 +97,9 @@ def _texts(study: Study, blob: Mapping[str, Any]) -> dict[str, Any]:
     first = [metric for metric in blob["metrics"] if metric == score or scores.catalogue[metric].in_paper]
     datasets = list(dict.fromkeys(each.row.dataset for each in networks))
     return {
-        "notice": facts.notice,
-        "intervals": explain_brackets(facts.of_use()),
-        "score": metric_name(score),
+        "facts": facts,
+        "words": words,
         "cards": [cards[:SHOWN_CARDS], *([cards[SHOWN_CARDS:]] if len(cards) > SHOWN_CARDS else [])],
-        "recommendations": [f"{each.dataset}, {each.model}, {sentences(each)}" for each in facts.of_use()],
         "verdict": verdict(facts),
         "findings": [
             (status_words(facts.findings, claim), finding)
@@ -111,12 +107,14 @@ def _texts(study: Study, blob: Mapping[str, Any]) -> dict[str, Any]:
             if {each.reason for own in facts.findings for each in own.outcomes(claim)} - NOT_TRAINED
         ],
         "regrets": regret_tables(facts.of_use()),
-        "regret_words": REGRET_WORDS,
         "datasets": datasets,
-        "uses": _by_use(blob["metrics"], scores),
+        "uses": {
+            name: own
+            for use, name in USES.items()
+            if (own := [metric for metric in blob["metrics"] if scores.catalogue[metric].use == use])
+        },
         "main_metric": score,
         "first_metrics": first,
-        "more_metrics": [metric for metric in blob["metrics"] if metric not in first],
         "networks": [(each.row, network_words(each.row)) for each in networks],
         "has_images": blob["gallery"]["network"],
         "has_steps": {(each.row.dataset, each.row.model) for each in networks if each.training},
@@ -124,12 +122,6 @@ def _texts(study: Study, blob: Mapping[str, Any]) -> dict[str, Any]:
         "layer_columns": LAYER_COLUMNS,
         "run": study.run,
     }
-
-
-def _by_use(metrics: Iterable[str], scores: Scores) -> dict[str, list[str]]:
-    """The scores, by what they are of use for."""
-    by_use = {words: [name for name in metrics if scores.catalogue[name].use == use] for use, words in USES.items()}
-    return {words: own for words, own in by_use.items() if own}
 
 
 @cache

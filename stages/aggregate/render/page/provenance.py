@@ -1,20 +1,22 @@
-"""What was run, for whom wants to do it again: the grid, its parameters, the libraries and the command."""
+"""What a page is about: what was found, and what was run, for whom wants to do it again."""
 
 import hashlib
 import platform
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from io import StringIO
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from ruamel.yaml import YAML
 
+from stages.aggregate.results import Results
 from stages.aggregate.words.formatting import plural
 from stages.shared.core.digests import Digests
-from stages.shared.core.params import SECTIONS, RunParams
+from stages.shared.core.params import SECTIONS, Cell, RunParams
 from stages.shared.images.image_store import MANIFEST, open_prepared, read_manifest
 
 MAX_NAMED = 4
@@ -46,6 +48,23 @@ class Run:
     params: str
     versions: str
     datasets: list[tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class Study:
+    """What the page is about.
+
+    Attributes:
+        results: what was found.
+        run: what was run; the order of its models fixes their colours.
+        thumbnails: of each dataset (stages.shared.tables.thumbnails); none where images are not shown.
+        galleries: of each cell, in the order of the grid (stages.shared.tables.gallery).
+    """
+
+    results: Results
+    run: Run
+    thumbnails: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+    galleries: Mapping[Cell, pd.DataFrame] = field(default_factory=dict)
 
 
 def describe_run(params: Path, grid: RunParams, prepared: Path) -> Run:

@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from stages.aggregate.render.page.names import numbers, script_json, table
+from stages.aggregate.render.page.data import numbers, script_json, table
 
 HOSTILE = "</script><script>alert(1)</script><!-- & \u2028 \u2029"
 

@@ -6,8 +6,7 @@ import pandas as pd
 import pytest
 from scipy.spatial.distance import pdist
 
-from stages.aggregate.render.page.data import all_thumbnails, galleries
-from stages.aggregate.render.page.names import all_networks
+from stages.aggregate.render.page.data import all_networks, all_thumbnails, galleries
 from tests.aggregate.render.page.made import FOLDS, HOSTILE, LAYERS
 
 

@@ -1,8 +1,7 @@
 import pandas as pd
 import pytest
 
-from stages.aggregate.render.page.data import all_series, page_data
-from stages.aggregate.render.page.names import all_networks, main_curves
+from stages.aggregate.render.page.data import all_networks, all_series, main_curves, page_data
 from tests.aggregate.render.page.made import HOSTILE, LAYERS, METRICS, MODELS
 
 

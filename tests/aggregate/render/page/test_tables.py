@@ -3,8 +3,7 @@ import itertools
 import pandas as pd
 import pytest
 
-from stages.aggregate.render.page.data import best_layers, class_scores, layer_similarity, training_steps
-from stages.aggregate.render.page.names import all_networks
+from stages.aggregate.render.page.data import all_networks, best_layers, class_scores, layer_similarity, training_steps
 from tests.aggregate.render.page.made import LAYERS
 
 

@@ -1,9 +1,15 @@
-"""summary.md and summary.tex: the layer for each use, findings, what choosing a layer costs, and every score."""
+"""What a study says as text: summary.md and summary.tex, and as JSON for programs of users and for `dvc metrics`.
 
+The documents have the layer for each use, findings, what choosing a layer costs, and every score.
+"""
+
+import json
+import math
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from typing import Any
 
 from tabulate import tabulate
 
@@ -11,13 +17,18 @@ from stages.aggregate.curves import MEAN
 from stages.aggregate.facts import Facts
 from stages.aggregate.recommend.regret import MIN_DATASETS, summarize_regrets
 from stages.aggregate.recommend.schema import Recommendation
+from stages.aggregate.scope import INTERVAL_ENDS, LEAD_ENDS, Scope
 from stages.aggregate.tables.summary import SummaryRow, single_folds
 from stages.aggregate.words import recommendation as words
-from stages.aggregate.words.findings import Finding, finding_texts
+from stages.aggregate.words.findings import Finding, finding_texts, outcome_note
 from stages.aggregate.words.formatting import MISSING, capitalized, decimals, interval, number, place
 from stages.aggregate.words.power import power_sentence
-from stages.aggregate.words.scores import LOWER, SHORT, metric_name
-from stages.aggregate.words.summary import explain, scope_of
+from stages.aggregate.words.scores import LOWER, SHORT, explain, metric_name, scope_of
+
+Numbers = dict[str, Any]
+
+DECIMALS = 6
+"""Of the numbers in metrics.json."""
 
 PREAMBLE = r"""\documentclass[10pt]{article}
 \usepackage[a4paper,landscape,margin=1.5cm]{geometry}
@@ -174,3 +185,78 @@ def _finding(finding: Finding) -> str:
 def _emphasized(text: str) -> str:
     """Turn Markdown's `*word*` into emphasis, and escape what is special in LaTeX."""
     return re.sub(r"\*([^*]*)\*", r"\\emph{\1}", text.translate(ESCAPES))
+
+
+def recommendation_records(recommendations: Sequence[Recommendation]) -> list[dict[str, Any]]:
+    """Return what recommendation.json holds: the records, with what words say of them."""
+    entries = []
+    for found in recommendations:
+        record = found.model_dump(mode="json")
+        said = {"reason": words.reason(found), "caveat": words.caveat(found), "notes": words.notes(found)}
+        entries.append(record | {"recommended": record["best"] if found.recommended else None} | said)
+    return entries
+
+
+def finding_records(facts: Facts) -> list[dict[str, Any]]:
+    """Return what findings.json holds: every claim in words, and what holds of each dataset or network."""
+    entries = []
+    for claim, finding in finding_texts(facts.findings).items():
+        outcomes = [
+            {"dataset": each.dataset, "network": one.network, "scope": one.scope, "status": one.status}
+            | {"note": outcome_note(one)}
+            for each in facts.findings
+            for one in each.outcomes(claim)
+        ]
+        entries.append(vars(finding) | {"outcomes": outcomes})
+    return entries
+
+
+def headline_numbers(rows: Sequence[SummaryRow], recommendations: Sequence[Recommendation]) -> Numbers:
+    """Return what metrics.json holds: dataset -> model -> its main row, in numbers, and what is recommended by use."""
+    tree: dict[str, dict[str, Numbers]] = {}
+    for row in rows:
+        if row.main:
+            scope: Scope = "classes" if row.ci_classes_low is not None else "images"
+            own = [each for each in recommendations if (each.dataset, each.model) == (row.dataset, row.model)]
+            tree.setdefault(row.dataset, {})[row.model] = _rounded(
+                {
+                    "accuracy": row.accuracy,
+                    "g_unseen": row.unseen,
+                    "g_seen": row.seen,
+                    "best_layer": row.best_layer,
+                    "best_depth": row.best_depth,
+                    "last_value": row.last_value,
+                    "lead": row.lead,
+                    "scope": scope,
+                    "ci_low": getattr(row, INTERVAL_ENDS[scope][0]),
+                    "ci_high": getattr(row, INTERVAL_ENDS[scope][1]),
+                    "lead_at_least": getattr(row, LEAD_ENDS[scope][0]),
+                    "lead_at_most": getattr(row, LEAD_ENDS[scope][1]),
+                    "uses": {each.use: _rounded(_of_use(each)) for each in own},
+                }
+            )
+    return tree
+
+
+def _of_use(found: Recommendation) -> Numbers:
+    """The layer for one use, its score, and how much better the last layer and the one before it are."""
+    best, losses = found.best, {"last": found.loss(words.LAST), "before": found.loss(words.PENULTIMATE)}
+    return {
+        "metric": found.metric,
+        **{name: getattr(best, name) for name in ("layer", "depth", "step")},
+        **dict(zip(("score", "low", "high"), best.estimate, strict=True)),
+        **{name: None if loss is None else -loss for name, loss in losses.items()},
+    }
+
+
+def _rounded(numbers: Mapping[str, Any]) -> Numbers:
+    """Round what is a float, or leave it out where it is not finite."""
+    floats = {name: value for name, value in numbers.items() if isinstance(value, float)}
+    return {**numbers, **{k: round(value, DECIMALS) if math.isfinite(value) else None for k, value in floats.items()}}
+
+
+def strict_json(content: Any, notice: str = "") -> str:
+    """Write JSON without NaN and infinity; the notice, if any, stands in it, or in every entry of a list."""
+    said = {"notice": notice} if notice else {}
+    content = [said | each for each in content] if isinstance(content, list) else said | content
+    return json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)

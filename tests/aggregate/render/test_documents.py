@@ -2,7 +2,7 @@ import re
 from dataclasses import replace
 
 from stages.aggregate.facts import Facts
-from stages.aggregate.render.summary import latex, markdown, tables_by_dataset
+from stages.aggregate.render.documents import latex, markdown, tables_by_dataset
 from tests.aggregate.networks import NO_INTERVALS, ONE_FOLD, evidence, network, single_fold
 from tests.aggregate.recommended import LEADS, every_use, recommendation, useless
 

@@ -1,0 +1,269 @@
+"""The figures of a dataset, with all its networks: scores by layer, over training, and of corrupted images.
+
+overview: the main score on unseen classes by layer, the best layer ringed, its lead at the right
+steps: generalization and accuracy against training step, a panel per network: the paper's second figure
+robustness: a score of clean and of corrupted images by layer, beside raw pixels, a row of panels per network
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from stages.aggregate.charts import theme
+from stages.aggregate.charts.frame import Words, explain_marks, figure, heading, inner_width, main_rows, panel, records
+from stages.aggregate.charts.intervals import ends_alone, with_bands
+from stages.aggregate.charts.theme import Look, Spec, Y, encode_looks, layer
+from stages.aggregate.findings.facts import DatasetFindings
+from stages.aggregate.results import Results
+from stages.aggregate.words import figure_titles as words
+from stages.aggregate.words.formatting import numbered, shorten
+from stages.aggregate.words.scores import LOWER, SCOPES, metric_name
+from stages.shared.embeddings.split_names import UNSEEN
+from stages.shared.tables.metric_table import HEAD
+
+APART = 0.006
+"""How far apart networks stand sideways, as a share of the axis, so that their bars do not hide each other."""
+
+LINES = {
+    "unseen": ("g, unseen classes", Look(theme.UNSEEN)),
+    "seen": ("g, seen classes", Look(theme.SEEN, "square")),
+    "accuracy": ("accuracy, seen classes", Look(theme.TEXT, "diamond", (5.0, 3.0))),
+    "unseen_fixed": ("g, unseen: layer of the first step", Look("#6FB1DD", "triangle-up", (2.0, 2.0))),
+}
+"""Column of steps.csv -> the words of its line, and its look; `<column>_sd` makes its bars."""
+LINE_LOOKS = dict(LINES.values())
+FIXED = "unseen_fixed"
+STEP_AXIS: Spec = {"field": "step", "type": "quantitative", "title": "optimizer step"}
+STEP_AXIS |= {"scale": {"nice": False, "padding": 10}}
+
+SHADES = ("#7DB8E0", theme.UNSEEN, "#00304D")
+"""From mild to strong; severities beyond three repeat the strongest."""
+CORRUPTED_SCORE = "probe_accuracy"
+CLEAN = "clean images"
+
+
+def overview_layers(looks: Mapping[str, Look], names: str, legend: Spec | None = None) -> list[Spec]:
+    """Draw the score of every network against its layers; ties filled, the best ringed, the lead as a bar.
+
+    Data sets: points, as of `line_layers`, by network, and whether it is aside; leads (network, x, from, to, value,
+    text, tip); levels (kind, value).
+
+    Args:
+        looks: of every network.
+        names: an expression: the names of the layers, or nothing where networks have not as many (`theme.layer_axis`).
+        legend: of the networks.
+    """
+    x, place = theme.layer_axis(names), {"y": Y | {"field": "from"}, "y2": {"field": "to"}, "tooltip": {"field": "tip"}}
+    color = {"color": encode_looks("network", looks, legend)["color"]}
+    return [
+        *theme.level_layers(),
+        *theme.line_layers("network", looks, x, legend, size=36, on="!datum.aside", ring=True),
+        layer("leads", {"type": "rule", "strokeWidth": 3}, {"x": x} | place | color),
+        layer("leads", {"type": "text", "align": "left", "dx": 6}, {"x": x, "y": Y, "text": {"field": "text"}}),
+    ]
+
+
+def overview(results: Results, models: Sequence[str], findings: DatasetFindings) -> Spec:
+    """Draw a line per network of one dataset.
+
+    Args:
+        results: of the study.
+        models: every model of the grid, in order, which fixes its look.
+        findings: on the dataset; networks that they leave out of scope come last, in grey.
+    """
+    points = main_rows(findings, results.tables["depth.csv"])
+    points, shown = with_bands(points[points["split"] == UNSEEN]), findings.without(findings.out_of_scope)
+    scope = next((scope for scope in SCOPES if scope in set(points["band"])), None)
+    caption = words.overview_caption(shown.rows, scope, words.averages(results.scores))
+    return overview_figure(points, findings, models, Words(words.networks_title(shown), caption))
+
+
+def overview_figure(points: pd.DataFrame, findings: DatasetFindings, models: Sequence[str], text: Words) -> Spec:
+    """Draw a line per network.
+
+    Args:
+        points: the dataset's rows of depth.csv on unseen classes, of its main curves, with their bands.
+        findings: on the dataset.
+        models: every model of the grid, in order, which fixes its look.
+        text: what the figure says.
+    """
+    aside, first = findings.out_of_scope, findings.rows[0]
+    networks = {row.model: row for row in sorted(findings.rows, key=lambda row: row.model in aside)}
+    looks = {model: theme.model_looks(models)[model] for model in networks}
+    looks |= {model: Look(theme.GREY, looks[model].shape, looks[model].dash) for model in aside}
+    shown = [model for model in networks if model not in aside]
+    lengths = points.groupby("model")["depth"].nunique()
+    same = lengths.nunique() == 1
+    layers = points[points["model"] == points["model"].iloc[0]].sort_values("depth")["layer"]
+    labels = [label if len(networks) == 1 else label.split()[0] for label in numbered(layers)] if same else []
+    span = float(lengths.iloc[0] - 1 if same else 1) or 1.0
+    rows, leads = [], []
+    for i, (model, row) in enumerate(networks.items()):
+        own = points[points["model"] == model].sort_values("depth")
+        x = (own["depth"] if same else own["relative_depth"]) + APART * span * (i - (len(networks) - 1) / 2)
+        own = ends_alone(own, row.best_depth, row.last_depth).assign(network=model, x=x, aside=model in aside)
+        rows += records(own, ["network", "x", "value", "low", "high", "tied", "best", "aside"])
+        if model in shown and row.best_depth != row.last_depth:
+            values, place = own.set_index("depth")["value"], span * (1.04 + 0.02 * shown.index(model))
+            last, best = values[row.last_depth], values[row.best_depth]
+            lead = {"network": model, "x": place, "from": last, "to": best, "value": (last + best) / 2}
+            leads.append(lead | {"text": words.lead_words(row) if len(shown) == 1 else ""})
+    known = {"raw pixels": first.baseline, "chance": first.chance}
+    levels: list[Spec] = [{"kind": kind, "value": level} for kind, level in known.items() if level is not None]
+    said = {model: f", in grey: {aside[model]}" for model in aside}
+    said |= {model: f": {words.network_words(networks[model])}" for model in shown}
+    names = {model: f"{shorten(model, 32)}{text}" for model, text in said.items()}
+    names |= {each["kind"]: f"{each['kind']}: {each['value']:.3f}" for each in levels}
+    legend = explain_marks("network", looks, rows, [each["kind"] for each in levels], names)
+    room = 70 if any(lead["text"] for lead in leads) else 0
+    title = heading(0, 1, f"{metric_name(first.metric)} on unseen classes{LOWER * (first.better == 'lower')}")
+    drawn = overview_layers(looks, str(labels))
+    chart = panel(drawn, {"points": rows, "leads": leads, "levels": levels}, (inner_width(1) - room, 190), title)
+    return figure([chart], text, legend=legend, per_line=1)
+
+
+def steps(results: Results, findings: DatasetFindings) -> Spec:
+    """Draw a panel per network of one dataset; networks that its findings leave out of scope come last."""
+    rows, row = main_rows(findings, results.tables["steps.csv"]), findings.rows[0]
+    averages = words.averages(results.scores)
+    same = [stays(own) for _, own in rows.groupby("model", sort=False) if len(own) > 1]
+    note = " The layer that is best at the first step stays the best" if any(same) else ""
+    note += (" where it has no line of its own." if not all(same) else ".") if note else ""
+    spread = f", bars {averages.spread}" if averages.vary else ""
+    extreme = "lowest" if row.better == "lower" else "highest"
+    aside = [model for model in rows["model"].unique() if model in findings.out_of_scope]
+    caption = (
+        f"{row.dataset}; {averages.words}{spread}. g: {extreme} {metric_name(row.metric)} of any layer.{note}"
+        + words.set_aside_words(aside, "Not counted above")
+    )
+    text = Words(words.training_title(findings.without(aside)), caption)
+    return steps_figure(rows, aside, text, title=f"g ({metric_name(row.metric)}), accuracy")
+
+
+def steps_figure(rows: pd.DataFrame, aside: Sequence[str], text: Words, *, title: str) -> Spec:
+    """Draw accuracy, g on seen and on unseen classes, and g unseen of the layer that was best at the first step.
+
+    Args:
+        rows: one dataset's rows of steps.csv, of one score, the main pooling and the mean over folds, models in the
+            order of the grid.
+        aside: networks that say little; they come last.
+        text: what the figure says.
+        title: what the vertical axes are.
+    """
+    networks = [(str(model), own.sort_values("step")) for model, own in rows.groupby("model", sort=False)]
+    points = {model: _courses(own) for model, own in sorted(networks, key=lambda item: item[0] in aside)}
+    every = [point for own in points.values() for point in own]
+    ends = [end for point in every for end in (point["value"], point["low"], point["high"]) if end is not None]
+    columns = min(len(networks), 3 if len(networks) != 4 else 2)
+    taken = sorted({point["step"] for point in every})
+    x = STEP_AXIS | {"axis": {"values": taken, "labelOverlap": True}}
+    x |= {"scale": {"domain": [taken[0], taken[-1]], "nice": False, "padding": 10}}
+    layers = theme.line_layers("line", LINE_LOOKS, x, scale={"domain": [min(*ends, 0), max(ends)], "nice": True})
+    size = (inner_width(columns), 110 if columns > 1 else 150)
+    panels = [
+        panel(layers, {"points": own}, size, heading(i, len(networks), shorten(model, 30), title))
+        for i, (model, own) in enumerate(points.items())
+    ]
+    return figure(panels, text, columns=columns, legend=explain_marks("line", LINE_LOOKS, every, ()), per_line=2)
+
+
+def stays(own: pd.DataFrame) -> bool:
+    """Whether the layer that was best at the first step is the best at every step of one network."""
+    return bool((own[FIXED].isna() | (own[FIXED] == own["unseen"])).all())
+
+
+def _courses(own: pd.DataFrame) -> list[Spec]:
+    """One network's points; the layer of the first step has a line of its own only where that differs, and no bars."""
+    tables = []
+    for name, (line, _) in LINES.items():
+        if name != FIXED or (len(own) > 1 and not stays(own)):
+            value, sd = own[name].astype(float), own[f"{name}_sd"].astype(float) * (np.nan if name == FIXED else 1)
+            tables.append(own.assign(line=line, value=value, low=value - sd, high=value + sd)[value.notna()])
+    return records(pd.concat(tables), ["line", "step", "value", "low", "high"])
+
+
+def robustness(results: Results, models: Sequence[str], findings: DatasetFindings) -> Spec | None:
+    """Draw clean and corrupted images by layer; None where nothing was corrupted.
+
+    Args:
+        results: of the study.
+        models: every model of the grid, in order.
+        findings: on the dataset; networks that they leave out of scope are left out.
+    """
+    order = {model: i for i, model in enumerate(models)}
+    rows = results.tables["robustness.csv"].sort_values("model", key=lambda names: names.map(order), kind="stable")
+    rows = rows[rows["dataset"] == findings.dataset]
+    layers = rows[rows["depth"].notna() & (rows["metric"] == CORRUPTED_SCORE)]
+    layers = layers[results.scores.on_main_curve(layers)]
+    if not (layers["depth"] >= 0).any():
+        return None
+    aside = [model for model in layers["model"].unique() if model in findings.out_of_scope]
+    head = rows[(rows["layer"] == HEAD) & rows["depth"].isna() & ~rows["model"].isin(aside)]
+    layers = layers[~layers["model"].isin(aside)]
+    score, means = metric_name(CORRUPTED_SCORE), words.averages(results.scores).words
+    caption = f"{score} on seen classes of {findings.dataset}, {means}; by layer, from input (1) to output"
+    caption += f"; px: raw pixels{'; head: of the network' * bool(len(head))}."
+    text = Words(words.robustness_title(*kept_and_lost(layers)), caption + words.set_aside_words(aside, "Left out"))
+    return robustness_figure(layers, head, text, title=score)
+
+
+def kept_and_lost(rows: pd.DataFrame) -> tuple[tuple[float, float] | None, dict[str, list[int]]]:
+    """Return what share of their score the layers keep that are best on clean images, and where raw pixels win.
+
+    Args:
+        rows: of robustness.csv, of one score, with those of raw pixels (depth -1).
+    """
+    layers, keys = rows[rows["depth"] >= 0], ["corruption", "severity"]
+    best_of = layers.groupby(keys, sort=False)["value"].max()
+    pixels = rows[rows["depth"] == -1].groupby(keys, sort=False)["value"].min()
+    beaten = pixels[pixels > best_of.reindex(pixels.index).fillna(np.inf)].index.to_frame(index=False)
+    lost = {str(kind): list(own) for kind, own in beaten.groupby("corruption", sort=False)["severity"]}
+    best_clean = layers.loc[layers.groupby(["model", *keys])["clean"].idxmax()]
+    kept = (best_clean["value"] / best_clean["clean"]).dropna()
+    return (None if kept.empty else (kept.min(), kept.max())), lost
+
+
+def robustness_figure(rows: pd.DataFrame, head: pd.DataFrame, text: Words, *, title: str) -> Spec:
+    """Draw the score of clean and of corrupted images against depth.
+
+    Args:
+        rows: one dataset's rows of robustness.csv, of one score, of one embedding per depth and of raw pixels (depth
+            -1), models in the order of the grid.
+        head: the same of the networks' own accuracy; may be empty.
+        text: what the figure says.
+        title: what the vertical axes are.
+    """
+    severities, kinds = sorted(rows["severity"].unique()), list(rows["corruption"].unique())
+    shades = {f"severity {s}": Look(SHADES[min(i, len(SHADES) - 1)]) for i, s in enumerate(severities)}
+    looks = {CLEAN: Look(theme.ORANGE)} | shades
+    top = max(float(table[["value", "clean"]].max().max()) for table in (rows, head) if len(table))
+    panels, every = [], []
+    for i, (model, own) in enumerate(rows.groupby("model", sort=False)):
+        further = head[head["model"] == model]
+        has_pixels, last = bool((own["depth"] == -1).any()), int(own["depth"].max())
+        names = ["px"] * has_pixels + [str(n) for n in range(1, last + 2)] + ["head"] * bool(len(further))
+        scale = {"domain": [0, max(top, 0.1)], "nice": True}
+        layers = [
+            *theme.level_layers(),
+            *theme.line_layers("line", looks, theme.layer_axis(str(names)), size=16, scale=scale),
+        ]
+        for kind in kinds:
+            points = _corrupted(pd.concat([own, further.assign(depth=last + 1)]), kind, last)
+            points = [point | {"x": point["x"] + has_pixels} for point in points]
+            levels = [{"kind": "chance", "value": float(own["chance"].mean())}]
+            first = kind == kinds[0]
+            head_of = heading(i, 1 + first, f"{shorten(str(model), 60)}: {title}" if first else "", kind)
+            panels.append(panel(layers, {"points": points, "levels": levels}, (inner_width(len(kinds)), 84), head_of))
+            every += points
+    legend = explain_marks("line", looks, every, ("chance",))
+    return figure(panels, text, columns=len(kinds), legend=legend, per_line=4)
+
+
+def _corrupted(rows: pd.DataFrame, kind: str, last: int) -> list[Spec]:
+    """One panel's points: clean once, then every severity; lines join the layers alone."""
+    rows = rows[rows["corruption"] == kind]
+    clean = rows.drop_duplicates(["layer", "depth"]).assign(line=CLEAN, value=lambda table: table["clean"])
+    both = pd.concat([clean, rows.assign(line="severity " + rows["severity"].astype(str))])
+    both = both.assign(x=both["depth"], part=both["depth"].where((both["depth"] < 0) | (both["depth"] > last), 0))
+    return records(both, ["line", "part", "x", "value"])
