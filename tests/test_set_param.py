@@ -7,11 +7,13 @@ from typing import Any
 
 import pytest
 from dvc.utils.hydra import apply_overrides
+from ruamel.yaml import YAML
 
 from stages.commands.check import check_sections
 from stages.commands.config import parse_config
 from stages.prepare.params import FolderParams
 from tests.commands.edited import COMMITTED
+from tests.workflow import ROOT
 
 ANOTHER: dict[str, Any] = {
     "run.datasets": ["cifar100"], "run.models": ["resnet50"], "run.folds": [1, "all"], "run.seeds": [0, 1],
@@ -80,3 +82,16 @@ def test_every_leaf_can_be_replaced(leaf: str, tmp_path: Path):
     different = {name for name in LEAVES if leaves(changed).get(name) != LEAVES[name]}
     assert len(different) <= len(overrides(leaf))
     check_sections(parse_config(changed))
+
+
+@pytest.mark.parametrize("path", ["params.yaml", "docs/presets/paper.yaml"])
+@pytest.mark.parametrize("first", ["run.folds=[0]", "measure.normalize=l2"])
+def test_a_list_can_be_emptied_after_another_value_was_replaced(path: str, first: str, tmp_path: Path):
+    """DVC then puts a comment at the end of the list's line between the key and the list: comments stand above."""
+    edited, lists = tmp_path / "params.yaml", [leaf for leaf, value in LEAVES.items() if isinstance(value, list)]
+    assert len(lists) >= 10
+    for leaf in lists:
+        edited.write_text((ROOT / path).read_text())
+        apply_overrides(edited, [first])
+        apply_overrides(edited, [f"++{leaf}=[]"])
+        assert leaves(YAML(typ="safe").load(edited))[leaf] == []
