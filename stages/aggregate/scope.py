@@ -32,7 +32,8 @@ UNCERTAINTY = INTERVALS | COMPARISONS
 Attributes:
     ci_classes_low, ci_classes_high: interval: other classes, training repeated; it does not know of the layer's choice.
     ci_images_low, ci_images_high: interval: other images of these classes, these networks; nor does it.
-    lead: estimate of the best earlier layer's lead over the last, in the wider scope that is known; can be negative.
+    lead: estimate of the best earlier layer's lead over the last, in the wider scope of a proven level, else in the
+        wider one that is known; can be negative.
     lead_classes_at_least, lead_classes_at_most: bounds of the best earlier layer's lead over the last: other classes.
     lead_images_at_least, lead_images_at_most: the same: other images.
 """

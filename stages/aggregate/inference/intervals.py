@@ -119,7 +119,7 @@ def infer_curves(scores: Scores, networks: dict[Name, NetworkData]) -> pd.DataFr
         refits = networks[curve.network].at(curve.name["metric"], curve.last, point_keys(points))
         if refits is not None:
             known = infer_layers(refits if fold == MEAN else refits.of_fold(scores.folds.index(fold)))
-            tables.append(points[list(POINT)].assign(**_columns(known)))
+            tables.append(points[list(POINT)].assign(**_columns(curve.name["metric"], known)))
     return frame(tables, POINT | UNCERTAINTY, optional=UNCERTAINTY)
 
 
@@ -142,9 +142,15 @@ def infer_power(scores: Scores, networks: dict[Name, NetworkData], metric: str) 
     return found
 
 
-def _columns(known: Mapping[Scope, LayerInference]) -> dict[str, Any]:
-    leads = [layers.lead.value for layers in known.values() if np.isfinite(layers.lead.value)]
-    columns: dict[str, Any] = {"lead": leads[0] if leads else np.nan}
+def lead_of(metric: str, known: Mapping[Scope, LayerInference]) -> float | None:
+    """Estimate of the lead in the widest scope of a proven level, whose bounds stand beside it, else in the widest."""
+    scopes = sorted(known, key=lambda scope: not is_proven(metric, scope))
+    leads = (known[scope].lead.value for scope in scopes)
+    return next((lead for lead in leads if np.isfinite(lead)), None)
+
+
+def _columns(metric: str, known: Mapping[Scope, LayerInference]) -> dict[str, Any]:
+    columns: dict[str, Any] = {"lead": lead_of(metric, known)}
     for scope, layers in known.items():
         bounds = layers.low, layers.high, layers.lead.low, layers.lead.high
         columns |= zip((*INTERVAL_ENDS[scope], *LEAD_ENDS[scope]), bounds, strict=True)

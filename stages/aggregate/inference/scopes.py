@@ -201,7 +201,7 @@ def accuracy_intervals(scores: Scores, networks: dict[Name, NetworkData]) -> pd.
         folds = [values for fold, values in by_fold.items() if point["fold"] in (MEAN, fold)]
         for scope, mean_of in MEANS.items():
             estimate = mean_of(folds)
-            if estimate is not None:
+            if estimate is not None and estimate.standard_error > 0:  # not where all are right
                 point |= zip(ACCURACY_ENDS[scope], np.clip(estimate.interval(), 0, 1), strict=True)
     ends = dict.fromkeys(ACCURACY[3:], FLOAT)
     return frame(table, CHECKPOINT | ends, optional=ends)

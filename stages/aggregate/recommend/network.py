@@ -8,7 +8,7 @@ import pandas as pd
 from stages.aggregate.curves import MEAN, Scores, best_index, point_keys
 from stages.aggregate.findings.status import change_status
 from stages.aggregate.inference.contrasts import Estimate, Float64, Inference
-from stages.aggregate.inference.intervals import LayerInference, beats_baselines, infer_layers, state_widest
+from stages.aggregate.inference.intervals import LayerInference, beats_baselines, infer_layers, lead_of, state_widest
 from stages.aggregate.inference.layer_comparison import best_of_two, difference, losses_at_most
 from stages.aggregate.inference.network_data import Refits, unseen_rows
 from stages.aggregate.inference.scopes import lacks_groups
@@ -62,11 +62,15 @@ def recommend_network(network: Candidates, scores: Scores, regrets: pd.DataFrame
 
 
 def _losses_at_most(network: Candidates) -> Float64:
-    """Bound what each candidate may lose to the best one, (T, L), in the wider scope that is known; NaN: not known."""
+    """Bound what each candidate may lose to the best one, (T, L), in the wider scope that is known; NaN: not known.
+
+    No score loses more than its limits are apart.
+    """
+    score = network.data.catalogue[network.row.metric]
     bounds, known = np.full(network.means.shape, np.nan), {s: r for s, r in enumerate(network.refits.values()) if r}
     stated = state_widest(losses_at_most, *known.values())
     if stated is not None:
-        bounds[list(known)] = stated[1].reshape(len(known), -1)
+        bounds[list(known)] = np.minimum(stated[1].reshape(len(known), -1), score.high - score.low)
     return bounds
 
 
@@ -89,21 +93,26 @@ def _best(network: Candidates, chosen: schema.LayerRecord, sure: dict[Scope, Lay
         **dict(chosen),
         last_value=network.sign * network.means[network.steps.index(chosen.step), -1],
         accuracy=network.accuracy[chosen.step],
-        lead=next((each.lead.value for each in sure.values() if np.isfinite(each.lead.value)), None),
+        lead=lead_of(network.row.metric, sure),
         classes=scopes.get("classes"),
         images=scopes.get("images"),
     )
 
 
 def _fine_tuning(network: Candidates) -> schema.FineTuningRecord | None:
-    """Compare the best later checkpoint with step 0, at each one's best layer and at the last; None where not known."""
+    """Compare the best later checkpoint with step 0, at each one's best layer and at the last; None where not known.
+
+    Where several are later, the best of them was chosen, as its layer was.
+    """
     best = best_candidate(network.means[1:]) if network.steps[0] == 0 < len(network.steps) - 1 else None
     if best is None:
         return None
     step, L = network.steps[1 + best[0]], len(network.points)
-    pair = network.refits[step], network.refits[0]
-    at_best = _change(lambda inference: best_of_two(inference, L), *pair)
-    at_last = _change(lambda inference: difference(inference, L - 1, 2 * L - 1), *pair)
+    later = [refits for each, refits in network.refits.items() if each > 0 and refits]
+    at_last = _change(
+        lambda inference: difference(inference, L - 1, 2 * L - 1), network.refits[step], network.refits[0]
+    )
+    at_best = at_last and _change(lambda inference: best_of_two(inference, L * len(later)), *later, network.refits[0])
     return None if at_best is None else schema.FineTuningRecord(**dict(at_best), step=step, last=at_last)
 
 

@@ -23,8 +23,8 @@ ABOUT = {
         "and networks that agree show nothing. The networks were chosen, not sampled."
     ),
     Claim.DEPTH: (
-        "The lead is by how much the truly best earlier layer beats the last, estimated in the wider scope that is "
-        "known. Its bounds are one-sided, each by itself; that layer is the best one or among those not "
+        "The lead is by how much the truly best earlier layer beats the last, estimated in the wider scope of a "
+        "proven level. Its bounds are one-sided, each by itself; that layer is the best one or among those not "
         "distinguishable from it."
     ),
     Claim.FINE_TUNING: ("The last step is compared with step 0, as two networks on the same classes; g need not rise."),

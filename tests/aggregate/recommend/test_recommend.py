@@ -1,6 +1,7 @@
 """What is recommended for a use follows from the tables' own numbers."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -8,7 +9,7 @@ import pytest
 
 from stages.aggregate.inference.layer_comparison import best_of_two, losses_at_most, ties
 from stages.aggregate.inference.scopes import class_inference
-from stages.aggregate.recommend.network import recommend_network
+from stages.aggregate.recommend.network import _fine_tuning, recommend_network
 from stages.aggregate.recommend.recommend import recommend_all
 from stages.aggregate.recommend.regret import regret_table
 from stages.aggregate.recommend.schema import Missing
@@ -223,3 +224,22 @@ def test_a_checkpoint_that_was_not_fitted_again_on_halves_is_no_candidate():
 def test_what_is_not_measured_is_noted():
     (found, _), _ = of_tables(*made.tables(0))
     assert found.unmeasured == ["intrinsic_dimension", "participation_ratio", "start_agreement", "cluster_silhouette"]
+
+
+def test_of_several_later_checkpoints_the_best_was_chosen_too():
+    rng, steps, L = np.random.default_rng(2), (0, 10, 20, 30), 5
+    refits = {s: refits_of(0.1 * rng.normal(size=(4, 1, L)), 0.1 * rng.normal(size=(4, 1, 5, L))) for s in steps}
+    means = np.stack([each.values.mean(axis=(0, 1)) for each in refits.values()])
+    network = SimpleNamespace(means=means, steps=list(steps), refits=refits, points=range(L))
+    first, *later = refits.values()
+    found, expected = _fine_tuning(network), best_of_two(class_inference(*later, first), 3 * L)
+    assert (found.step, found.change) == (steps[means[1:].max(axis=1).argmax() + 1], pytest.approx(expected.value))
+    assert found.change < best_of_two(class_inference(refits[found.step], first), L).value
+
+
+def test_no_layer_may_lose_more_than_the_scores_limits_are_apart():
+    layers, refits = separated(0)
+    (found, _), _ = of_tables(
+        layers, refits.assign(value=refits["value"] + 30 * np.random.default_rng(0).normal(size=len(refits)))
+    )
+    assert max(each.loss_at_most for each in found.shortlist) == 1
