@@ -1,13 +1,75 @@
 """The findings on one dataset: numbers and statuses, of which `words` makes sentences."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
-from stages.aggregate.findings.accuracy_rule import AccuracyFinding, NetworkPair
 from stages.aggregate.findings.status import Claim, Reason, Status, change_status, lead_status
 from stages.aggregate.inference.contrasts import Estimate
 from stages.aggregate.scope import Scope
 from stages.aggregate.tables.summary import SummaryRow
+
+
+@dataclass(frozen=True)
+class NetworkPair:
+    """Two networks compared.
+
+    Attributes:
+        first, second: their names.
+        accuracy: the first's less the second's.
+        g: the first's less the second's, turned so that a positive difference is better.
+    """
+
+    first: str
+    second: str
+    accuracy: Estimate
+    g: Estimate
+
+    def reversed(self) -> "NetworkPair":
+        """The same pair, the second network first."""
+        return NetworkPair(self.second, self.first, self.accuracy.reversed(), self.g.reversed())
+
+
+@dataclass(frozen=True)
+class AccuracyResult:
+    """What one scope's evidence says.
+
+    Attributes:
+        in_scope: names of the accurate networks.
+        out_of_scope: the others, and why.
+        counter_examples: pairs, the more accurate network first, the largest difference in g first.
+        comparable: number of ordered pairs of which the first is shown to be at least as accurate.
+        detectable: smallest difference in g that would have been seen, with `POWER`, in each of these; None of none.
+        level: one-sided confidence level of each bound, after Bonferroni over ordered pairs.
+    """
+
+    in_scope: tuple[str, ...]
+    out_of_scope: dict[str, Reason]
+    counter_examples: tuple[NetworkPair, ...]
+    comparable: int
+    detectable: float | None
+    level: float
+
+
+@dataclass(frozen=True)
+class AccuracyFinding:
+    """The finding.
+
+    Attributes:
+        status: `SHOWN` for other classes, `SHOWN_HERE`, `NO_COUNTER_EXAMPLE` or `UNKNOWN`.
+        results: in each scope that is known, the wider one first: about other classes and training again (three folds
+            or more), and about these classes and trained networks (scores on halves).
+    """
+
+    status: Status
+    results: Mapping[Scope, AccuracyResult]
+
+    @property
+    def deciding(self) -> tuple[Scope, AccuracyResult] | None:
+        """The scope that the status is about: the wider one, unless only the narrower one has a counter-example."""
+        if self.status == Status.SHOWN_HERE:
+            return "images", self.results["images"]
+        judged = [(scope, result) for scope, result in self.results.items() if len(result.in_scope) > 1]
+        return next(iter(judged or self.results.items()), None)
 
 
 @dataclass(frozen=True)

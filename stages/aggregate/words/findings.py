@@ -4,8 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from stages.aggregate.findings.accuracy_rule import NetworkPair
-from stages.aggregate.findings.facts import DatasetFindings, NetworkFindings, Outcome, TrainingCourse
+from stages.aggregate.findings.facts import DatasetFindings, NetworkFindings, NetworkPair, Outcome, TrainingCourse
 from stages.aggregate.findings.status import Claim, Reason, Status, change_status, lead_status
 from stages.aggregate.inference.layer_comparison import Lead
 from stages.aggregate.words.formatting import capitalized, change_interval, decimals, harmless, joined
