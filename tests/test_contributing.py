@@ -233,7 +233,7 @@ def add_criterion(copy: Copy) -> None:
         """
 
 def test_the_first_layer():
-    assert choose("first_layer", known()) == [(1, 0)]
+    assert choose("first_layer", known()) == [(-1, 0)]
 """,
     )
 
@@ -284,11 +284,12 @@ def channels_last(module: nn.Module) -> bool:
     return False
 ''',
     )
-    find = "stages/embed/taps/find.py"
-    copy.replace(find, "import open_clip, timm,", "import open_clip, plain, timm,")
-    copy.after(find, '"timm": timm,', '    "plain": plain,\n')
+    libraries = "stages/embed/taps/libraries.py"
+    copy.replace(libraries, "import open_clip, timm,", "import open_clip, plain, timm,")
+    copy.after(libraries, '"timm": timm,', '    "plain": plain,\n')
     for name in ("params.yaml", "docs/presets/paper.yaml"):
         copy.replace(name, "\nmodels:\n", f"\nmodels:\n  plain: {PLAIN}\n")
+    copy.after("tests/embed/test_catalogue_of_models.py", "LAYERS = {", '    "plain": (1, 8),\n')
     copy.append("pyproject.toml", "\n# The library `plain` comes with torch.\n")
     copy.append("docs/models.md", "\n## plain\n\nOne convolution.\n")
 

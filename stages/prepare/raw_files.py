@@ -190,6 +190,8 @@ def csv_rows(text: TextIO, where: object) -> Iterator[tuple[int, list[str]]]:
                 yield line, cells
             line, of_row = reader.line_num + 1, 0
     except (csv.Error, ValueError) as error:
+        if isinstance(error, UnicodeDecodeError):  # of a block of bytes, which begins within the next line to be read
+            line = reader.line_num + 1 + error.object[: error.start].count(b"\n")
         raise UserError(f"{where}, line {line}: not a CSV in UTF-8 with commas: {error}") from None
 
 

@@ -1,37 +1,16 @@
 """Which modules of a network are its layers, and how each one's output is laid out."""
 
-from collections.abc import Mapping
-from typing import Protocol
-
 from torch import nn
 
 from stages.embed.params import TapsParams
-from stages.embed.taps import open_clip, timm, torchvision, transformers
 from stages.embed.taps.inside_blocks import with_inside
+from stages.embed.taps.libraries import LIBRARIES, Library
 from stages.embed.taps.tap import Tap, find_layout, has_class_token, is_layer, known_prefix, prefix_at
 from stages.embed.taps.trace import BATCH, Trace, count_parameters, tensors, trace_forward
 from stages.shared.networks.network import Network
 from stages.shared.networks.params import NetworkParams
 from stages.shared.networks.weights import in_head
 from stages.shared.runtime.errors import UserError, did_you_mean
-
-
-class Library(Protocol):
-    """What a module of this package knows of one library's networks."""
-
-    def default_layers(self, module: nn.Module, trace: Trace, /) -> Mapping[str, int | None]:
-        """Return the default layers' paths, each with the index of its tensor where its module returns several."""
-
-    def channels_last(self, module: nn.Module, /) -> bool:
-        """Return whether maps are (B, H, W, C)."""
-
-
-LIBRARIES: dict[str, Library] = {
-    "timm": timm,
-    "torchvision": torchvision,
-    "open_clip": open_clip,
-    "transformers": transformers,
-}
 
 
 def find_taps(network: Network, params: NetworkParams, taps: TapsParams) -> list[Tap]:

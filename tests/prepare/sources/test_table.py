@@ -65,7 +65,8 @@ def test_images_may_lie_in_the_folders_one_archive(raw, tmp_path, resources):
         ("path,label,path\nimages/00.png,a,b\n", "must have each column once, found 'path' twice"),
         ("", "must have the columns path, label.*lacks path, label; found none"),
         ('path,label\nimages/00.png,"a\nimages/01.png,a\n', "line 2: not a CSV .*unexpected end of data"),
-        ("path,label\nimages/00.png,\xe9\n", "not a CSV in UTF-8"),
+        ("path,label\nimages/00.png,\xe9\n", "line 2: not a CSV in UTF-8"),
+        ("path,label\n" + 9000 * "\n" + "images/00.png,\xe9\n", "line 9002: not a CSV in UTF-8"),
         (
             "path,label\nimages/00.png,a,\nimages/01.png,a,\n",
             "line 2: must have 2 cells, as the header has, found 3; quote",

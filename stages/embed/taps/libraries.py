@@ -1,0 +1,27 @@
+"""Libraries of networks: one file each, one line each in `LIBRARIES`."""
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from torch import nn
+
+from stages.embed.taps import open_clip, timm, torchvision, transformers
+from stages.embed.taps.trace import Trace
+
+
+class Library(Protocol):
+    """What a module beside this one knows of one library's networks."""
+
+    def default_layers(self, module: nn.Module, trace: Trace, /) -> Mapping[str, int | None]:
+        """Return the default layers' paths, each with the index of its tensor where its module returns several."""
+
+    def channels_last(self, module: nn.Module, /) -> bool:
+        """Return whether maps are (B, H, W, C)."""
+
+
+LIBRARIES: dict[str, Library] = {
+    "timm": timm,
+    "torchvision": torchvision,
+    "open_clip": open_clip,
+    "transformers": transformers,
+}
