@@ -7,18 +7,21 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field, field_validator
 
 from stages.shared.core.params import CheckpointSteps, Params, RunParams, read_run, read_section
+from stages.shared.tables.metric_table import Scaling
 
 
-class AskedAnalyses(Params):
-    """The part of the `measure` section that says which tables a cell has.
+class AskedMeasures(Params):
+    """The part of the `measure` section that says which tables a cell has, and of what.
 
     Attributes:
         analyses: of the last checkpoint; measure checks their names.
+        normalize: how the rows are scaled of which the scores are.
     """
 
     model_config = ConfigDict(extra="ignore")
 
     analyses: list[str]
+    normalize: Scaling
 
 
 class AggregateParams(Params):
@@ -57,12 +60,14 @@ class Asked:
         checkpoints: the checkpoints of each.
         analyses: the analyses of each.
         params: how the cells are summed up.
+        normalize: how the rows are scaled of which the scores are.
     """
 
     grid: RunParams
     checkpoints: CheckpointSteps
     analyses: list[str]
     params: AggregateParams
+    normalize: Scaling
 
 
 def read_asked(path: Path) -> Asked:
@@ -72,5 +77,6 @@ def read_asked(path: Path) -> Asked:
         UserError: a value is unknown, missing or impossible.
     """
     params = read_section(path, "aggregate", AggregateParams)
-    analyses = read_section(path, "measure", AskedAnalyses).analyses
-    return Asked(read_run(path), read_section(path, "finetune", CheckpointSteps), analyses, params)
+    measured = read_section(path, "measure", AskedMeasures)
+    checkpoints = read_section(path, "finetune", CheckpointSteps)
+    return Asked(read_run(path), checkpoints, measured.analyses, params, measured.normalize)

@@ -212,9 +212,9 @@ class ScalingRecord(Record):
         best: the scaling of the best mean over folds: `none` (rows as they are), `l2` (rows scaled to length 1) or
             `standard` (columns standardized).
         value: leading score there, mean over seeds and folds.
-        gain: by how much the scaling that is best on all folds but one is better than rows as they are on the fold left
-            out, mean over folds; `null` of a single fold.
-        recommended: the best one where that gain is above 0, else `none`.
+        gain: by how much the scaling that is best on all folds but one is better than that of all scores (`normalize`)
+            on the fold left out, mean over folds; `null` of a single fold.
+        recommended: the best one where that gain is above 0, else that of all scores.
     """
 
     best: Scaling
@@ -291,6 +291,7 @@ class Recommendation(Record):
             scaled rows at its checkpoint (`measure.analyses`: `scalings`).
         pair: of two layers joined; `null` where the leading score was not measured of pairs at the checkpoint
             (`measure.analyses`: `joined`).
+        normalize: how the rows are scaled of which the scores are (`measure.normalize`).
         missing, unmeasured: what is missing, and the label-free scores that were not measured.
     """
 
@@ -319,6 +320,7 @@ class Recommendation(Record):
     behind: BestNetworkRecord | None = None
     scaling: ScalingRecord | None = None
     pair: PairRecord | None = None
+    normalize: Scaling = "none"
     missing: list[Missing]
     unmeasured: list[str]
 

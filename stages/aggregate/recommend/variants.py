@@ -18,13 +18,17 @@ from stages.shared.tables.metric_table import Scaling
 PAIR = ["layer_a", "layer_b"]
 
 
-def add_variants(found: Recommendation, scalings: pd.DataFrame, joined: pd.DataFrame) -> Recommendation:
+def add_variants(
+    found: Recommendation, scalings: pd.DataFrame, joined: pd.DataFrame, normalize: Scaling = "none"
+) -> Recommendation:
     """Put beside a recommendation what scaling its layer gains, and what two layers together gain.
 
     Args:
         found: the recommendation.
         scalings, joined: the tables of these analyses, of all cells; may be empty.
+        normalize: how the rows are scaled of which the scores are.
     """
+    found = found.model_copy(update={"normalize": normalize})
     return found.model_copy(update={"scaling": scaling_of(found, scalings), "pair": pair_of(found, joined)})
 
 
@@ -32,13 +36,14 @@ def scaling_of(found: Recommendation, scalings: pd.DataFrame) -> ScalingRecord |
     """Choose the scaling of the recommended layer; None where the use's score was not measured of scaled rows there."""
     best, rows = found.best, _of_use(found, scalings)
     rows = rows[(rows["layer"] == best.layer) & rows["pooling"].isin(best.pooling.split("+"))]
-    table = _by_fold(rows, "scaling").reindex(columns=get_args(Scaling))  # (J, 3)
+    scaled = sorted(get_args(Scaling), key=lambda each: each != found.normalize)
+    table = _by_fold(rows, "scaling").reindex(columns=scaled)  # (J, 3), first what gains are measured against
     if table.empty or table.isna().any(axis=None):
         return None
     gains, means = _turned(found, table), table.mean()
     chosen: Scaling = table.columns[gains.mean(axis=0).argmax()]
     gain = float((chosen_elsewhere(gains) - gains[:, 0]).mean()) if len(gains) > 1 else None
-    recommended: Scaling = chosen if gain is not None and gain > 0 else "none"
+    recommended: Scaling = chosen if gain is not None and gain > 0 else found.normalize
     return ScalingRecord(best=chosen, value=means[chosen], gain=gain, recommended=recommended)
 
 

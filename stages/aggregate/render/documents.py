@@ -70,7 +70,7 @@ def markdown(rows: Sequence[SummaryRow], facts: Facts) -> str:
         rows: of the summary.
         facts: the recommendations and findings.
     """
-    parts = [f"# Which layer separates unseen classes best?\n\n{scope_of(rows)}\n"]
+    parts = [f"# Which layer separates unseen classes best?\n\n{_scope(rows, facts)}\n"]
     parts += [f"**{facts.notice}**\n"] if facts.notice else []
     for dataset, group in groupby(facts.recommendations, lambda each: each.dataset):
         networks = list(group)
@@ -92,13 +92,18 @@ def markdown(rows: Sequence[SummaryRow], facts: Facts) -> str:
 
 def latex(rows: Sequence[SummaryRow], facts: Facts) -> str:
     """The tables as LaTeX that compiles: a section per dataset, a booktabs table of uses, of scores, and of folds."""
-    parts = [PREAMBLE, _emphasized(" ".join([*filter(None, [facts.notice]), scope_of(rows), *explain(rows)])) + "\n"]
+    told = [*filter(None, [facts.notice]), _scope(rows, facts), *explain(rows)]
+    parts = [PREAMBLE, _emphasized(" ".join(told)) + "\n"]
     for dataset, tables in tables_by_dataset(rows, "{}"):  # tabulate escapes the cells
         uses = _uses([each for each in facts.recommendations if each.dataset == dataset], "{}")
         parts.append(rf"\section*{{{dataset.translate(ESCAPES)}}}")
         for table in (uses, *tables):
             parts.append(f"\\subsection*{{{table.heading.translate(ESCAPES)}}}\n{table.text('latex_booktabs')}\n")
     return "\n".join([*parts, "\\end{document}\n"]).translate(BEYOND_ASCII)
+
+
+def _scope(rows: Sequence[SummaryRow], facts: Facts) -> str:
+    return f"{scope_of(rows)} {words.scaled_rows(facts.recommendations)}".rstrip()
 
 
 def _uses(networks: Sequence[Recommendation], name: str) -> Table:

@@ -77,7 +77,7 @@ def _of_dataset(
         "design": _design(networks),
         "doubtful": words.brief_doubts(chosen, known=True),
         "unbounded": words.brief_doubts(chosen, known=False),
-        "gains": words.brief_gains(chosen),
+        "gains": f"{words.scaled_rows(networks)} {words.brief_gains(chosen)}".strip(),
     }
     told = {name: wrapped(text, WIDTH) for name, text in texts.items() if text}
     if embeds and chosen:
@@ -139,7 +139,8 @@ def describe(recommendations: Sequence[Recommendation]) -> str:
     for _, group in groupby(recommendations, lambda each: (each.dataset, each.model)):
         found = list(group)
         useful = [each for each in found if each.recommended is not None]
-        texts = [f"{found[0].dataset}, {found[0].model}", *map(words.sentences, found), words.explain_brackets(useful)]
+        marks = f"{words.explain_brackets(useful)} {words.scaled_rows(found)}".strip()
+        texts = [f"{found[0].dataset}, {found[0].model}", *map(words.sentences, found), marks]
         head, *lines = [wrapped(text, WIDTH) for text in texts]
         regrets = regrets_table(useful, ("criterion", "baseline"))  # the others are in regret.csv
         blocks.append(

@@ -148,7 +148,8 @@ def sentences(found: Recommendation) -> str:
         return f"{cells['use']}: no recommendation, since {reason(found)}."
     score = f"{metric_name(found.metric)} {cells['score']}"
     if found.last_depth == 0:
-        return f"{cells['use']}: its only layer is `{chosen.layer}`, {score}{at_checkpoint(found)}."
+        only = f"{cells['use']}: its only layer is `{chosen.layer}`, {score}{at_checkpoint(found)}."
+        return f"{only} {scaling(found)}".rstrip()
     parts = [name for name in ("parameters", "multiply-adds") if cells[name] != MISSING]
     shares = [f"{cells[name]} of the {name}" for name in parts]
     lost = [f"{what} {cells[name]}" for name, what in OTHERS.items() if cells[name] != MISSING]
@@ -188,14 +189,14 @@ def ties(found: Recommendation) -> str:
     return f"Not distinguishable ({scope}), with what each may lose at most{itself}: {named}."
 
 
-SCALINGS: dict[str, str] = {"l2": "scale rows to length 1", "standard": "standardize"}
+SCALINGS: dict[str, str] = {"none": "leave rows as they are", "l2": "scale rows to length 1", "standard": "standardize"}
 """What to do with the embeddings of a layer."""
 
 
 def gains(found: Recommendation) -> dict[str, float]:
     """What to do with layers, as far as that gained on unseen classes, and the gain."""
     scaling, pair, told = found.scaling, found.pair, {}
-    if scaling is not None and scaling.gain is not None and scaling.recommended != "none":
+    if scaling is not None and scaling.gain is not None and scaling.recommended != found.normalize:
         told[SCALINGS[scaling.recommended]] = scaling.gain
     if pair is not None and pair.gain is not None and pair.recommended:
         told[f"join {layers(pair.depths)}"] = pair.gain
@@ -212,13 +213,19 @@ def brief_gains(networks: Sequence[Recommendation]) -> str:
     return f"{capitalized(advice)}." if advice else ""
 
 
+def scaled_rows(networks: Sequence[Recommendation]) -> str:
+    """Say that the scores are of scaled rows; nothing where they are not."""
+    return "Scores are of rows of length 1." if any(each.normalize == "l2" for each in networks) else ""
+
+
 def scaling(found: Recommendation) -> str:
     """What scaling the layer gains on unseen classes; nothing where that is not known."""
     record = found.scaling
     if record is None or record.gain is None:
         return ""
-    if record.recommended == "none":
-        return "Scaling its rows to length 1 or standardizing its columns did not gain on unseen classes."
+    if record.recommended == found.normalize:
+        other = "Scaling its rows to length 1" if found.normalize == "none" else "Leaving its rows as they are"
+        return f"{other} or standardizing its columns did not gain on unseen classes."
     gain = decimals(record.gain, sign=True)
     return f"{capitalized(SCALINGS[record.recommended])}: that gained {gain} on unseen classes."
 

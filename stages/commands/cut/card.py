@@ -10,6 +10,7 @@ import pandas as pd
 from tabulate import tabulate
 
 from stages.aggregate.curves import MEAN
+from stages.aggregate.facts import read_facts
 from stages.aggregate.result_files import check_result
 from stages.aggregate.tables.score_tables import DEPTH_COLUMNS
 from stages.aggregate.words.formatting import decimals, interval, place
@@ -18,9 +19,11 @@ from stages.commands.cut.cell import Source
 from stages.embed.taps.trace import trace_forward
 from stages.shared.core.csv_table import read_table
 from stages.shared.core.digests import file_sha256
+from stages.shared.core.params import ALL
 from stages.shared.core.snapshot import flat
 from stages.shared.embeddings.split_names import SEEN, UNSEEN
 from stages.shared.images.image_store import fold_path
+from stages.shared.tables.metric_table import read_layer_scores
 
 UNKNOWN = "unknown"
 
@@ -141,23 +144,36 @@ def find_licence(source: Source) -> str:
 
 
 def layer_scores(source: Source) -> list[dict[str, Any]]:
-    """List the layer's scores at its last step over all folds, with intervals; none before aggregate has run."""
+    """List the layer's scores over all folds, at the last step with intervals; none before aggregate has run."""
     path, store, layer = source.paths.results / "depth.csv", source.store, source.layer
     if not path.is_file():
         return []
     table = read_table(check_result(path), DEPTH_COLUMNS, what="a table of scores against depth", stage="aggregate")
     poolings = table["pooling"].str.split("+").map(lambda names: layer.pooling in names or layer.pooling == "none")
-    keys = {"dataset": store.dataset, "model": store.model, "layer": layer.module, "fold": MEAN, "step": source.step}
-    same = (table[list(keys)] == pd.Series(keys)).all(axis=1)
-    of_layer = table[same & poolings & table["split"].isin([SEEN, UNSEEN])]
-    scores = []
+    of_layer = table[_of_layer(table, source) & (table["fold"] == MEAN) & poolings]
+    if source.step != store.steps[-1]:  # which depth.csv is of
+        of_layer = pd.concat([of_layer, _means(source)])
+    scores, scale = [], next((each.normalize for each in read_facts(path.parent).recommendations), "none")
     for row in of_layer.drop_duplicates(["metric", "split"]).to_dict("records"):
-        score = {name: row[name] for name in ("metric", "split", "value")}
+        score = {name: row[name] for name in ("metric", "split", "value")} | {"scale": scale}
         scope = next((scope for scope in ("classes", "images") if pd.notna(row[f"ci_{scope}_low"])), None)
         if scope:
             score |= {"interval": [row[f"ci_{scope}_low"], row[f"ci_{scope}_high"]], "scope": f"other {scope}"}
         scores.append(score)
     return scores
+
+
+def _of_layer(table: pd.DataFrame, source: Source) -> "pd.Series[bool]":
+    keys = {"dataset": source.store.dataset, "model": source.store.model, "layer": source.layer.module}
+    same = (table[[*keys, "step"]] == pd.Series(keys | {"step": source.step})).all(axis=1)
+    return same & table["split"].isin([SEEN, UNSEEN])
+
+
+def _means(source: Source) -> pd.DataFrame:
+    """Average the scores of layers.csv over seeds and folds."""
+    table = read_layer_scores(check_result(source.paths.results / "layers.csv"))
+    table = table[_of_layer(table, source) & (table["pooling"] == source.layer.pooling) & (table["fold"] != ALL)]
+    return table.groupby(["metric", "split"], sort=False)["value"].mean().reset_index()
 
 
 def readme(card: Mapping[str, Any], decode: Mapping[str, Any]) -> str:
@@ -178,7 +194,7 @@ def readme(card: Mapping[str, Any], decode: Mapping[str, Any]) -> str:
         **card,
         decode=decode,
         scaled=SCALED["each" if "+" in card["layer"]["pooling"] else card["layer"]["scale"]],
-        trained="which was not fine-tuned" if card["network"]["frozen"] else f"fine-tuned {steps}",
+        trained=f"fine-tuned {steps}" if card["cell"]["step"] else "which was not fine-tuned",
         facts="\n".join(f"| {name} | {text} |" for name, text in texts.items()),
         scores_table=_scores(card["scores"]),
         use=use,
@@ -194,9 +210,9 @@ def _scores(scores: list[dict[str, Any]]) -> str:
         rows.append((metric_name(score["metric"]), score["split"], decimals(score["value"]) + bounds))
     table = tabulate(rows, headers=("score", "split", "value"), tablefmt="pipe", disable_numparse=True)
     return (
-        "Of this layer at this step, not scaled, means over the folds and seeds of the study: of unseen classes, and "
-        "of test images of seen ones. [ ]: intervals over what is named; docs/uncertainty.md of whichlayer says at "
-        f"which level they hold.\n\n{table}"
+        f"Of this layer at this step, {SCALED[scores[0]['scale']]}, means over the folds and seeds of the study: of "
+        "unseen classes, and of test images of seen ones. [ ]: intervals over what is named; docs/uncertainty.md of "
+        f"whichlayer says at which level they hold.\n\n{table}"
     )
 
 

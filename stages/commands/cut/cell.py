@@ -96,7 +96,7 @@ class Wanted:
             last.
         use: what features are for; None: that of the study.
         scale: how vectors are scaled; None: to length 1 in each of several layers, else as it is recommended for this
-            layer at this checkpoint.
+            layer at this checkpoint, else as the rows are of which the scores are.
     """
 
     layers: Sequence[str] = ()
@@ -164,8 +164,11 @@ def choose(store: Embeddings, results: Path, wanted: Wanted) -> tuple[list[Layer
     if scale is None:
         best = [each for each in of_layer if each.best.step == step]
         best = [each for each in best if layers[0].pooling in each.best.pooling.split("+")]
-        scale = _agreed("scale", {each.use: each.scaling.recommended if each.scaling else "none" for each in best})
-    return layers, step, scale or "none"
+        by_use: dict[str, Scaling] = {
+            each.use: each.scaling.recommended if each.scaling else each.normalize for each in best
+        }
+        scale = _agreed("scale", by_use) or (found[0].normalize if found else "none")
+    return layers, step, scale
 
 
 def _agreed(option: str, by_use: Mapping[str, T]) -> T | None:

@@ -147,7 +147,7 @@ def read_asked(
     values["extra"]["metrics"] = [name for name in extra if name not in HEAD_SCORES]
     measure = parse(values, MeasureParams, where="measure")
     check_ranking(aggregate.main_metric, measure, "--metrics" if metrics else "aggregate.main_metric")
-    return measure, Asked(grid, CHECKPOINT, measure.analyses, aggregate), left_out
+    return measure, Asked(grid, CHECKPOINT, measure.analyses, aggregate, measure.normalize), left_out
 
 
 def measure_files(files: Sequence[EmbeddingFile], cells: Sequence[Cell], params: MeasureParams, out: Path) -> list[str]:

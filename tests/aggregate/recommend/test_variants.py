@@ -47,11 +47,11 @@ def joined(values, **keys):
 NONE_SCALED, NONE_JOINED = scalings([]), joined([])
 
 
-def variants(scaled=NONE_SCALED, pairs=NONE_JOINED, found=FOUND):
+def variants(scaled=NONE_SCALED, pairs=NONE_JOINED, found=FOUND, normalize="none"):
     columns = ["dataset", "model", "metric", "step", "fold", "value"]
     scaled = scaled.reindex(columns=[*columns, "layer", "pooling", "scaling"]) if scaled.empty else scaled
     pairs = pairs.reindex(columns=[*columns, "layer_a", "layer_b", "depth_a", "depth_b"]) if pairs.empty else pairs
-    return add_variants(found, scaled, pairs)
+    return add_variants(found, scaled, pairs, normalize)
 
 
 def test_a_scaling_is_scored_on_the_fold_that_did_not_choose_it():
@@ -69,6 +69,16 @@ def test_a_scaling_that_gains_is_recommended():
     assert record.gain == pytest.approx((0.1 + 0.05 + 0.1) / 3)
     lower = variants(scalings([[0.5, 0.6, 0.45], [0.4, 0.45, 0.3]]), found=recommendation(better="lower")).scaling
     assert (lower.recommended, lower.gain) == ("standard", pytest.approx((0.05 + 0.1) / 2))
+
+
+def test_gains_are_over_the_rows_of_which_the_scores_are():
+    record = variants(scalings([[0.5, 0.6, 0.7], [0.4, 0.45, 0.5]]), normalize="l2").scaling
+    assert (record.best, record.recommended, record.gain) == ("standard", "standard", pytest.approx(0.075))
+    record = variants(scalings([[0.5, 0.7, 0.6], [0.4, 0.5, 0.45]]), normalize="l2").scaling
+    assert (record.best, record.recommended, record.gain) == ("l2", "l2", 0)
+    single = variants(scalings([[0.7, 0.5, 0.6]]), normalize="l2")
+    assert (single.scaling.best, single.scaling.recommended, single.normalize) == ("none", "l2", "l2")
+    assert (variants(normalize="l2").scaling, variants(normalize="l2").normalize) == (None, "l2")
 
 
 def test_what_is_not_measured_or_of_one_fold_is_not_recommended():

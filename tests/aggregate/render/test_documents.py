@@ -108,6 +108,12 @@ def test_a_network_of_no_use_has_no_layer(summary):
     assert "- small, discovery (NMI): no recommendation, since no layer beats raw pixels" in text
 
 
+def test_scores_of_scaled_rows_are_said_to_be(summary):
+    scaled = Facts([recommendation(normalize="l2")], [evidence(*summary[:1])])
+    for text in (markdown(summary, scaled), latex(summary, scaled)):
+        assert "(ddof = 1). Scores are of rows of length 1." in text
+
+
 def test_a_score_that_is_better_low_says_so(summary):
     lower = [replace(row, better="lower") for row in summary]
     assert table(document(lower), "handwriting: every score")[0]["Score"] == "NMI (lower is better)"

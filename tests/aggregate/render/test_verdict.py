@@ -8,7 +8,7 @@ from wcwidth import wcswidth
 
 from stages.aggregate.facts import Facts, read_facts, write_facts
 from stages.aggregate.recommend.schema import BestNetworkRecord
-from stages.aggregate.render.verdict import verdict
+from stages.aggregate.render.verdict import describe, verdict
 from stages.shared.runtime.errors import UserError
 from tests.aggregate.networks import NO_INTERVALS, ONE_FOLD, evidence, network
 from tests.aggregate.recommended import JOINED, LEADS, RECOMMENDATION, SCALED, every_use, recommendation, useless
@@ -67,6 +67,14 @@ def test_scaling_and_joining_are_told_before_the_next_command():
         "  +0.050.",
         "Next: whichlayer features photos/ --use classifier --out photos.parquet",
     ]
+
+
+def test_scores_of_scaled_rows_are_said_to_be():
+    found = every_use(normalize="l2")
+    assert lines_of(facts(found))[-2] == "Scores are of rows of length 1."
+    found[1] = found[1].model_copy(update={"scaling": SCALED.model_copy(update={"recommended": "standard"})})
+    assert "Scores are of rows of length 1. Standardize for retrieval +0.020." in lines_of(facts(found))
+    assert " ".join(describe(found[:1]).split()).count("Scores are of rows of length 1.") == 1
 
 
 def test_fine_tuning_is_told_by_what_it_did():

@@ -15,6 +15,7 @@ from stages.aggregate.words.recommendation import (
     notes,
     pair,
     reason,
+    scaled_rows,
     scaling,
     sentences,
     use_cells,
@@ -63,6 +64,17 @@ def test_scaling_and_joining_are_told_as_far_as_they_gain():
         scaling=useless.model_copy(update={"gain": None}), pair=unclear.model_copy(update={"low": None, "high": None})
     )
     assert scaling(one_fold) + pair(one_fold) == scaling(RECOMMENDATION) + pair(RECOMMENDATION) == ""
+
+
+def test_of_scaled_rows_gains_are_over_these():
+    same = SCALED.model_copy(update={"gain": -0.01})
+    assert scaling(recommendation(scaling=same, normalize="l2")).startswith("Leaving its rows as they are or ")
+    plain = recommendation(scaling=SCALED.model_copy(update={"recommended": "none"}), normalize="l2")
+    assert scaling(plain) == "Leave rows as they are: that gained +0.020 on unseen classes."
+    assert scaling(plain.model_copy(update={"last_depth": 0})) in sentences(plain.model_copy(update={"last_depth": 0}))
+    found = [plain, recommendation(use="retrieval", scaling=SCALED, normalize="l2")]
+    assert brief_gains(found) == "Leave rows as they are for discovery +0.020."
+    assert (scaled_rows(found), scaled_rows([RECOMMENDATION])) == ("Scores are of rows of length 1.", "")
 
 
 def test_what_to_do_with_layers_is_a_line_for_all_uses():

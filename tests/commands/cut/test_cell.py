@@ -313,3 +313,5 @@ def test_the_scaling_is_the_recommended_one_where_the_layer_and_step_are(finishe
     with pytest.raises(UserError, match=r"--scale: must be given, .* have retrieval l2 and discovery standard"):
         chosen()
     assert chosen(use="discovery") == "standard"
+    write_facts(tmp_path, Facts([recommendation(normalize="l2", **of)], []))  # without the analysis
+    assert chosen() == chosen(step=0) == chosen(other) == "l2"

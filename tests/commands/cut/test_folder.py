@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,9 +22,10 @@ from safetensors.torch import load_file
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
+from stages.aggregate.facts import Facts, write_facts
 from stages.aggregate.tables.score_tables import DEPTH_COLUMNS
 from stages.commands.cut import folder as cut_folder
-from stages.commands.cut.card import code
+from stages.commands.cut.card import code, layer_scores, readme
 from stages.commands.cut.cell import Source, Wanted, open_source
 from stages.commands.cut.export import load_program
 from stages.commands.cut.folder import (
@@ -42,6 +44,8 @@ from stages.shared.checkpoints.checkpoints import read_state
 from stages.shared.core.csv_table import write_table
 from stages.shared.images.image_store import Pixels, open_images
 from stages.shared.runtime.errors import UserError
+from stages.shared.tables.metric_table import COLUMNS, write_layer_scores
+from tests.aggregate.recommended import recommendation
 from tests.commands.cut.finished import finish_cell
 from tests.packed import SEEN, UNSEEN
 
@@ -81,10 +85,18 @@ def write_scores(results: Path) -> None:
         {**keys, **layer, "split": "test", "value": 0.25},
         {**keys, **layer, **unseen, "fold": "0", "value": 0.9},
         {**keys, **layer, **unseen, "pooling": "max", "value": 0.9},
-        {**keys, **layer, **unseen, "step": 0, "value": 0.9},
+        {**keys, **layer, **unseen, "step": 25, "value": 0.9},
     ]
     table = pd.DataFrame(rows, columns=list(DEPTH_COLUMNS))
     write_table(results / "depth.csv", table, DEPTH_COLUMNS)
+    write_facts(results, Facts([recommendation(normalize="l2")], []))
+    first = {**keys, "seed": 3, "layer": "blocks.2", "step": 0, "split": "unseen", "better": "higher"}
+    cells = [("0", 0.2), ("1", 0.4), ("all", 0.9)]
+    scores = pd.DataFrame([first | {"fold": fold, "value": value} for fold, value in cells], columns=[*COLUMNS])
+    other = [{"pooling": "max"}, {"step": 50}, {"layer": "blocks.1"}, {"split": "unseen_matched"}]
+    write_layer_scores(
+        results / "layers.csv", pd.concat([scores, *(scores.assign(**each, value=0.9) for each in other)])
+    )
 
 
 def test_the_folder_holds_its_files_and_nothing_beside_it(written: Written):
@@ -214,11 +226,20 @@ def test_the_card_says_what_was_cut(written: Written):
 
 
 def test_the_card_s_scores_are_the_layer_s_over_folds_at_its_step(written: Written):
-    unseen = {"metric": "nmi", "split": "unseen", "value": 0.5, "interval": [0.4, 0.61], "scope": "other images"}
-    assert written.card["scores"] == [unseen, {"metric": "nmi", "split": "test", "value": 0.25}]
+    same = {"metric": "nmi", "scale": "l2"}
+    unseen = same | {"split": "unseen", "value": 0.5, "interval": [0.4, 0.61], "scope": "other images"}
+    assert written.card["scores"] == [unseen, same | {"split": "test", "value": 0.25}]
+    assert "Of this layer at this step, scaled to length 1, means" in (written.path / "README.md").read_text()
     rows = [" ".join(line.split()) for line in (written.path / "README.md").read_text().splitlines()]
     assert "| NMI | unseen | 0.500 [0.400, 0.610] (other images) |" in rows
     assert "| NMI | test | 0.250 |" in rows
+
+
+def test_scores_at_an_earlier_step_are_those_of_its_cells(written: Written):
+    (score,) = layer_scores(replace(written.source, step=0))
+    assert score == {"metric": "nmi", "split": "unseen", "scale": "l2", "value": pytest.approx(0.3)}
+    first = {**written.card, "cell": {**written.card["cell"], "step": 0}}
+    assert "of timm, which was not fine-tuned, cut" in readme(first, {"image_size": 40, "fit": "crop", "fill": 255})
 
 
 def test_multiply_adds_are_those_of_the_file(written: Written):

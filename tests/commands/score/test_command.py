@@ -151,6 +151,7 @@ def test_chosen_scores_the_first_being_the_verdicts_and_scaled_rows(tmp_path: Pa
     file = write_npz(tmp_path / "a.npz", content)
     done = score(tmp_path, file, "--metrics", "nn1_accuracy,collapse", "--normalize", "l2")
     assert "\nretrieval (1-NN) " in done.output
+    assert "\nScores are of rows of length 1." in done.output
     records = read_layer_scores(tmp_path / "a-scores" / "layers.csv")
     assert set(records["metric"]) == {"nn1_accuracy", "collapse"}
     X = content["stem"] / np.linalg.norm(content["stem"], axis=1, keepdims=True)
