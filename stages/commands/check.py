@@ -180,8 +180,8 @@ OWN = ("folder", "table")
 
 MANY_CLASSES = 10
 FEW_CLASSES = (
-    "datasets.{}: of {} classes in all, one choice of the unseen ones cannot tell how others would come out; with "
-    "10 or more, several folds can"
+    "datasets.{}: of {} classes in all, {} fold(s) of unseen ones say little of how other classes would come out; "
+    "10 classes or more say more"
 )
 
 
@@ -264,7 +264,8 @@ def check_classes(config: Config, raw: Path) -> list[str]:
             notes.append(f"datasets.{dataset}: left out for want of images: {describe_counts(plan.left_out)}")
         seen, classes = plan.folds[0][0].seen, plan.folds[0][0].seen + plan.folds[0][0].unseen
         if seen and len(classes) < MANY_CLASSES:
-            notes.append(FEW_CLASSES.format(dataset, len(classes)))
+            folds = sum(fold.isdecimal() for fold in config.run.folds)
+            notes.append(FEW_CLASSES.format(dataset, len(classes), folds))
     return notes
 
 

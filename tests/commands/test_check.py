@@ -65,7 +65,7 @@ def test_it_looks_at_images_and_weights_and_sums_up_the_grid(tmp_path: Path, mon
 
     found = json.loads(run("--params", str(params), "--json"))
     assert (found["cells"], found["seeds"], len(found["notes"])) == (2, [0, 1], 1)
-    assert note.startswith("check: datasets.mine: of 4 classes in all, one choice of the unseen ones cannot tell how")
+    assert note.startswith("check: datasets.mine: of 4 classes in all, 1 fold(s) of unseen ones say little of how")
 
 
 def test_it_imports_no_network_library_and_exits_with_2(tmp_path: Path):

@@ -89,6 +89,7 @@ def test_training_gets_folds_and_a_schedule_that_fit_the_images(project: Path, t
     config = read_config(project / "params.yaml")
     assert (config.run.models, config.run.folds) == (["efficientnet_lite0", "efficientnet_lite1"], ["0", "1", "2"])
     assert config.datasets["birds"].unseen_count == 3
+    assert "of 9 classes in all, 3 fold(s) of unseen ones say little" in done.output
     assert config.finetune.schedule_epochs == config.finetune.steps[-1] / 2  # two batches of 72
     assert not folder.is_symlink()
     assert done.output.endswith("`make repro` runs it\n")
