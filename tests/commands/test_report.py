@@ -6,11 +6,13 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
+from stages.aggregate.charts.theme import PALE
 from stages.aggregate.facts import Facts, write_facts
 from stages.aggregate.result_files import finish_results
 from stages.aggregate.tables.score_tables import DEPTH_COLUMNS
 from stages.commands.results import report
 from stages.shared.runtime.errors import UserError
+from tests.aggregate.charts.drawing import MARK, Mark
 from tests.aggregate.networks import evidence, network
 from tests.aggregate.recommended import recommendation
 
@@ -59,13 +61,15 @@ def test_out_is_of_two_studies(page, tmp_path):
         run(page.parent, "--out", tmp_path / "one.html")
 
 
-def study(folder, *models, score):
-    """Results of networks that were measured by NMI at nine layers; the score is that of layer 5."""
-    write_facts(folder, Facts([recommendation(model=model) for model in models], [evidence(*map(network, models))]))
+def study(folder, *models, score, at=4, **best):
+    """Results of networks that were measured by NMI at nine layers; the score is that at depth `at`."""
+    told = [recommendation(model=model) for model in models]
+    told = [each.model_copy(update={"best": each.best.model_copy(update=best)}) for each in told]
+    write_facts(folder, Facts(told, [evidence(*map(network, models))]))
     rows = [
         {"dataset": "handwriting", "model": model, "fold": "mean", "pooling": "mean", "metric": "nmi", "depth": depth}
         | {"split": "unseen", "step": 100, "relative_depth": depth / 8, "layer": f"l{depth}"}
-        | {"value": score - 0.01 * abs(depth - 4)}
+        | {"value": score - 0.01 * abs(depth - at), "sd": 0.05}
         for model in models
         for depth in range(9)
     ]
@@ -83,12 +87,28 @@ def test_two_studies_stand_on_one_page(tmp_path):
     page = out.read_text(encoding="utf-8")
     assert page.count("handwriting: take, of a at step 100") == 2
     rows = re.findall(r'<tr><th scope="row">(.*?)</tr>', page)
-    assert [row.count("5/9") for row in rows] == [2, 1]
+    assert [row.count("<td>5/9</td><td>100</td>") for row in rows] == [2, 1]
     assert "&lt;b&gt;" in rows[1]
     assert "<b>" not in page
+    assert 'class="beside"' not in page  # two verdicts of 80 columns are wider than the page
     drawn = base64.b64decode(re.search(r"svg\+xml;base64,([^\"]+)", page)[1]).decode()
     values = {float(value) for value in re.findall(r"value: (0\.[\d]+); line", drawn)}
     assert {0.25, 0.75, 0.21, 0.71} <= values
     assert "default-src 'none'; img-src data:" in page
     with pytest.raises(UserError, match=r"both\.html: must not exist"):
         run(tmp_path / "before", "--against", tmp_path / "after", "--out", out)
+
+
+def test_the_chart_of_two_studies_shows_what_is_known_at_its_step(tmp_path):
+    """Neither a deviation as an interval, nor unknown ties as ties, nor the best layer of another step."""
+    study(tmp_path, "a", score=0.5, at=6, step=0)
+    out = tmp_path / "both.html"
+    run(tmp_path, "--against", tmp_path, "--out", out)
+    page = out.read_text(encoding="utf-8")
+    assert page.count("<td>5/9</td><td>0</td>") == 2
+    drawn = base64.b64decode(re.search(r"svg\+xml;base64,([^\"]+)", page)[1]).decode()
+    marks = [Mark(*found) for found in MARK.findall(drawn)]
+    dots = [mark for mark in marks if mark.kind == "point"]
+    assert {mark.values["x"] for mark in dots if "fill" not in mark.attributes} == {6 / 8}
+    assert {mark.attributes["fill"] for mark in dots if "fill" in mark.attributes} == {PALE}
+    assert not any(mark.kind == "rule mark" for mark in marks)

@@ -99,6 +99,8 @@ def explain_marks(
     if any(row.get("tied") is not None for row in rows):
         tied, worse = dot | {"filled": True}, dot | {"fill": theme.GROUND}
         entries += [("ties with the best", [tied]), ("worse than the best", [worse])]
+    if any(row.get("tied", True) is None and row.get("split") != "seen" for row in rows):
+        entries += [("ties not known", [dot | {"fill": theme.PALE}])]
     return entries + [(names.get(kind, kind), [theme.level_mark(kind)]) for kind in sorted(levels, reverse=True)]
 
 

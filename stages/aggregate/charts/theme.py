@@ -16,8 +16,8 @@ BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY = "#0072B2", "#D55E00", "#009E73", "
 TEXT, GROUND, UNSEEN = "currentColor", "var(--ground)", "var(--unseen)"
 PRINT = {TEXT: "#222222", GROUND: "#FFFFFF", UNSEEN: BLUE}
 SEEN = VERMILION
-GREY, SOFT, GRID, LINE = "#6C6C6C", "#444444", "#80808033", "#808080"
-"""Of networks that are set aside, of captions, and of the lines of grids and of axes."""
+GREY, SOFT, GRID, LINE, PALE = "#6C6C6C", "#444444", "#80808033", "#808080", "#C0C0C0"
+"""Of networks that are set aside, of captions, of the lines of grids and of axes, and of dots that may tie or not."""
 
 SHAPES = (
     "circle", "square", "triangle-up", "diamond", "triangle-down", "cross",
@@ -139,7 +139,7 @@ def line_layers(
     """Draw a line through the points of each value of a field, with bars or a band; ties filled, the best one ringed.
 
     Data set: points (the field, part, x, value, low, high, tip, and whether it is tied, or the best); `part` breaks
-    lines, and only a point that is known not to be tied is hollow.
+    lines; a point that is not tied is hollow, and grey one of which that is not known (None).
 
     Args:
         field: a line for each of its values.
@@ -159,8 +159,9 @@ def line_layers(
     width = {"condition": {"test": on, "value": 1.8}, "value": 0.9}
     path = line | {"strokeDash": encoded["strokeDash"], "strokeWidth": width, "detail": {"field": "part"}}
     bar = {"type": "area", "opacity": BAND} if band else {"type": "rule", "strokeWidth": 1.2}
-    hollow = {"condition": {"test": f"{on} && datum.tied === false", "value": GROUND}} | color
-    dot = line | {"shape": encoded["shape"], "fill": hollow, "tooltip": {"field": "tip"}}
+    fills = {"false": GROUND, "null": PALE}
+    tests = [{"test": f"{on} && datum.tied === {tied}", "value": fill} for tied, fill in fills.items()]
+    dot = line | {"shape": encoded["shape"], "fill": {"condition": tests} | color, "tooltip": {"field": "tip"}}
     point: Spec = {"type": "point", "opacity": 1}
     rings = [layer("points", point | {"size": 4 * size, "strokeWidth": 1.4}, line, f"{on} && datum.best")]
     return [

@@ -10,7 +10,7 @@ import pandas as pd
 from stages.aggregate.charts import theme
 from stages.aggregate.charts.frame import Words, draw_svg, explain_marks, figure, heading, inner_width, panel, records
 from stages.aggregate.charts.intervals import ends_alone, with_bands
-from stages.aggregate.curves import MEAN
+from stages.aggregate.curves import MEAN, equally_best
 from stages.aggregate.facts import Facts, read_facts
 from stages.aggregate.render.page.page import templates
 from stages.aggregate.render.verdict import verdict
@@ -20,7 +20,7 @@ from stages.aggregate.words.recommendation import use_cells
 from stages.shared.core.csv_table import read_table
 from stages.shared.embeddings.split_names import UNSEEN
 
-CELLS = ("layer", "score", "last", "ties (at most)")
+CELLS = ("layer", "step", "score", "last", "ties (at most)")
 
 
 @dataclass(frozen=True)
@@ -48,8 +48,8 @@ def read_told(folder: Path) -> Told:
     rows = read_table(check_result(folder / "depth.csv"), DEPTH_COLUMNS, what="a table of depth", stage="aggregate")
     rows = rows[(rows["split"] == UNSEEN) & (rows["fold"] == MEAN)]
     main = pd.DataFrame([vars(row) for each in facts.findings for row in each.rows])[["dataset", "model", "pooling"]]
-    banded = [with_bands(own) for _, own in rows.merge(main).groupby(["dataset", "model", "metric"], sort=False)]
-    return Told(folder.as_posix(), facts, pd.concat(banded))
+    curves = rows.merge(main).groupby(["dataset", "model", "metric"], sort=False)
+    return Told(folder.as_posix(), facts, pd.concat([with_bands(own, spread=False) for _, own in curves]))
 
 
 def render_against(studies: Sequence[Told]) -> str:
@@ -86,7 +86,8 @@ def _chart(dataset: str, studies: Sequence[Told]) -> str:
             own = study.curves.loc[study.curves["metric"] == found.metric]
             own = own[(own["dataset"] == found.dataset) & (own["model"] == found.model)]
             if found.dataset == dataset and len(own):
-                points = ends_alone(own, found.best.depth, found.last_depth).assign(x=own["relative_depth"])
+                best = own["depth"][equally_best(own["value"].to_numpy(dtype=float), found.better)]
+                points = ends_alone(own, min(best, default=-1), found.last_depth).assign(x=own["relative_depth"])
                 points = points.assign(line=f"{study.name}: {found.model}", use=use_cells(found)["use"])
                 rows += records(points, ["line", "use", "x", "value", "low", "high", "tied", "best"])
     looks = theme.model_looks(list(dict.fromkeys(row["line"] for row in rows)))
@@ -95,7 +96,7 @@ def _chart(dataset: str, studies: Sequence[Told]) -> str:
         layers = theme.line_layers("line", looks, theme.layer_axis("[]"), ring=True)
         shown = [row for row in rows if row["use"] == use]
         panels.append(panel(layers, {"points": shown}, (inner_width(2), 110), heading(i, len(uses), use)))
-    caption = f"{dataset}: scores of unseen classes at the last step, by layer; bars: intervals."
+    caption = f"{dataset}: scores of unseen classes at the last step, by layer; bars: intervals, where known."
     legend = explain_marks("line", looks, rows, ()) if rows else []
     spec = figure(panels, Words("", caption), columns=2, legend=legend, per_line=1)
     return base64.b64encode(draw_svg(spec).encode()).decode()

@@ -6,7 +6,7 @@ import pytest
 from stages.aggregate.charts.datasets import overview_figure
 from stages.aggregate.charts.frame import Words
 from stages.aggregate.charts.intervals import with_bands
-from stages.aggregate.charts.theme import BLUE, GREY, PRINT, TEXT, VERMILION
+from stages.aggregate.charts.theme import BLUE, GREY, PALE, PRINT, TEXT, VERMILION
 from stages.aggregate.tables.score_tables import depth_table
 from tests.aggregate.charts.drawing import Drawing
 from tests.aggregate.networks import NO_INTERVALS, evidence, network
@@ -43,7 +43,7 @@ def test_every_network_has_a_line_in_its_colour_its_best_layer_ringed_and_its_wo
     points, drawing = overview(scores, chance=0.01)
     for model, color in zip(MODELS, (BLUE, VERMILION), strict=True):
         own = points[points["model"] == model]["value"]
-        assert [row["value"] for row in drawing.points(stroke=color, fill=color)] == pytest.approx([*own])
+        assert [row["value"] for row in drawing.points(stroke=color, fill=PALE)] == pytest.approx([*own])
     assert [ring["value"] for ring in drawing.rings()] == pytest.approx(
         [values(points, model, BEST) for model in MODELS]
     )

@@ -4,8 +4,6 @@ from collections.abc import Sequence
 from itertools import groupby
 from typing import Any
 
-import pandas as pd
-
 from stages.aggregate.curves import Scores
 from stages.aggregate.recommend.schema import LayerRecord, Recommendation
 from stages.aggregate.words import recommendation as words
@@ -54,15 +52,17 @@ def _of_all(part: int | None, share: float | None) -> str:
 
 
 def _bars(found: Recommendation, chosen: LayerRecord, scores: Scores) -> list[dict[str, Any]]:
-    """Each layer's score over the largest one; how it looks: `taken`, `cut` (deeper than that) or not at all."""
+    """Each layer's score over the best one, or the reverse; how it looks: `taken`, `cut` (deeper) or not at all."""
     points = scores.main_points(found.dataset, found.model, found.metric)
     points = points[points["step"] == chosen.step]
-    most = max(points["value"].max(), 0.0)
+    values = points["value"].astype(float).clip(lower=0.0)
+    lowest = (values.min() / values).mask(values == 0, 1.0)
+    shares = (lowest if found.better == "lower" else values / values.max()).round(4).fillna(0.0)
     return [
         {
-            "share": round(max(value, 0.0) / most, 4) if most > 0 and pd.notna(value) else 0.0,
+            "share": share,
             "looks": "taken" if depth == chosen.depth else "cut" if depth > chosen.depth else "",
             "words": f"layer {place(int(depth), found.last_depth)} ({layer}): {number(value)}",
         }
-        for depth, layer, value in zip(points["depth"], points["layer"], points["value"], strict=True)
+        for depth, layer, value, share in zip(points["depth"], points["layer"], points["value"], shares, strict=True)
     ]

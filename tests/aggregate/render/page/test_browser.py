@@ -312,6 +312,17 @@ def test_charts_show_the_tables_numbers(visit, study):
     assert shown == pytest.approx(list(depth["value"]), abs=5e-4)
 
 
+def test_a_table_of_layers_shows_intervals_and_no_standard_deviation_as_one(visit):
+    opened = visit()
+    opened.open_first()
+    caption = opened.page.locator("#layers-0 caption")
+    assert all(row[3].startswith("[") for row in table_rows(opened.page, "layers-0"))
+    assert caption.text_content().startswith("[ ] of other classes")
+    opened.select("Step", "0")
+    assert {row[3] for row in table_rows(opened.page, "layers-0")} == {""}
+    assert caption.text_content() == ""
+
+
 def test_tables_sort_by_their_headers_also_by_keyboard(visit):
     opened = visit()
     opened.open_first()
@@ -357,6 +368,9 @@ def test_a_phone_shows_it_without_scrolling_sideways(visit):
     opened = visit(viewport=PHONE, has_touch=True)
     opened.open_all()
     assert opened.page.evaluate("document.documentElement.scrollWidth") == PHONE["width"]
+    boxes = [caption.bounding_box() for caption in opened.page.locator("table[data-table] caption").all()]
+    assert len(boxes) == 1 + len(MODELS)
+    assert all(box["x"] + box["width"] <= PHONE["width"] for box in boxes)  # the table beside it scrolls
     assert opened.messages == []
 
 
@@ -369,6 +383,16 @@ def test_nothing_serious_keeps_anyone_from_using_it(visit, scheme, viewport):
     found = axe.run(opened.page).response["violations"]
     serious = [each for each in found if each["impact"] in ("serious", "critical")]
     assert not serious, [(each["id"], each["nodes"][0]["html"], each["nodes"][0]["failureSummary"]) for each in serious]
+
+
+def test_without_javascript_no_empty_chart_table_or_heading_is_shown(browser, page_file):
+    page = browser.new_context(java_script_enabled=False).new_page()
+    page.goto(page_file.as_uri())
+    assert "charts and tables need JavaScript" in page.locator("noscript").inner_text()
+    assert page.locator("details.network > summary").first.is_visible()
+    hidden = "#controls, .chart, table[data-table], .save, .selected, .when, .split"
+    assert not any(each.is_visible() for each in page.locator(hidden).all())
+    page.context.close()
 
 
 def test_sections_open_by_keyboard_and_draw_what_is_in_them(visit):
@@ -397,6 +421,10 @@ def test_print_shows_every_section_and_no_controls(visit):
         }"""
     )
     assert drawn == [0, 0]
+    assert all(heading.is_visible() for heading in page.locator("details:not(.columns) > summary").all())
+    breaks = "(element, name) => getComputedStyle(element)[name]"
+    assert page.locator(".card").first.evaluate(breaks, "breakInside") == "auto"  # as high as a page
+    assert page.locator("summary").first.evaluate(breaks, "breakAfter") == "avoid"
     assert not any(button.is_visible() for button in page.locator("button.save").all())
     page.evaluate('dispatchEvent(new Event("afterprint"))')
     assert page.locator("details:not([open])").count() == closed

@@ -72,6 +72,16 @@ def test_its_bars_are_the_scores_and_end_where_the_network_is_cut(study, cards):
         assert [bar["words"].split("(")[1].split(")")[0] for bar in card["layers"]] == list(LAYERS)
 
 
+def test_where_lower_is_better_the_lowest_bar_is_the_largest_score(study):
+    found = study.results.facts.recommendations[0]
+    higher, lower = (
+        [bar["share"] for bar in only(study, found.model_copy(update={"better": better}))["layers"]]
+        for better in ("higher", "lower")
+    )
+    assert lower == pytest.approx([min(higher) / share for share in higher], rel=1e-3)
+    assert max(lower) == lower[higher.index(min(higher))] == 1.0
+
+
 def test_without_a_recommendation_it_gives_the_reason(study):
     unbeaten = Baseline(name="chance", value=0.9)
     found = study.results.facts.recommendations[0].model_copy(update={"unbeaten": unbeaten})

@@ -58,6 +58,12 @@ def test_the_verdict_the_findings_and_every_definition_are_readable_without_scri
     assert all(metric["definition"] in page for metric in data["metrics"].values())
 
 
+def test_every_line_of_the_overview_and_the_table_of_earlier_steps_are_named(text):
+    assert "Dashed: raw pixels; dotted: chance." in text
+    assert "full precision: <code>depth.csv</code>, of earlier steps <code>layers.csv</code></span>" in text
+    assert "full precision: <code>summary.csv</code></span>" in text
+
+
 def test_more_networks_than_fit_are_one_click_away(study):
     found = study.results.facts.recommendations
     copies = [each.model_copy(update={"model": f"{each.model}{i}"}) for i in range(SHOWN_CARDS) for each in found]

@@ -40,7 +40,7 @@ const tables = {
     const [unseen, seen] = [UNSEEN, SEEN].map((split) => curve(at, { ...chosen, split }));
     return network.layers.map((layer, i) => ({
       layer, number: cell(i + 1, String(i + 1)), unseen: cell(unseen?.value[i] ?? null),
-      range: interval(unseen?.low?.[i], unseen?.high?.[i]), tied: unseen?.tied ? (unseen.tied.includes(i) ? "yes" : "no") : "–",
+      range: unseen?.band === "sd" ? "" : interval(unseen?.low?.[i], unseen?.high?.[i]), tied: unseen?.tied ? (unseen.tied.includes(i) ? "yes" : "no") : "–",
       seen: cell(seen?.value[i] ?? null), parameters: share(network.parameters, i), operations: share(network.operations, i),
     }));
   },
@@ -55,7 +55,7 @@ function fillTable(table) {
   const rows = tables[table.dataset.table](selection(), Number(table.dataset.network));
   fill(table, rows);
   const { brackets } = data.metrics[selection().metric];
-  table.createCaption().textContent = rows.length ? brackets : "This score chooses no layer: neither high nor low is better.";
+  table.createCaption().textContent = rows.length ? (rows.some((row) => row.range) ? brackets : "") : "This score chooses no layer: neither high nor low is better.";
 }
 
 function sort(header, direction) {
