@@ -82,7 +82,7 @@ def network(model: str = "a", **columns: object) -> SummaryRow:
 
 
 def single_fold(fold: str, **columns: object) -> SummaryRow:
-    return network(fold=fold, n_folds=1, main=False, **columns)
+    return network(fold=fold, main=False, **ONE_FOLD | columns)
 
 
 def pair(first: SummaryRow, second: SummaryRow, error: float = 0.005) -> NetworkPair:

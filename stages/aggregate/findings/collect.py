@@ -75,7 +75,8 @@ def _judge_network(
     last, first = data.at(row.metric, row.step, keys), data.at(row.metric, 0, keys) if tuned else None
     changes = _differences_of_g(last, first, row.metric) if last and first else None
     head, pixels = (data.images.accuracy, data.images.pixels) if data.images else ({}, {})
-    found = facts.NetworkFindings(row, above is not False, changes, follow_training(row, steps))
+    unmeasured = bool(row.step > 0 and not tuned and (data.layers["step"] == 0).any())
+    found = facts.NetworkFindings(row, above is not False, changes, follow_training(row, steps), unmeasured)
     return found, Network(row, last, head, pixels)
 
 

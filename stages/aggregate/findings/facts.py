@@ -116,12 +116,14 @@ class NetworkFindings:
             a positive difference is better, in each scope in which it has an interval of a proven level, the wider one
             first; None of a network without step 0 or a later one.
         training: None of a network that was measured at a single step.
+        unmeasured: whether there is a step 0 and a later one, but the main score was not measured at step 0.
     """
 
     row: SummaryRow
     in_scope: bool = True
     changes: dict[Scope, Estimate] | None = None
     training: TrainingCourse | None = None
+    unmeasured: bool = False
 
     def statuses(self, claim: Claim) -> dict[Scope, Status]:
         """What holds of finding (ii) or (iii), in each scope that is known, the wider one first."""
@@ -194,7 +196,8 @@ class DatasetFindings:
             return [self._accuracy_outcome()]
         judged = [each for each in self.networks if claim is Claim.DEPTH or each.changes is not None]
         if not judged:
-            return [Outcome(None, None, Status.UNKNOWN, Reason.NO_STEPS)]
+            unmeasured = any(each.unmeasured for each in self.networks)
+            return [Outcome(None, None, Status.UNKNOWN, Reason.NOT_AT_START if unmeasured else Reason.NO_STEPS)]
         one_layer = claim is Claim.DEPTH and all(row.last_depth == 0 for row in self.rows)
         outcomes: list[Outcome] = []
         for each in judged:

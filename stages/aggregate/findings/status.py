@@ -39,6 +39,7 @@ class Reason(StrEnum):
     NO_INTERVAL = "no interval of a proven level"
     ONE_LAYER = "one layer"
     NO_STEPS = "no step 0 beside a later step"
+    NOT_AT_START = "the score was not measured at step 0"
     LESS_ACCURATE = "less accurate than the best"
     PIXELS_AS_ACCURATE = "not above raw pixels"
     NO_LAYER_BEATS_PIXELS = "no layer is shown to beat chance and raw pixels"

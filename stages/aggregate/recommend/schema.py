@@ -267,7 +267,8 @@ class Recommendation(Record):
 
     Attributes:
         dataset, model: the network.
-        use: what features are for: `classifier`, `retrieval`, `discovery` or `detection`.
+        use: what features are for: `classifier`, `retrieval`, `discovery` or `detection`; `geometry`, which no command
+            takes, where such a score is `aggregate.main_metric`.
         metric, better: the score that leads this use, and whether `higher` or `lower` is better.
         n_folds, n_seeds: how many folds of unseen classes, and seeds, it rests on.
         n_classes, n_images: unseen classes of one fold, and their images in all folds.

@@ -148,18 +148,23 @@ def tables_by_dataset(rows: Sequence[SummaryRow], name: str) -> list[tuple[str, 
     means, singles = [row for row in rows if row.fold == MEAN], single_folds(rows)
     by_dataset = []
     for dataset, group in groupby(means, lambda row: row.dataset):
-        tables = [Table("every score", [_cells(row, name, several=bool(singles)) for row in group])]
+        own = list(group)
+        tables = [Table("every score", [_cells(row, name, _scopes(own)) for row in own])]
         folds = [row for row in singles if row.dataset == dataset]
         if folds:
-            cells = [{"Model": "", "Fold": row.fold} | _cells(row, name, several=False) for row in folds]
+            cells = [{"Model": "", "Fold": row.fold} | _cells(row, name, _scopes(folds)) for row in folds]
             tables.append(Table(f"{metric_name(folds[0].metric)} fold by fold", cells))
         by_dataset.append((dataset, tables))
     return by_dataset
 
 
-def _cells(row: SummaryRow, name: str, *, several: bool) -> dict[str, str]:
-    """One score of one network; of a single fold without the columns of other classes."""
-    scopes = [scope for scope in SHORT if several or scope != "classes"]
+def _scopes(rows: Sequence[SummaryRow]) -> list[Scope]:
+    """The scopes in which some row of a table has an interval or bounds."""
+    return [scope for scope in SHORT if any(scope in row.intervals | row.leads for row in rows)]
+
+
+def _cells(row: SummaryRow, name: str, scopes: Sequence[Scope]) -> dict[str, str]:
+    """One score of one network, with the columns of these scopes."""
     leads = {scope: interval(row.leads[scope].low, row.leads[scope].high) for scope in row.leads}
     return {
         "Model": name.format(row.model),

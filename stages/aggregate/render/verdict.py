@@ -11,23 +11,25 @@ from itertools import groupby
 from tabulate import tabulate
 from wcwidth import wcswidth
 
+from stages.aggregate.curves import TOLERANCE
 from stages.aggregate.facts import Facts
 from stages.aggregate.findings.facts import DatasetFindings
 from stages.aggregate.findings.status import Claim, Status
+from stages.aggregate.recommend.candidates import LEADING
 from stages.aggregate.recommend.schema import Recommendation, best_network
 from stages.aggregate.render.documents import regrets_table
 from stages.aggregate.words import recommendation as words
 from stages.aggregate.words.findings import TITLES, status_words
-from stages.aggregate.words.formatting import MISSING, harmless, number, plural, wrapped
+from stages.aggregate.words.formatting import MISSING, harmless, joined, number, plural, wrapped
 
 MAX_LINES, WIDTH = 12, 80
 
-COLUMNS = ("use", "network", "layer", "score", "last", "before", "ties (at most)")
+COLUMNS = ("use", "network", "layer", "score", "last", "before", "ties (at most)", "ties")
 DISPENSABLE_LINES = ("unbounded", "accuracy", "depth", "tuned", "design", "brackets")
 """Lines that go, in this order, where there are too many."""
 
-DISPENSABLE = ("before", "ties (at most)", "last", "network")
-"""Columns that go, in this order, where a line does not fit."""
+DISPENSABLE = ("before", "ties (at most)", "ties", "last", "network")
+"""Columns that go, in this order, where a line does not fit; `ties` stands in for the one before it."""
 
 
 def verdict(facts: Facts, *, use: str | None = None, embeds: bool = True) -> str:
@@ -74,15 +76,16 @@ def _of_dataset(
         "brackets": words.explain_brackets(chosen),
         **claimed,
         "tuned": words.brief_fine_tuning(chosen),
-        "design": _design(networks),
+        "design": _design(networks, chosen),
         "doubtful": words.brief_doubts(chosen, known=True),
         "unbounded": words.brief_doubts(chosen, known=False),
         "gains": f"{words.scaled_rows(networks)} {words.brief_gains(chosen)}".strip(),
     }
     told = {name: wrapped(text, WIDTH) for name, text in texts.items() if text}
-    if embeds and chosen:
-        origin = [f"--from {harmless(f'{chosen[0].dataset}/{chosen[0].model}/{cell}')}"] * (cell is not None)
-        command = [f"Next: whichlayer features photos/ --use {chosen[0].use} --out photos.parquet", *origin]
+    first = next((each for each in chosen if each.use in LEADING), None)  # `geometry` is no use to embed for
+    if embeds and first:
+        origin = [f"--from {harmless(f'{first.dataset}/{first.model}/{cell}')}"] * (cell is not None)
+        command = [f"Next: whichlayer features photos/ --use {first.use} --out photos.parquet", *origin]
         told["next"] = " \\\n  ".join(command)
     for name in DISPENSABLE_LINES:
         if len("\n".join([head, table, *told.values()]).splitlines()) > MAX_LINES:
@@ -96,12 +99,13 @@ def use_table(chosen: Sequence[Recommendation]) -> str:
     if not chosen:
         return ""
     several = len({each.model for each in chosen}) > 1
-    rows = [words.use_cells(each) for each in chosen]
+    rows = [words.use_cells(each) | {"ties": words.brief_ties(each, priced=False)} for each in chosen]
     rows = [{"use": row["use"], "network": harmless(each.model)} | row for row, each in zip(rows, chosen, strict=True)]
     known = [heading for heading in COLUMNS if any(row[heading] != MISSING for row in rows)]
     columns = [heading for heading in known if several or heading != "network"]
     for count in range(len(DISPENSABLE) + 1):
-        kept = [heading for heading in columns if heading not in DISPENSABLE[:count]]
+        gone = DISPENSABLE[:count] if count > 1 else (*DISPENSABLE[:count], "ties")
+        kept = [heading for heading in columns if heading not in gone]
         aligned = ["right" if heading in ("last", "before") else "left" for heading in kept]
         body = [[row[heading] for heading in kept] for row in rows]
         text = tabulate([kept, *body], tablefmt="plain", colalign=aligned, disable_numparse=True)
@@ -112,11 +116,10 @@ def use_table(chosen: Sequence[Recommendation]) -> str:
 
 def _others(networks: Sequence[Recommendation], chosen: Sequence[Recommendation]) -> list[str]:
     """Further networks, a line each: their layer and score for each use, and whether it ties with the best network."""
-    lines = []
+    gains, lines = {best.use: best.gain for best in chosen}, []
     for model in dict.fromkeys(each.model for each in networks if each.model not in {best.model for best in chosen}):
         told = [
-            f"{each.use} {each.best.depth + 1}, {number(each.best.estimate[0])}"
-            + (" (ties)" if each.behind and not each.behind.distinguishable else "")
+            f"{each.use} {each.best.depth + 1}, {number(each.best.estimate[0])}" + _beside(each, gains[each.use])
             for each in networks
             if each.model == model and each.recommended is not None
         ]
@@ -124,11 +127,19 @@ def _others(networks: Sequence[Recommendation], chosen: Sequence[Recommendation]
     return lines
 
 
-def _design(networks: Sequence[Recommendation]) -> str:
-    """On how many folds, classes, images and seeds it rests, and how accurate the networks are."""
-    first = networks[0]
-    accuracies = [each.best.accuracy for each in networks if each.best.accuracy is not None]
-    accurate = f"; accuracy on seen classes {number(max(accuracies))}" if accuracies else ""
+def _beside(network: Recommendation, best: float) -> str:
+    """Say that a network ties with the best one, or was not compared with it; nothing where that is shown better."""
+    if best - network.gain <= TOLERANCE:
+        return " (ties)"
+    return " (not compared)" if network.behind is None else "" if network.behind.distinguishable else " (ties)"
+
+
+def _design(networks: Sequence[Recommendation], chosen: Sequence[Recommendation]) -> str:
+    """On how many folds, classes, images and seeds it rests, and how accurate the chosen networks are."""
+    first, several = networks[0], len({each.model for each in chosen}) > 1
+    known = sorted((each.best.accuracy, each.model) for each in chosen if each.best.accuracy is not None)
+    accuracies = {model: number(accuracy) + f" of {model}" * several for accuracy, model in known}
+    accurate = f"; accuracy on seen classes {joined(list(accuracies.values()))}" if accuracies else ""
     folds = f"{plural(first.n_folds, 'fold')} of {first.n_classes} classes"
     return f"{folds}, {first.n_images:,} images, {plural(first.n_seeds, 'seed')}{accurate}."
 

@@ -108,15 +108,14 @@ class SummaryRow:
     accuracy_chance: float | None = None
 
     @property
-    def proven_scope(self) -> Scope | None:
-        """The wider scope in which ties are known at a proven level; None where they are in none."""
-        known = (scope for scope, column in TIED.items() if getattr(self, column) and is_proven(self.metric, scope))
-        return next(known, None)
+    def tied_scope(self) -> Scope | None:
+        """The wider scope in which ties are known, as figures show them; None where they are in none."""
+        return next((scope for scope, column in TIED.items() if getattr(self, column)), None)
 
     @property
     def tied_depths(self) -> list[int]:
         """Depths of the layers that tie with the best in that scope; may be empty."""
-        return [int(depth) for depth in getattr(self, TIED[self.proven_scope]).split(";")] if self.proven_scope else []
+        return [int(depth) for depth in getattr(self, TIED[self.tied_scope]).split(";")] if self.tied_scope else []
 
     def unbeaten_by(self, value: float) -> tuple[Literal["raw pixels", "chance"], float] | None:
         """The baseline that a score does not beat, raw pixels first, and its score; None where it beats both."""

@@ -7,10 +7,10 @@ domain, too.
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from stages.aggregate.curves import Scores
+from stages.aggregate.curves import Scores, sign_of
 from stages.aggregate.findings.facts import DatasetFindings
 from stages.aggregate.findings.status import Claim
-from stages.aggregate.scope import Scope
+from stages.aggregate.scope import Scope, is_proven
 from stages.aggregate.tables.summary import SummaryRow
 from stages.aggregate.words.findings import status_words
 from stages.aggregate.words.formatting import capitalized, decimals, joined, layers, place, plural, shorten
@@ -28,24 +28,25 @@ def layers_title(rows: Sequence[SummaryRow], noun: str = "scores") -> str:
     """
     if len(rows) == 1:
         return f"{_layer_title(rows[0])} ({metric_name(rows[0].metric)}){_near_chance(rows)}"
-    known, by = [row for row in rows if row.tied_depths], "in" if noun == "networks" else "by"
+    known, by = [row for row in rows if _is_known(row)], "in" if noun == "networks" else "by"
     counts = Counter(map(_where, known or rows))
     told = joined([f"{where} {by} {counts[where]}" for where in sorted(counts, reverse=True)])
-    which = f"{noun} that have intervals" if 0 < len(known) < len(rows) else noun if known else f"{noun} {UNSURE}"
-    return f"{_unseen(known)} separate best {told} of {len(known or rows)} {which}{_near_chance(rows)}"
+    which = "" if len(known) == len(rows) else " that have intervals of a proven level" if known else f" {UNSURE}"
+    return f"{_unseen(known or rows)} separate best {told} of {len(known or rows)} {noun}{which}{_near_chance(rows)}"
 
 
 def _layer_title(row: SummaryRow) -> str:
     """Name the layers among which the best one is, by one score."""
     tied, n, unseen = row.tied_depths, row.last_depth + 1, _unseen([row])
+    unsure = "" if _is_known(row) else f" {UNSURE}"
     if beaten := row.unbeaten_by(row.unseen):
         return f"No layer separates unseen classes better than {beaten[0]}"
     if n == 1:
         return f"Unseen classes score {row.unseen:.2f} at the one layer that was measured"
-    if not tied:
-        return f"Unseen classes separate best at layer {place(row.best_depth, row.last_depth)} {UNSURE}"
     if len(tied) > 1 and row.last_depth in tied:
-        return f"{unseen} separate best at an undecided layer: {layers(tied)} of {n} tie"
+        return f"{unseen} separate best at an undecided layer: {layers(tied)} of {n} tie{unsure}"
+    if unsure:
+        return f"{unseen} separate best at layer {place(row.best_depth, row.last_depth)}{unsure}"
     among = "one of " if len(tied) > 1 else ""
     return (
         f"{unseen} separate best at {among}{layers(tied)} of {n}{'' if row.last_depth in tied else ', not at the last'}"
@@ -77,11 +78,11 @@ def training_title(findings: DatasetFindings) -> str:
     if any(each.changes for each in findings.networks):
         return f"What fine-tuning did to g of unseen classes: {status_words([findings], Claim.FINE_TUNING)}"
     courses = [each.training.g for each in findings.networks if each.training and each.training.g]
-    rises = [course.last > course.first for course in courses]
+    rises = [sign_of(findings.rows[0].better) * (course.last - course.first) > 0 for course in courses]
     if not rises:
         return "g of seen and of unseen classes, of networks that were measured at one step"
     rising = f"{sum(rises)} of {plural(len(rises), 'network')}"
-    return f"g of unseen classes is higher after training than before in {rising} {UNSURE}"
+    return f"g of unseen classes is better after training than before in {rising} {UNSURE}"
 
 
 def robustness_title(kept: tuple[float, float] | None, lost: Mapping[str, Sequence[int]]) -> str:
@@ -163,5 +164,10 @@ def _near_chance(rows: Sequence[SummaryRow]) -> str:
 
 
 def _unseen(rows: Sequence[SummaryRow]) -> str:
-    """Return whose separation is known: of other classes, or only of those measured."""
-    return "Unseen classes" if all(row.proven_scope == "classes" for row in rows) else "These unseen classes"
+    """Return whose separation intervals are about: of other classes, or of some only those measured."""
+    return "These unseen classes" if any(row.tied_scope == "images" for row in rows) else "Unseen classes"
+
+
+def _is_known(row: SummaryRow) -> bool:
+    """Whether the ties that the figure shows have a proven level."""
+    return row.tied_scope is not None and is_proven(row.metric, row.tied_scope)

@@ -154,7 +154,7 @@ def _lead(lead: Lead) -> str:
     if status is Status.SUPPORTED:
         return f"{status}, some earlier layer beats the last by at least {lead.low:.3f}"
     if status is Status.CONTRADICTED:
-        return f"{status}, the last layer is the best"
+        return f"{status}, no earlier layer is better than the last"
     return f"{status}, compatible with a lead of up to {lead.high:.3f}"
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from stages.aggregate.curves import sign_of
 from stages.aggregate.findings.status import Status
 from stages.aggregate.recommend.criteria import criterion_of
 from stages.aggregate.recommend.schema import ChangeRecord, Missing, Recommendation, best_network
@@ -19,7 +20,7 @@ from stages.aggregate.words.formatting import (
     place,
     runs,
 )
-from stages.aggregate.words.scores import explain_intervals, metric_name, scope_words
+from stages.aggregate.words.scores import LOWER, explain_intervals, metric_name, scope_words
 
 OTHERS = {"last": "last layer", "before": "layer before it"}
 """Cells of other layers, and what they are of."""
@@ -86,12 +87,19 @@ def use_cells(found: Recommendation) -> dict[str, str]:
     }
 
 
-def brief_ties(found: Recommendation) -> str:
-    """Number the layers that tie with the recommended one, the shallowest with what it may lose: `4 (-0.22), 6-8`."""
+def brief_ties(found: Recommendation, *, priced: bool = True) -> str:
+    """Number the layers that tie with the recommended one, the shallowest with what it may lose: `4 (-0.22), 6-8`.
+
+    Args:
+        found: for one use of one network.
+        priced: whether there is room for what the shallowest may lose.
+    """
     if found.shortlist_scope is None or found.last_depth == 0:
         return MISSING
     if not found.ties:
         return "none" if is_proven(found.metric, found.shortlist_scope) else MISSING
+    if not priced:
+        return runs(tie.depth for tie in found.ties)
     first, others = found.ties[0], [tie.depth for tie in found.ties[1:]]
     price = "" if first.loss_at_most is None else f" (-{first.loss_at_most:.2f})"
     return ", ".join([f"{first.depth + 1}{price}", *([runs(others)] if others else [])])
@@ -247,20 +255,27 @@ def fine_tuning(found: Recommendation) -> str:
     change = found.fine_tuning
     if change is None:
         return ""
-    last = f"; to that of the last layer: {_changed(found.metric, change.last)}" if change.last else ""
-    return f"What fine-tuning to step {change.step} did to the best score: {_changed(found.metric, change)}{last}."
+    lower = LOWER * (found.better == "lower")
+    last = f"; to that of the last layer: {_changed(found, change.last)}" if change.last else ""
+    return f"What fine-tuning to step {change.step} did to the best score{lower}: {_changed(found, change)}{last}."
 
 
-def _changed(metric: str, change: ChangeRecord) -> str:
-    by = change_interval(change.change, change.low, change.high)
-    return f"{change.status}, {by} ({scope_words(metric, change.scope)})"
+def _changed(found: Recommendation, change: ChangeRecord) -> str:
+    """Write a change as that of the score itself: one that fell is lowered, also where lower is better."""
+    sign, turned = sign_of(found.better), {Status.RAISED: Status.LOWERED, Status.LOWERED: Status.RAISED}
+    status = change.status if sign > 0 else turned.get(change.status, change.status)
+    by = change_interval(sign * change.change, *sorted((sign * change.low, sign * change.high)))
+    return f"{status}, {by} ({scope_words(found.metric, change.scope)})"
 
 
 def brief_fine_tuning(networks: Sequence[Recommendation]) -> str:
     """Write what fine-tuning did to the best layer's score of several uses in a line; nothing where not known."""
-    changes = {each.use: each.fine_tuning for each in networks if each.fine_tuning}
-    tied = Status.NOT_DISTINGUISHABLE
-    told = [f"{use} {'ties' if made.status == tied else f'{made.change:+.2f}'}" for use, made in changes.items()]
+    told = [
+        f"{each.use}{LOWER * (each.better == 'lower')} "
+        + ("ties" if made.status == Status.NOT_DISTINGUISHABLE else f"{sign_of(each.better) * made.change:+.2f}")
+        for each in networks
+        if (made := each.fine_tuning)
+    ]
     return f"Fine-tuning: {', '.join(told)}" if told else ""
 
 
@@ -296,9 +311,9 @@ def headline(networks: Sequence[Recommendation]) -> str:
 
 
 LOSSES = (
-    "*Last* and *before*: how much worse the last layer and the one before it are on unseen classes than a layer "
-    "that was chosen on other folds (of a single fold: on the other half of the images). *Ties*: layers that are not "
-    "distinguishable from the one to take; in brackets what the shallowest may lose at most."
+    "*Last* and *before*: how much better (below 0: worse) the last layer and the one before it are on unseen classes "
+    "than a layer that was chosen on other folds (of a single fold: on the other half of the images). *Ties*: layers "
+    "that are not distinguishable from the one to take; in brackets what the shallowest may lose at most."
 )
 
 REGRET_WORDS = (

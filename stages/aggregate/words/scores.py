@@ -109,6 +109,10 @@ FEW_FOLDS = {
     1: "One choice of unseen classes cannot tell how others would come out.",
     2: "Two folds tell too little for an interval over other classes.",
 }
+FEW_CLASSES = (
+    "Scores that are fitted again have intervals over other classes only where all folds have equally many, four or "
+    "more (docs/scores.md#refits)."
+)
 
 
 def scope_words(metric: str, scope: Scope) -> str:
@@ -148,9 +152,13 @@ def explain_scopes(metric: str, step: int) -> str:
 
 
 def few_folds(rows: Iterable[SummaryRow]) -> str:
-    """What one or two folds cannot tell, of rows of means over folds; nothing where there are intervals even so."""
-    few = [row.n_folds for row in rows if row.fold == MEAN and row.ci_classes_low is None]
-    return FEW_FOLDS.get(min(few, default=0), "")
+    """What one or two folds, or few classes, cannot tell, of rows of means over folds; nothing where intervals do."""
+    rows = list(rows)
+    told = {row.dataset for row in rows if row.ci_classes_low is not None}
+    lacking = [row for row in rows if row.fold == MEAN and row.ci_classes_low is None]
+    classes = any(row.n_folds > max(FEW_FOLDS) and row.ci_images_low is not None for row in lacking)
+    few = min((row.n_folds for row in lacking if row.dataset not in told), default=0)
+    return FEW_FOLDS.get(few, FEW_CLASSES * classes)
 
 
 def explain(rows: Sequence[SummaryRow]) -> list[str]:
@@ -163,7 +171,7 @@ def explain(rows: Sequence[SummaryRow]) -> list[str]:
         "*Seen* and *unseen* are the best of any layer, on test images of the seen classes and on images of the unseen "
         "classes. They have different numbers of classes: compare layers, not the two splits.",
         "*Best layer* is the one that is best on unseen (of the mean over seeds and folds), counted from 1 at the "
-        "input. It is chosen and scored on the same images, so that *unseen* is too high; the table of uses corrects "
+        "input. It is chosen and scored on the same images, so that *unseen* is too good; the table of uses corrects "
         "that.",
         f"*{SHORT['classes'].capitalize()}* and *{SHORT['images']}* are intervals of *unseen*, as of a layer that was "
         "named beforehand: of other classes of this domain, as many left out at a time and the network trained again; "

@@ -54,8 +54,9 @@ def right(model):
 
 
 def evidence(
-    models, folds=4, margin=0.05, pixels=None, without_refits=(), without_images=(), metric="knn_purity", steps=(0, 100)
-):
+    models, folds=4, margin=0.05, pixels=None, without_refits=(), without_images=(), metric="knn_purity",
+    steps=(0, 100), first=None
+):  # fmt: skip
     """Findings on one dataset.
 
     Args:
@@ -67,6 +68,7 @@ def evidence(
         without_images: networks whose images in the last fold are not known.
         metric: the score; by default one whose level is proven in both scopes.
         steps: that were measured, the last of them 100.
+        first: the score of step 0; None: the same one.
     """
     frames = [tables(model, folds, steps) for model in models]
     layers, refits = (pd.concat(parts) for parts in zip(*frames, strict=True))
@@ -74,6 +76,8 @@ def evidence(
     layers = layers.replace({"metric": {"nmi": metric}}).assign(
         better="higher", chance=0.05, ceiling=1.0, parameters=1, operations=1
     )
+    for table in (layers, refits) if first else ():
+        table.loc[table["step"] == 0, "metric"] = first
     run = RunParams(datasets=["d"], models=list(models), folds=list(range(folds)), seeds=[10, 11])
     names = [str(fold) for fold in range(folds)]
     of_pixels = {} if pixels is None else {fold: right(pixels) for fold in names}
@@ -97,7 +101,13 @@ def test_a_network_as_accurate_with_the_worse_g_is_a_counter_example():
 def test_networks_that_were_measured_at_the_last_step_alone_are_compared():
     found = evidence(["poor", "rich"], steps=[100])
     assert found.accuracy.status is Status.SHOWN
-    assert [(each.changes, each.training) for each in found.networks] == [(None, None)] * 2
+    assert [(each.changes, each.training, each.unmeasured) for each in found.networks] == [(None, None, False)] * 2
+
+
+def test_a_main_score_that_was_not_measured_at_step_0_is_told_from_a_network_without_it():
+    found = evidence(["poor", "rich"], first="ami")
+    assert [(each.changes, each.unmeasured) for each in found.networks] == [(None, True)] * 2
+    assert not any(each.unmeasured for each in evidence(["poor", "rich"]).networks)
 
 
 def test_the_pairs_difference_is_the_recipes():

@@ -1,5 +1,7 @@
 """The outcomes say in a word each what the findings are."""
 
+from dataclasses import replace
+
 from stages.aggregate.findings.facts import Outcome
 from stages.aggregate.findings.status import Claim, Reason, Status
 from stages.aggregate.inference.contrasts import Estimate
@@ -34,6 +36,8 @@ def test_depth_and_fine_tuning_have_one_of_every_network_and_scope():
         Outcome("b", None, Status.UNKNOWN, Reason.NO_INTERVAL),
     ]
     assert known.outcomes(Claim.FINE_TUNING)[0].reason is Reason.NO_STEPS
+    started = replace(known, networks=[replace(known.networks[0], unmeasured=True), *known.networks[1:]])
+    assert started.outcomes(Claim.FINE_TUNING)[0].reason is Reason.NOT_AT_START
     lowered = {"a": {"images": Estimate(-0.2, 0.01, 40)}}
     (outcome,) = evidence(network("a"), changes=lowered).outcomes(Claim.FINE_TUNING)
     assert outcome == Outcome("a", "images", Status.LOWERED)

@@ -121,8 +121,20 @@ def test_a_score_that_is_better_low_says_so(summary):
 
 
 def test_what_is_missing_leaves_dashes():
-    row = table(document([network(**NO_INTERVALS | {"accuracy": None})]), "handwriting: every score")[0]
+    rows = [network(**NO_INTERVALS | {"accuracy": None}), network("b", **ONE_FOLD)]
+    row = table(document(rows), "handwriting: every score")[0]
     assert {row[name] for name in ("Accuracy", "Other images", "Lead, other images")} == {"–"}
+
+
+def test_a_scope_in_which_any_score_is_known_has_its_columns():
+    rows = [network(n_folds=1), network(metric="ood_auroc_knn", main=False, **NO_INTERVALS)]  # of one fold, frozen
+    known, unknown = table(document(rows), "handwriting: every score")
+    assert [(row["Other classes"], row["Lead, other classes"]) for row in (known, unknown)] == [
+        ("[0.310, 0.470]", "[0.030, 0.270]"),
+        ("–", "–"),
+    ]
+    at_limits = network(ci_classes_low=None, ci_images_low=None)  # which has bounds of its lead alone
+    assert table(document([at_limits]), "handwriting: every score")[0]["Lead, other classes"] == "[0.030, 0.270]"
 
 
 def test_a_folds_cells_are_its_own():

@@ -126,6 +126,37 @@ def test_the_best_network_is_taken_and_every_other_has_a_line():
     assert "scratch: no layer of use" in told
 
 
+def test_equal_networks_tie_and_those_without_a_comparison_say_so():
+    equal, worse = every_use(model="equal")[:1], every_use(model="worse", value=0.3)[:1]
+    text = "\n".join(lines_of(facts([*every_use(model="best")[:1], *equal, *worse]), lines=14))
+    assert "equal: classifier 5, 0.388 (ties)\n" in text
+    assert "worse: classifier 5, 0.388 (not compared)\n" in text
+
+
+def test_the_accuracy_is_that_of_the_networks_that_are_named():
+    found = [*every_use(model="best"), *every_use(model="other", value=0.3, accuracy=0.95)]
+    assert "; accuracy on seen classes 0.760." in verdict(facts(found), use="classifier")
+    found[4] = found[4].model_copy(update={"best": found[4].best.model_copy(update={"value": 0.9})})
+    text = " ".join(verdict(facts(found)).split())
+    assert "; accuracy on seen classes 0.760 of best and 0.950 of other." in text
+    frozen = [*every_use(model="frozen", accuracy=None), *found[5:]]
+    assert "accuracy" not in verdict(facts(frozen), use="retrieval")
+
+
+def test_the_next_command_names_a_use_that_it_takes():
+    geometry = recommendation(use="geometry", metric="collapse", better="lower")
+    assert "Next" not in verdict(facts([geometry]))
+    assert "features photos/ --use retrieval " in verdict(facts([geometry, every_use()[1]]))
+
+
+def test_ties_stay_where_there_is_no_room_for_what_they_may_lose():
+    wide = recommendation(use="discovery", metric="cluster_accuracy")
+    assert lines_of(facts([wide]))[1:3] == [
+        "use                           layer  score                   last  ties",
+        "discovery (cluster accuracy)  5/9    0.388 [0.310, 0.470]  -0.140  4, 6",
+    ]
+
+
 def test_networks_that_are_best_for_one_use_each_are_told_apart():
     first, second = every_use(model="a"), every_use(model="b", value=0.3)
     second[1] = recommendation(model="b", use="retrieval", metric="map_at_r", value=0.5, layer="blocks.1", depth=2)

@@ -185,18 +185,16 @@ def test_chance_is_named_where_raw_pixels_are_beaten_or_unknown():
 
 
 @pytest.mark.parametrize(
-    ("metric", "columns", "scope", "tied"),
+    ("columns", "scope", "tied"),
     [
-        ("nmi", {}, "classes", [3, 4, 5]),
-        ("nmi", ONE_FOLD, None, []),  # over images its level is not proven
-        ("knn_purity", ONE_FOLD, "images", [3, 4, 5]),
-        ("knn_purity", {"tied_classes": None, "tied_images": None}, None, []),
-        ("probe_accuracy", {}, None, []),
+        ({}, "classes", [3, 4, 5]),
+        (ONE_FOLD | {"tied_images": "4"}, "images", [4]),
+        ({"tied_classes": None, "tied_images": None}, None, []),
     ],
 )
-def test_ties_are_those_of_the_wider_scope_of_a_proven_level(metric, columns, scope, tied):
-    row = network(metric=metric, **columns)
-    assert (row.proven_scope, row.tied_depths) == (scope, tied)
+def test_ties_are_those_of_the_wider_scope_that_is_known(columns, scope, tied):
+    row = network(**columns)
+    assert (row.tied_scope, row.tied_depths) == (scope, tied)
 
 
 def test_no_claim_rests_on_bounds_of_no_proven_level():

@@ -33,7 +33,15 @@ def of(tied, *, scope="classes", **changed):
             of("4", scope="images", metric="knn_purity"),
             "These unseen classes separate best at layer 5 of 9, not at the last (k-NN purity)",
         ),
-        (of("4", scope="images"), "Unseen classes separate best at layer 5 of 9 (no interval of a proven level) (NMI)"),
+        (
+            of("4", scope="images"),
+            "These unseen classes separate best at layer 5 of 9 (no interval of a proven level) (NMI)",
+        ),
+        (
+            of("4;8", metric="silhouette", tied_images="4"),  # proven of these classes, which the figure does not show
+            "Unseen classes separate best at an undecided layer: layers 5 and 9 of 9 tie (no interval of a proven "
+            "level) (silhouette)",
+        ),
         (
             of("4;7;8"),
             "Unseen classes separate best at an undecided layer: layers 5, 8 and 9 of 9 tie (NMI)",
@@ -61,12 +69,20 @@ def test_one_network_by_one_score(known, message):
             ["4", "8", "7;8"],
             "before the last layer by 1, at the last layer by 1 and at an undecided layer by 1 of 3 scores",
         ),
-        (["4", None], "before the last layer by 1 of 1 scores that have intervals"),
+        (["4", None], "before the last layer by 1 of 1 scores that have intervals of a proven level"),
         ([None, None], "before the last layer by 2 of 2 scores (no interval of a proven level)"),
     ],
 )
 def test_one_network_by_several_scores(tied, message):
     assert layers_title([of(each) for each in tied]) == f"Unseen classes separate best {message}"
+
+
+def test_a_tie_of_no_proven_level_is_undecided_all_the_same():
+    rows = [of("4", metric="few_shot_accuracy_1"), of("4;8", metric="few_shot_accuracy_5")]
+    assert layers_title(rows) == (
+        "Unseen classes separate best before the last layer by 1 and at an undecided layer by 1 of 2 scores (no "
+        "interval of a proven level)"
+    )
 
 
 def test_several_networks():
@@ -90,11 +106,12 @@ def test_what_fine_tuning_did():
 def test_without_intervals_the_course_of_g_is_described():
     falls = STEPS.assign(model="b", unseen=[0.35, 0.4, 0.3])
     assert training_title(evidence(network(), network("b"), steps=pd.concat([STEPS, falls]))) == (
-        "g of unseen classes is higher after training than before in 1 of 2 networks (no interval of a proven level)"
+        "g of unseen classes is better after training than before in 1 of 2 networks (no interval of a proven level)"
     )
     assert training_title(evidence(network(), steps=STEPS)) == (
-        "g of unseen classes is higher after training than before in 1 of 1 network (no interval of a proven level)"
+        "g of unseen classes is better after training than before in 1 of 1 network (no interval of a proven level)"
     )
+    assert " in 0 of 1 network " in training_title(evidence(network(better="lower"), steps=STEPS))
     assert "one step" in training_title(evidence(network()))
 
 

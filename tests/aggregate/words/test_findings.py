@@ -83,7 +83,7 @@ def test_the_second_claim_counts_networks_and_details_name_the_status_of_each():
     _, second, third = details(Claim.DEPTH, known)
     assert second == (
         f"b: lead over the last layer +0.140. {CLASSES} inconclusive, compatible with a lead of up to 0.270. "
-        f"{IMAGES} contradicted, the last layer is the best."
+        f"{IMAGES} contradicted, no earlier layer is better than the last."
     )
     assert third.startswith(
         f"c: lead over the last layer +0.140. {IMAGES} supported, some earlier layer beats the last"

@@ -5,6 +5,7 @@ from stages.aggregate.recommend.criteria import all_criteria
 from stages.aggregate.recommend.schema import Missing, ScopeRecord
 from stages.aggregate.words.recommendation import (
     LACKING,
+    brief_fine_tuning,
     brief_gains,
     brief_ties,
     caveat,
@@ -29,6 +30,7 @@ from tests.aggregate.recommended import (
     SCALED,
     SHORTLIST,
     every_use,
+    layer,
     recommendation,
     useless,
 )
@@ -100,6 +102,17 @@ def test_what_is_lost_is_turned_where_lower_scores_are_better():
     assert "last layer +0.140, layer before it +0.080" in sentences(recommendation(better="lower"))
 
 
+def test_a_score_of_which_less_is_better_is_lowered_where_it_gets_better():
+    found = recommendation(better="lower", metric="collapse", use="geometry")
+    assert (
+        "did to the best score (lower is better): lowered, -0.090 [-0.160, -0.020] (other classes, no proven level); "
+        "to that of the last layer: raised, +0.050 [+0.020, +0.080] (" in sentences(found)
+    )
+    assert brief_fine_tuning([RECOMMENDATION, found]) == (
+        "Fine-tuning: discovery +0.09, geometry (lower is better) -0.09"
+    )
+
+
 @pytest.mark.parametrize("status", [Status.RAISED, Status.LOWERED, Status.NOT_DISTINGUISHABLE])
 def test_what_fine_tuning_did_has_words_for_every_status(status):
     change = RECOMMENDATION.fine_tuning.model_copy(update={"status": status})
@@ -117,6 +130,8 @@ def test_a_checkpoint_is_named_unless_the_network_was_measured_as_it_is():
 
 def test_ties_are_told_as_far_as_they_are_known():
     assert brief_ties(RECOMMENDATION) == "4 (-0.05), 6"
+    four = [*SHORTLIST, layer(6, "blocks.5", 0.3), layer(7, "blocks.6", 0.3)]
+    assert brief_ties(recommendation(shortlist=four), priced=False) == "4, 6-8"
     unbounded = [each.model_copy(update={"loss_at_most": None}) for each in SHORTLIST]
     assert brief_ties(recommendation(shortlist=unbounded)) == "4, 6"
     assert ": layers 4 (`blocks.2`) and 6 (`blocks.4`)." in sentences(recommendation(shortlist=unbounded))

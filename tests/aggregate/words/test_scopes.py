@@ -1,12 +1,21 @@
 from stages.aggregate.words.scores import at_last_step, explain_intervals, explain_scopes, few_folds, scope_words
-from tests.aggregate.networks import ONE_FOLD, network
+from tests.aggregate.networks import NO_INTERVALS, ONE_FOLD, network
 
 
 def test_few_folds_are_said_to_tell_little():
     assert few_folds([network(**ONE_FOLD)]).startswith("One choice of unseen classes cannot tell")
     assert few_folds([network(**ONE_FOLD | {"n_folds": 2})]).startswith("Two folds tell too little")
     assert few_folds([network(n_folds=3)]) == ""
-    assert few_folds([network(n_folds=1)]) == ""  # of ten classes or more there are intervals all the same
+    frozen = network(n_folds=1)  # of ten classes or more there are intervals all the same
+    assert few_folds([frozen]) == few_folds([frozen, network(metric="probe_accuracy", **ONE_FOLD)]) == ""
+
+
+def test_folds_of_too_few_classes_are_named_as_the_reason():
+    few = network(**ONE_FOLD | {"n_folds": 3})
+    by_folds = network(n_folds=3, metric="probe_accuracy")  # Student's t over folds needs no classes left out
+    for rows in ([few], [few, by_folds]):
+        assert "only where all folds have equally many, four or more" in few_folds(rows)
+    assert few_folds([network(**NO_INTERVALS | {"n_folds": 3})]) == ""  # nothing was fitted again
 
 
 def test_only_a_proven_level_is_named():
