@@ -61,10 +61,10 @@ def test_frozen_networks_are_measured_on_all_classes(project: Path, tmp_path: Pa
     assert changed(project) == [
         "-  datasets: [handwriting]",
         "-  models: [efficientnet_lite0]",
-        "-  folds: [0, 1, 2, 3] # choices of the unseen classes: 0, 1, ..., and all, which leaves none out",
         "+  datasets: [mine]",
         "+  models: [efficientnet_lite0_frozen]",
-        "+  folds: [0]          # choices of the unseen classes: 0, 1, ..., and all, which leaves none out",
+        "-  folds: [0, 1, 2, 3]",
+        "+  folds: [0]",
         "-  use: null # null: a layer for each | classifier | retrieval | discovery | detection",
         "+  use: retrieval # null: a layer for each | classifier | retrieval | discovery | detection",
         "+  mine:",
