@@ -69,7 +69,9 @@ def time_cell(path: Path, params: MeasureParams) -> dict[str, float]:
             split = cell.embedded(job.layer, job.step, job.split, needs=needs_of(job.metrics), copies=copies)
             spent["scores"] += seconds_of(score_split, split, job.metrics)
             if job.refits:
-                spent["refits"] += seconds_of(refit, split, cell.halves, job.refits, cell.halves_search)
+                spent["refits"] += seconds_of(
+                    refit, split, cell.class_groups, cell.halves, job.refits, cell.halves_search
+                )
             for name in job.analyses:
                 step = [job.step] if ANALYSES[name].ends else []
                 spent[name] += seconds_of(load(name), cell, job.layer, split, *step)
