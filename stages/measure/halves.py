@@ -41,12 +41,15 @@ def complementary_halves(
         (count, N) whether an image is in the half; halves 2 i and 2 i + 1 are a pair.
 
     Raises:
-        UserError: a class cannot stand in both halves, for lack of images or of groups; names it.
+        UserError: a class cannot stand in both halves, for lack of images or of groups; names it. Or no class has three
+            images: one image each would tell nothing of a layer.
     """
     rng, pairs = np.random.default_rng(seed), []
     for _ in range(count // 2):
         half = _split_images(labels, rng) if groups is None else _split_groups(labels, groups, rng)
         pairs += [half, ~half]
+    if pairs and np.unique(labels, return_counts=True)[1].max() < 3:
+        raise UserError("no class has three images, so that each would have a single one in a half; add images")
     return np.array(pairs, dtype=bool).reshape(len(pairs), len(labels))
 
 

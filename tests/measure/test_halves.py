@@ -63,3 +63,9 @@ def test_a_class_that_cannot_be_halved_is_named(labels, groups, missing):
 
 def test_no_halves_are_an_empty_table():
     assert complementary_halves(np.array(["a", "b"]), 0, seed=0).shape == (0, 2)
+
+
+def test_classes_of_two_images_have_no_halves():
+    with pytest.raises(UserError, match="no class has three images"):
+        complementary_halves(np.repeat(["a", "b", "c"], 2), 4, seed=0)
+    assert complementary_halves(np.repeat(["a", "b", "c"], 2), 0, seed=0).shape == (0, 6)

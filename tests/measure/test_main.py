@@ -375,7 +375,7 @@ def test_refits_are_scores_of_what_they_say(whole):
     [
         ((5, 4, 6), 3, {"half": 8}, ["no class out: the split 'unseen' has fewer than 4"]),
         ((5, 4, 6, 1), 3, {"class": 8}, ["has no halves: class 'unseen3' must have at least two images"]),
-        ((2, 2, 2, 2), 3, {"class": 8, "half": 8}, []),
+        ((2, 2, 2, 2), 3, {"class": 8}, ["has no halves: no class has three images"]),
         ((5, 4, 6, 5), 4, {"class": 4, "half": 4}, ["leaves out nmi: measure.kmeans has 3 starts, fewer than the 4"]),
     ],
 )

@@ -163,7 +163,8 @@ def best_against(inference: Inference, *, control: int = -1, candidates: Layers 
     Returns:
         None where no difference varied, or there is no candidate, or the largest difference is one of scores that never
         varied, as at their limit: nothing tells how far they may be apart. Of scores that varied alike, as those of a
-        layer and its copy do, the difference is known.
+        layer and its copy do, the difference is known; but none is shown to be better, since few folds may differ alike
+        by chance.
     """
     if candidates is None:
         L = len(inference.mean)
@@ -179,7 +180,7 @@ def best_against(inference: Inference, *, control: int = -1, candidates: Layers 
     likely, possible = (
         contrasts.take(contenders(inference, candidates, level=each_alone)[candidates]) for each_alone in (LEVEL, SURE)
     )
-    low = max(possible.at_least(), known)
+    low = max(possible.at_least(), min(known, 0.0))
     return Bounds(low, contrasts.at_most(), max(low, likely.at_least(MEDIAN)))
 
 

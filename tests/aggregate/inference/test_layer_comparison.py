@@ -12,6 +12,7 @@ from stages.aggregate.inference.layer_comparison import (
     score_contrasts,
     ties,
 )
+from stages.aggregate.inference.scopes import fold_inference
 from tests.aggregate.inference.refit_frames import best_of, layer_estimates
 
 
@@ -118,6 +119,14 @@ def test_a_layer_and_its_copy_lose_nothing_to_each_other():
     losses = losses_at_most(Inference(np.array([0.6, 0.9, 0.9]), root.T @ root, 40))
     assert losses[0] > 0.3
     assert losses[1:].tolist() == [0, 0]
+
+
+def test_a_difference_that_folds_share_by_chance_shows_no_lead():
+    """Of three folds a layer is right on one image more in each, as happens where folds have few images."""
+    found = fold_inference(np.array([[[0.80, 0.96, 0.94]], [[0.70, 0.92, 0.90]], [[0.86, 0.98, 0.96]]]))
+    lead = best_against(found)
+    assert (lead.low, lead.high) == (0, pytest.approx(0.02))
+    assert ties(found).tolist() == [False, True, True]
 
 
 @pytest.mark.parametrize(

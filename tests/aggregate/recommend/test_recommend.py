@@ -237,6 +237,18 @@ def test_of_several_later_checkpoints_the_best_was_chosen_too():
     assert found.change < best_of_two(class_inference(refits[found.step], first), L).value
 
 
+def test_fine_tuning_is_judged_by_the_best_layer_where_the_last_one_never_varies():
+    rng, L = np.random.default_rng(2), 3
+    arrays = {s: [s / 20 + 0.1 * rng.normal(size=(4, 1, *n, L)) for n in ((), (5,))] for s in (0, 10)}
+    for values in (each for of_step in arrays.values() for each in of_step):
+        values[..., -1] = -9
+    refits = {step: refits_of(*of_step) for step, of_step in arrays.items()}
+    means = np.stack([each.values.mean(axis=(0, 1)) for each in refits.values()])
+    found = _fine_tuning(SimpleNamespace(means=means, steps=[0, 10], refits=refits, points=range(L)))
+    expected = best_of_two(class_inference(refits[10], refits[0]), L)
+    assert (found.change, found.last) == (pytest.approx(expected.value), None)
+
+
 def test_no_layer_may_lose_more_than_the_scores_limits_are_apart():
     layers, refits = separated(0)
     (found, _), _ = of_tables(layers.assign(value=5 * layers["value"]), refits)
