@@ -98,11 +98,10 @@ def brief_ties(found: Recommendation, *, priced: bool = True) -> str:
         return MISSING
     if not found.ties:
         return "none" if is_proven(found.metric, found.shortlist_scope) else MISSING
-    if not priced:
-        return runs(tie.depth for tie in found.ties)
     first, others = found.ties[0], [tie.depth for tie in found.ties[1:]]
-    price = "" if first.loss_at_most is None else f" (-{first.loss_at_most:.2f})"
-    return ", ".join([f"{first.depth + 1}{price}", *([runs(others)] if others else [])])
+    if not priced or first.loss_at_most is None:
+        return runs([first.depth, *others])
+    return ", ".join([f"{first.depth + 1} (-{first.loss_at_most:.2f})", *([runs(others)] if others else [])])
 
 
 def explain_brackets(networks: Sequence[Recommendation]) -> str:

@@ -153,11 +153,12 @@ def explain_scopes(metric: str, step: int) -> str:
 
 def few_folds(rows: Iterable[SummaryRow]) -> str:
     """What one or two folds, or few classes, cannot tell, of rows of means over folds; nothing where intervals do."""
-    rows = list(rows)
-    told = {row.dataset for row in rows if row.ci_classes_low is not None}
-    lacking = [row for row in rows if row.fold == MEAN and row.ci_classes_low is None]
-    classes = any(row.n_folds > max(FEW_FOLDS) and row.ci_images_low is not None for row in lacking)
-    few = min((row.n_folds for row in lacking if row.dataset not in told), default=0)
+    means = [row for row in rows if row.fold == MEAN]
+    told = {(row.dataset, row.model) for row in means if row.ci_classes_low is not None}
+    few = min((row.n_folds for row in means if (row.dataset, row.model) not in told), default=0)
+    refitted = [row for row in means if row.n_folds > max(FEW_FOLDS) and row.ci_images_low is not None]
+    known = {row.dataset for row in refitted if "classes" in row.intervals | row.leads}
+    classes = any(row.dataset not in known and row.unseen_sd != 0 for row in refitted)  # 0: folds do not differ
     return FEW_FOLDS.get(few, FEW_CLASSES * classes)
 
 
@@ -179,8 +180,9 @@ def explain(rows: Sequence[SummaryRow]) -> list[str]:
         f"Their level of 95 % is proven over other classes of {proven['classes']}, over other images of "
         f"{proven['images']}.",
         "*Last layer*, *pixels* (raw pixels as an embedding) and *chance* are unseen scores.",
-        "*Lead* estimates by how much the truly best earlier layer beats the last, in the wider scope; in brackets at "
-        "least and at most (one-sided bounds, each by itself).",
+        "*Lead* estimates by how much the truly best earlier layer beats the last, in the wider scope of a proven "
+        "level, else in the wider one that is known; in brackets at least and at most (one-sided bounds, each by "
+        "itself).",
     ]
 
 

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 from stages.aggregate.words.scores import at_last_step, explain_intervals, explain_scopes, few_folds, scope_words
 from tests.aggregate.networks import NO_INTERVALS, ONE_FOLD, network
 
@@ -12,10 +14,16 @@ def test_few_folds_are_said_to_tell_little():
 
 def test_folds_of_too_few_classes_are_named_as_the_reason():
     few = network(**ONE_FOLD | {"n_folds": 3})
-    by_folds = network(n_folds=3, metric="probe_accuracy")  # Student's t over folds needs no classes left out
+    by_folds = network(n_folds=3, metric="probe_accuracy", ci_images_low=None)  # Student's t needs no classes left out
     for rows in ([few], [few, by_folds]):
         assert "only where all folds have equally many, four or more" in few_folds(rows)
     assert few_folds([network(**NO_INTERVALS | {"n_folds": 3})]) == ""  # nothing was fitted again
+    perfect = replace(few, unseen_sd=0.0)  # in every fold, so that no interval is known, however many classes it has
+    assert few_folds([perfect]) == few_folds([network(n_folds=3), few]) == ""
+
+
+def test_networks_of_one_fold_are_told_of_beside_frozen_ones_that_have_intervals():
+    assert few_folds([network(n_folds=1), network("b", **ONE_FOLD)]).startswith("One choice of unseen classes")
 
 
 def test_only_a_proven_level_is_named():
