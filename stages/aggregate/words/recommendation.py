@@ -98,11 +98,11 @@ def brief_ties(found: Recommendation, *, priced: bool = True) -> str:
         return MISSING
     if not found.ties:
         return "none" if is_proven(found.metric, found.shortlist_scope) else MISSING
-    if not priced:
+    if not priced or found.ties[0].loss_at_most is None:
         return runs(tie.depth for tie in found.ties)
     first, others = found.ties[0], [tie.depth for tie in found.ties[1:]]
-    price = "" if first.loss_at_most is None else f" (-{first.loss_at_most:.2f})"
-    return ", ".join([f"{first.depth + 1}{price}", *([runs(others)] if others else [])])
+    shallowest = f"{first.depth + 1} (-{first.loss_at_most:.2f})"
+    return ", ".join([shallowest, *([runs(others)] if others else [])])
 
 
 def explain_brackets(networks: Sequence[Recommendation]) -> str:
@@ -193,8 +193,8 @@ def ties(found: Recommendation) -> str:
     each = [f"{tie.depth + 1} (`{tie.layer}`{price})" for tie, price in prices]
     own = found.best.loss_at_most
     itself = "" if own is None else f" (the recommended one, {decimals(own)})"
-    named = f"layer{'s' * (len(each) > 1)} {joined(each)}"
-    return f"Not distinguishable ({scope}), with what each may lose at most{itself}: {named}."
+    losses = f", with what each may lose at most{itself}" if itself or any(price for _, price in prices) else ""
+    return f"Not distinguishable ({scope}){losses}: layer{'s' * (len(each) > 1)} {joined(each)}."
 
 
 SCALINGS: dict[str, str] = {"none": "leave rows as they are", "l2": "scale rows to length 1", "standard": "standardize"}
