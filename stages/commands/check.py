@@ -178,10 +178,10 @@ def _joined(values: Sequence[object]) -> str:
 OWN = ("folder", "table")
 """Sources whose images are a user's own files."""
 
-MANY_CLASSES = 10
+MANY_CLASSES = 12
 FEW_CLASSES = (
     "datasets.{}: of {} classes in all, {} fold(s) of unseen ones say little of how other classes would come out; "
-    "10 classes or more say more"
+    "12 classes or more say more"
 )
 
 

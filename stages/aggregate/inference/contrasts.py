@@ -159,26 +159,32 @@ class Inference:
         """Which layers' scores varied at all, (L,)."""
         return _without_rounding(np.diag(self.shape), self.shape) > 0
 
-    def contrasts(self, matrix: Float64) -> Contrasts | None:
+    def contrasts(self, matrix: Float64, *, together: bool = True) -> Contrasts | None:
         """Estimate the rows of a (C, L) matrix times the scores, as one family; None if it never varied.
 
         The variance between folds, summed over the family, sets the level of the variance, with Satterthwaite's degrees
         of freedom; a contrast that folds alone move further has its own. A variance that is rounding is zero.
+
+        Args:
+            matrix: the family.
+            together: whether to correlate the contrasts, (C, C), for statements about several of them.
         """
-        family = matrix @ self.shape @ matrix.T
-        explained = _without_rounding(np.diag(family), self.shape)
+        moved = matrix @ self.shape
+        explained = _without_rounding(np.einsum("cl,cl->c", moved, matrix), self.shape)
         total, variance, df = float(explained.sum()), explained, self.df
         if total > 0 and self.between is not None:
-            observed = _without_rounding(np.diag(matrix @ self.between @ matrix.T), self.between)
+            observed = _without_rounding(np.einsum("cl,cl->c", matrix @ self.between, matrix), self.between)
             variance = np.maximum(observed, observed.sum() / total * explained)
-            df *= max(1.0, total**2 / float((family**2).sum()))
+            product = matrix.T @ moved
+            df *= max(1.0, total**2 / float((product * product.T).sum()))  # over all squared covariances
         if total == 0 or not variance.any():
             return None
-        errors = np.sqrt(np.where(explained > 0, explained, np.inf))
-        correlation = family / np.outer(errors, errors)
-        np.fill_diagonal(correlation, 1.0)
-        known = np.where(variance > 0, variance, np.nan)
-        return Contrasts(matrix @ self.mean, known, df, correlation if self.correlated else None)
+        known, correlation = np.where(variance > 0, variance, np.nan), None
+        if self.correlated and together:
+            errors = np.sqrt(np.where(explained > 0, explained, np.inf))
+            correlation = moved @ matrix.T / np.outer(errors, errors)
+            np.fill_diagonal(correlation, 1.0)
+        return Contrasts(matrix @ self.mean, known, df, correlation)
 
     def against(self, control: int, layers: NDArray[np.bool_]) -> Contrasts | None:
         """Estimate by how much each of some layers, (L,), is better than one other, as `contrasts`."""

@@ -237,7 +237,7 @@ def best_of_two(inference: Inference, first_layers: int) -> Estimate | None:
     of_first = np.arange(L) < first_layers
     first, second = int(gains[:first_layers].argmax()), first_layers + int(gains[first_layers:].argmax())
     each = np.eye(L)
-    pairs = inference.contrasts((each[of_first][:, None] - each[~of_first]).reshape(-1, L))
+    pairs = inference.contrasts((each[of_first][:, None] - each[~of_first]).reshape(-1, L), together=False)
     index = first * (L - first_layers) + second - first_layers
     estimate = None if pairs is None else pairs.estimate(index)
     if estimate is None:

@@ -108,12 +108,12 @@ def _fine_tuning(network: Candidates) -> schema.FineTuningRecord | None:
     if best is None:
         return None
     step, L = network.steps[1 + best[0]], len(network.points)
-    if network.refits[step] is None:
+    if (chosen := network.refits[step]) is None:
         return None
-    later = [refits for each, refits in network.refits.items() if each > 0 and refits]
-    at_last = _change(
-        lambda inference: difference(inference, L - 1, 2 * L - 1), network.refits[step], network.refits[0]
-    )
+    parts = chosen.without.shape, chosen.halves.shape
+    fitted = [refits for each, refits in network.refits.items() if each > 0 and refits]
+    later = [refits for refits in fitted if (refits.without.shape, refits.halves.shape) == parts]
+    at_last = _change(lambda inference: difference(inference, L - 1, 2 * L - 1), chosen, network.refits[0])
     at_best = _change(lambda inference: best_of_two(inference, L * len(later)), *later, network.refits[0])
     return None if at_best is None else schema.FineTuningRecord(**dict(at_best), step=step, last=at_last)
 

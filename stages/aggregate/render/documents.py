@@ -226,7 +226,8 @@ def headline_numbers(rows: Sequence[SummaryRow], recommendations: Sequence[Recom
     tree: dict[str, dict[str, Numbers]] = {}
     for row in rows:
         if row.main:
-            scope: Scope = "classes" if row.ci_classes_low is not None else "images"
+            of_classes = row.ci_classes_low, row.lead_classes_at_least
+            scope: Scope = "images" if of_classes == (None, None) else "classes"
             own = [each for each in recommendations if (each.dataset, each.model) == (row.dataset, row.model)]
             tree.setdefault(row.dataset, {})[row.model] = _rounded(
                 {

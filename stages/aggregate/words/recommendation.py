@@ -192,8 +192,8 @@ def ties(found: Recommendation) -> str:
     each = [f"{tie.depth + 1} (`{tie.layer}`{price})" for tie, price in prices]
     own = found.best.loss_at_most
     itself = "" if own is None else f" (the recommended one, {decimals(own)})"
-    named = f"layer{'s' * (len(each) > 1)} {joined(each)}"
-    return f"Not distinguishable ({scope}), with what each may lose at most{itself}: {named}."
+    losses = f", with what each may lose at most{itself}" if itself or any(price for _, price in prices) else ""
+    return f"Not distinguishable ({scope}){losses}: layer{'s' * (len(each) > 1)} {joined(each)}."
 
 
 SCALINGS: dict[str, str] = {"none": "leave rows as they are", "l2": "scale rows to length 1", "standard": "standardize"}

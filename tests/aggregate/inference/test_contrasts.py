@@ -75,3 +75,16 @@ def test_a_variance_that_is_rounding_is_none(between):
     assert family.varying.tolist() == [False, False, True]
     assert family.quantile() == pytest.approx(student.ppf(0.95, family.df))
     assert known.contrasts(turned) is None
+
+
+def test_a_family_of_many_is_estimated_without_its_correlation():
+    root, rng = np.random.default_rng(0).normal(size=(30, 6)), np.random.default_rng(1)
+    inference = Inference(rng.normal(size=6), root.T @ root, 8, between=np.cov(root[:4].T) + np.eye(6))
+    matrix = rng.normal(size=(40, 6))
+    whole, alone = inference.contrasts(matrix), inference.contrasts(matrix, together=False)
+    assert alone.correlation is None
+    assert whole.correlation.shape == (40, 40)
+    family = matrix @ inference.shape @ matrix.T
+    assert alone.df == whole.df == pytest.approx(8 * max(1, np.trace(family) ** 2 / (family**2).sum()))
+    np.testing.assert_array_equal(alone.variance, whole.variance)
+    np.testing.assert_array_equal(alone.value, whole.value)

@@ -44,6 +44,9 @@ def test_metrics_hold_the_headline_of_every_dataset_and_model(scores):
     )
     found = headline(summarize(wider, "nmi"), [])["d"]["m"]
     assert (found["scope"], found["ci_low"], found["lead_at_least"]) == ("classes", 0.3, 0.1)
+    perfect = uncertain(scores, ci_images_low=0.5, lead_images_at_least=0.2, lead_classes_at_least=0.1)
+    found = headline(summarize(perfect, "nmi"), [])["d"]["m"]
+    assert (found["scope"], found["ci_low"], found["lead_at_least"]) == ("classes", None, 0.1)
 
 
 def test_each_use_has_its_layer_its_score_and_what_other_layers_lose(scores):

@@ -134,11 +134,10 @@ def test_ties_are_told_as_far_as_they_are_known():
     assert brief_ties(recommendation(shortlist=four), priced=False) == "4, 6-8"
     unbounded = [each.model_copy(update={"loss_at_most": None}) for each in SHORTLIST]
     assert brief_ties(recommendation(shortlist=unbounded)) == "4, 6"
-    unpriced = [each.model_copy(update={"loss_at_most": None}) for each in four]
-    assert brief_ties(recommendation(shortlist=unpriced)) == "4, 6-8"
-    in_a_row = recommendation(shortlist=unpriced[1:])  # the first is the recommended one
-    assert brief_ties(in_a_row) == "6-8"
-    assert ": layers 4 (`blocks.2`) and 6 (`blocks.4`)." in sentences(recommendation(shortlist=unbounded))
+    told = sentences(recommendation(shortlist=unbounded, loss_at_most=None))
+    assert "Not distinguishable (other classes): layers 4 (`blocks.2`) and 6 (`blocks.4`)." in told
+    next_to_it = [each.model_copy(update={"loss_at_most": None}) for each in four[2:]]
+    assert brief_ties(recommendation(shortlist=next_to_it)) == "6-8"
     assert brief_ties(recommendation(shortlist=SHORTLIST[1:2])) == "none"
     assert "No other layer ties with it (other classes)." in sentences(recommendation(shortlist=SHORTLIST[1:2]))
     unproven = recommendation(shortlist=SHORTLIST[1:2], shortlist_scope="images")

@@ -81,7 +81,8 @@ def best_layers(summary: pd.DataFrame, networks: Sequence[Name]) -> Columns:
         summary[[*INTERVAL_ENDS[scope], *LEAD_ENDS[scope]]].set_axis(ENDS, axis=1) for scope in INTERVAL_ENDS
     )
     wanted = ("fold", "metric", "best_depth", "unseen", "last_value", "lead", *ENDS, "seen", "accuracy")
-    return table(summary.assign(**wider.fillna(narrower)), wanted, networks)
+    known = wider.where(wider.notna().any(axis=1), narrower, axis=0)
+    return table(summary.assign(**known), wanted, networks)
 
 
 def training_steps(steps: pd.DataFrame, networks: Sequence[Name]) -> Columns:
