@@ -172,7 +172,7 @@ def best_against(inference: Inference, *, control: int = -1, candidates: Layers 
     contrasts = inference.against(control, candidates) if candidates.any() else None
     if contrasts is None:
         return None
-    known = contrasts.value[~contrasts.varying].max(initial=-np.inf)
+    known = float(contrasts.value[~contrasts.varying].max(initial=-np.inf))
     if not inference.varying[control]:
         if known >= contrasts.value.max():
             return None

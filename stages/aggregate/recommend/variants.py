@@ -41,7 +41,7 @@ def scaling_of(found: Recommendation, scalings: pd.DataFrame) -> ScalingRecord |
     if table.empty or table.isna().any(axis=None):
         return None
     gains, means = _turned(found, table), table.mean()
-    chosen: Scaling = table.columns[gains.mean(axis=0).argmax()]
+    chosen: Scaling = scaled[int(gains.mean(axis=0).argmax())]
     gain = float((chosen_elsewhere(gains) - gains[:, 0]).mean()) if len(gains) > 1 else None
     recommended: Scaling = chosen if gain is not None and gain > 0 else found.normalize
     return ScalingRecord(best=chosen, value=means[chosen], gain=gain, recommended=recommended)
@@ -56,7 +56,7 @@ def pair_of(found: Recommendation, joined: pd.DataFrame) -> PairRecord | None:
     if pairs.empty or table.isna().any(axis=None):
         return None
     gains = _turned(found, pairs)
-    layers: tuple[str, str] = pairs.columns[gains.mean(axis=0).argmax()]
+    layers: tuple[str, str] = pairs.columns.tolist()[int(gains.mean(axis=0).argmax())]
     depths = {
         layer: depth for end in "ab" for layer, depth in zip(rows[f"layer_{end}"], rows[f"depth_{end}"], strict=True)
     }
