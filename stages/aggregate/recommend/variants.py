@@ -56,7 +56,7 @@ def pair_of(found: Recommendation, joined: pd.DataFrame) -> PairRecord | None:
     if pairs.empty or table.isna().any(axis=None):
         return None
     gains = _turned(found, pairs)
-    layers: tuple[str, str] = pairs.columns.tolist()[int(gains.mean(axis=0).argmax())]
+    layers: tuple[str, str] = pairs.columns.to_numpy()[int(gains.mean(axis=0).argmax())]
     depths = {
         layer: depth for end in "ab" for layer, depth in zip(rows[f"layer_{end}"], rows[f"depth_{end}"], strict=True)
     }
