@@ -105,7 +105,7 @@ def test_bombs_are_refused_before_they_fill_memory(
         (lambda path: archives.tar_with_map(path, 200_000), "x.tar.gz", "must unpack to at most 200 times"),
         (lambda path: archives.tar_of_empty_files(path, 9000), "x.tar.gz", "must unpack to at most 200 times"),
         (lambda path: archives.tar_of_empty_files(path, 1, **MANY), "x.tar", "or 100 values that all members have"),
-        (archives.tar_that_goes_back, "x.tar", r"cannot be read \(a size below 0\)"),
+        (archives.tar_that_goes_back, "x.tar", r"cannot be read \((a size below 0|invalid offset)\)"),  # as Python says
         (lambda path: archives.tar_with_name(path, "a/" * 101 + "1"), "x.tar", "at most 100 folders in each other"),
         (lambda path: archives.tar_with_name(path, "a" * 5000), "x.tar", "at most 4096 characters, found 5000"),
         (lambda path: archives.tar_with_long_number(path, 10**6), "x.tar", "a number of 50 digits in a header"),
