@@ -5,7 +5,7 @@ A lock that a killed DVC left damaged it cannot read, and an old one it takes fo
 
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -202,12 +202,13 @@ def locked(repo: "Repo") -> Iterator[None]:
     from dvc.lock import LockError
     from dvc.repo import lock_repo
 
-    try:
-        with lock_repo(repo):
-            yield
-    except LockError:
-        remedy = ", or remove that file if none runs and `core.hardlink_lock` is set, with which it outlasts DVC"
-        raise still_running(Path(repo.tmp_dir) / "lock", "that DVC does", remedy) from None
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(lock_repo(repo))
+        except LockError:
+            remedy = ", or remove that file if none runs and `core.hardlink_lock` is set, with which it outlasts DVC"
+            raise still_running(Path(repo.tmp_dir) / "lock", "that DVC does", remedy) from None
+        yield
 
 
 def stale_list(repo: "Repo") -> dict[Path, str]:
