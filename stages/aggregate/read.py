@@ -10,10 +10,10 @@ from pathlib import Path
 import pandas as pd
 
 from stages.aggregate.columns import frame
-from stages.shared.checkpoints import training_table
 from stages.shared.core.csv_table import CELL_COLUMNS, TEXT
 from stages.shared.core.digests import cell_id, rerun_hint
 from stages.shared.core.params import ALL, Cell, CheckpointSteps, RunParams
+from stages.shared.networks import training_table
 from stages.shared.runtime.errors import UserError
 from stages.shared.tables import gallery, metric_table
 from stages.shared.tables import scores as scores_file

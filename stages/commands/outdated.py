@@ -107,7 +107,7 @@ def _of_other_artifacts(entries: Mapping[str, Entry]) -> Iterator[str]:
     for stage, entry in entries.items():
         for path, md5 in entry.deps.items():
             maker, now = made.get(path, ("", md5))
-            if Path(path).name == DIGESTS and Path(path).is_file():  # prepare's output is the folder that has it
+            if path.endswith(DIGESTS) and Path(path).is_file():  # prepare's output is the folder that has it
                 now = dvc_hash(Path(path))
             if now != md5:
                 yield f"{stage} read another {path}{f' than {maker} has made since' if maker else ''}"

@@ -3,16 +3,16 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from stages.shared.checkpoints.checkpoints import (
+from stages.shared.core.digests import DIGESTS, cell_id, rerun_hint
+from stages.shared.core.params import Cell
+from stages.shared.images.image_store import PackedImages
+from stages.shared.networks.checkpoints import (
     CheckpointInfo,
     checkpoint_path,
     open_checkpoints,
     read_info,
     read_state,
 )
-from stages.shared.core.digests import DIGESTS, cell_id, rerun_hint
-from stages.shared.core.params import Cell
-from stages.shared.images.image_store import PackedImages
 from stages.shared.networks.network import Network
 from stages.shared.networks.params import NetworkParams
 from stages.shared.runtime.errors import UserError

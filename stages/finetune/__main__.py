@@ -34,7 +34,7 @@ def main() -> None:
 
         # torch takes seconds to import: what is wrong above is reported first
         from stages.finetune.cell import run_cell
-        from stages.shared.checkpoints.checkpoints import finish_checkpoints
+        from stages.shared.networks.checkpoints import finish_checkpoints
 
         weights, history_file = run.scratch(args.weights), run.scratch(args.history.parent) / args.history.name
         history = run_cell(images, network, params, length=length, seed=seed, weights=weights, run=run, watch=watch)

@@ -10,9 +10,9 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from stages.shared.checkpoints.training_table import write_training
 from stages.shared.core.digests import cell_id
 from stages.shared.core.params import Cell
+from stages.shared.networks.training_table import write_training
 from stages.shared.runtime.errors import UserError
 
 
@@ -73,7 +73,7 @@ class History:
         return f"{last['step']:.0f} optimizer steps{skipped}, test accuracy {last['accuracy']:.3f}"
 
     def write(self, path: Path, cell: Cell) -> None:
-        """Write the rows with the cell's names, in the columns of `stages.shared.checkpoints.training_table`."""
+        """Write the rows with the cell's names, in the columns of `stages.shared.networks.training_table`."""
         write_training(path, pd.DataFrame(self.rows).assign(**cell_id(cell)), cell)
 
 

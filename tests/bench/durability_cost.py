@@ -20,10 +20,10 @@ from stages.embed.params import TapsParams
 from stages.finetune.loop import FineTuning
 from stages.finetune.params import FinetuneParams
 from stages.finetune.resume_points import ResumePoints
-from stages.shared.checkpoints.checkpoints import CheckpointInfo, finish_checkpoints, open_checkpoints, write_checkpoint
 from stages.shared.core.kept_work import KeptWork
 from stages.shared.embeddings.embedding_store import open_embeddings, write_store_digests
 from stages.shared.images.image_store import PackedImages
+from stages.shared.networks.checkpoints import CheckpointInfo, finish_checkpoints, open_checkpoints, write_checkpoint
 from stages.shared.networks.devices import choose_device
 from stages.shared.networks.network import build_network
 from stages.shared.networks.params import NetworkParams, WeightsParams

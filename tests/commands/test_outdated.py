@@ -33,6 +33,7 @@ PARAMS: dict[str, Any] = {
     "aggregate": {"use": None},
 }
 PREPARED, WEIGHTS, EMBEDDINGS, MEASURES = "data/prepared/mine", "data/checkpoints", "data/embeddings", "data/measures"
+FOLD_DIGESTS = f"{PREPARED}/folds/0.digests.json"
 
 
 def md5(text: str) -> str:
@@ -47,12 +48,11 @@ def write_lock(**made: str) -> None:
     """Write what DVC would: stages of one cell, of which some may have made another artifact than was read."""
     read = {"thumbnails": "t", "weights": "w", "embeddings": "e", "measures": "m"}
     now = read | made
-    digests = f"{PREPARED}/digests.json"
     stages = {
         "prepare@mine": (["prepare", "datasets.mine"], {}, {"data/thumbnails/mine": now["thumbnails"]}),
-        f"finetune@{PATH}": (["finetune"], {digests: "digests"}, {f"{WEIGHTS}/{PATH}/weights": now["weights"]}),
+        f"finetune@{PATH}": (["finetune"], {FOLD_DIGESTS: "digests"}, {f"{WEIGHTS}/{PATH}/weights": now["weights"]}),
         f"embed@{PATH}": (
-            ["embed", "models.net.network"], {digests: "digests", f"{WEIGHTS}/{PATH}/weights": read["weights"]},
+            ["embed", "models.net.network"], {FOLD_DIGESTS: "digests", f"{WEIGHTS}/{PATH}/weights": read["weights"]},
             {f"{EMBEDDINGS}/{PATH}": now["embeddings"]},
         ),
         f"measure@{PATH}": (
@@ -99,7 +99,8 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     write_lock()
     for kind, key in (("measures", PATH), ("training", PATH), ("thumbnails", "mine"), ("prepared", "mine")):
         made(kind, key, kind)
-    Path(f"{PREPARED}/digests.json").write_text("digests")
+    Path(FOLD_DIGESTS).parent.mkdir()
+    Path(FOLD_DIGESTS).write_text("digests")
     folders = {kind: Path("data", kind) for kind in ("measures", "training", "thumbnails", "prepared")}
     RESULTS.mkdir()
     (RESULTS / "facts.json").write_text("{}")
@@ -125,7 +126,7 @@ def embed_again() -> None:
 
 
 def prepare_again() -> None:
-    Path(f"{PREPARED}/digests.json").write_text("other")
+    Path(FOLD_DIGESTS).write_text("other")
 
 
 def measure_again() -> None:
@@ -137,7 +138,7 @@ OF_THE_NETWORK: dict[Callable[[], None], str] = {
     edit_network: "models.net.network.image_size was 32, is 64",
     train_again: f"embed@mine-net-0-3 read another {WEIGHTS}/{PATH}/weights than finetune@mine-net-0-3 has made since",
     embed_again: f"measure@mine-net-0-3 read another {EMBEDDINGS}/{PATH} than embed@mine-net-0-3 has made since",
-    prepare_again: f"finetune@mine-net-0-3 read another {PREPARED}/digests.json",
+    prepare_again: f"finetune@mine-net-0-3 read another {FOLD_DIGESTS}",
     measure_again: f"{MEASURES}/{PATH} was made again since results",
 }
 

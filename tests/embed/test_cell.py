@@ -18,9 +18,9 @@ from stages.embed.image_sets import sample_rows
 from stages.embed.params import EmbedParams, TapsParams
 from stages.embed.pooling import pooled_layers
 from stages.embed.taps.tap import Tap
-from stages.shared.checkpoints.checkpoints import CheckpointInfo, finish_checkpoints, write_checkpoint
 from stages.shared.embeddings.embedding_store import Embeddings, open_embeddings
 from stages.shared.images.image_store import SPLITS, PackedImages
+from stages.shared.networks.checkpoints import CheckpointInfo, finish_checkpoints, write_checkpoint
 from stages.shared.networks.devices import library_versions
 from stages.shared.networks.network import Network
 from stages.shared.networks.params import NetworkParams

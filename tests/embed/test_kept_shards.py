@@ -10,11 +10,11 @@ from accelerate import Accelerator
 from stages.embed import cell, embedder, kept_shards
 from stages.embed.kept_shards import KeptShards
 from stages.embed.params import EmbedParams, TapsParams
-from stages.shared.checkpoints.checkpoints import CheckpointInfo, finish_checkpoints, write_checkpoint
 from stages.shared.core.kept_work import KeptWork
 from stages.shared.embeddings import embedding_store
 from stages.shared.embeddings.embedding_store import open_embeddings
 from stages.shared.images.image_store import PackedImages
+from stages.shared.networks.checkpoints import CheckpointInfo, finish_checkpoints, write_checkpoint
 from stages.shared.networks.network import Network
 from stages.shared.networks.transforms import Transform
 from stages.shared.runtime.console import Stopwatch

@@ -10,7 +10,6 @@ import torch
 from stages.aggregate.read import image_paths, read_analyses, read_curves, read_galleries, read_layers, read_refits
 from stages.embed.loading import checked_checkpoints
 from stages.measure.checks import check_cell
-from stages.shared.checkpoints.checkpoints import CheckpointInfo, finish_checkpoints, read_state, write_checkpoint
 from stages.shared.core.digests import cell_id
 from stages.shared.core.params import RunParams
 from stages.shared.embeddings.embedding_store import (
@@ -23,6 +22,7 @@ from stages.shared.embeddings.embedding_store import (
     open_embeddings,
 )
 from stages.shared.images.image_store import open_images, open_prepared, read_manifest
+from stages.shared.networks.checkpoints import CheckpointInfo, finish_checkpoints, read_state, write_checkpoint
 from stages.shared.networks.params import NetworkParams, WeightsParams
 from stages.shared.tables.thumbnails import read_thumbnails
 from tests.aggregate.conftest import CHECKPOINTS

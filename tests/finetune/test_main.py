@@ -12,8 +12,8 @@ from ruamel.yaml import YAML
 
 from stages.finetune import cell
 from stages.finetune.__main__ import main
-from stages.shared.checkpoints.checkpoints import read_info, read_state
 from stages.shared.images.image_store import open_images, write_fold
+from stages.shared.networks.checkpoints import read_info, read_state
 from stages.shared.networks.network import Network, build_network
 from stages.shared.networks.params import NetworkParams
 from stages.shared.runtime.errors import UserError

@@ -16,9 +16,9 @@ from stages.embed.params import EmbedParams, TapsParams
 from stages.finetune.params import FinetuneParams
 from stages.measure.params import MeasureParams
 from stages.prepare.params import DATASET_PARAMS, DatasetParams, PrepareParams
-from stages.shared.checkpoints import training_table
 from stages.shared.core.csv_table import CELL_COLUMNS
 from stages.shared.core.params import RunParams
+from stages.shared.networks import training_table
 from stages.shared.networks.params import NetworkParams
 from stages.shared.tables import gallery, metric_table
 from tests.reference.columns import check_described, column_table, record_table

@@ -25,10 +25,10 @@ from stages.measure.outputs.cell_tables import write_tables
 from stages.measure.outputs.notes import notes
 from stages.measure.params import MeasureParams
 from stages.measure.run import measure, worker_count
-from stages.shared.checkpoints import training_table
 from stages.shared.core.digests import cell_id
 from stages.shared.core.params import Cell, CheckpointSteps, RunParams, parse, read_section
 from stages.shared.embeddings.embedding_store import open_embeddings
+from stages.shared.networks import training_table
 from stages.shared.runtime.errors import UserError, check_known
 from stages.shared.runtime.scratch import remove
 from stages.shared.tables.metric_table import finish_cell

@@ -5,10 +5,11 @@
     <dataset>/manifest.csv        one row per sample, in the array's order: sample_id, label, group, source, sha256
     <dataset>/digests.json        of all of these (`stages.shared.core.digests`)
     <dataset>/folds/<fold>.csv    which samples one fold uses, in the manifest's order: sample_id, split
-    <dataset>/folds/<fold>.digests.json        of this table
+    <dataset>/folds/<fold>.digests.json        of this table, and in its id the hash of the images' digests
 
 A fold is one choice of the unseen classes: `0`, `1`, ..., and `all`, which leaves none out. Images are packed once for
-all of them, and a cell depends only on the table of its own fold: so each table has digests of its own.
+all of them, and a cell depends only on the table of its own fold: so each table has digests of its own, the one file
+that stands for all that a cell reads.
 
 Rows are sorted by class and id. Chunks are small (a batch of random rows reads little more than itself) and sit in few
 shard files (a checkout of few files is fast).
@@ -28,7 +29,7 @@ from stages.shared.core.digests import DIGESTS, Digests, Record, read_digests, r
 from stages.shared.core.shard_reader import ShardReader
 from stages.shared.runtime.errors import UserError
 
-FORMAT, FOLD_FORMAT = "whichlayer.images/3", "whichlayer.fold/1"
+FORMAT, FOLD_FORMAT = "whichlayer.images/3", "whichlayer.fold/2"
 STAGE = "prepare"
 STORE, MANIFEST = "images.zarr", "manifest.csv"
 SPLITS = ("train", "test", "unseen")
@@ -55,8 +56,8 @@ def fold_digests(path: Path, fold: str) -> Path:
 
 
 def fold_of(images: Record, fold: str) -> dict[str, str | int]:
-    """Return the id of the table of one fold: the dataset, and the hash of the manifest whose images it splits."""
-    return {**images.of, "fold": fold, "manifest": images.files[MANIFEST][1]}
+    """Return the id of the table of one fold: the dataset, and the hash of all that is known of its images."""
+    return {**images.of, "fold": fold, "images": images.hash}
 
 
 def fold_files(path: Path, fold: str) -> list[Path]:

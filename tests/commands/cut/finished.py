@@ -8,9 +8,9 @@ from ruamel.yaml import YAML
 from stages.commands.cut.cell import CellPaths
 from stages.embed.cell import open_cell
 from stages.embed.params import EmbedParams, TapsParams
-from stages.shared.checkpoints.checkpoints import CheckpointInfo, finish_checkpoints, write_checkpoint
 from stages.shared.core.params import Cell
 from stages.shared.images.image_store import open_images
+from stages.shared.networks.checkpoints import CheckpointInfo, finish_checkpoints, write_checkpoint
 from stages.shared.networks.network import build_network
 from stages.shared.networks.params import NetworkParams
 from tests.packed import pack, write_fold_all

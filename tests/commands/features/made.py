@@ -16,8 +16,8 @@ from stages.commands.cut.folder import CARD, FORMAT, PREPROCESS, PROGRAM, write_
 from stages.embed.__main__ import main as embed
 from stages.prepare.packing import prepare_dataset
 from stages.prepare.params import read_dataset
-from stages.shared.checkpoints.checkpoints import CheckpointInfo, finish_checkpoints, write_checkpoint
 from stages.shared.images.image_store import open_images
+from stages.shared.networks.checkpoints import CheckpointInfo, finish_checkpoints, write_checkpoint
 from stages.shared.networks.network import build_network
 from stages.shared.networks.params import NetworkParams
 

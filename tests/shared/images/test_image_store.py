@@ -12,6 +12,7 @@ from stages.shared.images.image_store import (
     FORMAT,
     MANIFEST_COLUMNS,
     batch_rows,
+    fold_digests,
     fold_files,
     open_images,
     write_fold,
@@ -109,13 +110,13 @@ def test_a_dataset_of_another_version_is_refused(tmp_path: Path):
         open_images(tmp_path / "d", "0")
 
 
-def test_another_dataset_and_a_fold_of_another_manifest_are_refused(tmp_path: Path):
+def test_another_dataset_and_a_fold_of_other_images_are_refused(tmp_path: Path):
     write(tmp_path / "d", manifest(), pixels(12))
     with pytest.raises(UserError, match=r"digests\.json: must be of dataset other, found dataset d; run the prepare"):
         open_images(tmp_path / "d", "0", dataset="other")
     write(tmp_path / "e", manifest().assign(source="moved"), pixels(12))
     shutil.copytree(tmp_path / "e" / "folds", tmp_path / "d" / "folds", dirs_exist_ok=True)
-    with pytest.raises(UserError, match=r"folds/0\.digests\.json: must be of dataset d, fold 0, manifest .*, found"):
+    with pytest.raises(UserError, match=r"folds/0\.digests\.json: must be of dataset d, fold 0, images .*, found"):
         open_images(tmp_path / "d", "0", dataset="d")
 
 
@@ -199,6 +200,26 @@ def test_a_cell_reads_the_images_the_manifest_and_its_own_fold_alone(tmp_path: P
     for path in {*tmp_path.rglob("*.csv")} - set(files):
         path.unlink()
     assert open_images(tmp_path, "0").splits == ("train", "test", "unseen")
+
+
+def test_the_digests_of_a_fold_change_with_all_that_a_cell_reads_and_with_nothing_else(tmp_path: Path):
+    def digests(name: str, table: pd.DataFrame, data: np.ndarray, splits: list[str]) -> bytes:
+        write(tmp_path / name, table, data)
+        write_fold(tmp_path / name, "1", table.assign(split=splits))
+        return fold_digests(tmp_path / name, "1").read_bytes()
+
+    table, data, splits = manifest(), pixels(12), ["train"] * 4 + ["unseen"] * 8
+    changed = data.copy()
+    changed[3, 0, 0, 0] ^= 1
+    first = digests("first", table, data, splits)
+    write_fold(tmp_path / "first", "0", table.assign(split="train"))
+    assert digests("again", table, data, splits) == first
+    others = {
+        digests("pixel", table, changed, splits),
+        digests("label", table.assign(label=table["label"] + "x"), data, splits),
+        digests("split", table, data, ["test", *splits[1:]]),
+    }
+    assert len(others | {first}) == 4
 
 
 @pytest.mark.parametrize(("size", "per_chunk"), [(8, 8), (64, 8), (128, 2), (224, 1), (1024, 1)])

@@ -19,9 +19,9 @@ import transformers
 from huggingface_hub import constants
 from safetensors.torch import save_file
 
-from stages.shared.checkpoints.checkpoints import CheckpointInfo, write_checkpoint
 from stages.shared.networks import transformers as transformers_networks
 from stages.shared.networks import weights as weights_module
+from stages.shared.networks.checkpoints import CheckpointInfo, write_checkpoint
 from stages.shared.networks.hub import LibraryVersionError
 from stages.shared.networks.network import Network, build_network
 from stages.shared.networks.params import NetworkParams
