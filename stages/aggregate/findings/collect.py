@@ -7,11 +7,13 @@ supported": without a counter-example it is said what would have been seen.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
 import pandas as pd
+from scipy.special import nctdtrinc
+from scipy.stats import t as student
 
 from stages.aggregate.curves import CURVE, Name, Scores, point_keys, sign_of
 from stages.aggregate.findings import facts
@@ -71,7 +73,7 @@ def _judge_network(
 ) -> tuple[facts.NetworkFindings, Network]:
     points = scores.main_points(row.dataset, row.model, row.metric)
     keys, tuned = point_keys(points[points["step"] == row.step]), row.step > 0 and (points["step"] == 0).any()
-    above = beats_baselines(data, row.metric, row.step, keys, chance=row.chance, pixels=row.baseline)
+    above = beats_baselines(data, row.metric, [row.step], keys, chance=row.chance, pixels=row.baseline)
     last, first = data.at(row.metric, row.step, keys), data.at(row.metric, 0, keys) if tuned else None
     changes = _differences_of_g(last, first, row.metric) if last and first else None
     head, pixels = (data.images.accuracy, data.images.pixels) if data.images else ({}, {})
@@ -154,8 +156,7 @@ def judge_accuracy(results: Mapping[Scope, facts.AccuracyResult]) -> facts.Accur
 
 def _detectable(g: Estimate, level: float) -> float:
     """Difference whose bound at this level excludes 0 with the probability `POWER`."""
-    error = replace(g, value=0.0)
-    return error.upper(level) + error.upper(POWER)
+    return g.standard_error * float(nctdtrinc(g.df, 1 - POWER, student.ppf(level, g.df)))
 
 
 def _difference(first: ByFold, second: ByFold, scope: Scope) -> Estimate | None:

@@ -117,8 +117,8 @@ class Contrasts:
     def at_least(self, level: float = LEVEL) -> float:
         """Lower bound of the largest contrast, whichever that is; at the level `MEDIAN` an estimate of it.
 
-        The largest estimate is too high, since it was chosen for being the largest; the bound at one half is as often
-        too high as too low (Chernozhukov, Lee and Rosen 2013).
+        The largest estimate is too high, since it was chosen for being the largest; the bound at one half is too high
+        in half of the cases at most (Chernozhukov, Lee and Rosen 2013).
         """
         varying = self.varying
         return float((self.value - self.quantile(level) * np.sqrt(self.variance))[varying].max())

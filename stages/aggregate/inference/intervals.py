@@ -60,7 +60,13 @@ def state_widest(
 
 
 def beats_baselines(
-    network: NetworkData, metric: str, step: int, keys: Sequence[Key], *, chance: float | None, pixels: float | None
+    network: NetworkData,
+    metric: str,
+    steps: Sequence[int],
+    keys: Sequence[Key],
+    *,
+    chance: float | None,
+    pixels: float | None,
 ) -> bool | None:
     """Return whether some layer is shown to be better than chance, and than raw pixels; None where no bound is known.
 
@@ -69,7 +75,7 @@ def beats_baselines(
     Args:
         network: its measured data.
         metric: the score.
-        step: the checkpoint.
+        steps: the checkpoints, of which the best layer was chosen.
         keys: the layers.
         chance: score of an embedding that is unrelated to the classes; None: not asked for.
         pixels: score of the raw pixels; None: not asked for.
@@ -77,10 +83,11 @@ def beats_baselines(
     if chance is None and pixels is None:
         return True
     further = [network.pixels] if pixels is not None and network.pixels else []
-    refits = network.at(metric, step, [*keys, *further])
+    refits = [network.at(metric, step, keys) for step in steps]
+    refits += [network.at(metric, steps[0], [key]) for key in further]
     gain = None if chance is None else sign_of(network.catalogue[metric].better) * chance
-    index = len(keys) if further else None
-    shown = state_widest(lambda inference: is_above(inference, chance=gain, pixels=index), refits)
+    index = len(keys) * len(steps) if further else None
+    shown = state_widest(lambda inference: is_above(inference, chance=gain, pixels=index), *refits)
     return shown and shown[1]
 
 

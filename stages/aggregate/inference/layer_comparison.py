@@ -119,7 +119,7 @@ def score_intervals(inference: Inference, score: Score) -> tuple[Float64, Bounds
     NaN of a layer that never varied.
     """
     limited, sign, gains = np.isfinite(score.high - score.low), sign_of(score.better), inference.mean
-    move = _move_log_odds if inference.correlated and limited else _cut_off
+    move = move_log_odds if inference.correlated and limited else _cut_off
     contrasts = score_contrasts(inference, _spread(sign * gains, score) if limited else np.ones(len(gains)))
     best = (None if contrasts is None else best_score(inference, contrasts)) or UNKNOWN
     ends = np.full((2, len(gains)), np.nan) if contrasts is None else sign * contrasts.intervals().T
@@ -130,7 +130,7 @@ def score_intervals(inference: Inference, score: Score) -> tuple[Float64, Bounds
     return intervals, Bounds(low, high, value)
 
 
-def _move_log_odds(at: Float64, ends: Float64, score: Score) -> Float64:
+def move_log_odds(at: Float64, ends: Float64, score: Score) -> Float64:
     """Move from scores as far on the scale of log-odds as it is to `ends`, by the delta method."""
     spread, width = _spread(at, score), score.high - score.low
     within = ~np.isnan(spread)

@@ -27,6 +27,7 @@ import pandas as pd
 from stages.aggregate.columns import frame
 from stages.aggregate.curves import CHECKPOINT, MEAN, Name, Scores
 from stages.aggregate.inference.contrasts import Estimate, Float64, Inference
+from stages.aggregate.inference.layer_comparison import move_log_odds
 from stages.aggregate.inference.network_data import MIN_DF, NetworkData, Refits, degrees_of_freedom, find_groups
 from stages.aggregate.scope import ACCURACY, ACCURACY_ENDS, Scope
 from stages.shared.core.csv_table import FLOAT
@@ -36,6 +37,9 @@ MIN_FOLDS = 3
 
 MIN_CLASSES = 10
 """Left-out classes (or groups of them) from which on these alone tell of other classes, of a frozen network."""
+
+ROUNDING = 1e-9
+"""Standard error of an accuracy up to which it is taken for a rounding error."""
 
 Folds = Sequence["pd.Series[float]"]
 """For each fold, how often (over seeds) a network is right, or how much more often than another; by sample id, class
@@ -195,13 +199,15 @@ def accuracy_intervals(scores: Scores, networks: dict[Name, NetworkData]) -> pd.
     rows = scores.curves[scores.curves["accuracy"].notna()].drop_duplicates(list(CHECKPOINT))
     last = rows[rows["step"] == rows.groupby(["dataset", "model"])["step"].transform("max")]
     table: list[dict[Any, Any]] = last[list(CHECKPOINT)].to_dict("records")
+    accuracy = scores.catalogue["accuracy"]
     for point in table:
         images = networks[point["dataset"], point["model"]].images
         by_fold = images.accuracy if images else {}
         folds = [values for fold, values in by_fold.items() if point["fold"] in (MEAN, fold)]
         for scope, mean_of in MEANS.items():
             estimate = mean_of(folds)
-            if estimate is not None and estimate.standard_error > 0:  # not where all are right
-                point |= zip(ACCURACY_ENDS[scope], np.clip(estimate.interval(), 0, 1), strict=True)
+            if estimate is not None and estimate.standard_error > ROUNDING:  # not where all are right
+                moved = move_log_odds(np.array(estimate.value), np.array(estimate.interval()), accuracy)
+                point |= zip(ACCURACY_ENDS[scope], moved, strict=True)
     ends = dict.fromkeys(ACCURACY[3:], FLOAT)
     return frame(table, CHECKPOINT | ends, optional=ends)

@@ -1,6 +1,6 @@
 """The recommendation for one use of one network: its best candidate, what ties with it, and how sure that is."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import numpy as np
 import pandas as pd
@@ -8,8 +8,15 @@ import pandas as pd
 from stages.aggregate.curves import MEAN, Scores, best_index, point_keys
 from stages.aggregate.findings.status import change_status
 from stages.aggregate.inference.contrasts import Estimate, Float64, Inference
-from stages.aggregate.inference.intervals import LayerInference, beats_baselines, infer_layers, lead_of, state_widest
-from stages.aggregate.inference.layer_comparison import best_of_two, difference, losses_at_most
+from stages.aggregate.inference.intervals import (
+    LayerInference,
+    beats_baselines,
+    infer,
+    infer_layers,
+    lead_of,
+    state_widest,
+)
+from stages.aggregate.inference.layer_comparison import best_of_two, difference, losses_at_most, score_intervals
 from stages.aggregate.inference.network_data import Refits, unseen_rows
 from stages.aggregate.inference.scopes import lacks_groups
 from stages.aggregate.recommend import schema
@@ -29,14 +36,17 @@ def recommend_network(network: Candidates, scores: Scores, regrets: pd.DataFrame
     """
     row, chosen = network.row, best_candidate(network.means)
     assert chosen is not None, "the main score chooses a layer at the last step (check_main_score)"
-    step, losses = network.steps[chosen[0]], _losses_at_most(network)
-    sure = {} if (refits := network.refits[step]) is None else infer_layers(refits)
+    step, known = network.steps[chosen[0]], {step: refits for step, refits in network.refits.items() if refits}
+    together = infer(*known.values())
+    sure = {s: each for s, each in infer_layers(known[step]).items() if s in together} if step in known else {}
+    losses = _losses_at_most(network, known, next(iter(together.values()), None))
     scope, widest = next(iter(sure.items()), (None, None))
     tied = np.flatnonzero([True] if widest.tied is None else widest.tied) if widest else ()  # None: of a single layer
-    best = _best(network, _layer(network, *chosen, losses), sure)
+    best = _best(network, _layer(network, *chosen, losses), sure, together)
     unbeaten = row.unbeaten_by(best.value)
     keys = point_keys(network.points)
-    shown = beats_baselines(network.data, row.metric, step, keys, chance=row.chance, pixels=row.baseline)
+    levels = {"chance": row.chance, "pixels": row.baseline}
+    shown = beats_baselines(network.data, row.metric, [*known], keys, **levels) if step in known else None
     counts = unseen_rows(network.data.layers, row.metric, row.step).groupby("fold")[["n_classes", "n_images"]].max()
     return schema.Recommendation(
         **{name: getattr(row, name) for name in ("dataset", "model", "metric", "better", "n_folds", "n_seeds")},
@@ -61,16 +71,20 @@ def recommend_network(network: Candidates, scores: Scores, regrets: pd.DataFrame
     )
 
 
-def _losses_at_most(network: Candidates) -> Float64:
-    """Bound what each candidate may lose to the best one, (T, L), in the wider scope that is known; NaN: not known.
+def _losses_at_most(network: Candidates, known: Collection[int], together: Inference | None) -> Float64:
+    """Bound what each candidate may lose to the best one, (T, L); NaN: not known.
 
     No score loses more than its limits are apart.
+
+    Args:
+        network: what can be chosen.
+        known: the steps of which `together` is.
+        together: what is known of their layers, in one scope.
     """
-    score = network.data.catalogue[network.row.metric]
-    bounds, known = np.full(network.means.shape, np.nan), {s: r for s, r in enumerate(network.refits.values()) if r}
-    stated = state_widest(losses_at_most, *known.values())
-    if stated is not None:
-        bounds[list(known)] = np.minimum(stated[1].reshape(len(known), -1), score.high - score.low)
+    score, bounds = network.data.catalogue[network.row.metric], np.full(network.means.shape, np.nan)
+    if together is not None:
+        losses = losses_at_most(together).reshape(len(known), -1)
+        bounds[[step in known for step in network.steps]] = np.minimum(losses, score.high - score.low)
     return bounds
 
 
@@ -84,11 +98,18 @@ def _layer(network: Candidates, step: int, layer: int, losses: Float64) -> schem
     )
 
 
-def _best(network: Candidates, chosen: schema.LayerRecord, sure: dict[Scope, LayerInference]) -> schema.CandidateRecord:
-    scopes = {
-        scope: schema.ScopeRecord(**vars(each.best), lead_at_least=each.lead.low, lead_at_most=each.lead.high)
-        for scope, each in sure.items()
-    }
+def _best(
+    network: Candidates,
+    chosen: schema.LayerRecord,
+    sure: dict[Scope, LayerInference],
+    together: dict[Scope, Inference],
+) -> schema.CandidateRecord:
+    """Sum up the best candidate, whose score was chosen from those of all checkpoints, its lead from its own."""
+    score = network.data.catalogue[network.row.metric]
+    scopes = {}
+    for scope, each in sure.items():
+        best = score_intervals(together[scope], score)[1]
+        scopes[scope] = schema.ScopeRecord(**vars(best), lead_at_least=each.lead.low, lead_at_most=each.lead.high)
     return schema.CandidateRecord(
         **dict(chosen),
         last_value=network.sign * network.means[network.steps.index(chosen.step), -1],

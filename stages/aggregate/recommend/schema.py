@@ -157,8 +157,10 @@ class ScopeRecord(Record):
     """How sure the best candidate's score is in one scope; `null` where not known.
 
     Attributes:
-        value, low, high: its score without the luck of having been chosen, and the interval of that.
-        lead_at_least, lead_at_most: one-sided bounds of the best earlier layer's lead over the last.
+        value, low, high: its score without the luck of having been chosen from all layers and checkpoints, and the
+            interval of that.
+        lead_at_least, lead_at_most: one-sided bounds of the best earlier layer's lead over the last, at that
+            checkpoint: they do not know that it was chosen.
     """
 
     value: float | None

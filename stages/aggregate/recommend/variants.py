@@ -1,7 +1,9 @@
 """What a layer gains by scaling it, and two layers joined over a single one.
 
 On the folds on which it was chosen, the best variant looks better than it is. Its gain is therefore that of the best on
-all folds but one, measured on the fold left out. Scores are means over seeds.
+all folds but one, measured on the fold left out. Scores are means over seeds. Such gains are correlated, since any two
+of them chose on the same folds but one: their variance is corrected as that of cross-validation (Nadeau and Bengio
+2003).
 """
 
 from typing import get_args
@@ -65,7 +67,7 @@ def pair_of(found: Recommendation, joined: pd.DataFrame) -> PairRecord | None:
         differences = chosen_elsewhere(gains) - chosen_elsewhere(_turned(found, single))
         shown["gain"] = float(differences.mean())
     if J >= MIN_FOLDS:
-        error = float(differences.std(ddof=1) / np.sqrt(J))
+        error = float(differences.std(ddof=1) * np.sqrt(1 / J + 1 / (J - 1)))  # they share folds on which they chose
         shown["low"], shown["high"] = Estimate(shown["gain"], error, J - 1).interval()
     return PairRecord(
         layers=layers,

@@ -242,7 +242,8 @@ def pair(found: Recommendation) -> str:
     record = found.pair
     if record is None or record.gain is None or record.low is None or record.high is None:
         return ""
-    gained = f"gained {change_interval(record.gain, record.low, record.high)} over the best single layer, scaled or not"
+    bounds = f"{change_interval(record.gain, record.low, record.high)} (no proven level)"
+    gained = f"gained {bounds} over the best single layer, scaled or not"
     if not record.recommended:
         return f"Two layers joined {gained}: not shown to help."
     named = [f"{depth + 1} (`{layer}`)" for depth, layer in zip(record.depths, record.layers, strict=True)]
@@ -310,16 +311,18 @@ def headline(networks: Sequence[Recommendation]) -> str:
 
 
 LOSSES = (
-    "*Last* and *before*: how much better (below 0: worse) the last layer and the one before it are on unseen classes "
-    "than a layer that was chosen on other folds (of a single fold: on the other half of the images). *Ties*: layers "
+    "*Last* and *before*: how much better (below 0: worse) the last layer of the last checkpoint and the one before it "
+    "are on unseen classes than a layer and checkpoint that were chosen on other folds (of a single fold: on the other "
+    "half of the images, and scored on half of them). *Ties*: layers "
     "that are not distinguishable from the one to take; in brackets what the shallowest may lose at most."
 )
 
 REGRET_WORDS = (
     "What each way of choosing a layer and checkpoint loses to the best on unseen classes that it did not know, by "
     "use. The loss lies between that to a best one which was chosen on one half of the images and scored on the other "
-    "(too small: it is not always the best) and that to a best one which was chosen and scored on the same images (too "
-    "large: it is lucky). Networks of one dataset are not independent: of fewer than five datasets each stands alone, "
+    "(too small: it is not always the best; but where a score depends much on the number of images, half of them may "
+    "make it too large) and that to a best one which was chosen and scored on the same images (too large: it is "
+    "lucky). Networks of one dataset are not independent: of fewer than five datasets each stands alone, "
     "without an interval; from five on [ ] is over datasets (Student's t, no proven level)."
 )
 

@@ -219,7 +219,7 @@ def _contradictions(read: Mapping[str, Any], entry: Entry) -> Iterator[str]:
 
 @cache
 def _dvc_code_hash(folder: str) -> str:
-    return dvc_hash(Path(folder))
+    return dvc_hash(Path(folder)) if Path(folder).is_dir() else ""  # one that is gone: DVC runs its stages again
 
 
 def dvc_hash(path: Path) -> str:

@@ -1,4 +1,5 @@
 import pytest
+from scipy.stats import nct
 from scipy.stats import t as student
 
 from stages.aggregate.findings.collect import judge_accuracy, judge_scope, why_out_of_scope
@@ -109,4 +110,4 @@ def test_the_scope_that_decides_has_networks_to_compare():
 
 def test_what_would_have_been_seen_is_the_least_sensitive_pair():
     found = judge(evidence([0.8, 0.78], [0.5, 0.5], error=0.02)).results["classes"]
-    assert found.detectable == pytest.approx(0.02 * (student.ppf(0.975, DF) + student.ppf(0.8, DF)))
+    assert nct.sf(student.ppf(0.975, DF), DF, found.detectable / 0.02) == pytest.approx(0.8)

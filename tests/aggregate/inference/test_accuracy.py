@@ -124,21 +124,33 @@ def intervals(folds=FOLDS, right=right):
     return found.rename(columns=lambda name: name.removeprefix("accuracy_"))
 
 
+def of_log_odds(estimate):
+    """The ends of the interval of the log-odds, by the delta method, as accuracies."""
+    share, ends = estimate.value, np.array(estimate.interval())
+    return (1 / (1 + (1 - share) / share * np.exp((share - ends) / (share * (1 - share))))).tolist()
+
+
 def test_the_table_has_every_fold_and_their_mean_at_the_last_step():
     found = intervals()
-    low, high = mean_over_images([right(1)]).interval()
-    assert found.loc["1", ["ci_images_low", "ci_images_high"]].tolist() == pytest.approx([low, high])
-    low, high = mean_over_classes([right(fold) for fold in range(3)]).interval()
-    assert found.loc[MEAN, ["ci_classes_low", "ci_classes_high"]].tolist() == pytest.approx([low, high])
+    expected = of_log_odds(mean_over_images([right(1)]))
+    assert found.loc["1", ["ci_images_low", "ci_images_high"]].tolist() == pytest.approx(expected)
+    expected = of_log_odds(mean_over_classes([right(fold) for fold in range(3)]))
+    assert found.loc[MEAN, ["ci_classes_low", "ci_classes_high"]].tolist() == pytest.approx(expected)
     assert found["step"].unique().tolist() == [100]
     assert found.loc["0"].isna()["ci_classes_low"]
 
 
-@pytest.mark.parametrize(("values", "low", "high"), [([1, 1, 1, 0], None, 1), ([0, 0, 0, 1], 0, None)])
-def test_intervals_end_at_one_and_at_zero(values, low, high):
+@pytest.mark.parametrize("values", [[1, 1, 1, 0], [0, 0, 0, 1]])
+def test_intervals_end_within_zero_and_one_and_reach_farther_towards_the_middle(values):
     found = intervals(right=lambda fold: images(values, list("abcd"), ids=[f"{fold}/{i}" for i in range(4)])).loc["0"]
-    assert low is None or found["ci_images_low"] == low
-    assert high is None or found["ci_images_high"] == high
+    low, high = found["ci_images_low"], found["ci_images_high"]
+    assert 0 < low < np.mean(values) < high < 1
+    assert (np.mean(values) - low > high - np.mean(values)) == (np.mean(values) > 0.5)
+
+
+def test_where_all_are_right_no_interval_is_known():
+    found = intervals(right=lambda fold: images(np.ones(60), [f"c{i % 12}" for i in range(60)], ids=list(range(60))))
+    assert found.filter(like="ci_").isna().all(axis=None)
 
 
 def test_two_folds_say_nothing_about_other_classes():

@@ -7,12 +7,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stages.aggregate.inference.layer_comparison import best_of_two, losses_at_most, ties
+from stages.aggregate.curves import point_keys
+from stages.aggregate.inference import scopes
+from stages.aggregate.inference.intervals import beats_baselines
+from stages.aggregate.inference.layer_comparison import best_of_two, losses_at_most, score_intervals, ties
 from stages.aggregate.inference.scopes import class_inference
 from stages.aggregate.recommend.network import _fine_tuning, recommend_network
 from stages.aggregate.recommend.recommend import recommend_all
 from stages.aggregate.recommend.regret import regret_table
 from stages.aggregate.recommend.schema import Missing
+from stages.measure.metrics import SCORES
 from stages.shared.core.params import RunParams
 from tests.aggregate.inference.refit_frames import refits_of
 from tests.aggregate.recommend import made
@@ -111,6 +115,11 @@ def test_the_shortlist_and_fine_tuning_are_the_recipe_applied_to_the_arrays():
     tied = ties(class_inference(arrays(found.recommended.step)))
     assert found.shortlist_scope == "classes"
     assert [each.layer for each in found.shortlist] == [made.LAYERS[i] for i in np.flatnonzero(tied)]
+    of_all = score_intervals(class_inference(arrays(0), arrays(50)), SCORES["nmi"])[1]
+    of_its_checkpoint = score_intervals(class_inference(arrays(found.best.step)), SCORES["nmi"])[1]
+    chosen = found.best.classes
+    assert (chosen.value, chosen.low, chosen.high) == pytest.approx((of_all.value, of_all.low, of_all.high))
+    assert of_all.value < of_its_checkpoint.value < found.best.value  # the more it was chosen from
     bounds = losses_at_most(class_inference(arrays(0), arrays(50))).reshape(2, 5)
     for each in [found.best, *found.shortlist, *found.checkpoints]:
         assert each.loss_at_most == pytest.approx(bounds[found.candidate_steps.index(each.step), each.depth])
@@ -171,6 +180,31 @@ def test_a_network_not_shown_to_beat_raw_pixels_is_recommended_with_a_caveat():
         (found, _), _ = of_tables(*separated(0, pixels=best - below))
         assert found.recommended.value == pytest.approx(best)
         assert found.doubtful == doubtful
+
+
+def test_whether_pixels_are_beaten_takes_account_of_all_checkpoints():
+    best, shown = of_tables(*separated(0))[0][0].recommended, []
+    for below in np.linspace(0.01, 0.3, 12):
+        layers, refits = separated(0, pixels=best.value - below)
+        network = made.candidates(layers, refits)[0]
+        levels = {"chance": network.row.chance, "pixels": network.row.baseline}
+        shown.append(beats_baselines(network.data, "nmi", [0, 50], point_keys(network.points), **levels))
+        assert of_tables(layers, refits)[0][0].doubtful == (not shown[-1])
+    assert set(shown) == {True, False}
+
+
+def test_all_that_is_said_of_a_choice_is_in_a_scope_in_which_all_checkpoints_are_known(monkeypatch):
+    """Of two folds many classes tell of others before any training, and of the later checkpoint nothing does."""
+    monkeypatch.setattr(scopes, "MIN_CLASSES", 8)
+    layers, refits = separated(0)
+    layers, refits = (table[table["fold"].isin(["0", "1"])] for table in (layers, refits))
+    tuned = (layers["step"] == 50) & (layers["metric"] == "nmi") & (layers["layer"] != "pixels")
+    layers = layers.assign(value=layers["value"] - 0.15 * tuned)
+    run = RunParams(datasets=made.DATASETS, models=["m"], folds=[0, 1], seeds=made.SEEDS)
+    (found, _), _ = of_tables(layers, refits, run)
+    best = found.best
+    assert (best.step, found.shortlist_scope, best.scope, best.classes) == (0, "images", "images", None)
+    assert all(each.loss_at_most is not None for each in found.shortlist)
 
 
 def test_without_intervals_the_means_decide_whether_raw_pixels_are_beaten():

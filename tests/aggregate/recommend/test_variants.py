@@ -108,7 +108,8 @@ def test_a_pair_is_compared_with_the_single_layer_chosen_on_the_same_folds(lift)
             for kind in (True, False)
         }
         differences.append(scores[best[False]] - scores[best[True]])
-    low, high = ttest_1samp(differences, 0).confidence_interval(0.95)
+    apart = np.array(ttest_1samp(differences, 0).confidence_interval(0.95)) - np.mean(differences)
+    low, high = np.mean(differences) + apart * np.sqrt(1 + 4 / 3)  # each was tested on a third of what it chose on
     assert (record.gain, record.low, record.high) == pytest.approx((np.mean(differences), low, high))
     assert record.recommended == (low > 0) == bool(lift)
     assert record.layers == max(combinations(LAYERS, 2), key=lambda pair: sum(fold[pair] for fold in folds))
@@ -117,6 +118,13 @@ def test_a_pair_is_compared_with_the_single_layer_chosen_on_the_same_folds(lift)
 def test_two_folds_have_no_interval():
     record = variants(pairs=joined([{("stem", ""): 0.1, ("stem", "bn2"): 0.8}] * 2)).pair
     assert (record.gain, record.low, record.recommended) == (pytest.approx(0.7), None, False)
+
+
+def test_of_equal_scalings_chance_makes_one_gain_in_a_third_of_the_studies():
+    random = np.random.default_rng(0)
+    studies = random.normal(size=(4000, 4, 3))  # four folds, three scalings
+    gained = [(chosen_elsewhere(gains) - gains[:, 0]).mean() > 0 for gains in studies]
+    assert 0.31 < np.mean(gained) < 0.38
 
 
 def test_choosing_on_other_folds_is_not_lucky():

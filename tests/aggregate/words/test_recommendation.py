@@ -56,7 +56,7 @@ def test_scaling_and_joining_are_told_as_far_as_they_gain():
     )
     assert pair(recommendation(pair=JOINED)) == (
         "Layers 4 (`blocks.2`) and 7 (`blocks.5`) joined, the rows of each scaled to length 1, gained +0.050 [+0.010, "
-        "+0.090] over the best single layer, scaled or not."
+        "+0.090] (no proven level) over the best single layer, scaled or not."
     )
     unclear = JOINED.model_copy(update={"low": -0.01, "recommended": False})
     assert pair(recommendation(pair=unclear)).endswith("scaled or not: not shown to help.")

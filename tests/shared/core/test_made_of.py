@@ -1,6 +1,7 @@
 """Records of what stages read, against a dvc.lock that DVC itself wrote."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +111,15 @@ def test_an_edit_before_dvc_looks_is_named(project: Path, edit: Any):
     start = "prepare@mine: dvc.lock must say what it was made of, found an edit between its end and DVC's record: "
     assert str(refused.value).startswith(start + EDITS[edit])
     assert str(refused.value).endswith("run the prepare stage again (`dvc repro --single-item --force prepare@mine`)")
+
+
+def test_code_that_is_gone_is_no_edit_of_what_was_read(project: Path):
+    """DVC runs a stage again whose folder of code has another name now."""
+    write_down()
+    let_dvc_record()
+    shutil.rmtree("code")
+    made_of.code_hash.cache_clear()
+    check_records(RECORD.parent, ["prepare@mine"])
 
 
 def edit_nothing() -> None:
