@@ -22,7 +22,7 @@ from stages.commands.plan.command import plan_lines
 from stages.commands.plan.predict import Engine, Predictor, this_machine
 from stages.commands.project import PARAMS, RAW, ROOT, FiniteRange, ProjectCommand, ProjectPath, check_new, listed, size
 from stages.shared.core.digests import DIGESTS, files_below
-from stages.shared.core.params import Cell
+from stages.shared.core.params import Cell, load
 from stages.shared.runtime.console import Stopped, progress
 from stages.shared.runtime.durations import processors
 from stages.shared.runtime.errors import UserError, check_known
@@ -244,6 +244,10 @@ def list_cells(threads: int, remote: bool, sbatch: bool, gpus: float | None, mem
     todo = open_cells(config.run, stale)
     for dataset in dict.fromkeys(cell[0] for cell in todo):
         cells.check_prepared(locked, dataset, remote=remote, stale=stale)
+    done = cells.done_cells(config.run, [recorded_stages(config)], load(PARAMS))
+    if taken := [cell_name(cell) for cell in todo if cell in done]:
+        print(f"note: {listed(taken)}: computed, and left out; `whichlayer fleet run` takes them", file=sys.stderr)
+    todo = [cell for cell in todo if cell not in done]
     lines = plan_lines(config, RAW) if todo else []
     todo = cells.longest_first(lines, todo)
     if not sbatch:

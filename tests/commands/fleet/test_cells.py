@@ -15,7 +15,7 @@ from stages.commands.config import Config, parse_config, read_config
 from stages.commands.dvc_project import workspace
 from stages.commands.fleet import cells, command
 from stages.commands.fleet.cells import check_prepared
-from stages.commands.fleet.worker import Outcome
+from stages.commands.fleet.worker import Outcome, write_state
 from stages.commands.grid import ON_CPU, ON_GPU, stage_names
 from stages.commands.plan.command import plan_lines
 from stages.commands.project import ROOT
@@ -188,6 +188,14 @@ def test_no_cell_is_listed_and_no_result_given_of_images_of_other_raw_data(
     monkeypatch.setattr(cells, "aggregate_done", lambda *_, **__: None)
     monkeypatch.setattr(command, "read_lock", lambda folder: {})  # one that never ran has no cell to leave out
     CliRunner().invoke(command.fleet, ["results", "--out", str(tmp_path / "out")], catch_exceptions=False)
+
+
+def test_a_cell_that_was_computed_is_listed_no_more(listing: RunParams, tmp_path: Path):
+    write_state(tmp_path, "d-m-0-0", "computed", "", {name: {} for name in stage_names(("d", "m", "0", 0))})
+    write_state(tmp_path, "d-m-1-0", "failed", "", {"finetune@d-m-1-0": {}})
+    listed = CliRunner().invoke(command.fleet, ["list"], catch_exceptions=False)
+    assert listed.stdout == "whichlayer fleet cell d-m-1-0\n"
+    assert listed.stderr == "note: d-m-0-0: computed, and left out; `whichlayer fleet run` takes them\n"
 
 
 def test_cells_run_in_the_order_of_their_operations(tmp_path: Path):
