@@ -15,7 +15,7 @@ from stages.aggregate.words.formatting import number
 from stages.commands.dvc_project.workspace import read_revision, stage_path
 from stages.commands.project import ROOT, ProjectCommand, ProjectPath, check_new, new_output
 from stages.shared.core.csv_table import require_columns
-from stages.shared.runtime.errors import UserError
+from stages.shared.runtime.errors import UserError, check_known
 
 NEEDED = (
     *("dataset", "model", "metric", "seen", "seen_sd", "seen_depth", "unseen", "unseen_sd", "best_depth"),
@@ -28,7 +28,7 @@ SCORES = ("nmi", "knn_purity", "nn1_accuracy")
 
 @click.command(cls=ProjectCommand)
 @click.argument("experiments", nargs=-1, required=True)
-@click.option("--metric", "metrics", multiple=True, default=SCORES, show_default=True, help="A score; may be repeated.")
+@click.option("--metric", "metrics", multiple=True, show_default=", ".join(SCORES), help="A score; may be repeated.")
 @click.option("--out", type=ProjectPath(), help="Write the rows of summary.csv, too, each with its experiment.")
 def ablate(experiments: Sequence[str], metrics: Sequence[str], out: Path | None) -> None:
     """Tabulate DVC experiments: what each choice of parameters does to g, for every dataset and network.
@@ -48,14 +48,16 @@ def ablate(experiments: Sequence[str], metrics: Sequence[str], out: Path | None)
     path = stage_path("aggregate", "--out").relative_to(ROOT) / "summary.csv"
     summaries = {name: parse_summary(read_revision(path, name), Path(f"{path} of {name}")) for name in experiments}
     table = pd.concat(summaries, names=["experiment"]).reset_index("experiment")
-    table = table[table["metric"].isin(metrics)]
+    for name in metrics:
+        check_known(name, set(table["metric"]), f"--metric: must name scores of the experiments, found {name}")
+    table = table[table["metric"].isin(metrics or SCORES)]
     if table.empty:
-        raise UserError(f"--metric: must name scores of the experiments' summary.csv, found {', '.join(metrics)}")
+        raise UserError(f"--metric: must be given where the experiments have none of {', '.join(SCORES)}, found none")
     if out is not None:
         with new_output(out) as scratch:
             table.to_csv(scratch, index=False)
     for (dataset, model), rows in table.groupby(["dataset", "model"], sort=False):
-        print(f"\n**{dataset}, {model}**\n\n{markdown(rows, metrics)}")
+        print(f"\n**{dataset}, {model}**\n\n{markdown(rows, metrics or SCORES)}")
 
 
 def markdown(rows: pd.DataFrame, metrics: Sequence[str]) -> str:
@@ -65,8 +67,9 @@ def markdown(rows: pd.DataFrame, metrics: Sequence[str]) -> str:
         line = {"experiment": experiment}
         for metric in metrics:
             for _, row in scores[scores["metric"] == metric].iterrows():
-                line[f"{metric} seen"] = f"{number(row['seen'], row['seen_sd'])} ({row['seen_depth']:.0f})"
-                line[f"{metric} unseen"] = f"{number(row['unseen'], row['unseen_sd'])} ({row['best_depth']:.0f})"
+                for split, depth in (("seen", row["seen_depth"]), ("unseen", row["best_depth"])):
+                    place = "" if pd.isna(depth) else f" ({depth:.0f})"
+                    line[f"{metric} {split}"] = f"{number(row[split], row[f'{split}_sd'])}{place}"
         lines.append(line)
     aligned = ("left", *["right"] * (max(map(len, lines)) - 1))
     return tabulate(lines, headers="keys", tablefmt="pipe", disable_numparse=True, missingval="–", colalign=aligned)

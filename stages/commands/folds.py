@@ -100,10 +100,11 @@ def refuse_lacking(plan: FoldPlan, dataset: str, wanted: Sequence[str], params: 
     """
     names = [*plan.splits]
     if lacking := [fold for fold in wanted if fold not in names]:
-        numbered = plural(len(set(names) - {ALL}), "numbered fold")
-        among = f"{', '.join(names[:6])}{', ...' if len(names) > 6 else ''}"
+        numbered, also = [name for name in names if name != ALL], " and fold all" if ALL in names else ""
+        among = f"{', '.join(numbered[:6])}{', ...' if len(numbered) > 6 else ''}"
         raise UserError(
-            f"run.folds: {dataset!r} of run.datasets has no fold {lacking[0]}; it has {numbered} ({among}), since "
+            f"run.folds: {dataset!r} of run.datasets has no fold {lacking[0]}; it has "
+            f"{plural(len(numbered), 'numbered fold')} ({among}){also}, since "
             f"{_why(plan, lacking[0], params)}; take the fold out of run.folds, or the dataset out of run.datasets"
         )
 

@@ -46,7 +46,7 @@ def new(folder: Path, name: str, models: tuple[str, ...], use: str | None) -> No
     """Start a study of your own images: write the grid and the dataset to params.yaml, and link the images.
 
     FOLDER has a folder of images for each class, below train/ and test/ or not, or is an archive (.zip, .tar, ...) of
-    such folders. Some classes are left out, fold by fold; where fewer than nine have the images for that (23, or 5
+    such folders. Some classes are left out, fold by fold; where fewer than twelve have the images for that (23, or 5
     below train/ and test/), frozen networks are measured on all.
 
     Nothing is written if something is wrong. Comments in params.yaml stay, and git undoes the changes.

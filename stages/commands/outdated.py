@@ -51,7 +51,7 @@ def _outdated_results(results: Path) -> Iterator[str]:
         check_records(records_folder(), stages)
         yield from _edited(aggregate, load(PARAMS), aggregate.parameters)
     except UserError as error:
-        yield str(error)
+        yield f"{error}; put that right first"
     yield from _of_other_artifacts(read_entries(stages))
     yield from _made_again(results)
 

@@ -8,9 +8,10 @@ from click.core import ParameterSource
 
 from stages.aggregate.facts import read_facts
 from stages.aggregate.render.documents import finding_records, recommendation_records, strict_json
-from stages.aggregate.render.verdict import describe
+from stages.aggregate.render.verdict import WIDTH, describe
 from stages.aggregate.render.verdict import verdict as verdict_of
 from stages.aggregate.result_files import PAGE, check_result
+from stages.aggregate.words.formatting import wrapped
 from stages.commands.dvc_project.workspace import stage_path
 from stages.commands.outdated import note_outdated
 from stages.commands.project import ProjectCommand, ProjectPath, check_new, json_option, new_output, use_option
@@ -28,8 +29,8 @@ def verdict(results: Path, use: str | None, as_json: bool) -> None:
 
     RESULTS is the folder that the aggregate stage wrote; by default the one that dvc.yaml names.
     """
-    note_outdated(results)
     facts = read_facts(results)
+    note_outdated(results)
     if as_json:
         found, claims = recommendation_records(facts.of_use(use)), finding_records(facts)
         print(strict_json({"recommendations": found, "findings": claims}, facts.notice))
@@ -49,15 +50,16 @@ def recommend(results: Path, dataset: str | None, model: str | None, use: str | 
     RESULTS is the folder that the aggregate stage wrote; by default the one that dvc.yaml names. --json prints the
     records of recommendation.json.
     """
-    note_outdated(results)
     facts = read_facts(results)
+    note_outdated(results)
     chosen = facts.of_use(use)
     for what, name in {"dataset": dataset, "model": model}.items():
         known = {str(getattr(each, what)) for each in chosen}
         if name is not None:
             check_known(name, known, f"--{what} must be one of the results, found {name!r}")
         chosen = [each for each in chosen if name in (None, getattr(each, what))]
-    print(strict_json(recommendation_records(chosen), facts.notice) if as_json else describe(chosen))
+    notice = f"{wrapped(facts.notice, WIDTH)}\n" if facts.notice else ""
+    print(strict_json(recommendation_records(chosen), facts.notice) if as_json else notice + describe(chosen))
 
 
 @click.command(cls=ProjectCommand)
@@ -73,9 +75,6 @@ def report(results: Path, against: Path | None, out: Path, show: bool) -> None:
     if not against and click.get_current_context().get_parameter_source("out") == ParameterSource.COMMANDLINE:
         raise UserError("--out: names the page of two studies, found one alone; name the other with --against")
     page = (results / PAGE).absolute()
-    if not page.is_file():
-        raise UserError(f"{page}: must be the page of a finished workflow, found no file; run `make repro`")
-    check_result(page)
     if against:
         from stages.aggregate.render.against import read_told, render_against  # draws charts
 
@@ -84,6 +83,10 @@ def report(results: Path, against: Path | None, out: Path, show: bool) -> None:
         with new_output(out) as scratch:
             scratch.write_text(text, encoding="utf-8")
         page = out.absolute()
+    elif not page.is_file():
+        raise UserError(f"{page}: must be the page of a finished workflow, found no file; run `make repro`")
+    else:
+        check_result(page)
     print(page)
     note_outdated(results)
     if show and not webbrowser.open(page.as_uri()):

@@ -65,10 +65,26 @@ def test_what_an_experiment_lacks_is_a_dash():
     assert cells(markdown(table, ["nmi", "knn_purity"]).splitlines()[-1])[-2:] == ["–", "–"]
 
 
+def test_a_score_without_seen_classes_is_a_dash_alone():
+    table = rows("d", "a", 1, 0.6, 0.5, 0.4).assign(experiment="x", seen=None, seen_depth=None)
+    assert cells(markdown(table, ["nmi"]).splitlines()[-1]) == ["x", "–", "0.400 (1)"]
+
+
 @pytest.mark.usefixtures("experiments")
 def test_a_score_that_was_not_measured_is_an_error():
-    with pytest.raises(UserError, match="--metric: must name scores"):
-        CliRunner().invoke(ablate, ["HEAD", "--metric", "nmj"], catch_exceptions=False)
+    with pytest.raises(UserError, match=r"--metric: must name scores .* found nmj: .*nmi"):
+        CliRunner().invoke(ablate, ["HEAD", "--metric", "nmi", "--metric", "nmj"], catch_exceptions=False)
+
+
+def test_of_the_default_scores_those_that_were_measured_are_shown(monkeypatch: pytest.MonkeyPatch):
+    known = SUMMARIES["l2"].replace({"metric": {"nmi": "ami"}})
+    monkeypatch.setattr(module, "read_revision", lambda path, revision: known.to_csv(index=False))
+    printed = CliRunner().invoke(ablate, ["l2"], catch_exceptions=False).output
+    assert cells(printed.splitlines()[3]) == ["experiment", "knn_purity seen", "knn_purity unseen"]
+    none = known[known["metric"] == "ami"]
+    monkeypatch.setattr(module, "read_revision", lambda path, revision: none.to_csv(index=False))
+    with pytest.raises(UserError, match="--metric: must be given where the experiments have none of nmi, knn_purity"):
+        CliRunner().invoke(ablate, ["l2"], catch_exceptions=False)
 
 
 def test_only_the_main_pooling_of_a_network_counts():

@@ -301,12 +301,12 @@ def test_only_the_folds_of_the_grid_need_images_enough(tmp_path: Path):
         (
             [0, 2],
             {},
-            r"'mine' of run\.datasets has no fold 2; it has 2 numbered folds \(0, 1, all\), since its 4 classes",
+            r"'mine' of run\.datasets has no fold 2; it has 2 numbered folds \(0, 1\) and fold all, since its 4",
         ),
         (
             [1],
             {"datasets.mine.folds": 1},
-            r"no fold 1; .* 1 numbered fold \(0, all\), since its `folds` is 1: set its `f",
+            r"no fold 1; .* 1 numbered fold \(0\) and fold all, since its `folds` is 1: set its `f",
         ),
     ],
 )

@@ -11,11 +11,15 @@ from stages.shared.runtime.errors import UserError
 @pytest.mark.parametrize(
     ("fold", "changes", "message"),
     [
-        ("4", {}, r"4 numbered folds \(0, 1, 2, 3, all\), since its 20 classes hold 4 disjoint choices of 5; take the"),
+        (
+            "4",
+            {},
+            r"4 numbered folds \(0, 1, 2, 3\) and fold all, since its 20 classes hold 4 disjoint choices of 5; take",
+        ),
         (
             "2",
             {"folds": 2},
-            r"2 numbered folds \(0, 1, all\), since its `folds` is 2: set its `folds` to 3; take the fold",
+            r"2 numbered folds \(0, 1\) and fold all, since its `folds` is 2: set its `folds` to 3; take the fold",
         ),
         ("5", {"unseen_count": 2}, r"4 numbered folds .*, since at most 4 are made by default: set its `folds` to 6;"),
         ("all", {"unseen_classes": "all"}, r"1 numbered fold \(0\), since all classes are unseen; take the"),

@@ -217,7 +217,9 @@ def test_what_a_stage_read_otherwise_than_dvc_lock_says_is_said_of_its_results(
 def test_a_broken_params_file_hides_no_results(project: Path, capsys: pytest.CaptureFixture[str]):
     Path("params.yaml").write_text("run: [")
     note_outdated(RESULTS)
-    assert "params.yaml: not valid YAML" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "params.yaml: not valid YAML" in said
+    assert said.endswith("; put that right first; `dvc repro` brings it up to date\n")
 
 
 def test_of_results_elsewhere_and_without_dvc_lock_nothing_is_known(project: Path, capsys: pytest.CaptureFixture[str]):

@@ -50,6 +50,18 @@ def test_what_programs_read_has_the_notice_of_the_study(results):
     assert {each["notice"] for each in json.loads(run(results, "--json").output)} == {"Incomplete."}
 
 
+def test_what_people_read_has_it_too(results):
+    write_facts(results, Facts([*FIRST, *OTHER], [], notice="Incomplete."))
+    assert run(results, "--model", "a").output == f"Incomplete.\n{describe(FIRST)}\n"
+
+
+@pytest.mark.parametrize("command", [verdict, recommend])
+def test_without_results_there_is_one_message(command, tmp_path, monkeypatch):
+    monkeypatch.setattr("stages.commands.results.note_outdated", lambda results: pytest.fail("said of nothing"))
+    with pytest.raises(UserError, match="found no file"):
+        CliRunner().invoke(command, [str(tmp_path)], catch_exceptions=False)
+
+
 def test_one_use_is_that_of_the_option_else_of_the_study(results):
     alone = f"{describe([FIRST[1], OTHER[1]])}\n"
     assert run(results, "--use", "retrieval").output == alone

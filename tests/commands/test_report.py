@@ -99,6 +99,19 @@ def test_two_studies_stand_on_one_page(tmp_path):
         run(tmp_path / "before", "--against", tmp_path / "after", "--out", out)
 
 
+def test_a_study_that_was_kept_without_its_page_or_scores_by_layer_is_compared(tmp_path):
+    study(tmp_path, "a", score=0.5)
+    for name in ("report.html", "digests.json"):
+        (tmp_path / name).unlink()
+    out = tmp_path / "both.html"
+    assert run(tmp_path, "--against", tmp_path, "--out", out) == f"{out}\n"
+    out.unlink()
+    header, *_ = (tmp_path / "depth.csv").read_text().splitlines()
+    (tmp_path / "depth.csv").write_text(f"{header}\n")
+    assert run(tmp_path, "--against", tmp_path, "--out", out) == f"{out}\n"
+    assert "handwriting: take, of a at step 100" in out.read_text(encoding="utf-8")
+
+
 def test_the_chart_of_two_studies_shows_what_is_known_at_its_step(tmp_path):
     """Neither a deviation as an interval, nor unknown ties as ties, nor the best layer of another step."""
     study(tmp_path, "a", score=0.5, at=6, step=0)

@@ -48,8 +48,9 @@ def read_told(folder: Path) -> Told:
     rows = read_table(check_result(folder / "depth.csv"), DEPTH_COLUMNS, what="a table of depth", stage="aggregate")
     rows = rows[(rows["split"] == UNSEEN) & (rows["fold"] == MEAN)]
     main = pd.DataFrame([vars(row) for each in facts.findings for row in each.rows])[["dataset", "model", "pooling"]]
-    curves = rows.merge(main).groupby(["dataset", "model", "metric"], sort=False)
-    return Told(folder.as_posix(), facts, pd.concat([with_bands(own, spread=False) for _, own in curves]))
+    curves = rows.merge(main)
+    each = [with_bands(own, spread=False) for _, own in curves.groupby(["dataset", "model", "metric"], sort=False)]
+    return Told(folder.as_posix(), facts, pd.concat(each) if each else curves)
 
 
 def render_against(studies: Sequence[Told]) -> str:

@@ -1,5 +1,7 @@
 """What a study of this design shows, and what a smaller lead takes, in words."""
 
+from math import ceil
+
 from stages.aggregate.inference.power import POWER, Power
 
 
@@ -10,12 +12,18 @@ def power_sentence(power: Power, wanted: float | None = None) -> str:
         power: of one network.
         wanted: lead over the last layer; None: half the one that is shown.
     """
-    wanted = power.lead / 2 if wanted is None else wanted
+    wanted = _up(power.lead / 2) if wanted is None else wanted
+    told = max(f"{wanted:.2f}", f"{wanted:g}", key=len)
     return (
         f"{power.dataset}, {power.model}: of other classes, {100 * POWER:.0f} % of studies like this one show a lead "
-        f"of {power.lead:.2f} over the last layer, and that a layer is worse which is {power.difference:.2f} below the "
-        f"best. A lead of {wanted:.2f} takes {_needed(power, wanted)}."
+        f"of {_up(power.lead):.2f} over the last layer, and that a layer is worse which is "
+        f"{_up(power.difference):.2f} below the best. A lead of {told} takes {_needed(power, wanted)}."
     )
+
+
+def _up(value: float) -> float:
+    """Round up to two decimals, so that what is said to be shown is."""
+    return ceil(round(100 * value, 6)) / 100
 
 
 def _needed(power: Power, wanted: float) -> str:

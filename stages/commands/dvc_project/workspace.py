@@ -256,17 +256,18 @@ def open_repo(*, wait: bool = False) -> "Iterator[Repo]":
         raise UserError(f"DVC must be able to read and restore the project, found: {reason}; {remedy}") from None
 
 
-def changed_stages(*, allow_missing: bool = False) -> list[str]:
+def changed_stages(*stages: str, allow_missing: bool = False) -> list[str]:
     """Return the names of the stages that DVC finds changed, as `dvc status` does.
 
     Args:
+        *stages: to look at; by default all.
         allow_missing: that a result is not here, and may be in a remote, is no change.
 
     Raises:
         UserError: DVC cannot say.
     """
     with params_parsed_once(), open_repo(wait=True) as repo:
-        changes = repo.status()
+        changes = repo.status(stages or None)
         return [name for name, found in changes.items() if not (allow_missing and all(map(is_absence, found)))]
 
 

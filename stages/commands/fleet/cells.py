@@ -22,7 +22,7 @@ from stages.commands.fleet.worker import Source, Task
 from stages.commands.grid import AXES, CELL_STAGES, ON_CPU, ON_GPU, STAGES, cell_name, stage_names
 from stages.commands.plan.calibrate import Cost
 from stages.commands.plan.predict import Line
-from stages.commands.project import GIB, PARAMS, ROOT, listed
+from stages.commands.project import GIB, PARAMS, RAW, ROOT, listed
 from stages.shared.core.made_of import dvc_hash, entry_of
 from stages.shared.core.params import Cell, RunParams, load
 from stages.shared.core.snapshot import value_at
@@ -110,11 +110,17 @@ def task_of(cell: Cell, locked: Lock, stages: Sequence[str] = CELL_STAGES) -> Ta
     return Task(cell_name(cell), inputs, own, durations, grid, entries, training if "finetune" in stages else "")
 
 
-def check_prepared(locked: Lock, dataset: str, *, remote: bool) -> None:
+def check_prepared(locked: Lock, dataset: str, *, remote: bool, stale: Collection[str] = ()) -> None:
     """Refuse cells of a dataset that was never prepared: workers take its images from DVC's cache or remote.
 
+    Args:
+        locked: what dvc.lock says of every stage.
+        dataset: its id.
+        remote: whether workers take them from the remote.
+        stale: stages that would run, where that is known; does not count where no raw data are.
+
     Raises:
-        UserError: dvc.lock has no prepared images, or images that other parameters made.
+        UserError: dvc.lock has no prepared images, or images that other parameters, raw data or code made.
     """
     stage = f"prepare@{dataset}"
     remedy = f"run `dvc repro {stage}`{f' and `dvc push --run-cache {stage}`' if remote else ''}"
@@ -126,6 +132,8 @@ def check_prepared(locked: Lock, dataset: str, *, remote: bool) -> None:
             raise UserError(
                 f"{stage} must have run with the parameters that params.yaml has, found others of {name}; {remedy}"
             )
+    if stage in stale and (RAW / dataset).exists():
+        raise UserError(f"{stage} must be of the raw data and code that are here, found that it would run; {remedy}")
 
 
 def done_cells(run: RunParams, sources: Sequence[Lock], content: Mapping[str, Any]) -> dict[Cell, Lock]:

@@ -2,9 +2,10 @@
 
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import click
 from tqdm import tqdm
@@ -12,7 +13,7 @@ from tqdm import tqdm
 from stages.aggregate.result_files import read_result_digests
 from stages.commands.check import check
 from stages.commands.config import Config, read_config
-from stages.commands.dvc_project.workspace import cache_folder, enter, read_lock, run_dvc, stage_path
+from stages.commands.dvc_project.workspace import cache_folder, changed_stages, enter, read_lock, run_dvc, stage_path
 from stages.commands.fleet import cells, record
 from stages.commands.fleet.engine import choose_gpus, connected, import_ray, run_cells
 from stages.commands.fleet.worker import OPEN, RECORD_FOLDER, Outcome, Task, remove_left_workspaces, run_task
@@ -21,7 +22,7 @@ from stages.commands.plan.command import plan_lines
 from stages.commands.plan.predict import Engine, Predictor, this_machine
 from stages.commands.project import PARAMS, RAW, ROOT, FiniteRange, ProjectCommand, ProjectPath, check_new, listed, size
 from stages.shared.core.digests import DIGESTS, files_below
-from stages.shared.core.params import Cell
+from stages.shared.core.params import Cell, load
 from stages.shared.runtime.console import Stopped, progress
 from stages.shared.runtime.durations import processors
 from stages.shared.runtime.errors import UserError, check_known
@@ -187,16 +188,26 @@ def status() -> None:
 
 
 @fleet.command(cls=ProjectCommand)
-@click.option("--out", type=ProjectPath(), help="The folder to write; by default `partial` beside the results.")
+@click.option(
+    "--out", type=ProjectPath(), help="A new folder; by default `partial` beside the results, which is replaced."
+)
 @click.option("--allow-missing", is_flag=True, help="Leave out what is not done; every output names it.")
 def results(out: Path | None, allow_missing: bool) -> None:
     """Aggregate the cells that are done, also while a fleet is at work: the largest part that is a whole grid."""
-    out = out or stage_path("aggregate", "--out").with_name("partial")
-    check_replaceable(out)
-    config, folder = read_config(PARAMS), record_folder()
-    contents = record.read_contents(folder, map(cell_name, config.run.cells()))
-    recorded = {name: entry for content in contents.values() for name, entry in content["locked"].items()}
-    cells.aggregate_done(config.run, recorded, out, allow_missing=allow_missing)
+    partial = stage_path("aggregate", "--out").with_name("partial")
+    out = out or partial
+    (check_replaceable if out.absolute() == partial else check_new)(out)
+    config, locked = read_config(PARAMS), read_lock(ROOT)
+    for stage in changed_stages(*(f"prepare@{dataset}" for dataset in config.run.datasets)):
+        if stage in locked:  # else no cell is done
+            cells.check_prepared(locked, stage.partition("@")[2], remote=False, stale=[stage])
+    cells.aggregate_done(config.run, recorded_stages(config), out, allow_missing=allow_missing)
+
+
+def recorded_stages(config: Config) -> dict[str, Mapping[str, Any]]:
+    """Return what dvc.lock would say of the stages that fleets on this cache have computed."""
+    contents = record.read_contents(record_folder(), map(cell_name, config.run.cells()))
+    return {name: entry for content in contents.values() for name, entry in content["locked"].items()}
 
 
 def check_replaceable(out: Path) -> None:
@@ -232,7 +243,11 @@ def list_cells(threads: int, remote: bool, sbatch: bool, gpus: float | None, mem
     stale, locked = open_stages(config.run, allow_missing=remote), read_lock(ROOT)
     todo = open_cells(config.run, stale)
     for dataset in dict.fromkeys(cell[0] for cell in todo):
-        cells.check_prepared(locked, dataset, remote=remote)
+        cells.check_prepared(locked, dataset, remote=remote, stale=stale)
+    done = cells.done_cells(config.run, [recorded_stages(config)], load(PARAMS))
+    if taken := [cell_name(cell) for cell in todo if cell in done]:
+        print(f"note: {listed(taken)}: computed, and left out; `whichlayer fleet run` takes them", file=sys.stderr)
+    todo = [cell for cell in todo if cell not in done]
     lines = plan_lines(config, RAW) if todo else []
     todo = cells.longest_first(lines, todo)
     if not sbatch:

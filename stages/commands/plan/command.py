@@ -188,7 +188,7 @@ def time_lines(cells: Cells, around: Around, engine: Engine, here: Machine) -> l
         engine, here: what runs them.
     """
     by_stage = seconds_of(cells, around)
-    rows = [f"  {stage:9s} {len(each):4d} x {duration(max(each))}" for stage, each in by_stage.items() if any(each)]
+    rows = [f"  {stage:9s} {len(each):4d} x {up_to(each)}" for stage, each in by_stage.items() if any(each)]
     logged = {one.logged for cell in cells for one in cell.values()}
     sources = {True: "earlier runs on this machine", False: "some seconds of each network's work"}
     source = " and ".join(text for kind, text in sources.items() if kind in (logged or {True}))
@@ -205,6 +205,12 @@ def time_lines(cells: Cells, around: Around, engine: Engine, here: Machine) -> l
     if slowdown > 1:
         total += f"; {slowdown:.1f} times slower than one alone, since processors are too few"
     return [f"{title}:", *rows, total]
+
+
+def up_to(seconds: Sequence[float]) -> str:
+    """Write the longest of some durations, with `up to` before it where others are shorter."""
+    shortest, longest = duration(min(seconds)), duration(max(seconds))
+    return f"{'' if shortest == longest else 'up to '}{longest}"
 
 
 def duration(seconds: float) -> str:

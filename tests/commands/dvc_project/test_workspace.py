@@ -55,6 +55,7 @@ def test_changed_stages_are_those_of_dvc_status(project: Path):
     assert changed_stages() == dvc_status(project) == []
     (project / "params.yaml").write_text("a: 1\nb: 2\nc: {deep: [1, 3]}\n")
     assert changed_stages() == dvc_status(project) == ["make@b", "make@c"]
+    assert changed_stages("make@a", "make@c") == ["make@c"]
     (project / "params.yaml").write_text("a: 1\nb: 1\nc: {deep: [1, 2]}\n")
     assert changed_stages() == []
 

@@ -15,8 +15,8 @@ from stages.commands.config import Config, parse_config, read_config
 from stages.commands.dvc_project import workspace
 from stages.commands.fleet import cells, command
 from stages.commands.fleet.cells import check_prepared
-from stages.commands.fleet.worker import Outcome
-from stages.commands.grid import ON_CPU, ON_GPU
+from stages.commands.fleet.worker import Outcome, write_state
+from stages.commands.grid import ON_CPU, ON_GPU, stage_names
 from stages.commands.plan.command import plan_lines
 from stages.commands.project import ROOT
 from stages.shared.core.params import RunParams, load
@@ -146,6 +146,56 @@ def test_cells_of_images_that_other_parameters_made_are_refused():
     of["datasets.handwriting"]["test"] = 7
     with pytest.raises(UserError, match=r"found others of datasets\.handwriting; run `dvc repro prepare@handwriting`$"):
         check_prepared({"prepare@handwriting": {"params": {"params.yaml": of}}}, "handwriting", remote=False)
+
+
+def test_cells_of_images_of_other_raw_data_are_refused_where_these_are_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(cells, "RAW", tmp_path)
+    check_prepared({"prepare@d": {}}, "d", remote=False, stale=["prepare@d"])  # raw data are elsewhere
+    (tmp_path / "d").mkdir()
+    check_prepared({"prepare@d": {}}, "d", remote=False, stale=["prepare@e"])
+    with pytest.raises(UserError, match=r"prepare@d must be of the raw data .*; run `dvc repro prepare@d`$"):
+        check_prepared({"prepare@d": {}}, "d", remote=False, stale=["prepare@d"])
+
+
+@pytest.fixture
+def listing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunParams:
+    """A grid of two cells, whose stages are open, with raw data and a record of cells."""
+    run = RunParams.model_validate({"datasets": ["d"], "models": ["m"], "folds": [0, 1], "seeds": [0]})
+    (tmp_path / "raw" / "d").mkdir(parents=True)
+    monkeypatch.setattr(cells, "RAW", tmp_path / "raw")
+    monkeypatch.setattr(command, "read_config", lambda params: replace(CONFIG, run=run))
+    monkeypatch.setattr(command, "read_lock", lambda folder: {"prepare@d": {}})
+    monkeypatch.setattr(command, "record_folder", lambda: tmp_path)
+    monkeypatch.setattr(command, "plan_lines", lambda config, raw: [])
+    monkeypatch.setattr(cells, "longest_first", lambda lines, todo: todo)
+    every = {name for cell in run.cells() for name in stage_names(cell)}
+    monkeypatch.setattr(command, "open_stages", lambda run, allow_missing: every)
+    return run
+
+
+def test_no_cell_is_listed_and_no_result_given_of_images_of_other_raw_data(
+    listing: RunParams, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    stale = {"prepare@d", *stage_names(("d", "m", "0", 0))}
+    monkeypatch.setattr(command, "open_stages", lambda run, allow_missing: stale)
+    monkeypatch.setattr(command, "changed_stages", lambda *stages: list(stages))
+    monkeypatch.setattr(cells, "aggregate_done", lambda *_, **__: pytest.fail("of other images"))
+    for words in (["list"], ["results", "--allow-missing", "--out", str(tmp_path / "out")]):
+        with pytest.raises(UserError, match="prepare@d must be of the raw data and code that are here"):
+            CliRunner().invoke(command.fleet, words, catch_exceptions=False)
+    monkeypatch.setattr(cells, "aggregate_done", lambda *_, **__: None)
+    monkeypatch.setattr(command, "read_lock", lambda folder: {})  # one that never ran has no cell to leave out
+    CliRunner().invoke(command.fleet, ["results", "--out", str(tmp_path / "out")], catch_exceptions=False)
+
+
+def test_a_cell_that_was_computed_is_listed_no_more(listing: RunParams, tmp_path: Path):
+    write_state(tmp_path, "d-m-0-0", "computed", "", {name: {} for name in stage_names(("d", "m", "0", 0))})
+    write_state(tmp_path, "d-m-1-0", "failed", "", {"finetune@d-m-1-0": {}})
+    listed = CliRunner().invoke(command.fleet, ["list"], catch_exceptions=False)
+    assert listed.stdout == "whichlayer fleet cell d-m-1-0\n"
+    assert listed.stderr == "note: d-m-0-0: computed, and left out; `whichlayer fleet run` takes them\n"
 
 
 def test_cells_run_in_the_order_of_their_operations(tmp_path: Path):

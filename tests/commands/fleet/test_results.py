@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 from stages.aggregate.result_files import finish_results
 from stages.commands.fleet.cells import done_cells, largest_grid, notice
-from stages.commands.fleet.command import check_replaceable
+from stages.commands.fleet.command import check_replaceable, results
 from stages.shared.core.made_of import dvc_hash
 from stages.shared.core.params import Cell, RunParams
 from stages.shared.runtime.errors import UserError
@@ -128,3 +129,11 @@ def test_only_earlier_results_are_replaced(tmp_path: Path):
     for path, said in {out / "report.html": "must not exist", Path("/proc/results"): "must be a path that can"}.items():
         with pytest.raises(UserError, match=said):
             check_replaceable(path)
+
+
+def test_results_in_another_folder_than_partial_are_never_replaced(tmp_path: Path):
+    (tmp_path / "kept").mkdir()
+    (tmp_path / "kept" / "facts.json").touch()
+    finish_results(tmp_path / "kept")
+    with pytest.raises(UserError, match=r"kept: must not exist, since nothing is overwritten; name another path"):
+        CliRunner().invoke(results, ["--out", str(tmp_path / "kept")], catch_exceptions=False)

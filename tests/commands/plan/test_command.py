@@ -94,7 +94,7 @@ def test_time_of_dvc_repro_adds_up_stage_by_stage():
         "within a factor of 1.5:"
     )
     assert rows == [
-        "  prepare      1 x 5 s", "  finetune     3 x 2 min", "  aggregate    1 x 15 s", "  DVC          5 x 2 s"
+        "  prepare      1 x 5 s", "  finetune     3 x up to 2 min", "  aggregate    1 x 15 s", "  DVC          5 x 2 s"
     ]  # fmt: skip
     assert total == "  in all 4 min, one stage after another"
     assert [duration(s) for s in (89, 600, 7200)] == ["89 s", "10 min", "2.0 h"]
