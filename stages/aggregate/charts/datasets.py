@@ -220,7 +220,7 @@ def kept_and_lost(rows: pd.DataFrame) -> tuple[tuple[float, float] | None, dict[
     beaten = pixels[pixels > best_of.reindex(pixels.index).fillna(np.inf)].index.to_frame(index=False)
     lost = {str(kind): list(own) for kind, own in beaten.groupby("corruption", sort=False)["severity"]}
     best_clean = layers.loc[layers.groupby(["model", *keys])["clean"].idxmax()]
-    kept = (best_clean["value"] / best_clean["clean"]).dropna()
+    kept = best_clean["relative"].dropna()
     return (None if kept.empty else (kept.min(), kept.max())), lost
 
 

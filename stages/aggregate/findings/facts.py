@@ -139,9 +139,9 @@ class Outcome:
 
     Attributes:
         network: that it is about; None: all of the dataset.
-        scope: other `classes`, or other `images` of these classes; None where it cannot be judged.
+        scope: other `classes`, or other `images` of these classes; None where nothing is known in either.
         status: what holds.
-        reason: why it cannot be judged, else None.
+        reason: without a scope, why it cannot be judged or is out of scope; else None.
         n_networks, detectable: of `NO_COUNTER_EXAMPLE`: how many networks are accurate, and what would have been seen.
         counter_example: the one with the largest difference in g.
     """
@@ -202,8 +202,10 @@ class DatasetFindings:
         outcomes: list[Outcome] = []
         for each in judged:
             known = [Outcome(each.row.model, scope, status) for scope, status in each.statuses(claim).items()]
-            reason = Reason.ONE_LAYER if one_layer else Reason.NO_INTERVAL
-            outcomes += known or [Outcome(each.row.model, None, Status.UNKNOWN, reason)]
+            status, reason = Status.UNKNOWN, Reason.ONE_LAYER if one_layer else Reason.NO_INTERVAL
+            if claim is Claim.DEPTH and not (each.in_scope or one_layer):
+                status, reason = Status.OUT_OF_SCOPE, Reason.NO_LAYER_BEATS_PIXELS
+            outcomes += known or [Outcome(each.row.model, None, status, reason)]
         return outcomes
 
     def _accuracy_outcome(self) -> Outcome:

@@ -101,7 +101,11 @@ def outcome_note(outcome: Outcome) -> str:
 def _counted(outcomes: Sequence[tuple[str, Outcome]]) -> str:
     """Count the statuses, each network or dataset once, by the wider scope that is known of any."""
     scope = next((scope for scope in SCOPES if any(outcome.scope == scope for _, outcome in outcomes)), None)
-    known = {(dataset, outcome.network): outcome.status for dataset, outcome in outcomes if outcome.scope == scope}
+    known = {
+        (dataset, outcome.network): outcome.status
+        for dataset, outcome in outcomes
+        if outcome.scope == scope or outcome.status is Status.OUT_OF_SCOPE  # which a network is in every scope
+    }
     names = {(dataset, outcome.network) for dataset, outcome in outcomes}
     counts = Counter([*known.values(), *[Status.UNKNOWN] * len(names - set(known))])
     of_datasets, several = all(network is None for _, network in names), len({dataset for dataset, _ in names}) > 1
@@ -177,10 +181,10 @@ def _fine_tuning(finding: NetworkFindings) -> str:
     sentences = [
         f"{scope}: {change_status(change)}, {change_interval(change.value, *change.interval())}."
         for scope, change in changes.items()
-    ]
+    ] or [f"{capitalized(NO_INTERVAL)}."]
     if row.accuracy is not None and row.accuracy_chance is not None:
         sentences.append(f"Accuracy went from chance ({row.accuracy_chance:.2f}) to {row.accuracy:.2f}.")
-    return f"{row.model}: {' '.join(sentences) or 'Not compared.'}"
+    return f"{row.model}: {' '.join(sentences)}"
 
 
 def _training(course: TrainingCourse) -> str:

@@ -291,12 +291,12 @@ def without_training(found: Recommendation) -> str:
 def headline(networks: Sequence[Recommendation]) -> str:
     """Name the layer to take for each use of one dataset, by names that can be typed: the best network's."""
     uses: dict[tuple[str, str, str], list[str]] = {}
-    useless: dict[str, Recommendation] = {}
+    useless: dict[str, list[str]] = {}
     for use in dict.fromkeys(each.use for each in networks):
         own = [each for each in networks if each.use == use]
-        best = best_network(own)
-        if best is None:
-            useless[use] = own[0]
+        best = best_network(own) or max(own, key=lambda each: each.gain)
+        if why := reason(best):
+            useless.setdefault(why, []).append(use)
         else:
             uses.setdefault((best.best.layer, best.model, at_checkpoint(best)), []).append(use)
     models, checkpoints = {model for _, model, _ in uses}, {checkpoint for *_, checkpoint in uses}
@@ -306,7 +306,7 @@ def headline(networks: Sequence[Recommendation]) -> str:
     ]
     whose = f", of {min(models)}" if len(models) == 1 else ""
     whose += min(checkpoints) if len(checkpoints) == 1 else ""
-    none = [f"nothing for {joined(list(useless))}: {reason(next(iter(useless.values())))}"] if useless else []
+    none = [f"nothing for {joined(own)}: {why}" for why, own in useless.items()]
     return f"take{whose + ',' if whose else ''} {'; '.join([*told, *none])}."
 
 

@@ -218,7 +218,7 @@ def _texts(file: ArraysFile, name: str) -> list[str]:
     if dtype.kind not in "iuUT" or len(shape) != 1 or shape[0] > MAX_IMAGES:
         raise UserError(
             f"array {name!r} must be one-dimensional, of at most {MAX_IMAGES:,} texts or whole numbers, found {dtype} "
-            f"of shape {shape}; objects are not read: save np.array({name}, dtype=str)"
+            f"of shape {shape}; objects are not read: save np.array(list({name}), dtype=str)"
         )
     values = file.read(name)
     with readable(f"array {name!r} must be readable", "write the file again", 2**8 * len(values) + values.nbytes):

@@ -73,3 +73,5 @@ def test_what_layers_keep_and_where_raw_pixels_beat_every_layer_of_every_network
     assert kept == pytest.approx((0.5, 0.9))  # of the first layer: all are equally good on clean images
     better = rows.assign(value=rows["value"].mask((rows["model"] == "large") & (rows["depth"] == 1), 0.69))
     assert kept_and_lost(better)[1] == {}
+    of_cells = rows.assign(relative=rows["relative"] + 0.05)  # their mean is not the ratio of the means
+    assert kept_and_lost(of_cells)[0] == pytest.approx((0.55, 0.95))

@@ -45,6 +45,13 @@ def test_depth_and_fine_tuning_have_one_of_every_network_and_scope():
     assert single.reason is Reason.ONE_LAYER
 
 
+def test_a_network_of_no_use_is_out_of_scope_also_where_no_level_is_proven():
+    (outcome,) = evidence(network("a", **NO_INTERVALS), beaten=["a"]).outcomes(Claim.DEPTH)
+    assert outcome == Outcome("a", None, Status.OUT_OF_SCOPE, Reason.NO_LAYER_BEATS_PIXELS)
+    (single,) = evidence(network("a", last_depth=0, **NO_INTERVALS), beaten=["a"]).outcomes(Claim.DEPTH)
+    assert (single.status, single.reason) == (Status.UNKNOWN, Reason.ONE_LAYER)
+
+
 def test_networks_that_say_little_are_out_of_scope_unless_no_other_is_left():
     known = evidence(network("a"), network("b", accuracy=0.2), network("c"), beaten=["c"])
     assert known.out_of_scope == {"b": Reason.LESS_ACCURATE, "c": Reason.NO_LAYER_BEATS_PIXELS}

@@ -109,7 +109,9 @@ def test_the_third_claim_says_what_fine_tuning_did():
     assert course == "Over training, steps 0 to 100: a accuracy 0.500 (step 50) to 0.760, g 0.350 to 0.390."
     assert summaries(evidence(network()))[2] == "Cannot be judged (no step 0 beside a later step)."
     unknown = evidence(network("a"), changes={"a": {}})
-    assert details(Claim.FINE_TUNING, unknown) == ["a: Not compared."]
+    assert details(Claim.FINE_TUNING, unknown) == ["a: No interval of a proven level (docs/uncertainty.md)."]
+    (of_accuracy,) = details(Claim.FINE_TUNING, evidence(network("a", accuracy_chance=0.05), changes={"a": {}}))
+    assert of_accuracy.endswith("(docs/uncertainty.md). Accuracy went from chance (0.05) to 0.76.")
 
 
 @pytest.mark.parametrize(("n_folds", "few"), [(1, "One choice of unseen classes"), (2, "Two folds tell too"), (4, "")])
@@ -135,6 +137,18 @@ def test_a_network_out_of_scope_is_named_with_the_reason():
     known = evidence(network("a"), network("b"), beaten=["b"])
     assert details(Claim.DEPTH, known)[1].endswith(
         "Out of scope, since no layer is shown to beat chance and raw pixels."
+    )
+
+
+def test_a_network_is_out_of_scope_in_all_words_also_where_no_level_is_proven():
+    alone = evidence(network("a", **NO_INTERVALS), beaten=["a"])
+    assert summaries(alone)[1] == "Out of scope (no layer is shown to beat chance and raw pixels)."
+    both = evidence(network("a", **NO_INTERVALS), network("b", **NO_INTERVALS), beaten=["b"])
+    assert summaries(both)[1] == "Out of scope in 1, cannot be judged in 1 of 2 networks."
+    narrow = {"metric": "knn_purity"} | ONE_FOLD
+    rows = network("a", metric="knn_purity"), network("b", **narrow), network("c", **narrow | NO_INTERVALS)
+    assert summaries(evidence(*rows, beaten=["b", "c"]))[1] == (
+        "Supported in 1, out of scope in 2 of 3 networks (other classes, each by itself)."
     )
 
 

@@ -213,6 +213,16 @@ def test_the_headline_never_names_a_network_of_no_use():
     assert headline([retrieval, scratch]).startswith("take, of a at step 100, blocks.3 for retrieval; nothing for disc")
 
 
+def test_the_headline_has_the_best_of_all_networks_where_none_is_of_use_and_each_use_its_reason():
+    poor, best = useless(value=0.2), useless(model="b", value=0.3)
+    worse = useless(use="classifier", metric="ood_fpr95_knn", better="lower", value=0.8)
+    least = useless(use="classifier", metric="ood_fpr95_knn", better="lower", model="b", value=0.6)
+    twin = useless(use="retrieval", value=0.3)
+    assert headline([worse, poor, twin, least, best]) == (
+        f"take nothing for classifier: {reason(least)}; nothing for discovery and retrieval: {reason(best)}."
+    )
+
+
 def test_what_is_lost_to_the_best_is_a_bracket():
     assert lost(0.01, 0.04) == "0.010–0.040"
     assert lost(-0.01, 0.04) == "0.000–0.040"
