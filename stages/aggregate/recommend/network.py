@@ -1,6 +1,7 @@
 """The recommendation for one use of one network: its best candidate, what ties with it, and how sure that is."""
 
 from collections.abc import Callable, Collection
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -37,12 +38,16 @@ def recommend_network(network: Candidates, scores: Scores, regrets: pd.DataFrame
     row, chosen = network.row, best_candidate(network.means)
     assert chosen is not None, "the main score chooses a layer at the last step (check_main_score)"
     step, known = network.steps[chosen[0]], {step: refits for step, refits in network.refits.items() if refits}
-    together = infer(*known.values())
-    sure = {s: each for s, each in infer_layers(known[step]).items() if s in together} if step in known else {}
+    together, alone = infer(*known.values()), infer_layers(known[step]) if step in known else {}
+    sure = {  # the score that is chosen is the best of all checkpoints
+        scope: replace(alone[scope], best=score_intervals(inference, known[step].score)[1])
+        for scope, inference in together.items()
+        if scope in alone
+    }
     losses = _losses_at_most(network, known, next(iter(together.values()), None))
     scope, widest = next(iter(sure.items()), (None, None))
     tied = np.flatnonzero([True] if widest.tied is None else widest.tied) if widest else ()  # None: of a single layer
-    best = _best(network, _layer(network, *chosen, losses), sure, together)
+    best = _best(network, _layer(network, *chosen, losses), sure)
     unbeaten = row.unbeaten_by(best.value)
     keys = point_keys(network.points)
     levels = {"chance": row.chance, "pixels": row.baseline}
@@ -98,18 +103,11 @@ def _layer(network: Candidates, step: int, layer: int, losses: Float64) -> schem
     )
 
 
-def _best(
-    network: Candidates,
-    chosen: schema.LayerRecord,
-    sure: dict[Scope, LayerInference],
-    together: dict[Scope, Inference],
-) -> schema.CandidateRecord:
-    """Sum up the best candidate, whose score was chosen from those of all checkpoints, its lead from its own."""
-    score = network.data.catalogue[network.row.metric]
-    scopes = {}
-    for scope, each in sure.items():
-        best = score_intervals(together[scope], score)[1]
-        scopes[scope] = schema.ScopeRecord(**vars(best), lead_at_least=each.lead.low, lead_at_most=each.lead.high)
+def _best(network: Candidates, chosen: schema.LayerRecord, sure: dict[Scope, LayerInference]) -> schema.CandidateRecord:
+    scopes = {
+        scope: schema.ScopeRecord(**vars(each.best), lead_at_least=each.lead.low, lead_at_most=each.lead.high)
+        for scope, each in sure.items()
+    }
     return schema.CandidateRecord(
         **dict(chosen),
         last_value=network.sign * network.means[network.steps.index(chosen.step), -1],
