@@ -312,9 +312,9 @@ def headline(networks: Sequence[Recommendation]) -> str:
 
 LOSSES = (
     "*Last* and *before*: how much better (below 0: worse) the last layer of the last checkpoint and the one before it "
-    "are on unseen classes than a layer and checkpoint that were chosen on other folds (of a single fold: on the other "
-    "half of the images, and scored on half of them). *Ties*: layers "
-    "that are not distinguishable from the one to take; in brackets what the shallowest may lose at most."
+    "are on unseen classes than a layer and checkpoint that were chosen on other folds (of a single fold: on one half "
+    "of the images, all scored on the other). *Ties*: layers that are not distinguishable from the one to take; in "
+    "brackets what the shallowest may lose at most."
 )
 
 REGRET_WORDS = (
