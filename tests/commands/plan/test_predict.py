@@ -160,7 +160,7 @@ def test_aggregate_takes_what_grids_of_its_size_took(monkeypatch: pytest.MonkeyP
 
 
 def test_a_fleet_takes_what_was_measured_around_its_cells():
-    measured = {14: 20, 128: 40, 506: 120, 3002: 1240}
+    measured = {14: 18, 44: 19, 506: 45, 3002: 425}
     assert [fleet_seconds(stages) for stages in measured] == pytest.approx([*measured.values()], rel=0.1)
 
 
