@@ -52,7 +52,7 @@ def ablate(experiments: Sequence[str], metrics: Sequence[str], out: Path | None)
         check_known(name, set(table["metric"]), f"--metric: must name scores of the experiments, found {name}")
     table = table[table["metric"].isin(metrics or SCORES)]
     if table.empty:
-        raise UserError(f"--metric: must be given where the experiments have none of {', '.join(SCORES)}, found none")
+        raise UserError(f"--metric: must name a score, since the experiments have none of {', '.join(SCORES)}")
     if out is not None:
         with new_output(out) as scratch:
             table.to_csv(scratch, index=False)

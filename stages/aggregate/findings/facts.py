@@ -198,10 +198,10 @@ class DatasetFindings:
         if not judged:
             unmeasured = any(each.unmeasured for each in self.networks)
             return [Outcome(None, None, Status.UNKNOWN, Reason.NOT_AT_START if unmeasured else Reason.NO_STEPS)]
-        one_layer = claim is Claim.DEPTH and all(row.last_depth == 0 for row in self.rows)
         outcomes: list[Outcome] = []
         for each in judged:
             known = [Outcome(each.row.model, scope, status) for scope, status in each.statuses(claim).items()]
+            one_layer = claim is Claim.DEPTH and each.row.last_depth == 0
             status, reason = Status.UNKNOWN, Reason.ONE_LAYER if one_layer else Reason.NO_INTERVAL
             if claim is Claim.DEPTH and not (each.in_scope or one_layer):
                 status, reason = Status.OUT_OF_SCOPE, Reason.NO_LAYER_BEATS_PIXELS

@@ -38,11 +38,11 @@ def recommend_network(network: Candidates, scores: Scores, regrets: pd.DataFrame
     row, chosen = network.row, best_candidate(network.means)
     assert chosen is not None, "the main score chooses a layer at the last step (check_main_score)"
     step, known = network.steps[chosen[0]], {step: refits for step, refits in network.refits.items() if refits}
-    together, alone = infer(*known.values()), infer_layers(known[step]) if step in known else {}
+    together = infer(*known.values()) if step in known else {}
+    alone = infer_layers(known[step]) if together else {}
     sure = {  # the score that is chosen is the best of all checkpoints
         scope: replace(alone[scope], best=score_intervals(inference, known[step].score)[1])
         for scope, inference in together.items()
-        if scope in alone
     }
     losses = _losses_at_most(network, known, next(iter(together.values()), None))
     scope, widest = next(iter(sure.items()), (None, None))
@@ -51,7 +51,7 @@ def recommend_network(network: Candidates, scores: Scores, regrets: pd.DataFrame
     unbeaten = row.unbeaten_by(best.value)
     keys = point_keys(network.points)
     levels = {"chance": row.chance, "pixels": row.baseline}
-    shown = beats_baselines(network.data, row.metric, [*known], keys, **levels) if step in known else None
+    shown = beats_baselines(network.data, row.metric, [*known] if step in known else [step], keys, **levels)
     counts = unseen_rows(network.data.layers, row.metric, row.step).groupby("fold")[["n_classes", "n_images"]].max()
     return schema.Recommendation(
         **{name: getattr(row, name) for name in ("dataset", "model", "metric", "better", "n_folds", "n_seeds")},

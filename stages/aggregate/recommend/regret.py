@@ -39,7 +39,7 @@ Attributes:
     regret_at_most: by how much the best is better, positive also where lower scores are better; too large on average,
         since the best is lucky.
     regret_at_least: the same, the best chosen on one half of the images and scored on the other half, as is the choice;
-        too small on average, since that best is not always the best, and below 0 where the choice is better. Empty
+        mostly too small, since that best is not always the best, and below 0 where the choice is better. Empty
         where nothing was fitted again on halves.
 """
 
@@ -56,7 +56,7 @@ def regret(scores: Float64, choice: Choice) -> tuple[float, float]:
 
 
 def regret_on_halves(halves: Float64, choice: Choice) -> float:
-    """Score a choice and the best candidate of each half on the other half of the images: the difference is too small.
+    """Score a choice and the best candidate of each half on the other half: the difference is mostly too small.
 
     Args:
         halves: (B, T, L) scores on halves, higher is better; halves 2 i and 2 i + 1 are a pair.

@@ -143,8 +143,8 @@ class RegretRecord(Record):
         value: score of the choice.
         at_most: by how much the best layer and checkpoint are better, chosen on the images on which they are scored,
             so that it is too large on average.
-        at_least: the same, the best chosen on one half of the images and scored on the other, so that it is too small;
-            `null` where nothing was fitted again on halves.
+        at_least: the same, the best chosen on one half of the images and scored on the other, so that it is mostly too
+            small; `null` where nothing was fitted again on halves.
     """
 
     criterion: str
@@ -160,7 +160,7 @@ class ScopeRecord(Record):
         value, low, high: its score without the luck of having been chosen from all layers and checkpoints, and the
             interval of that.
         lead_at_least, lead_at_most: one-sided bounds of the best earlier layer's lead over the last, at that
-            checkpoint: they do not know that it was chosen.
+            checkpoint: they do not account for the choice of checkpoint.
     """
 
     value: float | None

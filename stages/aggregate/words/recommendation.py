@@ -70,8 +70,8 @@ def criterion_words(criterion: str) -> str:
 def use_cells(found: Recommendation) -> dict[str, str]:
     """Return the cells of a row of every table of uses, by their headings.
 
-    Where its score has an interval, both know that the layer was chosen; else the score is the plain mean. *Last* and
-    *before* are how much better other layers are on unseen classes, mostly below 0.
+    Where its score has an interval, both know that the layer and its checkpoint were chosen; else it is the plain mean.
+    *Last* and *before* are how much better other layers are on unseen classes, mostly below 0.
     """
     best, (value, low, high) = found.best, found.best.estimate
     losses = {"last": found.loss(LAST), "before": found.loss(PENULTIMATE)}
@@ -319,9 +319,9 @@ LOSSES = (
 
 REGRET_WORDS = (
     "What each way of choosing a layer and checkpoint loses to the best on unseen classes that it did not know, by "
-    "use. The loss lies between that to a best one which was chosen on one half of the images and scored on the other "
-    "(too small: it is not always the best; but where a score depends much on the number of images, half of them may "
-    "make it too large) and that to a best one which was chosen and scored on the same images (too large: it is "
+    "use. The loss mostly lies between that to a best one which was chosen on one half of the images and scored on the "
+    "other (too small: it is not always the best; but where a score depends much on the number of images, half of them "
+    "may make it too large) and that to a best one which was chosen and scored on the same images (too large: it is "
     "lucky). Networks of one dataset are not independent: of fewer than five datasets each stands alone, "
     "without an interval; from five on [ ] is over datasets (Student's t, no proven level)."
 )

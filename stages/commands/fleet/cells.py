@@ -117,7 +117,7 @@ def check_prepared(locked: Lock, dataset: str, *, remote: bool, stale: Collectio
         locked: what dvc.lock says of every stage.
         dataset: its id.
         remote: whether workers take them from the remote.
-        stale: stages that would run, where that is known; does not count where no raw data are.
+        stale: stages that would run, where that is known; ignored where the raw data are not here.
 
     Raises:
         UserError: dvc.lock has no prepared images, or images that other parameters, raw data or code made.
@@ -133,7 +133,9 @@ def check_prepared(locked: Lock, dataset: str, *, remote: bool, stale: Collectio
                 f"{stage} must have run with the parameters that params.yaml has, found others of {name}; {remedy}"
             )
     if stage in stale and (RAW / dataset).exists():
-        raise UserError(f"{stage} must be of the raw data and code that are here, found that it would run; {remedy}")
+        raise UserError(
+            f"{stage} must be here, of the raw data and code that are here, found that it would run; {remedy}"
+        )
 
 
 def done_cells(run: RunParams, sources: Sequence[Lock], content: Mapping[str, Any]) -> dict[Cell, Lock]:

@@ -237,7 +237,7 @@ def check_replaceable(out: Path) -> None:
 @gpus_option
 @memory_option
 def list_cells(threads: int, remote: bool, sbatch: bool, gpus: float | None, memory: float | None) -> None:
-    """Print the open cells, longest first: one line each, the command that computes it, for any scheduler."""
+    """Print the cells left to compute, longest first: one line each, the command that does it, for any scheduler."""
     config = read_config(PARAMS)
     options = f"{f' --threads {threads}' if threads > 1 else ''}{' --remote' if remote else ''}"
     stale, locked = open_stages(config.run, allow_missing=remote), read_lock(ROOT)

@@ -244,6 +244,11 @@ def test_where_a_value_of_either_checkpoint_is_missing_fine_tuning_is_not_judged
     incomplete = network.refits | {network.steps[unknown]: None}
     found = recommend_network(replace(network, refits=incomplete), scores, regrets)
     assert found.fine_tuning is None
+    chosen_unknown = network.steps[unknown] == found.best.step
+    assert [each.loss_at_most is None for each in found.checkpoints] == [
+        chosen_unknown or step == unknown for step in (0, 1)
+    ]
+    assert (found.best.scope is None) == chosen_unknown
 
 
 def test_a_checkpoint_that_was_not_fitted_again_on_halves_is_no_candidate():

@@ -155,7 +155,7 @@ def test_cells_of_images_of_other_raw_data_are_refused_where_these_are_here(
     check_prepared({"prepare@d": {}}, "d", remote=False, stale=["prepare@d"])  # raw data are elsewhere
     (tmp_path / "d").mkdir()
     check_prepared({"prepare@d": {}}, "d", remote=False, stale=["prepare@e"])
-    with pytest.raises(UserError, match=r"prepare@d must be of the raw data .*; run `dvc repro prepare@d`$"):
+    with pytest.raises(UserError, match=r"prepare@d must be here, of the raw data .*; run `dvc repro prepare@d`$"):
         check_prepared({"prepare@d": {}}, "d", remote=False, stale=["prepare@d"])
 
 
@@ -183,7 +183,7 @@ def test_no_cell_is_listed_and_no_result_given_of_images_of_other_raw_data(
     monkeypatch.setattr(command, "changed_stages", lambda *stages: list(stages))
     monkeypatch.setattr(cells, "aggregate_done", lambda *_, **__: pytest.fail("of other images"))
     for words in (["list"], ["results", "--allow-missing", "--out", str(tmp_path / "out")]):
-        with pytest.raises(UserError, match="prepare@d must be of the raw data and code that are here"):
+        with pytest.raises(UserError, match="prepare@d must be here, of the raw data and code that are here"):
             CliRunner().invoke(command.fleet, words, catch_exceptions=False)
     monkeypatch.setattr(cells, "aggregate_done", lambda *_, **__: None)
     monkeypatch.setattr(command, "read_lock", lambda folder: {})  # one that never ran has no cell to leave out
