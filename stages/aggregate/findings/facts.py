@@ -126,11 +126,13 @@ class NetworkFindings:
     unmeasured: bool = False
 
     def statuses(self, claim: Claim) -> dict[Scope, Status]:
-        """What holds of finding (ii) or (iii), in each scope that is known, the wider one first."""
+        """What holds of finding (ii) or (iii), in each scope that is known, the wider one first.
+
+        Nothing of (ii) where the network is out of its scope, which does not depend on what evidence there is.
+        """
         if claim is Claim.FINE_TUNING:
             return {scope: change_status(change) for scope, change in (self.changes or {}).items()}
-        leads = self.row.proven_leads
-        return {scope: lead_status(lead) if self.in_scope else Status.OUT_OF_SCOPE for scope, lead in leads.items()}
+        return {scope: lead_status(lead) for scope, lead in self.row.proven_leads.items()} if self.in_scope else {}
 
 
 @dataclass(frozen=True)

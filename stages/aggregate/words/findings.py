@@ -102,9 +102,7 @@ def _counted(outcomes: Sequence[tuple[str, Outcome]]) -> str:
     """Count the statuses, each network or dataset once, by the wider scope that is known of any."""
     scope = next((scope for scope in SCOPES if any(outcome.scope == scope for _, outcome in outcomes)), None)
     known = {
-        (dataset, outcome.network): outcome.status
-        for dataset, outcome in outcomes
-        if outcome.scope == scope or outcome.status is Status.OUT_OF_SCOPE  # which a network is in every scope
+        (dataset, outcome.network): outcome.status for dataset, outcome in outcomes if outcome.scope in (scope, None)
     }
     names = {(dataset, outcome.network) for dataset, outcome in outcomes}
     counts = Counter([*known.values(), *[Status.UNKNOWN] * len(names - set(known))])

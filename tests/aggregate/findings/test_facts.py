@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 
+import pytest
+
 from stages.aggregate.findings.facts import Outcome
 from stages.aggregate.findings.status import Claim, Reason, Status
 from stages.aggregate.inference.contrasts import Estimate
@@ -45,8 +47,9 @@ def test_depth_and_fine_tuning_have_one_of_every_network_and_scope():
     assert single.reason is Reason.ONE_LAYER
 
 
-def test_a_network_of_no_use_is_out_of_scope_also_where_no_level_is_proven():
-    (outcome,) = evidence(network("a", **NO_INTERVALS), beaten=["a"]).outcomes(Claim.DEPTH)
+@pytest.mark.parametrize("known", [{}, NO_INTERVALS])
+def test_a_network_of_no_use_is_out_of_scope_once_whatever_evidence_there_is(known):
+    (outcome,) = evidence(network("a", **known), beaten=["a"]).outcomes(Claim.DEPTH)
     assert outcome == Outcome("a", None, Status.OUT_OF_SCOPE, Reason.NO_LAYER_BEATS_PIXELS)
     (single,) = evidence(network("a", last_depth=0, **NO_INTERVALS), beaten=["a"]).outcomes(Claim.DEPTH)
     assert (single.status, single.reason) == (Status.UNKNOWN, Reason.ONE_LAYER)
