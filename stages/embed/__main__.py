@@ -14,13 +14,13 @@ from stages.shared.core.stage_run import StageRun
 from stages.embed.cell import Cell, open_cell
 from stages.embed.image_sets import available
 from stages.embed.kept_shards import KeptShards
+from stages.embed.loading import Checkpoints, checked_checkpoints
 from stages.embed.params import EmbedParams, TapsParams
 from stages.shared.core.arguments import StageParser
-from stages.shared.core.params import CheckpointSteps, read_model_part, read_section
+from stages.shared.core.params import read_model_part, read_section
 from stages.shared.core.seeding import cell_seed
 from stages.shared.images.image_store import fold_files, open_images
 from stages.shared.networks.devices import library_versions
-from stages.shared.networks.params import NetworkParams
 from stages.shared.runtime.console import Stopwatch, run_main
 
 
@@ -28,12 +28,13 @@ def main() -> None:
     """Parse, check, embed, write."""
     args = parse_args()
     watch = Stopwatch("embed", args.cell, args.log)
-    keys = ["embed", "finetune.steps", "finetune.keep", f"models.{args.model}.network", f"models.{args.model}.taps"]
+    keys = ["embed", f"models.{args.model}.taps"]
     inputs = [*fold_files(args.prepared, args.fold), args.weights]
     with StageRun(
         "embed", args.params, keys=keys, reads=inputs, writes=[args.out], resumable=True, record=args.record
     ) as run:
-        cell, network, left_out = read_cell(args)
+        cell, checkpoints, left_out = read_cell(args)
+        network = checkpoints.network
         attributes = {"dataset": args.dataset, "model": args.model, "fold": args.fold, "seed": args.seed}
         attributes |= {"frozen": network.frozen, "versions": library_versions("torch", network.library, builds=False)}
         kept = KeptShards.claim(run, watch, cell.embedder.accelerator)
@@ -53,17 +54,15 @@ def help_first() -> None:
     read_cell(parse_args())[0].help()
 
 
-def read_cell(args: argparse.Namespace) -> tuple[Cell, NetworkParams, list[str]]:
-    """Read and check what is embedded: the cell, its network's entry, and what is left out."""
-    network = read_model_part(args.params, args.model, "network", NetworkParams)
+def read_cell(args: argparse.Namespace) -> tuple[Cell, Checkpoints, list[str]]:
+    """Read and check what is embedded: the cell, its checkpoints, and what is left out."""
     taps = read_model_part(args.params, args.model, "taps", TapsParams)
-    steps = read_section(args.params, "finetune", CheckpointSteps).kept(frozen=network.frozen)
-    images = open_images(args.prepared, args.fold, dataset=args.dataset)
     params = read_section(args.params, "embed", EmbedParams)
-    params, left_out = available(images, params, fold=args.fold, frozen=network.frozen)
-    of, seed = args.of, cell_seed(args.seed, args.fold)
-    cell = open_cell(images, network, taps, params, weights=args.weights, steps=steps, seed=seed, of=of)
-    return cell, network, left_out
+    images = open_images(args.prepared, args.fold, dataset=args.dataset)
+    checkpoints = checked_checkpoints(args.weights, images, args.of)
+    params, left_out = available(images, params, fold=args.fold, frozen=checkpoints.network.frozen)
+    cell = open_cell(images, checkpoints, taps, params, seed=cell_seed(args.seed, args.fold))
+    return cell, checkpoints, left_out
 
 
 def parse_args() -> argparse.Namespace:

@@ -11,13 +11,11 @@ from numpy.typing import NDArray
 from stages.embed.embedder import Embedder, open_embedder, raw_pixels, stored
 from stages.embed.image_sets import Batch, ImageSet, change_pixels, last_step_sets, remaining_batches, samples_of
 from stages.embed.kept_shards import KeptShards
-from stages.embed.loading import checked_checkpoints, load_checkpoint
+from stages.embed.loading import Checkpoints, load_checkpoint
 from stages.embed.params import EmbedParams, TapsParams
 from stages.embed.pooling import baseline_layers
-from stages.shared.core.params import Cell as CellName
 from stages.shared.embeddings.embedding_store import BASELINE, LAST_STEP, EmbeddingWriter
 from stages.shared.images.image_store import MAX_SHARD_BYTES, PackedImages, Pixels, Rows
-from stages.shared.networks.params import NetworkParams
 from stages.shared.runtime.console import progress
 
 
@@ -160,33 +158,27 @@ class Cell:
 
 def open_cell(
     images: PackedImages,
-    network_params: NetworkParams,
-    taps_params: TapsParams,
+    checkpoints: Checkpoints,
+    taps: TapsParams,
     params: EmbedParams,
     *,
-    weights: Path,
-    steps: Sequence[int],
     seed: int,
-    of: CellName | None = None,
 ) -> Cell:
-    """Check a cell's checkpoints, build its network and find its layers.
+    """Build a cell's network and find its layers.
 
     Args:
         images: the dataset.
-        network_params, taps_params: the model's entry.
+        checkpoints: of the network, with its entry's `network` part.
+        taps: the other part.
         params: the `embed` section.
-        weights: folder of the checkpoints.
-        steps: the steps of which there must be checkpoints, and no others.
         seed: of the cell; rotations are drawn from it.
-        of: dataset, model, fold and seed whose checkpoints they must be; None: any.
 
     Raises:
-        UserError: a checkpoint is missing, of another step, network or dataset, or was not asked for; a module path is
-            not in the network.
+        UserError: a module path is not in the network.
     """
-    checkpoints, info = checked_checkpoints(weights, steps, images, network_params, cell=of)
+    last = checkpoints.last
     embedder = open_embedder(
-        network_params, taps_params, params, images, classes=len(info.classes), augment=info.augment, seed=seed
+        checkpoints.network, taps, params, images, classes=len(last.classes), augment=last.augment, seed=seed
     )
     in_memory = images.in_memory(MAX_SHARD_BYTES)  # if no more than a shard: samples' rows are scattered
-    return Cell(in_memory, params, checkpoints, info.classes, embedder)
+    return Cell(in_memory, params, checkpoints.paths, last.classes, embedder)

@@ -1,18 +1,13 @@
 """A cell's checkpoints: which there must be, what they say of themselves, and their weights into a network."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
-from stages.shared.core.digests import DIGESTS, cell_id, rerun_hint
-from stages.shared.core.params import Cell
+from stages.shared.core.digests import cell_id, rerun_hint
+from stages.shared.core.params import Cell, parse
 from stages.shared.images.image_store import PackedImages
-from stages.shared.networks.checkpoints import (
-    CheckpointInfo,
-    checkpoint_path,
-    open_checkpoints,
-    read_info,
-    read_state,
-)
+from stages.shared.networks.checkpoints import CheckpointInfo, open_checkpoints, read_info, read_state
 from stages.shared.networks.network import Network
 from stages.shared.networks.params import NetworkParams
 from stages.shared.runtime.errors import UserError
@@ -20,48 +15,42 @@ from stages.shared.runtime.errors import UserError
 RERUN = rerun_hint("finetune")
 
 
-def checked_checkpoints(
-    weights: Path,
-    steps: Sequence[int],
-    images: PackedImages,
-    network_params: NetworkParams,
-    *,
-    cell: Cell | None = None,
-) -> tuple[dict[int, Path], CheckpointInfo]:
-    """Check that a folder holds the checkpoints asked for and nothing else, all of this network and dataset.
+@dataclass(frozen=True)
+class Checkpoints:
+    """What the finetune stage left of a cell.
+
+    Attributes:
+        paths: by step, ascending.
+        network: the `network` part of the model's entry.
+        last: what the last of them says of itself.
+    """
+
+    paths: Mapping[int, Path]
+    network: NetworkParams
+    last: CheckpointInfo
+
+
+def checked_checkpoints(weights: Path, images: PackedImages, cell: Cell | None = None) -> Checkpoints:
+    """Check that a folder holds what the finetune stage wrote, of this dataset.
 
     Args:
         weights: the folder.
-        steps: the checkpoints' steps, ascending.
         images: the dataset.
-        network_params: the `network` part of the model's entry.
         cell: whose they must be; None: any.
 
-    Returns:
-        Paths by step, and what the last says of itself.
-
     Raises:
-        UserError: naming the file that is missing or damaged, was not asked for, or says otherwise.
+        UserError: naming the file that is missing or damaged, or is of other classes.
     """
-    remedy = rerun_hint("finetune", cell_id(cell) if cell else {})
-    paths = {step: checkpoint_path(weights, step) for step in steps}
-    files = set(weights.iterdir()) - {weights / DIGESTS} if weights.is_dir() else set()
-    for path in paths.values():
-        if path not in files:
-            raise UserError(f"{path}: must exist, since finetune.steps asks for it; {remedy}")
-    for path in sorted(files - set(paths.values())):
-        raise UserError(
-            f"{path}: must not be there: finetune.steps and finetune.keep ask only for the steps "
-            f"{', '.join(map(str, steps))}; delete it, or {remedy}"
-        )
-    open_checkpoints(weights, cell).check(*(path.name for path in paths.values()))
-    infos = {step: read_info(path) for step, path in paths.items()}
-    network, classes = network_params.model_dump(), () if network_params.frozen else images.seen
-    for step, info in infos.items():
-        for what, expected in {"step": step, "network": network, "classes": classes}.items():
-            if (value := getattr(info, what)) != expected:
-                raise UserError(f"{paths[step]}: the checkpoint's {what} must be {expected}, found {value}; {remedy}")
-    return paths, infos[steps[-1]]
+    digests = open_checkpoints(weights, cell)
+    names = sorted(digests.record.files)
+    digests.check(*names)
+    infos = {weights / name: read_info(weights / name) for name in names}
+    path, last = [*infos.items()][-1]
+    network = parse(last.network, NetworkParams, where=f"{path}: network")
+    if last.classes != (classes := () if network.frozen else images.seen):
+        remedy = rerun_hint("finetune", cell_id(cell) if cell else {})
+        raise UserError(f"{path}: the checkpoint's classes must be {classes}, found {last.classes}; {remedy}")
+    return Checkpoints({info.step: path for path, info in infos.items()}, network, last)
 
 
 def load_checkpoint(network: Network, path: Path) -> None:

@@ -13,14 +13,14 @@ import argparse
 import sys
 
 from stages.shared.core.stage_run import StageRun
-from stages.measure.checks import check_cell, check_checkpoints, check_finite, check_params
+from stages.measure.checks import check_cell, check_finite, check_params
 from stages.measure.jobs import plan_jobs
 from stages.measure.outputs.cell_tables import write_cell
 from stages.measure.outputs.notes import notes
 from stages.measure.params import MeasureParams, available
 from stages.measure.run import measure, worker_count
 from stages.shared.core.arguments import StageParser
-from stages.shared.core.params import CheckpointSteps, read_section
+from stages.shared.core.params import read_section
 from stages.shared.embeddings.embedding_store import open_embeddings
 from stages.shared.runtime.console import Stopwatch, run_main
 from stages.shared.tables.thumbnails import read_thumbnails
@@ -30,15 +30,13 @@ def main() -> None:
     """Parse, check, score, write."""
     args = parse_args()
     watch = Stopwatch("measure", args.cell, args.log)
-    keys = ["measure", "finetune.steps", "finetune.keep"]
     reads = [args.embeddings, args.thumbnails]
-    with StageRun("measure", args.params, keys=keys, reads=reads, writes=[args.out], record=args.record) as run:
+    with StageRun("measure", args.params, keys=["measure"], reads=reads, writes=[args.out], record=args.record) as run:
         asked = read_section(args.params, "measure", MeasureParams)
         store = open_embeddings(args.embeddings)
         params, left_out = available(asked, args.fold, store.splits, frozen=store.frozen)
         workers = worker_count(args.workers)
         check_cell(store, (args.dataset, args.model, args.fold, args.seed))
-        check_checkpoints(store, read_section(args.params, "finetune", CheckpointSteps))
         check_params(store, params)
         jobs = plan_jobs(store, params)
         check_finite(store, jobs, params)

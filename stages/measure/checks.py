@@ -6,8 +6,7 @@ from stages.measure.analyses.registry import ANALYSES, check_embedded
 from stages.measure.jobs import Job, extra_splits, head_metrics, plan_jobs
 from stages.measure.metrics import LAYER_SCORES
 from stages.measure.params import MeasureParams, check_class_sizes, check_steps
-from stages.shared.core.digests import cell_id, rerun_hint
-from stages.shared.core.params import Cell, CheckpointSteps
+from stages.shared.core.params import Cell
 from stages.shared.embeddings.embedding_store import Embeddings
 from stages.shared.embeddings.split_names import SEEN, UNSEEN
 from stages.shared.runtime.errors import UserError
@@ -28,21 +27,6 @@ def check_cell(store: Embeddings, wanted: Cell, where: str = "--embeddings") -> 
         raise UserError(
             f"{where} must hold the cell {'-'.join(map(str, wanted))}, found {'-'.join(map(str, store.cell))}; "
             "run through `dvc repro`, or name the cell's own folder"
-        )
-
-
-def check_checkpoints(store: Embeddings, asked: CheckpointSteps) -> None:
-    """Check that the embeddings are of exactly the checkpoints that the `finetune` section asks for.
-
-    Raises:
-        UserError: naming both.
-    """
-    wanted = asked.kept(frozen=store.frozen)
-    if store.steps != wanted:
-        raise UserError(
-            f"--embeddings must hold the steps {', '.join(map(str, wanted))} (finetune.steps and finetune.keep), found "
-            f"{', '.join(map(str, store.steps))}; "
-            f"{rerun_hint('embed', cell_id(store.cell))}"
         )
 
 

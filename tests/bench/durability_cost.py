@@ -16,6 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from stages.embed.cell import open_cell
+from stages.embed.loading import checked_checkpoints
 from stages.embed.params import TapsParams
 from stages.finetune.loop import FineTuning
 from stages.finetune.params import FinetuneParams
@@ -49,7 +50,7 @@ def main() -> None:
         images = pack_as_default(folder / "images", args.images)
         for network, entry in NETWORKS.items():
             print_kept(network, *time_kept(folder / network, images, entry, params, args.rounds))
-        print_digests(folder / "default", images, params)
+        print_digests(folder / "default", images)
 
 
 def finetune_params(last: int) -> FinetuneParams:
@@ -114,12 +115,11 @@ def print_kept(name: str, without: list[float], kept: list[float], points: list[
     )
 
 
-def print_digests(folder: Path, images: PackedImages, params: FinetuneParams) -> None:
+def print_digests(folder: Path, images: PackedImages) -> None:
     """Hash what a cell hands on: its checkpoints, and its embeddings."""
     weights, out = folder / "kept" / "weights", folder / "embeddings"
     finish_checkpoints(weights, CELL)
-    entry = NETWORKS["default"]
-    cell = open_cell(images, entry, TapsParams(), PARAMS, weights=weights, steps=params.steps, seed=0, of=CELL)
+    cell = open_cell(images, checked_checkpoints(weights, images, CELL), TapsParams(), PARAMS, seed=0)
     cell.write(out, OF)
     files = [path.name for path in cell.checkpoints.values()]
     timed: dict[str, tuple[Path, Callable[[], object]]] = {

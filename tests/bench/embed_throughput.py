@@ -23,6 +23,7 @@ import torch
 from torch.nn import functional
 
 from stages.embed.cell import Cell, open_cell
+from stages.embed.loading import checked_checkpoints
 from stages.embed.params import TapsParams
 from stages.finetune.loop import FineTuning, make_optimizer
 from stages.shared.networks.devices import choose_device
@@ -72,8 +73,7 @@ def embed_pair(folder: Path, count: int, size: int) -> tuple[Callable[[], None],
     """Forward passes alone, and the whole of embed from packed images to a finished store."""
     images = pack_random(folder / "images", count, size)
     write_random_checkpoint(folder / "weights", images)
-    cell = open_cell(images, network_params(size), TapsParams(), PARAMS, weights=folder / "weights", steps=[0], seed=0)
-
+    cell = open_cell(images, checked_checkpoints(folder / "weights", images), TapsParams(), PARAMS, seed=0)
     outs = (folder / f"out_{number}" for number in itertools.count())
 
     def embed() -> None:

@@ -15,6 +15,7 @@ from stages.embed import cell, embedder
 from stages.embed.corruptions import corrupt
 from stages.embed.embedder import layer_embeddings
 from stages.embed.image_sets import sample_rows
+from stages.embed.loading import checked_checkpoints
 from stages.embed.params import EmbedParams, TapsParams
 from stages.embed.pooling import pooled_layers
 from stages.embed.taps.tap import Tap
@@ -92,15 +93,7 @@ def run(tmp_path: Path, images: PackedImages, monkeypatch: pytest.MonkeyPatch) -
             "seed": SEED,
             "versions": library_versions("torch", "timm"),
         }
-        work = cell.open_cell(
-            images,
-            NETWORK,
-            TapsParams(),
-            params,
-            weights=weights,
-            steps=[step * 50 for step in range(len(modules))],
-            seed=SEED,
-        )
+        work = cell.open_cell(images, checked_checkpoints(weights, images), TapsParams(), params, seed=SEED)
         assert work.write(tmp_path / out, names) == len(work.embedder.layers) + (params.baseline_size > 0)
         embed.network = network  # type: ignore[attr-defined]
         return open_embeddings(tmp_path / out)
@@ -247,18 +240,18 @@ def test_a_layer_that_overflows_float16_is_an_error_with_its_remedy(run: Callabl
         open_embeddings(tmp_path / "half")
 
 
-def test_checkpoints_of_another_network_or_of_other_classes_are_refused(tmp_path: Path, images: PackedImages):
-    def run(info: CheckpointInfo) -> None:
-        write_checkpoint(tmp_path / "w", tiny().state_dict(), info)
-        finish_checkpoints(tmp_path / "w", ("trees", "tiny", "0", SEED))
-        params = EmbedParams.model_validate(VALUES)
-        cell.open_cell(images, NETWORK, TapsParams(), params, weights=tmp_path / "w", steps=[0], seed=SEED)
-
+def test_the_network_is_that_of_the_checkpoints_and_their_classes_are_those_of_the_images(
+    tmp_path: Path, images: PackedImages
+):
     info = CheckpointInfo(0, SEEN, NETWORK.model_dump(), AUGMENT)
-    with pytest.raises(UserError, match=r"the checkpoint's network must be .*'tiny'.*, found .*'other'"):
-        run(replace(info, network={**NETWORK.model_dump(), "name": "other"}))
+    for classes in (SEEN, SEEN[:2]):
+        write_checkpoint(tmp_path / "w", tiny().state_dict(), replace(info, classes=classes))
+        finish_checkpoints(tmp_path / "w", ("trees", "tiny", "0", SEED))
+        if classes == SEEN:
+            found = checked_checkpoints(tmp_path / "w", images)
+            assert (found.network, found.last) == (NETWORK, info)
     with pytest.raises(UserError, match=r"classes must be \('ash', 'birch', 'cedar'\), found \('ash', 'birch'\)"):
-        run(replace(info, classes=SEEN[:2]))
+        checked_checkpoints(tmp_path / "w", images)
 
 
 def test_a_checkpoint_that_does_not_fit_is_named(run: Callable[..., Embeddings]):

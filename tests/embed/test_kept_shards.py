@@ -9,6 +9,7 @@ from accelerate import Accelerator
 
 from stages.embed import cell, embedder, kept_shards
 from stages.embed.kept_shards import KeptShards
+from stages.embed.loading import checked_checkpoints
 from stages.embed.params import EmbedParams, TapsParams
 from stages.shared.core.kept_work import KeptWork
 from stages.shared.embeddings import embedding_store
@@ -73,9 +74,8 @@ class Run:
             patch.setattr(embedder, "find_taps", lambda *_: TAPS)
             patch.setattr(Tiny, "forward", counted)
             params = EmbedParams.model_validate({**VALUES, **LAST, **changes})
-            work = cell.open_cell(
-                self.images, NETWORK, TapsParams(), params, weights=self.weights, steps=STEPS, seed=SEED
-            )
+            checkpoints = checked_checkpoints(self.weights, self.images)
+            work = cell.open_cell(self.images, checkpoints, TapsParams(), params, seed=SEED)
             names = {"dataset": "trees", "model": "tiny", "fold": "0", "seed": SEED}
             kept = KeptShards(self.work, self.said.append)
             if at is None:

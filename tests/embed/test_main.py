@@ -132,7 +132,7 @@ def test_a_split_without_images_and_missing_inputs_are_named(tmp_path: Path, mon
     ):
         run(untrained, monkeypatch)
     nowhere = [str(tmp_path / "nowhere") if part == str(tmp_path / "weights") else part for part in arguments]
-    with pytest.raises(UserError, match=r"nowhere/step_000000\.safetensors: must exist, since finetune\.steps asks"):
+    with pytest.raises(UserError, match=r"nowhere/digests\.json: must say what is in .*nowhere, found no such file"):
         run(nowhere, monkeypatch)
 
 
@@ -163,49 +163,14 @@ def test_an_existing_store_is_not_overwritten(tmp_path: Path, monkeypatch: pytes
         run(arguments, monkeypatch)
 
 
-def edit_finetune(folder: Path, **changes: Any) -> None:
-    yaml = YAML(typ="safe")
-    params = yaml.load(folder / "params.yaml")
-    params["finetune"].update(changes)
-    yaml.dump(params, folder / "params.yaml")
-
-
-@pytest.mark.parametrize(
-    ("steps", "keep", "message"),
-    [
-        (
-            [0, 25, 50],
-            "all",
-            r"step_000025\.safetensors: must exist, since finetune\.steps asks for it; run the fine",
-        ),
-        ([0], "all", r"step_000050\.safetensors: must not be there: .* ask only for the steps 0; delete it, or run"),
-        ([0, 50], "last", r"step_000000\.safetensors: must not be there: .* ask only for the steps 50"),
-    ],
-)
-def test_the_checkpoints_are_those_that_params_ask_for(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, steps: list[int], keep: str, message: str
-):
-    arguments = setup(tmp_path)
-    edit_finetune(tmp_path, steps=steps, keep=keep)
-    with pytest.raises(UserError, match=message):
-        run(arguments, monkeypatch)
-    assert not (tmp_path / "embeddings").exists()
-
-
-def test_checkpoints_that_changed_places_or_have_company_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_checkpoints_that_changed_places_or_are_of_another_cell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     arguments = setup(tmp_path)
     first, last = (tmp_path / "weights" / f"step_0000{step}.safetensors" for step in ("00", "50"))
     shutil.copy(first, last)
     with pytest.raises(UserError, match=r"step_000050\.safetensors: must be as the finetune stage wrote it, found"):
         run(arguments, monkeypatch)
-    finish_checkpoints(tmp_path / "weights", ("trees", "tiny", "0", 3))
-    with pytest.raises(UserError, match=r"step_000050\.safetensors: the checkpoint's step must be 50, found 0"):
-        run(arguments, monkeypatch)
     finish_checkpoints(tmp_path / "weights", ("trees", "tiny", "0", 4))
     with pytest.raises(UserError, match=r"digests\.json: must be of dataset trees, .* seed 3, found .* seed 4;"):
-        run(arguments, monkeypatch)
-    (tmp_path / "weights" / "notes.txt").write_text("mine")
-    with pytest.raises(UserError, match=r"notes\.txt: must not be there"):
         run(arguments, monkeypatch)
 
 

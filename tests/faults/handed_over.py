@@ -95,8 +95,9 @@ def read_prepared(data: Path) -> object:
 def read_weights(data: Path) -> object:
     images = open_images(data / "prepared" / "trees", "0", dataset="trees")
     folder, cell = data / "checkpoints/trees/net/0/0/weights", ("trees", "net", "0", 0)
-    paths, info = checked_checkpoints(folder, STEPS, images, NETWORK, cell=cell)
-    return info, [{name: tensor.tolist() for name, tensor in read_state(path).items()} for path in paths.values()]
+    found = checked_checkpoints(folder, images, cell)
+    states = [read_state(path) for path in found.paths.values()]
+    return found.last, [{name: tensor.tolist() for name, tensor in state.items()} for state in states]
 
 
 def read_measured(data: Path) -> object:

@@ -1,13 +1,11 @@
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
 from stages.measure.analyses.registry import ANALYSES
-from stages.measure.checks import check_cell, check_checkpoints, check_finite, check_params
+from stages.measure.checks import check_cell, check_finite, check_params
 from stages.measure.jobs import plan_jobs
 from stages.measure.params import MeasureParams
-from stages.shared.core.params import CheckpointSteps, parse
+from stages.shared.core.params import parse
 from stages.shared.embeddings.embedding_store import open_embeddings
 from stages.shared.runtime.errors import UserError
 from tests.measure.synthetic import DEFAULT, probe, small_store, write_last_step, write_store
@@ -29,17 +27,6 @@ def test_the_cell_must_be_the_one_asked_for(store):
     for wanted, name in ((("toy", "net", "0", 8), "toy-net-0-8"), (("toy", "net", "all", 7), "toy-net-all-7")):
         with pytest.raises(UserError, match=f"must hold the cell {name}, found toy-net-0-7"):
             check_cell(store, wanted)
-
-
-def test_a_frozen_network_has_step_0_alone_whatever_others_have(store, tmp_path):
-    asked = CheckpointSteps(steps=[0, 5, 10], keep="all")
-    check_checkpoints(store, asked)
-    frozen = replace(small_store(tmp_path, steps=(0,)), frozen=True)
-    check_checkpoints(frozen, asked)
-    with pytest.raises(UserError, match="must hold the steps 10 "):
-        check_checkpoints(store, asked.model_copy(update={"keep": "last"}))
-    with pytest.raises(UserError, match="must hold the steps 0 "):
-        check_checkpoints(replace(store, frozen=True), asked)
 
 
 @pytest.mark.parametrize(

@@ -500,12 +500,3 @@ def test_only_scores_of_the_head_may_be_asked_for(tmp_path):
         "layers.csv",
         "scores.json",
     ]
-
-
-def test_embeddings_of_other_checkpoints_than_asked_for_are_refused(tmp_path):
-    write_store(tmp_path / "store", steps=(0, 5))
-    write_params(tmp_path / "params.yaml", steps=(0, 7))
-    done = measure(tmp_path)
-    assert done.returncode == 2
-    assert "must hold the steps 0, 7 (finetune.steps and finetune.keep), found 0, 5; run the embed stage" in done.stderr
-    assert not (tmp_path / "out").exists()

@@ -18,7 +18,7 @@ from stages.commands.dvc_project.workspace import stage_path
 from stages.commands.grid import cell_name
 from stages.commands.outdated import check_made_of, note_outdated
 from stages.embed import cell as embed_stage
-from stages.embed.loading import load_checkpoint
+from stages.embed.loading import checked_checkpoints, load_checkpoint
 from stages.embed.params import EmbedParams, TapsParams
 from stages.embed.pooling import PooledLayer
 from stages.measure.checks import check_cell
@@ -292,17 +292,15 @@ def open_source(params: Path, cell: Cell, paths: CellPaths, wanted: Wanted) -> S
         lists = (run.datasets, run.models, run.folds, [*map(str, run.seeds)])
         for name, known in zip(map(str, cell), lists, strict=True):
             check_known(name, known, f"{cell_name(cell)}: must be of the grid, whose `run` lacks {name}")
-    network = read_model_part(params, model, "network", NetworkParams)
     taps = read_model_part(params, model, "taps", TapsParams)
     embed = read_section(params, "embed", EmbedParams)
     store = open_embeddings(paths.embeddings)
     check_cell(store, cell, f"{paths.embeddings}:")
     layers, step, scale = choose(store, paths.results, wanted)
     scaler = fit_scaler(store, layers, step, scale)
-    opened = embed_stage.open_cell(
-        open_images(paths.prepared, fold, dataset=dataset), network, taps, embed, weights=paths.weights,
-        steps=store.steps, seed=seed, of=cell,
-    )  # fmt: skip
+    images = open_images(paths.prepared, fold, dataset=dataset)
+    checkpoints = checked_checkpoints(paths.weights, images, cell)
+    opened = embed_stage.open_cell(images, checkpoints, taps, embed, seed=seed)
     load_checkpoint(opened.embedder.network, opened.checkpoints[step])
     opened.embedder.network.move(torch.device("cpu"))
     places: dict[tuple[str, str], PooledLayer] = {
@@ -315,4 +313,4 @@ def open_source(params: Path, cell: Cell, paths: CellPaths, wanted: Wanted) -> S
                 f"network; run `dvc repro embed@{cell_name(cell)}`"
             )
     pooled = [replace(places[layer.module, layer.pooling], layer=layer) for layer in layers]
-    return Source(paths, store, step, pooled, read_dataset(params, dataset), network, opened, scaler)
+    return Source(paths, store, step, pooled, read_dataset(params, dataset), checkpoints.network, opened, scaler)

@@ -243,7 +243,7 @@ def check_values(content: Any) -> None:
 
 
 class CheckpointSteps(Params):
-    """The part of the `finetune` section that says which checkpoints there are; later stages read this part alone.
+    """The part of the `finetune` section that says which checkpoints there are; aggregate reads this part alone.
 
     Attributes:
         steps: optimizer steps after which the network is saved, tested and later embedded; training ends at the last.

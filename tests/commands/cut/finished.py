@@ -7,6 +7,7 @@ from ruamel.yaml import YAML
 
 from stages.commands.cut.cell import CellPaths
 from stages.embed.cell import open_cell
+from stages.embed.loading import checked_checkpoints
 from stages.embed.params import EmbedParams, TapsParams
 from stages.shared.core.params import Cell
 from stages.shared.images.image_store import open_images
@@ -54,6 +55,6 @@ def _embed(paths: CellPaths, network: NetworkParams, params: EmbedParams, fold: 
         state = built.body_state() if network.frozen else built.module.state_dict()
         write_checkpoint(paths.weights, state, info)
     finish_checkpoints(paths.weights, ("trees", "tiny", fold, 3))
-    cell = open_cell(images, network, TapsParams(), params, weights=paths.weights, steps=steps, seed=3)
+    cell = open_cell(images, checked_checkpoints(paths.weights, images), TapsParams(), params, seed=3)
     names = {"dataset": "trees", "model": "tiny", "fold": fold, "seed": 3, "frozen": network.frozen, "versions": {}}
     cell.write(paths.embeddings, names)
