@@ -21,6 +21,7 @@ from stages.prepare.splits import FoldPlan
 from stages.shared.core.params import RunParams
 from stages.shared.embeddings.split_names import UNSEEN
 from stages.shared.runtime.errors import UserError, check_known, prefix_errors
+from stages.shared.tables.metric_table import MIN_CLASSES
 
 
 @click.command(cls=ProjectCommand)
@@ -183,6 +184,10 @@ FEW_CLASSES = (
     "datasets.{}: of {} classes in all, {} fold(s) of unseen ones say little of how other classes would come out; "
     "12 classes or more say more"
 )
+FEW_UNSEEN = (
+    "datasets.{}: folds of {} unseen classes have no interval over other classes by NMI, MAP@R and whatever is fitted "
+    "again without a class; leave out {} or more"
+)
 
 
 def check_raw(raw: Path, run: RunParams) -> None:
@@ -262,10 +267,11 @@ def check_classes(config: Config, raw: Path) -> list[str]:
             check_schedules(config, plan)
         if plan.left_out:
             notes.append(f"datasets.{dataset}: left out for want of images: {describe_counts(plan.left_out)}")
-        seen, classes = plan.folds[0][0].seen, plan.folds[0][0].seen + plan.folds[0][0].unseen
-        if seen and len(classes) < MANY_CLASSES:
-            folds = sum(fold.isdecimal() for fold in config.run.folds)
-            notes.append(FEW_CLASSES.format(dataset, len(classes), folds))
+        seen, unseen = plan.folds[0][0].seen, plan.folds[0][0].unseen
+        if seen and len(seen + unseen) < MANY_CLASSES:
+            notes.append(FEW_CLASSES.format(dataset, len(seen + unseen), len(config.run.numbered)))
+        elif len(unseen) < MIN_CLASSES:
+            notes.append(FEW_UNSEEN.format(dataset, len(unseen), MIN_CLASSES))
     return notes
 
 

@@ -22,10 +22,7 @@ from stages.measure.scores.kmeans import Search
 from stages.measure.scores.neighbours import Scan
 from stages.measure.scores.subset_neighbours import subset_scans
 from stages.shared.core.seeding import child_seed
-from stages.shared.tables.metric_table import MAX_GROUPS
-
-MIN_CLASSES = 4
-"""Classes below which none is left out: what remains would be too few to compare."""
+from stages.shared.tables.metric_table import MAX_GROUPS, MIN_CLASSES
 
 
 def class_groups(names: Sequence[str]) -> list[Classes]:

@@ -224,8 +224,8 @@ def test_small_classes_are_accepted_without_the_probe():
 MINE = RunParams(datasets=["mine"], models=["m"], folds=[0], seeds=[0])
 
 
-def write_images(raw: Path, per_class: int) -> None:
-    for label in "abcd":
+def write_images(raw: Path, per_class: int, labels: str = "abcd") -> None:
+    for label in labels:
         (raw / "mine" / label).mkdir(parents=True)
         for number in range(per_class):
             (raw / "mine" / label / f"{number}.png").touch()
@@ -244,6 +244,8 @@ def test_classes_of_ones_own_images_are_counted_before_training(tmp_path: Path):
     ):
         check_classes(mine({}), tmp_path / "small")
     assert [note[:16] for note in check_classes(mine({}), tmp_path / "large")] == ["datasets.mine: o"]
+    write_images(tmp_path / "many", 13, "abcdefghijkl")
+    assert [note[15:48] for note in check_classes(mine({}), tmp_path / "many")] == ["folds of 2 unseen classes have no"]
     without = {"measure.metrics": ["nmi"], "measure.analyses": ["k_sensitivity"]}
     check_classes(mine(without), tmp_path / "small")
 

@@ -9,11 +9,11 @@ from stages.measure.cell import draw_halves
 from stages.measure.jobs import groups_of
 from stages.measure.metrics import HEAD_SCORES, is_clustered
 from stages.measure.params import MeasureParams
-from stages.measure.refits import MIN_CLASSES, class_groups
+from stages.measure.refits import class_groups
 from stages.measure.run import Result
 from stages.shared.embeddings.embedding_store import Embeddings
 from stages.shared.embeddings.split_names import SEEN, UNSEEN
-from stages.shared.tables.metric_table import left_out_part
+from stages.shared.tables.metric_table import MIN_CLASSES, left_out_part
 
 
 def notes(store: Embeddings, params: MeasureParams, results: Sequence[Result]) -> list[str]:

@@ -112,6 +112,9 @@ OOD_KNN, OOD_MAHALANOBIS = "ood_knn", "ood_mahalanobis"
 REFITS = "refits.parquet"
 
 
+MIN_CLASSES = 4
+"""Unseen classes below which none is left out: what remains would be too few to compare."""
+
 MAX_GROUPS = 20
 """Number of groups that more unseen classes are divided into, which are left out one at a time."""
 
