@@ -39,7 +39,9 @@ def read_entries(stages: Iterable[str]) -> dict[str, Entry]:
         return made_of.read_entries(stages)
     except UnicodeDecodeError as error:
         found = f"found it damaged ({error})"
-        raise UserError(f"{made_of.LOCK}: must be as DVC wrote it, {found}; `git checkout {made_of.LOCK}`") from None
+        raise UserError(
+            f"{made_of.LOCK}: must be as DVC wrote it, {found}; `git checkout HEAD {made_of.LOCK}`"
+        ) from None
 
 
 def _outdated_results(results: Path) -> Iterator[str]:
@@ -52,8 +54,13 @@ def _outdated_results(results: Path) -> Iterator[str]:
         yield from _edited(aggregate, load(PARAMS), aggregate.parameters)
     except UserError as error:
         yield f"{error}; put that right first"
-    yield from _of_other_artifacts(read_entries(stages))
+    entries = read_entries(stages)
+    yield from _of_other_artifacts(entries)
     yield from _made_again(results)
+    read = {path: md5 for entry in (aggregate, *entries.values()) for path, md5 in entry.deps.items()}
+    code = [Path(path) for path in sorted(read) if path.startswith("stages/")]
+    if changed := [str(path) for path in code if not path.exists() or dvc_hash(path) != read[str(path)]]:
+        yield f"the code in {listed(changed)} is another"
 
 
 def _made_again(results: Path, cell: str = "") -> Iterator[str]:

@@ -16,6 +16,7 @@ from stages.commands.dvc_project import workspace
 from stages.commands.outdated import check_made_of, note_outdated
 from stages.commands.project import ROOT
 from stages.shared.core.digests import write_digests
+from stages.shared.core.made_of import dvc_hash
 from stages.shared.core.params import RunParams
 from stages.shared.runtime.errors import UserError
 
@@ -238,3 +239,28 @@ def test_a_dvc_lock_that_is_no_text_is_one_message(project: Path):
             UserError, match=r"dvc\.lock: must be as DVC wrote it, found it damaged \(.*; `git checkout"
         ):
             look()
+
+
+def test_results_of_other_code_are_named(project: Path, capsys: pytest.CaptureFixture[str]):
+    for folder in ("aggregate", "measure"):
+        (Path("stages") / folder).mkdir(parents=True)
+        (Path("stages") / folder / "code.py").write_text("one = 1\n")
+    lock = YAML(typ="safe").load(Path("dvc.lock"))
+    for stage, entry in lock["stages"].items():
+        name = stage.split("@")[0]
+        if name in ("aggregate", "measure"):
+            entry["deps"].append({"path": f"stages/{name}", "md5": dvc_hash(Path("stages") / name)})
+    YAML().dump(lock, Path("dvc.lock"))
+    note_outdated(RESULTS)
+    assert capsys.readouterr().err == ""
+    (Path("stages") / "measure" / "code.py").write_text("one = 2\n")
+    shutil.rmtree(Path("stages") / "aggregate")
+    note_outdated(RESULTS)
+    assert "the code in stages/aggregate, stages/measure is another; `dvc repro`" in capsys.readouterr().err
+
+
+def test_a_dvc_lock_with_both_sides_of_a_merge_is_one_message(project: Path):
+    text = Path("dvc.lock").read_text()
+    Path("dvc.lock").write_text(text.replace("    params:\n", "<<<<<<< HEAD\n    params:\n=======\n>>>>>>> main\n"))
+    with pytest.raises(UserError, match=r"dvc\.lock: must be as DVC wrote it, found it damaged; `git checkout HEAD"):
+        note_outdated(RESULTS)

@@ -225,7 +225,7 @@ def check_depth(file: Path) -> None:
     content = file.read_bytes() if file.is_file() else b""
     if bracket_depth(content) > MAX_DEPTH or re.search(rb"^[ ?-]{%d}" % MAX_DEPTH, content, re.MULTILINE):
         raise UserError(
-            f"{file}: must not be nested deeper than {MAX_DEPTH:,} times, found more; put it back (`git checkout "
+            f"{file}: must not be nested deeper than {MAX_DEPTH:,} times, found more; put it back (`git checkout HEAD "
             f"{file.name}`)"
         )
 
@@ -252,7 +252,7 @@ def open_repo(*, wait: bool = False) -> "Iterator[Repo]":
         reason, damaged = " ".join(str(error).split()), Path(getattr(error, "path", None) or "").name
         remedy = "put back what was edited of params.yaml, dvc.yaml and dvc.lock (`git diff`), or see `dvc status`"
         if damaged in PROJECT_FILES:
-            remedy = f"mend {damaged} or put it back (`git checkout {damaged}`)"
+            remedy = f"fix {damaged}, or put it back (`git checkout HEAD {damaged}`)"
         raise UserError(f"DVC must be able to read and restore the project, found: {reason}; {remedy}") from None
 
 

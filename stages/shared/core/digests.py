@@ -218,7 +218,9 @@ def read_digests(path: Path, *, format: str, of: ArtifactId, stage: str, zarr: b
     if problem:
         raise UserError(f"{path}: must be digests of files, found it damaged ({problem}); {repair_hint(stage, of)}")
     if record.format != format:
-        raise UserError(f"{path}: must be of format {format}, found {record.format}; {rerun_hint(stage, of)}")
+        raise UserError(
+            f"{path}: must be of format {format}, found {record.format} of another version; run `dvc repro`"
+        )
     recorded_id = {name: record.of.get(name) for name in of}
     if recorded_id != of:
         raise UserError(

@@ -45,6 +45,9 @@ IGNORED = (".git/", ".git", ".hg/", ".dvc/")
 BLOCK = 4096
 """Files that are hashed side by side."""
 
+CONFLICT = "\n<<<<<<< "
+"""What git writes into a file that both sides of a merge changed."""
+
 COMMENT = re.compile(rb"^[ \t]*#.*\n|[ \t]{2,}# .*$|^[ \t]*\n", re.MULTILINE)
 ENTRY = re.compile(r"^  (\S+):\n((?:    .*\n?)+)", re.MULTILINE)
 PART = re.compile(r"^    (cmd|deps|params|outs):", re.MULTILINE)
@@ -77,6 +80,8 @@ def read_entries(stages: Iterable[str] | None = None) -> dict[str, Entry]:
     text = LOCK.read_text(encoding="utf-8") if LOCK.is_file() else ""
     wanted = None if stages is None else set(stages)
     try:
+        if CONFLICT in text:  # before which an entry may look whole
+            raise YAMLError
         return {name: _entry(lines) for name, lines in ENTRY.findall(text) if wanted is None or name in wanted}
     except (YAMLError, AttributeError):  # parameters of one stage may be written as those of another: `*id001`
         found = _parsed(text)
@@ -109,7 +114,7 @@ def _parsed(text: str) -> Mapping[str, Any]:
     try:
         return dict(YAML(typ="safe").load(text)["stages"])
     except (YAMLError, AttributeError, KeyError, TypeError, ValueError):
-        raise UserError(f"{LOCK}: must be as DVC wrote it, found it damaged; `git checkout {LOCK}`") from None
+        raise UserError(f"{LOCK}: must be as DVC wrote it, found it damaged; `git checkout HEAD {LOCK}`") from None
 
 
 def write_record(

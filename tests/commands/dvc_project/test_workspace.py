@@ -64,7 +64,7 @@ def test_what_dvc_cannot_read_is_said(project: Path):
     for name in ("params.yaml", "dvc.lock", "dvc.yaml"):
         whole = (project / name).read_text()
         (project / name).write_text("schema: [")
-        remedy = rf"mend {name} or put it back \(`git checkout {name}`\)$"
+        remedy = rf"fix {name}, or put it back \(`git checkout HEAD {name}`\)$"
         with pytest.raises(UserError, match=rf"DVC must be able to read .*'{name}', .*; {remedy}"):
             changed_stages()
         (project / name).write_text(whole)

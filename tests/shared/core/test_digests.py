@@ -103,7 +103,7 @@ def test_a_file_that_neither_was_written_nor_is_there_passes(folder: Path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"format": "f/2"}, "must be of format f/2, found f/1; run the measure stage again"),
+        ({"format": "f/2"}, "must be of format f/2, found f/1 of another version; run `dvc repro`"),
         ({"of": {"dataset": "mine", "seed": 1}}, "must be of dataset mine, seed 1, found dataset mine, seed 0;"),
         ({"of": {"fold": "0"}}, "must be of fold 0, found fold None;"),
     ],
