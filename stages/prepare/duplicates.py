@@ -70,9 +70,8 @@ def _complain(copies: pd.DataFrame, differing: str, classes: int, splits: int) -
     same = copies[copies["pixels_sha256"] == first["pixels_sha256"]]
     other = same[same[differing] != first[differing]].iloc[0]
     raise UserError(
-        f"an image must have one class and one split; found the same image in "
-        f"two {'classes' if classes else 'splits'}: "
-        f"{first['source']} ({first['split']}, {first['label']}) and "
+        f"an image must have one class and one split; found the same image in two "
+        f"{'classes' if classes else 'splits'}: {first['source']} ({first['split']}, {first['label']}) and "
         f"{other['source']} ({other['split']}, {other['label']}). "
         f"Groups of copies between classes: {classes}, between splits: {splits}. Remove them, or set "
         "`on_duplicate: drop` (copies with two classes all go, of others one stays) or `keep` (they are only counted)"

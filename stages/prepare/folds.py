@@ -5,7 +5,7 @@ classes from those that were not yet chosen, by seed, until too few are left; ad
 others. Fold `all` leaves no class out: every class is seen.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from stages.prepare.candidates import Candidate, Splits, shuffled
@@ -72,30 +72,34 @@ def count_choices(seen: int, unseen: int) -> int:
     return 1 + (seen // unseen if seen >= MIN_SEEN_CLASSES else 0)
 
 
-def make_fold(fold: Fold, params: DatasetParams, not_made: dict[str, str], make: Callable[[], Splits]) -> Splits | None:
-    """Make one fold, or note why it cannot be made where nobody asked for it.
+def make_folds(
+    folds: Iterable[Fold], params: DatasetParams, not_made: dict[str, str], make: Callable[[Fold], Splits]
+) -> list[tuple[Fold, Splits]]:
+    """Make folds, and note why one cannot be made where nobody asked for it.
 
     Args:
-        fold: fold 0, and numbered ones where the entry says how many, were asked for.
+        folds: fold 0, and numbered ones where the entry says how many, were asked for.
         params: the dataset's entry.
-        not_made: reasons by fold; one is added, also for a numbered fold after one that was not made: no gaps.
-        make: makes it.
+        not_made: reasons by fold; some are added, also for numbered folds after one that was not made: no gaps.
+        make: makes one.
 
     Raises:
-        UserError: it was asked for and cannot be made.
+        UserError: one was asked for and cannot be made.
     """
-    if fold.name != ALL and any(name != ALL for name in not_made):
-        not_made[fold.name] = "an earlier one cannot be made"
-        return None
-    try:
-        return make()
-    except UserError as error:
-        if fold.name == "0":
-            raise
-        if fold.name != ALL and params.folds:
-            raise UserError(f"fold {fold.name}: {error}") from None
-        not_made[fold.name] = str(error)
-        return None
+    made = []
+    for fold in folds:
+        if fold.name != ALL and any(name != ALL for name in not_made):
+            not_made[fold.name] = "an earlier one cannot be made"
+            continue
+        try:
+            made.append((fold, make(fold)))
+        except UserError as error:
+            if fold.name == "0":
+                raise
+            if fold.name != ALL and params.folds:
+                raise UserError(f"fold {fold.name}: {error}") from None
+            not_made[fold.name] = str(error)
+    return made
 
 
 def choose_unseen(candidates: Sequence[Candidate], params: DatasetParams, seed: int) -> tuple[str, ...]:

@@ -6,7 +6,6 @@ limit takes a subset of what a larger one takes.
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 from stages.prepare.candidates import (
     Candidate,
@@ -18,7 +17,7 @@ from stages.prepare.candidates import (
     draw_groups,
     shuffled,
 )
-from stages.prepare.folds import Fold, choose_folds, make_fold, why_alone
+from stages.prepare.folds import Fold, choose_folds, make_folds, why_alone
 from stages.prepare.params import DatasetParams
 from stages.shared.core.params import ALL
 from stages.shared.core.seeding import child_seed
@@ -72,11 +71,8 @@ def plan_folds(candidates: Sequence[Candidate], params: DatasetParams, seed: int
     ordered = sorted((c for c in candidates if c.label not in left_out), key=lambda c: c.sample_id)
     check_groups(ordered)
     not_made: dict[str, str] = {}
-    folds = [
-        (fold, splits)
-        for fold in choose_folds(ordered, params, seed)
-        if (splits := make_fold(fold, params, not_made, lambda: assign_splits(ordered, params, seed, fold)))  # noqa: B023
-    ]
+    chosen = choose_folds(ordered, params, seed)
+    folds = make_folds(chosen, params, not_made, lambda fold: assign_splits(ordered, params, seed, fold))
     alone = why_alone(ordered, folds[0][0])
     return FoldPlan(folds, _packed(ordered, params, seed, folds), not_made, alone, left_out)
 
@@ -95,13 +91,13 @@ def without_dropped(plan: FoldPlan, kept: Collection[str], params: DatasetParams
     Raises:
         UserError: a class of a fold that was asked for has too few images left.
     """
-    folds: dict[str, Splits] = {}
-    for fold, planned in plan.folds:
-        splits = {split: [c for c in candidates if c.sample_id in kept] for split, candidates in planned.items()}
-        check = partial(check_sizes, splits, fold, all_unseen=params.all_unseen)
-        if checked := make_fold(fold, params, plan.not_made, check):
-            folds[fold.name] = checked
-    return folds
+    planned = dict(plan.folds)
+
+    def remaining(fold: Fold) -> Splits:
+        splits = {split: [c for c in images if c.sample_id in kept] for split, images in planned[fold].items()}
+        return check_sizes(splits, fold, all_unseen=params.all_unseen)
+
+    return {fold.name: splits for fold, splits in make_folds(planned, params, plan.not_made, remaining)}
 
 
 def assign_splits(candidates: Sequence[Candidate], params: DatasetParams, seed: int, fold: Fold) -> Splits:
@@ -155,13 +151,12 @@ def _packed(
 ) -> list[Candidate]:
     """Return every image that any fold might use, in any split; of a limit over all classes together, each image."""
     (first, splits), *others = folds
-    if not others:
-        ids = {c.sample_id for candidates in splits.values() for c in candidates}
-        return [c for c in ordered if c.sample_id in ids]
-    classes = tuple(sorted({*first.seen, *first.unseen}))
-    pools = _pools(ordered, params, Fold(ALL, classes, classes), seed)
-    generous = params.model_copy(update={"on_short_class": "keep", "train_total": None, "test_total": None})
-    ids = {c.sample_id for split in pools for c in _limit(pools[split], split, generous, seed)}
+    if others:
+        classes = tuple(sorted({*first.seen, *first.unseen}))
+        pools = _pools(ordered, params, Fold(ALL, classes, classes), seed)
+        generous = params.model_copy(update={"on_short_class": "keep", "train_total": None, "test_total": None})
+        splits = {split: _limit(pool, split, generous, seed) for split, pool in pools.items()}
+    ids = {c.sample_id for candidates in splits.values() for c in candidates}
     return [c for c in ordered if c.sample_id in ids]
 
 

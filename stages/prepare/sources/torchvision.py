@@ -95,7 +95,8 @@ def _build(factory: type, arguments: Mapping[str, Any], name: str) -> Any:
 
 def _candidates(dataset: Any, split: Split | None, name: str) -> Iterator[Candidate]:
     folder = split or "all"
-    labels = _class_names(dataset)
+    names = getattr(dataset, "classes", None) or getattr(dataset, "categories", None) or []
+    labels = [name if isinstance(name, str) else " ".join(map(str, name)) for name in names]
     for index, target in enumerate(_targets(dataset)):
         label = labels[target] if labels else str(target)
         sample_id = f"{folder}/{index:06d}"
@@ -117,11 +118,6 @@ def _targets(dataset: Any) -> list[int]:
         return [int(target) for target in kept]
     except (TypeError, ValueError, RuntimeError):
         raise UserError(f"must be a classification dataset, found the target {kept[0]!r}") from None
-
-
-def _class_names(dataset: Any) -> list[str]:
-    names = getattr(dataset, "classes", None) or getattr(dataset, "categories", None) or []
-    return [name if isinstance(name, str) else " ".join(map(str, name)) for name in names]
 
 
 def _image(dataset: Any, index: int) -> Image.Image:
