@@ -79,10 +79,6 @@ class KeptWork:
                 return f"{left / name} is damaged"
         left.rename(self.folder)
         self.progress, self.files = content["progress"], content["files"]
-        self._remove_unfinished()
-        return ""
-
-    def _remove_unfinished(self) -> None:
         finished = {self.folder / name for name in (*self.files, RECORD)}
         for path in sorted(self.folder.rglob("*"), reverse=True):  # what is in a folder comes before the folder
             if path.is_dir() and not path.is_symlink():
@@ -90,6 +86,7 @@ class KeptWork:
                     path.rmdir()
             elif path not in finished:
                 path.unlink()
+        return ""
 
 
 def claim_work(run: StageRun, facts: Mapping[str, object], say: Callable[[str], None]) -> KeptWork:

@@ -129,7 +129,9 @@ class StageRun(AbstractContextManager["StageRun"]):
         published = False
         try:
             if kind is None:
-                self._write_record()
+                if self._record:
+                    folders, of = snapshot.code_folders(self._stage), stage_of(self._record)
+                    write_record(self.scratch(self._record), self.parameters, self._raw, folders, stage=of)
                 self.check_unchanged()
                 DVC.check()
                 if self._resumable and (self.work / RECORD).is_file():
@@ -144,11 +146,6 @@ class StageRun(AbstractContextManager["StageRun"]):
             for folder in self._folders.values():
                 if not (kept and folder == self.work):
                     remove(folder)
-
-    def _write_record(self) -> None:
-        if self._record:
-            folders, of = snapshot.code_folders(self._stage), stage_of(self._record)
-            write_record(self.scratch(self._record), self.parameters, self._raw, folders, stage=of)
 
     def check_unchanged(self) -> None:
         """Raise a `UserError` if code, parameters or inputs are others than at the start."""

@@ -194,15 +194,12 @@ def _resized(state: dict[str, Tensor], module: nn.Module) -> dict[str, Tensor]:
 
     A file's names may lack the module's first part (`vit.`), or have one more.
     """
-    own = {name: tensor for name, tensor in module.state_dict().items() if "position_embeddings" in name}
-
-    def resized(name: str, tensor: Tensor) -> Tensor:
-        for mine, target in own.items():
-            if (mine.endswith(name) or name.endswith(mine)) and tensor.ndim == 3 and tensor.shape != target.shape:
-                return _interpolated(tensor, target.shape[1])
-        return tensor
-
-    return {name: resized(name, tensor) for name, tensor in state.items()}
+    resized = dict(state)
+    for own, target in module.state_dict().items():
+        for name, tensor in state.items() if "position_embeddings" in own else ():
+            if (own.endswith(name) or name.endswith(own)) and tensor.ndim == 3 and tensor.shape != target.shape:
+                resized[name] = _interpolated(tensor, target.shape[1])
+    return resized
 
 
 def _interpolated(embeddings: Tensor, tokens: int) -> Tensor:
