@@ -7,8 +7,11 @@ others. Fold `all` leaves no class out: every class is seen.
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
-from stages.prepare.candidates import Candidate, Splits, shuffled
+import numpy as np
+
+from stages.prepare.candidates import Candidate, Splits
 from stages.prepare.params import DatasetParams
 from stages.shared.core.params import ALL
 from stages.shared.core.seeding import child_seed
@@ -18,6 +21,8 @@ MAX_DEFAULT_FOLDS = 4
 """Folds that are made where the entry does not say how many, if as many disjoint choices exist."""
 
 MIN_SEEN_CLASSES = 2
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -67,26 +72,34 @@ def choose_folds(candidates: Sequence[Candidate], params: DatasetParams, seed: i
     return [*folds, _fold(ALL, classes, ())]
 
 
+def shuffled(items: Sequence[T], seed: int, *names: str) -> list[T]:
+    """Return items in the order of a draw, which has a root seed and names, as `child_seed` takes them."""
+    return [items[i] for i in np.random.default_rng(child_seed(seed, *names)).permutation(len(items))]
+
+
 def count_choices(seen: int, unseen: int) -> int:
     """Return how many disjoint choices of the unseen classes there are, from the numbers of classes in fold 0."""
     return 1 + (seen // unseen if seen >= MIN_SEEN_CLASSES else 0)
 
 
 def make_folds(
-    folds: Iterable[Fold], params: DatasetParams, not_made: dict[str, str], make: Callable[[Fold], Splits]
-) -> list[tuple[Fold, Splits]]:
+    folds: Iterable[Fold], params: DatasetParams, make: Callable[[Fold], Splits]
+) -> tuple[list[tuple[Fold, Splits]], dict[str, str]]:
     """Make folds, and note why one cannot be made where nobody asked for it.
 
     Args:
-        folds: fold 0, and numbered ones where the entry says how many, were asked for.
+        folds: in order; fold 0, and numbered ones where the entry says how many, were asked for.
         params: the dataset's entry.
-        not_made: reasons by fold; some are added, also for numbered folds after one that was not made: no gaps.
         make: makes one.
+
+    Returns:
+        What was made; and by fold why it was not, also of numbered folds after one that was not made: no gaps.
 
     Raises:
         UserError: one was asked for and cannot be made.
     """
-    made = []
+    made: list[tuple[Fold, Splits]] = []
+    not_made: dict[str, str] = {}
     for fold in folds:
         if fold.name != ALL and any(name != ALL for name in not_made):
             not_made[fold.name] = "an earlier one cannot be made"
@@ -99,7 +112,7 @@ def make_folds(
             if fold.name != ALL and params.folds:
                 raise UserError(f"fold {fold.name}: {error}") from None
             not_made[fold.name] = str(error)
-    return made
+    return made, not_made
 
 
 def choose_unseen(candidates: Sequence[Candidate], params: DatasetParams, seed: int) -> tuple[str, ...]:
@@ -166,7 +179,7 @@ def _further_choices(first: Fold, params: DatasetParams, seed: int) -> list[tupl
     size, pool = len(first.unseen), first.seen
     if len(pool) < MIN_SEEN_CLASSES:
         return []
-    order = shuffled(pool, child_seed(params.draw_seed(seed), "folds"))
+    order = shuffled(pool, params.draw_seed(seed), "folds")
     return [tuple(sorted(order[start : start + size])) for start in range(0, len(pool) - size + 1, size)]
 
 
@@ -180,7 +193,7 @@ def _draw_classes(labels: list[str], count: int, params: DatasetParams, seed: in
         raise UserError(
             f"unseen_count must be at most the number of classes that may be unseen, {len(pool)}; found {count}"
         )
-    return tuple(sorted(shuffled(pool, child_seed(params.draw_seed(seed), "unseen classes"))[:count]))
+    return tuple(sorted(shuffled(pool, params.draw_seed(seed), "unseen classes")[:count]))
 
 
 def _check_classes(field: str, names: Sequence[str], labels: Sequence[str]) -> None:

@@ -21,7 +21,7 @@ from stages.prepare.duplicates import resolve_duplicates
 from stages.prepare.limits import DEFAULT_LIMITS, LimitsParams, Resources
 from stages.prepare.params import DatasetParams
 from stages.prepare.raw_files import check_regular
-from stages.prepare.report import Report, Skipped, write_report
+from stages.prepare.report import Report, Skipped, make_report, write_report
 from stages.prepare.sources import SOURCES
 from stages.prepare.splits import FoldPlan, plan_folds, without_dropped
 from stages.shared.images.image_store import MANIFEST_COLUMNS, write_fold, write_images
@@ -62,7 +62,7 @@ def prepare_dataset(
             split_of = {c.sample_id: split for split, candidates in splits.items() for c in candidates}
             in_fold = images.assign(split=images["sample_id"].map(split_of))
             write_fold(out, fold, in_fold.dropna(subset="split"))
-    report = Report.of(params.source, folds, plan, skipped, duplicates, listing)
+    report = make_report(params.source, folds, plan, skipped, duplicates, listing)
     write_report(out / "report.json", report)
     return report
 

@@ -1,10 +1,9 @@
 """What was packed and what was left out: `report.json`, and the lines a person should read."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Self
 
 from stages.prepare.candidates import Listing, Splits, class_counts, describe_counts
 from stages.prepare.duplicates import DuplicateCounts
@@ -56,32 +55,6 @@ class Report:
     ignored: tuple[str, ...]
     hidden: tuple[str, ...]
 
-    @classmethod
-    def of(
-        cls,
-        source: str,
-        folds: Mapping[str, Splits],
-        plan: FoldPlan,
-        skipped: Sequence[Skipped],
-        duplicates: DuplicateCounts,
-        listing: Listing,
-    ) -> Self:
-        """Count what was packed."""
-        classes = {fold: {str(s): class_counts(c) for s, c in splits.items()} for fold, splits in folds.items()}
-        images = {
-            fold: {split: sum(counts.values()) for split, counts in splits.items()} for fold, splits in classes.items()
-        }
-        small: dict[str, dict[str, int]] = {}
-        for splits in classes.values():
-            for split, counts in splits.items():
-                few = {label: count for label, count in counts.items() if count < SMALL and split != "train"}
-                if few:
-                    small.setdefault(split, {}).update(few)
-        shared = {fold: count for fold, splits in folds.items() if (count := _shared_groups(splits))}
-        planned = (dict(plan.not_made), plan.left_out)
-        passed_over = (listing.ignored, listing.hidden)
-        return cls(source, images, classes, *planned, tuple(skipped), duplicates, small, shared, *passed_over)
-
     def summary(self) -> str:
         """Return in half a line what was written."""
         counts = ", ".join(f"{self.images['0'][split]} {split}" for split in SPLITS)
@@ -114,9 +87,30 @@ class Report:
         return notes
 
 
-def _shared_groups(splits: Splits) -> int:
-    trained, unseen = ({c.group for c in splits[split] if c.group} for split in ("train", "unseen"))
-    return len(trained & unseen)
+def make_report(
+    source: str,
+    folds: dict[str, Splits],
+    plan: FoldPlan,
+    skipped: list[Skipped],
+    copies: DuplicateCounts,
+    found: Listing,
+) -> Report:
+    """Count what was packed."""
+    classes: dict[str, dict[str, dict[str, int]]] = {}
+    images: dict[str, dict[str, int]] = {}
+    small: dict[str, dict[str, int]] = {}
+    shared: dict[str, int] = {}
+    for fold, splits in folds.items():
+        classes[fold] = {split: class_counts(candidates) for split, candidates in splits.items()}
+        images[fold] = {split: len(candidates) for split, candidates in splits.items()}
+        for split in ("test", "unseen"):
+            if few := {label: count for label, count in classes[fold][split].items() if count < SMALL}:
+                small.setdefault(split, {}).update(few)
+        trained, unseen = ({c.group for c in splits[split] if c.group} for split in ("train", "unseen"))
+        if both := trained & unseen:
+            shared[fold] = len(both)
+    planned, passed_over = (dict(plan.not_made), plan.left_out), (found.ignored, found.hidden)
+    return Report(source, images, classes, *planned, tuple(skipped), copies, small, shared, *passed_over)
 
 
 def write_report(path: Path, report: Report) -> None:

@@ -7,20 +7,10 @@ limit takes a subset of what a larger one takes.
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from stages.prepare.candidates import (
-    Candidate,
-    Split,
-    Splits,
-    check_groups,
-    class_counts,
-    describe_counts,
-    draw_groups,
-    shuffled,
-)
-from stages.prepare.folds import Fold, choose_folds, make_folds, why_alone
+from stages.prepare.candidates import Candidate, Split, Splits, check_groups, class_counts, describe_counts, draw_groups
+from stages.prepare.folds import Fold, choose_folds, make_folds, shuffled, why_alone
 from stages.prepare.params import DatasetParams
 from stages.shared.core.params import ALL
-from stages.shared.core.seeding import child_seed
 from stages.shared.runtime.errors import UserError
 
 MINIMUM: dict[Split, int] = {"train": 1, "test": 2, "unseen": 2}
@@ -70,9 +60,8 @@ def plan_folds(candidates: Sequence[Candidate], params: DatasetParams, seed: int
     left_out = {label: count for label, count in class_counts(candidates).items() if count < least}
     ordered = sorted((c for c in candidates if c.label not in left_out), key=lambda c: c.sample_id)
     check_groups(ordered)
-    not_made: dict[str, str] = {}
     chosen = choose_folds(ordered, params, seed)
-    folds = make_folds(chosen, params, not_made, lambda fold: assign_splits(ordered, params, seed, fold))
+    folds, not_made = make_folds(chosen, params, lambda fold: assign_splits(ordered, params, seed, fold))
     alone = why_alone(ordered, folds[0][0])
     return FoldPlan(folds, _packed(ordered, params, seed, folds), not_made, alone, left_out)
 
@@ -97,7 +86,9 @@ def without_dropped(plan: FoldPlan, kept: Collection[str], params: DatasetParams
         splits = {split: [c for c in images if c.sample_id in kept] for split, images in planned[fold].items()}
         return check_sizes(splits, fold, all_unseen=params.all_unseen)
 
-    return {fold.name: splits for fold, splits in make_folds(planned, params, plan.not_made, remaining)}
+    folds, not_made = make_folds(planned, params, remaining)
+    plan.not_made.update(not_made)
+    return {fold.name: splits for fold, splits in folds}
 
 
 def assign_splits(candidates: Sequence[Candidate], params: DatasetParams, seed: int, fold: Fold) -> Splits:
@@ -193,7 +184,7 @@ def _train_and_test(
     if fraction is None:
         return [c for c in candidates if c.split == "train"], [c for c in candidates if c.split == "test"]
     if test is None:
-        drawn = shuffled(candidates, child_seed(seed, "test", candidates[0].label))
+        drawn = shuffled(candidates, seed, "test", candidates[0].label)
         test = {c.sample_id for c in drawn[: round(fraction * len(candidates))]}
     return [c for c in candidates if c.sample_id not in test], [c for c in candidates if c.sample_id in test]
 
@@ -208,12 +199,12 @@ def _limit(pool: ByClass, split: Split, params: DatasetParams, seed: int) -> lis
                 f"{split}_total must be at most the number of {split} images of the seen classes, "
                 f"{len(images)}; found {total}"
             )
-        return shuffled(images, child_seed(seed, "images", split))[:total]
+        return shuffled(images, seed, "images", split)[:total]
     few = {label: len(candidates) for label, candidates in pool.items() if len(candidates) < (limit or 0)}
     if few and params.on_short_class == "error":
         raise UserError(
             f"{split}: every class must have {limit} {split} images, found {describe_counts(few)}; lower `{split}`, "
             "add images, set `on_short_class: keep`, or leave out classes of few images (`min_images`)"
         )
-    orders = {label: shuffled(pool[label], child_seed(seed, "images", split, label)) for label in pool}
+    orders = {label: shuffled(pool[label], seed, "images", split, label) for label in pool}
     return [candidate for order in orders.values() for candidate in order[:limit]]

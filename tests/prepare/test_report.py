@@ -1,6 +1,6 @@
 from stages.prepare.candidates import Listing
 from stages.prepare.duplicates import DuplicateCounts
-from stages.prepare.report import Report
+from stages.prepare.report import make_report
 from stages.prepare.splits import FoldPlan
 
 
@@ -12,5 +12,5 @@ def test_small_scored_classes_are_listed(make_candidates):
         "unseen": [],
     }
     plan, duplicates = FoldPlan([], [], {}, "", {}), DuplicateCounts(0, 0, {}, 0)
-    report = Report.of("folder", {"0": splits}, plan, (), duplicates, Listing([]))
+    report = make_report("folder", {"0": splits}, plan, [], duplicates, Listing([]))
     assert report.small_classes == {"test": {"a": 9}}
