@@ -56,10 +56,9 @@ def only_known_formats() -> Iterator[None]:
 
 def split_arguments(params: TorchvisionParams) -> dict[str, Keywords]:
     """Return the arguments for the splits `train` and `test`, or for `all` where a dataset has no splits."""
-    if params.train_kwargs is not None and params.test_kwargs is not None:
-        return {"train": params.train_kwargs, "test": params.test_kwargs}
     if params.train_kwargs is not None:
-        return {"all": params.train_kwargs}
+        train, test = params.train_kwargs, params.test_kwargs
+        return {"all": train} if test is None else {"train": train, "test": test}
     for argument, (train, test) in CONVENTIONS.items():
         if argument in TORCHVISION_DATASETS[params.name] and argument not in params.kwargs:
             return {"train": train, "test": test}

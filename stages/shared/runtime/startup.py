@@ -17,7 +17,6 @@ from stages.shared.runtime.processes import DvcWatch
 from stages.shared.runtime.resources import explain_limits, explain_system_error
 
 DVC = DvcWatch()
-DVC.start()
 
 MALLOC_OPTIONS = {-1: -1, -4: 0}
 """Of malloc.h: M_TRIM_THRESHOLD, no limit on what is kept; M_MMAP_MAX, nothing is mapped for itself."""
