@@ -176,11 +176,9 @@ def why_alone(candidates: Sequence[Candidate], first: Fold) -> str:
 
 def _further_choices(first: Fold, params: DatasetParams, seed: int) -> list[tuple[str, ...]]:
     """Return disjoint choices of as many of fold 0's seen classes, each leaving `MIN_SEEN_CLASSES`, in their order."""
-    size, pool = len(first.unseen), first.seen
-    if len(pool) < MIN_SEEN_CLASSES:
-        return []
-    order = shuffled(pool, params.draw_seed(seed), "folds")
-    return [tuple(sorted(order[start : start + size])) for start in range(0, len(pool) - size + 1, size)]
+    size, order = len(first.unseen), shuffled(first.seen, params.draw_seed(seed), "folds")
+    further = count_choices(len(first.seen), size) - 1
+    return [tuple(sorted(order[number * size : (number + 1) * size])) for number in range(further)]
 
 
 def _fold(name: str, classes: Sequence[str], unseen: tuple[str, ...]) -> Fold:

@@ -96,21 +96,18 @@ def make_report(
     found: Listing,
 ) -> Report:
     """Count what was packed."""
-    classes: dict[str, dict[str, dict[str, int]]] = {}
-    images: dict[str, dict[str, int]] = {}
-    small: dict[str, dict[str, int]] = {}
-    shared: dict[str, int] = {}
+    planned, passed_over = (dict(plan.not_made), plan.left_out), (found.ignored, found.hidden)
+    report = Report(source, {}, {}, *planned, tuple(skipped), copies, {}, {}, *passed_over)
     for fold, splits in folds.items():
-        classes[fold] = {split: class_counts(candidates) for split, candidates in splits.items()}
-        images[fold] = {split: len(candidates) for split, candidates in splits.items()}
+        report.images[fold] = {split: len(candidates) for split, candidates in splits.items()}
+        report.classes[fold] = {split: class_counts(candidates) for split, candidates in splits.items()}
         for split in ("test", "unseen"):
-            if few := {label: count for label, count in classes[fold][split].items() if count < SMALL}:
-                small.setdefault(split, {}).update(few)
+            if few := {label: count for label, count in report.classes[fold][split].items() if count < SMALL}:
+                report.small_classes.setdefault(split, {}).update(few)
         trained, unseen = ({c.group for c in splits[split] if c.group} for split in ("train", "unseen"))
         if both := trained & unseen:
-            shared[fold] = len(both)
-    planned, passed_over = (dict(plan.not_made), plan.left_out), (found.ignored, found.hidden)
-    return Report(source, images, classes, *planned, tuple(skipped), copies, small, shared, *passed_over)
+            report.shared_groups[fold] = len(both)
+    return report
 
 
 def write_report(path: Path, report: Report) -> None:

@@ -46,8 +46,7 @@ def list_torchvision(raw: Path, params: TorchvisionParams, seed: int, resources:
 @contextmanager
 def only_known_formats() -> Iterator[None]:
     """Have Pillow read the formats of `decode` alone, also where torchvision opens a file itself."""
-    formats = list(known_formats())
-    before, Image.ID = Image.ID, formats  # what `Image.open` tries
+    before, Image.ID = Image.ID, list(known_formats())  # what `Image.open` tries
     try:
         yield
     finally:

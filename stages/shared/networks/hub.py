@@ -334,12 +334,11 @@ def without_advice(error: Exception) -> str:
 @contextmanager
 def weights_only() -> Iterator[None]:
     """Let torch unpickle nothing but tensors, whatever a library or the environment asks for."""
-    before = {name: os.environ.pop(name, None) for name in (FORCE, FORBID)}
+    before = {name: os.environ.pop(name) for name in (FORCE, FORBID) if name in os.environ}
     os.environ[FORCE] = "1"
     try:
         yield
     finally:
-        for name, value in before.items():
+        for name in (FORCE, FORBID):
             os.environ.pop(name, None)
-            if value is not None:
-                os.environ[name] = value
+        os.environ.update(before)

@@ -81,8 +81,7 @@ def load_entry_weights(model: LibraryModel, params: NetworkParams) -> None:
         state = read_file(weights)
     else:
         return
-    keep_head = weights.source == "file"
-    load_state(model.module, model.convert(state), head=model.head, keep_head=keep_head, where=where)
+    load_state(model.module, model.convert(state), head=model.head, keep_head=weights.source == "file", where=where)
 
 
 def in_head(name: str, head: Sequence[str]) -> bool:
