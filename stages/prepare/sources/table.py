@@ -57,8 +57,7 @@ def _rows(content: bytes, where: str, group: str | None) -> Iterator[tuple[int, 
     """Yield of each row the line where it begins and its cells by column, that of its group as `group`."""
     lines = csv_rows(TextIOWrapper(BytesIO(content), encoding="utf-8-sig", newline=""), where)
     _, header = next(lines, (1, []))
-    named = {**dict.fromkeys(COLUMNS), "group": group}
-    wanted = {column: name or column for column, name in named.items() if column in COLUMNS or name}
+    wanted = {column: column for column in COLUMNS} | ({"group": group} if group else {})
     missing = [name for column, name in wanted.items() if column != "split" and name not in header]
     twice = [name for name in wanted.values() if header.count(name) > 1]
     if twice:

@@ -19,11 +19,8 @@ from stages.prepare.limits import Resources
 from stages.prepare.params import TORCHVISION_DATASETS, Keywords, TorchvisionParams
 from stages.shared.runtime.errors import UserError, prefix_errors
 
-CONVENTIONS: dict[str, tuple[Keywords, Keywords]] = {
-    "train": ({"train": True}, {"train": False}),
-    "split": ({"split": "train"}, {"split": "test"}),
-}
-"""How torchvision's classes choose their train and test images."""
+CONVENTIONS: dict[str, tuple[bool | str, bool | str]] = {"train": (True, False), "split": ("train", "test")}
+"""Arguments by which torchvision's classes choose their train and test images, with the two values."""
 
 
 def list_torchvision(raw: Path, params: TorchvisionParams, seed: int, resources: Resources) -> Listing:
@@ -58,9 +55,9 @@ def split_arguments(params: TorchvisionParams) -> dict[str, Keywords]:
     if params.train_kwargs is not None:
         train, test = params.train_kwargs, params.test_kwargs
         return {"all": train} if test is None else {"train": train, "test": test}
-    for argument, (train, test) in CONVENTIONS.items():
+    for argument, values in CONVENTIONS.items():
         if argument in TORCHVISION_DATASETS[params.name] and argument not in params.kwargs:
-            return {"train": train, "test": test}
+            return {"train": {argument: values[0]}, "test": {argument: values[1]}}
     return {"all": {}}
 
 

@@ -14,7 +14,6 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -182,20 +181,16 @@ def verified(what: str, files: Iterable[str] = ()) -> Iterator[None]:
     refused: list[str] = []
     compared: set[str] = set()
 
-    @cache
-    def check(path: Path) -> None:
-        try:
-            _check_hub_file(path)
-        except OSError as error:
-            refused.append(explain_system_error(error) or str(error))
-            raise
-        compared.add(path.name)
-
     def checked(find: Callable[..., Any]) -> Callable[..., Any]:
         def found(*args: Any, **options: Any) -> Any:
             path = find(*args, **options)
-            if isinstance(path, str):  # what is known to be missing is another object
-                check(Path(path))
+            if isinstance(path, str) and path not in compared:  # what is known to be missing is another object
+                try:
+                    _check_hub_file(Path(path))
+                except OSError as error:
+                    refused.append(explain_system_error(error) or str(error))
+                    raise
+                compared.add(path)
             return path
 
         return found
@@ -209,7 +204,7 @@ def verified(what: str, files: Iterable[str] = ()) -> Iterator[None]:
         if refused:
             raise UserError(f"{what} cannot be loaded: {refused[0]}") from None
     for file in files:
-        if not any(re.fullmatch(FILES[file], name) for name in compared):
+        if not any(re.fullmatch(FILES[file], Path(path).name) for path in compared):
             replaced = " and ".join(f"{module.__name__}.{name}" for module, name in _finders())
             raise LibraryVersionError(
                 f"{what}: every file must be compared with its hash before a library loads it, which is done in "

@@ -139,8 +139,7 @@ def build_network(params: NetworkParams, classes: int, *, seed: int, load_weight
             _refresh_head(model.module, model.head)
         if load_weights:
             load_entry_weights(model, params)
-        mean = _checked("mean", params.mean or model.mean, params)
-        std = _checked("std", params.std or model.std, params)
+        mean, std = (_checked(name, getattr(params, name) or getattr(model, name), params) for name in NORMALIZATION)
         transform = Transform(params.image_size, mean, std, channels_last=_convolutional(model.module))
         network = Network(model.module.eval(), model.head, transform)
         with torch.inference_mode():  # an impossible image size fails here and not in the middle of a stage
