@@ -81,7 +81,9 @@ def _candidate(row: dict[str, str], files: RawFiles, paths: set[str]) -> Candida
     if path is None:
         raise UserError(f"path must be relative to the raw folder and inside it, found {row['path']!r}")
     if path not in paths:
-        raise UserError(f"file {row['path']!r} is not there: {did_you_mean(path, _neighbours(path, paths))}")
+        folder = posixpath.dirname(path)
+        neighbours = [other for other in paths if posixpath.dirname(other) == folder]
+        raise UserError(f"file {row['path']!r} is not there: {did_you_mean(path, neighbours or paths)}")
     if not row["label"].strip():
         raise UserError("label must not be empty")
     split = row.get("split")
@@ -91,8 +93,3 @@ def _candidate(row: dict[str, str], files: RawFiles, paths: set[str]) -> Candida
     if "group" in row and not group:
         raise UserError("the group must not be empty")
     return Candidate(path, row["label"].strip(), cast(Split | None, split), path, files.content(path), group)
-
-
-def _neighbours(path: str, paths: set[str]) -> list[str]:
-    folder = posixpath.dirname(path)
-    return [other for other in paths if posixpath.dirname(other) == folder] or list(paths)
