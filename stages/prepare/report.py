@@ -92,12 +92,12 @@ def make_report(
     folds: dict[str, Splits],
     plan: FoldPlan,
     skipped: list[Skipped],
-    copies: DuplicateCounts,
-    found: Listing,
+    duplicates: DuplicateCounts,
+    listing: Listing,
 ) -> Report:
     """Count what was packed."""
-    planned, passed_over = (dict(plan.not_made), plan.left_out), (found.ignored, found.hidden)
-    report = Report(source, {}, {}, *planned, tuple(skipped), copies, {}, {}, *passed_over)
+    planned, passed_over = (dict(plan.not_made), plan.left_out), (listing.ignored, listing.hidden)
+    report = Report(source, {}, {}, *planned, tuple(skipped), duplicates, {}, {}, *passed_over)
     for fold, splits in folds.items():
         report.images[fold] = {split: len(candidates) for split, candidates in splits.items()}
         report.classes[fold] = {split: class_counts(candidates) for split, candidates in splits.items()}
