@@ -29,8 +29,7 @@ def list_classes(files: RawFiles, *, others: Literal["error", "ignore"] = "error
                 f"{', '.join(extra)}; move its images into train or test, or remove it"
             )
         entries = {path: parts for path, parts in entries.items() if parts[0] not in extra or len(parts) == 1}
-    nested = next((path for path, parts in entries.items() if len(parts) > depth), None)
-    if nested:
+    if nested := next((path for path, parts in entries.items() if len(parts) > depth), None):
         raise UserError(
             f"{files.where}: {nested!r} lies too deep: images must lie directly in their class's folder, "
             f"as {_LAYOUTS}; move them up, or list them in a CSV and use `source: table`"

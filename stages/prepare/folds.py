@@ -130,8 +130,7 @@ def choose_unseen(candidates: Sequence[Candidate], params: DatasetParams, seed: 
             "the data name their unseen classes in a split `unseen`; leave out `unseen_classes` and `unseen_count`"
         )
     if given:
-        mixed = next((c for c in candidates if c.label in given and c.split != "unseen"), None)
-        if mixed:
+        if mixed := next((c for c in candidates if c.label in given and c.split != "unseen"), None):
             raise UserError(
                 f"class {mixed.label!r} must be seen or unseen, not both; it comes in the "
                 f"split `unseen` and in `{mixed.split}` ({mixed.source})"
@@ -157,8 +156,7 @@ def _first_choice(
     if params.seen_classes is None:
         return tuple(label for label in labels if label not in unseen), unseen
     _check_classes("seen_classes", params.seen_classes, labels)
-    overlap = sorted(set(unseen) & set(params.seen_classes))
-    if overlap:
+    if overlap := sorted(set(unseen) & set(params.seen_classes)):
         raise UserError(f"a class must be seen or unseen, not both; found as both: {', '.join(overlap)}")
     return tuple(sorted(params.seen_classes)), unseen
 

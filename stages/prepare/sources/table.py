@@ -59,8 +59,7 @@ def _rows(content: bytes, where: str, group: str | None) -> Iterator[tuple[int, 
     _, header = next(lines, (1, []))
     wanted = {column: column for column in COLUMNS} | ({"group": group} if group else {})
     missing = [name for column, name in wanted.items() if column != "split" and name not in header]
-    twice = [name for name in wanted.values() if header.count(name) > 1]
-    if twice:
+    if twice := [name for name in wanted.values() if header.count(name) > 1]:
         raise UserError(f"{where}: must have each column once, found {twice[0]!r} twice; rename or remove one of them")
     if missing:
         raise UserError(

@@ -71,8 +71,7 @@ class KeptWork:
         content = read_record(left)
         if content is None:
             return f"{left / RECORD} is damaged" if (left / RECORD).exists() else ""
-        changed = [name for name, value in self.facts.items() if content["facts"].get(name) != value]
-        if changed:
+        if changed := [name for name, value in self.facts.items() if content["facts"].get(name) != value]:
             return f"it was made with other {' and '.join(changed)}"
         for name, expected in content["files"].items():
             if not (left / name).is_file() or hash_file(left / name) != expected:

@@ -175,8 +175,7 @@ def check_records(folder: Path, stages: Sequence[str]) -> None:
     """
     entries = read_entries(stages)
     for stage in stages:
-        problem = contradiction(folder / f"{stage.replace('@', '.', 1)}.json", entries.get(stage))
-        if problem:
+        if problem := contradiction(folder / f"{stage.replace('@', '.', 1)}.json", entries.get(stage)):
             raise UserError(f"{stage}: dvc.lock must say what it was made of, found {problem}; {again(stage)}")
 
 

@@ -145,8 +145,7 @@ class Embeddings:
         where = f"embeddings of {cell}: layer {name!r} at step {step}"
         reader = ShardReader(self._digests, name, self._arrays[name], index)
         values = np.asarray(reader.read(self._rows(split)), dtype=np.float32)
-        bad = int((~np.isfinite(values)).any(axis=1).sum())
-        if bad:
+        if bad := int((~np.isfinite(values)).any(axis=1).sum()):
             raise UserError(
                 f"{where} must be finite, found NaN or infinity in {bad} of {len(values)} {split} images; "
                 "if training diverged, lower finetune.learning_rate; if embed.dtype is float16 the values may exceed "

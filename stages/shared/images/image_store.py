@@ -63,8 +63,7 @@ def fold_of(images: Record, fold: str) -> dict[str, str | int]:
 
 def fold_files(path: Path, fold: str) -> list[Path]:
     """List what a cell reads of a dataset's folder: all that `open_images` opens for one fold."""
-    images = [path / STORE, path / MANIFEST, path / DIGESTS]
-    return [*images, fold_path(path, fold), fold_digests(path, fold)]
+    return [path / STORE, path / MANIFEST, path / DIGESTS, fold_path(path, fold), fold_digests(path, fold)]
 
 
 @dataclass(frozen=True)

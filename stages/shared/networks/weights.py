@@ -220,8 +220,7 @@ def load_state(module: nn.Module, state: State, *, head: Sequence[str], keep_hea
 def _check_finite(module: nn.Module, where: str) -> None:
     statistics = ((n, b) for n, b in module.named_buffers() if n.endswith(("running_mean", "running_var")))
     tensors = [*module.named_parameters(), *statistics]
-    bad = [name for name, tensor in tensors if not bool(tensor.isfinite().all())]
-    if bad:
+    if bad := [name for name, tensor in tensors if not bool(tensor.isfinite().all())]:
         raise UserError(
             f"{where}: weights must be finite, found NaN or infinity in {len(bad)} tensors: "
             f"{listed(bad, MAX_SHOWN)}; the file is damaged, or its training diverged: take other weights"

@@ -32,8 +32,7 @@ def begin_stage() -> None:
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     sys.excepthook = end_explained
-    said = explain_limits()
-    if said:
+    if said := explain_limits():
         fail(said)
 
 
@@ -51,8 +50,7 @@ def keep_freed_memory() -> None:
 
 def end_explained(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     """End with one sentence for an error that tells what the machine lacks, with a traceback for another."""
-    said = explain_system_error(error)
-    if said:
+    if said := explain_system_error(error):
         fail(said)
     sys.__excepthook__(kind, error, trace)
 
