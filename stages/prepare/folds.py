@@ -54,7 +54,7 @@ def choose_folds(candidates: Sequence[Candidate], params: DatasetParams, seed: i
     Raises:
         UserError: a class does not exist or is both seen and unseen, or there are not as many folds as were asked for.
     """
-    first = Fold("0", *_first_choice(candidates, params, seed))
+    first = _first_choice(candidates, params, seed)
     alone = why_alone(candidates, first)
     if alone and (params.folds or 1) > 1:
         raise UserError(f"folds: must be 1, found {params.folds}, since {alone}; leave it out")
@@ -147,18 +147,16 @@ def choose_unseen(candidates: Sequence[Candidate], params: DatasetParams, seed: 
     return _draw_classes(labels, params.unseen_count, params, seed)
 
 
-def _first_choice(
-    candidates: Sequence[Candidate], params: DatasetParams, seed: int
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return the seen and the unseen classes of fold 0."""
+def _first_choice(candidates: Sequence[Candidate], params: DatasetParams, seed: int) -> Fold:
+    """Return fold 0."""
     unseen = choose_unseen(candidates, params, seed)
     labels = sorted({c.label for c in candidates})
     if params.seen_classes is None:
-        return tuple(label for label in labels if label not in unseen), unseen
+        return _fold("0", labels, unseen)
     _check_classes("seen_classes", params.seen_classes, labels)
     if overlap := sorted(set(unseen) & set(params.seen_classes)):
         raise UserError(f"a class must be seen or unseen, not both; found as both: {', '.join(overlap)}")
-    return tuple(sorted(params.seen_classes)), unseen
+    return Fold("0", tuple(sorted(params.seen_classes)), unseen)
 
 
 def why_alone(candidates: Sequence[Candidate], first: Fold) -> str:

@@ -54,15 +54,15 @@ def prepare_dataset(
         images, skipped = _decode_all(_in_reading_order(listing.candidates, plan), scratch, params, dataset)
         images, duplicates = resolve_duplicates(images, params.on_duplicate)
         images = images.sort_values(["label", "sample_id"])
-        folds = without_dropped(plan, set(images["sample_id"]), params)
+        plan = without_dropped(plan, set(images["sample_id"]), params)
         pixels = _read_back(scratch, images.index, params.image_size)
         manifest = images[list(MANIFEST_COLUMNS)]
         write_images(out, pixels, manifest, dataset=dataset, size=params.image_size, fill=params.fill)
-        for fold, splits in folds.items():
+        for fold, splits in plan.splits.items():
             split_of = {c.sample_id: split for split, candidates in splits.items() for c in candidates}
             in_fold = images.assign(split=images["sample_id"].map(split_of))
             write_fold(out, fold, in_fold.dropna(subset="split"))
-    report = make_report(params.source, folds, plan, skipped, duplicates, listing)
+    report = make_report(params.source, plan, skipped, duplicates, listing)
     write_report(out / "report.json", report)
     return report
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from stages.prepare.candidates import Listing, Splits, class_counts, describe_counts
+from stages.prepare.candidates import Listing, class_counts, describe_counts
 from stages.prepare.duplicates import DuplicateCounts
 from stages.prepare.splits import FoldPlan
 from stages.shared.core.params import ALL
@@ -88,17 +88,12 @@ class Report:
 
 
 def make_report(
-    source: str,
-    folds: dict[str, Splits],
-    plan: FoldPlan,
-    skipped: list[Skipped],
-    duplicates: DuplicateCounts,
-    listing: Listing,
+    source: str, plan: FoldPlan, skipped: Sequence[Skipped], duplicates: DuplicateCounts, listing: Listing
 ) -> Report:
     """Count what was packed."""
-    planned, passed_over = (dict(plan.not_made), plan.left_out), (listing.ignored, listing.hidden)
+    planned, passed_over = (plan.not_made, plan.left_out), (listing.ignored, listing.hidden)
     report = Report(source, {}, {}, *planned, tuple(skipped), duplicates, {}, {}, *passed_over)
-    for fold, splits in folds.items():
+    for fold, splits in plan.splits.items():
         report.images[fold] = {split: len(candidates) for split, candidates in splits.items()}
         report.classes[fold] = {split: class_counts(candidates) for split, candidates in splits.items()}
         for split in ("test", "unseen"):

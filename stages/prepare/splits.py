@@ -5,7 +5,7 @@ limit takes a subset of what a larger one takes.
 """
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from stages.prepare.candidates import Candidate, Split, Splits, check_groups, class_counts, describe_counts, draw_groups
 from stages.prepare.folds import Fold, choose_folds, make_folds, shuffled, why_alone
@@ -66,16 +66,13 @@ def plan_folds(candidates: Sequence[Candidate], params: DatasetParams, seed: int
     return FoldPlan(folds, _packed(ordered, params, seed, folds), not_made, alone, left_out)
 
 
-def without_dropped(plan: FoldPlan, kept: Collection[str], params: DatasetParams) -> dict[str, Splits]:
-    """Leave out of every fold the images that were dropped, and note in the plan which folds can then not be made.
+def without_dropped(plan: FoldPlan, kept: Collection[str], params: DatasetParams) -> FoldPlan:
+    """Leave out of every fold the images that were dropped, and note which folds can then not be made.
 
     Args:
         plan: the folds as they were planned.
         kept: ids of the images that were not dropped.
         params: the dataset's entry.
-
-    Returns:
-        The splits of every fold, by its name.
 
     Raises:
         UserError: a class of a fold that was asked for has too few images left.
@@ -87,8 +84,7 @@ def without_dropped(plan: FoldPlan, kept: Collection[str], params: DatasetParams
         return check_sizes(splits, fold, all_unseen=params.all_unseen)
 
     folds, not_made = make_folds(planned, params, remaining)
-    plan.not_made.update(not_made)
-    return {fold.name: splits for fold, splits in folds}
+    return replace(plan, folds=folds, not_made=plan.not_made | not_made)
 
 
 def assign_splits(candidates: Sequence[Candidate], params: DatasetParams, seed: int, fold: Fold) -> Splits:

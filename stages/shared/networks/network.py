@@ -27,8 +27,6 @@ from stages.shared.networks.weights import LibraryModel, in_head, load_entry_wei
 from stages.shared.runtime.errors import UserError
 from stages.shared.runtime.resources import explain_system_error
 
-Triple = tuple[float, float, float]
-
 NORMALIZATION = {
     "mean": (TypeAdapter(tuple[Mean, Mean, Mean]), "three numbers within 10,000 of 0"),
     "std": (TypeAdapter(tuple[Deviation, Deviation, Deviation]), "three numbers of 0.0001 to 10,000"),
@@ -96,7 +94,7 @@ def _refresh_head(module: nn.Module, head: Sequence[str]) -> None:
                 nn.init.zeros_(child.bias)
 
 
-def _checked(name: str, values: Sequence[float] | None, params: NetworkParams) -> Triple:
+def _checked(name: str, values: Sequence[float] | None, params: NetworkParams) -> tuple[float, float, float]:
     """Return a mean or std, which may come from a hub's repository, if it is what an entry may give."""
     kind, must = NORMALIZATION[name]
     try:

@@ -211,7 +211,10 @@ def load_state(module: nn.Module, state: State, *, head: Sequence[str], keep_hea
     if not (keep_head and all(n in state and n in wanted and state[n].shape == wanted[n].shape for n in heads)):
         state, wanted = ({n: t for n, t in tensors.items() if n not in heads} for tensors in (state, wanted))
     if problems := _problems(state, wanted):
-        lines = [f"{where} does not fit the network:", *problems, _remedy(problems)]
+        resized = any("pos_embed" in line or "position" in line for line in problems)
+        size = "; position embeddings of this number cannot be resized: give the file's own image_size"
+        remedy = "give the network.name, config and image_size of the network that the weights were made for"
+        lines = [f"{where} does not fit the network:", *problems, remedy + (size if resized else "")]
         raise UserError("\n  ".join(lines))
     module.load_state_dict(state, strict=False)
     _check_finite(module, where)
@@ -225,12 +228,6 @@ def _check_finite(module: nn.Module, where: str) -> None:
             f"{where}: weights must be finite, found NaN or infinity in {len(bad)} tensors: "
             f"{listed(bad, MAX_SHOWN)}; the file is damaged, or its training diverged: take other weights"
         )
-
-
-def _remedy(problems: Sequence[str]) -> str:
-    resized = any("pos_embed" in line or "position" in line for line in problems)
-    size = "; position embeddings of this number cannot be resized: give the file's own image_size" if resized else ""
-    return f"give the network.name, config and image_size of the network that the weights were made for{size}"
 
 
 def fits(state: State, module: nn.Module, head: Sequence[str]) -> bool:
