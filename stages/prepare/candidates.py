@@ -9,9 +9,8 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, TypeVar
+from typing import Literal
 
-import numpy as np
 import regex
 from PIL import Image
 
@@ -22,8 +21,6 @@ from stages.shared.runtime.errors import CONTROL, UserError, listed, short_repr
 Split = Literal["train", "test", "unseen"]
 Content = bytes | Image.Image
 """An encoded image file, or an image that was generated or unpacked."""
-
-T = TypeVar("T")
 
 SEARCH_SECONDS = 10.0
 """Of a processor, for the groups of all images: some expressions take years for forty letters."""
@@ -109,11 +106,6 @@ def describe_counts(counts: Mapping[str, int]) -> str:
     """Name classes with their numbers of images, the smallest first: `'a' (3), 'b' (7)`."""
     smallest = sorted(counts.items(), key=lambda item: item[1])
     return listed([f"{label!r} ({count})" for label, count in smallest])
-
-
-def shuffled(items: Sequence[T], seed: int) -> list[T]:
-    """Return items in an order drawn from a seed."""
-    return [items[i] for i in np.random.default_rng(seed).permutation(len(items))]
 
 
 def group_by_name(candidates: Sequence[Candidate], pattern: str) -> list[Candidate]:

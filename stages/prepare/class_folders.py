@@ -1,17 +1,11 @@
 """Which class and split a file belongs to, from the folders it lies in."""
 
-from collections.abc import Sequence
-from typing import Literal, NamedTuple, cast
+from typing import Literal, cast
 
 from stages.prepare.candidates import Candidate, Listing, Split
 from stages.prepare.limits import RawFiles
 from stages.shared.images.image_store import SPLITS
 from stages.shared.runtime.errors import UserError
-
-
-class _File(NamedTuple):
-    path: str
-    parts: tuple[str, ...]
 
 
 def list_classes(files: RawFiles, *, others: Literal["error", "ignore"] = "error") -> Listing:
@@ -24,41 +18,40 @@ def list_classes(files: RawFiles, *, others: Literal["error", "ignore"] = "error
     Raises:
         UserError: no class folder has images, or there is a folder where none may be.
     """
-    entries = _unwrap([_File(path, tuple(path.split("/"))) for path in files.paths])
+    entries = _unwrap({path: path.split("/") for path in files.paths})
     depth = 2
-    if any(e.parts[0] in SPLITS and len(e.parts) > 2 for e in entries):
+    if any(parts[0] in SPLITS and len(parts) > 2 for parts in entries.values()):
         depth = 3
-        extra = sorted({e.parts[0] for e in entries if len(e.parts) > 1} - set(SPLITS))
+        extra = sorted({parts[0] for parts in entries.values() if len(parts) > 1} - set(SPLITS))
         if extra and others == "error":
             raise UserError(
                 f"{files.where}: beside train, test and unseen there must be no other folder, found "
                 f"{', '.join(extra)}; move its images into train or test, or remove it"
             )
-        entries = [e for e in entries if e.parts[0] not in extra or len(e.parts) == 1]
-    nested = next((e for e in entries if len(e.parts) > depth), None)
-    if nested:
+        entries = {path: parts for path, parts in entries.items() if parts[0] not in extra or len(parts) == 1}
+    if nested := next((path for path, parts in entries.items() if len(parts) > depth), None):
         raise UserError(
-            f"{files.where}: {nested.path!r} lies too deep: images must lie directly in their class's folder, "
+            f"{files.where}: {nested!r} lies too deep: images must lie directly in their class's folder, "
             f"as {_LAYOUTS}; move them up, or list them in a CSV and use `source: table`"
         )
     candidates = [
         Candidate("/".join(parts), parts[-2], cast(Split, parts[0]) if depth == 3 else None, path, files.content(path))
-        for path, parts in entries
+        for path, parts in entries.items()
         if len(parts) == depth
     ]
     if not candidates:
         raise UserError(f"{files.where}: found no class folder with images; it must hold {_LAYOUTS}")
-    return Listing(candidates, tuple(e.path for e in entries if len(e.parts) < depth), files.hidden)
+    return Listing(candidates, tuple(path for path, parts in entries.items() if len(parts) < depth), files.hidden)
 
 
 _LAYOUTS = "<class>/* or {train,test}/<class>/*"
 
 
-def _unwrap(entries: Sequence[_File]) -> list[_File]:
-    """Leave out folders that hold everything else, as archives and repositories have them."""
+def _unwrap(entries: dict[str, list[str]]) -> dict[str, list[str]]:
+    """Leave out of files' parts the folders that hold everything else, as archives and repositories have them."""
     while True:
-        tops = {e.parts[0] for e in entries if len(e.parts) > 1}
-        deep = any(len(e.parts) > 2 for e in entries)
+        tops = {parts[0] for parts in entries.values() if len(parts) > 1}
+        deep = any(len(parts) > 2 for parts in entries.values())
         if len(tops) != 1 or not deep or tops <= set(SPLITS):
-            return list(entries)
-        entries = [_File(e.path, e.parts[1:] if len(e.parts) > 1 else e.parts) for e in entries]
+            return entries
+        entries = {path: parts[1:] or parts for path, parts in entries.items()}

@@ -91,13 +91,13 @@ def decode(content: Content, size: int, fit: Fit, fill: int) -> NDArray[np.uint8
         MemoryError, OSError: the machine lacks something, which says nothing of the image.
     """
     with damage_named():
-        image = content if isinstance(content, Image.Image) else open_image(content)
         if isinstance(content, bytes):
+            image = open_image(content)
             _check_cost(image, content)
             image.draft(None, (2 * size, 2 * size))  # a large JPEG is decoded at a fraction of its size, twice ours
             ImageOps.exif_transpose(image, in_place=True)  # a second copy may take 200 MB
         else:
-            image = ImageOps.exif_transpose(image)
+            image = ImageOps.exif_transpose(content)
         return np.asarray(square(to_rgb(image, fill), size, fit, fill))
 
 

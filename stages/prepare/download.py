@@ -67,8 +67,7 @@ def verified(path: Path, sha256: str) -> Path:
     Raises:
         UserError: it has another.
     """
-    file_hash = file_sha256(path)
-    if file_hash != sha256:
+    if (file_hash := file_sha256(path)) != sha256:
         raise UserError(
             f"{path}: must have the SHA-256 {sha256}, found {file_hash}; it is damaged or another version: remove it"
         )

@@ -89,11 +89,6 @@ def check_class_names(names: Iterable[str]) -> None:
             )
 
 
-def has_clutter(path: str) -> bool:
-    """Return whether a file, or a folder that it lies in, is hidden or made by an operating system."""
-    return any(is_clutter(part) for part in path.split("/"))
-
-
 def hidden_folders(paths: Iterable[str]) -> tuple[str, ...]:
     """Return the outermost hidden folders that files lie in, sorted."""
     found = set()

@@ -5,10 +5,13 @@ classes from those that were not yet chosen, by seed, until too few are left; ad
 others. Fold `all` leaves no class out: every class is seen.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
-from stages.prepare.candidates import Candidate, Splits, shuffled
+import numpy as np
+
+from stages.prepare.candidates import Candidate, Splits
 from stages.prepare.params import DatasetParams
 from stages.shared.core.params import ALL
 from stages.shared.core.seeding import child_seed
@@ -18,6 +21,8 @@ MAX_DEFAULT_FOLDS = 4
 """Folds that are made where the entry does not say how many, if as many disjoint choices exist."""
 
 MIN_SEEN_CLASSES = 2
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -49,7 +54,7 @@ def choose_folds(candidates: Sequence[Candidate], params: DatasetParams, seed: i
     Raises:
         UserError: a class does not exist or is both seen and unseen, or there are not as many folds as were asked for.
     """
-    first = Fold("0", *_first_choice(candidates, params, seed))
+    first = _first_choice(candidates, params, seed)
     alone = why_alone(candidates, first)
     if alone and (params.folds or 1) > 1:
         raise UserError(f"folds: must be 1, found {params.folds}, since {alone}; leave it out")
@@ -67,35 +72,47 @@ def choose_folds(candidates: Sequence[Candidate], params: DatasetParams, seed: i
     return [*folds, _fold(ALL, classes, ())]
 
 
+def shuffled(items: Sequence[T], seed: int, *names: str) -> list[T]:
+    """Return items in the order of a draw, which has a root seed and names, as `child_seed` takes them."""
+    return [items[i] for i in np.random.default_rng(child_seed(seed, *names)).permutation(len(items))]
+
+
 def count_choices(seen: int, unseen: int) -> int:
     """Return how many disjoint choices of the unseen classes there are, from the numbers of classes in fold 0."""
     return 1 + (seen // unseen if seen >= MIN_SEEN_CLASSES else 0)
 
 
-def make_fold(fold: Fold, params: DatasetParams, not_made: dict[str, str], make: Callable[[], Splits]) -> Splits | None:
-    """Make one fold, or note why it cannot be made where nobody asked for it.
+def make_folds(
+    folds: Iterable[Fold], params: DatasetParams, make: Callable[[Fold], Splits]
+) -> tuple[list[tuple[Fold, Splits]], dict[str, str]]:
+    """Make folds, and note why one cannot be made where nobody asked for it.
 
     Args:
-        fold: fold 0, and numbered ones where the entry says how many, were asked for.
+        folds: in order; fold 0, and numbered ones where the entry says how many, were asked for.
         params: the dataset's entry.
-        not_made: reasons by fold; one is added, also for a numbered fold after one that was not made: no gaps.
-        make: makes it.
+        make: makes one.
+
+    Returns:
+        What was made; and by fold why it was not, also of numbered folds after one that was not made: no gaps.
 
     Raises:
-        UserError: it was asked for and cannot be made.
+        UserError: one was asked for and cannot be made.
     """
-    if fold.name != ALL and any(name != ALL for name in not_made):
-        not_made[fold.name] = "an earlier one cannot be made"
-        return None
-    try:
-        return make()
-    except UserError as error:
-        if fold.name == "0":
-            raise
-        if fold.name != ALL and params.folds:
-            raise UserError(f"fold {fold.name}: {error}") from None
-        not_made[fold.name] = str(error)
-        return None
+    made: list[tuple[Fold, Splits]] = []
+    not_made: dict[str, str] = {}
+    for fold in folds:
+        if fold.name != ALL and any(name != ALL for name in not_made):
+            not_made[fold.name] = "an earlier one cannot be made"
+            continue
+        try:
+            made.append((fold, make(fold)))
+        except UserError as error:
+            if fold.name == "0":
+                raise
+            if fold.name != ALL and params.folds:
+                raise UserError(f"fold {fold.name}: {error}") from None
+            not_made[fold.name] = str(error)
+    return made, not_made
 
 
 def choose_unseen(candidates: Sequence[Candidate], params: DatasetParams, seed: int) -> tuple[str, ...]:
@@ -113,8 +130,7 @@ def choose_unseen(candidates: Sequence[Candidate], params: DatasetParams, seed: 
             "the data name their unseen classes in a split `unseen`; leave out `unseen_classes` and `unseen_count`"
         )
     if given:
-        mixed = next((c for c in candidates if c.label in given and c.split != "unseen"), None)
-        if mixed:
+        if mixed := next((c for c in candidates if c.label in given and c.split != "unseen"), None):
             raise UserError(
                 f"class {mixed.label!r} must be seen or unseen, not both; it comes in the "
                 f"split `unseen` and in `{mixed.split}` ({mixed.source})"
@@ -131,19 +147,16 @@ def choose_unseen(candidates: Sequence[Candidate], params: DatasetParams, seed: 
     return _draw_classes(labels, params.unseen_count, params, seed)
 
 
-def _first_choice(
-    candidates: Sequence[Candidate], params: DatasetParams, seed: int
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return the seen and the unseen classes of fold 0."""
+def _first_choice(candidates: Sequence[Candidate], params: DatasetParams, seed: int) -> Fold:
+    """Return fold 0."""
     unseen = choose_unseen(candidates, params, seed)
     labels = sorted({c.label for c in candidates})
     if params.seen_classes is None:
-        return tuple(label for label in labels if label not in unseen), unseen
+        return _fold("0", labels, unseen)
     _check_classes("seen_classes", params.seen_classes, labels)
-    overlap = sorted(set(unseen) & set(params.seen_classes))
-    if overlap:
+    if overlap := sorted(set(unseen) & set(params.seen_classes)):
         raise UserError(f"a class must be seen or unseen, not both; found as both: {', '.join(overlap)}")
-    return tuple(sorted(params.seen_classes)), unseen
+    return Fold("0", tuple(sorted(params.seen_classes)), unseen)
 
 
 def why_alone(candidates: Sequence[Candidate], first: Fold) -> str:
@@ -159,11 +172,9 @@ def why_alone(candidates: Sequence[Candidate], first: Fold) -> str:
 
 def _further_choices(first: Fold, params: DatasetParams, seed: int) -> list[tuple[str, ...]]:
     """Return disjoint choices of as many of fold 0's seen classes, each leaving `MIN_SEEN_CLASSES`, in their order."""
-    size, pool = len(first.unseen), first.seen
-    if len(pool) < MIN_SEEN_CLASSES:
-        return []
-    order = shuffled(pool, child_seed(params.draw_seed(seed), "folds"))
-    return [tuple(sorted(order[start : start + size])) for start in range(0, len(pool) - size + 1, size)]
+    size, order = len(first.unseen), shuffled(first.seen, params.draw_seed(seed), "folds")
+    further = count_choices(len(first.seen), size) - 1
+    return [tuple(sorted(order[number * size : (number + 1) * size])) for number in range(further)]
 
 
 def _fold(name: str, classes: Sequence[str], unseen: tuple[str, ...]) -> Fold:
@@ -176,7 +187,7 @@ def _draw_classes(labels: list[str], count: int, params: DatasetParams, seed: in
         raise UserError(
             f"unseen_count must be at most the number of classes that may be unseen, {len(pool)}; found {count}"
         )
-    return tuple(sorted(shuffled(pool, child_seed(params.draw_seed(seed), "unseen classes"))[:count]))
+    return tuple(sorted(shuffled(pool, params.draw_seed(seed), "unseen classes")[:count]))
 
 
 def _check_classes(field: str, names: Sequence[str], labels: Sequence[str]) -> None:

@@ -12,7 +12,7 @@ from typing import Annotated, TypeVar
 
 from pydantic import Field
 
-from stages.prepare.file_names import has_clutter
+from stages.prepare.file_names import is_clutter
 from stages.shared.core.params import Params
 from stages.shared.runtime.errors import UserError
 from stages.shared.runtime.resources import explain_system_error
@@ -52,6 +52,45 @@ class LimitsParams(Params):
     file_bytes: Annotated[int, Field(ge=1, lt=2**40)] = 300_000_000
     ratio: Annotated[float, Field(ge=1, le=1_000_000)] = 200.0
     files: Annotated[int, Field(ge=1, lt=2**40)] = 2_000_000
+
+    def check_count(self, archive: Path, count: int) -> None:
+        """Check how many members an archive has.
+
+        Raises:
+            UserError: more than the limit.
+        """
+        if count > self.files:
+            raise UserError(
+                f"{archive}: must have at most {self.files} files, found more; of data that you trust, set "
+                "prepare.limits.files"
+            )
+
+    def check_size(self, archive: Path, name: str, size: int) -> None:
+        """Check how large a member is, as its header says.
+
+        Raises:
+            UserError: larger than the limit, or less than nothing.
+        """
+        where = f"{archive}: member {name!r}"
+        if size < 0:
+            raise UserError(f"{where} has a size below 0; the archive is damaged: copy or pack it again")
+        if size > self.file_bytes:
+            raise UserError(
+                f"{where} must have at most {self.file_bytes} bytes, found {size}; of data that you trust, set "
+                "prepare.limits.file_bytes"
+            )
+
+    def check_ratio(self, what: str, size: int, packed: int) -> None:
+        """Check how much larger something is unpacked.
+
+        Raises:
+            UserError: more than the limit times its packed size, and more than a MiB.
+        """
+        if size > FREE and size > self.ratio * packed:
+            raise UserError(
+                f"{what}: must unpack to at most {self.ratio:g} times its {packed} bytes, found more, as a "
+                "decompression bomb does; of data that you trust, set prepare.limits.ratio"
+            )
 
 
 DEFAULT_LIMITS = LimitsParams()
@@ -98,46 +137,6 @@ def reading(archive: Path) -> Iterator[None]:
         raise UserError(f"{archive}: the archive cannot be read ({error}); copy or pack it again") from None
 
 
-def check_count(archive: Path, count: int, most: int) -> None:
-    """Check how many members an archive has.
-
-    Raises:
-        UserError: more than the limit.
-    """
-    if count > most:
-        raise UserError(
-            f"{archive}: must have at most {most} files, found more; of data that you trust, set prepare.limits.files"
-        )
-
-
-def check_size(archive: Path, name: str, size: int, most: int) -> None:
-    """Check how large a member is, as its header says.
-
-    Raises:
-        UserError: larger than the limit, or less than nothing.
-    """
-    if size < 0:
-        raise UserError(f"{archive}: member {name!r} has a size below 0; the archive is damaged: copy or pack it again")
-    if size > most:
-        raise UserError(
-            f"{archive}: member {name!r} must have at most {most} bytes, found {size}; of data that you trust, set "
-            "prepare.limits.file_bytes"
-        )
-
-
-def check_ratio(what: str, size: int, packed: int, most: float) -> None:
-    """Check how much larger something is unpacked.
-
-    Raises:
-        UserError: more than the limit times its packed size, and more than a MiB.
-    """
-    if size > FREE and size > most * packed:
-        raise UserError(
-            f"{what}: must unpack to at most {most:g} times its {packed} bytes, found more, as a decompression bomb "
-            "does; of data that you trust, set prepare.limits.ratio"
-        )
-
-
 def by_path(archive: Path, members: Iterable[tuple[str, M]]) -> dict[str, M]:
     """Collect members by their paths, without those that are hidden or made by an operating system.
 
@@ -145,8 +144,9 @@ def by_path(archive: Path, members: Iterable[tuple[str, M]]) -> dict[str, M]:
         UserError: two have one path, so that readers disagree about which of them counts.
     """
     by_name: dict[str, M] = {}
-    for path, member in ((path, member) for path, member in members if not has_clutter(path)):
+    for path, member in members:
         if path in by_name:
             raise UserError(f"{archive}: member {path!r} is there twice; pack the archive again with one of them")
-        by_name[path] = member
+        if not any(map(is_clutter, path.split("/"))):
+            by_name[path] = member
     return by_name

@@ -6,7 +6,7 @@ from there the images that stay are written in the manifest's order. Memory hold
 
 import hashlib
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import IO
@@ -15,16 +15,16 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from stages.prepare.candidates import Candidate, Listing, Split, Splits, check_candidates, group_by_name
+from stages.prepare.candidates import Candidate, Listing, Split, check_candidates, group_by_name
 from stages.prepare.decode import decode_many, pixel_limit
-from stages.prepare.duplicates import DecodedImage, resolve_duplicates
+from stages.prepare.duplicates import resolve_duplicates
 from stages.prepare.limits import DEFAULT_LIMITS, LimitsParams, Resources
 from stages.prepare.params import DatasetParams
 from stages.prepare.raw_files import check_regular
-from stages.prepare.report import Report, Skipped, write_report
+from stages.prepare.report import Report, Skipped, make_report, write_report
 from stages.prepare.sources import SOURCES
 from stages.prepare.splits import FoldPlan, plan_folds, without_dropped
-from stages.shared.images.image_store import FOLD_COLUMNS, MANIFEST_COLUMNS, write_fold, write_images
+from stages.shared.images.image_store import MANIFEST_COLUMNS, write_fold, write_images
 from stages.shared.runtime.console import progress
 from stages.shared.runtime.errors import MAX_NAMES, UserError, prefix_errors
 
@@ -53,13 +53,16 @@ def prepare_dataset(
         scratch = resources.enter_context(tempfile.TemporaryFile(dir=out.parent))  # noqa: SIM115
         images, skipped = _decode_all(_in_reading_order(listing.candidates, plan), scratch, params, dataset)
         images, duplicates = resolve_duplicates(images, params.on_duplicate)
-        images.sort(key=lambda i: (i.candidate.label, i.candidate.sample_id))
-        folds = without_dropped(plan, {image.candidate.sample_id for image in images}, params)
-        pixels = _read_back(scratch, images, params.image_size)
-        write_images(out, pixels, _manifest(images), dataset=dataset, size=params.image_size, fill=params.fill)
-        for fold, splits in folds.items():
-            write_fold(out, fold, _fold_table(images, splits))
-    report = Report.of(params.source, folds, plan, skipped, duplicates, listing)
+        images = images.sort_values(["label", "sample_id"])
+        plan = without_dropped(plan, set(images["sample_id"]), params)
+        pixels = _read_back(scratch, images.index, params.image_size)
+        manifest = images[list(MANIFEST_COLUMNS)]
+        write_images(out, pixels, manifest, dataset=dataset, size=params.image_size, fill=params.fill)
+        for fold, splits in plan.splits.items():
+            split_of = {c.sample_id: split for split, candidates in splits.items() for c in candidates}
+            in_fold = images.assign(split=images["sample_id"].map(split_of))
+            write_fold(out, fold, in_fold.dropna(subset="split"))
+    report = make_report(params.source, plan, skipped, duplicates, listing)
     write_report(out / "report.json", report)
     return report
 
@@ -86,17 +89,11 @@ def _in_reading_order(candidates: Sequence[Candidate], plan: FoldPlan) -> list[t
     return [(c, split_of[c.sample_id]) for c in candidates if c.sample_id in split_of]
 
 
-def _fold_table(images: Sequence[DecodedImage], splits: Splits) -> pd.DataFrame:
-    """Return the table of the images that one fold uses, and of their splits, in the manifest's order."""
-    split_of = {c.sample_id: split for split, candidates in splits.items() for c in candidates}
-    ids = [i.candidate.sample_id for i in images if i.candidate.sample_id in split_of]
-    return pd.DataFrame([(sample_id, split_of[sample_id]) for sample_id in ids], columns=list(FOLD_COLUMNS))
-
-
 def _decode_all(
     candidates: list[tuple[Candidate, Split]], scratch: IO[bytes], params: DatasetParams, dataset: str
-) -> tuple[list[DecodedImage], list[Skipped]]:
-    images: list[DecodedImage] = []
+) -> tuple[pd.DataFrame, list[Skipped]]:
+    """Return a row for each image that could be decoded, in the order of their pixels in the scratch file."""
+    rows: list[tuple[str, ...]] = []
     skipped: list[Skipped] = []
     contents = [candidate.content for candidate, _ in candidates]
     decoded = decode_many(contents, size=params.image_size, fit=params.fit, fill=params.fill)
@@ -107,7 +104,8 @@ def _decode_all(
             continue
         packed = pixels.tobytes()
         scratch.write(packed)
-        images.append(DecodedImage(candidate, split, sha256, hashlib.sha256(packed).hexdigest(), len(images)))
+        described = (candidate.sample_id, candidate.label, candidate.group, candidate.source, sha256)
+        rows.append((*described, split, hashlib.sha256(packed).hexdigest()))
     if skipped and params.on_bad_image == "error":
         lines = [f"\n  {each.source} cannot be decoded: {each.reason}" for each in skipped[:MAX_NAMES]]
         more = f"\n  and {len(skipped) - MAX_NAMES} more" if len(skipped) > MAX_NAMES else ""
@@ -115,16 +113,11 @@ def _decode_all(
             f"every file must be an image that can be decoded, found {len(skipped)} that cannot; replace or remove "
             f"them, or set `on_bad_image: skip` to leave such files out:{''.join(lines)}{more}"
         )
-    return images, skipped
+    return pd.DataFrame(rows, columns=[*MANIFEST_COLUMNS, "split", "pixels_sha256"]), skipped
 
 
-def _manifest(images: Sequence[DecodedImage]) -> pd.DataFrame:
-    rows = [(i.candidate.sample_id, i.candidate.label, i.candidate.group, i.candidate.source, i.sha256) for i in images]
-    return pd.DataFrame(rows, columns=list(MANIFEST_COLUMNS))
-
-
-def _read_back(scratch: IO[bytes], images: Sequence[DecodedImage], size: int) -> Iterator[NDArray[np.uint8]]:
+def _read_back(scratch: IO[bytes], positions: Iterable[int], size: int) -> Iterator[NDArray[np.uint8]]:
     length = size * size * 3
-    for image in images:
-        scratch.seek(image.position * length)
+    for position in positions:
+        scratch.seek(position * length)
         yield np.frombuffer(scratch.read(length), dtype=np.uint8).reshape(size, size, 3)

@@ -106,8 +106,7 @@ class DatasetParams(Params):
                 raise ValueError(f"`{name}` must not repeat a class, found {names}")
         if self.all_unseen and self.seen_classes is not None:
             raise ValueError("with `unseen_classes: all` no class is seen; set `seen_classes: null`")
-        overlap = sorted(set(self.unseen_classes or ()) & set(self.seen_classes or ()))
-        if overlap:
+        if overlap := sorted(set(self.unseen_classes or ()) & set(self.seen_classes or ())):
             raise ValueError(f"a class must be seen or unseen, not both; found in both lists: {', '.join(overlap)}")
         return self
 

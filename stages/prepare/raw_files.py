@@ -10,16 +10,7 @@ from pathlib import Path
 from typing import TextIO
 
 from stages.prepare.file_names import check_depth, hidden_folders, inside_archive, is_clutter, utf8
-from stages.prepare.limits import (
-    LimitsParams,
-    RawFiles,
-    Resources,
-    by_path,
-    check_count,
-    check_ratio,
-    check_size,
-    reading,
-)
+from stages.prepare.limits import LimitsParams, RawFiles, Resources, by_path, reading
 from stages.prepare.tar_files import open_tar
 from stages.shared.runtime.errors import UserError
 from stages.shared.runtime.resources import irregular
@@ -244,12 +235,12 @@ def open_zip(where: Path, resources: Resources) -> RawFiles:
         archive = resources.enter_context(zipfile.ZipFile(where))
         members = archive.infolist()
         _check_end(where, len(members))
-    check_count(where, len(members), limits.files)
+    limits.check_count(where, len(members))
     files = [(inside_archive(member.filename, where), member) for member in members if not member.is_dir()]
     kept = by_path(where, files)
     for path, member in kept.items():
-        check_size(where, path, member.file_size, limits.file_bytes)
-        check_ratio(f"{where}: member {path!r}", member.file_size, member.compress_size, limits.ratio)
+        limits.check_size(where, path, member.file_size)
+        limits.check_ratio(f"{where}: member {path!r}", member.file_size, member.compress_size)
         if member.compress_type not in PACKED:
             raise UserError(
                 f"{where}: member {path!r} must be stored or deflated, found compression {member.compress_type}; pack "

@@ -1,12 +1,11 @@
 """What was packed and what was left out: `report.json`, and the lines a person should read."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Self
 
-from stages.prepare.candidates import Listing, Splits, class_counts, describe_counts
+from stages.prepare.candidates import Listing, class_counts, describe_counts
 from stages.prepare.duplicates import DuplicateCounts
 from stages.prepare.splits import FoldPlan
 from stages.shared.core.params import ALL
@@ -56,32 +55,6 @@ class Report:
     ignored: tuple[str, ...]
     hidden: tuple[str, ...]
 
-    @classmethod
-    def of(
-        cls,
-        source: str,
-        folds: Mapping[str, Splits],
-        plan: FoldPlan,
-        skipped: Sequence[Skipped],
-        duplicates: DuplicateCounts,
-        listing: Listing,
-    ) -> Self:
-        """Count what was packed."""
-        classes = {fold: {str(s): class_counts(c) for s, c in splits.items()} for fold, splits in folds.items()}
-        images = {
-            fold: {split: sum(counts.values()) for split, counts in splits.items()} for fold, splits in classes.items()
-        }
-        small: dict[str, dict[str, int]] = {}
-        for splits in classes.values():
-            for split, counts in splits.items():
-                few = {label: count for label, count in counts.items() if count < SMALL and split != "train"}
-                if few:
-                    small.setdefault(split, {}).update(few)
-        shared = {fold: count for fold, splits in folds.items() if (count := _shared_groups(splits))}
-        planned = (dict(plan.not_made), plan.left_out)
-        passed_over = (listing.ignored, listing.hidden)
-        return cls(source, images, classes, *planned, tuple(skipped), duplicates, small, shared, *passed_over)
-
     def summary(self) -> str:
         """Return in half a line what was written."""
         counts = ", ".join(f"{self.images['0'][split]} {split}" for split in SPLITS)
@@ -114,9 +87,22 @@ class Report:
         return notes
 
 
-def _shared_groups(splits: Splits) -> int:
-    trained, unseen = ({c.group for c in splits[split] if c.group} for split in ("train", "unseen"))
-    return len(trained & unseen)
+def make_report(
+    source: str, plan: FoldPlan, skipped: Sequence[Skipped], duplicates: DuplicateCounts, listing: Listing
+) -> Report:
+    """Count what was packed."""
+    planned, passed_over = (plan.not_made, plan.left_out), (listing.ignored, listing.hidden)
+    report = Report(source, {}, {}, *planned, tuple(skipped), duplicates, {}, {}, *passed_over)
+    for fold, splits in plan.splits.items():
+        report.images[fold] = {split: len(candidates) for split, candidates in splits.items()}
+        report.classes[fold] = {split: class_counts(candidates) for split, candidates in splits.items()}
+        for split in ("test", "unseen"):
+            if few := {label: count for label, count in report.classes[fold][split].items() if count < SMALL}:
+                report.small_classes.setdefault(split, {}).update(few)
+        trained, unseen = ({c.group for c in splits[split] if c.group} for split in ("train", "unseen"))
+        if both := trained & unseen:
+            report.shared_groups[fold] = len(both)
+    return report
 
 
 def write_report(path: Path, report: Report) -> None:

@@ -5,23 +5,12 @@ limit takes a subset of what a larger one takes.
 """
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
 
-from stages.prepare.candidates import (
-    Candidate,
-    Split,
-    Splits,
-    check_groups,
-    class_counts,
-    describe_counts,
-    draw_groups,
-    shuffled,
-)
-from stages.prepare.folds import Fold, choose_folds, make_fold, why_alone
+from stages.prepare.candidates import Candidate, Split, Splits, check_groups, class_counts, describe_counts, draw_groups
+from stages.prepare.folds import Fold, choose_folds, make_folds, shuffled, why_alone
 from stages.prepare.params import DatasetParams
 from stages.shared.core.params import ALL
-from stages.shared.core.seeding import child_seed
 from stages.shared.runtime.errors import UserError
 
 MINIMUM: dict[Split, int] = {"train": 1, "test": 2, "unseen": 2}
@@ -71,37 +60,31 @@ def plan_folds(candidates: Sequence[Candidate], params: DatasetParams, seed: int
     left_out = {label: count for label, count in class_counts(candidates).items() if count < least}
     ordered = sorted((c for c in candidates if c.label not in left_out), key=lambda c: c.sample_id)
     check_groups(ordered)
-    not_made: dict[str, str] = {}
-    folds = [
-        (fold, splits)
-        for fold in choose_folds(ordered, params, seed)
-        if (splits := make_fold(fold, params, not_made, lambda: assign_splits(ordered, params, seed, fold)))  # noqa: B023
-    ]
+    chosen = choose_folds(ordered, params, seed)
+    folds, not_made = make_folds(chosen, params, lambda fold: assign_splits(ordered, params, seed, fold))
     alone = why_alone(ordered, folds[0][0])
     return FoldPlan(folds, _packed(ordered, params, seed, folds), not_made, alone, left_out)
 
 
-def without_dropped(plan: FoldPlan, kept: Collection[str], params: DatasetParams) -> dict[str, Splits]:
-    """Leave out of every fold the images that were dropped, and note in the plan which folds can then not be made.
+def without_dropped(plan: FoldPlan, kept: Collection[str], params: DatasetParams) -> FoldPlan:
+    """Leave out of every fold the images that were dropped, and note which folds can then not be made.
 
     Args:
         plan: the folds as they were planned.
         kept: ids of the images that were not dropped.
         params: the dataset's entry.
 
-    Returns:
-        The splits of every fold, by its name.
-
     Raises:
         UserError: a class of a fold that was asked for has too few images left.
     """
-    folds: dict[str, Splits] = {}
-    for fold, planned in plan.folds:
-        splits = {split: [c for c in candidates if c.sample_id in kept] for split, candidates in planned.items()}
-        check = partial(check_sizes, splits, fold, all_unseen=params.all_unseen)
-        if checked := make_fold(fold, params, plan.not_made, check):
-            folds[fold.name] = checked
-    return folds
+    planned = dict(plan.folds)
+
+    def remaining(fold: Fold) -> Splits:
+        splits = {split: [c for c in images if c.sample_id in kept] for split, images in planned[fold].items()}
+        return check_sizes(splits, fold, all_unseen=params.all_unseen)
+
+    folds, not_made = make_folds(planned, params, remaining)
+    return replace(plan, folds=folds, not_made=plan.not_made | not_made)
 
 
 def assign_splits(candidates: Sequence[Candidate], params: DatasetParams, seed: int, fold: Fold) -> Splits:
@@ -155,13 +138,12 @@ def _packed(
 ) -> list[Candidate]:
     """Return every image that any fold might use, in any split; of a limit over all classes together, each image."""
     (first, splits), *others = folds
-    if not others:
-        ids = {c.sample_id for candidates in splits.values() for c in candidates}
-        return [c for c in ordered if c.sample_id in ids]
-    classes = tuple(sorted({*first.seen, *first.unseen}))
-    pools = _pools(ordered, params, Fold(ALL, classes, classes), seed)
-    generous = params.model_copy(update={"on_short_class": "keep", "train_total": None, "test_total": None})
-    ids = {c.sample_id for split in pools for c in _limit(pools[split], split, generous, seed)}
+    if others:
+        classes = tuple(sorted({*first.seen, *first.unseen}))
+        pools = _pools(ordered, params, Fold(ALL, classes, classes), seed)
+        generous = params.model_copy(update={"on_short_class": "keep", "train_total": None, "test_total": None})
+        splits = {split: _limit(pool, split, generous, seed) for split, pool in pools.items()}
+    ids = {c.sample_id for candidates in splits.values() for c in candidates}
     return [c for c in ordered if c.sample_id in ids]
 
 
@@ -198,7 +180,7 @@ def _train_and_test(
     if fraction is None:
         return [c for c in candidates if c.split == "train"], [c for c in candidates if c.split == "test"]
     if test is None:
-        drawn = shuffled(candidates, child_seed(seed, "test", candidates[0].label))
+        drawn = shuffled(candidates, seed, "test", candidates[0].label)
         test = {c.sample_id for c in drawn[: round(fraction * len(candidates))]}
     return [c for c in candidates if c.sample_id not in test], [c for c in candidates if c.sample_id in test]
 
@@ -213,12 +195,12 @@ def _limit(pool: ByClass, split: Split, params: DatasetParams, seed: int) -> lis
                 f"{split}_total must be at most the number of {split} images of the seen classes, "
                 f"{len(images)}; found {total}"
             )
-        return shuffled(images, child_seed(seed, "images", split))[:total]
+        return shuffled(images, seed, "images", split)[:total]
     few = {label: len(candidates) for label, candidates in pool.items() if len(candidates) < (limit or 0)}
     if few and params.on_short_class == "error":
         raise UserError(
             f"{split}: every class must have {limit} {split} images, found {describe_counts(few)}; lower `{split}`, "
             "add images, set `on_short_class: keep`, or leave out classes of few images (`min_images`)"
         )
-    orders = {label: shuffled(pool[label], child_seed(seed, "images", split, label)) for label in pool}
+    orders = {label: shuffled(pool[label], seed, "images", split, label) for label in pool}
     return [candidate for order in orders.values() for candidate in order[:limit]]

@@ -6,13 +6,13 @@ import math
 import posixpath
 import re
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import IO, Any, cast
 
 from stages.prepare.file_names import hidden_folders, inside_archive
-from stages.prepare.limits import RawFiles, Resources, by_path, check_count, check_ratio, check_size, reading
+from stages.prepare.limits import LimitsParams, RawFiles, Resources, by_path, reading
 from stages.shared.runtime.errors import UserError
 
 READ_SIZE = 2**20  # bytes
@@ -36,82 +36,77 @@ Place = tuple[int, int] | tarfile.TarInfo | str
 
 def open_tar(where: Path, resources: Resources) -> RawFiles:
     """List the files of a tar archive."""
-    files = _TarFiles(where, resources)
-    return RawFiles(where, files.paths, files.hidden, files.read)
+    with reading(where):
+        stream = BoundedStream(where, resources)
+        archive = tarfile.open(fileobj=cast(Any, stream), mode="r:")  # noqa: SIM115
+        resources.enter_context(archive)
+        members = list(_members(where, archive, stream, resources.limits))
+        stream.header_left = math.inf
+        _read_to_the_end(archive, stream)
+    paths = tuple(by_path(where, members))
+    places = _follow_links(where, paths, dict(members))
+    return RawFiles(where, paths, hidden_folders(path for path, _ in members), partial(_read, where, archive, places))
 
 
-class _TarFiles:
-    def __init__(self, where: Path, resources: Resources) -> None:
-        self.where, self._limits = where, resources.limits
-        with reading(where):
-            self._stream = BoundedStream(where, resources)
-            archive = tarfile.open(fileobj=cast(Any, self._stream), mode="r:")  # noqa: SIM115
-            self._archive = resources.enter_context(archive)
-            listed = list(self._listed())
-            self._stream.header_left = math.inf
-            self._read_to_the_end()
-        self.hidden = hidden_folders(path for path, _ in listed)
-        self._places = dict(listed)
-        self.paths = tuple(by_path(where, listed))
-        self._follow_links()
+def _members(
+    where: Path, archive: tarfile.TarFile, stream: "BoundedStream", limits: LimitsParams
+) -> Iterator[tuple[str, Place]]:
+    offset = holes = 0
+    for count, member in enumerate(iter(archive.next, None), start=1):
+        cast(Any, archive).members.clear()  # else it keeps them all
+        stream.header_left = READ_SIZE
+        limits.check_count(where, count)
+        offset, before, holes = archive.offset, offset, holes + len(member.sparse or ())
+        if offset <= before:
+            raise tarfile.ReadError("a size below 0")
+        if holes > MAX_HOLES or len(archive.pax_headers) > MAX_COMMON:
+            raise tarfile.ReadError(f"more than {MAX_HOLES} holes, or {MAX_COMMON} values that all members have")
+        limits.check_size(where, member.name, member.size)
+        path = inside_archive(member.name, where)
+        if member.issym() or member.islnk():
+            folder = posixpath.dirname(member.name) if member.issym() else ""  # a hard link is relative to the archive
+            yield path, inside_archive(posixpath.normpath(posixpath.join(folder, member.linkname)), where)
+        elif member.isfile():
+            yield path, member if member.sparse else (member.offset_data, member.size)
+        elif not member.isdir():
+            raise UserError(f"{where}: member {member.name!r} is neither a file, a folder nor a link; remove it")
 
-    def _listed(self) -> Iterator[tuple[str, Place]]:
-        offset = holes = 0
-        for count, member in enumerate(iter(self._archive.next, None), start=1):
-            cast(Any, self._archive).members.clear()  # else it keeps them all
-            self._stream.header_left = READ_SIZE
-            check_count(self.where, count, self._limits.files)
-            offset, before, holes = self._archive.offset, offset, holes + len(member.sparse or ())
-            if offset <= before:
-                raise tarfile.ReadError("a size below 0")
-            if holes > MAX_HOLES or len(self._archive.pax_headers) > MAX_COMMON:
-                raise tarfile.ReadError(f"more than {MAX_HOLES} holes, or {MAX_COMMON} values that all members have")
-            check_size(self.where, member.name, member.size, self._limits.file_bytes)
-            path = inside_archive(member.name, self.where)
-            if member.issym() or member.islnk():
-                yield path, inside_archive(_link_target(member), self.where)
-            elif member.isfile():
-                yield path, member if member.sparse else (member.offset_data, member.size)
-            elif not member.isdir():
-                raise UserError(
-                    f"{self.where}: member {member.name!r} is neither a file, a folder nor a link; remove it"
-                )
 
-    def _read_to_the_end(self) -> None:
-        """Read what follows the last member: the end mark, and the checksum of a compressed archive."""
-        self._stream.seek(self._archive.offset)
-        if self._stream.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):  # tarfile takes a bad header for the end
-            raise tarfile.ReadError("it ends before its end mark, or a header is damaged")
-        while block := self._stream.read(READ_SIZE):
-            if block.strip(b"\0"):
-                raise tarfile.ReadError("there is more after its end mark")
+def _read_to_the_end(archive: tarfile.TarFile, stream: "BoundedStream") -> None:
+    """Read what follows the last member: the end mark, and the checksum of a compressed archive."""
+    stream.seek(archive.offset)
+    if stream.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):  # tarfile takes a bad header for the end
+        raise tarfile.ReadError("it ends before its end mark, or a header is damaged")
+    while block := stream.read(READ_SIZE):
+        if block.strip(b"\0"):
+            raise tarfile.ReadError("there is more after its end mark")
 
-    def _follow_links(self) -> None:
-        """Give every link the place of what it leads to in the end, or the path of that if it is no file."""
-        for path in self.paths:
-            passed, target = dict[str, None](), path
-            while target not in passed and isinstance(following := self._places.get(target), str):
-                passed[target], target = None, following
-            if target in passed:
-                raise UserError(f"{self.where}: member {path!r} is a link in a circle; pack the files themselves")
-            self._places |= dict.fromkeys(passed, self._places.get(target, target))
 
-    def read(self, path: str) -> bytes:
-        """Read one file, or what a link leads to."""
-        place = self._places[path]
-        if isinstance(place, str):
-            raise UserError(
-                f"{self.where}: member {path!r} is a link to {place!r}, which is no file in it; pack the files "
-                "themselves"
-            )
-        if isinstance(place, tuple):
-            member = tarfile.TarInfo(path)
-            member.offset_data, member.size = place
-        else:
-            member = place
-        with reading(self.where):
-            file = cast(IO[bytes], self._archive.extractfile(member))
-            return b"".join(iter(partial(file.read, READ_SIZE), b""))
+def _follow_links(where: Path, paths: Iterable[str], places: dict[str, Place]) -> dict[str, Place]:
+    """Give every link the place of what it leads to in the end, or the path of that if it is no file."""
+    for path in paths:
+        passed, target = dict[str, None](), path
+        while target not in passed and isinstance(following := places.get(target), str):
+            passed[target], target = None, following
+        if target in passed:
+            raise UserError(f"{where}: member {path!r} is a link in a circle; pack the files themselves")
+        places |= dict.fromkeys(passed, places.get(target, target))
+    return places
+
+
+def _read(where: Path, archive: tarfile.TarFile, places: Mapping[str, Place], path: str) -> bytes:
+    """Read one file, or what a link leads to."""
+    member = places[path]
+    if isinstance(member, str):
+        raise UserError(
+            f"{where}: member {path!r} is a link to {member!r}, which is no file in it; pack the files themselves"
+        )
+    if isinstance(member, tuple):
+        place, member = member, tarfile.TarInfo(path)
+        member.offset_data, member.size = place
+    with reading(where):
+        file = cast(IO[bytes], archive.extractfile(member))
+        return b"".join(iter(partial(file.read, READ_SIZE), b""))
 
 
 class BoundedStream:
@@ -126,7 +121,7 @@ class BoundedStream:
 
     def __init__(self, where: Path, resources: Resources) -> None:
         file = resources.enter_context(where.open("rb"))
-        self._where, self._packed, self._ratio = where, where.stat().st_size, resources.limits.ratio
+        self._where, self._packed, self._limits = where, where.stat().st_size, resources.limits
         self.header_left: float = READ_SIZE
         self._headers = 0
         self._stream = _unpacked(file)
@@ -155,7 +150,7 @@ class BoundedStream:
         return self._stream.tell()
 
     def _check(self, position: int) -> None:
-        check_ratio(str(self._where), position + HEADER_COST * self._headers, self._packed, self._ratio)
+        self._limits.check_ratio(str(self._where), position + HEADER_COST * self._headers, self._packed)
 
 
 def _unpacked(file: IO[bytes]) -> IO[bytes]:
@@ -171,9 +166,3 @@ def _unpacked(file: IO[bytes]) -> IO[bytes]:
 
         return cast(IO[bytes], LZMAFile(file))
     return file
-
-
-def _link_target(member: tarfile.TarInfo) -> str:
-    """Path of the member that a link leads to; a symbolic link is relative to its own folder, a hard link is not."""
-    folder = posixpath.dirname(member.name) if member.issym() else ""
-    return posixpath.normpath(posixpath.join(folder, member.linkname))

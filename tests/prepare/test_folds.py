@@ -6,7 +6,7 @@ import pytest
 
 from stages.prepare.folds import choose_folds
 from stages.prepare.params import FolderParams
-from stages.prepare.splits import plan_folds
+from stages.prepare.splits import plan_folds, without_dropped
 from stages.shared.runtime.errors import UserError
 
 
@@ -110,5 +110,6 @@ def test_a_fold_that_nobody_asked_for_is_left_out_with_a_reason(make_candidates)
     assert "all" in plan.splits
     (failed,) = plan.not_made
     assert re.search(r"must have 5 unseen images, found '[ef]' \(3\)", plan.not_made[failed])
+    assert without_dropped(plan, {c.sample_id for c in data}, wanted) == plan
     with pytest.raises(UserError, match=rf"fold {failed}: unseen: every class must have 5 unseen images"):
         plan_folds(data, params(train=3, unseen=5, folds=3), 0)

@@ -1,6 +1,7 @@
 from stages.prepare.candidates import Listing
 from stages.prepare.duplicates import DuplicateCounts
-from stages.prepare.report import Report
+from stages.prepare.folds import Fold
+from stages.prepare.report import make_report
 from stages.prepare.splits import FoldPlan
 
 
@@ -11,6 +12,6 @@ def test_small_scored_classes_are_listed(make_candidates):
         "test": [c for c in data if c.split == "test"],
         "unseen": [],
     }
-    plan, duplicates = FoldPlan([], [], {}, "", {}), DuplicateCounts(0, 0, {}, 0)
-    report = Report.of("folder", {"0": splits}, plan, (), duplicates, Listing([]))
+    plan = FoldPlan([(Fold("0", ("a", "b"), ()), splits)], [], {}, "", {})
+    report = make_report("folder", plan, [], DuplicateCounts(0, 0, {}, 0), Listing([]))
     assert report.small_classes == {"test": {"a": 9}}

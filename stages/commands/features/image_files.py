@@ -11,7 +11,7 @@ from PIL import Image
 from stages.commands.project import listed
 from stages.prepare.candidates import Content
 from stages.prepare.decode import BadImageError, damage_named, known_formats, open_image, read_content
-from stages.prepare.limits import DEFAULT_LIMITS, LimitsParams, RawFiles, Resources, check_count, check_size
+from stages.prepare.limits import DEFAULT_LIMITS, LimitsParams, RawFiles, Resources
 from stages.prepare.raw_files import check_regular, csv_rows, is_archive, open_raw, read_file
 from stages.shared.runtime.errors import CONTROL, UserError
 
@@ -61,7 +61,7 @@ def read_list(
         UserError: it cannot be read, exceeds a limit, a column or cell is empty, or a path stands there twice.
     """
     check_regular(path)
-    check_size(path.parent, path.name, path.stat().st_size, limits.file_bytes)
+    limits.check_size(path.parent, path.name, path.stat().st_size)
     try:
         text, is_csv = path.read_text(encoding="utf-8-sig"), path.suffix.lower() == ".csv"
     except UnicodeDecodeError as error:
@@ -72,7 +72,7 @@ def read_list(
     header = next(read, []) if is_csv else ["path"]
     named = (dict(zip(header, cells, strict=False)) for cells in islice(read, limits.files + 1))
     rows = [{column: row.get(column, "") for column in columns} for row in named]
-    check_count(path, len(rows), limits.files)
+    limits.check_count(path, len(rows))
     empty = next((column for column in columns if not all(row.get(column) for row in rows)), None)
     if empty or not rows:
         found = f"a row without {empty}" if empty else "no row"

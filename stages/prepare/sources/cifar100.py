@@ -9,8 +9,6 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
-import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 from pydantic import Field
 
@@ -80,7 +78,7 @@ def read_batches(archive: Path, resources: Resources) -> Iterator[Candidate]:
         images = pixels.reshape(-1, 3, SIDE, SIDE).transpose(0, 2, 3, 1)
         for image, label, file in zip(images, labels, file_names, strict=True):
             path = f"{split}/{names[label]}/{file}"
-            yield Candidate(path, names[label], split, f"{FOLDER}/{path}", partial(_image, image))
+            yield Candidate(path, names[label], split, f"{FOLDER}/{path}", partial(Image.fromarray, image))
 
 
 def _member(files: RawFiles, name: str) -> dict[str, Any]:
@@ -109,7 +107,3 @@ def _text(value: str | bytes) -> str:
 
 def _unlike(archive: Path, problem: str) -> UserError:
     return UserError(f"{archive}: {problem}; take the authors' archive")
-
-
-def _image(pixels: NDArray[np.uint8]) -> Image.Image:
-    return Image.fromarray(np.ascontiguousarray(pixels))

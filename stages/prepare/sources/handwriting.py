@@ -99,8 +99,7 @@ def find_fonts(source: HandwritingFile, raw: Path) -> dict[str, Path]:
             f"{raw}: needs font packages that are not installed: {', '.join(missing)}; `python -m pip install .` "
             "installs those of the project; a package is code, so install another one only if you trust its author"
         )
-    for label, path in paths.items():
-        entry = source.fonts[label]
+    for (label, path), entry in zip(paths.items(), source.fonts.values(), strict=True):
         if path.name != entry.file or file_sha256(path) != entry.sha256:
             raise UserError(
                 f"{raw}: the font of class {label!r} must be {entry.file} with SHA-256 {entry.sha256[:12]}..., "

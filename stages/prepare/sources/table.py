@@ -57,11 +57,9 @@ def _rows(content: bytes, where: str, group: str | None) -> Iterator[tuple[int, 
     """Yield of each row the line where it begins and its cells by column, that of its group as `group`."""
     lines = csv_rows(TextIOWrapper(BytesIO(content), encoding="utf-8-sig", newline=""), where)
     _, header = next(lines, (1, []))
-    named = {**dict.fromkeys(COLUMNS), "group": group}
-    wanted = {column: name or column for column, name in named.items() if column in COLUMNS or name}
+    wanted = {column: column for column in COLUMNS} | ({"group": group} if group else {})
     missing = [name for column, name in wanted.items() if column != "split" and name not in header]
-    twice = [name for name in wanted.values() if header.count(name) > 1]
-    if twice:
+    if twice := [name for name in wanted.values() if header.count(name) > 1]:
         raise UserError(f"{where}: must have each column once, found {twice[0]!r} twice; rename or remove one of them")
     if missing:
         raise UserError(
@@ -82,7 +80,9 @@ def _candidate(row: dict[str, str], files: RawFiles, paths: set[str]) -> Candida
     if path is None:
         raise UserError(f"path must be relative to the raw folder and inside it, found {row['path']!r}")
     if path not in paths:
-        raise UserError(f"file {row['path']!r} is not there: {did_you_mean(path, _neighbours(path, paths))}")
+        folder = posixpath.dirname(path)
+        neighbours = [other for other in paths if posixpath.dirname(other) == folder]
+        raise UserError(f"file {row['path']!r} is not there: {did_you_mean(path, neighbours or paths)}")
     if not row["label"].strip():
         raise UserError("label must not be empty")
     split = row.get("split")
@@ -92,8 +92,3 @@ def _candidate(row: dict[str, str], files: RawFiles, paths: set[str]) -> Candida
     if "group" in row and not group:
         raise UserError("the group must not be empty")
     return Candidate(path, row["label"].strip(), cast(Split | None, split), path, files.content(path), group)
-
-
-def _neighbours(path: str, paths: set[str]) -> list[str]:
-    folder = posixpath.dirname(path)
-    return [other for other in paths if posixpath.dirname(other) == folder] or list(paths)

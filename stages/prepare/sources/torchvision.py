@@ -19,11 +19,8 @@ from stages.prepare.limits import Resources
 from stages.prepare.params import TORCHVISION_DATASETS, Keywords, TorchvisionParams
 from stages.shared.runtime.errors import UserError, prefix_errors
 
-CONVENTIONS: dict[str, tuple[Keywords, Keywords]] = {
-    "train": ({"train": True}, {"train": False}),
-    "split": ({"split": "train"}, {"split": "test"}),
-}
-"""How torchvision's classes choose their train and test images."""
+CONVENTIONS: dict[str, tuple[bool | str, bool | str]] = {"train": (True, False), "split": ("train", "test")}
+"""Arguments by which torchvision's classes choose their train and test images, with the two values."""
 
 
 def list_torchvision(raw: Path, params: TorchvisionParams, seed: int, resources: Resources) -> Listing:
@@ -46,8 +43,7 @@ def list_torchvision(raw: Path, params: TorchvisionParams, seed: int, resources:
 @contextmanager
 def only_known_formats() -> Iterator[None]:
     """Have Pillow read the formats of `decode` alone, also where torchvision opens a file itself."""
-    formats = list(known_formats())
-    before, Image.ID = Image.ID, formats  # what `Image.open` tries
+    before, Image.ID = Image.ID, list(known_formats())  # what `Image.open` tries
     try:
         yield
     finally:
@@ -56,13 +52,12 @@ def only_known_formats() -> Iterator[None]:
 
 def split_arguments(params: TorchvisionParams) -> dict[str, Keywords]:
     """Return the arguments for the splits `train` and `test`, or for `all` where a dataset has no splits."""
-    if params.train_kwargs is not None and params.test_kwargs is not None:
-        return {"train": params.train_kwargs, "test": params.test_kwargs}
     if params.train_kwargs is not None:
-        return {"all": params.train_kwargs}
-    for argument, (train, test) in CONVENTIONS.items():
+        train, test = params.train_kwargs, params.test_kwargs
+        return {"all": train} if test is None else {"train": train, "test": test}
+    for argument, values in CONVENTIONS.items():
         if argument in TORCHVISION_DATASETS[params.name] and argument not in params.kwargs:
-            return {"train": train, "test": test}
+            return {"train": {argument: values[0]}, "test": {argument: values[1]}}
     return {"all": {}}
 
 
@@ -95,7 +90,8 @@ def _build(factory: type, arguments: Mapping[str, Any], name: str) -> Any:
 
 def _candidates(dataset: Any, split: Split | None, name: str) -> Iterator[Candidate]:
     folder = split or "all"
-    labels = _class_names(dataset)
+    names = getattr(dataset, "classes", None) or getattr(dataset, "categories", None) or []
+    labels = [name if isinstance(name, str) else " ".join(map(str, name)) for name in names]
     for index, target in enumerate(_targets(dataset)):
         label = labels[target] if labels else str(target)
         sample_id = f"{folder}/{index:06d}"
@@ -117,11 +113,6 @@ def _targets(dataset: Any) -> list[int]:
         return [int(target) for target in kept]
     except (TypeError, ValueError, RuntimeError):
         raise UserError(f"must be a classification dataset, found the target {kept[0]!r}") from None
-
-
-def _class_names(dataset: Any) -> list[str]:
-    names = getattr(dataset, "classes", None) or getattr(dataset, "categories", None) or []
-    return [name if isinstance(name, str) else " ".join(map(str, name)) for name in names]
 
 
 def _image(dataset: Any, index: int) -> Image.Image:

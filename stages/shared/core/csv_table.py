@@ -42,8 +42,7 @@ def read_table(path: Path, columns: Columns, *, what: str, stage: str) -> pd.Dat
 
 def require_columns(path: Path, present: Collection[str], columns: Collection[str], stage: str) -> None:
     """Raise a `UserError` if a table of a stage lacks columns: another version wrote it."""
-    missing = [name for name in columns if name not in present]
-    if missing:
+    if missing := [name for name in columns if name not in present]:
         raise UserError(
             f"{path}: must have the columns {', '.join(columns)}; lacks {', '.join(missing)}: it was written by "
             f"another version; {rerun_hint(stage)}"
@@ -62,8 +61,7 @@ def write_table(path: Path, table: pd.DataFrame, columns: Columns, *, keys: Sequ
     Raises:
         ValueError: a column is missing, or two rows have the same keys.
     """
-    missing = [name for name in columns if name not in table.columns]
-    if missing:
+    if missing := [name for name in columns if name not in table.columns]:
         raise ValueError(f"{path.name} needs the columns {missing}")
     repeated = table[table.duplicated(list(keys))] if keys else table.head(0)
     if len(repeated):

@@ -16,11 +16,11 @@ whose stages take half a minute each, all checkpoints take 5 ms and all embeddin
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from errno import ENOENT
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import xxhash
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -73,16 +73,15 @@ def json_hash(value: object) -> str:
     return xxhash.xxh3_128_hexdigest(json.dumps(value, sort_keys=True).encode())
 
 
-def hash_file(path: Path) -> str:
-    """Hash a file, a block at a time: 32 hexadecimal digits."""
+def hash_file(path: Path, algorithm: Callable[[], Any] = xxhash.xxh3_128) -> str:
+    """Hash a file, a block at a time: hexadecimal digits."""
     with path.open("rb", buffering=0) as file:
-        return hashlib.file_digest(file, xxhash.xxh3_128).hexdigest()
+        return hashlib.file_digest(file, algorithm).hexdigest()
 
 
 def file_sha256(path: Path) -> str:
     """Return the SHA-256 of a file, hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return hash_file(path, hashlib.sha256)
 
 
 def record_files(folder: Path, files: Iterable[Path], *, format: str, of: ArtifactId) -> Record:
@@ -93,7 +92,7 @@ def record_files(folder: Path, files: Iterable[Path], *, format: str, of: Artifa
     return record.model_copy(update={"hash": record.hash_others()})
 
 
-def write_digests(path: Path, files: Iterable[Path], *, format: str, of: ArtifactId) -> Record:
+def write_digests(path: Path, files: Iterable[Path], *, format: str, of: ArtifactId) -> None:
     """Write the digests of files, and of all files in folders, that lie in the same folder; the same bytes for both.
 
     Args:
@@ -104,7 +103,6 @@ def write_digests(path: Path, files: Iterable[Path], *, format: str, of: Artifac
     """
     record = record_files(path.parent, files, format=format, of=of)
     path.write_text(json.dumps(record.model_dump(), indent=1) + "\n", encoding="utf-8")
-    return record
 
 
 def files_below(path: Path) -> Iterator[Path]:

@@ -25,8 +25,7 @@ def own_folder() -> Path | None:
 
 def keep_finished(work: Path) -> None:
     """Keep a folder of finished work; where the file system has no hard links, it is not kept."""
-    folder = own_folder()
-    if folder is None:
+    if (folder := own_folder()) is None:
         return
     shutil.rmtree(folder, ignore_errors=True)
     try:

@@ -71,18 +71,13 @@ class KeptWork:
         content = read_record(left)
         if content is None:
             return f"{left / RECORD} is damaged" if (left / RECORD).exists() else ""
-        changed = [name for name, value in self.facts.items() if content["facts"].get(name) != value]
-        if changed:
+        if changed := [name for name, value in self.facts.items() if content["facts"].get(name) != value]:
             return f"it was made with other {' and '.join(changed)}"
         for name, expected in content["files"].items():
             if not (left / name).is_file() or hash_file(left / name) != expected:
                 return f"{left / name} is damaged"
         left.rename(self.folder)
         self.progress, self.files = content["progress"], content["files"]
-        self._remove_unfinished()
-        return ""
-
-    def _remove_unfinished(self) -> None:
         finished = {self.folder / name for name in (*self.files, RECORD)}
         for path in sorted(self.folder.rglob("*"), reverse=True):  # what is in a folder comes before the folder
             if path.is_dir() and not path.is_symlink():
@@ -90,6 +85,7 @@ class KeptWork:
                     path.rmdir()
             elif path not in finished:
                 path.unlink()
+        return ""
 
 
 def claim_work(run: StageRun, facts: Mapping[str, object], say: Callable[[str], None]) -> KeptWork:

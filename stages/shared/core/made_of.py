@@ -18,7 +18,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -26,10 +26,12 @@ from typing import Any
 from pathspec import GitIgnoreSpec
 from ruamel.yaml import YAML, YAMLError
 
-from stages.shared.core.digests import CELL, rerun_hint
+from stages.shared.core.digests import CELL, hash_file, rerun_hint
 from stages.shared.core.params import read_run
 from stages.shared.core.snapshot import differences, flat
 from stages.shared.runtime.errors import UserError, listed, short_repr
+
+MD5 = partial(hashlib.md5, usedforsecurity=False)
 
 LOCK = Path("dvc.lock")
 RECORDS = "made_of"
@@ -142,7 +144,7 @@ def write_record(
 @cache
 def code_hash(folder: str) -> str:
     """Hash the code in a folder without comments, as it was when this process first asked."""
-    hasher = hashlib.md5(usedforsecurity=False)
+    hasher = MD5()
     for path in sorted(Path(folder).rglob("*.py")):
         hasher.update(f"{path}\n".encode() + COMMENT.sub(b"", path.read_bytes()) + b"\n\n")
     return hasher.hexdigest()
@@ -178,8 +180,7 @@ def check_records(folder: Path, stages: Sequence[str]) -> None:
     """
     entries = read_entries(stages)
     for stage in stages:
-        problem = contradiction(folder / f"{stage.replace('@', '.', 1)}.json", entries.get(stage))
-        if problem:
+        if problem := contradiction(folder / f"{stage.replace('@', '.', 1)}.json", entries.get(stage)):
             raise UserError(f"{stage}: dvc.lock must say what it was made of, found {problem}; {again(stage)}")
 
 
@@ -200,18 +201,14 @@ def contradiction(record: Path, entry: Entry | None, content: bytes | None = Non
     expected = entry.outs.get(record.as_posix()) if entry else None
     if content is None:
         content = record.read_bytes() if record.is_file() else b""
-    if entry is None or expected != hashlib.md5(content, usedforsecurity=False).hexdigest():
+    if entry is None or expected != MD5(content).hexdigest():
         return ""  # there is no such result here, or it is another one than dvc.lock names: DVC runs the stage again
     found = list(_contradictions(json.loads(content), entry))
     return f"an edit between its end and DVC's record: {listed(found, MAX_SHOWN)}" if found else ""
 
 
 def _contradictions(read: Mapping[str, Any], entry: Entry) -> Iterator[str]:
-    recorded = json.loads(json.dumps(entry.parameters, default=str))
-    before, after = (
-        {name: value for key, tree in values.items() for name, value in flat(tree, key).items()}
-        for values in (read["parameters"], recorded)
-    )
+    before, after = flat(read["parameters"]), flat(json.loads(json.dumps(entry.parameters, default=str)))
     for name in differences(before, after):
         yield f"{name} was {short_repr(before.get(name))}, not {short_repr(after.get(name))}"
     for path, md5 in read["raw"].items():
@@ -234,12 +231,12 @@ def dvc_hash(path: Path) -> str:
         path: relative to the working directory, in which .dvcignore says what a folder has beside its files.
     """
     if not path.is_dir():
-        return _md5(path)
-    listing, separator = hashlib.md5(b"[", usedforsecurity=False), b""
+        return hash_file(path, MD5)
+    listing, separator = MD5(b"["), b""
     names = iter(sorted(_files(path)))
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         while block := list(islice(names, BLOCK)):
-            for name, md5 in zip(block, pool.map(_md5, [path / name for name in block]), strict=True):
+            for name, md5 in zip(block, pool.map(lambda name: hash_file(path / name, MD5), block), strict=True):
                 listing.update(separator + json.dumps({"md5": md5, "relpath": name}).encode())
                 separator = b", "
     listing.update(b"]")
@@ -256,8 +253,3 @@ def _files(folder: Path) -> Iterator[str]:
         for name in names:
             if not ignored.match_file((here / name).as_posix()):
                 yield (here / name).relative_to(folder).as_posix()
-
-
-def _md5(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()

@@ -87,8 +87,9 @@ def value_at(tree: Any, key: str) -> Any:
     return tree
 
 
-def flat(value: Any, name: str) -> dict[str, object]:
-    """Flatten nested mappings: {dotted name: value}."""
+def flat(value: Any, name: str = "") -> dict[str, object]:
+    """Flatten nested mappings: {dotted name: value}, each name below the one that is given."""
     if not isinstance(value, dict):
         return {name: value}
-    return {leaf: found for key, below in value.items() for leaf, found in flat(below, f"{name}.{key}").items()}
+    start = f"{name}." if name else ""
+    return {leaf: found for key, below in value.items() for leaf, found in flat(below, f"{start}{key}").items()}

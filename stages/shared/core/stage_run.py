@@ -16,6 +16,7 @@ Entry points import this module before the others: from its import on, code may 
 
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import KW_ONLY, dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -33,75 +34,74 @@ RECORD = "resume.json"
 """Says in a folder of kept work how far it is (`stages.shared.core.kept_work`)."""
 
 
+@dataclass(eq=False)
 class StageRun(AbstractContextManager["StageRun"]):
-    """Runs the work of a stage, as a context manager: `with StageRun("embed", ...) as run: ...`."""
+    """Runs the work of a stage, as a context manager: `with StageRun("embed", ...) as run: ...`.
 
-    def __init__(
-        self,
-        stage: str,
-        params: Path,
-        *,
-        keys: Sequence[str],
-        reads: Sequence[Path],
-        writes: Sequence[Path],
-        record: Path | None = None,
-        raw: Sequence[Path] = (),
-        replace: bool = False,
-        resumable: bool = False,
-    ) -> None:
+    Attributes:
+        stage: the name of its folder.
+        params: the params file.
+        keys: dotted names of the parameters that it reads, as dvc.yaml lists them.
+        reads: the files and folders that it reads.
+        writes: the files and folders that it makes.
+        record: the file in which to write down what it read; None: nowhere.
+        raw: those of `reads` that no stage made.
+        replace: whether `writes` is a folder that may hold other files: those of equal names are replaced.
+        resumable: whether what a run has written of the first of `writes` is kept in the folder `work`, if it does not
+            end well.
+        resumed: whether it goes on from the work of an earlier run.
+    """
+
+    stage: str
+    params: Path
+    _: KW_ONLY
+    keys: Sequence[str]
+    reads: Sequence[Path]
+    writes: Sequence[Path]
+    record: Path | None = None
+    raw: Sequence[Path] = ()
+    replace: bool = False
+    resumable: bool = False
+    resumed: bool = field(default=False, init=False)
+
+    def __post_init__(self) -> None:
         """Record the state of what the stage reads.
-
-        Args:
-            stage: the name of its folder.
-            params: the params file.
-            keys: dotted names of the parameters that it reads, as dvc.yaml lists them.
-            reads: the files and folders that it reads.
-            writes: the files and folders that it makes.
-            record: the file in which to write down what it read; None: nowhere.
-            raw: those of `reads` that no stage made.
-            replace: whether `writes` is a folder that may hold other files: those of equal names are replaced.
-            resumable: whether what a run has written of the first of `writes` is kept in the folder `work`, if it does
-                not end well.
 
         Raises:
             UserError: an output exists already, or a stage before this one read something else than dvc.lock says.
         """
-        self._stage, self._params, self._keys = stage, params, keys
-        self._record, self._raw = record, raw
-        self._text = params.read_bytes() if params.is_file() else b""
-        self._inputs: dict[Path, snapshot.State] = {path: snapshot.file_states(path) for path in reads}
-        self._replace, self._resumable, self._mixed = replace, resumable, False
-        self.resumed = False
-        """Return whether it goes on from the work of an earlier run."""
-        if record:
-            check_records(record.parent, stages_before(record, params))
-            writes = [*writes, record]
-        self._folders = {path: partial_path(path) for path in writes}
-        self._scratch, self.work = dict(self._folders), self._folders[writes[0]]
-        if resumable:
-            self._scratch[writes[0]] = self.work / writes[0].name
+        self._text, self._mixed = self._params_text(), False
+        self._inputs: dict[Path, snapshot.State] = {path: snapshot.file_states(path) for path in self.reads}
+        if self.record:
+            check_records(self.record.parent, stages_before(self.record, self.params))
+        outputs = [*self.writes, self.record] if self.record else self.writes
+        self._folders = {path: partial_path(path) for path in outputs}
+        self.work = self._folders[self.writes[0]]
         remove_stored()
-        for path in writes:
-            if not (resumable and path == writes[0]):
+        for path in outputs:
+            if not (self.resumable and path == self.writes[0]):
                 remove_leftovers(path)
-            if not replace and path.exists() and not is_empty_folder(path):
+            if not self.replace and path.exists() and not is_empty_folder(path):
                 advice = with_command("remove it", "rm -r --", path)
                 raise UserError(f"{path}: must not exist before the stage has run; {advice}, run again")
 
+    def _params_text(self) -> bytes:
+        return self.params.read_bytes() if self.params.is_file() else b""
+
     def scratch(self, output: Path) -> Path:
         """Return where to write one of `writes`; it becomes the output when the stage has ended well."""
-        return self._scratch[output]
+        return self.work / output.name if self.resumable and output == self.writes[0] else self._folders[output]
 
     @property
     def leftovers(self) -> list[Path]:
         """Folders `work` of runs of this cell that were stopped or killed, or whose result DVC has not stored."""
-        return [*leftovers(next(iter(self._folders))), *find_finished()]
+        return [*leftovers(self.writes[0]), *find_finished()]
 
     @cached_property
     def parameters(self) -> dict[str, object]:
         """The parameters that the stage reads, as they were at the start, in plain values by dotted name."""
         tree = YAML(typ="safe", pure=True).load(self._text)
-        return {key: snapshot.value_at(tree, key) for key in self._keys}
+        return {key: snapshot.value_at(tree, key) for key in self.keys}
 
     @property
     def logged(self) -> dict[str, object]:
@@ -111,7 +111,7 @@ class StageRun(AbstractContextManager["StageRun"]):
     @property
     def facts(self) -> dict[str, object]:
         """What determines the result, as it was at the start, in plain values: code, parameters, inputs."""
-        code = {name: sha for name, sha in snapshot.CODE_AT_START.items() if snapshot.decides(name, self._stage)}
+        code = {name: sha for name, sha in snapshot.CODE_AT_START.items() if snapshot.decides(name, self.stage)}
         inputs = {name: str(state) for found in self._inputs.values() for name, state in found.items()}
         return {"code": code, "parameters": self.parameters, "inputs": inputs}
 
@@ -125,34 +125,31 @@ class StageRun(AbstractContextManager["StageRun"]):
             UserError: code, parameters or inputs have changed, or an output has appeared meanwhile.
         """
         if error is not None:
-            error.add_note(str(next(iter(self._folders))))  # for `explain_system_error`, if the error names nothing
+            error.add_note(str(self.writes[0]))  # for `explain_system_error`, if the error names nothing
         published = False
         try:
             if kind is None:
-                self._write_record()
+                if self.record:
+                    folders, of = snapshot.code_folders(self.stage), stage_of(self.record)
+                    write_record(self.scratch(self.record), self.parameters, self.raw, folders, stage=of)
                 self.check_unchanged()
                 DVC.check()
-                if self._resumable and (self.work / RECORD).is_file():
+                if self.resumable and (self.work / RECORD).is_file():
                     keep_finished(self.work)
-                for output, scratch in reversed(self._scratch.items()):  # what can be gone on from stays until the last
-                    publish(scratch, output, replace=self._replace)
+                for output in reversed(self._folders):  # what can be gone on from stays until the last
+                    publish(self.scratch(output), output, replace=self.replace)
                 published = True
                 for output in self._folders:
                     remove_leftovers(output)
         finally:
-            kept = self._resumable and not published and not self._mixed and (self.work / RECORD).is_file()
+            kept = self.resumable and not published and not self._mixed and (self.work / RECORD).is_file()
             for folder in self._folders.values():
                 if not (kept and folder == self.work):
                     remove(folder)
 
-    def _write_record(self) -> None:
-        if self._record:
-            folders, of = snapshot.code_folders(self._stage), stage_of(self._record)
-            write_record(self.scratch(self._record), self.parameters, self._raw, folders, stage=of)
-
     def check_unchanged(self) -> None:
         """Raise a `UserError` if code, parameters or inputs are others than at the start."""
-        self._refuse([*snapshot.code_changes(self._stage), *self._params_changes(), *self._input_changes()])
+        self._refuse([*snapshot.code_changes(self.stage), *self._params_changes(), *self._input_changes()])
 
     def check_inputs(self) -> None:
         """Raise a `UserError` if inputs are others than at the start."""
@@ -169,23 +166,23 @@ class StageRun(AbstractContextManager["StageRun"]):
         if changed:
             more = f" and {len(changed) - 1} more" if len(changed) > 1 else ""
             raise UserError(
-                f"{changed[0]}{more} changed while {self._stage} ran, so its result is not kept: it would be recorded "
+                f"{changed[0]}{more} changed while {self.stage} ran, so its result is not kept: it would be recorded "
                 "as made from what is there now; run it again"
             )
 
     def _params_changes(self) -> Iterator[str]:
-        text = self._params.read_bytes() if self._params.is_file() else b""
+        text = self._params_text()
         if text == self._text:
             return
         try:
             before, after = (YAML(typ="safe", pure=True).load(version) for version in (self._text, text))
         except (YAMLError, *UNREADABLE):
-            yield str(self._params)
+            yield str(self.params)
             return
-        for key in self._keys:
+        for key in self.keys:
             values = (snapshot.flat(snapshot.value_at(tree, key), key) for tree in (before, after))
             for name in snapshot.differences(*values):
-                yield f"{self._params}: {name}"
+                yield f"{self.params}: {name}"
 
 
 def publish(scratch: Path, output: Path, *, replace: bool) -> None:

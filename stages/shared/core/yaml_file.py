@@ -39,10 +39,8 @@ def _parsed(path: Path, content: bytes) -> Any:
         parser = YAML(typ="safe", pure=True)  # the parser DVC uses: both see the same values
         parser.Constructor = _WithoutMerging
         return parser.load(content)
-    except YAMLError as error:
+    except (YAMLError, *UNREADABLE) as error:
         raise UserError(f"{path}: not valid YAML{_explained(error)}") from None
-    except UNREADABLE as error:
-        raise UserError(f"{path}: not valid YAML: {_first_part(error)}") from None
 
 
 class _WithoutMerging(SafeConstructor):  # type: ignore[misc]
@@ -81,18 +79,14 @@ def bracket_depth(content: bytes) -> int:
     return max(accumulate(1 if bracket in b"[{" else -1 for bracket in brackets), default=0)
 
 
-def _explained(error: YAMLError) -> str:
-    """Return the line and the problem, without the parser's advice."""
-    if not isinstance(error, MarkedYAMLError):
-        return f": {_first_part(error)}"
-    mark = error.problem_mark or error.context_mark
-    line = f", line {mark.line + 1}" if mark else ""
-    return f"{line}: {error.problem or error.context}"
-
-
-def _first_part(error: Exception) -> str:
+def _explained(error: Exception) -> str:
+    """Return the line, if it is known, and the problem, without the parser's advice."""
+    if isinstance(error, MarkedYAMLError):
+        mark = error.problem_mark or error.context_mark
+        line = f", line {mark.line + 1}" if mark else ""
+        return f"{line}: {error.problem or error.context}"
     if isinstance(error, RecursionError):
-        return "nested too deep"
+        return ": nested too deep"
     if isinstance(error, KeyError):
-        return f"{error} is not of the type that its tag says"
-    return (str(error) or type(error).__name__).splitlines()[0].partition("; use ")[0]
+        return f": {error} is not of the type that its tag says"
+    return f": {(str(error) or type(error).__name__).splitlines()[0].partition('; use ')[0]}"

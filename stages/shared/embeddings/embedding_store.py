@@ -20,7 +20,6 @@ import math
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, replace
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -141,14 +140,12 @@ class Embeddings:
         return self._read(LOGITS, step, split)
 
     def _read(self, name: str, step: int, split: str) -> Float32:
-        rows = self._rows(split)
         index = () if name == BASELINE else (self.steps.index(step),)
         cell = f"{self.dataset}, {self.model}, fold {self.fold}, seed {self.seed}"
         where = f"embeddings of {cell}: layer {name!r} at step {step}"
         reader = ShardReader(self._digests, name, self._arrays[name], index)
-        values = np.asarray(reader.read(np.arange(rows.start, rows.stop)), dtype=np.float32)
-        bad = int((~np.isfinite(values)).any(axis=1).sum())
-        if bad:
+        values = np.asarray(reader.read(self._rows(split)), dtype=np.float32)
+        if bad := int((~np.isfinite(values)).any(axis=1).sum()):
             raise UserError(
                 f"{where} must be finite, found NaN or infinity in {bad} of {len(values)} {split} images; "
                 "if training diverged, lower finetune.learning_rate; if embed.dtype is float16 the values may exceed "
@@ -156,14 +153,9 @@ class Embeddings:
             )
         return values
 
-    def _rows(self, split: str) -> slice:
+    def _rows(self, split: str) -> NDArray[np.int64]:
         check_known(split, self.splits, f"split {split!r} was not embedded")
-        return self._rows_of_splits[split]
-
-    @cached_property
-    def _rows_of_splits(self) -> dict[str, slice]:
-        names, first, sizes = np.unique(self.samples["split"].to_numpy(str), return_index=True, return_counts=True)
-        return {str(name): slice(start, start + size) for name, start, size in zip(names, first, sizes, strict=True)}
+        return np.flatnonzero(self.samples["split"] == split)
 
 
 def open_embeddings(path: Path) -> Embeddings:
@@ -250,9 +242,8 @@ class EmbeddingWriter(AbstractContextManager["EmbeddingWriter"]):
         if classes:
             self._arrays[LOGITS] = self._create(LOGITS, len(classes), "float32", "class")
         self._buffers: dict[str, list[Float32]] = {name: [] for name in self._arrays}
-        there = {-1: (written or {}).get(self.steps[0], 0), **(written or {})}
-        keys = [(name, key) for name in self._arrays for key in ([-1] if name == BASELINE else self.steps)]
-        self._written = {(name, key): there.get(key, 0) for name, key in keys}
+        keys = [(name, step) for name in self._arrays for step in (self.steps[:1] if name == BASELINE else self.steps)]
+        self._written = {(name, step): (written or {}).get(step, 0) for name, step in keys}
         self._coordinates(samples, classes)
         self.group.attrs.update(
             format=FORMAT,
@@ -265,8 +256,7 @@ class EmbeddingWriter(AbstractContextManager["EmbeddingWriter"]):
     def written(self) -> dict[int, int]:
         """How many rows of every array are on disk, by step; only right between whole batches."""
         return {
-            step: min(self._written[name, self._key(name, step)] for name in self._arrays if name != BASELINE)
-            for step in self.steps
+            step: min(self._written[name, step] for name in self._arrays if name != BASELINE) for step in self.steps
         }
 
     @property
@@ -283,7 +273,7 @@ class EmbeddingWriter(AbstractContextManager["EmbeddingWriter"]):
             step: the checkpoint's step; ignored for `pixels`.
             batch: (B, width), the next B samples in order.
         """
-        buffer, key = self._buffers[name], self._key(name, step)
+        buffer, key = self._buffers[name], self.steps[0] if name == BASELINE else step
         buffer.append(np.asarray(batch))
         start, count = self._written[name, key], sum(map(len, buffer))
         keep = 0 if start + count == self.count else count % SAMPLES_PER_SHARD
@@ -305,18 +295,18 @@ class EmbeddingWriter(AbstractContextManager["EmbeddingWriter"]):
         write_store_digests(self.path, self.of)
 
     def _create(self, name: str, width: int, dtype: str, feature: str) -> zarr.Array:
-        stepped = name != BASELINE
         shards = min(SAMPLES_PER_SHARD, math.ceil(self.count / SAMPLES_PER_CHUNK) * SAMPLES_PER_CHUNK)
-        axis = (1,) if stepped else ()
+        steps = () if name == BASELINE else (len(self.steps),)
+        axis = (1,) * len(steps)
         return self.group.create_array(
             name,
-            shape=((len(self.steps),) if stepped else ()) + (self.count, width),
+            shape=(*steps, self.count, width),
             dtype=dtype,
             fill_value=np.nan,
             chunks=(*axis, SAMPLES_PER_CHUNK, width),
             shards=(*axis, shards, width),
             compressors=[zarr.codecs.ZstdCodec(level=1), zarr.codecs.Crc32cCodec()],
-            dimension_names=(("step",) if stepped else ()) + ("sample", feature),
+            dimension_names=(*("step",) * len(steps), "sample", feature),
         )
 
     def _coordinates(self, samples: pd.DataFrame, classes: Sequence[str]) -> None:
@@ -326,6 +316,3 @@ class EmbeddingWriter(AbstractContextManager["EmbeddingWriter"]):
         for name, (dimension, values) in columns.items():
             array = self.group.create_array(name, shape=(len(values),), dtype=str, dimension_names=(dimension,))
             array[:] = np.array(values, dtype=object)
-
-    def _key(self, name: str, step: int) -> int:
-        return -1 if name == BASELINE else step

@@ -18,8 +18,9 @@ shard files (a checkout of few files is fast).
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import chain, islice, pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -62,8 +63,7 @@ def fold_of(images: Record, fold: str) -> dict[str, str | int]:
 
 def fold_files(path: Path, fold: str) -> list[Path]:
     """List what a cell reads of a dataset's folder: all that `open_images` opens for one fold."""
-    images = [path / STORE, path / MANIFEST, path / DIGESTS]
-    return [*images, fold_path(path, fold), fold_digests(path, fold)]
+    return [path / STORE, path / MANIFEST, path / DIGESTS, fold_path(path, fold), fold_digests(path, fold)]
 
 
 @dataclass(frozen=True)
@@ -120,11 +120,8 @@ class PackedImages:
     def batches(self, batches: Iterable[Rows]) -> Iterator[tuple[Rows, Pixels]]:
         """Yield (rows, pixels) for each batch of rows, reading one batch ahead in a thread."""
         with ThreadPoolExecutor(max_workers=1) as reader:
-            reads = ((rows, reader.submit(self.read, rows)) for rows in batches)
-            following = next(reads, None)
-            while following is not None:
-                rows, pixels = following
-                following = next(reads, None)
+            reads: Iterator[Any] = ((rows, reader.submit(self.read, rows)) for rows in batches)
+            for (rows, pixels), _ in pairwise(chain(reads, [None])):  # which asks for the next before it gives one
                 yield rows, pixels.result()
 
 

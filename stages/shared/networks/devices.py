@@ -61,9 +61,8 @@ def add_up(accelerator: Accelerator, tensors: Sequence[Tensor]) -> None:
     if accelerator.num_processes > 1:
         joined = torch.cat([tensor.reshape(-1) for tensor in tensors])
         distributed.all_reduce(joined)
-        for tensor in tensors:
-            tensor.copy_(joined[: tensor.numel()].view(tensor.shape))
-            joined = joined[tensor.numel() :]
+        for tensor, total in zip(tensors, torch.split(joined, [tensor.numel() for tensor in tensors]), strict=True):
+            tensor.copy_(total.view_as(tensor))
 
 
 def computing(accelerator: Accelerator) -> dict[str, object]:

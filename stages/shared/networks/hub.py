@@ -14,7 +14,6 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -182,20 +181,16 @@ def verified(what: str, files: Iterable[str] = ()) -> Iterator[None]:
     refused: list[str] = []
     compared: set[str] = set()
 
-    @cache
-    def check(path: Path) -> None:
-        try:
-            _check_hub_file(path)
-        except OSError as error:
-            refused.append(explain_system_error(error) or str(error))
-            raise
-        compared.add(path.name)
-
     def checked(find: Callable[..., Any]) -> Callable[..., Any]:
         def found(*args: Any, **options: Any) -> Any:
             path = find(*args, **options)
-            if isinstance(path, str):  # what is known to be missing is another object
-                check(Path(path))
+            if isinstance(path, str) and path not in compared:  # what is known to be missing is another object
+                try:
+                    _check_hub_file(Path(path))
+                except OSError as error:
+                    refused.append(explain_system_error(error) or str(error))
+                    raise
+                compared.add(path)
             return path
 
         return found
@@ -208,7 +203,13 @@ def verified(what: str, files: Iterable[str] = ()) -> Iterator[None]:
     finally:
         if refused:
             raise UserError(f"{what} cannot be loaded: {refused[0]}") from None
-    _require_compared(what, files, compared)
+    for file in files:
+        if not any(re.fullmatch(FILES[file], Path(path).name) for path in compared):
+            replaced = " and ".join(f"{module.__name__}.{name}" for module, name in _finders())
+            raise LibraryVersionError(
+                f"{what}: every file must be compared with its hash before a library loads it, which is done in "
+                f"{replaced}; {file} did not come from there"
+            )
 
 
 def _finders() -> list[tuple[ModuleType, str]]:
@@ -229,16 +230,6 @@ def _replaced(module: ModuleType, name: str, replace: Callable[[Any], Any]) -> I
         yield
     finally:
         setattr(module, name, before)
-
-
-def _require_compared(what: str, files: Iterable[str], compared: Iterable[str]) -> None:
-    for file in files:
-        if not any(re.fullmatch(FILES[file], name) for name in compared):
-            replaced = " and ".join(f"{module.__name__}.{name}" for module, name in _finders())
-            raise LibraryVersionError(
-                f"{what}: every file must be compared with its hash before a library loads it, which is done in "
-                f"{replaced}; {file} did not come from there"
-            )
 
 
 def check_torch_file(path: Path) -> bool:
@@ -277,8 +268,9 @@ def _check_hub_file(path: Path) -> None:
     """
     _check_regular(path)
     copy = not path.is_symlink()
-    blobs = _blobs(path) if copy else [path.readlink().name]  # a blob may itself be a link, to a name that is no hash
-    hashes = [name for name in blobs if re.fullmatch("[0-9a-f]{40}|[0-9a-f]{64}", name)]
+    repository = next((folder.parent for folder in path.parents if folder.name == "snapshots"), path)
+    blobs = repository.glob("blobs/*") if copy else [path.readlink()]  # which may be a link, to a name that is no hash
+    hashes = [blob.name for blob in blobs if re.fullmatch("[0-9a-f]{40}|[0-9a-f]{64}", blob.name)]
     if any(_hash(path, digits) in hashes for digits in {len(name) for name in hashes}):
         return
     if copy or not hashes:
@@ -286,28 +278,15 @@ def _check_hub_file(path: Path) -> None:
             f"{path.name} has no hash to compare it with: another server than the hub sent it, or its cache was copied "
             f"without links; delete {path} and run it again, or {REMEDY}"
         )
-    raise _deleted(path, _inside_cache(path))
+    raise _deleted(path, _inside_cache(path, repository))
 
 
-def _blobs(path: Path) -> list[str]:
-    """Return the names of the blobs of the repository in whose `snapshots` a file is."""
-    repository = _repository(path)
-    return [blob.name for blob in repository.glob("blobs/*")] if repository else []
-
-
-def _repository(path: Path) -> Path | None:
-    return next((folder.parent for folder in path.parents if folder.name == "snapshots"), None)
-
-
-def _inside_cache(path: Path) -> list[Path]:
+def _inside_cache(path: Path, repository: Path) -> list[Path]:
     """Return the link in `snapshots` and its blob, as far as they lie in their repository's folder of the cache.
 
     A blob that several repositories share lies in the cache's own folder `blobs`, and is returned, too. Whoever made
     the cache may have made links that lead anywhere: what they lead to is another's file.
     """
-    repository = _repository(path)
-    if repository is None:
-        return []
     root = repository.parent.resolve() / repository.name
     blob, content = path.parent / path.readlink(), path.resolve()
     inside = [path] if path.parent.resolve().is_relative_to(root / "snapshots") else []
@@ -350,12 +329,11 @@ def without_advice(error: Exception) -> str:
 @contextmanager
 def weights_only() -> Iterator[None]:
     """Let torch unpickle nothing but tensors, whatever a library or the environment asks for."""
-    before = {name: os.environ.pop(name, None) for name in (FORCE, FORBID)}
+    before = {name: os.environ.pop(name) for name in (FORCE, FORBID) if name in os.environ}
     os.environ[FORCE] = "1"
     try:
         yield
     finally:
-        for name, value in before.items():
+        for name in (FORCE, FORBID):
             os.environ.pop(name, None)
-            if value is not None:
-                os.environ[name] = value
+        os.environ.update(before)

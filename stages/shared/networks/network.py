@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from traceback import walk_tb
 from types import ModuleType
-from typing import Annotated, cast
+from typing import cast
 
 import psutil
 import torch
@@ -21,17 +21,15 @@ from torch.nn.modules import module as registration
 
 from stages.shared.core.seeding import child_seed
 from stages.shared.networks.hub import without_advice
-from stages.shared.networks.params import Deviation, Mean, NetworkParams, OfRGB
+from stages.shared.networks.params import Deviation, Mean, NetworkParams
 from stages.shared.networks.transforms import Transform
 from stages.shared.networks.weights import LibraryModel, in_head, load_entry_weights
 from stages.shared.runtime.errors import UserError
 from stages.shared.runtime.resources import explain_system_error
 
-Triple = tuple[float, float, float]
-
 NORMALIZATION = {
-    "mean": (TypeAdapter(Annotated[list[Mean], OfRGB]), "three numbers within 10,000 of 0"),
-    "std": (TypeAdapter(Annotated[list[Deviation], OfRGB]), "three numbers of 0.0001 to 10,000"),
+    "mean": (TypeAdapter(tuple[Mean, Mean, Mean]), "three numbers within 10,000 of 0"),
+    "std": (TypeAdapter(tuple[Deviation, Deviation, Deviation]), "three numbers of 0.0001 to 10,000"),
 }
 """What an entry may give, and so a library or a hub's repository."""
 
@@ -96,17 +94,16 @@ def _refresh_head(module: nn.Module, head: Sequence[str]) -> None:
                 nn.init.zeros_(child.bias)
 
 
-def _checked(name: str, values: Sequence[float] | None, params: NetworkParams) -> Triple:
+def _checked(name: str, values: Sequence[float] | None, params: NetworkParams) -> tuple[float, float, float]:
     """Return a mean or std, which may come from a hub's repository, if it is what an entry may give."""
     kind, must = NORMALIZATION[name]
     try:
-        red, green, blue = kind.validate_python(values)
+        return kind.validate_python(values)
     except ValidationError:
         raise UserError(
             f"network.{name}: what {params.library} gives for {params.name} must be {must}, found {str(values)[:80]}; "
             f"write {name}: [R, G, B] into the entry"
         ) from None
-    return red, green, blue
 
 
 def _convolutional(module: nn.Module) -> bool:
@@ -131,9 +128,8 @@ def build_network(params: NetworkParams, classes: int, *, seed: int, load_weight
         UserError: the name is unknown, the weights are not available or do not fit, the architecture does not take this
             image size or `config`, it is too large for this machine, or its mean or std is not what an entry may give.
     """
-    library = import_module(  # only the one library: each takes seconds to import
-        f"stages.shared.networks.{params.library}"
-    )
+    # only the one library: each takes seconds to import
+    library = import_module(f"stages.shared.networks.{params.library}")
     with torch.random.fork_rng(devices=[]), explain_failure(params), limited_size():
         torch.default_generator.manual_seed(child_seed(seed, "weights"))
         model: LibraryModel = library.build(params, classes)
@@ -141,11 +137,15 @@ def build_network(params: NetworkParams, classes: int, *, seed: int, load_weight
             _refresh_head(model.module, model.head)
         if load_weights:
             load_entry_weights(model, params)
-        mean = _checked("mean", params.mean or model.mean, params)
-        std = _checked("std", params.std or model.std, params)
+        mean, std = (_checked(name, getattr(params, name) or getattr(model, name), params) for name in NORMALIZATION)
         transform = Transform(params.image_size, mean, std, channels_last=_convolutional(model.module))
         network = Network(model.module.eval(), model.head, transform)
-        _check_output(network, params, classes)
+        with torch.inference_mode():  # an impossible image size fails here and not in the middle of a stage
+            shape = tuple(network.logits(torch.zeros(1, 3, params.image_size, params.image_size)).shape)
+    if shape != (1, classes):
+        raise UserError(
+            f"network {params.name!r} of {params.library} must give (1, {classes}) logits for one image, found {shape}"
+        )
     return network
 
 
@@ -195,16 +195,6 @@ def _is_defect(error: Exception) -> bool:
     return [package for package in packages if package not in sys.stdlib_module_names][-1] == "stages"
 
 
-def _check_output(network: Network, params: NetworkParams, classes: int) -> None:
-    """Pass one black image through, so that an impossible image size fails here and not in the middle of a stage."""
-    with torch.inference_mode():
-        shape = tuple(network.logits(torch.zeros(1, 3, params.image_size, params.image_size)).shape)
-    if shape != (1, classes):
-        raise UserError(
-            f"network {params.name!r} of {params.library} must give (1, {classes}) logits for one image, found {shape}"
-        )
-
-
 @contextmanager
 def limited_size(bytes_limit: int | None = None, tensors_limit: int = MAX_TENSORS) -> Iterator[None]:
     """Refuse a module that is given more parameters and buffers than the limits, before they are filled.
@@ -231,15 +221,11 @@ def limited_size(bytes_limit: int | None = None, tensors_limit: int = MAX_TENSOR
                 f"{tensors_limit:,} tensors, found {found}; take a smaller network, or smaller numbers in its config"
             )
 
-    hooks = [
+    with (
         registration.register_module_parameter_registration_hook(add),
         registration.register_module_buffer_registration_hook(add),
-    ]
-    try:
+    ):
         yield
-    finally:
-        for hook in hooks:
-            hook.remove()
 
 
 def exceeds_machine(error: Exception) -> bool:

@@ -194,15 +194,12 @@ def _resized(state: dict[str, Tensor], module: nn.Module) -> dict[str, Tensor]:
 
     A file's names may lack the module's first part (`vit.`), or have one more.
     """
-    own = {name: tensor for name, tensor in module.state_dict().items() if "position_embeddings" in name}
-
-    def resized(name: str, tensor: Tensor) -> Tensor:
-        for mine, target in own.items():
-            if (mine.endswith(name) or name.endswith(mine)) and tensor.ndim == 3 and tensor.shape != target.shape:
-                return _interpolated(tensor, target.shape[1])
-        return tensor
-
-    return {name: resized(name, tensor) for name, tensor in state.items()}
+    resized = dict(state)
+    for own, target in module.state_dict().items():
+        for name, tensor in state.items() if "position_embeddings" in own else ():
+            if (own.endswith(name) or name.endswith(own)) and tensor.ndim == 3 and tensor.shape != target.shape:
+                resized[name] = _interpolated(tensor, target.shape[1])
+    return resized
 
 
 def _interpolated(embeddings: Tensor, tokens: int) -> Tensor:
@@ -273,7 +270,7 @@ def config_class(type_: str, where: str) -> Any:
             "transformers' own or classifies no images; name another network"
         )
     class_ = type(transformers.AutoConfig.for_model(type_))
-    of_any_type = [name for name, part in _parts(class_).items() if not hasattr(part, "model_type")]  # AutoConfig
+    of_any_type = [part for part in class_.sub_configs.values() if not hasattr(part, "model_type")]  # AutoConfig
     if of_any_type or known_fields(class_) & WRAPPING:
         raise UserError(
             f"{where} must be of a network of transformers' own, found model type {type_!r}, which builds another "
@@ -287,15 +284,9 @@ def known_fields(class_: Any) -> set[str]:
     return set(class_().to_dict()) - set(transformers.PretrainedConfig().to_dict())
 
 
-def _parts(class_: Any) -> dict[str, Any]:
-    """Return the classes of the configurations within a configuration, as CLIP's of its towers."""
-    return dict(getattr(class_, "sub_configs", {}))
-
-
 def _fields(class_: Any, said: Mapping[str, Any], where: str) -> dict[str, Any]:
     """Return the fields that the class has, under its own or older names."""
-    parts = _parts(class_)
-    parts |= {f"{name}_dict": part for name, part in parts.items()}
+    parts = {end: part for name, part in class_.sub_configs.items() for end in (name, f"{name}_dict")}  # CLIP's towers
     field_names = {*known_fields(class_), *class_.attribute_map, *parts}
     fields = {name: value for name, value in said.items() if name in field_names}
     for name, value in fields.items():

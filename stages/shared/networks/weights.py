@@ -81,8 +81,7 @@ def load_entry_weights(model: LibraryModel, params: NetworkParams) -> None:
         state = read_file(weights)
     else:
         return
-    keep_head = weights.source == "file"
-    load_state(model.module, model.convert(state), head=model.head, keep_head=keep_head, where=where)
+    load_state(model.module, model.convert(state), head=model.head, keep_head=weights.source == "file", where=where)
 
 
 def in_head(name: str, head: Sequence[str]) -> bool:
@@ -212,7 +211,10 @@ def load_state(module: nn.Module, state: State, *, head: Sequence[str], keep_hea
     if not (keep_head and all(n in state and n in wanted and state[n].shape == wanted[n].shape for n in heads)):
         state, wanted = ({n: t for n, t in tensors.items() if n not in heads} for tensors in (state, wanted))
     if problems := _problems(state, wanted):
-        lines = [f"{where} does not fit the network:", *problems, _remedy(problems)]
+        resized = any("pos_embed" in line or "position" in line for line in problems)
+        size = "; position embeddings of this number cannot be resized: give the file's own image_size"
+        remedy = "give the network.name, config and image_size of the network that the weights were made for"
+        lines = [f"{where} does not fit the network:", *problems, remedy + (size if resized else "")]
         raise UserError("\n  ".join(lines))
     module.load_state_dict(state, strict=False)
     _check_finite(module, where)
@@ -221,18 +223,11 @@ def load_state(module: nn.Module, state: State, *, head: Sequence[str], keep_hea
 def _check_finite(module: nn.Module, where: str) -> None:
     statistics = ((n, b) for n, b in module.named_buffers() if n.endswith(("running_mean", "running_var")))
     tensors = [*module.named_parameters(), *statistics]
-    bad = [name for name, tensor in tensors if not bool(tensor.isfinite().all())]
-    if bad:
+    if bad := [name for name, tensor in tensors if not bool(tensor.isfinite().all())]:
         raise UserError(
             f"{where}: weights must be finite, found NaN or infinity in {len(bad)} tensors: "
             f"{listed(bad, MAX_SHOWN)}; the file is damaged, or its training diverged: take other weights"
         )
-
-
-def _remedy(problems: Sequence[str]) -> str:
-    resized = any("pos_embed" in line or "position" in line for line in problems)
-    size = "; position embeddings of this number cannot be resized: give the file's own image_size" if resized else ""
-    return f"give the network.name, config and image_size of the network that the weights were made for{size}"
 
 
 def fits(state: State, module: nn.Module, head: Sequence[str]) -> bool:

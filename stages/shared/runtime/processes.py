@@ -26,8 +26,11 @@ class DvcWatch:
     """
 
     def __init__(self) -> None:
+        """Check now, and five times a second, in a thread, from now on."""
         self._line = ancestor_pids() if STARTED_BY_DVC in os.environ else None
         self.check()
+        if self._line is not None:
+            threading.Thread(target=self._poll, daemon=True).start()
 
     def check(self) -> None:
         """End this process and those that it started, at once and without cleaning up, if DVC is gone."""
@@ -37,11 +40,6 @@ class DvcWatch:
         with contextlib.suppress(OSError):
             os.write(2, b"error: the DVC that started this stage has ended, so the stage ends too; run `dvc repro`\n")
         os._exit(1)
-
-    def start(self) -> None:
-        """Check five times a second, in a thread, from now on."""
-        if self._line is not None:
-            threading.Thread(target=self._poll, daemon=True).start()
 
     def _poll(self) -> None:
         while True:

@@ -6,15 +6,11 @@ raises a RuntimeError for want of memory.
 
 import errno
 import os
+import resource
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-
-try:
-    import resource
-except ImportError:  # Windows
-    resource = None  # type: ignore[assignment]
 
 PROBLEMS = {
     (errno.ENOSPC, errno.EDQUOT, errno.EFBIG): (
@@ -92,7 +88,7 @@ def explain_limits(**least_of: int) -> str | None:
     Args:
         least_of: GiB that this stage takes of a limit of `MIN_LIMITS`, where that is more.
     """
-    for name, (usual, what, option) in MIN_LIMITS.items() if resource else ():  # Windows has none
+    for name, (usual, what, option) in MIN_LIMITS.items():
         limit, least = resource.getrlimit(getattr(resource, name))[0], least_of.get(name, usual)
         if limit != resource.RLIM_INFINITY and limit < least << 30:
             return (
@@ -108,8 +104,7 @@ def explain_system_error(error: BaseException) -> str | None:
     It names the file that the error names, or else what the first note of the error (`add_note`) says it is about.
     """
     for cause in causes(error):
-        sentence = _of_memory(cause) or _of_files(cause)
-        if sentence:
+        if sentence := _explain(cause):
             notes = (note for error_ in causes(error) for note in getattr(error_, "__notes__", ()))
             subject = _file_of(cause) or next(notes, "")
             return f"{subject}: {sentence}" if subject else sentence
@@ -125,18 +120,13 @@ def causes(error: BaseException | None) -> Iterator[BaseException]:
         error = error.__cause__ or error.__context__
 
 
-def _of_memory(error: BaseException) -> str | None:
-    text = str(error).lower()
+def _explain(error: BaseException) -> str:
+    text, number = str(error).lower(), _number(error)
     wanting = isinstance(error, RuntimeError | OSError | ImportError) and any(word in text for word in WANTING_MEMORY)
-    if isinstance(error, MemoryError) or wanting or _number(error) == errno.ENOMEM:
+    if isinstance(error, MemoryError) or wanting or number == errno.ENOMEM:
         return MEMORY
-    return None
-
-
-def _of_files(error: BaseException) -> str | None:
-    number = _number(error)
-    said = next((sentence for numbers, sentence in PROBLEMS.items() if number in numbers), None)
-    return said and said.format(os.strerror(number))
+    said = next((sentence for numbers, sentence in PROBLEMS.items() if number in numbers), "")
+    return said.format(os.strerror(number))
 
 
 def _file_of(error: BaseException) -> str:

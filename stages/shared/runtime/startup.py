@@ -17,7 +17,6 @@ from stages.shared.runtime.processes import DvcWatch
 from stages.shared.runtime.resources import explain_limits, explain_system_error
 
 DVC = DvcWatch()
-DVC.start()
 
 MALLOC_OPTIONS = {-1: -1, -4: 0}
 """Of malloc.h: M_TRIM_THRESHOLD, no limit on what is kept; M_MMAP_MAX, nothing is mapped for itself."""
@@ -33,8 +32,7 @@ def begin_stage() -> None:
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     sys.excepthook = end_explained
-    said = explain_limits()
-    if said:
+    if said := explain_limits():
         fail(said)
 
 
@@ -52,8 +50,7 @@ def keep_freed_memory() -> None:
 
 def end_explained(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     """End with one sentence for an error that tells what the machine lacks, with a traceback for another."""
-    said = explain_system_error(error)
-    if said:
+    if said := explain_system_error(error):
         fail(said)
     sys.__excepthook__(kind, error, trace)
 

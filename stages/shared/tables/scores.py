@@ -1,13 +1,13 @@
 """scores.json: the facts of every score, as the measure stage knows them, beside the values in a cell's folder."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from math import inf, isinf
+from math import inf
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, ConfigDict, TypeAdapter, ValidationError
+from pydantic_core import to_json
 
 from stages.shared.core.digests import cell_id, rerun_hint
 from stages.shared.core.params import Cell
@@ -52,12 +52,9 @@ class Score:
 
 def write_scores(folder: Path, scores: Mapping[str, Score]) -> None:
     """Write the facts of scores, by name, into a cell's folder."""
-    facts = {
-        name: {field.name: _finite_or_none(getattr(score, field.name)) for field in fields(Score)}
-        for name, score in scores.items()
-    }
-    text = json.dumps(facts, indent=1)
-    (folder / FILE).write_text(f"{text}\n", encoding="utf-8")
+    names = [field.name for field in fields(Score)]
+    facts = {name: {field: getattr(score, field) for field in names} for name, score in scores.items()}
+    (folder / FILE).write_bytes(to_json(facts, indent=1, inf_nan_mode="null") + b"\n")
 
 
 def read_scores(folder: Path, cell: Cell) -> dict[str, Score]:
@@ -76,7 +73,3 @@ def read_scores(folder: Path, cell: Cell) -> dict[str, Score]:
             f"{path}: must hold the facts of the scores, found {where}: {problem['msg']}: the cell was measured by "
             f"another version; {rerun_hint('measure', cell_id(cell))}"
         ) from None
-
-
-def _finite_or_none(value: str | float | bool) -> str | float | bool | None:
-    return None if isinstance(value, float) and isinf(value) else value

@@ -24,7 +24,7 @@ Path("pids").write_text(f"{__import__('os').getpid()} {worker.pid}")
 Path("started").touch()
 time.sleep(float(sys.argv[1]))
 from stages.shared.runtime.processes import DvcWatch
-DvcWatch().start()
+DvcWatch()
 Path("watching").touch()
 time.sleep(60)
 """
