@@ -20,7 +20,7 @@ from threadpoolctl import threadpool_limits
 from stages.measure.analyses.registry import ANALYSES, load
 from stages.measure.analyses.result import AnalysisResult, combine
 from stages.measure.cell import Cell
-from stages.measure.jobs import Job, analyses_of, head_metrics, is_baseline, metrics_at, refits_at
+from stages.measure.jobs import Job, head_metrics, is_baseline, job_at
 from stages.measure.metrics import HEAD_SCORES, ScoreValue, needs_of, score_split
 from stages.measure.params import MeasureParams
 from stages.measure.refits import Refits, refit
@@ -202,22 +202,19 @@ def repeat_baseline_at_steps(results: Sequence[Result], store: Embeddings, param
     """Repeat the baseline's results at every step, with what is computed there, in the order of the tables."""
     repeated = []
     for result in results:
-        if is_baseline(result.job.layer):
-            at_steps = [_at_step(result, step, store.steps, params) for step in store.steps]
-            repeated += [at_step for at_step in at_steps if at_step.job.metrics or at_step.job.analyses]
-        else:
-            repeated.append(result)
+        layer, split = result.job.layer, result.job.split
+        steps = store.steps if is_baseline(layer) else (result.job.step,)
+        jobs = [job_at(step, split, layer, store.steps, params) for step in steps]
+        repeated += [_restricted(result, job) for job in jobs if job.metrics or job.analyses]
     return sorted(repeated, key=lambda result: (result.job.step, store.splits.index(result.job.split)))
 
 
-def _at_step(result: Result, step: int, steps: Sequence[int], params: MeasureParams) -> Result:
-    """Take from the baseline's result what is computed at one step."""
-    metrics, refits = metrics_at(step, steps, params), refits_at(step, result.job.split, steps, params)
-    analyses, analysed = analyses_of(result.job.split, params, step, steps), result.analysed
-    if step != steps[-1]:
-        analysed = AnalysisResult(tables={name: rows for name, rows in analysed.tables.items() if name in analyses})
-    job = replace(result.job, step=step, metrics=metrics, analyses=analyses, refits=refits)
-    return replace(result, job=job, scores={name: result.scores[name] for name in metrics}, analysed=analysed)
+def _restricted(result: Result, job: Job) -> Result:
+    """Take from a result what is computed at one of its steps."""
+    analysed = result.analysed
+    if job.analyses != result.job.analyses:  # those of the first step leave nothing but a table
+        analysed = AnalysisResult(tables={name: rows for name, rows in analysed.tables.items() if name in job.analyses})
+    return replace(result, job=job, scores={name: result.scores[name] for name in job.metrics}, analysed=analysed)
 
 
 def score_head(store: Embeddings, params: MeasureParams) -> dict[int, dict[str, ScoreValue]]:
