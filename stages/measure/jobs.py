@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain, product
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,7 @@ from stages.shared.core.seeding import child_seed
 from stages.shared.embeddings.embedding_store import Embeddings, Layer
 from stages.shared.embeddings.split_names import SEEN, TRAIN, UNSEEN, parse_corrupted_split
 from stages.shared.runtime.errors import UserError
+from stages.shared.tables.metric_table import row_keys
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,11 @@ class Job:
     metrics: tuple[str, ...]
     analyses: tuple[str, ...] = ()
     refits: tuple[str, ...] = ()
+
+    @property
+    def keys(self) -> dict[str, Any]:
+        """What names the embedding's rows in tables."""
+        return row_keys(self.step, self.split, *self.layer.keys)
 
 
 def plan_jobs(store: Embeddings, params: MeasureParams) -> list[Job]:

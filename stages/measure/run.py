@@ -23,7 +23,7 @@ from stages.measure.cell import Cell
 from stages.measure.jobs import Job, head_metrics, is_baseline, job_at
 from stages.measure.metrics import HEAD_SCORES, ScoreValue, needs_of, score_split
 from stages.measure.params import MeasureParams
-from stages.measure.refits import Refits, refit
+from stages.measure.refits import refit
 from stages.shared.embeddings.embedding_store import Embeddings, open_embeddings
 from stages.shared.embeddings.split_names import SEEN
 from stages.shared.runtime.console import progress
@@ -42,7 +42,7 @@ class Result:
         classes: number of classes, K.
         clusterings: one row each, as `compare_clusterings` describes them; empty if no score needs any.
         clusters: (N,) every image's cluster in the clustering of least inertia; None if no score needs any.
-        refits: scores fitted again; None if none are.
+        refits: of scores that are fitted again, the values that `refit` gives.
         analysed: results of the analyses of the last step.
     """
 
@@ -51,7 +51,7 @@ class Result:
     classes: int
     clusterings: list[dict[str, float]]
     clusters: NDArray[np.int32] | None
-    refits: Refits | None
+    refits: dict[str, NDArray[np.float64]]
     analysed: AnalysisResult
 
 
@@ -103,7 +103,7 @@ def _score_layer(cell: Cell, job: Job) -> Result:
     needs = needs_of(job.metrics)
     split = cell.embedded(job.layer, job.step, job.split, needs=needs, copies=copies)
     scores = score_split(split, job.metrics)
-    refits = refit(split, cell.class_groups, cell.halves, job.refits, cell.halves_search) if job.refits else None
+    refits = refit(split, cell.class_groups, cell.halves, job.refits, cell.halves_search) if job.refits else {}
     at = {name: (job.step,) if ANALYSES[name].ends else () for name in job.analyses}
     analysed = combine(load(name)(cell, job.layer, split, *step) for name, step in at.items())
     clustered = "clusterings" in needs
