@@ -10,15 +10,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csc_array, hstack
 
 from stages.measure.arrays import Classes, Counts, Float32, Float64, Matches, Need, Rows, blocks
-from stages.measure.scores.kmeans import (
-    Clustering,
-    Search,
-    clusterings,
-    compare_clusterings,
-    rotate,
-    run_lloyd,
-    searched_partitions,
-)
+from stages.measure.scores.kmeans import Clustering, Search, polish, rotate, searched_partitions
 from stages.measure.scores.neighbours import Scan, distance_sums, memberships, others, scan
 from stages.measure.scores.probe import held_out_predictions
 from stages.measure.scores.spectrum import covariance_spectrum
@@ -124,23 +116,20 @@ class EmbeddedSplit:
         """Variance along every principal axis, times N, largest first."""
         return covariance_spectrum(self.rotated if self._rotated is None else rotate(self.X))
 
+    @property
+    def _searched_rows(self) -> Float32:
+        """The rows in which k-means searches: a single start takes them as they are."""
+        return self.X if self.settings.search.single else self.rotated
+
     @cached_property
     def starts(self) -> list[NDArray[np.int32]]:
         """Partitions that the starts of k-means reach, before they are polished, least inertia first; (N,) each."""
-        return searched_partitions(self.rotated, len(self.class_sizes), self.settings.search)
+        return searched_partitions(self._searched_rows, len(self.class_sizes), self.settings.search)
 
     @cached_property
     def clusterings(self) -> list[Clustering]:
         """K-means into K clusters: different partitions, least inertia first."""
-        search = self.settings.search
-        if search.single:
-            return clusterings(self.X, len(self.class_sizes), search)
-        return run_lloyd(self.rotated, self.starts, search)
-
-    @property
-    def compared_clusterings(self) -> list[dict[str, float]]:
-        """One row for each of the clusterings, from `compare_clusterings`."""
-        return compare_clusterings(self.y, self.clusterings)
+        return polish(self._searched_rows, self.starts, self.settings.search)
 
     @property
     def clusters(self) -> NDArray[np.int32]:

@@ -177,7 +177,7 @@ def start_agreement(split: "EmbeddedSplit") -> ScoreValue:
 
     Undefined for a single start, and where all embeddings are equal, which is one cluster.
     """
-    return ScoreValue(np.nan if split.settings.search.single else agreement.mean_agreement(split.starts))
+    return ScoreValue(agreement.mean_agreement(split.starts))
 
 
 def cluster_silhouette(split: "EmbeddedSplit") -> ScoreValue:

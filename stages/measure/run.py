@@ -24,6 +24,7 @@ from stages.measure.jobs import Job, head_metrics, is_baseline, job_at
 from stages.measure.metrics import HEAD_SCORES, ScoreValue, needs_of, score_split
 from stages.measure.params import MeasureParams
 from stages.measure.refits import refit
+from stages.measure.scores.kmeans import compare_clusterings
 from stages.shared.embeddings.embedding_store import Embeddings, open_embeddings
 from stages.shared.embeddings.split_names import SEEN
 from stages.shared.runtime.console import progress
@@ -106,8 +107,9 @@ def _score_layer(cell: Cell, job: Job) -> Result:
     refits = refit(split, cell.class_groups, cell.halves, job.refits, cell.halves_search) if job.refits else {}
     at = {name: (job.step,) if ANALYSES[name].ends else () for name in job.analyses}
     analysed = combine(load(name)(cell, job.layer, split, *step) for name, step in at.items())
-    clustered = "clusterings" in needs
-    compared, clusters = (split.compared_clusterings, split.clusters) if clustered else ([], None)
+    compared, clusters = [], None
+    if "clusterings" in needs:
+        compared, clusters = compare_clusterings(split.y, split.clusterings), split.clusters
     return Result(job, scores, len(split.class_sizes), compared, clusters, refits, analysed)
 
 
