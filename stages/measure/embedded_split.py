@@ -7,11 +7,11 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csc_array, hstack
+from scipy.sparse import csc_array
 
 from stages.measure.arrays import Classes, Counts, Float32, Float64, Matches, Need, Rows, blocks
 from stages.measure.scores.kmeans import Clustering, Search, polish, rotate, searched_partitions
-from stages.measure.scores.neighbours import Scan, distance_sums, memberships, others, scan
+from stages.measure.scores.neighbours import Scan, distance_sums, memberships, others, scan, squared_distance_blocks
 from stages.measure.scores.probe import held_out_predictions
 from stages.measure.scores.spectrum import covariance_spectrum
 
@@ -141,10 +141,9 @@ class EmbeddedSplit:
         """What one pass over all distances gives."""
         if self._scan is not None:
             return self._scan
-        groups = list(self._memberships.values())
-        together = hstack(groups, format="csc") if groups else None
-        settings = self.settings
-        return scan(self.X, self.y, settings.neighbours, kept=NEAREST, groups=together, own_groups=settings.own_groups)
+        k, own_groups = self.settings.neighbours, self.settings.own_groups
+        groups = {name: self._members(name) for name in GROUPS if name in self.needs}
+        return scan(squared_distance_blocks(self.X), self.y, k, kept=NEAREST, groups=groups, own_groups=own_groups)
 
     @property
     def nearest(self) -> Rows:
@@ -170,27 +169,20 @@ class EmbeddedSplit:
     @cached_property
     def _class_sums(self) -> Float64:
         """Sums of every image's distances to each class, then to shuffled ones; of a given scan to classes alone."""
-        return self._distances("class_distances") if self._scan is None else np.asarray(self._scan.sums)
+        return self._distances("class_distances")
 
     @cached_property
     def cluster_distances(self) -> Float64:
         """Sums of every image's distances to each cluster of the clustering of least inertia, (N, C)."""
         return self._distances("cluster_distances")
 
-    @cached_property
-    def _memberships(self) -> dict[Need, csc_array]:
-        """Membership of the groups that scores need, (N, M) each."""
-        return {groups: self._indicators(groups) for groups in GROUPS if groups in self.needs}
-
     def _distances(self, groups: Need) -> Float64:
         """Sums of every image's distances to groups, from the pass that finds neighbours if it brings them along."""
-        if "neighbours" not in self.needs or groups not in self.needs:
-            return distance_sums(self.X, self._indicators(groups))
-        ends = np.cumsum([members.shape[1] for members in self._memberships.values()])
-        sums: list[Float64] = np.split(np.asarray(self.scan.sums), ends[:-1], axis=1)
-        return sums[list(self._memberships).index(groups)]
+        scanned = self._scan is not None or "neighbours" in self.needs
+        found = self.scan.sums.get(groups) if scanned else None
+        return distance_sums(self.X, self._members(groups)) if found is None else found
 
-    def _indicators(self, groups: Need) -> csc_array:
+    def _members(self, groups: Need) -> csc_array:
         """Membership of classes, then of shuffled classes, (N, (1 + SHUFFLES) K); or of clusters, (N, C)."""
         if groups == "cluster_distances":
             return memberships([np.unique(self.clusters, return_inverse=True)[1]])

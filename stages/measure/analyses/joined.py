@@ -14,7 +14,7 @@ from stages.measure.cell import Cell
 from stages.measure.embedded_split import NEAREST, EmbeddedSplit, unit_rows
 from stages.measure.metrics import LAYER_SCORES
 from stages.measure.scores.kmeans import rotate_joined
-from stages.measure.scores.neighbours import rank_neighbours, squared_distance_blocks
+from stages.measure.scores.neighbours import scan, squared_distance_blocks
 from stages.shared.embeddings.embedding_store import Layer
 from stages.shared.embeddings.split_names import UNSEEN
 from stages.shared.tables.metric_table import ANALYSIS_TABLES
@@ -69,5 +69,5 @@ def join(parts: Sequence[EmbeddedSplit], distances: Float64) -> EmbeddedSplit:
     y, settings = parts[0].y, parts[0].settings
     rotated = None if settings.search.single else rotate_joined([part.rotated for part in parts], len(np.unique(y)))
     blocks, own_groups = [(slice(0, len(y)), distances)], settings.own_groups
-    scan = rank_neighbours(blocks, y, settings.neighbours, kept=NEAREST, own_groups=own_groups)
-    return EmbeddedSplit(np.hstack([part.X for part in parts]), y, settings, rotated=rotated, scan=scan)
+    found = scan(blocks, y, settings.neighbours, kept=NEAREST, own_groups=own_groups)
+    return EmbeddedSplit(np.hstack([part.X for part in parts]), y, settings, rotated=rotated, scan=found)
