@@ -13,23 +13,15 @@ from stages.shared.embeddings.split_names import SEEN, UNSEEN
 from stages.shared.runtime.errors import UserError, did_you_mean, listed
 
 
-def _known_score(name: str) -> str:
-    if name not in LAYER_SCORES and name not in HEAD_SCORES:
-        raise ValueError(f"unknown score {name!r}: {did_you_mean(name, [*LAYER_SCORES, *HEAD_SCORES])}")
-    return name
+def _one_of(names: Collection[str], problem: str) -> AfterValidator:
+    """Take one of some names; `problem` says of another one, `{!r}`, what is wrong."""
 
+    def check(name: str) -> str:
+        if name not in names:
+            raise ValueError(f"{problem.format(name)}: {did_you_mean(name, names)}")
+        return name
 
-def _known_analysis(name: str) -> str:
-    if name not in ANALYSES:
-        raise ValueError(f"unknown analysis {name!r}: {did_you_mean(name, ANALYSES)}")
-    return name
-
-
-def _refitted_score(name: str) -> str:
-    refitted = [score for score in LAYER_SCORES if LAYER_SCORES[score].refit]
-    if name not in refitted:
-        raise ValueError(f"{name!r} is no score that can be fitted again: {did_you_mean(name, refitted)}")
-    return name
+    return AfterValidator(check)
 
 
 def _even(count: int) -> int:
@@ -38,9 +30,10 @@ def _even(count: int) -> int:
     return count
 
 
-ScoreName = Annotated[str, AfterValidator(_known_score)]
-RefittedName = Annotated[str, AfterValidator(_refitted_score)]
-AnalysisName = Annotated[str, AfterValidator(_known_analysis)]
+REFITTED = [name for name, score in LAYER_SCORES.items() if score.refit]
+ScoreName = Annotated[str, _one_of([*LAYER_SCORES, *HEAD_SCORES], "unknown score {!r}")]
+RefittedName = Annotated[str, _one_of(REFITTED, "{!r} is no score that can be fitted again")]
+AnalysisName = Annotated[str, _one_of(ANALYSES, "unknown analysis {!r}")]
 Steps = Literal["ends", "all"] | Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
 
 
