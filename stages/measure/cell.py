@@ -54,7 +54,7 @@ class Cell:
         X = self.store.features(layer, step, split)
         corrupted = self.corruptions if copies else ()
         read = {name: (self.copied_rows, self.features_of_last(layer, name)) for name in corrupted}
-        return EmbeddedSplit(X, self.classes[split], self.settings[split], needs=needs, copies=read)
+        return EmbeddedSplit(X, self.classes[split], self.settings[split], needs, read)
 
     def unscaled(self, layer: Layer, step: int, split: str) -> EmbeddedSplit:
         """Read one layer of one split with its rows as they are stored, whatever `measure.normalize` asks for."""

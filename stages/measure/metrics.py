@@ -119,7 +119,7 @@ def knn_purity(split: "EmbeddedSplit") -> ScoreValue:
 
 def nn1_accuracy(split: "EmbeddedSplit") -> ScoreValue:
     """Share of images whose nearest neighbour has their class."""
-    return mean_over(split.y[split.nearest[:, 0]] == split.y)
+    return mean_over(split.y[split.scan.nearest[:, 0]] == split.y)
 
 
 def r_precision(split: "EmbeddedSplit") -> ScoreValue:
@@ -147,7 +147,7 @@ def probe_accuracy(split: "EmbeddedSplit") -> ScoreValue:
 
 def intrinsic_dimension(split: "EmbeddedSplit") -> ScoreValue:
     """Dimension of the manifold on which the images lie, from the distances to two nearest neighbours (TwoNN)."""
-    value, images, dropped = two_nearest_dimension(split.X, split.nearest)
+    value, images, dropped = two_nearest_dimension(split.X, split.scan.nearest)
     return ScoreValue(value, per_image=images, left_out=dropped)
 
 

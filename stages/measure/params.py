@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from stages.measure.analyses.registry import ANALYSES, probing
+from stages.measure.analyses.registry import ANALYSES
 from stages.measure.metrics import HEAD_SCORES, LAYER_SCORES, PROBE
 from stages.shared.core.params import ALL, Params
 from stages.shared.embeddings.split_names import SEEN, UNSEEN
@@ -236,4 +236,5 @@ def check_class_sizes(labels: Iterable[str], split: str, params: MeasureParams) 
 def probe_users(split: str, params: MeasureParams) -> list[str]:
     """Return what fits the linear probe on a split, and what to take it out of, for people."""
     users = [f"{PROBE} out of measure.metrics and measure.extra.metrics"] if PROBE in params.all_metrics else []
-    return users + [f"{name} out of measure.analyses" for name, on in probing(params.analyses).items() if on == split]
+    probing = [name for name in params.analyses if ANALYSES[name].probe and ANALYSES[name].belongs_to(split)]
+    return users + [f"{name} out of measure.analyses" for name in probing]

@@ -95,21 +95,17 @@ def network_results(cell: Cell, analyses: Sequence[str]) -> Iterator[AnalysisRes
 
 def score(cell: Cell, job: Job) -> Result:
     """Read one layer of one split and compute its scores, its refits and its analyses."""
-    with config_context(assume_finite=True, skip_parameter_validation=True):  # checked once, not in 28,000 small fits
-        return _score_layer(cell, job)
-
-
-def _score_layer(cell: Cell, job: Job) -> Result:
     copies = any(ANALYSES[name].extra == "corrupted" for name in job.analyses)
     needs = needs_of(job.metrics)
     split = cell.embedded(job.layer, job.step, job.split, needs=needs, copies=copies)
-    scores = score_split(split, job.metrics)
-    refits = refit(split, cell.class_groups, cell.halves, job.refits, cell.halves_search) if job.refits else {}
-    at = {name: (job.step,) if ANALYSES[name].ends else () for name in job.analyses}
-    analysed = combine(load(name)(cell, job.layer, split, *step) for name, step in at.items())
     compared, clusters = [], None
-    if "clusterings" in needs:
-        compared, clusters = compare_clusterings(split.y, split.clusterings), split.clusters
+    with config_context(assume_finite=True, skip_parameter_validation=True):  # checked once, not in 28,000 small fits
+        scores = score_split(split, job.metrics)
+        refits = refit(split, cell.class_groups, cell.halves, job.refits, cell.halves_search) if job.refits else {}
+        at = {name: (job.step,) if ANALYSES[name].ends else () for name in job.analyses}
+        analysed = combine(load(name)(cell, job.layer, split, *step) for name, step in at.items())
+        if "clusterings" in needs:
+            compared, clusters = compare_clusterings(split.y, split.clusterings), split.clusters
     return Result(job, scores, len(split.class_sizes), compared, clusters, refits, analysed)
 
 

@@ -68,6 +68,6 @@ def join(parts: Sequence[EmbeddedSplit], distances: Float64) -> EmbeddedSplit:
     """
     y, settings = parts[0].y, parts[0].settings
     rotated = None if settings.search.single else rotate_joined([part.rotated for part in parts], len(np.unique(y)))
-    blocks, own_groups = [(slice(0, len(y)), distances)], settings.own_groups
-    found = scan(blocks, y, settings.neighbours, kept=NEAREST, own_groups=own_groups)
-    return EmbeddedSplit(np.hstack([part.X for part in parts]), y, settings, rotated=rotated, scan=found)
+    X, blocks = np.hstack([part.X for part in parts]), [(slice(0, len(y)), distances)]
+    found = scan(X, y, settings.neighbours, kept=NEAREST, own_groups=settings.own_groups, distances=blocks)
+    return EmbeddedSplit(X, y, settings, known_rotated=rotated, known_scan=found)

@@ -83,8 +83,3 @@ def check_embedded(names: Collection[str], splits: Collection[str], extra: Colle
                 f"measure.analyses: {name!r} needs {missing[0]}, but embedded are the images {', '.join(splits)}"
                 f"{''.join(f', {kind}' for kind in extra)}; change that, or take {name} out of measure.analyses"
             )
-
-
-def probing(names: Collection[str]) -> dict[str, str]:
-    """Those analyses that fit the linear probe -> the split on which they do."""
-    return {name: ANALYSES[name].splits[0] for name in names if ANALYSES[name].probe}

@@ -84,11 +84,6 @@ class Clustering:
         """Sum of squared distances to the means of the clusters, in double precision."""
         return inertia_of(self.X, self.labels)
 
-    @property
-    def found(self) -> int:
-        """Number of clusters that hold an image; less than asked for only where fewer distinct embeddings exist."""
-        return len(np.unique(self.labels))
-
 
 def compare_clusterings(y: Classes, clusterings: Sequence[Clustering]) -> list[dict[str, float]]:
     """Describe clusterings of one embedding, of which the first counts.
@@ -105,7 +100,7 @@ def compare_clusterings(y: Classes, clusterings: Sequence[Clustering]) -> list[d
         {
             "rank": rank,
             "inertia": clustering.inertia,
-            "clusters": clustering.found,
+            "clusters": len(np.unique(clustering.labels)),  # fewer than asked for where fewer embeddings are distinct
             "nmi": normalized_mutual_information(y, clustering.labels),
             "agreement": adjusted_mutual_information(clusterings[0].labels, clustering.labels),
         }
@@ -258,6 +253,6 @@ def _single_start(X: Float32, clusters: int, seed: int) -> NDArray[np.int32]:
     from sklearn.cluster import KMeans
     from sklearn.exceptions import ConvergenceWarning
 
-    with warnings.catch_warnings():  # reported as `found`
+    with warnings.catch_warnings():  # reported as `clusters`
         warnings.filterwarnings("ignore", "Number of distinct clusters", ConvergenceWarning)
         return np.asarray(KMeans(n_clusters=clusters, n_init=1, random_state=seed).fit(X).labels_)

@@ -64,35 +64,41 @@ def others(y: Classes, own_groups: Classes | None = None) -> tuple[Counts, Count
 
 
 def scan(
-    distances: Iterable[tuple[slice, Float64]],
+    X: Float32,
     y: Classes,
     k: int,
     *,
     kept: int = 1,
     groups: Mapping[Need, csc_array] | None = None,
     own_groups: Classes | None = None,
+    distances: Iterable[tuple[slice, Float64]] | None = None,
 ) -> Scan:
     """Compare every image with its nearest neighbours and, if asked for, sum its distances to groups, in one pass.
 
-    Neighbours are exact, the image itself excluded by index; a duplicate is a neighbour at distance 0. Neighbours at
-    equal distances come in an order of chance, the same in every run: images are sorted by class as a rule, and by
-    index a constant embedding would score well.
+    Neighbours are exact and Euclidean, the image itself excluded by index. Distances are computed in double precision;
+    a duplicate is a neighbour at distance 0. Neighbours at equal distances come in an order of chance, the same in
+    every run: images are sorted by class as a rule, and by index a constant embedding would score well.
+
+    Squared distances that differ by less than 2^-30 of that to the k-th neighbour (of 2,500 images; 2^-22 of a million)
+    may count as equal. How far other images lie does not matter: one a billion times as far as the rest changes no rank
+    among them, unless it is among the k nearest itself.
 
     Args:
-        distances: from `squared_distance_blocks`, of N images; they are overwritten.
+        X: (N, D) float32.
         y: (N,) classes 0 ... K - 1.
         k: number of neighbours that are counted, 1 ... N - 1.
         kept: number of neighbours whose indices are returned, all others if fewer.
         groups: by name, (N, M) from `memberships`.
         own_groups: (N,) group of every image, none of whose images is its neighbour; None: all others may be. `k` is
             at most the least number of `others`.
+        distances: the squared distances, as `squared_distance_blocks` computes them of X; they are overwritten.
     """
     N, n_same_class = len(y), others(y, own_groups)[0]
     deepest = min(max(k, int(n_same_class.max()), kept), N - 1)
     indices, n_matches = np.empty((N, min(kept, N - 1)), np.int64), np.empty(N, np.int64)
     precision, average_precision = np.empty(N), np.empty(N)
     sums = {name: np.empty(members.shape) for name, members in (groups or {}).items()}
-    for rows, block in distances:
+    for rows, block in squared_distance_blocks(X) if distances is None else distances:
         if groups:
             roots = np.sqrt(block)
             for name, members in groups.items():
@@ -136,11 +142,7 @@ def memberships(divisions: Sequence[Classes]) -> csc_array:
 
 
 def squared_distance_blocks(X: Float32, *, block_bytes: int = BLOCK_BYTES) -> Iterator[tuple[slice, Float64]]:
-    """Compute all squared Euclidean distances in double precision, a block of rows at a time.
-
-    Squared distances that differ by less than 2^-30 of that to the k-th neighbour (of 2,500 images; 2^-22 of a million)
-    may count as equal. How far other images lie does not matter: one a billion times as far as the rest changes no rank
-    among them, unless it is among the k nearest itself.
+    """Compute all squared distances in double precision, a block of rows at a time.
 
     Args:
         X: (N, D) float32.

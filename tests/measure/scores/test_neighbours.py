@@ -9,7 +9,8 @@ from tests.measure.synthetic import blobs
 
 
 def scan(X, y, k, *, block_bytes=BLOCK_BYTES, **options):
-    return neighbours.scan(squared_distance_blocks(X, block_bytes=block_bytes), y, k, **options)
+    blocks = squared_distance_blocks(X, block_bytes=block_bytes)
+    return neighbours.scan(X, y, k, **options, distances=blocks)
 
 
 def gathered(X, k, **options):

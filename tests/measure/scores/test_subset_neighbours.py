@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from stages.measure.scores import neighbours, subset_neighbours
-from stages.measure.scores.neighbours import Scan, chance_order, others, scan, squared_distance_blocks
+from stages.measure.scores.neighbours import Scan, chance_order, others, scan
 from stages.measure.scores.subset_neighbours import subset_scans
 
 
@@ -29,7 +29,7 @@ def alone(X, y, subset, own_groups, monkeypatch):
     own_groups = None if own_groups is None else own_groups[subset]
     k = min(int(np.bincount(codes).max()), int(others(codes, own_groups)[1].min()))
     groups = {"class_distances": np.eye(codes.max() + 1)[codes]}
-    found = scan(squared_distance_blocks(X[subset]), codes, k, kept=2, groups=groups, own_groups=own_groups)
+    found = scan(X[subset], codes, k, kept=2, groups=groups, own_groups=own_groups)
     monkeypatch.undo()
     return found
 
