@@ -18,7 +18,7 @@ from sklearn import config_context
 from threadpoolctl import threadpool_limits
 
 from stages.measure.analyses.registry import ANALYSES, load
-from stages.measure.analyses.result import AnalysisResult, combine
+from stages.measure.analyses.result import AnalysisResult
 from stages.measure.cell import Cell
 from stages.measure.jobs import Job, head_metrics, is_baseline, job_at
 from stages.measure.metrics import HEAD_SCORES, ScoreValue, needs_of, score_split
@@ -44,7 +44,7 @@ class Result:
         clusterings: one row each, as `compare_clusterings` describes them; empty if no score needs any.
         clusters: (N,) every image's cluster in the clustering of least inertia; None if no score needs any.
         refits: of scores that are fitted again, the values that `refit` gives.
-        analysed: results of the analyses of the last step.
+        analysed: results of the job's analyses, by the analysis.
     """
 
     job: Job
@@ -53,7 +53,7 @@ class Result:
     clusterings: list[dict[str, float]]
     clusters: NDArray[np.int32] | None
     refits: dict[str, NDArray[np.float64]]
-    analysed: AnalysisResult
+    analysed: dict[str, AnalysisResult]
 
 
 @dataclass(frozen=True)
@@ -63,12 +63,12 @@ class Measured:
     Attributes:
         results: of every layer, split and step, in the order of the tables.
         heads: scores of the network's own head, by step and name.
-        of_network: results of the analyses of the head and of all layers at once.
+        of_network: results of the analyses of the head and of all layers at once, by the analysis.
     """
 
     results: list[Result]
     heads: dict[int, dict[str, ScoreValue]]
-    of_network: AnalysisResult
+    of_network: dict[str, AnalysisResult]
 
 
 def measure(path: Path, store: Embeddings, params: MeasureParams, jobs: Sequence[Job], *, workers: int) -> Measured:
@@ -80,17 +80,9 @@ def measure(path: Path, store: Embeddings, params: MeasureParams, jobs: Sequence
     results = repeat_baseline_at_steps(score_jobs(path, params, jobs, workers=workers), store, params)
     cell = Cell(store, params)
     with limit_to_one_thread(params):
-        of_network = combine(network_results(cell, params.analyses))
+        names = [name for name in params.analyses if ANALYSES[name].whole_network or ANALYSES[name].head]
+        of_network = {name: load(name, "head" if ANALYSES[name].head else name)(cell) for name in names}
     return Measured(results, score_head(store, params), of_network)
-
-
-def network_results(cell: Cell, analyses: Sequence[str]) -> Iterator[AnalysisResult]:
-    """Carry out what analyses compute of the head, or of all layers at once."""
-    for name in analyses:
-        if ANALYSES[name].whole_network:
-            yield load(name)(cell)
-        if ANALYSES[name].head:
-            yield load(name, "head")(cell)
 
 
 def score(cell: Cell, job: Job) -> Result:
@@ -103,7 +95,7 @@ def score(cell: Cell, job: Job) -> Result:
         scores = score_split(split, job.metrics)
         refits = refit(split, cell.class_groups, cell.halves, job.refits, cell.halves_search) if job.refits else {}
         at = {name: (job.step,) if ANALYSES[name].ends else () for name in job.analyses}
-        analysed = combine(load(name)(cell, job.layer, split, *step) for name, step in at.items())
+        analysed = {name: load(name)(cell, job.layer, split, *step) for name, step in at.items()}
         if "clusterings" in needs:
             compared, clusters = compare_clusterings(split.y, split.clusterings), split.clusters
     return Result(job, scores, len(split.class_sizes), compared, clusters, refits, analysed)
@@ -209,10 +201,8 @@ def repeat_baseline_at_steps(results: Sequence[Result], store: Embeddings, param
 
 def _restricted(result: Result, job: Job) -> Result:
     """Take from a result what is computed at one of its steps."""
-    analysed = result.analysed
-    if job.analyses != result.job.analyses:  # those of the first step leave nothing but a table
-        analysed = AnalysisResult(tables={name: rows for name, rows in analysed.tables.items() if name in job.analyses})
-    return replace(result, job=job, scores={name: result.scores[name] for name in job.metrics}, analysed=analysed)
+    scores = {name: result.scores[name] for name in job.metrics}
+    return replace(result, job=job, scores=scores, analysed={name: result.analysed[name] for name in job.analyses})
 
 
 def score_head(store: Embeddings, params: MeasureParams) -> dict[int, dict[str, ScoreValue]]:

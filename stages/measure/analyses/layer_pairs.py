@@ -26,7 +26,7 @@ def layer_pairs(cell: Cell) -> AnalysisResult:
     Holds an (n, n) matrix for every layer, n at most `MOST_IMAGES`, and one embedding at a time.
     """
     rows = [row for split in cell.classes for row in pairs_of_split(cell, split)]
-    return AnalysisResult(tables={"layer_pairs": rows})
+    return AnalysisResult(rows=rows)
 
 
 def pairs_of_split(cell: Cell, split: str) -> list[dict[str, Any]]:

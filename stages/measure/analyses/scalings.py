@@ -25,7 +25,7 @@ def scalings(cell: Cell, layer: Layer, split: EmbeddedSplit, step: int) -> Analy
         for scaling, scaled in scaled_splits(cell, layer, split, step)
         for name in metrics
     ]
-    return AnalysisResult(tables={"scalings": rows})
+    return AnalysisResult(rows=rows)
 
 
 def scaled_splits(cell: Cell, layer: Layer, split: EmbeddedSplit, step: int) -> Iterator[tuple[Scaling, EmbeddedSplit]]:

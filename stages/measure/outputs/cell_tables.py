@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from stages.measure.analyses.result import ScoreRow
+from stages.measure.analyses.result import AnalysisResult, ScoreRow
 from stages.measure.gallery import gallery
 from stages.measure.metrics import SCORES, ScoreValue
 from stages.measure.outputs.image_table import write_images
@@ -66,10 +66,10 @@ def write_cell(
     if any(result.refits for result in measured.results):
         write_refits(out, refit_records(store, measured.results))
     for analysis in (name for name in params.analyses if name in ANALYSIS_TABLES):
-        rows = [
-            result.job.keys | row for result in measured.results for row in result.analysed.tables.get(analysis, [])
-        ]
-        write_analysis(out, analysis, rows + measured.of_network.tables.get(analysis, []))
+        analysed = [result for result in measured.results if analysis in result.analysed]
+        rows = [result.job.keys | row for result in analysed for row in result.analysed[analysis].rows]
+        of_network = measured.of_network.get(analysis, AnalysisResult())
+        write_analysis(out, analysis, rows + of_network.rows)
     if pictured is not None:
         write_gallery(out, store.cell, gallery(store, pictured, normalize=params.normalize))
     finish_cell(out, store.cell)
@@ -82,10 +82,11 @@ def layer_records(store: Embeddings, measured: Measured) -> pd.DataFrame:
     for result in measured.results:
         layer = result.job.layer
         about = {"parameters": layer.parameters, "operations": layer.operations, "width": layer.width}
-        scored = score_rows(store, result.job.split, result.scores) + result.analysed.scores
+        scored = score_rows(store, result.job.split, result.scores)
+        scored += [row for found in result.analysed.values() for row in found.scores]
         rows += [result.job.keys | columns_of(row) | about for row in scored]
     of_head = [(step, row) for step, scores in measured.heads.items() for row in score_rows(store, SEEN, scores)]
-    of_head += [(store.steps[-1], row) for row in measured.of_network.scores]
+    of_head += [(store.steps[-1], row) for found in measured.of_network.values() for row in found.scores]
     cell = dict(zip(("dataset", "model", "fold", "seed"), store.cell, strict=True))
     head = {"parameters": None, "operations": None, "width": len(store.classes)}
     rows += [row_keys(step, row.split) | columns_of(row) | head for step, row in of_head]

@@ -35,8 +35,9 @@ def image_table(store: Embeddings, measured: Measured) -> pa.Table:
     """Tabulate every image's contribution to every score (null where a score has none), its cluster and distances."""
     found: dict[tuple[int, str, str], dict[str, Any]] = {}
     for result in measured.results:
-        for split, columns in result.analysed.images.items():
-            found[result.job.step, split, result.job.layer.name] = columns
+        for analysed in result.analysed.values():
+            for split, columns in analysed.images.items():
+                found.setdefault((result.job.step, split, result.job.layer.name), {}).update(columns)
     blocks = []
     for result in measured.results:
         job = result.job

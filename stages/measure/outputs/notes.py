@@ -21,7 +21,7 @@ def notes(store: Embeddings, params: MeasureParams, results: Sequence[Result]) -
     return [
         *left_out(store, params),
         *single_images(store),
-        *dict.fromkeys(note for result in results for note in result.analysed.notes),
+        *dict.fromkeys(note for result in results for found in result.analysed.values() for note in found.notes),
         *not_refitted(store, params),
         *few_clusters(results),
         *unusable_images(results),
