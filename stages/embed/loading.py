@@ -6,18 +6,10 @@ from pathlib import Path
 from stages.shared.core.digests import DIGESTS, cell_id, rerun_hint
 from stages.shared.core.params import Cell
 from stages.shared.images.image_store import PackedImages
-from stages.shared.networks.checkpoints import (
-    CheckpointInfo,
-    checkpoint_path,
-    open_checkpoints,
-    read_info,
-    read_state,
-)
+from stages.shared.networks.checkpoints import CheckpointInfo, checkpoint_path, open_checkpoints, read_info, read_state
 from stages.shared.networks.network import Network
 from stages.shared.networks.params import NetworkParams
 from stages.shared.runtime.errors import UserError
-
-RERUN = rerun_hint("finetune")
 
 
 def checked_checkpoints(
@@ -76,5 +68,5 @@ def load_checkpoint(network: Network, path: Path) -> None:
     except RuntimeError as error:
         raise UserError(
             f"{path}: does not fit the network that params.yaml describes ({error}); if the network's library changed "
-            f"its version, {RERUN}"
+            f"its version, {rerun_hint('finetune')}"
         ) from None

@@ -40,7 +40,6 @@ class Result:
     Attributes:
         job: the layer, split and step.
         scores: by name.
-        classes: number of classes, K.
         clusterings: one row each, as `compare_clusterings` describes them; empty if no score needs any.
         clusters: (N,) every image's cluster in the clustering of least inertia; None if no score needs any.
         refits: of scores that are fitted again, the values that `refit` gives.
@@ -49,7 +48,6 @@ class Result:
 
     job: Job
     scores: dict[str, ScoreValue]
-    classes: int
     clusterings: list[dict[str, float]]
     clusters: NDArray[np.int32] | None
     refits: dict[str, NDArray[np.float64]]
@@ -98,7 +96,7 @@ def score(cell: Cell, job: Job) -> Result:
         analysed = {name: load(name)(cell, job.layer, split, *step) for name, step in at.items()}
         if "clusterings" in needs:
             compared, clusters = compare_clusterings(split.y, split.clusterings), split.clusters
-    return Result(job, scores, len(split.class_sizes), compared, clusters, refits, analysed)
+    return Result(job, scores, compared, clusters, refits, analysed)
 
 
 def score_jobs(path: Path, params: MeasureParams, jobs: Sequence[Job], *, workers: int) -> list[Result]:
@@ -108,7 +106,7 @@ def score_jobs(path: Path, params: MeasureParams, jobs: Sequence[Job], *, worker
         path: the cell's embeddings.
         params: the stage's parameters.
         jobs: what to compute.
-        workers: number of processes; 1 computes in this one.
+        workers: number of processes, at most one for each job; 1 computes in this one.
 
     Returns:
         One result for each job, in their order.
@@ -116,11 +114,11 @@ def score_jobs(path: Path, params: MeasureParams, jobs: Sequence[Job], *, worker
     Raises:
         UserError: an embedding is not finite, or a process was killed.
     """
-    if not jobs:
-        return []
     longest_first = sorted(range(len(jobs)), key=lambda i: expected_cost(jobs[i]), reverse=True)
     ordered = [jobs[i] for i in longest_first]
-    computed = _in_processes(path, params, ordered, workers) if workers > 1 else _here(path, params, ordered)
+    computed = (
+        _in_processes(path, params, ordered, workers) if min(workers, len(jobs)) > 1 else _here(path, params, ordered)
+    )
     results = dict(zip(longest_first, progress(computed, total=len(jobs), what="measure", unit="layers"), strict=True))
     return [results[i] for i in range(len(jobs))]
 

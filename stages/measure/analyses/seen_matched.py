@@ -76,5 +76,4 @@ def means(split: EmbeddedSplit, selected: Sequence[Rows]) -> dict[str, ScoreValu
     for images, scan in zip(chosen, scans, strict=True):
         scores = score_split(split.part(images, search=search, needs=needs, scan=scan), SCORES)
         found.append([(score.value, score.chance, score.ceiling) for score in scores.values()])
-    mean = dict(zip(SCORES, np.mean(found, axis=0).tolist(), strict=True))
-    return {name: ScoreValue(value, chance, ceiling) for name, (value, chance, ceiling) in mean.items()}
+    return {name: ScoreValue(*mean) for name, mean in zip(SCORES, np.mean(found, axis=0).tolist(), strict=True)}

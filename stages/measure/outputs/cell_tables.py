@@ -15,11 +15,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 
 from stages.measure.analyses.result import AnalysisResult, ScoreRow
 from stages.measure.gallery import gallery
 from stages.measure.metrics import SCORES, ScoreValue
-from stages.measure.outputs.image_table import write_images
+from stages.measure.outputs.image_table import image_table
 from stages.measure.params import MeasureParams
 from stages.measure.refits import class_groups
 from stages.measure.run import Measured, Result
@@ -59,7 +60,7 @@ def write_cell(
     records = layer_records(store, measured)
     write_layer_scores(out / "layers.csv", records)
     write_scores(out, SCORES)
-    write_images(out, store, measured)
+    pq.write_table(image_table(store, measured), out / "images.parquet", compression="zstd")
     clusterings = [result.job.keys | row for result in measured.results for row in result.clusterings]
     if clusterings:
         pd.DataFrame(clusterings).to_csv(out / "clusterings.csv", index=False)

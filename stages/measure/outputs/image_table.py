@@ -5,12 +5,10 @@ its distances to the seen training images.
 """
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from stages.measure.metrics import SCORES, ScoreValue
@@ -24,11 +22,6 @@ TYPES = {"step": pa.int32(), "split": TEXT, "layer": TEXT, "depth": pa.int16(), 
 TYPES |= {"sample_id": TEXT, "label": TEXT, "group": TEXT}
 TYPES |= {**dict.fromkeys(SCORES, pa.float32()), CLUSTER: pa.int16()}
 """Types of the columns, in their order; those that analyses find follow, as float32."""
-
-
-def write_images(out: Path, store: Embeddings, measured: Measured) -> None:
-    """Write images.parquet; the same bytes for the same table and library version."""
-    pq.write_table(image_table(store, measured), out / "images.parquet", compression="zstd")
 
 
 def image_table(store: Embeddings, measured: Measured) -> pa.Table:
