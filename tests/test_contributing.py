@@ -191,7 +191,7 @@ def norms(cell: Cell, layer: Layer, split: EmbeddedSplit) -> AnalysisResult:
     """Average the length of one layer's embeddings over each class."""
     lengths = np.linalg.norm(split.X, axis=1)
     rows = [{"class": c, "norm": float(lengths[split.y == c].mean())} for c in np.unique(split.y)]
-    return AnalysisResult(tables={"norms": rows})
+    return AnalysisResult(rows=rows)
 ''',
     )
     copy.after("stages/measure/analyses/registry.py", '"k_sensitivity": Analysis()', '    "norms": Analysis(),\n')

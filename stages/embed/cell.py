@@ -16,6 +16,7 @@ from stages.embed.params import EmbedParams, TapsParams
 from stages.embed.pooling import baseline_layers
 from stages.shared.embeddings.embedding_store import BASELINE, LAST_STEP, EmbeddingWriter
 from stages.shared.images.image_store import MAX_SHARD_BYTES, PackedImages, Pixels, Rows
+from stages.shared.networks.devices import gather
 from stages.shared.runtime.console import progress
 
 
@@ -147,7 +148,7 @@ class Cell:
                         batch, pixels = next(read)
                         arrays = {BASELINE: raw_pixels(pixels, size)} if size else {}
                         arrays |= embed(batch.rows, pixels)
-                    for batch, gathered in zip(batches[number:], self.embedder.gather(arrays), strict=False):
+                    for batch, gathered in zip(batches[number:], gather(accelerator, arrays), strict=False):
                         yield step, batch, gathered
 
     def _read(self, batches: Sequence[Batch]) -> Iterator[tuple[Batch, Pixels]]:

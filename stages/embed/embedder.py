@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from stages.embed.taps.find import find_taps
 from stages.shared.core.seeding import child_seed
 from stages.shared.embeddings.embedding_store import LOGITS
 from stages.shared.images.image_store import SPLITS, PackedImages, Pixels, Rows
-from stages.shared.networks.devices import choose_device, gather
+from stages.shared.networks.devices import choose_device
 from stages.shared.networks.network import Network, build_network
 from stages.shared.networks.params import NetworkParams
 from stages.shared.networks.transforms import draw_angles, resize
@@ -43,17 +44,14 @@ def layer_embeddings(
     for layer in layers:
         by_path.setdefault(layer.tap.path, []).append(layer)
 
-    def hook(path: str) -> Callable[[nn.Module, Any, Any], None]:
-        def keep(module: nn.Module, inputs: Any, output: Any) -> None:
-            for layer in by_path[path]:
-                if layer.layer.name in pooled:
-                    raise UserError(
-                        f"module {path!r} must run once in a forward pass, runs again; choose another in `taps.layers`"
-                    )
-                tensor = output if layer.tap.item is None else output[layer.tap.item]
-                pooled[layer.layer.name] = pool(tensor, layer.tap, layer.pooling)
-
-        return keep
+    def keep(path: str, _module: nn.Module, _inputs: Any, output: Any) -> None:
+        for layer in by_path[path]:
+            if layer.layer.name in pooled:
+                raise UserError(
+                    f"module {path!r} must run once in a forward pass, runs again; choose another in `taps.layers`"
+                )
+            tensor = output if layer.tap.item is None else output[layer.tap.item]
+            pooled[layer.layer.name] = pool(tensor, layer.tap, layer.pooling)
 
     def embed(inputs: Tensor) -> dict[str, Tensor]:
         pooled.clear()
@@ -62,7 +60,7 @@ def layer_embeddings(
 
     with ExitStack() as hooks:
         for path in by_path:
-            hooks.callback(network.module.get_submodule(path).register_forward_hook(hook(path)).remove)
+            hooks.callback(network.module.get_submodule(path).register_forward_hook(partial(keep, path)).remove)
         yield embed
 
 
@@ -109,10 +107,6 @@ class Embedder:
             return self.network.transform.evaluation(batch)
         turned = self.rotation
         return self.network.transform.training(batch, turned.angles[rows], padding=turned.padding, fill=turned.fill)
-
-    def gather(self, arrays: dict[str, NDArray[np.float32]]) -> list[dict[str, NDArray[np.float32]]]:
-        """Bring what every process has embedded to the first one, in their order; the others get an empty list."""
-        return gather(self.accelerator, arrays)
 
     @contextmanager
     def running(self) -> Iterator[EmbedBatch]:

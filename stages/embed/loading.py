@@ -12,8 +12,6 @@ from stages.shared.networks.network import Network
 from stages.shared.networks.params import NetworkParams
 from stages.shared.runtime.errors import UserError
 
-RERUN = rerun_hint("finetune")
-
 
 @dataclass(frozen=True)
 class Checkpoints:
@@ -65,5 +63,5 @@ def load_checkpoint(network: Network, path: Path) -> None:
     except RuntimeError as error:
         raise UserError(
             f"{path}: does not fit the network that params.yaml describes ({error}); if the network's library changed "
-            f"its version, {RERUN}"
+            f"its version, {rerun_hint('finetune')}"
         ) from None

@@ -26,6 +26,11 @@ from stages.shared.embeddings.embedding_store import BASELINE, Layer
 
 PoolingKind = Literal["none", "class_token", "token0", "mean", "max"]
 SPACE = {"nchw": (2, 3), "nhwc": (1, 2), "tokens": (1,)}
+"""The dimensions of an output that are places in the image."""
+
+ALL = slice(None)
+FIRST: dict[str, tuple[slice | int, ...]] = {"nchw": (ALL, ALL, 0, 0), "nhwc": (ALL, 0, 0), "tokens": (ALL, 0)}
+"""The index of token 0, or of the corner at row 0, column 0."""
 
 
 def pooling_kind(tap: Tap, pooling: Pooling) -> PoolingKind:
@@ -55,17 +60,11 @@ def pool(output: Tensor, tap: Tap, pooling: PoolingKind) -> Tensor:
     if pooling == "none":
         return output.to(torch.float32, copy=True)
     if pooling in ("class_token", "token0"):
-        return _first(output, tap).to(torch.float32, copy=True)
+        return output[FIRST[tap.layout]].to(torch.float32, copy=True)
     patches = output[:, tap.prefix_tokens :] if tap.layout == "tokens" else output
     if pooling == "max":
         return patches.amax(SPACE[tap.layout]).to(torch.float32)
     return patches.mean(SPACE[tap.layout], dtype=torch.float32)
-
-
-def _first(output: Tensor, tap: Tap) -> Tensor:
-    if tap.layout == "tokens":
-        return output[:, 0]
-    return output[:, :, 0, 0] if tap.layout == "nchw" else output[:, 0, 0]
 
 
 @dataclass(frozen=True)

@@ -102,10 +102,8 @@ def weights_hash(module: nn.Module) -> str:
 def global_generators(device: torch.device) -> dict[str, Tensor]:
     """Get the states of torch's own generators, by type of device."""
     states = {"cpu": torch.get_rng_state()}
-    if device.type == "cuda":
-        states["cuda"] = torch.cuda.get_rng_state(device)
-    if device.type == "mps":
-        states["mps"] = torch.mps.get_rng_state()
+    if device.type != "cpu":
+        states[device.type] = torch.get_device_module(device).get_rng_state(device)
     return states
 
 

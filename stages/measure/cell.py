@@ -26,8 +26,7 @@ class Cell:
         """Take opened embeddings and the stage's parameters."""
         self.store, self.params = store, params
         self.settings = {split: settings_of(store, split, params) for split in store.splits}
-        self.names = {split: np.unique(store.labels(split)) for split in store.splits}
-        self.classes = {split: np.searchsorted(self.names[split], store.labels(split)) for split in store.splits}
+        self.classes = {split: np.unique(store.labels(split), return_inverse=True)[1] for split in store.splits}
 
     @property
     def step(self) -> int:
@@ -54,7 +53,7 @@ class Cell:
         X = self.store.features(layer, step, split)
         corrupted = self.corruptions if copies else ()
         read = {name: (self.copied_rows, self.features_of_last(layer, name)) for name in corrupted}
-        return EmbeddedSplit(X, self.classes[split], self.settings[split], needs=needs, copies=read)
+        return EmbeddedSplit(X, self.classes[split], self.settings[split], needs, read)
 
     def unscaled(self, layer: Layer, step: int, split: str) -> EmbeddedSplit:
         """Read one layer of one split with its rows as they are stored, whatever `measure.normalize` asks for."""
@@ -80,7 +79,7 @@ class Cell:
     @cached_property
     def class_groups(self) -> list[Classes]:
         """Groups of unseen classes that are left out one at a time."""
-        return class_groups(self.names[UNSEEN].tolist())
+        return class_groups(np.unique(self.store.labels(UNSEEN)).tolist())
 
     @cached_property
     def halves(self) -> NDArray[np.bool_]:

@@ -1,24 +1,16 @@
 """One layer's embedding of one split, with what several scores need of it, computed once and when first asked for."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csc_array, hstack
+from scipy.sparse import csc_array
 
 from stages.measure.arrays import Classes, Counts, Float32, Float64, Matches, Need, Rows, blocks
-from stages.measure.scores.kmeans import (
-    Clustering,
-    Search,
-    clusterings,
-    compare_clusterings,
-    rotate,
-    run_lloyd,
-    searched_partitions,
-)
+from stages.measure.scores.kmeans import Clustering, Search, polish, rotate, searched_partitions
 from stages.measure.scores.neighbours import Scan, distance_sums, memberships, others, scan
 from stages.measure.scores.probe import held_out_predictions
 from stages.measure.scores.spectrum import covariance_spectrum
@@ -59,45 +51,41 @@ class Settings:
     own_groups: Classes | None = None
 
 
+@dataclass(eq=False)
 class EmbeddedSplit:
-    """N images of one split, embedded by one layer."""
+    """N images of one split, embedded by one layer.
 
-    def __init__(
-        self,
-        X: Float32,
-        y: Classes,
-        settings: Settings,
-        *,
-        needs: Collection[Need] = (),
-        copies: Mapping[str, tuple[Rows, Float32]] | None = None,
-        rows: Rows | Matches | None = None,
-        rotated: Float32 | None = None,
-        scan: Scan | None = None,
-    ) -> None:
-        """Take an embedding and its classes.
+    Attributes:
+        whole: (N, D) float32, finite; of a part, that of the whole, (>= N, D), of which `rows` are taken when first
+            asked for.
+        y: (N,) classes as integers 0 ... K - 1, each occurring.
+        settings: how to compute.
+        needs: what scores will need: neighbours and distances to classes then come from one pass. What is not named can
+            be asked for all the same.
+        copies: by name, (m,) rows of images in X and (m, D) float32 embeddings of their corrupted copies.
+        rows: (N,) indices, or (>= N,) whether an image belongs; None: all.
+        known_rotated: (N, C) float32, of a part: the same rows of the whole's `rotated`.
+        known_scan: of the same images, with distances to their classes if `needs` names them; made here if missing.
+    """
 
-        Args:
-            X: (N, D) float32, finite; of a part, the whole, (>= N, D), of which `rows` are taken when first asked for.
-            y: (N,) classes as integers 0 ... K - 1, each occurring.
-            settings: how to compute.
-            needs: what scores will need: neighbours and distances to classes then come from one pass. What is not named
-                can be asked for all the same.
-            copies: by name, (m,) rows of images in X and (m, D) float32 embeddings of their corrupted copies.
-            rows: (N,) indices, or (>= N,) whether an image belongs; None: all.
-            rotated: (N, C) float32, of a part: the same rows of the whole's `rotated`.
-            scan: of the same images, with distances to their classes if `needs` names them; made here if missing.
-        """
-        self._whole, self._rows = unit_rows(X) if settings.normalize == "l2" else X, rows
-        self.y = y
-        self.settings = settings
-        self.needs = frozenset(needs)
-        self.copies = dict(copies or {})
-        self._rotated, self._scan = rotated, scan
+    whole: Float32
+    y: Classes
+    settings: Settings
+    needs: Collection[Need] = ()
+    copies: Mapping[str, tuple[Rows, Float32]] = field(default_factory=dict)
+    rows: Rows | Matches | None = None
+    known_rotated: Float32 | None = None
+    known_scan: Scan | None = None
+
+    def __post_init__(self) -> None:
+        """Scale rows as asked for."""
+        if self.settings.normalize == "l2":
+            self.whole = unit_rows(self.whole)
 
     @cached_property
     def X(self) -> Float32:  # noqa: N802, as everywhere
         """The embedding, (N, D)."""
-        return self._whole if self._rows is None else self._whole[self._rows]
+        return self.whole if self.rows is None else self.whole[self.rows]
 
     @cached_property
     def class_sizes(self) -> Counts:
@@ -117,30 +105,27 @@ class EmbeddedSplit:
     @cached_property
     def rotated(self) -> Float32:
         """The rows in the principal axes in which k-means searches, (N, C)."""
-        return rotate(self.X) if self._rotated is None else self._rotated
+        return rotate(self.X) if self.known_rotated is None else self.known_rotated
 
     @cached_property
     def variances(self) -> Float64:
         """Variance along every principal axis, times N, largest first."""
-        return covariance_spectrum(self.rotated if self._rotated is None else rotate(self.X))
+        return covariance_spectrum(self.rotated if self.known_rotated is None else rotate(self.X))
+
+    @property
+    def _searched_rows(self) -> Float32:
+        """The rows in which k-means searches: a single start takes them as they are."""
+        return self.X if self.settings.search.single else self.rotated
 
     @cached_property
     def starts(self) -> list[NDArray[np.int32]]:
         """Partitions that the starts of k-means reach, before they are polished, least inertia first; (N,) each."""
-        return searched_partitions(self.rotated, len(self.class_sizes), self.settings.search)
+        return searched_partitions(self._searched_rows, len(self.class_sizes), self.settings.search)
 
     @cached_property
     def clusterings(self) -> list[Clustering]:
         """K-means into K clusters: different partitions, least inertia first."""
-        search = self.settings.search
-        if search.single:
-            return clusterings(self.X, len(self.class_sizes), search)
-        return run_lloyd(self.rotated, self.starts, search)
-
-    @property
-    def compared_clusterings(self) -> list[dict[str, float]]:
-        """One row for each of the clusterings, from `compare_clusterings`."""
-        return compare_clusterings(self.y, self.clusterings)
+        return polish(self._searched_rows, self.starts, self.settings.search)
 
     @property
     def clusters(self) -> NDArray[np.int32]:
@@ -149,18 +134,12 @@ class EmbeddedSplit:
 
     @cached_property
     def scan(self) -> Scan:
-        """What one pass over all distances gives."""
-        if self._scan is not None:
-            return self._scan
-        groups = list(self._memberships.values())
-        together = hstack(groups, format="csc") if groups else None
-        settings = self.settings
-        return scan(self.X, self.y, settings.neighbours, kept=NEAREST, groups=together, own_groups=settings.own_groups)
-
-    @property
-    def nearest(self) -> Rows:
-        """Indices of the three nearest neighbours (all others of fewer), (N, 3), nearest first."""
-        return self.scan.nearest
+        """What one pass over all distances gives, with three nearest neighbours of each image, or all others."""
+        if self.known_scan is not None:
+            return self.known_scan
+        k, own_groups = self.settings.neighbours, self.settings.own_groups
+        groups = {name: self._members(name) for name in GROUPS if name in self.needs}
+        return scan(self.X, self.y, k, kept=NEAREST, groups=groups, own_groups=own_groups)
 
     @cached_property
     def shuffled_y(self) -> Classes:
@@ -181,27 +160,20 @@ class EmbeddedSplit:
     @cached_property
     def _class_sums(self) -> Float64:
         """Sums of every image's distances to each class, then to shuffled ones; of a given scan to classes alone."""
-        return self._distances("class_distances") if self._scan is None else np.asarray(self._scan.sums)
+        return self._distances("class_distances")
 
     @cached_property
     def cluster_distances(self) -> Float64:
         """Sums of every image's distances to each cluster of the clustering of least inertia, (N, C)."""
         return self._distances("cluster_distances")
 
-    @cached_property
-    def _memberships(self) -> dict[Need, csc_array]:
-        """Membership of the groups that scores need, (N, M) each."""
-        return {groups: self._indicators(groups) for groups in GROUPS if groups in self.needs}
-
     def _distances(self, groups: Need) -> Float64:
         """Sums of every image's distances to groups, from the pass that finds neighbours if it brings them along."""
-        if "neighbours" not in self.needs or groups not in self.needs:
-            return distance_sums(self.X, self._indicators(groups))
-        ends = np.cumsum([members.shape[1] for members in self._memberships.values()])
-        sums: list[Float64] = np.split(np.asarray(self.scan.sums), ends[:-1], axis=1)
-        return sums[list(self._memberships).index(groups)]
+        scanned = self.known_scan is not None or "neighbours" in self.needs
+        found = self.scan.sums.get(groups) if scanned else None
+        return distance_sums(self.X, self._members(groups)) if found is None else found
 
-    def _indicators(self, groups: Need) -> csc_array:
+    def _members(self, groups: Need) -> csc_array:
         """Membership of classes, then of shuffled classes, (N, (1 + SHUFFLES) K); or of clusters, (N, C)."""
         if groups == "cluster_distances":
             return memberships([np.unique(self.clusters, return_inverse=True)[1]])
@@ -258,7 +230,7 @@ class EmbeddedSplit:
             search=search or self.settings.search,
         )
         rotated = self.rotated[rows] if "clusterings" in needs and not settings.search.single else None
-        return EmbeddedSplit(self.X, y, settings, needs=needs, rows=rows, rotated=rotated, scan=scan)
+        return EmbeddedSplit(self.X, y, settings, needs, rows=rows, known_rotated=rotated, known_scan=scan)
 
 
 def unit_rows(X: Float32, *, out: Float32 | None = None) -> Float32:

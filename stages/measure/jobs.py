@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain, product
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +18,7 @@ from stages.shared.core.seeding import child_seed
 from stages.shared.embeddings.embedding_store import Embeddings, Layer
 from stages.shared.embeddings.split_names import SEEN, TRAIN, UNSEEN, parse_corrupted_split
 from stages.shared.runtime.errors import UserError
+from stages.shared.tables.metric_table import row_keys
 
 
 @dataclass(frozen=True)
@@ -38,22 +41,22 @@ class Job:
     analyses: tuple[str, ...] = ()
     refits: tuple[str, ...] = ()
 
+    @property
+    def keys(self) -> dict[str, Any]:
+        """What names the embedding's rows in tables."""
+        return row_keys(self.step, self.split, *self.layer.keys)
+
 
 def plan_jobs(store: Embeddings, params: MeasureParams) -> list[Job]:
     """List every layer of every split at every step, the baseline once for each split, in the order of the tables."""
     jobs = []
-    for step in store.steps:
-        for split in store.splits:
-            for layer in store.layers:
-                analyses = analyses_of(split, params, None if is_baseline(layer) else step, store.steps)
-                if not is_baseline(layer):
-                    refits = refits_at(step, split, store.steps, params)
-                    jobs.append(Job(step, split, layer, metrics_at(step, store.steps, params), analyses, refits))
-                elif step == store.steps[0]:
-                    metrics = tuple(name for name in params.all_metrics if name in LAYER_SCORES)
-                    by_step = [refits_at(each, split, store.steps, params) for each in store.steps]
-                    refits = tuple(name for name in params.refits.metrics if any(name in at for at in by_step))
-                    jobs.append(Job(step, split, layer, metrics, analyses, refits))
+    for step, split, layer in product(store.steps, store.splits, store.layers):
+        if not is_baseline(layer):
+            jobs.append(job_at(step, split, layer, store.steps, params))
+        elif step == store.steps[0]:  # once, with what is asked for at any step
+            at_steps = [job_at(each, split, layer, store.steps, params) for each in reversed(store.steps)]
+            lists = zip(*((job.metrics, job.analyses, job.refits) for job in at_steps), strict=True)
+            jobs.append(Job(step, split, layer, *(tuple(dict.fromkeys(chain(*names))) for names in lists)))
     return [job for job in jobs if job.metrics or job.analyses]
 
 
@@ -62,33 +65,25 @@ def is_baseline(layer: Layer) -> bool:
     return layer.depth < 0
 
 
-def metrics_at(step: int, steps: Sequence[int], params: MeasureParams) -> tuple[str, ...]:
-    """Names of the scores that are computed of every layer at one step: the probe only at its own steps."""
+def job_at(step: int, split: str, layer: Layer, steps: Sequence[int], params: MeasureParams) -> Job:
+    """Name what is asked for of one layer of one split at one step: the probe only at its own steps, as are refits.
+
+    Analyses are of the last of the checkpoints' `steps`, some of the first as well.
+    """
     probed = step in chosen_steps(params.probe.steps, steps)
-    names = wanted_at(step, steps, params)
-    return tuple(name for name in names if name in LAYER_SCORES and (probed or name != PROBE))
+    wanted = wanted_at(step, steps, params)
+    metrics = tuple(name for name in wanted if name in LAYER_SCORES and (probed or name != PROBE))
+    here = [name for name in params.analyses if ANALYSES[name].belongs_to(split)]
+    analyses = tuple(n for n in here if step == steps[-1] or (step == steps[0] and ANALYSES[n].ends))
+    refitted = split == UNSEEN and step in chosen_steps(params.refits.steps, steps)
+    names = [name for name in params.refits.metrics if params.refits_clusters or not is_clustered(name)]
+    refits = tuple(name for name in names if name in metrics and refitted)
+    return Job(step, split, layer, metrics, analyses, refits)
 
 
 def wanted_at(step: int, steps: Sequence[int], params: MeasureParams) -> list[str]:
     """Names of the scores that are asked for at one step."""
     return params.all_metrics if step in chosen_steps(params.extra.steps, steps) else params.metrics
-
-
-def refits_at(step: int, split: str, steps: Sequence[int], params: MeasureParams) -> tuple[str, ...]:
-    """Names of the scores that are fitted again of every layer of one split at one step."""
-    if split != UNSEEN or step not in chosen_steps(params.refits.steps, steps):
-        return ()
-    asked = metrics_at(step, steps, params)
-    names = [name for name in params.refits.metrics if params.refits_clusters or not is_clustered(name)]
-    return tuple(name for name in names if name in asked)
-
-
-def analyses_of(split: str, params: MeasureParams, step: int | None, steps: Sequence[int]) -> tuple[str, ...]:
-    """Names of the analyses that a layer's job on one split carries out at one step, or (None) at any of the steps."""
-    here = [name for name in params.analyses if ANALYSES[name].belongs_to(split)]
-    if step is None or step == steps[-1]:
-        return tuple(here)
-    return tuple(name for name in here if ANALYSES[name].ends) if step == steps[0] else ()
 
 
 def head_metrics(step: int, store: Embeddings, params: MeasureParams) -> tuple[str, ...]:

@@ -119,7 +119,7 @@ def knn_purity(split: "EmbeddedSplit") -> ScoreValue:
 
 def nn1_accuracy(split: "EmbeddedSplit") -> ScoreValue:
     """Share of images whose nearest neighbour has their class."""
-    return mean_over(split.y[split.nearest[:, 0]] == split.y)
+    return mean_over(split.y[split.scan.nearest[:, 0]] == split.y)
 
 
 def r_precision(split: "EmbeddedSplit") -> ScoreValue:
@@ -147,7 +147,7 @@ def probe_accuracy(split: "EmbeddedSplit") -> ScoreValue:
 
 def intrinsic_dimension(split: "EmbeddedSplit") -> ScoreValue:
     """Dimension of the manifold on which the images lie, from the distances to two nearest neighbours (TwoNN)."""
-    value, images, dropped = two_nearest_dimension(split.X, split.nearest)
+    value, images, dropped = two_nearest_dimension(split.X, split.scan.nearest)
     return ScoreValue(value, per_image=images, left_out=dropped)
 
 
@@ -177,7 +177,7 @@ def start_agreement(split: "EmbeddedSplit") -> ScoreValue:
 
     Undefined for a single start, and where all embeddings are equal, which is one cluster.
     """
-    return ScoreValue(np.nan if split.settings.search.single else agreement.mean_agreement(split.starts))
+    return ScoreValue(agreement.mean_agreement(split.starts))
 
 
 def cluster_silhouette(split: "EmbeddedSplit") -> ScoreValue:
@@ -241,76 +241,58 @@ def chance_of_map(split: "EmbeddedSplit") -> float:
     return float(chance_of_average_precision(split.n_same_class, split.n_others).mean())
 
 
-CLUSTERS: tuple[Need, ...] = ("clusterings",)
-NEIGHBOURS: tuple[Need, ...] = ("neighbours",)
+# what scores of one kind share
+cluster_score = partial(
+    LayerScore, better="higher", high=1, use="discovery", needs=("clusterings",), refit=True, ceiling=1
+)
+neighbour_score = partial(
+    LayerScore, better="higher", low=0, high=1, use="retrieval", needs=("neighbours",), refit=True, per_image=True
+)
+classifier_score = partial(
+    LayerScore, better="higher", low=0, high=1, use="classifier", per_image=True, over_folds=True, ceiling=1
+)
+description = partial(LayerScore, better="neither", use="geometry", label_free=True)
 
 LAYER_SCORES = {
-    "nmi": LayerScore(
-        nmi, better="higher", low=0, high=1, use="discovery", needs=CLUSTERS, refit=True, in_paper=True,
-        chance=lambda split: agreement.nmi_with_chance(split.y, split.clusters)[1], ceiling=1,
+    "nmi": cluster_score(
+        nmi, low=0, in_paper=True, chance=lambda split: agreement.nmi_with_chance(split.y, split.clusters)[1]
     ),
-    "ami": LayerScore(
-        ami, better="higher", low=-1, high=1, use="discovery", needs=CLUSTERS, refit=True,
-        chance=0, ceiling=1,
+    "ami": cluster_score(ami, low=-1, chance=0),
+    "ari": cluster_score(ari, low=-1, chance=0),
+    "knn_purity": neighbour_score(knn_purity, in_paper=True, chance=chance_of_neighbours, ceiling=purest_share),
+    "nn1_accuracy": neighbour_score(
+        nn1_accuracy, in_paper=True, chance=chance_of_neighbours, ceiling=share_with_a_match
     ),
-    "ari": LayerScore(
-        ari, better="higher", low=-1, high=1, use="discovery", needs=CLUSTERS, refit=True,
-        chance=0, ceiling=1,
+    "probe_accuracy": classifier_score(
+        probe_accuracy, in_paper=True, chance=lambda split: largest_share(split.class_sizes)
     ),
-    "knn_purity": LayerScore(
-        knn_purity, better="higher", low=0, high=1, use="retrieval", needs=NEIGHBOURS, refit=True, per_image=True,
-        in_paper=True, chance=chance_of_neighbours, ceiling=purest_share,
-    ),
-    "nn1_accuracy": LayerScore(
-        nn1_accuracy, better="higher", low=0, high=1, use="retrieval", needs=NEIGHBOURS, refit=True, per_image=True,
-        in_paper=True, chance=chance_of_neighbours, ceiling=share_with_a_match,
-    ),
-    "probe_accuracy": LayerScore(
-        probe_accuracy, better="higher", low=0, high=1, use="classifier", per_image=True, over_folds=True,
-        in_paper=True, chance=lambda split: largest_share(split.class_sizes), ceiling=1,
-    ),
-    "cluster_accuracy": LayerScore(
-        cluster_accuracy, better="higher", low=0, high=1, use="discovery", needs=CLUSTERS, refit=True, per_image=True,
-        chance=lambda split: agreement.chance_of_assignment(split.y, split.clusters), ceiling=1,
+    "cluster_accuracy": cluster_score(
+        cluster_accuracy, low=0, per_image=True,
+        chance=lambda split: agreement.chance_of_assignment(split.y, split.clusters),
     ),
     "silhouette": LayerScore(
         silhouette, better="higher", low=-1, high=1, use="discovery", needs=("class_distances",), refit=True,
         per_image=True, chance=silhouette_of_shuffled_classes, ceiling=1,
     ),
-    "r_precision": LayerScore(
-        r_precision, better="higher", low=0, high=1, use="retrieval", needs=NEIGHBOURS, refit=True, per_image=True,
-        chance=chance_of_neighbours, ceiling=share_with_a_match,
+    "r_precision": neighbour_score(r_precision, chance=chance_of_neighbours, ceiling=share_with_a_match),
+    "map_at_r": neighbour_score(map_at_r, chance=chance_of_map, ceiling=share_with_a_match),
+    "few_shot_accuracy_1": classifier_score(
+        partial(few_shot_accuracy, shots=1), refit=True, chance=partial(chance_of_ways, shots=1)
     ),
-    "map_at_r": LayerScore(
-        map_at_r, better="higher", low=0, high=1, use="retrieval", needs=NEIGHBOURS, refit=True, per_image=True,
-        chance=chance_of_map, ceiling=share_with_a_match,
+    "few_shot_accuracy_5": classifier_score(
+        partial(few_shot_accuracy, shots=5), refit=True, chance=partial(chance_of_ways, shots=5)
     ),
-    "few_shot_accuracy_1": LayerScore(
-        partial(few_shot_accuracy, shots=1), better="higher", low=0, high=1, use="classifier", refit=True,
-        per_image=True, over_folds=True, chance=partial(chance_of_ways, shots=1), ceiling=1,
-    ),
-    "few_shot_accuracy_5": LayerScore(
-        partial(few_shot_accuracy, shots=5), better="higher", low=0, high=1, use="classifier", refit=True,
-        per_image=True, over_folds=True, chance=partial(chance_of_ways, shots=5), ceiling=1,
-    ),
-    "intrinsic_dimension": LayerScore(
-        intrinsic_dimension, better="neither", low=0, high=inf, use="geometry", needs=NEIGHBOURS, label_free=True,
-    ),
+    "intrinsic_dimension": description(intrinsic_dimension, low=0, high=inf, needs=("neighbours",)),
     "collapse": LayerScore(
         collapse, better="lower", low=0, high=inf, use="geometry", refit=True,
         chance=lambda split: (len(split.y) - len(split.class_sizes)) / (len(split.class_sizes) - 1), ceiling=0,
     ),
-    "rankme": LayerScore(rankme, better="neither", low=0, high=1, use="geometry", label_free=True),
-    "participation_ratio": LayerScore(
-        participation_ratio, better="neither", low=0, high=1, use="geometry", label_free=True,
-    ),
-    "alpha_req": LayerScore(alpha_req, better="neither", low=0, high=inf, use="geometry", label_free=True),
-    "start_agreement": LayerScore(
-        start_agreement, better="neither", low=-1, high=1, use="geometry", label_free=True,
-    ),
-    "cluster_silhouette": LayerScore(
-        cluster_silhouette, better="neither", low=-1, high=1, use="geometry", label_free=True,
-        needs=("clusterings", "cluster_distances"),
+    "rankme": description(rankme, low=0, high=1),
+    "participation_ratio": description(participation_ratio, low=0, high=1),
+    "alpha_req": description(alpha_req, low=0, high=inf),
+    "start_agreement": description(start_agreement, low=-1, high=1),
+    "cluster_silhouette": description(
+        cluster_silhouette, low=-1, high=1, needs=("clusterings", "cluster_distances")
     ),
 }  # fmt: skip
 """Scores of one layer's embedding of one split."""

@@ -6,30 +6,22 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from stages.measure.analyses.registry import ANALYSES, probing
+from stages.measure.analyses.registry import ANALYSES
 from stages.measure.metrics import HEAD_SCORES, LAYER_SCORES, PROBE
 from stages.shared.core.params import ALL, Params
 from stages.shared.embeddings.split_names import SEEN, UNSEEN
 from stages.shared.runtime.errors import UserError, did_you_mean, listed
 
 
-def _known_score(name: str) -> str:
-    if name not in LAYER_SCORES and name not in HEAD_SCORES:
-        raise ValueError(f"unknown score {name!r}: {did_you_mean(name, [*LAYER_SCORES, *HEAD_SCORES])}")
-    return name
+def _one_of(names: Collection[str], problem: str) -> AfterValidator:
+    """Take one of some names; `problem` says of another one, `{!r}`, what is wrong."""
 
+    def check(name: str) -> str:
+        if name not in names:
+            raise ValueError(f"{problem.format(name)}: {did_you_mean(name, names)}")
+        return name
 
-def _known_analysis(name: str) -> str:
-    if name not in ANALYSES:
-        raise ValueError(f"unknown analysis {name!r}: {did_you_mean(name, ANALYSES)}")
-    return name
-
-
-def _refitted_score(name: str) -> str:
-    refitted = [score for score in LAYER_SCORES if LAYER_SCORES[score].refit]
-    if name not in refitted:
-        raise ValueError(f"{name!r} is no score that can be fitted again: {did_you_mean(name, refitted)}")
-    return name
+    return AfterValidator(check)
 
 
 def _even(count: int) -> int:
@@ -38,9 +30,10 @@ def _even(count: int) -> int:
     return count
 
 
-ScoreName = Annotated[str, AfterValidator(_known_score)]
-RefittedName = Annotated[str, AfterValidator(_refitted_score)]
-AnalysisName = Annotated[str, AfterValidator(_known_analysis)]
+REFITTED = [name for name, score in LAYER_SCORES.items() if score.refit]
+ScoreName = Annotated[str, _one_of([*LAYER_SCORES, *HEAD_SCORES], "unknown score {!r}")]
+RefittedName = Annotated[str, _one_of(REFITTED, "{!r} is no score that can be fitted again")]
+AnalysisName = Annotated[str, _one_of(ANALYSES, "unknown analysis {!r}")]
 Steps = Literal["ends", "all"] | Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
 
 
@@ -243,4 +236,5 @@ def check_class_sizes(labels: Iterable[str], split: str, params: MeasureParams) 
 def probe_users(split: str, params: MeasureParams) -> list[str]:
     """Return what fits the linear probe on a split, and what to take it out of, for people."""
     users = [f"{PROBE} out of measure.metrics and measure.extra.metrics"] if PROBE in params.all_metrics else []
-    return users + [f"{name} out of measure.analyses" for name, on in probing(params.analyses).items() if on == split]
+    probing = [name for name in params.analyses if ANALYSES[name].probe and ANALYSES[name].belongs_to(split)]
+    return users + [f"{name} out of measure.analyses" for name in probing]

@@ -9,7 +9,6 @@ Of more than 20 classes, one of 20 random groups of classes is left out at a tim
 """
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
 from itertools import repeat
 
 import numpy as np
@@ -44,33 +43,13 @@ def class_groups(names: Sequence[str]) -> list[Classes]:
     return [np.sort(group) for group in np.array_split(shuffled, MAX_GROUPS)]
 
 
-@dataclass(frozen=True)
-class Refits:
-    """Scores of one embedding of N images of K classes, M scores; NaN where a score is undefined.
-
-    Attributes:
-        metrics: names of the scores.
-        without: (G, M) of all classes but one group, in the order of `class_groups`; NaN as `subset_scores` gives it.
-        halves: (B, M) of halves of the images.
-    """
-
-    metrics: tuple[str, ...]
-    without: Float64
-    halves: Float64
-
-    def of(self, metric: str) -> tuple[Float64, Float64]:
-        """One score without each group of classes, (G,), and of halves, (B,)."""
-        column = self.metrics.index(metric)
-        return self.without[:, column], self.halves[:, column]
-
-
 def refit(
     split: EmbeddedSplit,
     groups: Sequence[Classes],
     halves: NDArray[np.bool_],
     metrics: Collection[str],
     halves_search: Search,
-) -> Refits:
+) -> dict[str, Float64]:
     """Fit the scores of one embedding again on all classes but each group, and on halves of the images.
 
     Args:
@@ -79,11 +58,15 @@ def refit(
         halves: (B, N) from `halves.complementary_halves`.
         metrics: names of scores, of those that have `refit`.
         halves_search: of k-means on halves.
+
+    Returns:
+        Of each score (G + B,): of all classes but one group, in the order of `groups`, then of halves; NaN where it is
+        undefined, as `subset_scores` gives it.
     """
     without = [~np.isin(split.y, group) for group in groups]
     searches = [split.settings.search] * len(groups) + [halves_search] * len(halves)
     table = subset_scores(split, np.array([*without, *halves], dtype=bool), searches, metrics)
-    return Refits(tuple(metrics), table[: len(groups)], table[len(groups) :])
+    return dict(zip(metrics, table.T, strict=True))
 
 
 def subset_scores(

@@ -18,12 +18,13 @@ from sklearn import config_context
 from threadpoolctl import threadpool_limits
 
 from stages.measure.analyses.registry import ANALYSES, load
-from stages.measure.analyses.result import AnalysisResult, combine
+from stages.measure.analyses.result import AnalysisResult
 from stages.measure.cell import Cell
-from stages.measure.jobs import Job, analyses_of, head_metrics, is_baseline, metrics_at, refits_at
+from stages.measure.jobs import Job, head_metrics, is_baseline, job_at
 from stages.measure.metrics import HEAD_SCORES, ScoreValue, needs_of, score_split
 from stages.measure.params import MeasureParams
-from stages.measure.refits import Refits, refit
+from stages.measure.refits import refit
+from stages.measure.scores.kmeans import compare_clusterings
 from stages.shared.embeddings.embedding_store import Embeddings, open_embeddings
 from stages.shared.embeddings.split_names import SEEN
 from stages.shared.runtime.console import progress
@@ -39,20 +40,18 @@ class Result:
     Attributes:
         job: the layer, split and step.
         scores: by name.
-        classes: number of classes, K.
         clusterings: one row each, as `compare_clusterings` describes them; empty if no score needs any.
         clusters: (N,) every image's cluster in the clustering of least inertia; None if no score needs any.
-        refits: scores fitted again; None if none are.
-        analysed: results of the analyses of the last step.
+        refits: of scores that are fitted again, the values that `refit` gives.
+        analysed: results of the job's analyses, by the analysis.
     """
 
     job: Job
     scores: dict[str, ScoreValue]
-    classes: int
     clusterings: list[dict[str, float]]
     clusters: NDArray[np.int32] | None
-    refits: Refits | None
-    analysed: AnalysisResult
+    refits: dict[str, NDArray[np.float64]]
+    analysed: dict[str, AnalysisResult]
 
 
 @dataclass(frozen=True)
@@ -62,12 +61,12 @@ class Measured:
     Attributes:
         results: of every layer, split and step, in the order of the tables.
         heads: scores of the network's own head, by step and name.
-        of_network: results of the analyses of the head and of all layers at once.
+        of_network: results of the analyses of the head and of all layers at once, by the analysis.
     """
 
     results: list[Result]
     heads: dict[int, dict[str, ScoreValue]]
-    of_network: AnalysisResult
+    of_network: dict[str, AnalysisResult]
 
 
 def measure(path: Path, store: Embeddings, params: MeasureParams, jobs: Sequence[Job], *, workers: int) -> Measured:
@@ -79,36 +78,25 @@ def measure(path: Path, store: Embeddings, params: MeasureParams, jobs: Sequence
     results = repeat_baseline_at_steps(score_jobs(path, params, jobs, workers=workers), store, params)
     cell = Cell(store, params)
     with limit_to_one_thread(params):
-        of_network = combine(network_results(cell, params.analyses))
+        names = [name for name in params.analyses if ANALYSES[name].whole_network or ANALYSES[name].head]
+        of_network = {name: load(name, "head" if ANALYSES[name].head else name)(cell) for name in names}
     return Measured(results, score_head(store, params), of_network)
-
-
-def network_results(cell: Cell, analyses: Sequence[str]) -> Iterator[AnalysisResult]:
-    """Carry out what analyses compute of the head, or of all layers at once."""
-    for name in analyses:
-        if ANALYSES[name].whole_network:
-            yield load(name)(cell)
-        if ANALYSES[name].head:
-            yield load(name, "head")(cell)
 
 
 def score(cell: Cell, job: Job) -> Result:
     """Read one layer of one split and compute its scores, its refits and its analyses."""
-    with config_context(assume_finite=True, skip_parameter_validation=True):  # checked once, not in 28,000 small fits
-        return _score_layer(cell, job)
-
-
-def _score_layer(cell: Cell, job: Job) -> Result:
     copies = any(ANALYSES[name].extra == "corrupted" for name in job.analyses)
     needs = needs_of(job.metrics)
     split = cell.embedded(job.layer, job.step, job.split, needs=needs, copies=copies)
-    scores = score_split(split, job.metrics)
-    refits = refit(split, cell.class_groups, cell.halves, job.refits, cell.halves_search) if job.refits else None
-    at = {name: (job.step,) if ANALYSES[name].ends else () for name in job.analyses}
-    analysed = combine(load(name)(cell, job.layer, split, *step) for name, step in at.items())
-    clustered = "clusterings" in needs
-    compared, clusters = (split.compared_clusterings, split.clusters) if clustered else ([], None)
-    return Result(job, scores, len(split.class_sizes), compared, clusters, refits, analysed)
+    compared, clusters = [], None
+    with config_context(assume_finite=True, skip_parameter_validation=True):  # checked once, not in 28,000 small fits
+        scores = score_split(split, job.metrics)
+        refits = refit(split, cell.class_groups, cell.halves, job.refits, cell.halves_search) if job.refits else {}
+        at = {name: (job.step,) if ANALYSES[name].ends else () for name in job.analyses}
+        analysed = {name: load(name)(cell, job.layer, split, *step) for name, step in at.items()}
+        if "clusterings" in needs:
+            compared, clusters = compare_clusterings(split.y, split.clusterings), split.clusters
+    return Result(job, scores, compared, clusters, refits, analysed)
 
 
 def score_jobs(path: Path, params: MeasureParams, jobs: Sequence[Job], *, workers: int) -> list[Result]:
@@ -118,7 +106,7 @@ def score_jobs(path: Path, params: MeasureParams, jobs: Sequence[Job], *, worker
         path: the cell's embeddings.
         params: the stage's parameters.
         jobs: what to compute.
-        workers: number of processes; 1 computes in this one.
+        workers: number of processes, at most one for each job; 1 computes in this one.
 
     Returns:
         One result for each job, in their order.
@@ -126,11 +114,11 @@ def score_jobs(path: Path, params: MeasureParams, jobs: Sequence[Job], *, worker
     Raises:
         UserError: an embedding is not finite, or a process was killed.
     """
-    if not jobs:
-        return []
     longest_first = sorted(range(len(jobs)), key=lambda i: expected_cost(jobs[i]), reverse=True)
     ordered = [jobs[i] for i in longest_first]
-    computed = _in_processes(path, params, ordered, workers) if workers > 1 else _here(path, params, ordered)
+    computed = (
+        _in_processes(path, params, ordered, workers) if min(workers, len(jobs)) > 1 else _here(path, params, ordered)
+    )
     results = dict(zip(longest_first, progress(computed, total=len(jobs), what="measure", unit="layers"), strict=True))
     return [results[i] for i in range(len(jobs))]
 
@@ -202,22 +190,17 @@ def repeat_baseline_at_steps(results: Sequence[Result], store: Embeddings, param
     """Repeat the baseline's results at every step, with what is computed there, in the order of the tables."""
     repeated = []
     for result in results:
-        if is_baseline(result.job.layer):
-            at_steps = [_at_step(result, step, store.steps, params) for step in store.steps]
-            repeated += [at_step for at_step in at_steps if at_step.job.metrics or at_step.job.analyses]
-        else:
-            repeated.append(result)
+        layer, split = result.job.layer, result.job.split
+        steps = store.steps if is_baseline(layer) else (result.job.step,)
+        jobs = [job_at(step, split, layer, store.steps, params) for step in steps]
+        repeated += [_restricted(result, job) for job in jobs if job.metrics or job.analyses]
     return sorted(repeated, key=lambda result: (result.job.step, store.splits.index(result.job.split)))
 
 
-def _at_step(result: Result, step: int, steps: Sequence[int], params: MeasureParams) -> Result:
-    """Take from the baseline's result what is computed at one step."""
-    metrics, refits = metrics_at(step, steps, params), refits_at(step, result.job.split, steps, params)
-    analyses, analysed = analyses_of(result.job.split, params, step, steps), result.analysed
-    if step != steps[-1]:
-        analysed = AnalysisResult(tables={name: rows for name, rows in analysed.tables.items() if name in analyses})
-    job = replace(result.job, step=step, metrics=metrics, analyses=analyses, refits=refits)
-    return replace(result, job=job, scores={name: result.scores[name] for name in metrics}, analysed=analysed)
+def _restricted(result: Result, job: Job) -> Result:
+    """Take from a result what is computed at one of its steps."""
+    scores = {name: result.scores[name] for name in job.metrics}
+    return replace(result, job=job, scores=scores, analysed={name: result.analysed[name] for name in job.analyses})
 
 
 def score_head(store: Embeddings, params: MeasureParams) -> dict[int, dict[str, ScoreValue]]:

@@ -17,7 +17,7 @@ from sklearn import config_context
 from sklearn.cluster import KMeans
 from threadpoolctl import threadpool_limits
 
-from stages.measure.scores.kmeans import COLUMNS, Search, class_means, inertia_of, polished_clusterings, rotate
+from stages.measure.scores.kmeans import COLUMNS, Search, class_means, cluster, inertia_of, rotate
 from stages.measure.scores.lockstep import search
 from stages.shared.embeddings.embedding_store import open_embeddings
 from tests.bench.measure_cost import correlated
@@ -77,7 +77,7 @@ def compare_inertias(stores: list[Path]) -> None:
             for layer in store.layers:
                 for step in store.steps if layer.depth >= 0 else store.steps[:1]:
                     rotated = rotate(store.features(layer, step, split))
-                    found = polished_clusterings(rotated, clusters, Search())[0].inertia
+                    found = cluster(rotated, clusters, Search(), rotated=rotated).inertia
                     difference = found / plain_inertia(rotated, clusters, Search()) - 1
                     differences.append(difference)
                     print(f"{path} {split} {layer.name} step {step}: {found:.6g}, {difference:+.1e}", flush=True)

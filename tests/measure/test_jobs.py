@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from stages.measure.jobs import analyses_of, head_metrics, is_baseline, plan_jobs, settings_of
+from stages.measure.jobs import head_metrics, is_baseline, job_at, plan_jobs, settings_of
 from stages.measure.params import MeasureParams
 from stages.measure.scores.kmeans import Search
 from stages.shared.core.params import parse
@@ -51,12 +51,12 @@ def test_further_scores_are_computed_at_their_own_steps(store):
 
 def test_analyses_belong_to_the_last_step_and_to_the_baseline(store):
     every = params(analyses=["seen_matched", "k_sensitivity", "layer_pairs", "ood", "corruptions"])
-    assert analyses_of("test", every, 10, store.steps) == ("k_sensitivity", "corruptions")
-    assert analyses_of("unseen", every, 10, store.steps) == ("seen_matched", "k_sensitivity", "ood")
+    at_last = {split: job_at(10, split, store.layers[1], store.steps, every).analyses for split in ("test", "unseen")}
+    assert at_last == {"test": ("k_sensitivity", "corruptions"), "unseen": ("seen_matched", "k_sensitivity", "ood")}
     jobs = plan_jobs(store, every)
     with_analyses = {(job.step, job.layer.name) for job in jobs if job.analyses}
     assert with_analyses == {(0, "pixels"), (10, "stem"), (10, "stem@max"), (10, "blocks.0")}
-    assert all(job.analyses == analyses_of(job.split, every, None, store.steps) for job in jobs if job.analyses)
+    assert all(job.analyses == at_last[job.split] for job in jobs if job.analyses)
 
 
 def test_scalings_belong_to_unseen_images_at_the_first_and_the_last_step(store):

@@ -46,14 +46,11 @@ def test_rows_are_all_classes_but_each_one_and_halves():
     halves = complementary_halves(y.astype(str), 6, seed=0)
     split = embedded(X, y, search=Search(10, 2))
     found = refit(split, class_groups(list("abcd")), halves, ["knn_purity", "nmi"], Search(5, 1))
-    assert found.metrics == ("knn_purity", "nmi")
-    assert (found.without.shape, found.halves.shape) == ((4, 2), (6, 2))
-    np.testing.assert_array_equal(found.of("nmi")[0], found.without[:, 1])
-    np.testing.assert_array_equal(found.of("knn_purity")[1], found.halves[:, 0])
+    assert {name: values.shape for name, values in found.items()} == {"knn_purity": (10,), "nmi": (10,)}
     third = subset_scores(split, (y != 2)[None], [Search(10, 2)], ["knn_purity", "nmi"])
-    np.testing.assert_array_equal(found.without[2], third[0])
+    np.testing.assert_array_equal([values[2] for values in found.values()], third[0])
     last = subset_scores(split, halves[5:], [Search(5, 1)], ["knn_purity", "nmi"])
-    np.testing.assert_array_equal(found.halves[5], last[0])
+    np.testing.assert_array_equal([values[4 + 5] for values in found.values()], last[0])
 
 
 def test_images_of_one_group_alone_have_no_scores():
@@ -62,14 +59,13 @@ def test_images_of_one_group_alone_have_no_scores():
     found = refit(
         EmbeddedSplit(X, y, one), class_groups(list("abcd")), np.empty((0, 60), bool), ["nmi", "map_at_r"], one.search
     )
-    assert np.isnan(found.without).tolist() == [[False] * 2, [True] * 2, [False] * 2, [False] * 2]
+    assert [np.isnan(values).tolist() for values in found.values()] == [[False, True, False, False]] * 2
 
 
 def test_of_three_classes_none_is_left_out():
     X, y = overlapping((12, 15, 20))
     found = refit(embedded(X, y), class_groups(list("abc")), np.empty((0, 47), bool), ["nmi"], HALVES_SEARCH)
-    assert found.without.shape == (0, 1)
-    assert found.halves.shape == (0, 1)
+    assert found["nmi"].shape == (0,)
 
 
 def test_a_score_that_a_half_cannot_have_is_nan():
@@ -82,9 +78,9 @@ def test_a_score_that_a_half_cannot_have_is_nan():
         ["few_shot_accuracy_5", "few_shot_accuracy_1"],
         HALVES_SEARCH,
     )
-    assert np.isfinite(found.without).all()
-    assert np.isnan(found.halves[:, 0]).all()  # three images of a class leave no query beside five of support
-    assert np.isfinite(found.halves[:, 1]).all()
+    by_five = [False] * 4 + [True] * 2  # in a half, three images of a class leave no query beside five of support
+    assert np.isnan(found["few_shot_accuracy_5"]).tolist() == by_five
+    assert np.isfinite(found["few_shot_accuracy_1"]).all()
 
 
 def test_more_than_twenty_classes_are_left_out_in_twenty_random_groups():
@@ -105,5 +101,7 @@ def test_a_group_of_classes_is_left_out_as_one():
     groups = [np.array([0, 2]), np.array([1]), np.array([3])]
     found = refit(embedded(X, y), groups, np.empty((0, len(y)), bool), ["knn_purity", "silhouette"], HALVES_SEARCH)
     subset = np.isin(y, [1, 3])
-    for name, value in zip(found.metrics, found.without[0], strict=True):
-        assert value == pytest.approx(own_score(name, X[subset], (y[subset] == 3).astype(int), HALVES_SEARCH), rel=1e-9)
+    for name, values in found.items():
+        assert values[0] == pytest.approx(
+            own_score(name, X[subset], (y[subset] == 3).astype(int), HALVES_SEARCH), rel=1e-9
+        )

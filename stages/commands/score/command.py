@@ -21,7 +21,7 @@ from stages.measure.analyses.registry import ANALYSES
 from stages.measure.checks import check_params
 from stages.measure.jobs import plan_jobs
 from stages.measure.metrics import HEAD_SCORES, LAYER_SCORES
-from stages.measure.outputs.cell_tables import write_tables
+from stages.measure.outputs.cell_tables import write_cell
 from stages.measure.outputs.notes import notes
 from stages.measure.params import MeasureParams
 from stages.measure.run import measure, worker_count
@@ -31,7 +31,6 @@ from stages.shared.embeddings.embedding_store import open_embeddings
 from stages.shared.networks import training_table
 from stages.shared.runtime.errors import UserError, check_known
 from stages.shared.runtime.scratch import remove
-from stages.shared.tables.metric_table import finish_cell
 
 LABELS_FILE = ProjectPath(exists=True, dir_okay=False)
 SEED = 0
@@ -178,8 +177,7 @@ def measure_files(files: Sequence[EmbeddingFile], cells: Sequence[Cell], params:
         measures, jobs = _place(out / MEASURES, cell), plan_jobs(store, params)
         measures.mkdir(parents=True)
         measured = measure(_place(out / EMBEDDINGS, cell), store, params, jobs, workers=worker_count(None))
-        write_tables(measures, store, measured, params.analyses)
-        finish_cell(measures, cell)
+        write_cell(measures, store, measured, params)
         said += notes(store, params, measured.results)
     return said
 

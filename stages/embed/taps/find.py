@@ -10,7 +10,7 @@ from stages.embed.taps.trace import BATCH, Trace, count_parameters, tensors, tra
 from stages.shared.networks.network import Network
 from stages.shared.networks.params import NetworkParams
 from stages.shared.networks.weights import in_head
-from stages.shared.runtime.errors import UserError, did_you_mean
+from stages.shared.runtime.errors import UserError, did_you_mean, prefix_errors
 
 
 def find_taps(network: Network, params: NetworkParams, taps: TapsParams) -> list[Tap]:
@@ -72,10 +72,8 @@ def _tap(module: nn.Module, trace: Trace, path: str, depth: int, item: int | Non
     index = item if item is not None else next(iter(candidates))
     output = candidates[index]
     layout = find_layout(output, channels_last=library.channels_last(module))
-    try:
+    with prefix_errors(f"taps.layers: {path}"):
         prefix = prefix_at(output.shape[1], known_prefix(module)) if layout == "tokens" else 0
-    except ValueError as error:
-        raise UserError(f"taps.layers: {path}: {error}; choose another module") from None
     return Tap(
         path=path,
         depth=depth,

@@ -7,6 +7,7 @@ from typing import Literal
 from torch import Tensor, nn
 
 from stages.embed.taps.trace import BATCH
+from stages.shared.runtime.errors import UserError
 
 Layout = Literal["vector", "nchw", "nhwc", "tokens"]
 
@@ -85,12 +86,12 @@ def prefix_at(tokens: int, known: int) -> int:
     number of patches, so that 50 tokens are 1 + 7 x 7, and 49 are 7 x 7.
 
     Raises:
-        ValueError: they are no square grid and none is known by its name: a mean would take a class token in.
+        UserError: they are no square grid and none is known by its name: a mean would take a class token in.
     """
     if not known and not _is_square(tokens):
-        raise ValueError(
+        raise UserError(
             f"its {tokens} tokens must be a square grid of patches, or have before it a token of a name that is known "
-            f"({', '.join((*CLASS_TOKENS, *OTHER_TOKENS))})"
+            f"({', '.join((*CLASS_TOKENS, *OTHER_TOKENS))}); choose another module"
         )
     return known if _is_square(tokens - known) or not _is_square(tokens) else 0
 

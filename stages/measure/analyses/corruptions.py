@@ -1,9 +1,7 @@
 """How one layer, and the network's own head, hold up when the seen classes' test images are corrupted."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-
 import numpy as np
+from numpy.typing import NDArray
 
 from stages.measure.analyses.result import AnalysisResult, ScoreRow
 from stages.measure.arrays import Classes, Float32
@@ -19,13 +17,15 @@ from stages.shared.embeddings.split_names import SEEN
 def corruptions(cell: Cell, layer: Layer, split: EmbeddedSplit) -> AnalysisResult:
     """Score corrupted copies of test images by the probe and by k-means, beside the clean originals."""
     rows, search = cell.copied_rows, split.settings.search.reduced
-    y, copies = split.y[rows], {name: X for name, (_, X) in split.copies.items()}
-    predicted, of_copies = split.probe
-    probed = {name: accuracy_of_copies(found, predicted[rows], y) for name, found in of_copies.items()}
-    clustered = nmi_of_copies(split.X[rows], copies, y, search)
-    largest = largest_share(np.bincount(y))
-    scores = [row(name, PROBE, found, largest, y) for name, found in probed.items()]
-    return AnalysisResult(scores=scores + [row(name, "nmi", found, np.nan, y) for name, found in clustered.items()])
+    y, (predicted, of_copies) = split.y[rows], split.probe
+    largest, right = largest_share(np.bincount(y)), float((predicted[rows] == y).mean())
+    scores = []
+    for name, found in of_copies.items():
+        scores.append(score_row(name, PROBE, ScoreValue(float((found == y).mean()), largest, 1.0), right, y))
+    clean = nmi_of_least_inertia(split.X[rows], y, search)
+    for name, (_, X) in split.copies.items():
+        scores.append(score_row(name, "nmi", ScoreValue(nmi_of_least_inertia(X, y, search), ceiling=1.0), clean, y))
+    return AnalysisResult(scores=scores)
 
 
 def head(cell: Cell) -> AnalysisResult:
@@ -39,65 +39,22 @@ def head(cell: Cell) -> AnalysisResult:
         clean = metric.compute(logits, heads, labels).value
         for corruption in cell.corruptions:
             score = metric.compute(cell.last.logits(cell.step, corruption), heads, labels)
-            sizes = len(labels), len(np.unique(labels))
-            scores.append(ScoreRow(corruption, name, score, *sizes, relative(score.value, clean)))
+            scores.append(score_row(corruption, name, score, clean, labels))
     return AnalysisResult(scores=scores)
 
 
-@dataclass(frozen=True)
-class CopyScore:
-    """A score of corrupted copies.
-
-    Attributes:
-        value: of the copies.
-        clean: of the clean originals of the same images.
-    """
-
-    value: float
-    clean: float
-
-    @property
-    def relative(self) -> float:
-        """The copies' score as a share of the originals'."""
-        return relative(self.value, self.clean)
-
-
-def row(corruption: str, metric: str, found: CopyScore, chance: float, y: Classes) -> ScoreRow:
-    """One row of layers.csv."""
-    score = ScoreValue(found.value, chance, 1.0)
-    return ScoreRow(corruption, metric, score, len(y), len(np.unique(y)), found.relative)
-
-
-def relative(value: float, clean: float) -> float:
-    """Divide a score of corrupted copies by that of the clean originals; NaN where that is 0."""
-    return value / clean if clean != 0 else np.nan
-
-
-def accuracy_of_copies(predicted: Classes, predicted_clean: Classes, y: Classes) -> CopyScore:
-    """Share of copies, and of their originals, whose class was predicted.
+def score_row(corruption: str, metric: str, score: ScoreValue, clean: float, y: Classes | NDArray[np.str_]) -> ScoreRow:
+    """One row of layers.csv, of copies of m images.
 
     Args:
-        predicted: (m,) classes predicted for the copies.
-        predicted_clean: (m,) classes predicted for their originals.
-        y: (m,) their classes.
-    """
-    return CopyScore(float((predicted == y).mean()), float((predicted_clean == y).mean()))
-
-
-def nmi_of_copies(clean: Float32, copies: Mapping[str, Float32], y: Classes, search: Search) -> dict[str, CopyScore]:
-    """Cluster the copies of each corruption alone, and the clean originals, and compare clusters with classes.
-
-    Args:
-        clean: (m, D) float32, the originals.
-        copies: (m, D) float32 by corruption, in the order of the originals.
+        corruption: what was done to the copies.
+        metric: the score's name.
+        score: of the copies.
+        clean: the value of the clean originals of the same images; `relative` is NaN where it is 0.
         y: (m,) classes.
-        search: how hard to look for clusters.
-
-    Returns:
-        NMI by corruption; all have the same clean reference.
     """
-    reference = nmi_of_least_inertia(clean, y, search)
-    return {name: CopyScore(nmi_of_least_inertia(X, y, search), reference) for name, X in copies.items()}
+    relative = score.value / clean if clean != 0 else np.nan
+    return ScoreRow(corruption, metric, score, len(y), len(np.unique(y)), relative)
 
 
 def nmi_of_least_inertia(X: Float32, y: Classes, search: Search) -> float:

@@ -1,8 +1,7 @@
 """Two layers as one embedding: each with its rows scaled to length 1, side by side."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import combinations
-from typing import Any
 
 import numpy as np
 
@@ -14,7 +13,7 @@ from stages.measure.cell import Cell
 from stages.measure.embedded_split import NEAREST, EmbeddedSplit, unit_rows
 from stages.measure.metrics import LAYER_SCORES
 from stages.measure.scores.kmeans import rotate_joined
-from stages.measure.scores.neighbours import rank_neighbours, squared_distance_blocks
+from stages.measure.scores.neighbours import scan, squared_distance_blocks
 from stages.shared.embeddings.embedding_store import Layer
 from stages.shared.embeddings.split_names import UNSEEN
 from stages.shared.tables.metric_table import ANALYSIS_TABLES
@@ -33,30 +32,26 @@ def joined(cell: Cell) -> AnalysisResult:
     layers' own, of which an (n, n) matrix is held for every layer, beside its rows and these after rotation. Raw pixels
     and further poolings of a layer take no part.
     """
-    return AnalysisResult(tables={"joined": list(joined_rows(cell))})
-
-
-def joined_rows(cell: Cell) -> Iterator[dict[str, Any]]:
-    """Rows of the table: every layer alone, then every two."""
     images = images_of_pairs(cell, UNSEEN)
     metrics = [name for name in SCORES if name in cell.params.all_metrics]
     layers = [layer for layer in cell.store.layers if layer.name == layer.module]
+    rows, scaled, distances = [], [], []
 
-    def scores(a: Layer, b: tuple[str, int | None, str], split: EmbeddedSplit) -> Iterator[dict[str, Any]]:
+    def add_scores(a: Layer, b: tuple[str, int | None, str], split: EmbeddedSplit) -> None:
         for name in metrics:
             values = (cell.step, UNSEEN, *a.keys, *b, name, LAYER_SCORES[name].compute(split).value)
-            yield dict(zip(ANALYSIS_TABLES["joined"], values, strict=True))
+            rows.append(dict(zip(ANALYSIS_TABLES["joined"], values, strict=True)))
 
-    scaled, distances = [], []
     for layer in layers:
         whole = cell.unscaled(layer, cell.step, UNSEEN)
         split = whole.part(images, search=whole.settings.search.capped(STARTS, POLISHED))
-        yield from scores(layer, ALONE, split)
+        add_scores(layer, ALONE, split)
         scaled.append(EmbeddedSplit(unit_rows(split.X), split.y, split.settings))
         distances.append(np.concatenate([block for _, block in squared_distance_blocks(scaled[-1].X)]))
-        yield from scores(layer, layer.keys, scaled[-1])
+        add_scores(layer, layer.keys, scaled[-1])
     for i, j in combinations(range(len(layers)), 2):
-        yield from scores(layers[i], layers[j].keys, join([scaled[i], scaled[j]], distances[i] + distances[j]))
+        add_scores(layers[i], layers[j].keys, join([scaled[i], scaled[j]], distances[i] + distances[j]))
+    return AnalysisResult(rows=rows)
 
 
 def join(parts: Sequence[EmbeddedSplit], distances: Float64) -> EmbeddedSplit:
@@ -68,6 +63,6 @@ def join(parts: Sequence[EmbeddedSplit], distances: Float64) -> EmbeddedSplit:
     """
     y, settings = parts[0].y, parts[0].settings
     rotated = None if settings.search.single else rotate_joined([part.rotated for part in parts], len(np.unique(y)))
-    blocks, own_groups = [(slice(0, len(y)), distances)], settings.own_groups
-    scan = rank_neighbours(blocks, y, settings.neighbours, kept=NEAREST, own_groups=own_groups)
-    return EmbeddedSplit(np.hstack([part.X for part in parts]), y, settings, rotated=rotated, scan=scan)
+    X, blocks = np.hstack([part.X for part in parts]), [(slice(0, len(y)), distances)]
+    found = scan(X, y, settings.neighbours, kept=NEAREST, own_groups=settings.own_groups, distances=blocks)
+    return EmbeddedSplit(X, y, settings, known_rotated=rotated, known_scan=found)

@@ -20,7 +20,7 @@ def k_sensitivity(cell: Cell, layer: Layer, split: EmbeddedSplit) -> AnalysisRes
         labels = split.clusters if clusters == K else cluster(split.X, clusters, search, rotated=rotated).labels
         value, chance = nmi_with_chance(split.y, labels)
         rows.append({"clusters": clusters, "nmi": value, "ami": (value - chance) / (1 - chance)})
-    return AnalysisResult(tables={"k_sensitivity": rows})
+    return AnalysisResult(rows=rows)
 
 
 def cluster_counts(K: int, N: int) -> list[int]:

@@ -1,6 +1,6 @@
 """How similar the layers of a network are to each other, pair by pair: debiased linear centred kernel alignment."""
 
-from typing import Any
+from itertools import combinations_with_replacement
 
 import numpy as np
 
@@ -25,18 +25,14 @@ def layer_pairs(cell: Cell) -> AnalysisResult:
 
     Holds an (n, n) matrix for every layer, n at most `MOST_IMAGES`, and one embedding at a time.
     """
-    rows = [row for split in cell.classes for row in pairs_of_split(cell, split)]
-    return AnalysisResult(tables={"layer_pairs": rows})
-
-
-def pairs_of_split(cell: Cell, split: str) -> list[dict[str, Any]]:
-    """Rows of the table for one split."""
-    chosen = images_of_pairs(cell, split)
-    layers, columns = cell.store.layers, list(ANALYSIS_TABLES["layer_pairs"])
-    grams = [centred_gram(cell.embedded(layer, cell.step, split).X[chosen]) for layer in layers]
-    pairs = [(i, j) for i in range(len(layers)) for j in range(i, len(layers))]
-    values = ((cell.step, split, *layers[i].keys, *layers[j].keys, cka(grams[i], grams[j])) for i, j in pairs)
-    return [dict(zip(columns, each, strict=True)) for each in values]
+    rows = []
+    for split in cell.classes:
+        chosen, layers = images_of_pairs(cell, split), cell.store.layers
+        grams = [centred_gram(cell.embedded(layer, cell.step, split).X[chosen]) for layer in layers]
+        for (a, K), (b, L) in combinations_with_replacement(zip(layers, grams, strict=True), 2):
+            values = (cell.step, split, *a.keys, *b.keys, cka(K, L))
+            rows.append(dict(zip(ANALYSIS_TABLES["layer_pairs"], values, strict=True)))
+    return AnalysisResult(rows=rows)
 
 
 def images_of_pairs(cell: Cell, split: str) -> Rows:

@@ -28,9 +28,8 @@ class Analysis:
         splits: embedded splits; it belongs to the job of the first, and without any to every job.
         extra: images embedded at the last checkpoint alone.
         whole_network: it looks at all layers at once, as NAME(cell), else at one, as NAME(cell, layer, split).
-        ends: of one layer; it looks at the first checkpoint as well as at the last, as NAME(cell, layer, split, step),
-            and leaves nothing but a table.
-        head: the function `head(cell)` beside it scores the network's own head.
+        ends: of one layer; it looks at the first checkpoint as well as at the last, as NAME(cell, layer, split, step).
+        head: of one layer; the function `head(cell)` beside it scores the network's own head.
         probe: it fits the linear probe on its first split.
     """
 
@@ -83,8 +82,3 @@ def check_embedded(names: Collection[str], splits: Collection[str], extra: Colle
                 f"measure.analyses: {name!r} needs {missing[0]}, but embedded are the images {', '.join(splits)}"
                 f"{''.join(f', {kind}' for kind in extra)}; change that, or take {name} out of measure.analyses"
             )
-
-
-def probing(names: Collection[str]) -> dict[str, str]:
-    """Those analyses that fit the linear probe -> the split on which they do."""
-    return {name: ANALYSES[name].splits[0] for name in names if ANALYSES[name].probe}

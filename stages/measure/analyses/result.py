@@ -1,6 +1,5 @@
 """What an analysis hands back, on the way to the tables."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,28 +29,16 @@ class ScoreRow:
 
 @dataclass(frozen=True)
 class AnalysisResult:
-    """What was found of one layer, or of the network.
+    """What one analysis found of one layer, or of the network.
 
     Attributes:
         scores: rows of layers.csv, of the layer or of the network's own head.
-        tables: rows of the table of an analysis, by the analysis; of a layer without `ROW_KEYS`, which are added.
+        rows: of the analysis's own table; of a layer without `ROW_KEYS`, which are added.
         images: columns of images.parquet, (N,) by split and name.
         notes: what was left out, in words; those that several layers repeat are said once.
     """
 
     scores: list[ScoreRow] = field(default_factory=list)
-    tables: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    rows: list[dict[str, Any]] = field(default_factory=list)
     images: dict[str, dict[str, Float64]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
-
-
-def combine(results: Iterable[AnalysisResult]) -> AnalysisResult:
-    """Join what several analyses found of one layer, or of the network."""
-    parts = list(results)
-    splits = dict.fromkeys(split for part in parts for split in part.images)
-    return AnalysisResult(
-        scores=[row for part in parts for row in part.scores],
-        tables={name: rows for part in parts for name, rows in part.tables.items()},
-        images={split: {n: c for part in parts for n, c in part.images.get(split, {}).items()} for split in splits},
-        notes=[note for part in parts for note in part.notes],
-    )

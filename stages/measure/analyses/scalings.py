@@ -25,7 +25,7 @@ def scalings(cell: Cell, layer: Layer, split: EmbeddedSplit, step: int) -> Analy
         for scaling, scaled in scaled_splits(cell, layer, split, step)
         for name in metrics
     ]
-    return AnalysisResult(tables={"scalings": rows})
+    return AnalysisResult(rows=rows)
 
 
 def scaled_splits(cell: Cell, layer: Layer, split: EmbeddedSplit, step: int) -> Iterator[tuple[Scaling, EmbeddedSplit]]:
@@ -40,7 +40,5 @@ def scaled_splits(cell: Cell, layer: Layer, split: EmbeddedSplit, step: int) -> 
         at_hand = scaling == settings.normalize
         yield scaling, split if at_hand else EmbeddedSplit(X, split.y, replace(settings, normalize=scaling))
     reference = cell.store.features(layer, step, SEEN) if SEEN in cell.store.splits else X
-    yield (
-        "standard",
-        EmbeddedSplit(standardize(X, *column_moments(reference)), split.y, replace(settings, normalize="none")),
-    )
+    standardized = standardize(X, *column_moments(reference))
+    yield "standard", EmbeddedSplit(standardized, split.y, replace(settings, normalize="none"))

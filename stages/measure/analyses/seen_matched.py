@@ -71,13 +71,9 @@ def selections(y: Classes, K: int, n: int, seed: int) -> Iterator[Rows]:
 def means(split: EmbeddedSplit, selected: Sequence[Rows]) -> dict[str, ScoreValue]:
     """Mean value, chance and ceiling of every score over selections."""
     search, needs = split.settings.search.reduced, needs_of(SCORES)
-    chosen = np.zeros((len(selected), len(split.y)), dtype=bool)
-    for images, rows in zip(chosen, selected, strict=True):
-        images[rows] = True
-    found = []
+    chosen, found = np.stack([np.isin(np.arange(len(split.y)), rows) for rows in selected]), []
     scans = subset_scans(split.X, split.y, chosen, own_groups=split.settings.own_groups)
     for images, scan in zip(chosen, scans, strict=True):
         scores = score_split(split.part(images, search=search, needs=needs, scan=scan), SCORES)
         found.append([(score.value, score.chance, score.ceiling) for score in scores.values()])
-    mean = dict(zip(SCORES, np.mean(found, axis=0).tolist(), strict=True))
-    return {name: ScoreValue(value, chance, ceiling) for name, (value, chance, ceiling) in mean.items()}
+    return {name: ScoreValue(*mean) for name, mean in zip(SCORES, np.mean(found, axis=0).tolist(), strict=True)}

@@ -21,9 +21,9 @@ def notes(store: Embeddings, params: MeasureParams, results: Sequence[Result]) -
     return [
         *left_out(store, params),
         *single_images(store),
-        *dict.fromkeys(note for result in results for note in result.analysed.notes),
+        *dict.fromkeys(note for result in results for found in result.analysed.values() for note in found.notes),
         *not_refitted(store, params),
-        *few_clusters(results),
+        *few_clusters(store, results),
         *unusable_images(results),
     ]
 
@@ -57,12 +57,12 @@ def not_refitted(store: Embeddings, params: MeasureParams) -> Iterator[str]:
             f"measure.refits leaves out {', '.join(clustered)}: measure.kmeans has {params.kmeans.starts} starts, "
             f"fewer than the {params.refits.starts} of measure.refits, and so few say little about an interval"
         )
-    if len(np.unique(store.labels(UNSEEN))) < MIN_CLASSES:
+    labels = store.labels(UNSEEN)
+    classes = np.unique(labels)
+    if len(classes) < MIN_CLASSES:
         yield f"measure.refits leaves no class out: the split {UNSEEN!r} has fewer than {MIN_CLASSES}"
     groups = groups_of(store, UNSEEN) if params.neighbours == "other_groups" else None
-    labels = store.labels(UNSEEN)
-    for group in class_groups(np.unique(labels).tolist()):
-        names = np.unique(labels)[group]
+    for names in (classes[group] for group in class_groups(classes.tolist())):
         if groups is not None and len(np.unique(groups[~np.isin(labels, names)])) < 2:
             yield (
                 f"measure.refits gives no interval over other classes: without {left_out_part(names.tolist())} all "
@@ -73,15 +73,15 @@ def not_refitted(store: Embeddings, params: MeasureParams) -> Iterator[str]:
         yield f"measure.refits has no halves: {why}"
 
 
-def few_clusters(results: Sequence[Result]) -> Iterator[str]:
+def few_clusters(store: Embeddings, results: Sequence[Result]) -> Iterator[str]:
     """Name the embeddings in which k-means found fewer clusters than classes."""
     for result in results:
-        found = min((int(each["clusters"]) for each in result.clusterings), default=None)
-        if found is not None and found < result.classes:
-            job = result.job
+        job, classes = result.job, len(np.unique(store.labels(result.job.split)))
+        found = min((int(each["clusters"]) for each in result.clusterings), default=classes)
+        if found < classes:
             yield (
                 f"layer {job.layer.name!r}, step {job.step}, split {job.split!r}: k-means found {found} clusters where "
-                f"{result.classes} were asked for: single precision tells no more embeddings apart"
+                f"{classes} were asked for: single precision tells no more embeddings apart"
             )
 
 

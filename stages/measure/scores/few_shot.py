@@ -8,7 +8,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.measure.arrays import Classes, Float32, Float64, Rows
+from stages.measure.arrays import Classes, Float32, Float64, Rows, blocks
 from stages.shared.core.seeding import child_seed
 
 EPISODES = 600
@@ -137,10 +137,9 @@ def classify(F: Float32, episodes: Episodes) -> Iterator[tuple[Rows, NDArray[np.
     """
     count, ways, shots = episodes.support.shape
     images = ways * (shots + episodes.queries.shape[2])
-    size = max(1, BATCH_BYTES // (4 * images * F.shape[1]))
     own = np.arange(ways)[:, None]
-    for start in range(0, count, size):
-        support, queries = (part[start : start + size] for part in (episodes.support, episodes.queries))
+    for batch in blocks(count, BATCH_BYTES // (4 * images * F.shape[1])):
+        support, queries = episodes.support[batch], episodes.queries[batch]
         means = F[support].mean(axis=2)  # (B, W, D)
         embedded = F[queries.reshape(len(queries), -1)]  # (B, W * Q, D)
         closeness = embedded @ means.transpose(0, 2, 1)

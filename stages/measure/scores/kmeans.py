@@ -14,7 +14,7 @@ from functools import cached_property, lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.measure.arrays import Classes, blocks
+from stages.measure.arrays import Classes, Float32, blocks
 from stages.measure.scores import lockstep
 from stages.measure.scores.agreement import adjusted_mutual_information, normalized_mutual_information
 from stages.measure.scores.spectrum import column_products
@@ -76,18 +76,13 @@ class Clustering:
         labels: (N,) int32, the cluster of every image.
     """
 
-    X: NDArray[np.float32]
+    X: Float32
     labels: NDArray[np.int32]
 
     @cached_property
     def inertia(self) -> float:
         """Sum of squared distances to the means of the clusters, in double precision."""
         return inertia_of(self.X, self.labels)
-
-    @property
-    def found(self) -> int:
-        """Number of clusters that hold an image; less than asked for only where fewer distinct embeddings exist."""
-        return len(np.unique(self.labels))
 
 
 def compare_clusterings(y: Classes, clusterings: Sequence[Clustering]) -> list[dict[str, float]]:
@@ -105,7 +100,7 @@ def compare_clusterings(y: Classes, clusterings: Sequence[Clustering]) -> list[d
         {
             "rank": rank,
             "inertia": clustering.inertia,
-            "clusters": clustering.found,
+            "clusters": len(np.unique(clustering.labels)),  # fewer than asked for where fewer embeddings are distinct
             "nmi": normalized_mutual_information(y, clustering.labels),
             "agreement": adjusted_mutual_information(clusterings[0].labels, clustering.labels),
         }
@@ -113,7 +108,7 @@ def compare_clusterings(y: Classes, clusterings: Sequence[Clustering]) -> list[d
     ]
 
 
-def rotate(X: NDArray[np.float32]) -> NDArray[np.float32]:
+def rotate(X: Float32) -> Float32:
     """Centre an embedding and rotate it to its principal axes, largest variance first, in double precision.
 
     Distances, hence inertia, stay what they were, of all rows and of any of them: a subset of rows is searched and
@@ -138,7 +133,7 @@ def rotate(X: NDArray[np.float32]) -> NDArray[np.float32]:
     return rotated
 
 
-def rotate_joined(parts: Sequence[NDArray[np.float32]], clusters: int) -> NDArray[np.float32]:
+def rotate_joined(parts: Sequence[Float32], clusters: int) -> Float32:
     """Rotate embeddings of the same rows, put side by side, so that they can be searched in their leading columns.
 
     Only the leading columns of each are rotated into each other: that costs next to nothing, and on a real network's
@@ -161,24 +156,8 @@ def leading_columns(clusters: int) -> int:
     return max(COLUMNS, 2 * clusters)
 
 
-def cluster(
-    X: NDArray[np.float32], clusters: int, search: Search, *, rotated: NDArray[np.float32] | None = None
-) -> Clustering:
-    """Find the k-means clustering of least inertia: the first of `clusterings`, whose arguments it takes.
-
-    Args:
-        X: (N, D) float32.
-        clusters: number of clusters, at most N.
-        search: how hard to look.
-        rotated: (N, C) float32, the same rows after `rotate`, or None.
-    """
-    return clusterings(X, clusters, search, rotated=rotated)[0]
-
-
-def clusterings(
-    X: NDArray[np.float32], clusters: int, search: Search, *, rotated: NDArray[np.float32] | None = None
-) -> list[Clustering]:
-    """Find the k-means clusterings of least inertia.
+def cluster(X: Float32, clusters: int, search: Search, *, rotated: Float32 | None = None) -> Clustering:
+    """Find the k-means clustering of least inertia.
 
     Args:
         X: (N, D) float32.
@@ -186,65 +165,54 @@ def clusterings(
         search: how hard to look.
         rotated: (N, C) the same rows after `rotate`, of this embedding or of one that holds it; made here if missing;
             a single start takes none.
+    """
+    rows = X if search.single else rotate(X) if rotated is None else rotated
+    return polish(rows, searched_partitions(rows, clusters, search), search)[0]
+
+
+def searched_partitions(X: Float32, clusters: int, search: Search) -> list[NDArray[np.int32]]:
+    """Partitions that the starts reach in the leading columns, or a single start in all.
+
+    Args:
+        X: (N, C) float32, columns by falling variance; for a single start an embedding as it is.
+        clusters: number of clusters, at most N.
+        search: how hard to look.
 
     Returns:
-        At most `search.polished` different partitions, least inertia first. K-means draws by position: another order
-        of rows may change them as another seed does. Of fewer distinct rows than `clusters`,
-        they have as many clusters as distinct rows.
+        Of each start its labels, (N,), least inertia in these columns first. K-means draws by position: another order
+        of rows may change them as another seed does. Of fewer distinct rows than `clusters`, they have as many
+        clusters as distinct rows.
     """
     if search.single:
-        return [Clustering(X, _single_start(X, clusters, search.seed))]
-    return polished_clusterings(rotate(X) if rotated is None else rotated, clusters, search)
-
-
-def polished_clusterings(rotated: NDArray[np.float32], clusters: int, search: Search) -> list[Clustering]:
-    """Search the leading columns, and fit the best distinct partitions on in all columns, as `run_lloyd` does.
-
-    Args:
-        rotated: (N, C) float32, columns by falling variance.
-        clusters: number of clusters, at most N.
-        search: how hard to look.
-    """
-    return run_lloyd(rotated, searched_partitions(rotated, clusters, search), search)
-
-
-def searched_partitions(rotated: NDArray[np.float32], clusters: int, search: Search) -> list[NDArray[np.int32]]:
-    """Partitions that the starts reach in the leading columns.
-
-    Args:
-        rotated: (N, C) float32, columns by falling variance.
-        clusters: number of clusters, at most N.
-        search: how hard to look.
-
-    Returns:
-        Of each start its labels, (N,), least inertia in these columns first.
-    """
-    few = np.ascontiguousarray(rotated[:, : leading_columns(clusters)])
+        return [_single_start(X, clusters, search.seed)]
+    few = np.ascontiguousarray(X[:, : leading_columns(clusters)])
     labels, inertia = lockstep.search(few, clusters, search.seeds)
     return list(labels[np.argsort(inertia, kind="stable")])
 
 
-def run_lloyd(rotated: NDArray[np.float32], searched: Iterable[NDArray[np.int32]], search: Search) -> list[Clustering]:
-    """Fit the best distinct partitions on in all columns.
+def polish(X: Float32, searched: Sequence[NDArray[np.int32]], search: Search) -> list[Clustering]:
+    """Fit the best distinct partitions on in all columns; that of a single start is what it is.
 
     Args:
-        rotated: (N, C) float32.
-        searched: labels, (N,) each, numbered as they appear, least inertia first.
+        X: (N, C) float32, as of `searched_partitions`.
+        searched: labels, (N,) each, from there; numbered as they appear, unless of a single start.
         search: how hard to look.
 
     Returns:
         At most `search.polished` different partitions, least inertia first; equal inertias in the order in which they
         were found.
     """
-    centres = [class_means(rotated, labels) for labels in _distinct(searched)[: search.polished]]
+    if search.single:
+        return [Clustering(X, searched[0])]
+    centres = [class_means(X, labels) for labels in _distinct(searched)[: search.polished]]
     alike = len({len(means) for means in centres}) == 1
     batches = [np.stack(centres)] if alike else [means[None] for means in centres]
-    fitted = [labels for batch in batches for labels in lockstep.lloyd(rotated, batch)[0]]
-    found = [Clustering(rotated, labels) for labels in _distinct(fitted)]
+    fitted = [labels for batch in batches for labels in lockstep.lloyd(X, batch)[0]]
+    found = [Clustering(X, labels) for labels in _distinct(fitted)]
     return sorted(found, key=lambda clustering: clustering.inertia) if len(found) > 1 else found
 
 
-def inertia_of(X: NDArray[np.float32], labels: NDArray[np.integer]) -> float:
+def inertia_of(X: Float32, labels: NDArray[np.integer]) -> float:
     """Sum of squared distances to the means of a partition's parts, in double precision.
 
     Args:
@@ -261,7 +229,7 @@ def inertia_of(X: NDArray[np.float32], labels: NDArray[np.integer]) -> float:
     return squares - float((np.einsum("ij,ij->i", sums, sums) / np.maximum(sizes, 1)).sum())
 
 
-def class_means(X: NDArray[np.float32], labels: NDArray[np.integer]) -> NDArray[np.float32]:
+def class_means(X: Float32, labels: NDArray[np.integer]) -> Float32:
     """Mean row of every label that occurs, in the order of labels, (C, D).
 
     Args:
@@ -280,11 +248,11 @@ def _distinct(partitions: Iterable[NDArray[np.int32]]) -> list[NDArray[np.int32]
     return list(different.values())
 
 
-def _single_start(X: NDArray[np.float32], clusters: int, seed: int) -> NDArray[np.int32]:
+def _single_start(X: Float32, clusters: int, seed: int) -> NDArray[np.int32]:
     """Labels of one start of scikit-learn's k-means, which is loaded here: many starts do not use it."""
     from sklearn.cluster import KMeans
     from sklearn.exceptions import ConvergenceWarning
 
-    with warnings.catch_warnings():  # reported as `found`
+    with warnings.catch_warnings():  # reported as `clusters`
         warnings.filterwarnings("ignore", "Number of distinct clusters", ConvergenceWarning)
         return np.asarray(KMeans(n_clusters=clusters, n_init=1, random_state=seed).fit(X).labels_)

@@ -7,14 +7,11 @@ is many times faster, from 250 rows and 5 clusters on, and where it is not, from
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.measure.arrays import Float32, Float64, Rows
-
-Scalar = TypeVar("Scalar", bound=np.generic)
+from stages.measure.arrays import Float32, Float64, Rows, blocks
 
 MAX_ITERATIONS = 300
 
@@ -46,15 +43,10 @@ def search(X: Float32, clusters: int, seeds: Sequence[int]) -> tuple[NDArray[np.
             return np.tile(as_they_appear, (len(seeds), 1)), np.zeros(len(seeds))
     numbers = start_numbers(tuple(seeds), clusters)
     candidates = numbers.shape[1] // max(1, clusters - 1)
-    centres = np.concatenate([seed_centres(X, clusters, part) for part in _blocks(numbers, candidates * len(X))])
-    labels, inertia = zip(*(lloyd(X, part) for part in _blocks(centres, clusters * len(X))), strict=True)
+    seeded, moved = (blocks(len(seeds), ELEMENTS // (each * len(X))) for each in (candidates, clusters))
+    centres = np.concatenate([seed_centres(X, clusters, numbers[starts]) for starts in seeded])
+    labels, inertia = zip(*(lloyd(X, centres[starts]) for starts in moved), strict=True)
     return np.concatenate(labels), np.concatenate(inertia)
-
-
-def _blocks(starts: NDArray[Scalar], elements: int) -> list[NDArray[Scalar]]:
-    """Divide starts into blocks that are computed at once, each start taking so many elements."""
-    size = max(1, ELEMENTS // elements)
-    return [starts[first : first + size] for first in range(0, len(starts), size)]
 
 
 @lru_cache(maxsize=16)

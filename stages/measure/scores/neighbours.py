@@ -1,12 +1,12 @@
 """All distances of a split, a block of rows at a time: exact nearest neighbours, and distances to groups of images."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.sparse import csc_array
 
-from stages.measure.arrays import ROUNDING, Classes, Counts, Float32, Float64, Matches, Rows, blocks
+from stages.measure.arrays import ROUNDING, Classes, Counts, Float32, Float64, Matches, Need, Rows, blocks
 from stages.measure.scores.retrieval import precisions
 
 BLOCK_BYTES = 64 * 2**20
@@ -36,14 +36,14 @@ class Scan:
         n_matches: (N,) how many of its k nearest neighbours have its class.
         precisions: (N,) share of its R nearest neighbours that have its class, R the number of others in the class.
         average_precisions: (N,) the same, with the order of neighbours.
-        sums: (N, M) sums of its distances to each group; None if no groups were asked for.
+        sums: by the groups' name, (N, M) sums of its distances to each.
     """
 
     nearest: Rows
     n_matches: Counts
     precisions: Float64
     average_precisions: Float64
-    sums: Float64 | None
+    sums: Mapping[Need, Float64]
 
 
 def others(y: Classes, own_groups: Classes | None = None) -> tuple[Counts, Counts]:
@@ -69,9 +69,9 @@ def scan(
     k: int,
     *,
     kept: int = 1,
-    groups: csc_array | None = None,
+    groups: Mapping[Need, csc_array] | None = None,
     own_groups: Classes | None = None,
-    block_bytes: int = BLOCK_BYTES,
+    distances: Iterable[tuple[slice, Float64]] | None = None,
 ) -> Scan:
     """Compare every image with its nearest neighbours and, if asked for, sum its distances to groups, in one pass.
 
@@ -88,60 +88,41 @@ def scan(
         y: (N,) classes 0 ... K - 1.
         k: number of neighbours that are counted, 1 ... N - 1.
         kept: number of neighbours whose indices are returned, all others if fewer.
-        groups: (N, M) from `memberships`.
+        groups: by name, (N, M) from `memberships`.
         own_groups: (N,) group of every image, none of whose images is its neighbour; None: all others may be. `k` is
             at most the least number of `others`.
-        block_bytes: memory for one block of distances.
-    """
-    distances = squared_distance_blocks(X, block_bytes=block_bytes)
-    return rank_neighbours(distances, y, k, kept=kept, groups=groups, own_groups=own_groups)
-
-
-def rank_neighbours(
-    blocks: Iterable[tuple[slice, Float64]],
-    y: Classes,
-    k: int,
-    *,
-    kept: int = 1,
-    groups: csc_array | None = None,
-    own_groups: Classes | None = None,
-) -> Scan:
-    """Do what `scan` does, from blocks of squared distances, which are overwritten.
-
-    Args:
-        blocks: consecutive rows, and their squared distances to all N rows, (B, N).
-        y, k, kept, groups, own_groups: as of `scan`.
+        distances: the squared distances, as `squared_distance_blocks` computes them of X; they are overwritten.
     """
     N, n_same_class = len(y), others(y, own_groups)[0]
     deepest = min(max(k, int(n_same_class.max()), kept), N - 1)
     indices, n_matches = np.empty((N, min(kept, N - 1)), np.int64), np.empty(N, np.int64)
     precision, average_precision = np.empty(N), np.empty(N)
-    sums = None if groups is None else np.empty((N, groups.shape[1]))
-    for rows, distances in blocks:
-        if groups is not None and sums is not None:
-            sums[rows] = np.sqrt(distances) @ groups
+    sums = {name: np.empty(members.shape) for name, members in (groups or {}).items()}
+    for rows, block in squared_distance_blocks(X) if distances is None else distances:
+        if groups:
+            roots = np.sqrt(block)
+            for name, members in groups.items():
+                sums[name][rows] = roots @ members
         if own_groups is not None:
-            distances[own_groups[rows, None] == own_groups] = LAST
-        nearest = _nearest(distances, rows, deepest)
+            block[own_groups[rows, None] == own_groups] = LAST
+        nearest = _nearest(block, rows, deepest)
         matches = y[nearest] == y[rows, None]
         indices[rows], n_matches[rows] = nearest[:, :kept], matches[:, :k].sum(axis=1)
         precision[rows], average_precision[rows] = precisions(matches, n_same_class[rows])
     return Scan(indices, n_matches, precision, average_precision, sums)
 
 
-def distance_sums(X: Float32, groups: csc_array, *, block_bytes: int = BLOCK_BYTES) -> Float64:
+def distance_sums(X: Float32, groups: csc_array) -> Float64:
     """Sum every image's distances to each group of images, without looking for neighbours.
 
     Args:
         X: (N, D) float32.
         groups: (N, M) from `memberships`.
-        block_bytes: memory for one block of distances.
 
     Returns:
         (N, M).
     """
-    blocks = squared_distance_blocks(X, block_bytes=block_bytes)
-    return np.concatenate([np.sqrt(distances) @ groups for _, distances in blocks])
+    return np.concatenate([np.sqrt(distances) @ groups for _, distances in squared_distance_blocks(X)])
 
 
 def memberships(divisions: Sequence[Classes]) -> csc_array:

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.measure.arrays import Classes, Float64, Matches, Rows
+from stages.measure.arrays import Classes, Float32, Float64, Matches, Rows
 from stages.measure.scores.neighbours import (
     LAST,
     Scan,
@@ -25,13 +25,12 @@ BLOCK_BYTES = 32 * 2**20
 
 
 def subset_scans(
-    X: NDArray[np.float32],
+    X: Float32,
     y: Classes,
     subsets: NDArray[np.bool_],
     *,
     distances_to_classes: bool = False,
     own_groups: Classes | None = None,
-    block_bytes: int = BLOCK_BYTES,
 ) -> Iterator[Scan]:
     """Compare every image with its nearest neighbours in each subset that it belongs to.
 
@@ -44,12 +43,11 @@ def subset_scans(
         subsets: (S, N) which images belong, at least two in each.
         distances_to_classes: whether to sum every image's distances to the classes in its subset.
         own_groups: (N,) group of every image, none of whose images is its neighbour; None: all others may be.
-        block_bytes: memory for one block of distances.
 
     Yields:
         What `neighbours.scan` gives of each subset alone, (M,) its images; k is the size of its largest class, at most
-        the least number of others; `nearest` holds two rows of the subset; `sums`, if asked for, has one column for
-        each class that occurs.
+        the least number of others; `nearest` holds two rows of the subset; `sums`, if asked for, has those to each
+        class that occurs.
     """
     K, parts = int(y.max()) + 1, [_Part(y, subset, own_groups) for subset in subsets]
     groups = None
@@ -57,7 +55,7 @@ def subset_scans(
         cut = [part for part in parts if part.cuts_classes]
         groups = memberships([y, *(np.where(part.subset, y, -1) for part in cut)])
         to_classes, to_parts = np.empty((len(y), K)), [np.empty((len(part.scan.n_matches), K)) for part in cut]
-    for rows, distances in squared_distance_blocks(X, block_bytes=block_bytes):
+    for rows, distances in squared_distance_blocks(X, block_bytes=BLOCK_BYTES):
         if groups is not None:
             to_classes[rows], *sums = np.split(np.sqrt(distances) @ groups, 1 + len(cut), axis=1)
             for part, own_sums, found in zip(cut, to_parts, sums, strict=True):
@@ -73,7 +71,7 @@ def subset_scans(
             yield part.scan
         else:
             own_sums = to_parts.pop(0) if part.cuts_classes else to_classes[part.subset]
-            yield replace(part.scan, sums=own_sums[:, part.occurring])
+            yield replace(part.scan, sums={"class_distances": own_sums[:, part.occurring]})
 
 
 class _Part:
@@ -87,7 +85,7 @@ class _Part:
         self.deepest = max(self.k, NEAREST, int(self.n_same_class.max()))
         self.cuts_classes = bool(((sizes > 0) & (sizes < np.bincount(y))).any())
         nearest, n_matches = np.empty((M, min(NEAREST, M - 1)), np.int64), np.empty(M, np.int64)
-        self.scan = Scan(nearest, n_matches, np.empty(M), np.empty(M), None)
+        self.scan = Scan(nearest, n_matches, np.empty(M), np.empty(M), {})
 
     def take(self, rows: slice, order: Rows, matches: Matches) -> None:
         own = self.subset[rows]

@@ -246,7 +246,7 @@ def test_prefix_tokens(tokens: int, known: int, expected: int) -> None:
 
 
 def test_tokens_that_may_hold_a_class_token_of_an_unknown_name_are_refused() -> None:
-    with pytest.raises(ValueError, match="its 50 tokens must be a square grid of patches, or have before it a token"):
+    with pytest.raises(UserError, match="its 50 tokens must be a square grid of patches, or have before it a token"):
         prefix_at(50, 0)
 
 

@@ -28,7 +28,7 @@ def scores_of(rows):
 def test_scores_are_those_of_scikit_learn_on_concatenated_arrays(tmp_path, monkeypatch, most):
     monkeypatch.setattr(layer_pairs, "MOST_IMAGES", most)
     cell, *_ = toy_cell(tmp_path, "unseen", metrics=METRICS)
-    rows = joined(cell).tables["joined"]
+    rows = joined(cell).rows
     assert {(row["step"], row["split"]) for row in rows} == {(10, "unseen")}
     some = layer_pairs.images_of_pairs(cell, "unseen")
     assert len(some) == min(most, 30)

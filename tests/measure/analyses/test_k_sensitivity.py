@@ -21,7 +21,7 @@ def test_scores_are_those_of_a_search_of_at_most_15_starts_and_of_k_the_main_sco
     cell, layer, split = toy_cell(
         tmp_path, "test", kmeans={"starts": search.starts, "polished": search.polished, "seed": 4}
     )
-    rows = k_sensitivity(cell, layer, split).tables["k_sensitivity"]
+    rows = k_sensitivity(cell, layer, split).rows
     assert [row["clusters"] for row in rows] == [2, 3, 4, 5, 6]
     for row in rows:
         own = search if row["clusters"] == 3 else search.capped(15, 3)
@@ -35,5 +35,5 @@ def test_scores_are_those_of_a_search_of_at_most_15_starts_and_of_k_the_main_sco
 def test_constant_embeddings_score_zero(tmp_path):
     cell, layer, split = toy_cell(tmp_path, "test")
     split.X = np.ones_like(split.X)
-    rows = k_sensitivity(cell, layer, split).tables["k_sensitivity"]
+    rows = k_sensitivity(cell, layer, split).rows
     assert [(row["nmi"], row["ami"]) for row in rows] == [(0, 0)] * 5

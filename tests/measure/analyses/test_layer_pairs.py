@@ -109,7 +109,7 @@ def test_constant_layers_and_too_few_images_have_no_value():
 
 def test_every_pair_of_every_split_is_compared_once(tmp_path):
     cell, layer, _ = toy_cell(tmp_path, "unseen")
-    rows = layer_pairs(cell).tables["layer_pairs"]
+    rows = layer_pairs(cell).rows
     keys = [each.keys for each in cell.store.layers]
     expected = [(10, s, *a, *b) for s in ("test", "unseen") for i, a in enumerate(keys) for b in keys[i:]]
     assert [tuple(row.values())[:-1] for row in rows] == expected
@@ -130,7 +130,7 @@ def test_all_layers_are_compared_on_the_same_few_images(tmp_path, monkeypatch):
     cell, *_ = toy_cell(tmp_path, "unseen")
     seen = []
     monkeypatch.setattr(module, "centred_gram", lambda X: seen.append(len(X)) or centred_gram(X))
-    assert all(row["cka"] == pytest.approx(1) for row in layer_pairs(cell).tables["layer_pairs"] if same(row))
+    assert all(row["cka"] == pytest.approx(1) for row in layer_pairs(cell).rows if same(row))
     assert seen == [12] * 8
 
 

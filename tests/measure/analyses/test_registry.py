@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 import stages.measure.analyses
-from stages.measure.analyses.registry import ANALYSES, EXTRA, Analysis, check_embedded, load, probing
+from stages.measure.analyses.registry import ANALYSES, EXTRA, Analysis, check_embedded, load
 from stages.shared.runtime.errors import UserError
 from stages.shared.tables.metric_table import ANALYSIS_TABLES
 
@@ -49,7 +49,3 @@ def test_what_analyses_read_must_be_embedded():
         "measure.analyses: 'ood' needs embed.splits to list 'test', but embedded are the images unseen, corrupted; "
         "change that, or take ood out of measure.analyses"
     )
-
-
-def test_corrupted_copies_are_probed_on_seen_images():
-    assert probing(ANALYSES) == {"corruptions": "test"}

@@ -25,7 +25,7 @@ def scores_by_scikit_learn(X, y, k, search):
 
 
 def values(cell, layer, split, step):
-    rows = scalings(cell, layer, split, step).tables["scalings"]
+    rows = scalings(cell, layer, split, step).rows
     return {scaling: {r["metric"]: r["value"] for r in rows if r["scaling"] == scaling} for scaling in SCALINGS}
 
 
@@ -58,6 +58,6 @@ def test_without_seen_images_columns_are_standardized_by_the_unseen_ones(tmp_pat
 def test_a_constant_embedding_and_constant_columns_have_finite_scores(tmp_path):
     cell, layer, split = toy_cell(tmp_path, "unseen", metrics=METRICS)
     split.X = np.zeros_like(split.X)
-    rows = scalings(cell, layer, split, 10).tables["scalings"]
+    rows = scalings(cell, layer, split, 10).rows
     assert len(rows) == 3 * len(SCORES)
     assert all(np.isfinite(row["value"]) for row in rows)

@@ -46,7 +46,7 @@ def test_scores_are_means_over_equal_selections_of_both_splits(tmp_path):
     for chosen in selections(seen.y, 2, 8, seed):
         y = np.unique(seen.y[chosen], return_inverse=True)[1]
         own = settings(y, search=Search(3, 1))
-        parts.append(EmbeddedSplit(seen.X[chosen], y, own, rotated=rotate(seen.X)[chosen]))
+        parts.append(EmbeddedSplit(seen.X[chosen], y, own, known_rotated=rotate(seen.X)[chosen]))
     for name in ("nmi", "knn_purity", "nn1_accuracy"):
         scores = [LAYER_SCORES[name].score(part) for part in parts]
         found = rows["seen_matched", name].score

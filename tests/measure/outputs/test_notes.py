@@ -24,8 +24,8 @@ def test_classes_of_one_image_are_counted(tmp_path):
 
 def test_what_several_layers_repeat_is_said_once(tmp_path):
     store, params = opened(tmp_path, {"test": (6, 5), "unseen": (7, 4)})
-    result = Result(plan_jobs(store, params)[0], {}, 2, [], None, None, AnalysisResult(notes=["a", "b"]))
-    other = replace(result, analysed=AnalysisResult(notes=["b", "c"]))
+    result = Result(plan_jobs(store, params)[0], {}, [], None, {}, {"ood": AnalysisResult(notes=["a", "b"])})
+    other = replace(result, analysed={"ood": AnalysisResult(notes=["b", "c"])})
     assert notes(store, params, [result, other]) == ["a", "b", "c"]
 
 

@@ -19,7 +19,7 @@ from tests.measure.synthetic import blobs, embedded
 
 def dimension(X):
     split = embedded(X, np.arange(len(X)) % 2)
-    return two_nearest_dimension(X, split.nearest)
+    return two_nearest_dimension(X, split.scan.nearest)
 
 
 def manifold(count, dimensions, width, seed=0):

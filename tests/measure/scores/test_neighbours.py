@@ -3,8 +3,14 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from stages.measure.scores.neighbours import chance_order, distance_sums, others, scan, squared_distance_blocks
+from stages.measure.scores import neighbours
+from stages.measure.scores.neighbours import BLOCK_BYTES, chance_order, distance_sums, others, squared_distance_blocks
 from tests.measure.synthetic import blobs
+
+
+def scan(X, y, k, *, block_bytes=BLOCK_BYTES, **options):
+    blocks = squared_distance_blocks(X, block_bytes=block_bytes)
+    return neighbours.scan(X, y, k, **options, distances=blocks)
 
 
 def gathered(X, k, **options):
@@ -106,14 +112,14 @@ def test_neighbours_in_reach_are_compared_nearest_first():
     assert found.n_matches.tolist() == [1, 1, 0, 1]
     assert found.precisions.tolist() == [1 / 2, 1 / 2, 0, 1 / 2]  # R = 2, and 0 of the third
     assert found.average_precisions.tolist() == [1 / 2, 1 / 2, 0, 1 / 4]
-    assert found.sums is None
+    assert found.sums == {}
 
 
 @pytest.mark.parametrize("k", [1, 11, 29])
 def test_comparisons_equal_a_slow_loop(k):
     X, y = blobs([10, 12, 7, 1], 5, spread=2)
-    found, neighbours = scan(X, y, k, block_bytes=32 * 30 * 7), slow_neighbours(X, 29)
-    for i, nearest in enumerate(neighbours):
+    found, slow = scan(X, y, k, block_bytes=32 * 30 * 7), slow_neighbours(X, 29)
+    for i, nearest in enumerate(slow):
         same, R = (y[nearest] == y[i]).tolist(), int((y == y[i]).sum()) - 1
         assert found.n_matches[i] == sum(same[:k])
         assert found.precisions[i] == pytest.approx(sum(same[:R]) / max(R, 1))
@@ -137,10 +143,11 @@ def test_sums_of_distances_equal_a_slow_sum(block_bytes):
     slow = [
         [sum(groups[j, g] * np.linalg.norm(a.astype(float) - b) for j, b in enumerate(X)) for g in (0, 1)] for a in X
     ]
-    found = scan(X, y, 3, groups=groups, block_bytes=block_bytes)
-    assert np.allclose(found.sums, slow, rtol=1e-12)
+    found = scan(X, y, 3, groups={"two": groups, "one": groups[:, :1]}, block_bytes=block_bytes)
+    assert np.allclose(found.sums["two"], slow, rtol=1e-12)
+    assert np.allclose(found.sums["one"], np.array(slow)[:, :1], rtol=1e-12)
     assert np.array_equal(found.n_matches, scan(X, y, 3).n_matches)
-    assert np.array_equal(distance_sums(X, groups, block_bytes=block_bytes), found.sums)
+    assert np.allclose(distance_sums(X, groups), slow, rtol=1e-12)
 
 
 def test_no_image_of_its_own_group_is_an_images_neighbour():
