@@ -14,7 +14,7 @@ from stages.aggregate.charts import theme
 from stages.aggregate.charts.frame import Words, explain_marks, figure, heading, inner_width, panel, records
 from stages.aggregate.charts.intervals import DEVIATION, NO_BAND, with_bands
 from stages.aggregate.charts.theme import Look, Spec, encode_looks, layer
-from stages.aggregate.curves import CURVE, MEAN, Curve, curves
+from stages.aggregate.curves import CURVE, MEAN, each_curve
 from stages.aggregate.results import Results
 from stages.aggregate.words import figure_titles as words
 from stages.aggregate.words.formatting import numbered, place, short_names
@@ -72,26 +72,27 @@ def depth_layers(names: str, angle: float = 0, dots: float = 26, scale: Spec | N
 def depth(results: Results) -> dict[str, Spec]:
     """Draw for each network the main score and the paper's, then the further scores of each use; by figure's name."""
     main_metric = next(row.metric for row in results.summary if row.main)
-    figures: dict[str, list[Curve]] = {}
-    for curve in curves(results.scores.curves[results.scores.curves["fold"] == MEAN]):
-        name, score = curve.name, results.scores.catalogue[curve.name["metric"]]
-        use = "" if name["metric"] == main_metric or score.in_paper else f"_{score.use}"
-        suffix = "" if name["main"] else f"-{name['pooling']}"
-        figures.setdefault(f"depth{use}-{name['dataset']}-{name['model']}{suffix}", []).append(curve)
+    points = results.scores.at_last(SEEN, UNSEEN)
+    figures: dict[str, dict[tuple[str, ...], pd.DataFrame]] = {}
+    for key, own in each_curve(points[points["fold"] == MEAN]):
+        (dataset, model, _, pooling, metric), score = key, results.scores.catalogue[key[-1]]
+        use = "" if metric == main_metric or score.in_paper else f"_{score.use}"
+        suffix = "" if own["main"].all() else f"-{pooling}"
+        figures.setdefault(f"depth{use}-{dataset}-{model}{suffix}", {})[key] = own
     return {name: _depth(results, chosen) for name, chosen in figures.items()}
 
 
-def _depth(results: Results, chosen: Sequence[Curve]) -> Spec:
-    averages, name, step = words.averages(results.scores), chosen[0].name, max(curve.last for curve in chosen)
-    keys = {curve.key for curve in chosen}
-    rows = [row for row in results.summary if tuple(getattr(row, key) for key in CURVE) in keys]
-    panels = [_panel(curve, step) for curve in chosen]
+def _depth(results: Results, chosen: Mapping[tuple[str, ...], pd.DataFrame]) -> Spec:
+    averages, step = words.averages(results.scores), max(int(own["step"].iloc[0]) for own in chosen.values())
+    rows = [row for row in results.summary if tuple(getattr(row, key) for key in CURVE) in chosen]
+    panels = [_panel(own, step) for own in chosen.values()]
+    points = next(iter(chosen.values()))
+    name, unseen = points.iloc[-1], points.loc[points["split"] == UNSEEN, "value"]
     if not rows or name["better"] == "neither":
-        points = chosen[0].at(UNSEEN, chosen[0].last)
-        title = words.course_title(name["metric"], points[0]["value"], points[-1]["value"])
+        title = words.course_title(name["metric"], unseen.iloc[0], unseen.iloc[-1])
     else:
         title = words.layers_title(rows)
-    shown = [(curve.name["metric"], row) for curve, one in zip(chosen, panels, strict=True) for row in one.rows]
+    shown = [(key[-1], row) for key, one in zip(chosen, panels, strict=True) for row in one.rows]
     bands = {metric: row["band"] for metric, row in shown if row["split"] == "unseen"}
     scopes = [(metric_name(metric), metric, band) for metric, band in bands.items() if band not in (DEVIATION, NO_BAND)]
     parts = [
@@ -102,15 +103,16 @@ def _depth(results: Results, chosen: Sequence[Curve]) -> Spec:
     return depth_figure(panels, Words(title, " ".join(filter(None, parts))))
 
 
-def _panel(curve: Curve, step: int) -> Panel:
+def _panel(curve: pd.DataFrame, step: int) -> Panel:
     """One score at its last step; the figure's step is named in its subtitle if that is another."""
-    last, name, point = curve.last, curve.name, curve.best(UNSEEN, curve.last)
+    name, last = curve.iloc[0], int(curve["step"].iloc[0])
+    chosen = curve[curve["best"] & (curve["split"] == UNSEEN)].to_dict("records")
     rows: list[Spec] = []
     levels = []
     for split, classes in SPLITS.items():
-        points = pd.DataFrame(curve.at(split, last))
+        points = curve[curve["split"] == split]
         if len(points):
-            best = points["depth"] == (point["depth"] if point else None)
+            best = points["depth"].isin([point["depth"] for point in chosen])
             banded = with_bands(points).assign(split=classes, x=points["depth"], best=best)
             rows += records(banded, ["split", "x", "value", "low", "high", "band", "tied", "best"])
             known = {"raw pixels": points["pixels"].iloc[0], "chance": points["chance"].mean()}
@@ -119,11 +121,12 @@ def _panel(curve: Curve, step: int) -> Panel:
             layers = list(points["layer"])
     if name["better"] == "neither":
         subtitle = "neither high nor low is better"
-    elif point is None:
+    elif not chosen:
         subtitle = "undefined on unseen classes"
     else:
-        where = place(int(point["depth"]), len(layers) - 1)
-        subtitle = f"best at layer {where} ({short_names(layers, 16)[int(point['depth'])]}): {point['value']:.2f}"
+        depth, value = int(chosen[0]["depth"]), chosen[0]["value"]
+        where = place(depth, len(layers) - 1)
+        subtitle = f"best at layer {where} ({short_names(layers, 16)[depth]}): {value:.2f}"
     title = metric_name(str(name["metric"])) + LOWER * (name["better"] == "lower")
     return Panel(rows, levels, layers, title, subtitle + (f", step {last}" if last != step else ""))
 
