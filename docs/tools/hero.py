@@ -22,10 +22,11 @@ from matplotlib.patches import ConnectionPatch, Patch, Rectangle
 from numpy.typing import NDArray
 from sklearn.decomposition import PCA
 
-from stages.aggregate.tables.summary import SummaryRow, read_summary
+from stages.aggregate.tables.summary import SUMMARY_COLUMNS, SummaryRow, summary_rows
 from stages.aggregate.words.figure_titles import layers_title
 from stages.aggregate.words.scores import metric_name
 from stages.commands.dvc_project.workspace import stage_path
+from stages.shared.core.csv_table import read_table
 from stages.shared.embeddings.embedding_store import Embeddings, open_embeddings
 from stages.shared.embeddings.split_names import SEEN, UNSEEN
 from stages.shared.images.image_store import PackedImages, Pixels, open_images
@@ -98,7 +99,9 @@ class Study:
 def read_study(results: Path, dataset: str, model: str, metric: str = "nmi", seed: int = 0) -> Study:
     """Read a study of three folds or more, in which the score's best layer is not the last."""
     key = (dataset, model, metric, "mean")
-    (row,) = (r for r in read_summary(results / "summary.csv") if (r.dataset, r.model, r.metric, r.fold) == key)
+    summary = read_table(results / "summary.csv", SUMMARY_COLUMNS, what="a summary", stage="aggregate")
+    rows = summary_rows(summary.to_dict("records"))
+    (row,) = (r for r in rows if (r.dataset, r.model, r.metric, r.fold) == key)
     depth = pd.read_csv(results / "depth.csv", dtype={"fold": str})
     names = ("dataset", "model", "pooling", "metric", "step")
     curve = depth[np.logical_and.reduce([depth[name] == getattr(row, name) for name in names])]

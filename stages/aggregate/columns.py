@@ -41,8 +41,3 @@ def frame(
     tables = bool(filled) and isinstance(filled[0], pd.DataFrame)
     table = pd.concat(filled, ignore_index=True) if tables else pd.DataFrame(filled)
     return csv_table.typed(table.reindex(columns=list(columns)), columns)
-
-
-def point_columns(point: "pd.Series | Mapping[str, Any] | None", **columns: str) -> dict[str, Any]:
-    """Return what a table says of one point: column -> the value of the point's column, None without a point."""
-    return {name: None if point is None else point[source] for name, source in columns.items()}

@@ -12,8 +12,9 @@ and under `auto` the main pooling may differ from layer to layer, so that curves
 - A class token is token 0: beside rows of `token0`, those of `class_token` belong to the curve `token0`.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -33,6 +34,9 @@ MEAN = "mean"
 """The `fold` of means over all folds."""
 
 CURVE = ["dataset", "model", "fold", "pooling", "metric"]
+KEYS = [*CURVE, "main"]
+"""What names a curve, and what sets a main one apart from a further one."""
+
 POINT = {
     **dict.fromkeys(("dataset", "model", "fold"), TEXT),
     "main": "bool",
@@ -53,9 +57,6 @@ Attributes:
 BASELINE = ["dataset", "model", "fold", "metric", "split"]
 CHECKPOINT = {"dataset": TEXT, "model": TEXT, "fold": TEXT, "step": INTEGER}
 """What names the baseline of a score, and a network's accuracy."""
-
-Row = Mapping[str, Any]
-"""One point of a curve, by column."""
 
 Name = tuple[str, str]
 """A network on a dataset: dataset and model."""
@@ -93,11 +94,21 @@ class Scores:
     n_seeds: int
     catalogue: Catalogue
 
+    @cached_property
+    def points(self) -> pd.DataFrame:
+        """The curves, with `last` and `best` (`mark_points`)."""
+        return mark_points(self.curves)
+
+    def at_last(self, *splits: str) -> pd.DataFrame:
+        """Points of every curve on these splits, at the last step at which it has unseen points."""
+        return self.points[self.points["last"] & self.points["split"].isin(splits)]
+
     @property
     def without_best(self) -> list[str]:
         """Curves that should have a best layer but have no finite value on unseen classes."""
-        chosen_from = self.curves[self.curves["better"] != "neither"]
-        return ["/".join(curve.key) for curve in curves(chosen_from) if curve.best(UNSEEN, curve.last) is None]
+        points = self.at_last(UNSEEN)
+        chosen_from = each_curve(points[points["better"] != "neither"])
+        return ["/".join(key) for key, own in chosen_from if not own["best"].any()]
 
     @property
     def label_free(self) -> list[str]:
@@ -254,12 +265,13 @@ def equally_best(values: NDArray[np.float64], better: Better) -> NDArray[np.bool
     Returns:
         (..., L).
     """
-    if better == "neither":
-        return np.zeros(values.shape, dtype=bool)
-    signed = np.where(np.isnan(values), -np.inf, values if better == "higher" else -values)
-    best = signed.max(axis=-1, keepdims=True)
-    size = np.where(np.isfinite(best), np.maximum(1, abs(best)), 0)
-    return np.asarray((signed >= best - TOLERANCE * size) & ~np.isnan(values))
+    gains = values * (np.nan if better == "neither" else sign_of(better))
+    return np.asarray(gains >= _as_good_as(np.fmax.reduce(gains, axis=-1, keepdims=True)))
+
+
+def _as_good_as(best: Any) -> Any:
+    """The least gains that count as equal to the best ones."""
+    return best - TOLERANCE * np.where(np.isfinite(best), np.maximum(1, abs(best)), 0)
 
 
 def best_index(values: NDArray[np.float64], better: Better) -> int | None:
@@ -268,62 +280,23 @@ def best_index(values: NDArray[np.float64], better: Better) -> int | None:
     return int(among.argmax()) if among.any() else None
 
 
-@dataclass(frozen=True)
-class Curve:
-    """One score of one network's embeddings, one for each depth.
+def each_curve(points: pd.DataFrame) -> Iterator[tuple[tuple[str, ...], pd.DataFrame]]:
+    """Take points apart by curve, in their order, each with its values of `CURVE`."""
+    for (*key, _), own in points.groupby(KEYS, sort=False):
+        yield tuple(map(str, key)), own
 
-    Attributes:
-        points: split and step -> its points by depth.
+
+def mark_points(points: pd.DataFrame) -> pd.DataFrame:
+    """Add to points of curves, by depth, which of them tables and figures show.
+
+    Returns:
+        The points with `last` (at the last step at which their curve has unseen points) and `best` (the best of their
+        curve at their split and step: highest or lowest as the score says, of equally good ones the first; none where
+        no value is finite, or neither higher nor lower is better).
     """
-
-    points: Mapping[tuple[str, int], list[Row]]
-
-    @property
-    def name(self) -> Row:
-        """What names it, and its facts: any of its points."""
-        return next(iter(self.points.values()))[0]
-
-    @property
-    def key(self) -> tuple[str, ...]:
-        """Its values of `CURVE`."""
-        return tuple(self.name[column] for column in CURVE)
-
-    @property
-    def network(self) -> Name:
-        """Its network."""
-        return self.name["dataset"], self.name["model"]
-
-    @property
-    def last(self) -> int:
-        """The last step at which it has unseen points."""
-        return max(step for split, step in self.points if split == UNSEEN)
-
-    def at(self, split: str, step: int) -> list[Row]:
-        """Its points on one split at one step, by depth; none where nothing was measured."""
-        return self.points.get((split, step), [])
-
-    def best(self, split: str, step: int) -> Row | None:
-        """The best point on one split at one step: highest or lowest as the score says, of equally good ones the first.
-
-        Returns:
-            None where nothing was measured, no value is finite, or neither higher nor lower is better.
-        """
-        points = self.at(split, step)
-        if not points:
-            return None
-        index = best_index(np.array([point["value"] for point in points], dtype=float), self.name["better"])
-        return None if index is None else points[index]
-
-    def ranks(self) -> "pd.Series[float]":
-        """Rank layers by their unseen score at the last step: the best has the highest rank; by layer's name."""
-        values = pd.Series({point["layer"]: float(point["value"]) for point in self.at(UNSEEN, self.last)})
-        return values.rank(ascending=self.name["better"] != "lower")
-
-
-def curves(points: pd.DataFrame) -> list[Curve]:
-    """Take the points of `Scores.curves`, by depth, apart by curve, in their order."""
-    by_curve: dict[tuple[Any, ...], dict[tuple[str, int], list[Row]]] = {}
-    for point in points.to_dict("records"):
-        key = tuple(point[column] for column in (*CURVE, "main"))
-        by_curve.setdefault(key, {}).setdefault((point["split"], point["step"]), []).append(point)  # type: ignore[arg-type]
-    return [Curve(by_place) for by_place in by_curve.values()]
+    curve, row = ([points[name] for name in names] for names in (KEYS, [*KEYS, "split", "step"]))
+    last = points["step"].where(points["split"] == UNSEEN).groupby(curve).transform("max")
+    gains = points["value"] * points["better"].map({"higher": 1.0, "lower": -1.0})
+    among = gains >= _as_good_as(gains.groupby(row).transform("max"))
+    best = among & (among.groupby(row).cumsum() == 1)
+    return points.assign(last=points["step"] == last, best=best)

@@ -1,8 +1,7 @@
-import numpy as np
 import pandas as pd
 import pytest
 
-from stages.aggregate.columns import BOOLEAN, frame, point_columns
+from stages.aggregate.columns import BOOLEAN, frame
 from stages.shared.core.csv_table import FLOAT, INTEGER, TEXT
 
 COLUMNS = {"name": TEXT, "count": INTEGER, "share": FLOAT, "kept": BOOLEAN}
@@ -42,9 +41,3 @@ def test_unknown_and_missing_columns_are_errors():
             make(row | {"shear": 0.5}, optional=["share"])
         with pytest.raises(ValueError, match=r"missing: \['name'\]"):
             make({"count": 1}, optional=["share", "kept"])
-
-
-def test_a_point_gives_what_is_asked_for():
-    point = pd.Series({"value": 0.5, "sd": np.nan, "layer": "a", "depth": 3})
-    assert point_columns(point, unseen="value", best_layer="layer") == {"unseen": 0.5, "best_layer": "a"}
-    assert point_columns(None, unseen="value", best_layer="layer") == {"unseen": None, "best_layer": None}

@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from stages.aggregate import curves
-from stages.aggregate.curves import MEAN, best_index, equally_best
+from stages.aggregate.curves import KEYS, MEAN, best_index, equally_best, mark_points
 from stages.aggregate.tables.summary import check_main_score
 from stages.measure.metrics import SCORES
 from stages.shared.core.params import RunParams
@@ -210,6 +210,13 @@ def test_no_score_of_layers_is_an_error():
 )
 def test_the_first_of_equally_good_layers_is_the_best(values, better, index):
     assert best_index(np.array(values, dtype=float), better) == index
+    places = pd.MultiIndex.from_product(
+        [["test", "unseen"], [0, 5], range(len(values))], names=["split", "step", "depth"]
+    )
+    rows = places.to_frame(index=False).assign(**dict.fromkeys(KEYS, "any"), value=np.tile(values, 4), better=better)
+    points = mark_points(rows.astype({"value": float}))
+    assert points.index[points["best"]].tolist() == [i * len(values) + index for i in range(4) if index is not None]
+    assert points["last"].equals(points["step"] == 5)
 
 
 def test_layers_within_rounding_of_the_best_are_equally_good_in_every_row():

@@ -5,7 +5,6 @@ layer_pairs: how alike the layers represent the same images: linear CKA of every
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -14,7 +13,7 @@ from stages.aggregate.charts import theme
 from stages.aggregate.charts.frame import Words, explain_marks, figure, heading, inner_width, panel, records
 from stages.aggregate.charts.intervals import DEVIATION, NO_BAND, with_bands
 from stages.aggregate.charts.theme import Look, Spec, encode_looks, layer
-from stages.aggregate.curves import CURVE, MEAN, Curve, curves
+from stages.aggregate.curves import CURVE, MEAN, each_curve
 from stages.aggregate.results import Results
 from stages.aggregate.words import figure_titles as words
 from stages.aggregate.words.formatting import numbered, place, short_names
@@ -33,24 +32,6 @@ NAMES = 64
 """Points of the names beside a matrix."""
 
 Matrix = np.ndarray[tuple[int, int], np.dtype[np.float64]]
-
-
-@dataclass(frozen=True)
-class Panel:
-    """One score of one network.
-
-    Attributes:
-        rows: its points (split, x, value, low, high, band, tied, best).
-        levels: what they compare with (split, kind, value).
-        layers: names by depth.
-        title, subtitle: the score, and its best layer.
-    """
-
-    rows: Sequence[Spec]
-    levels: Sequence[Spec]
-    layers: Sequence[str]
-    title: str
-    subtitle: str
 
 
 def depth_layers(names: str, angle: float = 0, dots: float = 26, scale: Spec | None = None) -> list[Spec]:
@@ -72,78 +53,90 @@ def depth_layers(names: str, angle: float = 0, dots: float = 26, scale: Spec | N
 def depth(results: Results) -> dict[str, Spec]:
     """Draw for each network the main score and the paper's, then the further scores of each use; by figure's name."""
     main_metric = next(row.metric for row in results.summary if row.main)
-    figures: dict[str, list[Curve]] = {}
-    for curve in curves(results.scores.curves[results.scores.curves["fold"] == MEAN]):
-        name, score = curve.name, results.scores.catalogue[curve.name["metric"]]
-        use = "" if name["metric"] == main_metric or score.in_paper else f"_{score.use}"
-        suffix = "" if name["main"] else f"-{name['pooling']}"
-        figures.setdefault(f"depth{use}-{name['dataset']}-{name['model']}{suffix}", []).append(curve)
+    points = results.scores.at_last(SEEN, UNSEEN)
+    figures: dict[str, dict[tuple[str, ...], pd.DataFrame]] = {}
+    for key, own in each_curve(points[points["fold"] == MEAN]):
+        (dataset, model, _, pooling, metric), score = key, results.scores.catalogue[key[-1]]
+        use = "" if metric == main_metric or score.in_paper else f"_{score.use}"
+        suffix = "" if own["main"].all() else f"-{pooling}"
+        figures.setdefault(f"depth{use}-{dataset}-{model}{suffix}", {})[key] = own
     return {name: _depth(results, chosen) for name, chosen in figures.items()}
 
 
-def _depth(results: Results, chosen: Sequence[Curve]) -> Spec:
-    averages, name, step = words.averages(results.scores), chosen[0].name, max(curve.last for curve in chosen)
-    keys = {curve.key for curve in chosen}
-    rows = [row for row in results.summary if tuple(getattr(row, key) for key in CURVE) in keys]
-    panels = [_panel(curve, step) for curve in chosen]
+def _depth(results: Results, chosen: Mapping[tuple[str, ...], pd.DataFrame]) -> Spec:
+    averages, curves = words.averages(results.scores), [curve_points(own) for own in chosen.values()]
+    step, name = max(int(own["step"].iloc[0]) for own in curves), curves[0].iloc[0]
+    rows = [row for row in results.summary if tuple(getattr(row, key) for key in CURVE) in chosen]
     if not rows or name["better"] == "neither":
-        points = chosen[0].at(UNSEEN, chosen[0].last)
-        title = words.course_title(name["metric"], points[0]["value"], points[-1]["value"])
+        values = curves[0].loc[curves[0]["split"] == "unseen", "value"]
+        title = words.course_title(name["metric"], values.iloc[0], values.iloc[-1])
     else:
         title = words.layers_title(rows)
-    shown = [(curve.name["metric"], row) for curve, one in zip(chosen, panels, strict=True) for row in one.rows]
-    bands = {metric: row["band"] for metric, row in shown if row["split"] == "unseen"}
+    bands = {key[-1]: own["band"].iloc[0] for key, own in zip(chosen, curves, strict=True)}
     scopes = [(metric_name(metric), metric, band) for metric, band in bands.items() if band not in (DEVIATION, NO_BAND)]
     parts = [
         f"{name['model']} on {name['dataset']}, step {step}, pooling {name['pooling']}; {averages.words}.",
         explain_intervals("Bands and ties", scopes, step),
         f"{'Other bands' if scopes else 'Bands'}: {averages.spread}." if DEVIATION in bands.values() else "",
     ]
-    return depth_figure(panels, Words(title, " ".join(filter(None, parts))))
+    return depth_figure(curves, step, Words(title, " ".join(filter(None, parts))))
 
 
-def _panel(curve: Curve, step: int) -> Panel:
-    """One score at its last step; the figure's step is named in its subtitle if that is another."""
-    last, name, point = curve.last, curve.name, curve.best(UNSEEN, curve.last)
-    rows: list[Spec] = []
-    levels = []
-    for split, classes in SPLITS.items():
-        points = pd.DataFrame(curve.at(split, last))
-        if len(points):
-            best = points["depth"] == (point["depth"] if point else None)
-            banded = with_bands(points).assign(split=classes, x=points["depth"], best=best)
-            rows += records(banded, ["split", "x", "value", "low", "high", "band", "tied", "best"])
-            known = {"raw pixels": points["pixels"].iloc[0], "chance": points["chance"].mean()}
-            named = {kind: float(level) for kind, level in known.items() if pd.notna(level)}
-            levels += [{"split": classes, "kind": kind, "value": level} for kind, level in named.items()]
-            layers = list(points["layer"])
-    if name["better"] == "neither":
-        subtitle = "neither high nor low is better"
-    elif point is None:
-        subtitle = "undefined on unseen classes"
-    else:
-        where = place(int(point["depth"]), len(layers) - 1)
-        subtitle = f"best at layer {where} ({short_names(layers, 16)[int(point['depth'])]}): {point['value']:.2f}"
-    title = metric_name(str(name["metric"])) + LOWER * (name["better"] == "lower")
-    return Panel(rows, levels, layers, title, subtitle + (f", step {last}" if last != step else ""))
+def curve_points(curve: pd.DataFrame) -> pd.DataFrame:
+    """Add the bands to the points of one score, those of unseen classes first, whose best layer is marked on both."""
+    best = curve.loc[curve["best"] & (curve["split"] == UNSEEN), "depth"]
+    points = pd.concat([with_bands(own) for split in SPLITS if len(own := curve[curve["split"] == split])])
+    return points.assign(split=points["split"].map(SPLITS), x=points["depth"], best=points["depth"].isin(best))
 
 
-def depth_figure(panels: Sequence[Panel], text: Words) -> Spec:
-    """Draw a panel per score: seen and unseen classes, raw pixels, chance, the best layers."""
-    columns = 1 if len(panels) == 1 else 2
-    specs = []
-    for i, one in enumerate(panels):
-        lowest, n = i + columns >= len(panels), len(one.layers)
-        names = [name if lowest else name.split()[0] for name in numbered(one.layers, 16)]
-        ends = [row.get(end) for row in [*one.rows, *one.levels] for end in ("value", "low", "high")]
+def depth_figure(curves: Sequence[pd.DataFrame], step: int, text: Words) -> Spec:
+    """Draw a panel per score: seen and unseen classes, raw pixels, chance, the best layers.
+
+    Args:
+        curves: points of each score, of `curve_points`.
+        step: of the figure; a panel of another one names that.
+        text: what the figure says.
+    """
+    columns, specs, every, kinds = 1 if len(curves) == 1 else 2, [], [], set()
+    for i, own in enumerate(curves):
+        rows, levels = records(own, ["split", "x", "value", "low", "high", "band", "tied", "best"]), _levels(own)
+        layers = list(own.loc[own["split"] == own["split"].iloc[-1], "layer"])
+        lowest, n = i + columns >= len(curves), len(layers)
+        names = [name if lowest else name.split()[0] for name in numbered(layers, 16)]
+        ends = [row.get(end) for row in [*rows, *levels] for end in ("value", "low", "high")]
         scale = {"type": "log", "nice": False} if spans_much([end for end in ends if end is not None]) else None
         drawn = depth_layers(str(names), -45 if lowest else 0, 26 if n <= 16 else 10, scale)
-        head = heading(i, len(panels), one.title, one.subtitle, theme.UNSEEN)
-        specs.append(panel(drawn, {"points": one.rows, "levels": one.levels}, (inner_width(columns), 100), head))
-    rows, kinds = [row for one in panels for row in one.rows], {each["kind"] for one in panels for each in one.levels}
+        title = metric_name(own["metric"].iloc[0]) + LOWER * (own["better"].iloc[0] == "lower")
+        head = heading(i, len(curves), title, _subtitle(own, layers, step), theme.UNSEEN)
+        specs.append(panel(drawn, {"points": rows, "levels": levels}, (inner_width(columns), 100), head))
+        every += rows
+        kinds |= {level["kind"] for level in levels}
     names_of = {name: f"{name} classes" for name in LOOKS} | {kind: f"{kind}, in their colour" for kind in kinds}
-    legend = explain_marks("split", LOOKS, rows, kinds, names_of)
+    legend = explain_marks("split", LOOKS, every, kinds, names_of)
     return figure(specs, text, columns=columns, legend=legend) | {"params": [{"name": "split", "value": "unseen"}]}
+
+
+def _levels(points: pd.DataFrame) -> list[Spec]:
+    """What the points of each split compare with."""
+    levels = [
+        {"split": split, "kind": kind, "value": float(level)}
+        for split, own in points.groupby("split", sort=False)
+        for kind, level in {"raw pixels": own["pixels"].iloc[0], "chance": own["chance"].mean()}.items()
+    ]
+    return [level for level in levels if pd.notna(level["value"])]
+
+
+def _subtitle(points: pd.DataFrame, layers: Sequence[str], step: int) -> str:
+    """Name the best layer, and the step of the points if the figure's is another."""
+    best, last = points[points["best"]], int(points["step"].iloc[0])
+    if points["better"].iloc[0] == "neither":
+        told = "neither high nor low is better"
+    elif best.empty:
+        told = "undefined on unseen classes"
+    else:
+        depth, value = int(best["depth"].iloc[0]), best["value"].iloc[0]
+        told = f"best at layer {place(depth, len(layers) - 1)} ({short_names(layers, 16)[depth]}): {value:.2f}"
+    return told + (f", step {last}" if last != step else "")
 
 
 def spans_much(values: Sequence[float]) -> bool:

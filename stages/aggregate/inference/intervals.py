@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from stages.aggregate.columns import frame
-from stages.aggregate.curves import MEAN, POINT, Key, Name, Scores, curves, point_keys, sign_of
+from stages.aggregate.curves import MEAN, POINT, Key, Name, Scores, each_curve, point_keys, sign_of
 from stages.aggregate.inference.contrasts import Float64, Inference
 from stages.aggregate.inference.layer_comparison import UNKNOWN, Bounds, best_against, is_above, score_intervals, ties
 from stages.aggregate.inference.network_data import NetworkData, Refits, unseen_rows
@@ -121,12 +121,11 @@ def infer_curves(scores: Scores, networks: dict[Name, NetworkData]) -> pd.DataFr
         Columns of `POINT` and `UNCERTAINTY`; no row where nothing can be said.
     """
     tables = []
-    for curve in curves(scores.curves):
-        points, fold = pd.DataFrame(curve.at(UNSEEN, curve.last)), curve.name["fold"]
-        refits = networks[curve.network].at(curve.name["metric"], curve.last, point_keys(points))
+    for (dataset, model, fold, _, metric), points in each_curve(scores.at_last(UNSEEN)):
+        refits = networks[dataset, model].at(metric, int(points["step"].iloc[0]), point_keys(points))
         if refits is not None:
             known = infer_layers(refits if fold == MEAN else refits.of_fold(scores.folds.index(fold)))
-            tables.append(points[list(POINT)].assign(**_columns(curve.name["metric"], known)))
+            tables.append(points[list(POINT)].assign(**_columns(metric, known)))
     return frame(tables, POINT | UNCERTAINTY, optional=UNCERTAINTY)
 
 
@@ -137,14 +136,14 @@ def infer_power(scores: Scores, networks: dict[Name, NetworkData], metric: str) 
         Nothing of a network of which it is not known, nor by a score of no proven level.
     """
     found = []
-    main = scores.curves[scores.curves["main"] & (scores.curves["fold"] == MEAN) & (scores.curves["metric"] == metric)]
-    for curve in curves(main) if is_proven(metric, "classes") else ():
-        network = networks[curve.network]
-        refits = network.at(metric, curve.last, point_keys(pd.DataFrame(curve.at(UNSEEN, curve.last))))
+    for name, network in networks.items() if is_proven(metric, "classes") else ():
+        points = scores.main_points(*name, metric)
+        step = int(points["step"].iloc[-1])
+        refits = network.at(metric, step, point_keys(points[points["step"] == step]))
         if refits is not None:
-            classes = int(unseen_rows(network.layers, metric, curve.last)["n_classes"].max())
+            classes = int(unseen_rows(network.layers, metric, step)["n_classes"].max())
             with threadpool_limits(1):
-                power = power_of(refits, curve.network, classes)
+                power = power_of(refits, name, classes)
             found += [power] if power else []
     return found
 

@@ -299,8 +299,7 @@ class NetworkData:
             rows, again = (unseen_rows(table, metric, step) for table in (self.layers, self.refits))
             arranged = arrange(rows, again, self.run.numbered, self.run.seeds, self.catalogue[metric])
             groups = tuple(self.images.groups.values()) if self.images else ()
-            known = arranged and replace(arranged, groups=groups or None, frozen=step == 0)
-            self._arranged[metric, step] = known
+            self._arranged[metric, step] = arranged and replace(arranged, groups=groups or None, frozen=step == 0)
         refits = self._arranged[metric, step]
         return refits and refits.take(keys)
 

@@ -123,12 +123,6 @@ def tunnel(known: KnownScores) -> Choice | None:
     return [(-1, int((known.probe >= TUNNEL_SHARE * np.nanmax(known.probe)).argmax()))]
 
 
-def by_label_free(score: str, rule: Rule) -> Callable[[KnownScores], Choice | None]:
-    """Take the layer that a rule chooses by a label-free score."""
-
-    return lambda known: _highest(RULES[rule](known.label_free[score]))
-
-
 def _highest(values: Float64) -> Choice | None:
     index = best_index(values, "higher")
     return None if index is None else [(-1, index)]
@@ -179,8 +173,8 @@ def criterion_of(name: str) -> Criterion:
     Raises:
         KeyError: there is none.
     """
-    for rule in RULES:
-        if name.startswith(f"{rule}_"):
-            score = name.removeprefix(f"{rule}_")
-            return Criterion("label_free", by_label_free(score, rule), score, rule)
-    return (CRITERIA | CONTROLS)[name]
+    rule = next((rule for rule in RULES if name.startswith(f"{rule}_")), None)
+    if rule is None:
+        return (CRITERIA | CONTROLS)[name]
+    score, turned = name.removeprefix(f"{rule}_"), RULES[rule]
+    return Criterion("label_free", lambda known: _highest(turned(known.label_free[score])), score, rule)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from stages.aggregate.columns import frame, point_columns
+from stages.aggregate.columns import frame
 from stages.aggregate.curves import MEAN, equally_best
 from stages.aggregate.inference.contrasts import Estimate, Float64
 from stages.aggregate.recommend.candidates import Candidates
@@ -113,11 +113,11 @@ def _of_fold(network: Candidates, fold: int, name: str) -> Iterator[dict[str, An
                 continue
             value, best = regret(network.gains[fold, steps], choice)
             step, layer = choice[0]
-            point = network.points.iloc[layer] if len(choice) == 1 else None  # else one is drawn at random
+            point = network.points.loc[layer].to_dict() if len(choice) == 1 else {}  # else one is drawn at random
             halves = network.halves
             yield {
                 **{key: getattr(network.row, key) for key in ("dataset", "model", "metric")},
-                **point_columns(point, layer="layer", depth="depth"),
+                **{key: point.get(key) for key in ("layer", "depth")},
                 "fold": name,
                 "candidates": candidates,
                 "criterion": criterion,

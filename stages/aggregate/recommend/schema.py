@@ -190,21 +190,14 @@ class CandidateRecord(LayerRecord):
     @property
     def scope(self) -> Scope | None:
         """The wider scope in which its score has an interval."""
-        return next((scope for scope, record in self.scopes.items() if record.low is not None), None)
+        known: dict[Scope, ScopeRecord | None] = {"classes": self.classes, "images": self.images}
+        return next((scope for scope, record in known.items() if record and record.low is not None), None)
 
     @property
     def estimate(self) -> tuple[float | None, float | None, float | None]:
         """Its score and the ends of its interval in that scope; else the plain mean without ends."""
-        if self.scope is None:
-            return self.value, None, None
-        record = self.scopes[self.scope]
-        return record.value, record.low, record.high
-
-    @property
-    def scopes(self) -> dict[Scope, ScopeRecord]:
-        """The scopes that are known, the wider one first."""
-        known: dict[Scope, ScopeRecord | None] = {"classes": self.classes, "images": self.images}
-        return {scope: record for scope, record in known.items() if record is not None}
+        record: ScopeRecord | None = getattr(self, self.scope) if self.scope else None
+        return (record.value, record.low, record.high) if record else (self.value, None, None)
 
 
 class ScalingRecord(Record):

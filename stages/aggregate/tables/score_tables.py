@@ -1,13 +1,12 @@
 """classes.csv, depth.csv, steps.csv and robustness.csv: scores averaged, followed over depth and over training."""
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
 
-from stages.aggregate.columns import BOOLEAN, frame, point_columns
-from stages.aggregate.curves import CURVE, Curve, Name, Scores, curves
+from stages.aggregate.columns import BOOLEAN, frame
+from stages.aggregate.curves import CURVE, KEYS, Name, Scores
 from stages.aggregate.inference.network_data import CLASS_KEYS, NetworkData
 from stages.aggregate.scope import INTERVALS
 from stages.shared.core.csv_table import FLOAT, INTEGER, TEXT
@@ -110,14 +109,9 @@ def depth_table(scores: Scores) -> pd.DataFrame:
     Returns:
         `DEPTH_COLUMNS`. relative_depth is 0 at the first layer and 1 at the last.
     """
-    rows = []
-    for curve in curves(scores.curves):
-        points = [*curve.at(SEEN, curve.last), *curve.at(UNSEEN, curve.last)]
-        deepest = max(*(int(point["depth"]) for point in points), 1)
-        for point in points:
-            own = {name: point[name] for name in DEPTH_COLUMNS if name != "relative_depth"}
-            rows.append(own | {"relative_depth": round(point["depth"] / deepest, 6)})
-    return frame(rows, DEPTH_COLUMNS)
+    points = scores.at_last(SEEN, UNSEEN)
+    deepest = points.groupby(KEYS)["depth"].transform("max").clip(lower=1)
+    return frame([points.assign(relative_depth=(points["depth"] / deepest).round(6))[[*DEPTH_COLUMNS]]], DEPTH_COLUMNS)
 
 
 def steps_table(scores: Scores) -> pd.DataFrame:
@@ -127,23 +121,19 @@ def steps_table(scores: Scores) -> pd.DataFrame:
         `STEPS_COLUMNS`. `unseen` and `seen` are the maxima over layers at that step; `unseen_fixed` and `seen_fixed`
         the scores, at that step, of the layers that were best at the first step. Each split chooses its own layers.
     """
-    chosen_from = scores.curves[scores.curves["better"] != "neither"]
-    return frame((row for curve in curves(chosen_from) for row in _steps(curve, scores)), STEPS_COLUMNS)
-
-
-def _steps(curve: Curve, scores: Scores) -> Iterator[dict[str, Any]]:
-    steps = sorted({step for split, step in curve.points if split in (SEEN, UNSEEN)})
-    first = {split: curve.best(split, steps[0]) for split in (SEEN, UNSEEN)}
-    for step in steps:
-        point = (*curve.at(UNSEEN, step), *curve.at(SEEN, step))[0]
-        row = {key: point[key] for key in (*CURVE, "step", "accuracy", "accuracy_sd")}
-        row |= {"n_folds": scores.n_folds(point["fold"]), "n_seeds": scores.n_seeds}
-        for (split, chosen_at), names in CHOSEN.items():
-            layer = None if (at_first := first[split]) is None else at_first["layer"]
-            followed = (point for point in curve.at(split, step) if point["layer"] == layer)
-            chosen = curve.best(split, step) if chosen_at == "each" else next(followed, None)
-            row |= point_columns(chosen, **dict(zip(names, ("value", "sd", "layer", "depth"), strict=True)))
-        yield row
+    points = scores.points[(scores.points["better"] != "neither") & scores.points["split"].isin([SEEN, UNSEEN])]
+    by_curve = points.groupby(KEYS, sort=False)
+    points = points.assign(curve=by_curve.ngroup(), first_step=by_curve["step"].transform("min"))
+    table = points.drop_duplicates(["curve", "step"]).sort_values(["curve", "step"])
+    table = table[[*CURVE, "curve", "step", "accuracy", "accuracy_sd"]].assign(n_seeds=scores.n_seeds)
+    table["n_folds"] = table["fold"].map(scores.n_folds)
+    for (split, chosen_at), names in CHOSEN.items():
+        own = points[points["split"] == split]
+        at_first = own.loc[own["best"] & (own["step"] == own["first_step"]), ["curve", "layer"]]
+        chosen = own[own["best"]] if chosen_at == "each" else own.merge(at_first)
+        columns = chosen[["curve", "step", "value", "sd", "layer", "depth"]].set_axis(["curve", "step", *names], axis=1)
+        table = table.merge(columns, how="left")
+    return frame([table.drop(columns="curve")], STEPS_COLUMNS)
 
 
 def robustness_table(layers: pd.DataFrame) -> pd.DataFrame:

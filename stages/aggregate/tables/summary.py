@@ -2,18 +2,14 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 import pandas as pd
 
-from stages.aggregate.columns import columns_of, frame, point_columns
-from stages.aggregate.curves import CURVE, MEAN, Curve, Direction, Row, Scores, curves, sign_of
+from stages.aggregate.columns import columns_of, frame
+from stages.aggregate.curves import CURVE, KEYS, MEAN, Direction, Scores, each_curve, sign_of
 from stages.aggregate.inference.layer_comparison import Lead
-from stages.aggregate.result_files import check_result
-from stages.aggregate.scope import ACCURACY, INTERVAL_ENDS, LEAD_ENDS, TIED, UNCERTAINTY, Scope, is_proven
-from stages.shared.core.csv_table import read_table
+from stages.aggregate.scope import INTERVAL_ENDS, LEAD_ENDS, TIED, Scope, is_proven
 from stages.shared.embeddings.split_names import SEEN, SEEN_MATCHED, UNSEEN, UNSEEN_MATCHED
 from stages.shared.runtime.errors import UserError, did_you_mean
 
@@ -165,16 +161,15 @@ def check_main_score(scores: Scores, main_metric: str) -> None:
             f"aggregate.main_metric: {main_metric!r} was not measured on any layer: "
             f"{did_you_mean(main_metric, known)}; choose one of these, or add it to measure.metrics"
         )
-    main = scores.curves[scores.curves["main"] & (scores.curves["metric"] == main_metric)]
-    for curve in curves(main):
-        point, step = curve.name, curve.last
-        where = f"aggregate.main_metric: {point['dataset']}, {point['model']}: {main_metric}"
-        if point["better"] == "neither":
+    points = scores.at_last(UNSEEN)
+    for (dataset, model, *_), own in each_curve(points[points["main"] & (points["metric"] == main_metric)]):
+        where = f"aggregate.main_metric: {dataset}, {model}: {main_metric}"
+        if (own["better"] == "neither").any():
             raise UserError(f"{where} is neither better high nor better low, so it chooses no layer")
-        if curve.best(UNSEEN, step) is None:
+        if not own["best"].any():
             raise UserError(
-                f"{where} at step {step} has no finite value at any layer on the split {UNSEEN!r}, so no layer "
-                "can be chosen; choose another score, or look at the embeddings"
+                f"{where} at step {own['step'].iloc[0]} has no finite value at any layer on the split {UNSEEN!r}, so "
+                "no layer can be chosen; choose another score, or look at the embeddings"
             )
 
 
@@ -189,30 +184,49 @@ def summarize(scores: Scores, main_metric: str) -> list[SummaryRow]:
         One row per dataset, model, fold, pooling and metric. A score of which neither higher nor lower is better has
         none, nor has one without any finite value on unseen classes.
     """
-    by_key = {curve.key: curve for curve in curves(scores.curves)}
-    rows = []
-    for key, curve in by_key.items():
-        chosen, main = curve.best(UNSEEN, curve.last), by_key.get((*key[:-1], main_metric))
-        if chosen is not None:
-            correlation = np.nan if main is None else spearman(curve.ranks(), main.ranks())
-            is_main = bool(chosen["main"]) and chosen["metric"] == main_metric and chosen["fold"] == MEAN
-            rows.append(_columns(curve, chosen, scores) | {"main": is_main, "rank_correlation": correlation})
-    return summary_rows(rows)
+    unseen = scores.at_last(UNSEEN)
+    chosen, deepest = unseen[unseen["best"]], unseen.drop_duplicates(KEYS, keep="last")
+    splits = (SEEN, SEEN_MATCHED, UNSEEN_MATCHED)
+    seen, seen_matched, unseen_matched = (points[points["best"]] for points in map(scores.at_last, splits))
+    tied = {column: unseen[unseen[column].fillna(value=False)].astype({"depth": str}) for column in TIED.values()}
+    first = pd.concat(tied.values()).drop_duplicates(KEYS)
+    own = {name: name for name in SUMMARY_COLUMNS if name in chosen and name not in (*KEYS, *TIED.values())}
+    parts = [
+        _columns(chosen, **own, baseline="pixels"),
+        _columns(chosen, unseen="value", unseen_sd="sd", best_layer="layer", best_depth="depth"),
+        _columns(chosen, best_parameters="parameters", best_operations="operations"),
+        _columns(seen, seen="value", seen_sd="sd", seen_layer="layer", seen_depth="depth"),
+        _columns(deepest, last_value="value", last_value_sd="sd", last_layer="layer", last_depth="depth"),
+        _columns(deepest, total_parameters="parameters", total_operations="operations"),
+        _columns(seen_matched, seen_matched="value"),
+        _columns(unseen_matched, unseen_matched="value"),
+        _columns(first, shallowest_layer="layer", shallowest_depth="depth"),
+        _columns(first, shallowest_parameters="parameters", shallowest_operations="operations"),
+        *(rows.groupby(KEYS)["depth"].agg(";".join).rename(column) for column, rows in tied.items()),
+    ]
+    table = pd.concat(parts, axis=1).loc[pd.MultiIndex.from_frame(chosen[KEYS])].reset_index()
+    table = table.assign(n_folds=table["fold"].map(scores.n_folds), n_seeds=scores.n_seeds)
+    table["main"] &= (table["metric"] == main_metric) & (table["fold"] == MEAN)
+    table["rank_correlation"] = _rank_correlations(unseen, table, main_metric)
+    return summary_rows(frame([table], SUMMARY_COLUMNS).to_dict("records"))
+
+
+def _columns(points: pd.DataFrame, **names: str) -> pd.DataFrame:
+    """Columns of one point of each curve, under other names, by curve."""
+    return points.set_index(KEYS)[list(names.values())].set_axis(list(names), axis=1)
+
+
+def _rank_correlations(points: pd.DataFrame, table: pd.DataFrame, main_metric: str) -> list[float]:
+    """Correlate the order of layers, from worst to best, of each row's curve with that of the main score."""
+    gains = points["value"].where(points["better"] != "lower", -points["value"])
+    orders = {key: own.set_index("layer")["gain"] for key, own in each_curve(points.assign(gain=gains))}
+    keys = table[CURVE].itertuples(index=False, name=None)
+    return [spearman(orders[key], orders.get((*key[:-1], main_metric), orders[key][:0])) for key in keys]
 
 
 def summary_table(rows: Sequence[SummaryRow]) -> pd.DataFrame:
     """The rows as the table `SUMMARY_COLUMNS`."""
     return frame(map(vars, rows), SUMMARY_COLUMNS)
-
-
-def read_summary(path: Path) -> list[SummaryRow]:
-    """Read summary.csv.
-
-    Raises:
-        UserError: there is none, it is damaged, or it is of another version.
-    """
-    table = read_table(check_result(path), SUMMARY_COLUMNS, what="a summary", stage="aggregate")
-    return summary_rows(table[list(SUMMARY_COLUMNS)].to_dict("records"))
 
 
 def single_folds(summary: Sequence[SummaryRow]) -> list[SummaryRow]:
@@ -225,31 +239,6 @@ def summary_rows(rows: Iterable[Mapping[Any, Any]]) -> list[SummaryRow]:
     """The rows of mappings from a field to its value, of which some may be empty."""
     known = ({name: value for name, value in row.items() if pd.notna(value) and value != ""} for row in rows)
     return [SummaryRow(**row) for row in known]
-
-
-def _columns(curve: Curve, chosen: Row, scores: Scores) -> dict[str, Any]:
-    """What one row says of a curve and of the best of its unseen points at its last step."""
-    step = int(chosen["step"])
-    points = curve.at(UNSEEN, step)
-    seen, last = curve.best(SEEN, step), points[-1]
-    tied = {column: [each for each in points if each[column] is True] for column in TIED.values()}
-    first = next((rows[0] for rows in tied.values() if rows), None)
-    return {
-        **{name: chosen[name] for name in (*CURVE, "step", "chance", "ceiling", "better", *ACCURACY, *UNCERTAINTY)},
-        **point_columns(chosen, unseen="value", unseen_sd="sd", best_layer="layer", best_depth="depth"),
-        **point_columns(chosen, best_parameters="parameters", best_operations="operations"),
-        **point_columns(seen, seen="value", seen_sd="sd", seen_layer="layer", seen_depth="depth"),
-        **point_columns(last, last_value="value", last_value_sd="sd", last_layer="layer", last_depth="depth"),
-        **point_columns(last, total_parameters="parameters", total_operations="operations"),
-        **point_columns(curve.best(SEEN_MATCHED, step), seen_matched="value"),
-        **point_columns(curve.best(UNSEEN_MATCHED, step), unseen_matched="value"),
-        **point_columns(first, shallowest_layer="layer", shallowest_depth="depth"),
-        **point_columns(first, shallowest_parameters="parameters", shallowest_operations="operations"),
-        **{column: ";".join(str(each["depth"]) for each in rows) for column, rows in tied.items()},
-        "baseline": chosen["pixels"],
-        "n_folds": scores.n_folds(chosen["fold"]),
-        "n_seeds": scores.n_seeds,
-    }
 
 
 def spearman(x: pd.Series, y: pd.Series) -> float:

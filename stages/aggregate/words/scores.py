@@ -164,8 +164,7 @@ def few_folds(rows: Iterable[SummaryRow]) -> str:
 
 def explain(rows: Sequence[SummaryRow]) -> list[str]:
     """Explain the numbers of a summary, in Markdown, a text for each kind of number."""
-    levels = [(name, PROVEN.get(metric, ())) for metric, name in NAMES.items()]
-    proven = {scope: joined([name for name, scopes in levels if scope in scopes]) for scope in BOTH}
+    proven = {scope: joined([NAMES[metric] for metric in PROVEN if is_proven(metric, scope)]) for scope in BOTH}
     few = few_folds(rows)
     return [
         "*Accuracy* is that of a fine-tuned network on test images of the seen classes.",

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 
 from stages.aggregate.charts.frame import Words
-from stages.aggregate.charts.networks import _panel, depth_figure
+from stages.aggregate.charts.networks import curve_points, depth_figure
 from stages.aggregate.charts.theme import BLUE, PALE, SEEN
-from stages.aggregate.curves import curves
+from stages.aggregate.curves import each_curve, mark_points
 from tests.aggregate.charts.drawing import Drawing
 
 LEGEND_OF_TIES = {"ties with the best", "worse than the best"}
@@ -17,7 +17,9 @@ def means(scores, *metrics):
 
 
 def draw(scores, rows):
-    return Drawing(depth_figure([_panel(curve, 100) for curve in curves(rows)], Words("message", "caption")))
+    points = mark_points(rows)
+    curves = [curve_points(own) for _, own in each_curve(points[points["last"]])]
+    return Drawing(depth_figure(curves, 100, Words("message", "caption")))
 
 
 def unseen(curve):

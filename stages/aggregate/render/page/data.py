@@ -13,7 +13,7 @@ from stages.aggregate.charts.intervals import NO_BAND, with_bands
 from stages.aggregate.charts.networks import SPLITS, matrix, spans_much
 from stages.aggregate.charts.page import page_charts
 from stages.aggregate.charts.theme import COLORS, SHAPES
-from stages.aggregate.curves import MEAN, Name, Scores, best_index
+from stages.aggregate.curves import MEAN, Name, Scores
 from stages.aggregate.render.page.provenance import Study
 from stages.aggregate.scope import INTERVAL_ENDS, LEAD_ENDS
 from stages.aggregate.words.figure_titles import averages
@@ -151,19 +151,18 @@ def all_series(scores: Scores) -> list[dict[str, Any]]:
     series = []
     for _, rows in main.groupby(["dataset", "model", *CURVE], sort=False):
         first: dict[str, Any] = {str(name): value for name, value in rows.iloc[0].items()}
-        depths = rows["depth"].to_numpy(dtype=int)
         banded = with_bands(rows, spread=first["fold"] == MEAN)
+        tied = rows.loc[banded["tied"].fillna(value=False), "depth"].tolist()
         layers = banded.set_index("depth").reindex(range(n_layers[first["dataset"], first["model"]]))
         shown = ["value"] if banded["band"].iloc[0] == NO_BAND else ["value", "low", "high"]
-        best, tied = best_index(rows["value"].to_numpy(dtype=float), first["better"]), banded["tied"]
         series.append(
             {name: first[name] for name in ("dataset", "model", *CURVE)}
             | {"low": None, "high": None}
             | {name: numbers(layers[name]) for name in shown}
             | {
                 "band": banded["band"].iloc[0],
-                "tied": depths[tied.fillna(value=False)].tolist() if tied.notna().any() else None,
-                "best": None if best is None else int(depths[best]),
+                "tied": tied if banded["tied"].notna().any() else None,
+                "best": next(iter(rows.loc[rows["best"], "depth"]), None),
                 "chance": rounded(rows["chance"].mean()),
                 "pixels": rounded(first["pixels"]),
             }
@@ -241,7 +240,7 @@ def all_networks(scores: Scores) -> list[Name]:
 
 def main_curves(scores: Scores) -> pd.DataFrame:
     """The points that the page shows: of the main pooling, on seen and unseen classes."""
-    return scores.curves[scores.curves["main"] & scores.curves["split"].isin(SPLITS)]
+    return scores.points[scores.points["main"] & scores.points["split"].isin(SPLITS)]
 
 
 def about_networks(scores: Scores) -> list[dict[str, Any]]:
