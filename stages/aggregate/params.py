@@ -8,6 +8,7 @@ from pydantic import ConfigDict, Field, field_validator
 
 from stages.shared.core.params import CheckpointSteps, Params, RunParams, read_run, read_section
 from stages.shared.tables.metric_table import Scaling
+from stages.shared.tables.scores import Neighbours
 
 
 class AskedMeasures(Params):
@@ -16,12 +17,17 @@ class AskedMeasures(Params):
     Attributes:
         analyses: of the last checkpoint; measure checks their names.
         normalize: how the rows are scaled of which the scores are.
+        neighbours: which images can be an image's neighbours.
     """
 
     model_config = ConfigDict(extra="ignore")
 
     analyses: list[str]
     normalize: Scaling
+    neighbours: Neighbours = "all"
+
+
+PLAIN = AskedMeasures(analyses=[], normalize="none")
 
 
 class AggregateParams(Params):
@@ -58,16 +64,14 @@ class Asked:
     Attributes:
         grid: which cells.
         checkpoints: the checkpoints of each.
-        analyses: the analyses of each.
+        measured: which tables each has, and of what.
         params: how the cells are summed up.
-        normalize: how the rows are scaled of which the scores are.
     """
 
     grid: RunParams
     checkpoints: CheckpointSteps
-    analyses: list[str]
+    measured: AskedMeasures
     params: AggregateParams
-    normalize: Scaling
 
 
 def read_asked(path: Path) -> Asked:
@@ -79,4 +83,4 @@ def read_asked(path: Path) -> Asked:
     params = read_section(path, "aggregate", AggregateParams)
     measured = read_section(path, "measure", AskedMeasures)
     checkpoints = read_section(path, "finetune", CheckpointSteps)
-    return Asked(read_run(path), checkpoints, measured.analyses, params, measured.normalize)
+    return Asked(read_run(path), checkpoints, measured, params)

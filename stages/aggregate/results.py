@@ -60,12 +60,12 @@ def compute_results(measures: Path, training: Path, asked: Asked, notice: str = 
     catalogue = read_catalogue(measures, grid)
     means = average(unseen, grid, catalogue)
     check_main_score(means, params.main_metric)
-    analyses = read_analyses(measures, grid, asked.analyses)
+    analyses = read_analyses(measures, grid, asked.measured.analyses)
     networks = collect_network_data(unseen, read_refits(measures, grid), grid, catalogue, measures)
     scores = add_uncertainty(means, networks)
     tables = score_tables(unseen, scores, networks) | {f"{name}.csv": table for name, table in analyses.items()}
     summary = summarize(scores, params.main_metric)
-    recommendations, regrets = recommend_all(summary, scores, networks, analyses, asked.normalize)
+    recommendations, regrets = recommend_all(summary, scores, networks, analyses, asked.measured)
     findings = collect_findings(summary, scores, networks, tables["steps.csv"], params.accuracy_margin)
     fold = ALL if ALL in grid.folds else grid.numbered[0]
     power = infer_power(scores, networks, params.main_metric)

@@ -28,8 +28,8 @@ def test_what_was_asked_of_the_cells_is_read_from_their_stages_sections(tmp_path
     scaled = (tmp_path / "params.yaml").read_text().replace("normalize: none", "normalize: l2")
     (tmp_path / "params.yaml").write_text(scaled)
     asked = read_asked(tmp_path / "params.yaml")
-    assert (asked.grid.seeds, asked.checkpoints.steps, asked.analyses) == ([3], [0, 50, 100], ["layer_pairs"])
-    assert (asked.params.main_metric, asked.normalize) == ("nmi", "l2")
+    assert (asked.grid.seeds, asked.checkpoints.steps, asked.measured.analyses) == ([3], [0, 50, 100], ["layer_pairs"])
+    assert (asked.params.main_metric, asked.measured.normalize) == ("nmi", "l2")
 
 
 def test_a_measure_section_without_analyses_is_an_error(tmp_path):

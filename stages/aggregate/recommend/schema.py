@@ -14,7 +14,7 @@ from stages.aggregate.curves import Direction, sign_of
 from stages.aggregate.findings.status import Status
 from stages.aggregate.scope import Scope
 from stages.shared.tables.metric_table import Scaling
-from stages.shared.tables.scores import Use
+from stages.shared.tables.scores import Neighbours, Use
 
 OWN = "other_folds"
 """The criterion by which layers and checkpoints are recommended."""
@@ -288,6 +288,7 @@ class Recommendation(Record):
         pair: of two layers joined; `null` where the leading score was not measured of pairs at the checkpoint
             (`measure.analyses`: `joined`).
         normalize: how the rows are scaled of which the scores are (`measure.normalize`).
+        neighbours: which images can be an image's neighbours (`measure.neighbours`).
         missing, unmeasured: what is missing, and the label-free scores that were not measured.
     """
 
@@ -317,6 +318,7 @@ class Recommendation(Record):
     scaling: ScalingRecord | None = None
     pair: PairRecord | None = None
     normalize: Scaling = "none"
+    neighbours: Neighbours = "all"
     missing: list[Missing]
     unmeasured: list[str]
 

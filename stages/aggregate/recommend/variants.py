@@ -14,6 +14,7 @@ import pandas as pd
 from stages.aggregate.curves import sign_of
 from stages.aggregate.inference.contrasts import Estimate, Float64
 from stages.aggregate.inference.scopes import MIN_FOLDS
+from stages.aggregate.params import PLAIN, AskedMeasures
 from stages.aggregate.recommend.schema import PairRecord, Recommendation, ScalingRecord
 from stages.shared.tables.metric_table import Scaling
 
@@ -21,16 +22,16 @@ PAIR = ["layer_a", "layer_b"]
 
 
 def add_variants(
-    found: Recommendation, scalings: pd.DataFrame, joined: pd.DataFrame, normalize: Scaling = "none"
+    found: Recommendation, scalings: pd.DataFrame, joined: pd.DataFrame, measured: AskedMeasures = PLAIN
 ) -> Recommendation:
     """Put beside a recommendation what scaling its layer gains, and what two layers together gain.
 
     Args:
         found: the recommendation.
         scalings, joined: the tables of these analyses, of all cells; may be empty.
-        normalize: how the rows are scaled of which the scores are.
+        measured: what the scores are of.
     """
-    found = found.model_copy(update={"normalize": normalize})
+    found = found.model_copy(update={"normalize": measured.normalize, "neighbours": measured.neighbours})
     return found.model_copy(update={"scaling": scaling_of(found, scalings), "pair": pair_of(found, joined)})
 
 

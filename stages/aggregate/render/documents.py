@@ -103,7 +103,7 @@ def latex(rows: Sequence[SummaryRow], facts: Facts) -> str:
 
 
 def _scope(rows: Sequence[SummaryRow], facts: Facts) -> str:
-    return f"{scope_of(rows)} {words.scaled_rows(facts.recommendations)}".rstrip()
+    return f"{scope_of(rows)} {words.scored_as(facts.recommendations)}".rstrip()
 
 
 def _uses(networks: Sequence[Recommendation], name: str) -> Table:

@@ -79,7 +79,7 @@ def _of_dataset(
         "design": _design(networks, chosen),
         "doubtful": words.brief_doubts(chosen, known=True),
         "unbounded": words.brief_doubts(chosen, known=False),
-        "gains": f"{words.scaled_rows(networks)} {words.brief_gains(chosen)}".strip(),
+        "gains": f"{words.scored_as(networks)} {words.brief_gains(chosen)}".strip(),
     }
     told = {name: wrapped(text, WIDTH) for name, text in texts.items() if text}
     first = next((each for each in chosen if each.use in LEADING), None)  # `geometry` is no use to embed for
@@ -150,7 +150,7 @@ def describe(recommendations: Sequence[Recommendation]) -> str:
     for _, group in groupby(recommendations, lambda each: (each.dataset, each.model)):
         found = list(group)
         useful = [each for each in found if each.recommended is not None]
-        marks = f"{words.explain_brackets(useful)} {words.scaled_rows(found)}".strip()
+        marks = f"{words.explain_brackets(useful)} {words.scored_as(found)}".strip()
         texts = [f"{found[0].dataset}, {found[0].model}", *map(words.sentences, found), marks]
         head, *lines = [wrapped(text, WIDTH) for text in texts]
         regrets = regrets_table(useful, ("criterion", "baseline"))  # the others are in regret.csv

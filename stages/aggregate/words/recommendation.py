@@ -220,9 +220,11 @@ def brief_gains(networks: Sequence[Recommendation]) -> str:
     return f"{capitalized(advice)}." if advice else ""
 
 
-def scaled_rows(networks: Sequence[Recommendation]) -> str:
-    """Say that the scores are of scaled rows; nothing where they are not."""
-    return "Scores are of rows of length 1." if any(each.normalize == "l2" for each in networks) else ""
+def scored_as(networks: Sequence[Recommendation]) -> str:
+    """Say that the scores are of scaled rows, or of neighbours of other groups; nothing where they are not."""
+    scaled = "Scores are of rows of length 1." if any(each.normalize == "l2" for each in networks) else ""
+    others = any(each.neighbours == "other_groups" for each in networks)
+    return f"{scaled} {'Neighbours are images of other groups alone.' if others else ''}".strip()
 
 
 def scaling(found: Recommendation) -> str:

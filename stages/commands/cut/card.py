@@ -153,9 +153,11 @@ def layer_scores(source: Source) -> list[dict[str, Any]]:
     of_layer = table[_of_layer(table, source) & (table["fold"] == MEAN) & poolings]
     if source.step != store.steps[-1]:  # which depth.csv is of
         of_layer = pd.concat([of_layer, _means(source)])
-    scores, scale = [], next((each.normalize for each in read_facts(path.parent).recommendations), "none")
+    found = read_facts(path.parent).recommendations
+    scores, scale = [], next((each.normalize for each in found), "none")
+    groups = {"neighbours": "other_groups"} if any(each.neighbours == "other_groups" for each in found) else {}
     for row in of_layer.drop_duplicates(["metric", "split"]).to_dict("records"):
-        score = {name: row[name] for name in ("metric", "split", "value")} | {"scale": scale}
+        score = {name: row[name] for name in ("metric", "split", "value")} | {"scale": scale} | groups
         scope = next((scope for scope in ("classes", "images") if pd.notna(row[f"ci_{scope}_low"])), None)
         if scope:
             score |= {"interval": [row[f"ci_{scope}_low"], row[f"ci_{scope}_high"]], "scope": f"other {scope}"}
@@ -208,11 +210,12 @@ def _scores(scores: list[dict[str, Any]]) -> str:
     for score in scores:
         bounds = f" {interval(*score['interval'])} ({score['scope']})" if "interval" in score else ""
         rows.append((metric_name(score["metric"]), score["split"], decimals(score["value"]) + bounds))
+    groups = " (neighbours are images of other groups alone)" if "neighbours" in scores[0] else ""
     table = tabulate(rows, headers=("score", "split", "value"), tablefmt="pipe", disable_numparse=True)
     return (
-        f"Of this layer at this step, {SCALED[scores[0]['scale']]}, means over the folds and seeds of the study: of "
-        "unseen classes, and of test images of seen ones. [ ]: intervals over what is named; docs/uncertainty.md of "
-        f"whichlayer says at which level they hold.\n\n{table}"
+        f"Of this layer at this step, {SCALED[scores[0]['scale']]}{groups}, means over the folds and seeds of the "
+        "study: of unseen classes, and of test images of seen ones. [ ]: intervals over what is named; "
+        f"docs/uncertainty.md of whichlayer says at which level they hold.\n\n{table}"
     )
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 import pandas as pd
 
-from stages.aggregate.params import AggregateParams, Asked
+from stages.aggregate.params import AggregateParams, Asked, AskedMeasures
 from stages.aggregate.render.page.provenance import Study, describe_scoring
 from stages.aggregate.render.verdict import verdict
 from stages.aggregate.render.write import write_results
@@ -146,7 +146,7 @@ def read_asked(
     values["extra"]["metrics"] = [name for name in extra if name not in HEAD_SCORES]
     measure = parse(values, MeasureParams, where="measure")
     check_ranking(aggregate.main_metric, measure, "--metrics" if metrics else "aggregate.main_metric")
-    return measure, Asked(grid, CHECKPOINT, measure.analyses, aggregate, measure.normalize), left_out
+    return measure, Asked(grid, CHECKPOINT, AskedMeasures.model_validate(values), aggregate), left_out
 
 
 def measure_files(files: Sequence[EmbeddingFile], cells: Sequence[Cell], params: MeasureParams, out: Path) -> list[str]:

@@ -19,6 +19,9 @@ Better = Literal["higher", "lower", "neither"]
 Use = Literal["classifier", "retrieval", "discovery", "detection", "geometry"]
 """What features may be used for, of which a score tells; `geometry` describes them."""
 
+Neighbours = Literal["all", "other_groups"]
+"""Which images can be an image's neighbours."""
+
 FILE = "scores.json"
 
 

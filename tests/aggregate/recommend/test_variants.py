@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from scipy.stats import bootstrap, ttest_1samp
 
+from stages.aggregate.params import AskedMeasures
 from stages.aggregate.recommend.variants import add_variants, chosen_elsewhere
 from tests.aggregate.recommended import recommendation
 
@@ -51,7 +52,7 @@ def variants(scaled=NONE_SCALED, pairs=NONE_JOINED, found=FOUND, normalize="none
     columns = ["dataset", "model", "metric", "step", "fold", "value"]
     scaled = scaled.reindex(columns=[*columns, "layer", "pooling", "scaling"]) if scaled.empty else scaled
     pairs = pairs.reindex(columns=[*columns, "layer_a", "layer_b", "depth_a", "depth_b"]) if pairs.empty else pairs
-    return add_variants(found, scaled, pairs, normalize)
+    return add_variants(found, scaled, pairs, AskedMeasures(analyses=[], normalize=normalize))
 
 
 def test_a_scaling_is_scored_on_the_fold_that_did_not_choose_it():

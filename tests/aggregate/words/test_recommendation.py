@@ -16,8 +16,8 @@ from stages.aggregate.words.recommendation import (
     notes,
     pair,
     reason,
-    scaled_rows,
     scaling,
+    scored_as,
     sentences,
     use_cells,
 )
@@ -76,7 +76,9 @@ def test_of_scaled_rows_gains_are_over_these():
     assert scaling(plain.model_copy(update={"last_depth": 0})) in sentences(plain.model_copy(update={"last_depth": 0}))
     found = [plain, recommendation(use="retrieval", scaling=SCALED, normalize="l2")]
     assert brief_gains(found) == "Leave rows as they are for discovery +0.020."
-    assert (scaled_rows(found), scaled_rows([RECOMMENDATION])) == ("Scores are of rows of length 1.", "")
+    assert (scored_as(found), scored_as([RECOMMENDATION])) == ("Scores are of rows of length 1.", "")
+    groups = scored_as([recommendation(normalize="l2", neighbours="other_groups")])
+    assert groups == "Scores are of rows of length 1. Neighbours are images of other groups alone."
 
 
 def test_what_to_do_with_layers_is_a_line_for_all_uses():
