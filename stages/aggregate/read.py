@@ -85,7 +85,7 @@ def read_layers(measures: Path, curves: pd.DataFrame, run: RunParams, checkpoint
         if further:
             raise UserError(
                 f"{path}: must hold the checkpoints that were asked for (finetune.steps, finetune.keep), "
-                f"{_listed(kept)}, and no other, found {_listed(further)}; {rerun_hint('measure', cell_id(cell))}"
+                f"{_listed(kept)}, and no other, found {_listed(further)}; run `dvc repro`"
             )
         tables.append(records[~(is_head(records) & (records["step"] == 0))])
     return metric_table.concat_layer_scores(tables)

@@ -57,9 +57,10 @@ def _outdated_results(results: Path) -> Iterator[str]:
     entries = read_entries(stages)
     yield from _of_other_artifacts(entries)
     yield from _made_again(results)
-    read = {path: md5 for entry in (aggregate, *entries.values()) for path, md5 in entry.deps.items()}
-    code = [Path(path) for path in sorted(read) if path.startswith("stages/")]
-    if changed := [str(path) for path in code if not path.exists() or dvc_hash(path) != read[str(path)]]:
+    read = {each for entry in (aggregate, *entries.values()) for each in entry.deps.items()}
+    code = {path for path, _ in read if path.startswith("stages/")}
+    now = {path: dvc_hash(Path(path)) if Path(path).exists() else "" for path in code}
+    if changed := sorted({path for path, md5 in read if md5 != now.get(path, md5)}):
         yield f"the code in {listed(changed)} is another"
 
 

@@ -46,6 +46,8 @@ def main() -> None:
         + "".join(f"; left out: {phrase}" for phrase in left_out),
         **run.logged,
         images=len(cell.rows),
+        checkpoints=count,
+        operations=cell.embedder.layers[-1].layer.operations,
     )
 
 

@@ -4,10 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from stages.shared.core.digests import cell_id, rerun_hint
-from stages.shared.core.params import Cell, parse
+from stages.shared.core.params import Cell
 from stages.shared.images.image_store import PackedImages
-from stages.shared.networks.checkpoints import CheckpointInfo, open_checkpoints, read_info, read_state
+from stages.shared.networks.checkpoints import CheckpointInfo, checkpoint_path, open_checkpoints, read_info, read_state
 from stages.shared.networks.network import Network
 from stages.shared.networks.params import NetworkParams
 from stages.shared.runtime.errors import UserError
@@ -37,18 +39,27 @@ def checked_checkpoints(weights: Path, images: PackedImages, cell: Cell | None =
         cell: whose they must be; None: any.
 
     Raises:
-        UserError: naming the file that is missing or damaged, or is of other classes.
+        UserError: naming the file that is missing or damaged, or of another step, network or classes.
     """
-    digests = open_checkpoints(weights, cell)
-    names = sorted(digests.record.files)
-    digests.check(*names)
-    infos = {weights / name: read_info(weights / name) for name in names}
-    path, last = [*infos.items()][-1]
-    network = parse(last.network, NetworkParams, where=f"{path}: network")
-    if last.classes != (classes := () if network.frozen else images.seen):
-        remedy = rerun_hint("finetune", cell_id(cell) if cell else {})
-        raise UserError(f"{path}: the checkpoint's classes must be {classes}, found {last.classes}; {remedy}")
-    return Checkpoints({info.step: path for path, info in infos.items()}, network, last)
+    digests, remedy = open_checkpoints(weights, cell), rerun_hint("finetune", cell_id(cell) if cell else {})
+    digests.check(*digests.record.files)
+    infos = sorted((read_info(weights / name) for name in digests.record.files), key=lambda info: info.step)
+    paths = {info.step: checkpoint_path(weights, info.step) for info in infos}
+    if not infos or {path.name for path in paths.values()} != set(digests.record.files):
+        raise UserError(f"{weights}: must have a checkpoint of each step that names say, found {[*paths]}; {remedy}")
+    last = infos[-1]
+    try:
+        network = NetworkParams.model_validate(last.network)
+    except ValidationError as error:
+        found = f"{error.errors()[0]['loc']}: {error.errors()[0]['msg']}"
+        raise UserError(f"{weights}: must be of a network of this version, found {found}; {remedy}") from None
+    classes = () if network.frozen else images.seen
+    for info in infos:
+        for what, expected in {"network": last.network, "classes": classes}.items():
+            if (value := getattr(info, what)) != expected:
+                path = paths[info.step]
+                raise UserError(f"{path}: the checkpoint's {what} must be {expected}, found {value}; {remedy}")
+    return Checkpoints(paths, network, last)
 
 
 def load_checkpoint(network: Network, path: Path) -> None:
@@ -62,6 +73,6 @@ def load_checkpoint(network: Network, path: Path) -> None:
         network.module.load_state_dict({**network.head_state(), **state})
     except RuntimeError as error:
         raise UserError(
-            f"{path}: does not fit the network that params.yaml describes ({error}); if the network's library changed "
+            f"{path}: does not fit the network that it says it is of ({error}); if the network's library changed "
             f"its version, {rerun_hint('finetune')}"
         ) from None

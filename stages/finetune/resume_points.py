@@ -110,10 +110,8 @@ def global_generators(device: torch.device) -> dict[str, Tensor]:
 def set_global_generators(states: dict[str, Tensor], device: torch.device) -> None:
     """Set the states that `global_generators` got."""
     torch.set_rng_state(states["cpu"])
-    if device.type == "cuda":
-        torch.cuda.set_rng_state(states["cuda"], device)
-    if device.type == "mps":
-        torch.mps.set_rng_state(states["mps"])
+    if device.type != "cpu":
+        torch.get_device_module(device).set_rng_state(states[device.type], device)
 
 
 @dataclass

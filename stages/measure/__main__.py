@@ -46,6 +46,7 @@ def main() -> None:
     for note in [*left_out, *notes(store, params, measured.results)]:
         print(f"measure: {note}", file=sys.stderr)
     counts = {"images": len(store.samples), "classes": store.samples["label"].nunique(), "layers": len(store.layers)}
+    counts["checkpoints"] = len(store.steps)
     watch.done(f"{rows} scores of {len(jobs)} embeddings", **run.logged, **counts)
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import chain, product
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -53,10 +53,13 @@ def plan_jobs(store: Embeddings, params: MeasureParams) -> list[Job]:
     for step, split, layer in product(store.steps, store.splits, store.layers):
         if not is_baseline(layer):
             jobs.append(job_at(step, split, layer, store.steps, params))
-        elif step == store.steps[0]:  # once, with what is asked for at any step
+        elif step == store.steps[0]:  # once, with what is asked for at any step, in the order of the last
             at_steps = [job_at(each, split, layer, store.steps, params) for each in reversed(store.steps)]
-            lists = zip(*((job.metrics, job.analyses, job.refits) for job in at_steps), strict=True)
-            jobs.append(Job(step, split, layer, *(tuple(dict.fromkeys(chain(*names))) for names in lists)))
+            metrics, analyses, refits = (
+                tuple(dict.fromkeys(name for job in at_steps for name in getattr(job, names)))
+                for names in ("metrics", "analyses", "refits")
+            )
+            jobs.append(Job(step, split, layer, metrics, analyses, refits))
     return [job for job in jobs if job.metrics or job.analyses]
 
 

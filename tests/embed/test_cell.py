@@ -240,18 +240,33 @@ def test_a_layer_that_overflows_float16_is_an_error_with_its_remedy(run: Callabl
         open_embeddings(tmp_path / "half")
 
 
-def test_the_network_is_that_of_the_checkpoints_and_their_classes_are_those_of_the_images(
-    tmp_path: Path, images: PackedImages
-):
-    info = CheckpointInfo(0, SEEN, NETWORK.model_dump(), AUGMENT)
-    for classes in (SEEN, SEEN[:2]):
-        write_checkpoint(tmp_path / "w", tiny().state_dict(), replace(info, classes=classes))
-        finish_checkpoints(tmp_path / "w", ("trees", "tiny", "0", SEED))
-        if classes == SEEN:
-            found = checked_checkpoints(tmp_path / "w", images)
-            assert (found.network, found.last) == (NETWORK, info)
+def write_weights(folder: Path, *infos: CheckpointInfo) -> Path:
+    for info in infos:
+        write_checkpoint(folder, tiny().state_dict(), info)
+    finish_checkpoints(folder, ("trees", "tiny", "0", SEED))
+    return folder
+
+
+def test_network_and_steps_are_those_of_the_checkpoints(tmp_path: Path, images: PackedImages):
+    infos = [CheckpointInfo(step, SEEN, NETWORK.model_dump(), AUGMENT) for step in (0, 500_000, 1_000_000)]
+    found = checked_checkpoints(write_weights(tmp_path, *infos), images)
+    assert ([*found.paths], found.network, found.last) == ([0, 500_000, 1_000_000], NETWORK, infos[-1])
+    (tmp_path / "step_500000.safetensors").rename(tmp_path / "step_000007.safetensors")
+    with pytest.raises(UserError, match=r"of each step that names say, found \[0, 500000, 1000000"):
+        checked_checkpoints(write_weights(tmp_path), images)
+
+
+def test_checkpoints_of_several_networks_or_of_other_classes_are_refused(tmp_path: Path, images: PackedImages):
+    last, other = CheckpointInfo(9, SEEN, NETWORK.model_dump(), AUGMENT), {**NETWORK.model_dump(), "name": "other"}
+    with pytest.raises(UserError, match=r"000000\.safetensors: the checkpoint's network must be .*'tiny'.*'other'"):
+        checked_checkpoints(write_weights(tmp_path / "a", replace(last, step=0, network=other), last), images)
     with pytest.raises(UserError, match=r"classes must be \('ash', 'birch', 'cedar'\), found \('ash', 'birch'\)"):
-        checked_checkpoints(tmp_path / "w", images)
+        checked_checkpoints(write_weights(tmp_path / "b", replace(last, classes=SEEN[:2])), images)
+    with pytest.raises(UserError, match=r"of a network of this version, found \('old',\): .*; run the finetune"):
+        checked_checkpoints(write_weights(tmp_path / "c", replace(last, network={**last.network, "old": 1})), images)
+    (tmp_path / "d").mkdir()
+    with pytest.raises(UserError, match=r"found \[\]; run the finetune stage"):
+        checked_checkpoints(write_weights(tmp_path / "d"), images)
 
 
 def test_a_checkpoint_that_does_not_fit_is_named(run: Callable[..., Embeddings]):

@@ -300,6 +300,11 @@ def open_source(params: Path, cell: Cell, paths: CellPaths, wanted: Wanted) -> S
     scaler = fit_scaler(store, layers, step, scale)
     images = open_images(paths.prepared, fold, dataset=dataset)
     checkpoints = checked_checkpoints(paths.weights, images, cell)
+    if store.steps != tuple(checkpoints.paths):
+        raise UserError(
+            f"{paths.weights}: must have the checkpoints that were embedded, {store.steps}, found "
+            f"{tuple(checkpoints.paths)}; run `dvc repro embed@{cell_name(cell)}`"
+        )
     opened = embed_stage.open_cell(images, checkpoints, taps, embed, seed=seed)
     load_checkpoint(opened.embedder.network, opened.checkpoints[step])
     opened.embedder.network.move(torch.device("cpu"))

@@ -207,10 +207,12 @@ class Predictor:
         images, work = line.images, line.work
         stored = {split: getattr(images, split) for split in self.config.embed.splits}
         classes = (images.classes if stored.get("test") else 0) + (images.unseen_classes if stored.get("unseen") else 0)
+        steps, operations = len(self.config.checkpoints(line.model)), work.layers[-1].layer.operations
+        layers = len(work.layers) + work.baselines
         counts = {
             "finetune": {"images": images.train + images.test},
-            "embed": {"images": work.embedded},
-            "measure": {"images": work.embedded, "classes": classes, "layers": len(work.layers) + work.baselines},
+            "embed": {"images": work.embedded, "checkpoints": steps, "operations": operations},
+            "measure": {"images": work.embedded, "checkpoints": steps, "classes": classes, "layers": layers},
         }
         timed = {"finetune": self._finetune, "embed": self._embed, "measure": self._measure}
         predictions = {}

@@ -71,7 +71,8 @@ def selections(y: Classes, K: int, n: int, seed: int) -> Iterator[Rows]:
 def means(split: EmbeddedSplit, selected: Sequence[Rows]) -> dict[str, ScoreValue]:
     """Mean value, chance and ceiling of every score over selections."""
     search, needs = split.settings.search.reduced, needs_of(SCORES)
-    chosen, found = np.stack([np.isin(np.arange(len(split.y)), rows) for rows in selected]), []
+    chosen = np.stack([np.isin(np.arange(len(split.y)), rows) for rows in selected])
+    found = []
     scans = subset_scans(split.X, split.y, chosen, own_groups=split.settings.own_groups)
     for images, scan in zip(chosen, scans, strict=True):
         scores = score_split(split.part(images, search=search, needs=needs, scan=scan), SCORES)

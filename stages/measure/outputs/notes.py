@@ -75,10 +75,10 @@ def not_refitted(store: Embeddings, params: MeasureParams) -> Iterator[str]:
 
 def few_clusters(store: Embeddings, results: Sequence[Result]) -> Iterator[str]:
     """Name the embeddings in which k-means found fewer clusters than classes."""
+    count = {split: len(np.unique(store.labels(split))) for split in store.splits}
     for result in results:
-        job, classes = result.job, len(np.unique(store.labels(result.job.split)))
-        found = min((int(each["clusters"]) for each in result.clusterings), default=classes)
-        if found < classes:
+        job, found = result.job, min((int(each["clusters"]) for each in result.clusterings), default=None)
+        if found is not None and found < (classes := count[job.split]):
             yield (
                 f"layer {job.layer.name!r}, step {job.step}, split {job.split!r}: k-means found {found} clusters where "
                 f"{classes} were asked for: single precision tells no more embeddings apart"

@@ -43,8 +43,9 @@ def search(X: Float32, clusters: int, seeds: Sequence[int]) -> tuple[NDArray[np.
             return np.tile(as_they_appear, (len(seeds), 1)), np.zeros(len(seeds))
     numbers = start_numbers(tuple(seeds), clusters)
     candidates = numbers.shape[1] // max(1, clusters - 1)
-    seeded, moved = (blocks(len(seeds), ELEMENTS // (each * len(X))) for each in (candidates, clusters))
+    seeded = blocks(len(seeds), ELEMENTS // (candidates * len(X)))
     centres = np.concatenate([seed_centres(X, clusters, numbers[starts]) for starts in seeded])
+    moved = blocks(len(seeds), ELEMENTS // (clusters * len(X)))
     labels, inertia = zip(*(lloyd(X, centres[starts]) for starts in moved), strict=True)
     return np.concatenate(labels), np.concatenate(inertia)
 

@@ -90,10 +90,13 @@ def _middle_out(text: str, most: int) -> str:
 
 
 class _Short(reprlib.Repr):
+    def __init__(self) -> None:
+        super().__init__()
+        self.maxlevel, self.maxlist, self.maxdict, self.maxstring, self.maxlong, self.maxother = 3, 12, 6, 100, 60, 100
+
     def repr_int(self, value: int, level: int) -> str:
         """Write a whole number; Python refuses to write one of thousands of digits."""
         return super().repr_int(value, level) if value.bit_length() < 10_000 else f"<{value.bit_length()} bits>"
 
 
 _SHORT = _Short()
-vars(_SHORT).update(maxlevel=3, maxlist=12, maxdict=6, maxstring=100, maxlong=60, maxother=100)

@@ -126,7 +126,7 @@ def _explain(error: BaseException) -> str:
     if isinstance(error, MemoryError) or wanting or number == errno.ENOMEM:
         return MEMORY
     said = next((sentence for numbers, sentence in PROBLEMS.items() if number in numbers), "")
-    return said.format(os.strerror(number))
+    return said and said.format(os.strerror(number))
 
 
 def _file_of(error: BaseException) -> str:

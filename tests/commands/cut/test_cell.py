@@ -1,6 +1,8 @@
 """A finished cell's layer: its network with its weights, and what is said of a cell that is not finished."""
 
 import json
+import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +30,7 @@ from stages.commands.cut.export import load_onnx, load_program
 from stages.commands.cut.folder import read_cut, take_reference, write_cut
 from stages.commands.project import ROOT
 from stages.shared.embeddings.embedding_store import Embeddings, Layer, open_embeddings
-from stages.shared.networks.checkpoints import read_state
+from stages.shared.networks.checkpoints import finish_checkpoints, read_state
 from stages.shared.runtime.errors import UserError
 from tests.aggregate import recommended
 from tests.aggregate.recommended import recommendation
@@ -81,6 +83,16 @@ def test_what_is_not_there_is_named_with_what_to_run(finished: Finished, tmp_pat
         open_source(params, cell, elsewhere, Wanted(layers=["blocks.1"]))
     with pytest.raises(UserError, match=r"oaks-tiny-0-3: must be of the grid, whose `run` lacks oaks: .*known: trees"):
         open_source(params, ("oaks", *cell[1:]), elsewhere, Wanted(layers=["blocks.1"]))
+
+
+def test_checkpoints_that_were_made_again_at_other_steps_are_refused(finished: Finished, tmp_path: Path):
+    params, cell, paths = finished
+    weights = tmp_path / "weights"
+    shutil.copytree(paths.weights, weights)
+    (weights / "step_000000.safetensors").unlink()
+    finish_checkpoints(weights, cell)
+    with pytest.raises(UserError, match=r"must have the checkpoints that were embedded, \(0, 50\), found \(50,\); run"):
+        open_source(params, cell, replace(paths, weights=weights), Wanted(step=0, layers=["blocks.1"]))
 
 
 def test_a_layer_that_params_no_longer_name_is_refused(finished: Finished, tmp_path: Path):

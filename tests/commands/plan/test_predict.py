@@ -2,6 +2,7 @@
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +106,23 @@ def logged(folder: Path, changes: dict[str, Any], **row: Any) -> Path:
     with path.open("a") as file:
         file.write(json.dumps({**names, "images": 2400, "parameters": parameters, **row}) + "\n")
     return path
+
+
+def test_passes_and_scores_of_another_network_or_of_other_checkpoints_tell_nothing(tmp_path: Path, timed: list[str]):
+    tree = content({})
+    work = {"images": 1100, "checkpoints": 3, "operations": 1, "classes": 20, "layers": 10}
+    embed = {"embed": tree["embed"], f"models.{LITE0}.taps": tree["models"][LITE0]["taps"]}
+    logged(tmp_path, {}, stage="embed", parameters=embed, **work)
+    log = logged(tmp_path, {}, stage="measure", parameters={"measure": tree["measure"]}, **work)
+
+    def are_logged(changes: dict[str, Any], line: Line = LINE) -> list[bool]:
+        found = predictor(changes, log, engine=Engine()).stages(line, ["embed", "measure"])
+        return [cost.logged for cost in found.values()]
+
+    assert are_logged({}) == [True, True]
+    assert are_logged({"finetune.steps": [0, 100]}) == [False, False]
+    larger = pooled_layers([Tap(str(n), n, "vector", False, 0, 8, 1, 2) for n in range(9)], ["auto"])
+    assert are_logged({}, replace(LINE, work=replace(WORK, layers=larger))) == [False, True]
 
 
 def finetune(log: Path, changes: dict[str, Any], images: Images = IMAGES) -> tuple[float, bool]:

@@ -106,7 +106,7 @@ def test_a_dataset_of_another_version_is_refused(tmp_path: Path):
     write(tmp_path / "d", manifest(), pixels(12))
     store = tmp_path / "d"
     write_digests(store / "digests.json", [store / "images.zarr"], format="whichlayer.images/4", of={})
-    with pytest.raises(UserError, match=r"format whichlayer.images/3, found whichlayer.images/4; run the prepare"):
+    with pytest.raises(UserError, match=r"format whichlayer.images/3, found whichlayer.images/4 of another version"):
         open_images(tmp_path / "d", "0")
 
 
