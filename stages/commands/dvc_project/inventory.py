@@ -144,8 +144,7 @@ class Inventory:
 
     def files_below(self, path: Path) -> list[Path]:
         """Return a file, or the files of a folder and its folders, without those that .dvcignore hides from DVC."""
-        ignored = self.repo.dvcignore.is_ignored_file
-        return sorted(file for file in files_below(path) if not ignored(str(file)))
+        return sorted(file for file in files_below(path) if not self.repo.dvcignore.is_ignored_file(str(file)))
 
     def files_of(self, folder: str) -> dict[str, str] | None:
         """Read from the cache which files a folder has: {path in it: name of the object}; None if that is not there."""

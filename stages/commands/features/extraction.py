@@ -215,25 +215,23 @@ class Shards:
         """Embed shards and write them; yield every image."""
         of = self._extractor
         for file, paths in missing:
-            shard, batch = Shard([], [], np.empty((0, of.width), np.float32), {}), []
-            features = [shard.features]
+            unreadable, hashes, batch, features = {}, [], [], [np.empty((0, of.width), np.float32)]
             decoded = decode_many([self._images.content(path) for path in paths], **of.decode)
             for path, (sha256, pixels) in zip(paths, decoded, strict=True):
                 if isinstance(pixels, str):
-                    shard.unreadable[path] = pixels
+                    unreadable[path] = pixels
                 else:
-                    shard.paths.append(path)
-                    shard.sha256.append(sha256)
+                    hashes.append(sha256)
                     batch.append(pixels)
                 if batch and (len(batch) == of.batch_size or path == paths[-1]):
                     features.append(stored(of.embed(np.stack(batch)), of.about["layer"], of.about["step"], "float32"))
                     batch = []
                 yield path
             if not skip:
-                refuse_unreadable(self._images.where, shard.unreadable)
-            whole, hashes = np.concatenate(features), np.array(shard.sha256, "U64")
+                refuse_unreadable(self._images.where, unreadable)
+            texts: dict[str, Any] = {"sha256": np.array(hashes, "U64"), "unreadable": np.array(json.dumps(unreadable))}
             with file.open("wb") as opened:
-                np.savez(opened, features=whole, sha256=hashes, unreadable=np.array(json.dumps(shard.unreadable)))
+                np.savez(opened, features=np.concatenate(features), **texts)
             done = [each for each, _ in self._shards if each.name in self._work.files or each == file]
             self._work.keep({"done": f"{len(done)} of {len(self._shards)} shards"}, done)
 

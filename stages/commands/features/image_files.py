@@ -36,14 +36,12 @@ def list_images(where: Path, resources: Resources) -> RawFiles:
     else:
         is_list = where.suffix.lower() in LISTS
         named = [row["path"] for row in read_list(where, limits=resources.limits)] if is_list else [where.name]
-        for path in named:
-            if not CONTROL.search(path):  # else refused below
-                check_regular(where.parent / path)
-        read = lambda path: read_file(where.parent / path, resources.limits)  # noqa: E731
-        files = RawFiles(where.parent, tuple(named), (), read)
+        files = RawFiles(where.parent, tuple(named), (), lambda path: read_file(where.parent / path, resources.limits))
     for path in files.paths:
         if CONTROL.search(path):
             raise UserError(f"{files.where}: the name of a file must not have control characters, found {path!r}")
+        if files.where == where.parent:  # named, and not listed from a folder that was looked through
+            check_regular(files.where / path)
     return files
 
 

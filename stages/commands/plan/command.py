@@ -79,8 +79,8 @@ def plan(
         print(json.dumps(planned, indent=2, ensure_ascii=False))
         return
     if predicted:
-        said = time_lines(*predicted, engine, predictor.here) + memory_lines(predicted[0], engine, predictor.here)
-        print("\n".join(said))
+        here = predictor.here
+        print(*time_lines(*predicted, engine, here), *memory_lines(predicted[0], engine, here), sep="\n")
     if shown:
         print("", *shown, sep="\n")
 

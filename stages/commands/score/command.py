@@ -69,8 +69,9 @@ def score(
 
     Scores and their settings are those of the sections `measure` and `aggregate` of params.yaml.
     """
-    out = out or files[0].with_name(f"{_stem(files[0])}-scores")
-    name = re.sub(r"\W", "_", _stem(files[0]), flags=re.ASCII) if dataset is None else dataset
+    stem = files[0].name.removesuffix(".npz").removesuffix(".zarr").removesuffix(".parquet")
+    out = out or files[0].with_name(f"{stem}-scores")
+    name = re.sub(r"\W", "_", stem, flags=re.ASCII) if dataset is None else dataset
     grid = grid_of(name, model, len(files))
     check_new(out)
     with ExitStack() as resources:
@@ -92,10 +93,6 @@ def score(
     for note in dict.fromkeys(notes):
         print(f"score: {note}", file=sys.stderr)
     print(verdict(results.facts, embeds=False))
-
-
-def _stem(path: Path) -> str:
-    return path.name.removesuffix(".npz").removesuffix(".zarr").removesuffix(".parquet")
 
 
 def grid_of(dataset: str, model: str, folds: int) -> RunParams:
