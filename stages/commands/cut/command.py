@@ -1,17 +1,13 @@
 """Cut a network at one layer: a smaller network as files that load without this project."""
 
-import shlex
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import click
 
 from stages.commands.grid import cell_name
 from stages.commands.project import FiniteRange, ProjectCommand, ProjectPath, check_new, params_option, use_option
-
-if TYPE_CHECKING:
-    from stages.commands.cut.cell import Source
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -76,9 +72,7 @@ def cut(
         check_packages()
     cell = choose_cell(params, dataset, model, fold, seed)
     source = open_source(params, cell, CellPaths.of(cell), Wanted(**wanted))
-
-    again = command_line(source, out, onnx=onnx, licence=licence)
-    card = write_cut(out, source, onnx=onnx, tolerance=tolerance, licence=licence, command=again)
+    card = write_cut(out, source, onnx=onnx, tolerance=tolerance, licence=licence)
     size, at, agreement = card["size"], card["layer"], card["agreement"]
     print(
         f"cut {cell_name(cell)} at layer {at['place']} (`{at['name']}`): "
@@ -86,12 +80,3 @@ def cut(
         f"{size['multiply_adds'] / 1e6:.1f} of {size['network_multiply_adds'] / 1e6:.1f} million multiply-adds; "
         f"at most {max(agreement['distance'].values()):.1e} from {agreement['source']}; in {out}"
     )
-
-
-def command_line(source: "Source", out: Path, *, onnx: bool, licence: str | None) -> str:
-    """Return the command that cuts the same layer again, with nothing left to defaults."""
-    given = [*zip(("dataset", "model", "fold", "seed"), source.store.cell, strict=True), ("step", source.step)]
-    given += [("layer", pooled.layer.name) for pooled in source.layers]
-    given += [("scale", source.scaler.scaling), ("out", out.name), *([("licence", licence)] if licence else [])]
-    words = [word for name, value in given for word in (f"--{name}", str(value))]
-    return shlex.join(["whichlayer", "cut", *words, *([] if onnx else ["--no-onnx"])])

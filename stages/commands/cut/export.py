@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from io import BytesIO
 from operator import attrgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -26,9 +26,6 @@ from stages.embed.pooling import PooledLayer
 from stages.shared.networks.hub import weights_only
 from stages.shared.networks.network import Network
 from stages.shared.runtime.errors import UserError
-
-if TYPE_CHECKING:
-    import onnx
 
 EXAMPLES = 2
 """Images in the traced batch: with one, programs are specialized to one (pytorch#133653)."""
@@ -200,6 +197,8 @@ def check_packages() -> None:
 def save_onnx(program: ExportedProgram, path: Path, image_size: int) -> None:
     """Write a program as an ONNX file: input `pixels`, S = `image_size`, output `embedding`, any number of images.
 
+    Notes of the code that the graph comes from, with this machine's paths, are left out.
+
     Raises:
         UserError: it holds more than one file can, or an operation that torch cannot translate.
     """
@@ -212,19 +211,14 @@ def save_onnx(program: ExportedProgram, path: Path, image_size: int) -> None:
             program, (example,), dynamo=True, input_names=[INPUT], output_names=[OUTPUT], verbose=False
         )
     assert translated is not None
-    path.write_bytes(_tidied(translated.model_proto).SerializeToString(deterministic=True))
-
-
-def _tidied(model: "onnx.ModelProto") -> "onnx.ModelProto":
-    """Name the first dimension; leave out notes of the code that the graph comes from, with this machine's paths."""
-    graph = model.graph
+    model, graph = translated.model_proto, translated.model_proto.graph
     for value in (*graph.input, *graph.output):
         value.type.tensor_type.shape.dim[0].dim_param = BATCH
     del graph.value_info[:], model.metadata_props[:], graph.metadata_props[:]
     nodes = [*graph.node, *(node for function in model.functions for node in function.node)]
     for item in (*nodes, *graph.input, *graph.output, *graph.initializer, *model.functions):
         del item.metadata_props[:]
-    return model
+    path.write_bytes(model.SerializeToString(deterministic=True))
 
 
 def load_onnx(path: Path) -> Callable[[NDArray[np.uint8]], NDArray[np.float32]]:

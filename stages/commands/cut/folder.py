@@ -11,6 +11,7 @@ The input `pixels` is (B, 3, S, S) uint8, RGB; the output `embedding` (B, width)
 """
 
 import json
+import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -134,9 +135,16 @@ def check_agreement(run: Run, reference: Reference, tolerance: float, file: str)
     return distance
 
 
-def write_cut(
-    out: Path, source: Source, *, onnx: bool, tolerance: float | None, licence: str | None, command: str
-) -> dict[str, Any]:
+def command_line(source: Source, out: Path, *, onnx: bool, licence: str | None) -> str:
+    """Return the command that cuts the same layer again, with nothing left to defaults."""
+    given = [*cell_id(source.store.cell).items(), ("step", source.step)]
+    given += [("layer", pooled.layer.name) for pooled in source.layers]
+    given += [("scale", source.scaler.scaling), ("out", out.name), *([("licence", licence)] if licence else [])]
+    words = [word for name, value in given for word in (f"--{name}", str(value))]
+    return shlex.join(["whichlayer", "cut", *words, *([] if onnx else ["--no-onnx"])])
+
+
+def write_cut(out: Path, source: Source, *, onnx: bool, tolerance: float | None, licence: str | None) -> dict[str, Any]:
     """Write a cut: export, compare with the stored embeddings, describe; nothing is left behind if one of them fails.
 
     Args:
@@ -146,7 +154,6 @@ def write_cut(
         tolerance: how far a file may be from the reference, relative to the length of an embedding; None: that of
             `TOLERANCES`.
         licence: of the pre-trained weights, where the user says it.
-        command: that does it again, for the card.
 
     Returns:
         The content of card.json.
@@ -186,7 +193,7 @@ def write_cut(
                 "distance": {name: float(f"{d:.2g}") for name, d in distance.items()},
             },
             "versions": library_versions("torch", source.network_params.library, *(export.PACKAGES if onnx else ())),
-            "command": command,
+            "command": command_line(source, out, onnx=onnx, licence=licence),
         }
         write_json(folder / PREPROCESS, preprocess)
         write_json(folder / CARD, card)

@@ -245,7 +245,7 @@ def scaled_by_scikit_learn(store, names, scale):
 def test_a_cut_gives_what_scikit_learn_makes_of_the_store(finished, tmp_path: Path, names, scale, taken):
     params, cell, paths = finished
     source = open_source(params, cell, paths, Wanted(layers=names, scale=scale))
-    card = write_cut(tmp_path / "cut", source, onnx=True, tolerance=2e-3, licence=None, command="again")
+    card = write_cut(tmp_path / "cut", source, onnx=True, tolerance=2e-3, licence=None)
     expected = scaled_by_scikit_learn(source.store, names, taken)
     reference = take_reference(source)
     np.testing.assert_allclose(reference.embeddings, expected, rtol=1e-4, atol=1e-5)  # so few images that all are taken
@@ -261,7 +261,7 @@ def test_a_cut_gives_what_scikit_learn_makes_of_the_store(finished, tmp_path: Pa
 
 
 def operations(source, folder: Path) -> int:
-    write_cut(folder, source, onnx=False, tolerance=2e-3, licence=None, command="again")
+    write_cut(folder, source, onnx=False, tolerance=2e-3, licence=None)
     program = load_program(folder / "model.pt2")
     with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter, torch.no_grad():
         program(torch.zeros(1, 3, 32, 32, dtype=torch.uint8))

@@ -72,7 +72,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Written:
     write_scores(paths.results)
     source = open_source(params, cell, paths, Wanted(layers=["blocks.2"]))
     out = folder / "made" / "cut"
-    write_cut(out, source, onnx=True, tolerance=1e-4, licence="CC0", command="whichlayer cut ...")
+    write_cut(out, source, onnx=True, tolerance=1e-4, licence="CC0")
     return Written(out, read_cut(out), json.loads((out / "card.json").read_text()), source, folder)
 
 
@@ -220,7 +220,7 @@ def test_the_card_says_what_was_cut(written: Written):
         "ash, birch, cedar",
         "date, elm",
         "| network.weights_licence | CC0 |",
-        "whichlayer cut ...",
+        "whichlayer cut --dataset trees --model tiny",
     ):
         assert said in text
 
@@ -331,9 +331,9 @@ def test_a_cut_that_does_not_agree_leaves_nothing(tmp_path: Path):
     with pytest.raises(
         UserError, match=r"model\.pt2 must give .* within 1e-07 of their length, found a distance of 0\.000[1-9]"
     ):
-        write_cut(tmp_path / "cut", source, onnx=False, tolerance=1e-7, licence=None, command="")
+        write_cut(tmp_path / "cut", source, onnx=False, tolerance=1e-7, licence=None)
     assert sorted(tmp_path.iterdir()) == before
-    write_cut(tmp_path / "cut", source, onnx=False, tolerance=3e-3, licence=None, command="")
+    write_cut(tmp_path / "cut", source, onnx=False, tolerance=3e-3, licence=None)
     assert {path.name for path in (tmp_path / "cut").iterdir()} == FILES - {"model.onnx"}
     card = json.loads((tmp_path / "cut" / "card.json").read_text())
     assert (card["cell"]["step"], card["layer"]["name"], card["scores"]) == (0, "blocks.0@max", [])
@@ -345,7 +345,7 @@ def test_a_cut_that_does_not_agree_leaves_nothing(tmp_path: Path):
 def test_fold_all_and_frozen_networks_are_cut(tmp_path: Path, fold: str, frozen: bool):
     params, cell, paths = finish_cell(tmp_path, fold=fold, frozen=frozen)
     source = open_source(params, cell, paths, Wanted(layers=["norm_pre"]))
-    write_cut(tmp_path / "cut", source, onnx=False, tolerance=1e-4, licence=None, command="")
+    write_cut(tmp_path / "cut", source, onnx=False, tolerance=1e-4, licence=None)
     card = json.loads((tmp_path / "cut" / "card.json").read_text())
     everything = sorted((*SEEN, *UNSEEN))
     assert card["data"]["classes"] == ([] if frozen else everything)
@@ -385,7 +385,7 @@ def test_an_interrupted_cut_leaves_nothing(tmp_path: Path, monkeypatch: pytest.M
     before = sorted(tmp_path.iterdir())
     monkeypatch.setattr(cut_folder, "readme", lambda card, decode: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
-        write_cut(tmp_path / "cut", source, onnx=False, tolerance=1e-4, licence=None, command="")
+        write_cut(tmp_path / "cut", source, onnx=False, tolerance=1e-4, licence=None)
     assert sorted(tmp_path.iterdir()) == before
 
 
