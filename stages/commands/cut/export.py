@@ -211,7 +211,8 @@ def save_onnx(program: ExportedProgram, path: Path, image_size: int) -> None:
             program, (example,), dynamo=True, input_names=[INPUT], output_names=[OUTPUT], verbose=False
         )
     assert translated is not None
-    model, graph = translated.model_proto, translated.model_proto.graph
+    model = translated.model_proto  # made anew whenever it is asked for
+    graph = model.graph
     for value in (*graph.input, *graph.output):
         value.type.tensor_type.shape.dim[0].dim_param = BATCH
     del graph.value_info[:], model.metadata_props[:], graph.metadata_props[:]
