@@ -126,7 +126,7 @@ def test_a_step_that_a_frozen_network_cannot_have_is_refused(grid, run):
     freeze(grid, "small")
     path.write_bytes(whole)
     seal(path.parent)
-    with pytest.raises(UserError, match=r", 0, and no other, found 50, 100; run the measure stage again"):
+    with pytest.raises(UserError, match=r", 0, and no other, found 50, 100; run `dvc repro`"):
         layers_of(grid, run)
 
 

@@ -4,10 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from math import inf
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, ConfigDict, TypeAdapter, ValidationError
-from pydantic_core import to_json
 
 from stages.shared.core.digests import cell_id, rerun_hint
 from stages.shared.core.params import Cell
@@ -57,7 +56,7 @@ def write_scores(folder: Path, scores: Mapping[str, Score]) -> None:
     """Write the facts of scores, by name, into a cell's folder."""
     names = [field.name for field in fields(Score)]
     facts = {name: {field: getattr(score, field) for field in names} for name, score in scores.items()}
-    (folder / FILE).write_bytes(to_json(facts, indent=1, inf_nan_mode="null") + b"\n")
+    (folder / FILE).write_bytes(TypeAdapter(dict[str, Any]).dump_json(facts, indent=1) + b"\n")
 
 
 def read_scores(folder: Path, cell: Cell) -> dict[str, Score]:
