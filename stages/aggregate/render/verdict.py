@@ -25,7 +25,7 @@ from stages.aggregate.words.formatting import MISSING, harmless, joined, number,
 MAX_LINES, WIDTH = 12, 80
 
 COLUMNS = ("use", "network", "layer", "score", "last", "before", "ties (at most)", "ties")
-DISPENSABLE_LINES = ("unbounded", "accuracy", "depth", "tuned", "design", "brackets")
+DISPENSABLE_LINES = ("unbounded", "accuracy", "depth", "tuned", "design", "gains", "brackets")
 """Lines that go, in this order, where there are too many."""
 
 DISPENSABLE = ("before", "ties (at most)", "ties", "last", "network")
@@ -73,13 +73,13 @@ def _of_dataset(
     }
     head, table = wrapped(f"{findings.dataset}: {words.headline(networks)}", WIDTH), use_table(chosen)
     texts = {
-        "brackets": words.explain_brackets(chosen),
+        "brackets": f"{words.explain_brackets(chosen)} {words.scored_as(networks)}".strip(),
         **claimed,
         "tuned": words.brief_fine_tuning(chosen),
         "design": _design(networks, chosen),
         "doubtful": words.brief_doubts(chosen, known=True),
         "unbounded": words.brief_doubts(chosen, known=False),
-        "gains": f"{words.scored_as(networks)} {words.brief_gains(chosen)}".strip(),
+        "gains": words.brief_gains(chosen),
     }
     told = {name: wrapped(text, WIDTH) for name, text in texts.items() if text}
     first = next((each for each in chosen if each.use in LEADING), None)  # `geometry` is no use to embed for

@@ -69,11 +69,19 @@ def test_scaling_and_joining_are_told_before_the_next_command():
     ]
 
 
+def test_what_the_intervals_are_of_stays_where_advice_has_no_room():
+    doubtful = [each.model_copy(update={"scaling": SCALED, "pair": JOINED, "doubtful": True}) for each in every_use()]
+    assert any(line.startswith("Scale rows ") for line in lines_of(facts(doubtful[:2])))
+    told = lines_of(facts(doubtful))
+    assert any(line.startswith("[ ]: ") for line in told)
+    assert not any(line.startswith("Scale rows ") for line in told)
+
+
 def test_scores_of_scaled_rows_are_said_to_be():
     found = every_use(normalize="l2")
-    assert lines_of(facts(found))[-2] == "Scores are of rows of length 1."
+    assert any(line.endswith(" Scores are of rows of length 1.") for line in lines_of(facts(found)))
     found[1] = found[1].model_copy(update={"scaling": SCALED.model_copy(update={"recommended": "standard"})})
-    assert "Scores are of rows of length 1. Standardize for retrieval +0.020." in lines_of(facts(found))
+    assert "Standardize for retrieval +0.020." in lines_of(facts(found))
     assert " ".join(describe(found[:1]).split()).count("Scores are of rows of length 1.") == 1
 
 
