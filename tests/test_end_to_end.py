@@ -152,7 +152,7 @@ def test_readme_docs_tests_and_commands_concern_no_stage(copied: Workflow):
         ({"prepare.seed": 1}, {f"prepare@{d}" for d in DATASETS}),
         ({"datasets.left.test": 7}, {"prepare@left"}),
         ({"finetune.learning_rate": 0.002}, stages("finetune")),
-        ({"models.first.network.mean": [0.4, 0.4, 0.4]}, stages("finetune", "embed", cells=cells_of("first"))),
+        ({"models.first.network.mean": [0.4, 0.4, 0.4]}, stages("finetune", cells=cells_of("first"))),
         ({"models.first.taps.layers": ["layer4"]}, stages("embed", cells=cells_of("first"))),
         ({"embed.baseline_size": 4}, stages("embed")),
         ({"measure.kmeans.starts": 3}, stages("measure")),
