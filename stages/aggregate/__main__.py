@@ -11,7 +11,7 @@ recommendation.json, metrics.json, figures/ and report.html (docs/results.md des
 import argparse
 import os
 
-from stages.shared.core.stage_run import StageRun
+from stages.shared.core.stage_run import StageParser, StageRun
 from stages.aggregate.params import read_asked
 from stages.aggregate.read import read_all_thumbnails, read_galleries
 from stages.aggregate.render.page.provenance import Study, describe_run
@@ -19,9 +19,8 @@ from stages.aggregate.render.verdict import verdict
 from stages.aggregate.render.write import write_results
 from stages.aggregate.result_files import input_hashes
 from stages.aggregate.results import compute_results
-from stages.shared.core.arguments import StageParser
 from stages.shared.runtime.console import Stopwatch, fail, run_main
-from stages.shared.runtime.resources import explain_limits
+from stages.shared.runtime.errors import explain_limits
 
 NO_VERDICT = "WHICHLAYER_NO_VERDICT"
 """Set by `make repro`, which prints the verdict itself, also when nothing had to run."""

@@ -12,7 +12,7 @@ from stages.aggregate.recommend.schema import Recommendation
 from stages.aggregate.result_files import check_result
 from stages.shared.core.digests import repair_hint
 from stages.shared.runtime.errors import UserError
-from stages.shared.tables.scores import Use
+from stages.shared.tables.metric_table import Use
 
 FILE = "facts.json"
 

@@ -16,9 +16,8 @@ from stages.shared.core.params import ALL, Cell, CheckpointSteps, RunParams
 from stages.shared.networks import training_table
 from stages.shared.runtime.errors import UserError
 from stages.shared.tables import gallery, metric_table
-from stages.shared.tables import scores as scores_file
-from stages.shared.tables.scores import Score
-from stages.shared.tables.thumbnails import read_thumbnails
+from stages.shared.tables.gallery import read_thumbnails
+from stages.shared.tables.metric_table import Score
 
 IMAGES = "images.parquet"
 OPEN = {"measure": metric_table.open_cell, "finetune": training_table.open_training}
@@ -111,8 +110,8 @@ def read_catalogue(measures: Path, run: RunParams) -> dict[str, Score]:
     Raises:
         UserError: a cell has none, or other ones than the first cell of the grid.
     """
-    paths = {cell: _file(measures, cell, scores_file.FILE, "facts of the scores") for cell in run.cells()}
-    catalogues = {cell: scores_file.read_scores(path.parent, cell) for cell, path in paths.items()}
+    paths = {cell: _file(measures, cell, metric_table.SCORES_FILE, "facts of the scores") for cell in run.cells()}
+    catalogues = {cell: metric_table.read_scores(path.parent, cell) for cell, path in paths.items()}
     first, catalogue = next(iter(catalogues.items()))
     for cell, scores in catalogues.items():
         different = [name for name in {**catalogue, **scores} if catalogue.get(name) != scores.get(name)]
@@ -195,7 +194,7 @@ def read_all_thumbnails(thumbnails: Path, run: RunParams) -> dict[str, pd.DataFr
         run: the grid.
 
     Returns:
-        Dataset -> columns of `stages.shared.tables.thumbnails`.
+        Dataset -> columns of `stages.shared.tables.gallery`.
 
     Raises:
         UserError: a dataset has none, or some that are damaged, another dataset's or of another version.

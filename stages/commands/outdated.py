@@ -11,10 +11,9 @@ from stages.commands.dvc_project.workspace import records_folder, stage_path
 from stages.commands.grid import all_stages, cell_name, stage_names
 from stages.commands.project import PARAMS, ROOT, listed
 from stages.shared.core import made_of
-from stages.shared.core.digests import DIGESTS
+from stages.shared.core.digests import DIGESTS, differences, flat, value_at
 from stages.shared.core.made_of import Entry, check_records, dvc_hash
 from stages.shared.core.params import Cell, RunParams, load
-from stages.shared.core.snapshot import differences, flat, value_at
 from stages.shared.runtime.errors import UserError, printable, short_repr
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import click
 
+from stages.shared.core.stage_run import FINISHED
 from stages.commands.dvc_project.workspace import of_cell, stage_path
 from stages.commands.project import ROOT, ProjectCommand, size
-from stages.shared.core.finished_work import FINISHED
 from stages.shared.core.kept_work import read_record
 from stages.shared.runtime.processes import is_alive
 from stages.shared.runtime.scratch import PARTIAL

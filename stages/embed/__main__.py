@@ -10,17 +10,16 @@ corrupted test images. A run that was stopped goes on after the last shard that 
 
 import argparse
 
-from stages.shared.core.stage_run import StageRun
+from stages.shared.core.stage_run import StageParser, StageRun
 from stages.embed.cell import Cell, open_cell
 from stages.embed.image_sets import available
 from stages.embed.kept_shards import KeptShards
 from stages.embed.loading import Checkpoints, checked_checkpoints
 from stages.embed.params import EmbedParams, TapsParams
-from stages.shared.core.arguments import StageParser
 from stages.shared.core.params import read_model_part, read_section
 from stages.shared.core.seeding import cell_seed
 from stages.shared.images.image_store import fold_files, open_images
-from stages.shared.networks.devices import library_versions
+from stages.shared.networks.network import library_versions
 from stages.shared.runtime.console import Stopwatch, run_main
 
 

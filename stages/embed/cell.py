@@ -16,7 +16,7 @@ from stages.embed.params import EmbedParams, TapsParams
 from stages.embed.pooling import baseline_layers
 from stages.shared.embeddings.embedding_store import BASELINE, LAST_STEP, EmbeddingWriter
 from stages.shared.images.image_store import MAX_SHARD_BYTES, PackedImages, Pixels, Rows
-from stages.shared.networks.devices import gather
+from stages.shared.networks.network import gather
 from stages.shared.runtime.console import progress
 
 

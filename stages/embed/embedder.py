@@ -19,8 +19,7 @@ from stages.embed.taps.find import find_taps
 from stages.shared.core.seeding import child_seed
 from stages.shared.embeddings.embedding_store import LOGITS
 from stages.shared.images.image_store import SPLITS, PackedImages, Pixels, Rows
-from stages.shared.networks.devices import choose_device
-from stages.shared.networks.network import Network, build_network
+from stages.shared.networks.network import Network, build_network, choose_device
 from stages.shared.networks.params import NetworkParams
 from stages.shared.networks.transforms import draw_angles, resize
 from stages.shared.runtime.errors import UserError

@@ -9,7 +9,7 @@ from accelerate import Accelerator
 from stages.shared.core.stage_run import StageRun
 from stages.shared.core.kept_work import KeptWork, claim_work
 from stages.shared.embeddings.embedding_store import EmbeddingWriter
-from stages.shared.networks.devices import computing
+from stages.shared.networks.network import computing
 from stages.shared.runtime.console import Stopwatch
 
 

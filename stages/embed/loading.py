@@ -9,9 +9,9 @@ from pydantic import ValidationError
 from stages.shared.core.digests import cell_id, rerun_hint
 from stages.shared.core.params import Cell
 from stages.shared.images.image_store import PackedImages
-from stages.shared.networks.checkpoints import CheckpointInfo, checkpoint_path, open_checkpoints, read_info, read_state
 from stages.shared.networks.network import Network
 from stages.shared.networks.params import NetworkParams
+from stages.shared.networks.weights import CheckpointInfo, checkpoint_path, open_checkpoints, read_info, read_state
 from stages.shared.runtime.errors import UserError
 
 

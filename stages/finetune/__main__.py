@@ -10,10 +10,9 @@ stopped goes on from its last checkpoint or later (`stages.finetune.resume_point
 
 import argparse
 
-from stages.shared.core.stage_run import StageRun
+from stages.shared.core.stage_run import StageParser, StageRun
 from stages.finetune.checks import check_cell
 from stages.finetune.params import FinetuneParams, schedule_length
-from stages.shared.core.arguments import StageParser
 from stages.shared.core.params import read_model_part, read_section
 from stages.shared.core.seeding import cell_seed
 from stages.shared.images.image_store import PackedImages, fold_files, open_images
@@ -34,7 +33,7 @@ def main() -> None:
 
         # torch takes seconds to import: what is wrong above is reported first
         from stages.finetune.cell import run_cell
-        from stages.shared.networks.checkpoints import finish_checkpoints
+        from stages.shared.networks.weights import finish_checkpoints
 
         weights, history_file = run.scratch(args.weights), run.scratch(args.history.parent) / args.history.name
         history = run_cell(images, network, params, length=length, seed=seed, weights=weights, run=run, watch=watch)

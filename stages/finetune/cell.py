@@ -8,10 +8,9 @@ from stages.finetune.loop import FineTuning
 from stages.finetune.params import FinetuneParams
 from stages.finetune.resume_points import ResumePoints
 from stages.shared.images.image_store import PackedImages
-from stages.shared.networks.checkpoints import CheckpointInfo, write_checkpoint
-from stages.shared.networks.devices import choose_device
-from stages.shared.networks.network import build_network
+from stages.shared.networks.network import build_network, choose_device
 from stages.shared.networks.params import NetworkParams
+from stages.shared.networks.weights import CheckpointInfo, write_checkpoint
 from stages.shared.runtime.console import Stopwatch
 
 

@@ -24,12 +24,11 @@ from stages.finetune.params import FinetuneParams
 from stages.finetune.resume_points import ResumePoints, TrainingState
 from stages.shared.core.seeding import child_seed
 from stages.shared.images.image_store import PackedImages, Pixels, Rows, batch_rows
-from stages.shared.networks.devices import add_up
-from stages.shared.networks.network import Network
+from stages.shared.networks.network import Network, add_up
 from stages.shared.networks.transforms import draw_angles
 from stages.shared.runtime.console import progress
 from stages.shared.runtime.errors import UserError
-from stages.shared.runtime.launch import LAUNCH
+from stages.shared.runtime.processes import LAUNCH
 
 ROW_EVERY = 10
 """Optimizer steps between two rows of the history."""

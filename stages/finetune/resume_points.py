@@ -18,8 +18,7 @@ from torch.optim import Optimizer
 from stages.shared.core.stage_run import StageRun
 from stages.finetune.history import History
 from stages.shared.core.kept_work import KeptWork, claim_work
-from stages.shared.networks.devices import computing
-from stages.shared.networks.network import Network
+from stages.shared.networks.network import Network, computing
 from stages.shared.runtime.console import Stopwatch
 
 EVERY_SECONDS = 30.0

@@ -20,7 +20,7 @@ from stages.measure.scores.few_shot import WAYS, mean_correctness, usable_classe
 from stages.measure.scores.geometry import class_collapse, silhouettes, two_nearest_dimension
 from stages.measure.scores.retrieval import chance_of_average_precision
 from stages.measure.scores.spectrum import decay_exponent, effective_rank, gram_spectrum, participating_dimensions
-from stages.shared.tables.scores import Score
+from stages.shared.tables.metric_table import Score
 
 if TYPE_CHECKING:
     from stages.measure.embedded_split import EmbeddedSplit

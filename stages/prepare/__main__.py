@@ -12,11 +12,10 @@ images of unseen classes, `thumbnails.parquet`.
 import argparse
 import sys
 
-from stages.shared.core.stage_run import StageRun
+from stages.shared.core.stage_run import StageParser, StageRun
 from stages.prepare.packing import prepare_dataset
 from stages.prepare.params import PrepareParams, read_dataset
 from stages.prepare.thumbnails import make_thumbnails
-from stages.shared.core.arguments import StageParser
 from stages.shared.core.params import read_section
 from stages.shared.runtime.console import Stopwatch, run_main
 from stages.shared.runtime.errors import printable

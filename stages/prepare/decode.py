@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, TiffImagePlugin, UnidentifiedImageError
 
 from stages.prepare.candidates import Content
-from stages.shared.runtime.resources import explain_system_error
+from stages.shared.runtime.errors import explain_system_error
 
 Fit = Literal["crop", "pad", "squash"]
 BROKEN_IMAGE = (

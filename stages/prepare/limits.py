@@ -14,8 +14,7 @@ from pydantic import Field
 
 from stages.prepare.file_names import is_clutter
 from stages.shared.core.params import Params
-from stages.shared.runtime.errors import UserError
-from stages.shared.runtime.resources import explain_system_error
+from stages.shared.runtime.errors import UserError, explain_system_error
 
 try:
     from lzma import LZMAError

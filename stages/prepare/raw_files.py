@@ -12,8 +12,7 @@ from typing import TextIO
 from stages.prepare.file_names import check_depth, hidden_folders, inside_archive, is_clutter, utf8
 from stages.prepare.limits import LimitsParams, RawFiles, Resources, by_path, reading
 from stages.prepare.tar_files import open_tar
-from stages.shared.runtime.errors import UserError
-from stages.shared.runtime.resources import irregular
+from stages.shared.runtime.errors import UserError, irregular
 
 SOURCE_FILE = "source.json"
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")

@@ -12,8 +12,7 @@ from pydantic import Field, ValidationError
 
 from stages.prepare.raw_files import SOURCE_FILE
 from stages.shared.core.params import Params
-from stages.shared.runtime.errors import UserError, short_repr, with_command
-from stages.shared.runtime.resources import irregular
+from stages.shared.runtime.errors import UserError, irregular, short_repr, with_command
 
 HttpsUrl = Annotated[str, Field(pattern=r"^https://[A-Za-z0-9][A-Za-z0-9./:_~?=%+-]*$", max_length=1000)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]

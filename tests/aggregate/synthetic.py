@@ -13,9 +13,8 @@ from sklearn.metrics import normalized_mutual_info_score
 
 from stages.aggregate.curves import MEAN, Scores
 from stages.aggregate.scope import ACCURACY, UNCERTAINTY
-from stages.shared.tables.gallery import write_gallery
+from stages.shared.tables.gallery import write_gallery, write_thumbnails
 from stages.shared.tables.metric_table import ALL_BUT_ONE_CLASS, HALF, HEAD, write_layer_scores, write_refits
-from stages.shared.tables.thumbnails import write_thumbnails
 from tests.sealed import seal, seal_prepared, seal_training
 
 METRICS = ("nmi", "knn_purity", "nn1_accuracy", "probe_accuracy")

@@ -8,9 +8,9 @@ import pandas as pd
 
 from stages.embed.params import CorruptionsParams, EmbedParams
 from stages.shared.images.image_store import MANIFEST_COLUMNS, PackedImages, open_images, write_fold, write_images
-from stages.shared.networks.checkpoints import CheckpointInfo, finish_checkpoints, write_checkpoint
 from stages.shared.networks.network import build_network
 from stages.shared.networks.params import NetworkParams, WeightsParams
+from stages.shared.networks.weights import CheckpointInfo, finish_checkpoints, write_checkpoint
 
 CLASSES = 10
 PARAMS = EmbedParams(

@@ -24,10 +24,9 @@ from stages.finetune.resume_points import ResumePoints
 from stages.shared.core.kept_work import KeptWork
 from stages.shared.embeddings.embedding_store import open_embeddings, write_store_digests
 from stages.shared.images.image_store import PackedImages
-from stages.shared.networks.checkpoints import CheckpointInfo, finish_checkpoints, open_checkpoints, write_checkpoint
-from stages.shared.networks.devices import choose_device
-from stages.shared.networks.network import build_network
+from stages.shared.networks.network import build_network, choose_device
 from stages.shared.networks.params import NetworkParams, WeightsParams
+from stages.shared.networks.weights import CheckpointInfo, finish_checkpoints, open_checkpoints, write_checkpoint
 from tests.bench.cells import PARAMS, network_params, pack_noise
 
 SIZE, CELL = 64, ("noise", "net", "0", 0)

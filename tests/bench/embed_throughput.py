@@ -26,8 +26,7 @@ from stages.embed.cell import Cell, open_cell
 from stages.embed.loading import checked_checkpoints
 from stages.embed.params import TapsParams
 from stages.finetune.loop import FineTuning, make_optimizer
-from stages.shared.networks.devices import choose_device
-from stages.shared.networks.network import build_network
+from stages.shared.networks.network import build_network, choose_device
 from stages.shared.runtime.startup import keep_freed_memory
 from tests.bench.cells import PARAMS, network_params, pack_noise, pack_random, write_random_checkpoint
 from tests.bench.durability_cost import finetune_params

@@ -32,7 +32,7 @@ from stages.measure.metrics import LAYER_SCORES, needs_of
 from stages.measure.refits import class_groups, refit
 from stages.measure.scores.kmeans import Search
 from stages.shared.embeddings.embedding_store import EmbeddingWriter, Layer
-from stages.shared.tables.thumbnails import SCHEMA, write_thumbnails
+from stages.shared.tables.gallery import THUMBNAILS, write_thumbnails
 
 WIDTHS = (32, 16, 24, 40, 80, 112, 192, 320, 1280)
 CLASSES = {"test": 15, "unseen": 5}
@@ -165,7 +165,7 @@ def peak_mib(folder: Path, count: int, width: int, classes: dict[str, int], chan
     sections = ("run", "datasets", "models", "prepare", "finetune", "embed", "aggregate")
     content = {section: {} for section in sections} | {"finetune": {"steps": [0], "keep": "all"}}
     YAML(typ="safe").dump(content | {"measure": MEASURE | changed}, folder / "params.yaml")
-    write_thumbnails(folder / "thumbnails", "synthetic", pd.DataFrame(columns=SCHEMA.names))
+    write_thumbnails(folder / "thumbnails", "synthetic", pd.DataFrame(columns=THUMBNAILS.names))
     paths = {"--embeddings": folder / "store", "--thumbnails": folder / "thumbnails"}
     paths |= {"--out": folder / "out", "--params": folder / "params.yaml"}
     options = [str(part) for pair in paths.items() for part in pair]

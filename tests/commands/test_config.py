@@ -8,7 +8,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from stages.commands.config import parse_config, read_config
-from stages.shared.core import yaml_file
+from stages.shared.core import params
 from stages.shared.runtime.errors import UserError
 from tests.commands.edited import COMMITTED, ROOT, config, content
 from tests.pydantic_says import a, at_least, one_of
@@ -23,7 +23,7 @@ def test_the_file_is_parsed_once(monkeypatch: pytest.MonkeyPatch):
         return load(self, stream)
 
     monkeypatch.setattr(YAML, "load", counted)
-    yaml_file._parsed.cache_clear()
+    params._parsed.cache_clear()
     found = read_config(ROOT / "params.yaml")
     assert parsed == [(ROOT / "params.yaml").read_bytes()]
     assert found == parse_config(COMMITTED)

@@ -21,11 +21,10 @@ from stages.embed.pooling import pooled_layers
 from stages.embed.taps.tap import Tap
 from stages.shared.embeddings.embedding_store import Embeddings, open_embeddings
 from stages.shared.images.image_store import SPLITS, PackedImages
-from stages.shared.networks.checkpoints import CheckpointInfo, finish_checkpoints, write_checkpoint
-from stages.shared.networks.devices import library_versions
-from stages.shared.networks.network import Network
+from stages.shared.networks.network import Network, library_versions
 from stages.shared.networks.params import NetworkParams
 from stages.shared.networks.transforms import Transform
+from stages.shared.networks.weights import CheckpointInfo, finish_checkpoints, write_checkpoint
 from stages.shared.runtime.errors import UserError
 from tests.packed import SEEN, pack
 

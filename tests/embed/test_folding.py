@@ -15,8 +15,7 @@ from stages.embed.folding import FoldedNorms
 from stages.embed.params import TapsParams
 from stages.embed.pooling import pooled_layers
 from stages.embed.taps.find import find_taps
-from stages.shared.networks.devices import choose_device
-from stages.shared.networks.network import build_network
+from stages.shared.networks.network import build_network, choose_device
 from stages.shared.networks.params import NetworkParams, WeightsParams
 
 

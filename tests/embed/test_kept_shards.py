@@ -15,9 +15,9 @@ from stages.shared.core.kept_work import KeptWork
 from stages.shared.embeddings import embedding_store
 from stages.shared.embeddings.embedding_store import open_embeddings
 from stages.shared.images.image_store import PackedImages
-from stages.shared.networks.checkpoints import CheckpointInfo, finish_checkpoints, write_checkpoint
 from stages.shared.networks.network import Network
 from stages.shared.networks.transforms import Transform
+from stages.shared.networks.weights import CheckpointInfo, finish_checkpoints, write_checkpoint
 from stages.shared.runtime.console import Stopwatch
 from tests.embed.test_cell import AUGMENT, LAST, MEAN, NETWORK, SEED, SIZE, STD, TAPS, VALUES, Tiny, tiny
 from tests.packed import SEEN, pack

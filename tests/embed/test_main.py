@@ -12,9 +12,9 @@ from ruamel.yaml import YAML
 
 from stages.embed.__main__ import main
 from stages.shared.embeddings.embedding_store import open_embeddings
-from stages.shared.networks.checkpoints import CheckpointInfo, finish_checkpoints, write_checkpoint
 from stages.shared.networks.network import build_network
 from stages.shared.networks.params import NetworkParams
+from stages.shared.networks.weights import CheckpointInfo, finish_checkpoints, write_checkpoint
 from stages.shared.runtime.errors import UserError
 from tests.packed import SEEN, UNSEEN, pack, write_fold_all
 

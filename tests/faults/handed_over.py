@@ -22,9 +22,9 @@ from stages.shared.embeddings.embedding_store import (
     open_embeddings,
 )
 from stages.shared.images.image_store import open_images, open_prepared, read_manifest
-from stages.shared.networks.checkpoints import CheckpointInfo, finish_checkpoints, read_state, write_checkpoint
 from stages.shared.networks.params import NetworkParams, WeightsParams
-from stages.shared.tables.thumbnails import read_thumbnails
+from stages.shared.networks.weights import CheckpointInfo, finish_checkpoints, read_state, write_checkpoint
+from stages.shared.tables.gallery import read_thumbnails
 from tests.aggregate.conftest import CHECKPOINTS
 from tests.aggregate.synthetic import write_cells
 from tests.packed import SEEN, pack, write_fold_all

@@ -6,8 +6,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from stages.prepare.decode import BadImageError
-from stages.shared.runtime.errors import CONTROL, UserError, printable
-from stages.shared.runtime.resources import explain_system_error
+from stages.shared.runtime.errors import CONTROL, UserError, explain_system_error, printable
 
 SAME, SENTENCE, ENDED, FAILURE = "same result", "one clear sentence", "ended by a library", "failure"
 OUTCOMES = (SAME, SENTENCE, ENDED, FAILURE)

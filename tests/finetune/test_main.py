@@ -13,9 +13,9 @@ from ruamel.yaml import YAML
 from stages.finetune import cell
 from stages.finetune.__main__ import main
 from stages.shared.images.image_store import open_images, write_fold
-from stages.shared.networks.checkpoints import read_info, read_state
 from stages.shared.networks.network import Network, build_network
 from stages.shared.networks.params import NetworkParams
+from stages.shared.networks.weights import read_info, read_state
 from stages.shared.runtime.errors import UserError
 from tests.packed import SEEN, pack, write_fold_all
 

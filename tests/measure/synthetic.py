@@ -18,7 +18,7 @@ from stages.shared.embeddings.embedding_store import (
     open_embeddings,
     write_store_digests,
 )
-from stages.shared.tables.thumbnails import write_thumbnails
+from stages.shared.tables.gallery import write_thumbnails
 
 SECTIONS = ("run", "datasets", "models", "prepare", "finetune", "embed", "aggregate")
 DEFAULT = {

@@ -14,8 +14,7 @@ from hypothesis import strategies as st
 
 from stages.prepare.limits import LimitsParams, Resources
 from stages.prepare.raw_files import open_archive
-from stages.shared.runtime.errors import UserError
-from stages.shared.runtime.resources import explain_system_error
+from stages.shared.runtime.errors import UserError, explain_system_error
 from tests.faults import archives
 from tests.faults.archives import FILES, MIB, write_archive
 

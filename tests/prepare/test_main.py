@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from stages.shared.images.image_store import open_images
-from stages.shared.tables.thumbnails import FILE, read_thumbnails
+from stages.shared.tables.gallery import THUMBNAILS_FILE, read_thumbnails
 
 ROW = "{source: folder, image_size: 16, test_fraction: 0.25, unseen_classes: [d, e]}"
 
@@ -43,7 +43,7 @@ def test_the_folds_that_are_run_change_nothing_of_what_is_written(run, five_clas
     for folds in ("[0]", "[0, 1, all]"):
         params.write_text(params.read_text().replace("folds: [0]", f"folds: {folds}"))
         assert run(five_classes, params).returncode == 0
-        written.append((tmp_path / "thumbnails" / "mine" / FILE).read_bytes())
+        written.append((tmp_path / "thumbnails" / "mine" / THUMBNAILS_FILE).read_bytes())
         shutil.rmtree(tmp_path / "out")
         shutil.rmtree(tmp_path / "thumbnails")
     assert "folds: [0, 1, all]" in params.read_text()

@@ -12,7 +12,7 @@ from stages.prepare.packing import prepare_dataset
 from stages.prepare.params import FolderParams
 from stages.prepare.thumbnails import LONGER_SIDE, MAX_THUMBNAILS, choose_images, encode, make_thumbnails
 from stages.shared.images.image_store import MANIFEST_COLUMNS, write_fold, write_images
-from stages.shared.tables.thumbnails import FILE, read_thumbnails
+from stages.shared.tables.gallery import THUMBNAILS_FILE, read_thumbnails
 from tests.packed import pack
 
 COUNTS = dict.fromkeys("abcdefgh", 12)
@@ -144,4 +144,4 @@ def test_a_second_run_writes_the_same_bytes(make_folder, tmp_path):
     folds = prepared(make_folder(COUNTS), tmp_path / "out")
     for name, seed in (("one", 3), ("two", 3)):
         make_thumbnails(tmp_path / "out", tmp_path / name, folds, seed, "mine")
-    assert (tmp_path / "one" / FILE).read_bytes() == (tmp_path / "two" / FILE).read_bytes()
+    assert (tmp_path / "one" / THUMBNAILS_FILE).read_bytes() == (tmp_path / "two" / THUMBNAILS_FILE).read_bytes()

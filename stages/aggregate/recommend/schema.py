@@ -13,8 +13,7 @@ from pydantic import BaseModel, ConfigDict, field_validator
 from stages.aggregate.curves import Direction, sign_of
 from stages.aggregate.findings.status import Status
 from stages.aggregate.scope import Scope
-from stages.shared.tables.metric_table import Scaling
-from stages.shared.tables.scores import Neighbours, Use
+from stages.shared.tables.metric_table import Neighbours, Scaling, Use
 
 OWN = "other_folds"
 """The criterion by which layers and checkpoints are recommended."""

@@ -28,7 +28,7 @@ from stages.commands.project import new_output
 from stages.shared.core.digests import cell_id, file_sha256
 from stages.shared.embeddings.split_names import SEEN, UNSEEN
 from stages.shared.images.image_store import Pixels
-from stages.shared.networks.devices import library_versions
+from stages.shared.networks.network import library_versions
 from stages.shared.runtime.errors import UserError
 
 FORMAT = "whichlayer.cut/1"

@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING, Any
 import psutil
 
 from stages.commands.dvc_project.workspace import params_parsed_once
-from stages.shared.core.digests import files_below
+from stages.shared.core.digests import CODE, differences, files_below, flat
 from stages.shared.core.made_of import entry_of
-from stages.shared.core.snapshot import CODE, differences, flat
 from stages.shared.runtime.errors import UserError, short_repr
 
 if TYPE_CHECKING:

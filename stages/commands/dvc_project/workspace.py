@@ -19,8 +19,7 @@ from typing import TYPE_CHECKING, Any
 from ruamel.yaml import YAML, YAMLError
 
 from stages.commands.project import ROOT
-from stages.shared.core.params import Cell
-from stages.shared.core.yaml_file import bracket_depth, read_yaml
+from stages.shared.core.params import Cell, bracket_depth, read_yaml
 from stages.shared.runtime.errors import UserError
 
 if TYPE_CHECKING:

@@ -29,10 +29,9 @@ from stages.embed.embedder import stored
 from stages.embed.params import EmbedParams
 from stages.prepare.decode import decode_many
 from stages.prepare.limits import RawFiles
-from stages.shared.core.digests import cell_id, file_sha256, json_hash
+from stages.shared.core.digests import cell_id, file_sha256, file_states, json_hash
 from stages.shared.core.kept_work import KeptWork
 from stages.shared.core.params import Cell, read_section
-from stages.shared.core.snapshot import file_states
 from stages.shared.images.image_store import Pixels
 from stages.shared.runtime.console import progress
 from stages.shared.runtime.errors import UserError

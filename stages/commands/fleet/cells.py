@@ -23,9 +23,9 @@ from stages.commands.grid import AXES, CELL_STAGES, ON_CPU, ON_GPU, STAGES, cell
 from stages.commands.plan.calibrate import Cost
 from stages.commands.plan.predict import Line
 from stages.commands.project import GIB, PARAMS, RAW, ROOT, listed
+from stages.shared.core.digests import value_at
 from stages.shared.core.made_of import dvc_hash, entry_of
 from stages.shared.core.params import Cell, RunParams, load
-from stages.shared.core.snapshot import value_at
 from stages.shared.runtime.errors import UserError
 
 OF_CELLS = ("measures", "training")

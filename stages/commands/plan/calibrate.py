@@ -33,8 +33,7 @@ from stages.prepare.limits import Resources
 from stages.prepare.packing import list_images
 from stages.shared.embeddings.embedding_store import Embeddings, Layer
 from stages.shared.embeddings.split_names import SEEN, UNSEEN
-from stages.shared.networks.devices import choose_device
-from stages.shared.networks.network import build_network
+from stages.shared.networks.network import build_network, choose_device
 from stages.shared.networks.params import NetworkParams
 from stages.shared.runtime.durations import process_peak
 

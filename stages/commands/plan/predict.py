@@ -21,10 +21,10 @@ from stages.commands.grid import all_stages, stage_names
 from stages.commands.plan.calibrate import Cost, time_decoding, time_embedding, time_measuring, time_training
 from stages.commands.plan.work import Images, Work
 from stages.measure.run import worker_count
+from stages.shared.core.digests import flat, value_at
 from stages.shared.core.made_of import read_entries
 from stages.shared.core.params import Cell
-from stages.shared.core.snapshot import flat, value_at
-from stages.shared.networks.devices import choose_device
+from stages.shared.networks.network import choose_device
 from stages.shared.runtime.console import progress
 from stages.shared.runtime.durations import machine, processors, read_durations
 

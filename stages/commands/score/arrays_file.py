@@ -19,8 +19,7 @@ from numpy.typing import NDArray
 
 from stages.commands.project import FEATURES
 from stages.shared.networks.hub import without_advice
-from stages.shared.runtime.errors import UserError
-from stages.shared.runtime.resources import irregular, limited_memory
+from stages.shared.runtime.errors import UserError, irregular, limited_memory
 
 SEEN_GROUP = "seen"
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)

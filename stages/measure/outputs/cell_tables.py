@@ -38,8 +38,8 @@ from stages.shared.tables.metric_table import (
     write_analysis,
     write_layer_scores,
     write_refits,
+    write_scores,
 )
-from stages.shared.tables.scores import write_scores
 
 
 def write_cell(

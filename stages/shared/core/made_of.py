@@ -26,9 +26,8 @@ from typing import Any
 from pathspec import GitIgnoreSpec
 from ruamel.yaml import YAML, YAMLError
 
-from stages.shared.core.digests import CELL, hash_file, rerun_hint
+from stages.shared.core.digests import CELL, differences, flat, hash_file, rerun_hint
 from stages.shared.core.params import read_run
-from stages.shared.core.snapshot import differences, flat
 from stages.shared.runtime.errors import UserError, listed, short_repr
 
 MD5 = partial(hashlib.md5, usedforsecurity=False)

@@ -9,11 +9,19 @@ result was made from. And DVC takes every file in an output's folder for the sta
 - writes into scratch folders beside its outputs, which become the outputs only after that;
 - ends when the DVC that started it has ended, and on Ctrl-C.
 
-A run that is resumable leaves its scratch folder when it does not end well, for `stages.shared.core.kept_work`.
+A run that is resumable leaves its scratch folder when it does not end well, for `stages.shared.core.kept_work`. What it
+has kept outlives a good end, too, in DVC's folder for temporary files and by hard links: DVC may be killed, or find no
+room, before it has recorded the result, and removes the outputs before it runs the stage again. The next stage that DVC
+starts removes it, since by then the result is stored.
 
 Entry points import this module before the others: from its import on, code may not change and DVC is watched.
 """
 
+import argparse
+import contextlib
+import os
+import re
+import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import KW_ONLY, dataclass, field
@@ -22,13 +30,104 @@ from pathlib import Path
 
 from ruamel.yaml import YAML, YAMLError
 
-from stages.shared.core import snapshot
-from stages.shared.core.finished_work import find_finished, keep_finished, remove_stored
+from stages.shared.core import digests
 from stages.shared.core.made_of import check_records, stage_of, stages_before, write_record
-from stages.shared.core.yaml_file import UNREADABLE
+from stages.shared.core.params import UNREADABLE
 from stages.shared.runtime.errors import UserError, with_command
+from stages.shared.runtime.processes import STARTED_BY_DVC
 from stages.shared.runtime.scratch import is_empty_folder, leftovers, partial_path, remove, remove_leftovers
 from stages.shared.runtime.startup import DVC
+
+FINISHED = Path(".dvc") / "tmp" / "whichlayer-finished"
+"""Holds a folder for each stage, by DVC's name of it; below the folder of dvc.yaml, in which DVC runs commands."""
+
+
+def own_folder() -> Path | None:
+    """Return where this process's stage keeps its work; None: DVC did not start it, so that nothing is stored."""
+    stage = os.environ.get(STARTED_BY_DVC, "")
+    return FINISHED / stage if stage and "/" not in stage and FINISHED.parents[1].is_dir() else None
+
+
+def keep_finished(work: Path) -> None:
+    """Keep a folder of finished work; where the file system has no hard links, it is not kept."""
+    if (folder := own_folder()) is None:
+        return
+    shutil.rmtree(folder, ignore_errors=True)
+    try:
+        shutil.copytree(work, folder, copy_function=os.link)
+    except OSError:  # shutil.Error is one
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def find_finished() -> list[Path]:
+    """Find what a run of this stage kept whose result DVC has not stored: at most one folder."""
+    folder = own_folder()
+    return [folder] if folder and folder.is_dir() else []
+
+
+def remove_stored() -> None:
+    """Remove what other stages kept: DVC has stored their results, else it would not have started this one."""
+    folder = own_folder()
+    with contextlib.suppress(OSError):  # there is nothing, or this stage's own is left
+        for other in FINISHED.iterdir() if folder else ():
+            if other != folder:
+                shutil.rmtree(other, ignore_errors=True)
+        FINISHED.rmdir()
+
+
+ITEM = {
+    "dataset": "entry of `datasets`",
+    "model": "entry of `models`",
+    "fold": "which classes are unseen: a number, or `all`",
+    "seed": "a whole number",
+}
+"""What DVC passes to a stage of a matrix; it quotes these, so that no name reaches the shell as a command."""
+
+
+class StageParser(argparse.ArgumentParser):
+    """The command line of a stage.
+
+    Args:
+        description: the stage's docstring.
+        *item: the flags that say which cell of the matrix this is, of `ITEM`.
+    """
+
+    def __init__(self, description: str | None, *item: str) -> None:
+        super().__init__(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+        self.item = item
+        for name in item:
+            self.add_argument(f"--{name}", required=True, type=_item_name, help=ITEM[name])
+        self.add_argument("--params", type=Path, default=Path("params.yaml"), help="the params file")
+        self.add_argument("--record", type=Path, help="write down in this file what was read")
+        self.add_argument("--log", type=Path, help="append this run's duration to this JSON-lines file")
+
+    def add_artifact(self, flag: str, text: str) -> None:
+        """Add a required path, in which `{dataset}` and the like stand for this cell's."""
+        self.add_argument(flag, required=True, type=Path, help=text)
+
+    def parse_cell(self) -> argparse.Namespace:
+        """Read the command line, with the cell's own paths; `cell` is its name, `of` a tuple, `seed` a number.
+
+        Raises:
+            UserError: a name that is no id.
+        """
+        args = self.parse_args()
+        names = {f"{{{name}}}": getattr(args, name) for name in self.item}
+        for key, value in vars(args).items():
+            if isinstance(value, Path):
+                setattr(args, key, Path(re.sub(r"{\w+}", lambda found: names.get(found[0], found[0]), str(value))))
+        args.cell = "-".join(names.values())
+        if "seed" in self.item:
+            args.seed = int(args.seed)
+        args.of = tuple(getattr(args, name) for name in self.item)
+        return args
+
+
+def _item_name(text: str) -> str:
+    if not re.fullmatch("[A-Za-z0-9_]+", text):
+        raise UserError(f"run: names are made of letters, digits and _, found {text!r}; run `whichlayer check`")
+    return text
+
 
 RECORD = "resume.json"
 """Says in a folder of kept work how far it is (`stages.shared.core.kept_work`)."""
@@ -71,7 +170,7 @@ class StageRun(AbstractContextManager["StageRun"]):
             UserError: an output exists already, or a stage before this one read something else than dvc.lock says.
         """
         self._text, self._mixed = self._params_text(), False
-        self._inputs: dict[Path, snapshot.State] = {path: snapshot.file_states(path) for path in self.reads}
+        self._inputs: dict[Path, digests.State] = {path: digests.file_states(path) for path in self.reads}
         if self.record:
             check_records(self.record.parent, stages_before(self.record, self.params))
         outputs = [*self.writes, self.record] if self.record else self.writes
@@ -101,7 +200,7 @@ class StageRun(AbstractContextManager["StageRun"]):
     def parameters(self) -> dict[str, object]:
         """The parameters that the stage reads, as they were at the start, in plain values by dotted name."""
         tree = YAML(typ="safe", pure=True).load(self._text)
-        return {key: snapshot.value_at(tree, key) for key in self.keys}
+        return {key: digests.value_at(tree, key) for key in self.keys}
 
     @property
     def logged(self) -> dict[str, object]:
@@ -111,7 +210,7 @@ class StageRun(AbstractContextManager["StageRun"]):
     @property
     def facts(self) -> dict[str, object]:
         """What determines the result, as it was at the start, in plain values: code, parameters, inputs."""
-        code = {name: sha for name, sha in snapshot.CODE_AT_START.items() if snapshot.decides(name, self.stage)}
+        code = {name: sha for name, sha in digests.CODE_AT_START.items() if digests.decides(name, self.stage)}
         inputs = {name: str(state) for found in self._inputs.values() for name, state in found.items()}
         return {"code": code, "parameters": self.parameters, "inputs": inputs}
 
@@ -130,7 +229,7 @@ class StageRun(AbstractContextManager["StageRun"]):
         try:
             if kind is None:
                 if self.record:
-                    folders, of = snapshot.code_folders(self.stage), stage_of(self.record)
+                    folders, of = digests.code_folders(self.stage), stage_of(self.record)
                     write_record(self.scratch(self.record), self.parameters, self.raw, folders, stage=of)
                 self.check_unchanged()
                 DVC.check()
@@ -149,7 +248,7 @@ class StageRun(AbstractContextManager["StageRun"]):
 
     def check_unchanged(self) -> None:
         """Raise a `UserError` if code, parameters or inputs are others than at the start."""
-        self._refuse([*snapshot.code_changes(self.stage), *self._params_changes(), *self._input_changes()])
+        self._refuse([*digests.code_changes(self.stage), *self._params_changes(), *self._input_changes()])
 
     def check_inputs(self) -> None:
         """Raise a `UserError` if inputs are others than at the start."""
@@ -158,7 +257,7 @@ class StageRun(AbstractContextManager["StageRun"]):
     def _input_changes(self) -> list[str]:
         changed = []
         for path, before in self._inputs.items():
-            changed += snapshot.differences(before, snapshot.file_states(path))
+            changed += digests.differences(before, digests.file_states(path))
         self._mixed |= bool(changed)
         return changed
 
@@ -180,8 +279,8 @@ class StageRun(AbstractContextManager["StageRun"]):
             yield str(self.params)
             return
         for key in self.keys:
-            values = (snapshot.flat(snapshot.value_at(tree, key), key) for tree in (before, after))
-            for name in snapshot.differences(*values):
+            values = (digests.flat(digests.value_at(tree, key), key) for tree in (before, after))
+            for name in digests.differences(*values):
                 yield f"{self.params}: {name}"
 
 

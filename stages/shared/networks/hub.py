@@ -23,8 +23,7 @@ import requests
 from safetensors import SafetensorError
 
 from stages.shared.core.digests import file_sha256
-from stages.shared.runtime.errors import UserError
-from stages.shared.runtime.resources import causes, explain_system_error, irregular
+from stages.shared.runtime.errors import UserError, causes, explain_system_error, irregular
 
 TIMEOUT_SECONDS = 3.0
 YOUR_OWN = "weights: {source: file, path: ...}"

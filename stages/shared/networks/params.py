@@ -9,8 +9,7 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from stages.shared.core.digests import file_sha256
 from stages.shared.core.params import Params
-from stages.shared.runtime.errors import UserError, check_known
-from stages.shared.runtime.resources import irregular
+from stages.shared.runtime.errors import UserError, check_known, irregular
 
 SHOWN = 16
 """Digits of a hash that a message gives."""

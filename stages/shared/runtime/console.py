@@ -14,10 +14,8 @@ from typing import NoReturn, TypeVar
 from tqdm import tqdm
 
 from stages.shared.runtime.durations import log_duration
-from stages.shared.runtime.errors import UserError, printable
-from stages.shared.runtime.launch import FURTHER
-from stages.shared.runtime.processes import kill_children
-from stages.shared.runtime.resources import explain_system_error
+from stages.shared.runtime.errors import UserError, explain_system_error, printable
+from stages.shared.runtime.processes import FURTHER, kill_children
 
 T = TypeVar("T")
 

@@ -12,9 +12,8 @@ import sys
 from types import TracebackType
 
 from stages.shared.runtime.console import fail
-from stages.shared.runtime.launch import launch
-from stages.shared.runtime.processes import DvcWatch
-from stages.shared.runtime.resources import explain_limits, explain_system_error
+from stages.shared.runtime.errors import explain_limits, explain_system_error
+from stages.shared.runtime.processes import DvcWatch, launch
 
 DVC = DvcWatch()
 

@@ -1,16 +1,91 @@
-"""The gallery of a cell: `gallery.parquet`, where each layer puts the images that have a thumbnail, at the last step.
+"""Pictures of unseen images: the thumbnails of a dataset, and the gallery of a cell, where each layer puts them.
 
-Layers are in the order of depth, the raw-pixel baseline first; images in the order of the embeddings.
+`<dataset>/thumbnails.parquet` is the same whichever folds are run. `gallery.parquet` is of the last step: layers are in
+the order of depth, the raw-pixel baseline first; images in the order of the embeddings.
 """
 
+import json
 from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 
-from stages.shared.core.digests import cell_id
+from stages.shared.core.csv_table import require_columns
+from stages.shared.core.digests import DIGESTS, ArtifactId, cell_id, read_digests, write_digests
 from stages.shared.core.params import Cell
-from stages.shared.tables.parquet_table import read_parquet, write_parquet
+
+OWNER = b"whichlayer"
+"""The metadata entry; the only one, so that equal tables are equal bytes."""
+
+
+def write_parquet(path: Path, table: pd.DataFrame, schema: pa.Schema, of: ArtifactId) -> None:
+    """Write a table's declared columns; the same bytes for the same table and library version.
+
+    Args:
+        path: the file; its folder is made.
+        table: the rows, with the columns of `schema`.
+        schema: columns and types, without metadata.
+        of: what the table belongs to.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    columns = pa.Table.from_pandas(table[schema.names], schema=schema, preserve_index=False)
+    metadata = {OWNER: json.dumps(dict(of)).encode()}
+    pq.write_table(columns.replace_schema_metadata(metadata), path, compression="zstd")
+
+
+def read_parquet(path: Path, schema: pa.Schema, *, stage: str) -> pd.DataFrame:
+    """Read what `write_parquet` wrote, after its digest was checked.
+
+    Args:
+        path: the file.
+        schema: columns and types; others are left out.
+        stage: the stage that writes it.
+
+    Raises:
+        UserError: it lacks a column.
+    """
+    table = pq.read_table(path)
+    require_columns(path, table.column_names, schema.names, stage)
+    columns: pd.DataFrame = table.select(schema.names).cast(schema).to_pandas()
+    return columns
+
+
+THUMBNAILS = pa.schema(
+    {
+        "sample_id": pa.string(),  # it and the label as in the dataset's manifest, by which rows are sorted
+        "label": pa.string(),
+        "width": pa.int32(),
+        "height": pa.int32(),
+        "image": pa.binary(),
+    }
+)
+MEDIA_TYPE = "image/webp"
+"""Of the column `image`."""
+
+THUMBNAILS_FORMAT = "whichlayer.thumbnails/1"
+THUMBNAILS_FILE = "thumbnails.parquet"
+
+
+def write_thumbnails(folder: Path, dataset: str, table: pd.DataFrame) -> None:
+    """Write a dataset's thumbnails into its folder, which is made; the same bytes for the same table."""
+    write_parquet(folder / THUMBNAILS_FILE, table, THUMBNAILS, {"dataset": dataset})
+    write_digests(folder / DIGESTS, [folder / THUMBNAILS_FILE], format=THUMBNAILS_FORMAT, of={"dataset": dataset})
+
+
+def read_thumbnails(folder: Path, dataset: str) -> pd.DataFrame:
+    """Read a dataset's thumbnails from its folder, in the columns of `THUMBNAILS`.
+
+    It has no rows where no class is unseen.
+
+    Raises:
+        UserError: they are missing, damaged, another dataset's or of another version.
+    """
+    read_digests(folder / DIGESTS, format=THUMBNAILS_FORMAT, of={"dataset": dataset}, stage="prepare").check(
+        THUMBNAILS_FILE
+    )
+    return read_parquet(folder / THUMBNAILS_FILE, THUMBNAILS, stage="prepare")
+
 
 SCHEMA = pa.schema(
     {

@@ -20,7 +20,7 @@ from stages.aggregate.inference.layer_comparison import (
 from stages.aggregate.inference.network_data import Groups, Refits, find_groups
 from stages.aggregate.inference.scopes import fold_inference
 from stages.aggregate.scope import Scope
-from stages.shared.tables.scores import Score
+from stages.shared.tables.metric_table import Score
 from tests.bench.simulation.data_set import draw
 from tests.bench.simulation.designs import Design
 

@@ -30,7 +30,7 @@ from stages.commands.cut.export import load_onnx, load_program
 from stages.commands.cut.folder import read_cut, take_reference, write_cut
 from stages.commands.project import ROOT
 from stages.shared.embeddings.embedding_store import Embeddings, Layer, open_embeddings
-from stages.shared.networks.checkpoints import finish_checkpoints, read_state
+from stages.shared.networks.weights import finish_checkpoints, read_state
 from stages.shared.runtime.errors import UserError
 from tests.aggregate import recommended
 from tests.aggregate.recommended import recommendation

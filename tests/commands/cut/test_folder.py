@@ -42,7 +42,7 @@ from stages.commands.project import ROOT, check_new
 from stages.prepare.decode import decode
 from stages.shared.core.csv_table import write_table
 from stages.shared.images.image_store import Pixels, open_images
-from stages.shared.networks.checkpoints import read_state
+from stages.shared.networks.weights import read_state
 from stages.shared.runtime.errors import UserError
 from stages.shared.tables.metric_table import COLUMNS, write_layer_scores
 from tests.aggregate.recommended import recommendation

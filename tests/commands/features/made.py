@@ -17,9 +17,9 @@ from stages.embed.__main__ import main as embed
 from stages.prepare.packing import prepare_dataset
 from stages.prepare.params import read_dataset
 from stages.shared.images.image_store import open_images
-from stages.shared.networks.checkpoints import CheckpointInfo, finish_checkpoints, write_checkpoint
 from stages.shared.networks.network import build_network
 from stages.shared.networks.params import NetworkParams
+from stages.shared.networks.weights import CheckpointInfo, finish_checkpoints, write_checkpoint
 
 TINY = {"library": "timm", "name": "test_resnet.r160_in1k", "weights": {"source": "none"}, "image_size": 32}
 EMBED = {

@@ -18,8 +18,7 @@ from sklearn.preprocessing import StandardScaler, normalize
 from stages.commands.cli import whichlayer
 from stages.commands.features import extraction
 from stages.shared.embeddings.embedding_store import open_embeddings
-from stages.shared.runtime.errors import UserError
-from stages.shared.runtime.resources import explain_system_error
+from stages.shared.runtime.errors import UserError, explain_system_error
 from tests.commands.features.made import CELL, finish_cell
 
 IMAGES = 30

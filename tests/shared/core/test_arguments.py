@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from stages.shared.core.arguments import StageParser
+from stages.shared.core.stage_run import StageParser
 from stages.shared.runtime.errors import UserError
 
 

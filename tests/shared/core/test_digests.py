@@ -15,8 +15,7 @@ from stages.shared.core.digests import (
     rerun_hint,
     write_digests,
 )
-from stages.shared.runtime.errors import UserError
-from stages.shared.runtime.resources import explain_system_error
+from stages.shared.runtime.errors import UserError, explain_system_error
 
 OF = {"dataset": "mine", "seed": 0}
 

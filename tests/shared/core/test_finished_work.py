@@ -4,8 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from stages.shared.core.stage_run import StageRun
-from stages.shared.core.finished_work import FINISHED
+from stages.shared.core.stage_run import FINISHED, StageRun
 from stages.shared.core.kept_work import KeptWork, claim_work
 from stages.shared.runtime.processes import STARTED_BY_DVC
 

@@ -12,11 +12,10 @@ import psutil
 import pytest
 
 from stages.shared.core.stage_run import RECORD, StageRun
-from stages.shared.core import snapshot, stage_run
+from stages.shared.core import digests, stage_run
 from stages.shared.runtime.console import Stopped
-from stages.shared.runtime.errors import UserError
+from stages.shared.runtime.errors import UserError, explain_system_error
 from stages.shared.runtime.processes import process_mark
-from stages.shared.runtime.resources import explain_system_error
 from tests.faults.kills import wait_for
 
 ROOT = Path(__file__).parents[3]
@@ -154,7 +153,7 @@ def test_kept_work_outlives_an_edit_but_not_another_input(folder: Path, monkeypa
         with run:
             keep(run, folder)
             if edited == "code":
-                monkeypatch.setattr(snapshot, "CODE_AT_START", {**snapshot.CODE_AT_START, "measure/run.py": "another"})
+                monkeypatch.setattr(digests, "CODE_AT_START", {**digests.CODE_AT_START, "measure/run.py": "another"})
             elif edited == "params":
                 (folder / "params.yaml").write_text(PARAMS.replace("10", "11"))
             else:
@@ -245,7 +244,7 @@ def test_parameters_of_other_stages_may_change(folder: Path, text: str):
 
 
 def test_changed_code_fails_it(folder: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(snapshot, "CODE_AT_START", {**snapshot.CODE_AT_START, "measure/run.py": "another hash"})
+    monkeypatch.setattr(digests, "CODE_AT_START", {**digests.CODE_AT_START, "measure/run.py": "another hash"})
     with pytest.raises(UserError, match=r"^stages/measure/run\.py changed while"):
         work(folder, lambda: None)
     assert "out" not in names(folder)

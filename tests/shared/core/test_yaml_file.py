@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from stages.shared.core.yaml_file import MAX_BYTES, read_yaml
+from stages.shared.core.params import MAX_BYTES, read_yaml
 from stages.shared.runtime.errors import UserError
 
 

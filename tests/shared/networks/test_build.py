@@ -10,8 +10,7 @@ import torch
 from stages.shared.networks.network import Network, build_network, build_skeleton
 from stages.shared.networks.params import NetworkParams
 from stages.shared.networks.transformers import ARCHITECTURES, Architecture
-from stages.shared.runtime.errors import UserError
-from stages.shared.runtime.resources import explain_system_error
+from stages.shared.runtime.errors import UserError, explain_system_error
 
 torch.set_num_threads(1)
 

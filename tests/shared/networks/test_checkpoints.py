@@ -4,7 +4,7 @@ from pathlib import Path
 import torch
 from safetensors import safe_open
 
-from stages.shared.networks.checkpoints import CheckpointInfo, read_info, read_state, write_checkpoint
+from stages.shared.networks.weights import CheckpointInfo, read_info, read_state, write_checkpoint
 
 NETWORK = {"library": "timm", "name": "lite0", "weights": {"source": "none", "name": None}, "image_size": 64}
 INFO = CheckpointInfo(100, ("ash", "birch"), NETWORK, {"degrees": 10.0, "padding": 20})

@@ -5,7 +5,7 @@ import pytest
 import torch
 from accelerate.state import AcceleratorState
 
-from stages.shared.networks.devices import choose_device, computing, library_versions
+from stages.shared.networks.network import choose_device, computing, library_versions
 from stages.shared.runtime.errors import UserError
 
 

@@ -19,8 +19,7 @@ from torch import Tensor
 
 from stages.shared.networks.params import WeightsParams
 from stages.shared.networks.weights import read_file
-from stages.shared.runtime.errors import UserError, printable
-from stages.shared.runtime.resources import explain_system_error
+from stages.shared.runtime.errors import UserError, explain_system_error, printable
 from tests.faults.archives import damaged
 from tests.faults.pickles import Evil
 

@@ -21,11 +21,10 @@ from safetensors.torch import save_file
 
 from stages.shared.networks import transformers as transformers_networks
 from stages.shared.networks import weights as weights_module
-from stages.shared.networks.checkpoints import CheckpointInfo, write_checkpoint
 from stages.shared.networks.hub import LibraryVersionError
 from stages.shared.networks.network import Network, build_network
 from stages.shared.networks.params import NetworkParams
-from stages.shared.networks.weights import read_package
+from stages.shared.networks.weights import CheckpointInfo, read_package, write_checkpoint
 from stages.shared.runtime.errors import UserError
 from tests.hub_cache import downloaded
 

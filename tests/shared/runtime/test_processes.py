@@ -12,8 +12,7 @@ import psutil
 import pytest
 
 from stages.shared.runtime import processes
-from stages.shared.runtime.launch import LAUNCH
-from stages.shared.runtime.processes import ancestor_pids, is_running, orphaned
+from stages.shared.runtime.processes import LAUNCH, ancestor_pids, is_running, orphaned
 
 ROOT = Path(__file__).parents[3]
 STAGE = """

@@ -13,8 +13,7 @@ import zarr
 from safetensors.torch import save_file
 
 from stages.shared.runtime.console import run_main
-from stages.shared.runtime.errors import prefix_errors
-from stages.shared.runtime.resources import explain_system_error, limited_memory
+from stages.shared.runtime.errors import explain_system_error, limited_memory, prefix_errors
 
 BIG = torch.rand(50_000)
 

@@ -2,7 +2,7 @@ import os
 import subprocess
 import sys
 
-from stages.shared.runtime.launch import LAUNCH
+from stages.shared.runtime.processes import LAUNCH
 
 FAULTS = """
 import resource

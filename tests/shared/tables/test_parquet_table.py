@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from stages.shared.runtime.errors import UserError
-from stages.shared.tables.parquet_table import read_parquet, write_parquet
+from stages.shared.tables.gallery import read_parquet, write_parquet
 
 SCHEMA = pa.schema({"label": pa.string(), "count": pa.int32()})
 OF = {"dataset": "mine", "seed": 0}

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from stages.shared.runtime.errors import UserError
-from stages.shared.tables.thumbnails import read_thumbnails, write_thumbnails
+from stages.shared.tables.gallery import read_thumbnails, write_thumbnails
 
 
 def test_thumbnails_come_back_and_know_their_dataset(tmp_path: Path):

@@ -19,7 +19,7 @@ from stages.aggregate.scope import INTERVAL_ENDS, LEAD_ENDS
 from stages.aggregate.words.figure_titles import averages
 from stages.aggregate.words.formatting import short_names
 from stages.aggregate.words.scores import DEFINITIONS, explain_scopes, metric_name
-from stages.shared.tables.thumbnails import MEDIA_TYPE
+from stages.shared.tables.gallery import MEDIA_TYPE
 
 CURVE = ("fold", "metric", "split", "step")
 POINTS = ("value", "low", "high", "band", "tied", "best", "chance", "pixels")

@@ -57,7 +57,7 @@ class Study:
     Attributes:
         results: what was found.
         run: what was run; the order of its models fixes their colours.
-        thumbnails: of each dataset (stages.shared.tables.thumbnails); none where images are not shown.
+        thumbnails: of each dataset (stages.shared.tables.gallery); none where images are not shown.
         galleries: of each cell, in the order of the grid (stages.shared.tables.gallery).
     """
 
