@@ -271,7 +271,7 @@ def build(params: NetworkParams, classes: int) -> LibraryModel:
 
 from torch import nn
 
-from stages.embed.taps.trace import Trace
+from stages.embed.taps.tap import Trace
 
 
 def default_layers(module: nn.Module, trace: Trace) -> dict[str, int | None]:

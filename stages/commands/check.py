@@ -15,8 +15,7 @@ from stages.measure.analyses.registry import Extra, check_embedded
 from stages.measure.metrics import SCORES
 from stages.measure.params import MeasureParams, check_class_sizes, check_steps, chosen_steps, probe_users
 from stages.prepare.candidates import Candidate, describe_counts
-from stages.prepare.raw_files import check_regular
-from stages.prepare.source_file import read_source_file
+from stages.prepare.raw_files import check_regular, read_source_file
 from stages.prepare.splits import FoldPlan
 from stages.shared.core.params import RunParams
 from stages.shared.embeddings.split_names import UNSEEN

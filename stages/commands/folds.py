@@ -7,11 +7,10 @@ from pathlib import Path
 from stages.aggregate.words.formatting import plural
 from stages.commands.config import Config
 from stages.prepare.candidates import Candidate, Split
-from stages.prepare.folds import MAX_DEFAULT_FOLDS, count_choices
 from stages.prepare.limits import Resources
 from stages.prepare.params import DatasetParams
-from stages.prepare.source_file import has_only_source_file
-from stages.prepare.splits import FoldPlan, plan_folds
+from stages.prepare.raw_files import has_only_source_file
+from stages.prepare.splits import MAX_DEFAULT_FOLDS, FoldPlan, count_choices, plan_folds
 from stages.shared.core.params import ALL
 from stages.shared.runtime.errors import UserError, prefix_errors
 

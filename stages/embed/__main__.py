@@ -11,9 +11,8 @@ corrupted test images. A run that was stopped goes on after the last shard that 
 import argparse
 
 from stages.shared.core.stage_run import StageParser, StageRun
-from stages.embed.cell import Cell, open_cell
+from stages.embed.cell import Cell, KeptShards, open_cell
 from stages.embed.image_sets import available
-from stages.embed.kept_shards import KeptShards
 from stages.embed.loading import Checkpoints, checked_checkpoints
 from stages.embed.params import EmbedParams, TapsParams
 from stages.shared.core.params import read_model_part, read_section

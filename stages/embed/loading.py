@@ -1,4 +1,4 @@
-"""A cell's checkpoints: which there must be, what they say of themselves, and their weights into a network."""
+"""A cell's checkpoints: which there are, what they say of themselves, and their weights into a network."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -2,7 +2,7 @@
 
 Reads packed images; writes a checkpoint per step of `finetune.steps` (weights/step_000100.safetensors) and a table of
 loss and test accuracy (training.csv). Of a frozen network it writes only step 0, without a head. A run that was
-stopped goes on from its last checkpoint or later (`stages.finetune.resume_points`).
+stopped goes on from its last checkpoint or later (`stages.finetune.loop`).
 
     python -m stages.finetune --dataset handwriting --model efficientnet_lite0 --fold 0 --seed 0 \\
         --prepared PREPARED --weights WEIGHTS --history TRAINING/training.csv

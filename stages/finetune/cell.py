@@ -4,9 +4,8 @@ from pathlib import Path
 
 from stages.shared.core.stage_run import StageRun
 from stages.finetune.history import History
-from stages.finetune.loop import FineTuning
+from stages.finetune.loop import FineTuning, ResumePoints
 from stages.finetune.params import FinetuneParams
-from stages.finetune.resume_points import ResumePoints
 from stages.shared.images.image_store import PackedImages
 from stages.shared.networks.network import build_network, choose_device
 from stages.shared.networks.params import NetworkParams

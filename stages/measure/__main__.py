@@ -14,11 +14,9 @@ import sys
 
 from stages.shared.core.stage_run import StageParser, StageRun
 from stages.measure.checks import check_cell, check_finite, check_params
-from stages.measure.jobs import plan_jobs
-from stages.measure.outputs.cell_tables import write_cell
-from stages.measure.outputs.notes import notes
+from stages.measure.outputs import notes, write_cell
 from stages.measure.params import MeasureParams, available
-from stages.measure.run import measure, worker_count
+from stages.measure.run import measure, plan_jobs, worker_count
 from stages.shared.core.params import read_section
 from stages.shared.embeddings.embedding_store import open_embeddings
 from stages.shared.runtime.console import Stopwatch, run_main

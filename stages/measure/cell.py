@@ -1,21 +1,27 @@
-"""One cell's embeddings as the scores see them: classes as integers, features scaled as asked for."""
+"""One cell's embeddings as the scores see them: classes as integers, features scaled as asked for.
 
-from collections.abc import Collection
+And complementary halves of its unseen images, on which scores are fitted again. A half drawn without replacement
+repeats no image, and a score of half as many images, drawn from a finite set of twice as many, has about the variance
+of the score of all of them.
+"""
+
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
+from stages.measure.analyses.registry import Extra
 from stages.measure.arrays import Classes, Float32, Need, Rows
-from stages.measure.embedded_split import EmbeddedSplit, unit_rows
-from stages.measure.halves import complementary_halves, halves_seed
-from stages.measure.jobs import check_groups, extra_splits, groups_of, settings_of
+from stages.measure.embedded_split import EmbeddedSplit, Settings, unit_rows
 from stages.measure.params import MeasureParams
 from stages.measure.refits import class_groups
 from stages.measure.scores.kmeans import Search
+from stages.measure.scores.neighbours import others
+from stages.shared.core.seeding import child_seed
 from stages.shared.embeddings.embedding_store import Embeddings, Layer
-from stages.shared.embeddings.split_names import SEEN, UNSEEN
+from stages.shared.embeddings.split_names import SEEN, TRAIN, UNSEEN, parse_corrupted_split
 from stages.shared.runtime.errors import UserError
 
 
@@ -121,3 +127,135 @@ def draw_halves(store: Embeddings, params: MeasureParams) -> tuple[NDArray[np.bo
     except UserError as error:
         return np.empty((0, len(labels)), dtype=bool), str(error)
     return halves, None
+
+
+def extra_splits(store: Embeddings) -> dict[Extra, tuple[str, ...]]:
+    """Splits that were embedded at the last checkpoint alone, by what analyses call them."""
+    splits = store.last_step.splits if store.last_step else ()
+    found: dict[Extra, tuple[str, ...]] = {
+        "train": tuple(split for split in splits if split == TRAIN),
+        "corrupted": tuple(split for split in splits if parse_corrupted_split(split)),
+    }
+    return {kind: names for kind, names in found.items() if names}
+
+
+def settings_of(store: Embeddings, split: str, params: MeasureParams) -> Settings:
+    """How one split's scores are computed."""
+    reference = UNSEEN if params.knn_k == "paper" else split
+    largest = int(np.unique(store.labels(reference), return_counts=True)[1].max())
+    y, own_groups = np.unique(store.labels(split), return_inverse=True)[1], None
+    groups = groups_of(store, split) if params.neighbours == "other_groups" else None
+    if groups is not None:
+        check_groups(groups, f"the split `{split}`")
+        own_groups = np.unique(groups, return_inverse=True)[1]
+    return Settings(
+        normalize=params.normalize,
+        neighbours=min(largest, int(others(y, own_groups)[1].min())),
+        search=Search(params.kmeans.starts, params.kmeans.polished, params.kmeans.seed),
+        C=params.probe.C,
+        folds=params.probe.folds,
+        probe_seed=child_seed(store.seed, "probe folds"),
+        few_shot_seed=child_seed(store.seed, "few-shot episodes"),
+        own_groups=own_groups,
+    )
+
+
+def check_groups(groups: NDArray[np.str_], what: str) -> None:
+    """Refuse images of one group, of which none would have a neighbour of another.
+
+    Raises:
+        UserError: there is one; names it.
+    """
+    if len(np.unique(groups)) < 2:
+        raise UserError(
+            f"measure.neighbours: {what} must have images of at least two groups, so that all have neighbours of "
+            f"another one, found {groups[0]!r} alone; choose `all`, or add groups"
+        )
+
+
+def groups_of(store: Embeddings, split: str) -> NDArray[np.str_] | None:
+    """Groups of one split's images; None where images have none."""
+    samples = store.samples[store.samples["split"] == split]
+    grouped = "group" in samples and (samples["group"] != "").any()
+    return samples["group"].to_numpy(dtype=str) if grouped else None
+
+
+TRIES = 100
+"""Draws of groups before it is given up that every class stands in both halves."""
+
+Half = NDArray[np.bool_]
+
+
+def halves_seed(dataset: str, fold: str, sample_ids: Iterable[str]) -> int:
+    """Seed of the halves of one split: the same for every layer, training seed and network that embeds these images."""
+    return child_seed(0, "halves", dataset, fold, *sample_ids)
+
+
+def complementary_halves(
+    labels: NDArray[np.str_], count: int, seed: int, *, groups: NDArray[np.str_] | None = None
+) -> NDArray[np.bool_]:
+    """Draw halves in pairs, each half of a pair holding the images that the other lacks.
+
+    Every class is split evenly; of an odd number of images either half may get one more. Where images have groups
+    (a writer, a patient), a group stays whole, and classes are split as evenly as random groups allow.
+
+    Args:
+        labels: (N,) classes.
+        count: number of halves, even.
+        seed: of the draws.
+        groups: (N,) group of every image.
+
+    Returns:
+        (count, N) whether an image is in the half; halves 2 i and 2 i + 1 are a pair.
+
+    Raises:
+        UserError: a class cannot stand in both halves, for lack of images or of groups; names it. Or no class has three
+            images: one image each would tell nothing of a layer.
+    """
+    rng, pairs = np.random.default_rng(seed), []
+    for _ in range(count // 2):
+        half = _split_images(labels, rng) if groups is None else _split_groups(labels, groups, rng)
+        pairs += [half, ~half]
+    if pairs and np.unique(labels, return_counts=True)[1].max() < 3:
+        raise UserError("no class has three images, so that each would have a single one in a half; add images")
+    return np.array(pairs, dtype=bool).reshape(len(pairs), len(labels))
+
+
+def _split_images(labels: NDArray[np.str_], rng: np.random.Generator) -> Half:
+    half = np.zeros(len(labels), dtype=bool)
+    for label in np.unique(labels):
+        rows = rng.permutation(np.flatnonzero(labels == label))
+        if len(rows) < 2:
+            raise UserError(_too_few(str(label), "images"))
+        half[rows[: (len(rows) + rng.integers(2)) // 2]] = True
+    return half
+
+
+def _split_groups(labels: NDArray[np.str_], groups: NDArray[np.str_], rng: np.random.Generator) -> Half:
+    names, codes = np.unique(labels, return_inverse=True)
+    group_of = np.unique(groups, return_inverse=True)[1]
+    sizes = np.zeros((int(group_of.max()) + 1, len(names)))  # (G, K) images by group and class
+    np.add.at(sizes, (group_of, codes), 1)
+    for _ in range(TRIES):
+        taken = _balanced(sizes, rng)
+        lacking = ~(sizes[taken].any(axis=0) & sizes[~taken].any(axis=0))
+        if not lacking.any():
+            return np.asarray(taken[group_of])
+    raise UserError(_too_few(str(names[lacking.argmax()]), "groups"))
+
+
+def _balanced(sizes: NDArray[np.float64], rng: np.random.Generator) -> Half:
+    """Deal groups in random order to the half that leaves the classes more evenly split, (G,)."""
+    taken, surplus = np.zeros(len(sizes), dtype=bool), np.zeros(sizes.shape[1])
+    for group in rng.permutation(len(sizes)):
+        lean = float(surplus @ sizes[group])
+        taken[group] = lean < 0 or (lean == 0 and rng.random() < 0.5)
+        surplus += sizes[group] if taken[group] else -sizes[group]
+    return taken
+
+
+def _too_few(label: str, units: str) -> str:
+    return (
+        f"class {label!r} must have at least two {units} so that it stands in both halves of the images, found too "
+        f"few; add {units}, leave the class out, or ask for no halves"
+    )

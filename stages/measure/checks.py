@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 
 from stages.measure.analyses.registry import ANALYSES, check_embedded
-from stages.measure.jobs import Job, extra_splits, head_metrics, plan_jobs
+from stages.measure.cell import extra_splits
 from stages.measure.metrics import LAYER_SCORES
 from stages.measure.params import MeasureParams, check_class_sizes, check_steps
+from stages.measure.run import Job, head_metrics, plan_jobs
 from stages.shared.core.params import Cell
 from stages.shared.embeddings.embedding_store import Embeddings
 from stages.shared.embeddings.split_names import SEEN, UNSEEN

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from scipy.sparse import csc_array
 
 from stages.measure.arrays import Classes, Counts, Float32, Float64, Matches, Need, Rows, blocks
+from stages.measure.scores.geometry import covariance_spectrum
 from stages.measure.scores.kmeans import Clustering, Search, polish, rotate, searched_partitions
 from stages.measure.scores.neighbours import Scan, distance_sums, memberships, others, scan
 from stages.measure.scores.probe import held_out_predictions
-from stages.measure.scores.spectrum import covariance_spectrum
 
 NEAREST = 3
 """Neighbours that are kept by index."""

@@ -17,9 +17,16 @@ from numpy.typing import NDArray
 from stages.measure.arrays import Counts, Float32, Need
 from stages.measure.scores import agreement
 from stages.measure.scores.few_shot import WAYS, mean_correctness, usable_classes
-from stages.measure.scores.geometry import class_collapse, silhouettes, two_nearest_dimension
+from stages.measure.scores.geometry import (
+    class_collapse,
+    decay_exponent,
+    effective_rank,
+    gram_spectrum,
+    participating_dimensions,
+    silhouettes,
+    two_nearest_dimension,
+)
 from stages.measure.scores.retrieval import chance_of_average_precision
-from stages.measure.scores.spectrum import decay_exponent, effective_rank, gram_spectrum, participating_dimensions
 from stages.shared.tables.metric_table import Score
 
 if TYPE_CHECKING:

@@ -18,8 +18,7 @@ from stages.measure.arrays import Classes, Float64
 from stages.measure.embedded_split import EmbeddedSplit
 from stages.measure.metrics import LAYER_SCORES, needs_of
 from stages.measure.scores.kmeans import Search
-from stages.measure.scores.neighbours import Scan
-from stages.measure.scores.subset_neighbours import subset_scans
+from stages.measure.scores.neighbours import Scan, subset_scans
 from stages.shared.core.seeding import child_seed
 from stages.shared.tables.metric_table import MAX_GROUPS, MIN_CLASSES
 

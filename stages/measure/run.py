@@ -1,4 +1,4 @@
-"""Carry out a cell's jobs, in several processes of one thread each: the results do not depend on how many."""
+"""A cell's jobs, carried out in several processes of one thread each: the results do not depend on how many."""
 
 import multiprocessing
 import os
@@ -10,7 +10,9 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 from functools import cache, partial
+from itertools import product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,15 +22,91 @@ from threadpoolctl import threadpool_limits
 from stages.measure.analyses.registry import ANALYSES, load
 from stages.measure.analyses.result import AnalysisResult
 from stages.measure.cell import Cell
-from stages.measure.jobs import Job, head_metrics, is_baseline, job_at
-from stages.measure.metrics import HEAD_SCORES, ScoreValue, needs_of, score_split
-from stages.measure.params import MeasureParams
+from stages.measure.metrics import HEAD_SCORES, LAYER_SCORES, PROBE, ScoreValue, is_clustered, needs_of, score_split
+from stages.measure.params import MeasureParams, chosen_steps
 from stages.measure.refits import refit
 from stages.measure.scores.kmeans import compare_clusterings
-from stages.shared.embeddings.embedding_store import Embeddings, open_embeddings
-from stages.shared.embeddings.split_names import SEEN
+from stages.shared.embeddings.embedding_store import Embeddings, Layer, open_embeddings
+from stages.shared.embeddings.split_names import SEEN, UNSEEN
 from stages.shared.runtime.console import progress
 from stages.shared.runtime.errors import UserError
+from stages.shared.tables.metric_table import row_keys
+
+
+@dataclass(frozen=True)
+class Job:
+    """One layer of one split at one step, and what to compute of it.
+
+    Attributes:
+        step: the checkpoint's step; for the raw-pixel baseline, which is the same at every step, the first.
+        split: the split's name.
+        layer: the layer.
+        metrics: names of scores of layers.
+        analyses: names from `ANALYSES`; at the last step, of some at the first as well, and of the baseline.
+        refits: names of scores that are fitted again.
+    """
+
+    step: int
+    split: str
+    layer: Layer
+    metrics: tuple[str, ...]
+    analyses: tuple[str, ...] = ()
+    refits: tuple[str, ...] = ()
+
+    @property
+    def keys(self) -> dict[str, Any]:
+        """What names the embedding's rows in tables."""
+        return row_keys(self.step, self.split, *self.layer.keys)
+
+
+def plan_jobs(store: Embeddings, params: MeasureParams) -> list[Job]:
+    """List every layer of every split at every step, the baseline once for each split, in the order of the tables."""
+    jobs = []
+    for step, split, layer in product(store.steps, store.splits, store.layers):
+        if not is_baseline(layer):
+            jobs.append(job_at(step, split, layer, store.steps, params))
+        elif step == store.steps[0]:  # once, with what is asked for at any step, in the order of the last
+            at_steps = [job_at(each, split, layer, store.steps, params) for each in reversed(store.steps)]
+            metrics, analyses, refits = (
+                tuple(dict.fromkeys(name for job in at_steps for name in getattr(job, names)))
+                for names in ("metrics", "analyses", "refits")
+            )
+            jobs.append(Job(step, split, layer, metrics, analyses, refits))
+    return [job for job in jobs if job.metrics or job.analyses]
+
+
+def is_baseline(layer: Layer) -> bool:
+    """Whether a layer is the raw-pixel baseline."""
+    return layer.depth < 0
+
+
+def job_at(step: int, split: str, layer: Layer, steps: Sequence[int], params: MeasureParams) -> Job:
+    """Name what is asked for of one layer of one split at one step: the probe only at its own steps, as are refits.
+
+    Analyses are of the last of the checkpoints' `steps`, some of the first as well.
+    """
+    probed = step in chosen_steps(params.probe.steps, steps)
+    wanted = wanted_at(step, steps, params)
+    metrics = tuple(name for name in wanted if name in LAYER_SCORES and (probed or name != PROBE))
+    here = [name for name in params.analyses if ANALYSES[name].belongs_to(split)]
+    analyses = tuple(n for n in here if step == steps[-1] or (step == steps[0] and ANALYSES[n].ends))
+    refitted = split == UNSEEN and step in chosen_steps(params.refits.steps, steps)
+    names = [name for name in params.refits.metrics if params.refits_clusters or not is_clustered(name)]
+    refits = tuple(name for name in names if name in metrics and refitted)
+    return Job(step, split, layer, metrics, analyses, refits)
+
+
+def wanted_at(step: int, steps: Sequence[int], params: MeasureParams) -> list[str]:
+    """Names of the scores that are asked for at one step."""
+    return params.all_metrics if step in chosen_steps(params.extra.steps, steps) else params.metrics
+
+
+def head_metrics(step: int, store: Embeddings, params: MeasureParams) -> tuple[str, ...]:
+    """Names of the scores of the network's own head at one step; none where there are no logits of its images."""
+    if SEEN not in store.splits or not store.classes:
+        return ()
+    return tuple(name for name in wanted_at(step, store.steps, params) if name in HEAD_SCORES)
+
 
 WORKERS = "WHICHLAYER_WORKERS"
 

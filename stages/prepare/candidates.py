@@ -1,6 +1,7 @@
 """What a source gives: the images that a dataset could use, none of them read yet, and which of them belong together.
 
-Images of one group (one writer, patient or video) are never in different splits.
+Images of one group (one writer, patient or video) are never in different splits. In a folder or an archive, the
+folders that a file lies in say its class and split.
 """
 
 import re
@@ -9,13 +10,14 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, cast
 
 import regex
 from PIL import Image
 
-from stages.prepare.file_names import check_class_names
+from stages.prepare.limits import RawFiles, check_class_names
 from stages.shared.core.seeding import child_seed
+from stages.shared.images.image_store import SPLITS
 from stages.shared.runtime.errors import CONTROL, UserError, listed, short_repr
 
 Split = Literal["train", "test", "unseen"]
@@ -201,3 +203,52 @@ def draw_groups(candidates: Sequence[Candidate], fraction: float | None, seed: i
                 f"test_fraction: needs a class of at least {parts} images; raise it, or add images"
             ) from None
     return {candidates[i].sample_id for i in test}
+
+
+def list_classes(files: RawFiles, *, others: Literal["error", "ignore"] = "error") -> Listing:
+    """List the images of `<class>/*` or `{train,test,unseen}/<class>/*`, directly or below one folder.
+
+    Args:
+        files: the raw folder or archive.
+        others: what to do with folders that stand beside the split folders.
+
+    Raises:
+        UserError: no class folder has images, or there is a folder where none may be.
+    """
+    entries = _unwrap({path: path.split("/") for path in files.paths})
+    depth = 2
+    if any(parts[0] in SPLITS and len(parts) > 2 for parts in entries.values()):
+        depth = 3
+        extra = sorted({parts[0] for parts in entries.values() if len(parts) > 1} - set(SPLITS))
+        if extra and others == "error":
+            raise UserError(
+                f"{files.where}: beside train, test and unseen there must be no other folder, found "
+                f"{', '.join(extra)}; move its images into train or test, or remove it"
+            )
+        entries = {path: parts for path, parts in entries.items() if parts[0] not in extra or len(parts) == 1}
+    if nested := next((path for path, parts in entries.items() if len(parts) > depth), None):
+        raise UserError(
+            f"{files.where}: {nested!r} lies too deep: images must lie directly in their class's folder, "
+            f"as {_LAYOUTS}; move them up, or list them in a CSV and use `source: table`"
+        )
+    candidates = [
+        Candidate("/".join(parts), parts[-2], cast(Split, parts[0]) if depth == 3 else None, path, files.content(path))
+        for path, parts in entries.items()
+        if len(parts) == depth
+    ]
+    if not candidates:
+        raise UserError(f"{files.where}: found no class folder with images; it must hold {_LAYOUTS}")
+    return Listing(candidates, tuple(path for path, parts in entries.items() if len(parts) < depth), files.hidden)
+
+
+_LAYOUTS = "<class>/* or {train,test}/<class>/*"
+
+
+def _unwrap(entries: dict[str, list[str]]) -> dict[str, list[str]]:
+    """Leave out of files' parts the folders that hold everything else, as archives and repositories have them."""
+    while True:
+        tops = {parts[0] for parts in entries.values() if len(parts) > 1}
+        deep = any(len(parts) > 2 for parts in entries.values())
+        if len(tops) != 1 or not deep or tops <= set(SPLITS):
+            return entries
+        entries = {path: parts[1:] or parts for path, parts in entries.items()}

@@ -7,8 +7,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
-from stages.prepare.file_names import inside
-from stages.prepare.limits import DEFAULT_LIMITS, LimitsParams
+from stages.prepare.limits import DEFAULT_LIMITS, LimitsParams, inside
 from stages.shared.core.params import Params, load_entry, parse
 from stages.shared.runtime.errors import check_known, did_you_mean, short_repr
 

@@ -11,8 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import IO, Any, cast
 
-from stages.prepare.file_names import hidden_folders, inside_archive
-from stages.prepare.limits import LimitsParams, RawFiles, Resources, by_path, reading
+from stages.prepare.limits import LimitsParams, RawFiles, Resources, by_path, hidden_folders, inside_archive, reading
 from stages.shared.runtime.errors import UserError
 
 READ_SIZE = 2**20  # bytes

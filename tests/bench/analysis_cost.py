@@ -20,11 +20,10 @@ import pandas as pd
 
 from stages.measure.analyses.registry import ANALYSES, load
 from stages.measure.cell import Cell
-from stages.measure.jobs import plan_jobs
 from stages.measure.metrics import LAYER_SCORES, needs_of, score_split
 from stages.measure.params import MeasureParams
 from stages.measure.refits import refit
-from stages.measure.run import limit_to_one_thread
+from stages.measure.run import limit_to_one_thread, plan_jobs
 from stages.shared.core.params import parse
 from stages.shared.embeddings.embedding_store import (
     LAST_STEP,

@@ -21,8 +21,8 @@ import numpy as np
 from tabulate import tabulate
 from threadpoolctl import threadpool_limits
 
+from stages.measure.cell import settings_of
 from stages.measure.embedded_split import EmbeddedSplit, unit_rows
-from stages.measure.jobs import settings_of
 from stages.measure.metrics import LAYER_SCORES, needs_of
 from stages.measure.params import MeasureParams
 from stages.shared.core.params import read_section

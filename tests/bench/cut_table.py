@@ -20,11 +20,10 @@ from torch import Tensor, fx, nn
 from torch.export import Dim
 
 from stages.commands.cut.export import EXAMPLES, prune, quiet, save_program
-from stages.embed.embedder import layer_embeddings
+from stages.embed.embedder import PooledLayer, layer_embeddings, pooled_layers
 from stages.embed.params import TapsParams
-from stages.embed.pooling import PooledLayer, pooled_layers
 from stages.embed.taps.find import find_taps
-from stages.embed.taps.trace import trace_forward
+from stages.embed.taps.tap import trace_forward
 from stages.shared.networks.network import Network, build_network
 from stages.shared.networks.params import NetworkParams
 

@@ -18,9 +18,8 @@ from pathlib import Path
 from stages.embed.cell import open_cell
 from stages.embed.loading import checked_checkpoints
 from stages.embed.params import TapsParams
-from stages.finetune.loop import FineTuning
+from stages.finetune.loop import FineTuning, ResumePoints
 from stages.finetune.params import FinetuneParams
-from stages.finetune.resume_points import ResumePoints
 from stages.shared.core.kept_work import KeptWork
 from stages.shared.embeddings.embedding_store import open_embeddings, write_store_digests
 from stages.shared.images.image_store import PackedImages

@@ -24,7 +24,7 @@ from typing import Self
 import numpy as np
 from ruamel.yaml import YAML
 
-from stages.prepare.source_file import read_source_file
+from stages.prepare.raw_files import read_source_file
 from stages.prepare.sources.handwriting import HandwritingFile, find_fonts, render_word
 from tests.workflow import ROOT, Workflow
 

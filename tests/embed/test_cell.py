@@ -13,11 +13,10 @@ from torch import nn
 
 from stages.embed import cell, embedder
 from stages.embed.corruptions import corrupt
-from stages.embed.embedder import layer_embeddings
+from stages.embed.embedder import layer_embeddings, pooled_layers
 from stages.embed.image_sets import sample_rows
 from stages.embed.loading import checked_checkpoints
 from stages.embed.params import EmbedParams, TapsParams
-from stages.embed.pooling import pooled_layers
 from stages.embed.taps.tap import Tap
 from stages.shared.embeddings.embedding_store import Embeddings, open_embeddings
 from stages.shared.images.image_store import SPLITS, PackedImages

@@ -10,10 +10,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.parametrizations import weight_norm
 
-from stages.embed.embedder import Embedder, layer_embeddings
+from stages.embed.embedder import Embedder, layer_embeddings, pooled_layers
 from stages.embed.folding import FoldedNorms
 from stages.embed.params import TapsParams
-from stages.embed.pooling import pooled_layers
 from stages.embed.taps.find import find_taps
 from stages.shared.networks.network import build_network, choose_device
 from stages.shared.networks.params import NetworkParams, WeightsParams

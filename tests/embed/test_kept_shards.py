@@ -7,8 +7,8 @@ import pytest
 import torch
 from accelerate import Accelerator
 
-from stages.embed import cell, embedder, kept_shards
-from stages.embed.kept_shards import KeptShards
+from stages.embed import cell, embedder
+from stages.embed.cell import KeptShards
 from stages.embed.loading import checked_checkpoints
 from stages.embed.params import EmbedParams, TapsParams
 from stages.shared.core.kept_work import KeptWork
@@ -152,7 +152,7 @@ def test_a_lost_shard_is_not_gone_on_from(
 
 def test_what_one_process_embeds_is_kept_and_what_several_do_is_not(monkeypatch: pytest.MonkeyPatch):
     work, run, watch = object(), object(), Stopwatch("embed", "a", None)
-    monkeypatch.setattr(kept_shards, "claim_work", lambda run, facts, say: work)
+    monkeypatch.setattr(cell, "claim_work", lambda run, facts, say: work)
     assert KeptShards.claim(run, watch, Accelerator(cpu=True)).work is work  # type: ignore[arg-type]
     assert KeptShards.claim(run, watch, SimpleNamespace(num_processes=2)).work is None  # type: ignore[arg-type]
 

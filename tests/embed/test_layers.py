@@ -2,8 +2,8 @@ from typing import get_args
 
 import pytest
 
+from stages.embed.embedder import baseline_layers, pooled_layers
 from stages.embed.params import EmbedParams, Kind
-from stages.embed.pooling import baseline_layers, pooled_layers
 from stages.embed.taps.tap import Tap
 from stages.shared.core.params import parse
 from stages.shared.embeddings.embedding_store import Layer

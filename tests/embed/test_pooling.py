@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
+from stages.embed.embedder import PoolingKind, pool, pooling_kind
 from stages.embed.params import Pooling
-from stages.embed.pooling import PoolingKind, pool, pooling_kind
 from stages.embed.taps.tap import Layout, Tap
 
 B, D, H, W, T = 3, 5, 4, 2, 9

@@ -7,10 +7,9 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from stages.finetune import resume_points
+from stages.finetune import loop
 from stages.finetune.history import History
-from stages.finetune.loop import FineTuning
-from stages.finetune.resume_points import ResumePoints, global_generators, set_global_generators, weights_hash
+from stages.finetune.loop import FineTuning, ResumePoints, global_generators, set_global_generators, weights_hash
 from stages.shared.core.kept_work import KeptWork
 from stages.shared.images.image_store import PackedImages
 from tests.finetune.test_loop import network, training
@@ -71,8 +70,8 @@ class Run:
 @pytest.fixture
 def every_step(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Keep the run after every step."""
-    monkeypatch.setattr(resume_points, "EVERY_SECONDS", 0.0)
-    monkeypatch.setattr(resume_points, "SHARE_OF_TIME", 1e9)
+    monkeypatch.setattr(loop, "EVERY_SECONDS", 0.0)
+    monkeypatch.setattr(loop, "SHARE_OF_TIME", 1e9)
     return
 
 

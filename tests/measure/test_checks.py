@@ -3,8 +3,8 @@ import pytest
 
 from stages.measure.analyses.registry import ANALYSES
 from stages.measure.checks import check_cell, check_finite, check_params
-from stages.measure.jobs import plan_jobs
 from stages.measure.params import MeasureParams
+from stages.measure.run import plan_jobs
 from stages.shared.core.params import parse
 from stages.shared.embeddings.embedding_store import open_embeddings
 from stages.shared.runtime.errors import UserError

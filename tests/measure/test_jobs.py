@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 
-from stages.measure.jobs import head_metrics, is_baseline, job_at, plan_jobs, settings_of
+from stages.measure.cell import settings_of
 from stages.measure.params import MeasureParams
+from stages.measure.run import head_metrics, is_baseline, job_at, plan_jobs
 from stages.measure.scores.kmeans import Search
 from stages.shared.core.params import parse
 from stages.shared.embeddings.embedding_store import open_embeddings

@@ -6,9 +6,8 @@ from pathlib import Path
 import pytest
 
 from stages.measure import run as scoring
-from stages.measure.jobs import Job, plan_jobs
 from stages.measure.params import MeasureParams
-from stages.measure.run import expected_cost, score_jobs, worker_count
+from stages.measure.run import Job, expected_cost, plan_jobs, score_jobs, worker_count
 from stages.shared.core.params import parse
 from stages.shared.embeddings.embedding_store import open_embeddings
 from stages.shared.runtime.errors import UserError

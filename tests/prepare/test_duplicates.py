@@ -1,7 +1,7 @@
 import pandas as pd
 import pytest
 
-from stages.prepare.duplicates import resolve_duplicates
+from stages.prepare.packing import resolve_duplicates
 from stages.shared.runtime.errors import UserError
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from stages.prepare.source_file import MAX_BYTES, HttpsUrl, Sha256, SourceFile, read_source_file
+from stages.prepare.raw_files import MAX_BYTES, HttpsUrl, Sha256, SourceFile, read_source_file
 from stages.prepare.sources.calligraphy import CalligraphyFile
 from stages.prepare.sources.cifar100 import Cifar100File
 from stages.prepare.sources.handwriting import HandwritingFile

@@ -16,7 +16,7 @@ from stages.aggregate.tables.score_tables import DEPTH_COLUMNS
 from stages.aggregate.words.formatting import decimals, interval, place
 from stages.aggregate.words.scores import metric_name
 from stages.commands.cut.cell import Source
-from stages.embed.taps.trace import trace_forward
+from stages.embed.taps.tap import trace_forward
 from stages.shared.core.csv_table import read_table
 from stages.shared.core.digests import file_sha256, flat
 from stages.shared.core.params import ALL

@@ -18,9 +18,9 @@ from stages.commands.dvc_project.workspace import stage_path
 from stages.commands.grid import cell_name
 from stages.commands.outdated import check_made_of, note_outdated
 from stages.embed import cell as embed_stage
+from stages.embed.embedder import PooledLayer
 from stages.embed.loading import checked_checkpoints, load_checkpoint
 from stages.embed.params import EmbedParams, TapsParams
-from stages.embed.pooling import PooledLayer
 from stages.measure.checks import check_cell
 from stages.measure.scores.probe import column_moments
 from stages.prepare.params import DatasetParams, read_dataset

@@ -21,8 +21,7 @@ from torch import Tensor, fx, nn
 from torch.export import Dim, ExportedProgram
 
 from stages.commands.cut.cell import Scaler, join
-from stages.embed.embedder import layer_embeddings
-from stages.embed.pooling import PooledLayer
+from stages.embed.embedder import PooledLayer, layer_embeddings
 from stages.shared.networks.hub import weights_only
 from stages.shared.networks.network import Network
 from stages.shared.runtime.errors import UserError

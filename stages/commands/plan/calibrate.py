@@ -19,15 +19,13 @@ from torch.nn import functional
 
 from stages.commands.config import Config
 from stages.commands.plan.work import Images
-from stages.embed.embedder import Embedder
-from stages.embed.pooling import PooledLayer
+from stages.embed.embedder import Embedder, PooledLayer
 from stages.finetune.loop import make_optimizer
 from stages.finetune.params import FinetuneParams
 from stages.measure.analyses.registry import ANALYSES
 from stages.measure.cell import Cell
-from stages.measure.jobs import plan_jobs
 from stages.measure.params import MeasureParams
-from stages.measure.run import limit_to_one_thread, score
+from stages.measure.run import limit_to_one_thread, plan_jobs, score
 from stages.prepare.decode import decode_many
 from stages.prepare.limits import Resources
 from stages.prepare.packing import list_images

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from stages.commands.config import Config
 from stages.commands.folds import find_folds
-from stages.embed.pooling import PooledLayer, baseline_layers, pooled_layers
+from stages.embed.embedder import PooledLayer, baseline_layers, pooled_layers
 from stages.embed.taps.find import find_taps
-from stages.embed.taps.trace import trace_forward
+from stages.embed.taps.tap import trace_forward
 from stages.finetune.params import schedule_length
 from stages.shared.embeddings.embedding_store import SAMPLES_PER_SHARD
 from stages.shared.networks.network import build_skeleton

@@ -19,12 +19,10 @@ from stages.commands.project import ProjectCommand, ProjectPath, check_new, new_
 from stages.commands.score.embedding_file import EmbeddingFile, check_folds, open_file, read_embedding_file, write_store
 from stages.measure.analyses.registry import ANALYSES
 from stages.measure.checks import check_params
-from stages.measure.jobs import plan_jobs
 from stages.measure.metrics import HEAD_SCORES, LAYER_SCORES
-from stages.measure.outputs.cell_tables import write_cell
-from stages.measure.outputs.notes import notes
+from stages.measure.outputs import notes, write_cell
 from stages.measure.params import MeasureParams
-from stages.measure.run import measure, worker_count
+from stages.measure.run import measure, plan_jobs, worker_count
 from stages.shared.core.digests import cell_id
 from stages.shared.core.params import Cell, CheckpointSteps, RunParams, parse, read_section
 from stages.shared.embeddings.embedding_store import open_embeddings

@@ -1,16 +1,49 @@
-"""Which modules of a network are its layers, and how each one's output is laid out."""
+"""Which modules of a network are its layers, and how each one's output is laid out.
+
+`blocks.*` and `features.*:MaxPool2d` are short for many modules.
+"""
+
+from collections.abc import Iterable
 
 from torch import nn
 
 from stages.embed.params import TapsParams
 from stages.embed.taps.inside_blocks import with_inside
 from stages.embed.taps.libraries import LIBRARIES, Library
-from stages.embed.taps.tap import Tap, find_layout, has_class_token, is_layer, known_prefix, prefix_at
-from stages.embed.taps.trace import BATCH, Trace, count_parameters, tensors, trace_forward
+from stages.embed.taps.tap import (
+    BATCH,
+    Tap,
+    Trace,
+    count_parameters,
+    find_layout,
+    has_class_token,
+    is_layer,
+    known_prefix,
+    prefix_at,
+    tensors,
+    trace_forward,
+)
 from stages.shared.networks.network import Network
 from stages.shared.networks.params import NetworkParams
 from stages.shared.networks.weights import in_head
 from stages.shared.runtime.errors import UserError, did_you_mean, prefix_errors
+
+
+def expand(module: nn.Module, patterns: Iterable[str], prefix: str = "") -> list[str]:
+    """List the module paths that patterns stand for.
+
+    Args:
+        module: the network.
+        patterns: a path, `path.*` (its children), or `path.*:Name` (its children of that class).
+        prefix: put before every path, for example `visual.`.
+    """
+    paths = []
+    for pattern in patterns:
+        parent, star, kind = (prefix + pattern).partition(".*")
+        children = module.get_submodule(parent).named_children() if star else []
+        paths += [f"{parent}.{name}" for name, child in children if kind in ("", f":{type(child).__name__}")]
+        paths += [] if star else [parent]
+    return paths
 
 
 def find_taps(network: Network, params: NetworkParams, taps: TapsParams) -> list[Tap]:

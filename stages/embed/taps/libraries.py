@@ -6,7 +6,7 @@ from typing import Protocol
 from torch import nn
 
 from stages.embed.taps import open_clip, timm, torchvision, transformers
-from stages.embed.taps.trace import Trace
+from stages.embed.taps.tap import Trace
 
 
 class Library(Protocol):

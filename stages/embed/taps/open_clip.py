@@ -3,8 +3,8 @@
 from torch import nn
 
 from stages.embed.taps import timm
-from stages.embed.taps.patterns import expand
-from stages.embed.taps.trace import Trace
+from stages.embed.taps.find import expand
+from stages.embed.taps.tap import Trace
 
 PATTERNS: dict[str, tuple[str, ...]] = {
     "ModifiedResNet": ("avgpool", "layer1", "layer2", "layer3", "layer4"),

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from torch import Tensor, nn
 
-from stages.embed.taps.trace import Trace, tensors
+from stages.embed.taps.tap import Trace, tensors
 from stages.shared.runtime.errors import UserError
 
 

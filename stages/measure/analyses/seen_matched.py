@@ -9,7 +9,7 @@ from stages.measure.arrays import Classes, Rows
 from stages.measure.cell import Cell
 from stages.measure.embedded_split import EmbeddedSplit
 from stages.measure.metrics import ScoreValue, needs_of, score_split
-from stages.measure.scores.subset_neighbours import subset_scans
+from stages.measure.scores.neighbours import subset_scans
 from stages.shared.core.seeding import child_seed
 from stages.shared.embeddings.embedding_store import Layer
 from stages.shared.embeddings.split_names import SEEN, SEEN_MATCHED, UNSEEN, UNSEEN_MATCHED

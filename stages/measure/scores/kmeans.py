@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from stages.measure.arrays import Classes, Float32, blocks
 from stages.measure.scores import lockstep
 from stages.measure.scores.agreement import adjusted_mutual_information, normalized_mutual_information
-from stages.measure.scores.spectrum import column_products
+from stages.measure.scores.geometry import column_products
 from stages.shared.core.seeding import child_seed
 
 COLUMNS = 16

@@ -6,7 +6,7 @@ from typing import Any
 
 from stages.prepare.candidates import Listing
 from stages.prepare.limits import Resources
-from stages.prepare.source_file import SourceFile
+from stages.prepare.raw_files import SourceFile
 from stages.prepare.sources.calligraphy import CalligraphyFile, list_calligraphy
 from stages.prepare.sources.cifar100 import Cifar100File, list_cifar100
 from stages.prepare.sources.folder import list_folder

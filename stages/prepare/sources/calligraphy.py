@@ -15,13 +15,11 @@ from typing import Annotated
 
 from pydantic import Field
 
-from stages.prepare.candidates import Listing
-from stages.prepare.class_folders import list_classes
+from stages.prepare.candidates import Listing, list_classes
 from stages.prepare.download import cache_folder
 from stages.prepare.limits import Resources
 from stages.prepare.params import CalligraphyParams
-from stages.prepare.raw_files import list_files, open_raw
-from stages.prepare.source_file import HttpsUrl, SourceFile, has_only_source_file, read_source_file
+from stages.prepare.raw_files import HttpsUrl, SourceFile, has_only_source_file, list_files, open_raw, read_source_file
 from stages.shared.runtime.errors import UserError, printable
 
 

@@ -12,14 +12,20 @@ from typing import Annotated, Any
 from PIL import Image
 from pydantic import Field
 
-from stages.prepare.candidates import Candidate, Listing, Split
-from stages.prepare.class_folders import list_classes
+from stages.prepare.candidates import Candidate, Listing, Split, list_classes
 from stages.prepare.download import cache_folder, download, verified
 from stages.prepare.limits import RawFiles, Resources
 from stages.prepare.params import Cifar100Params
 from stages.prepare.pickled_arrays import PickledArray, read_pickle
-from stages.prepare.raw_files import open_archive, open_raw
-from stages.prepare.source_file import HttpsUrl, Sha256, SourceFile, has_only_source_file, read_source_file
+from stages.prepare.raw_files import (
+    HttpsUrl,
+    Sha256,
+    SourceFile,
+    has_only_source_file,
+    open_archive,
+    open_raw,
+    read_source_file,
+)
 from stages.shared.runtime.errors import UserError
 
 SIDE = 32  # pixels

@@ -2,8 +2,7 @@
 
 from pathlib import Path
 
-from stages.prepare.candidates import Listing
-from stages.prepare.class_folders import list_classes
+from stages.prepare.candidates import Listing, list_classes
 from stages.prepare.limits import Resources
 from stages.prepare.params import FolderParams
 from stages.prepare.raw_files import open_raw

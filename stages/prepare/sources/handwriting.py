@@ -18,7 +18,7 @@ from pydantic import Field, model_validator
 from stages.prepare.candidates import Candidate, Listing
 from stages.prepare.limits import Resources
 from stages.prepare.params import HandwritingParams
-from stages.prepare.source_file import Sha256, SourceFile, read_source_file
+from stages.prepare.raw_files import Sha256, SourceFile, read_source_file
 from stages.shared.core.digests import file_sha256
 from stages.shared.core.params import Id, Params
 from stages.shared.core.seeding import child_seed

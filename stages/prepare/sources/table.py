@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import cast
 
 from stages.prepare.candidates import Candidate, Listing, Split
-from stages.prepare.file_names import inside
-from stages.prepare.limits import LimitsParams, RawFiles, Resources
+from stages.prepare.limits import LimitsParams, RawFiles, Resources, inside
 from stages.prepare.params import TableParams
 from stages.prepare.raw_files import csv_rows, open_raw, read_file
 from stages.shared.images.image_store import SPLITS

@@ -11,9 +11,9 @@ from typing import Any, Literal
 
 import numpy as np
 
-from stages.measure import halves as halves_module
+from stages.measure import cell as halves_module
+from stages.measure.cell import complementary_halves
 from stages.measure.embedded_split import EmbeddedSplit, Settings
-from stages.measure.halves import complementary_halves
 from stages.measure.metrics import LAYER_SCORES, is_clustered
 from stages.measure.refits import class_groups, subset_scores
 from stages.measure.scores import agreement, few_shot

@@ -4,8 +4,8 @@ from typing import Any
 
 import torch
 
+from stages.embed.embedder import PooledLayer, pooled_layers
 from stages.embed.params import TapsParams
-from stages.embed.pooling import PooledLayer, pooled_layers
 from stages.embed.taps.find import find_taps
 from stages.shared.networks.network import Network, build_network
 from stages.shared.networks.params import NetworkParams

@@ -23,9 +23,8 @@ from stages.commands.cut.export import (
     save_program,
 )
 from stages.commands.project import ROOT
-from stages.embed.embedder import layer_embeddings
+from stages.embed.embedder import PooledLayer, layer_embeddings
 from stages.embed.params import TapsParams
-from stages.embed.pooling import PooledLayer
 from stages.embed.taps.tap import Tap
 from stages.shared.embeddings.embedding_store import Layer
 from stages.shared.networks.network import Network

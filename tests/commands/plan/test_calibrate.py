@@ -20,8 +20,7 @@ from stages.commands.plan.calibrate import (
 )
 from stages.commands.plan.work import Images, work_of
 from stages.measure.cell import Cell
-from stages.measure.jobs import Job, plan_jobs
-from stages.measure.run import limit_to_one_thread, score
+from stages.measure.run import Job, limit_to_one_thread, plan_jobs, score
 from tests.commands.edited import config
 
 TINY = {"library": "timm", "name": "test_resnet.r160_in1k", "weights": {"source": "none"}, "image_size": 32}

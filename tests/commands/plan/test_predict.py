@@ -22,7 +22,7 @@ from stages.commands.plan.predict import (
     side_by_side,
 )
 from stages.commands.plan.work import Images, Work
-from stages.embed.pooling import pooled_layers
+from stages.embed.embedder import pooled_layers
 from stages.embed.taps.tap import Tap
 from stages.shared.runtime.durations import machine
 from tests.commands.edited import config, content

@@ -9,7 +9,7 @@ import timm
 import torch
 
 from stages.commands.plan.work import Images, count_images, work_of
-from stages.embed.taps.trace import trace_forward
+from stages.embed.taps.tap import trace_forward
 from tests.commands.edited import COMMITTED, ROOT, config
 
 RAW = ROOT / "data" / "raw"

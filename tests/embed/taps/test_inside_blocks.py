@@ -7,9 +7,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from stages.embed.embedder import layer_embeddings
+from stages.embed.embedder import layer_embeddings, pooled_layers
 from stages.embed.params import TapsParams
-from stages.embed.pooling import pooled_layers
 from stages.embed.taps.find import find_taps
 from stages.embed.taps.inside_blocks import with_inside
 from stages.embed.taps.tap import Tap

@@ -9,9 +9,8 @@ import torch
 from torch import Tensor, nn
 from torchvision.models.feature_extraction import create_feature_extractor
 
-from stages.embed.embedder import layer_embeddings
+from stages.embed.embedder import layer_embeddings, pooled_layers
 from stages.embed.params import Pooling, TapsParams
-from stages.embed.pooling import pooled_layers
 from stages.embed.taps.find import find_taps
 from stages.embed.taps.tap import Tap
 from stages.shared.networks.network import Network, build_network

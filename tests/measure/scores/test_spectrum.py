@@ -5,14 +5,14 @@ import pytest
 from scipy.stats import entropy
 
 from stages.measure.metrics import LAYER_SCORES
-from stages.measure.scores.kmeans import rotate
-from stages.measure.scores.spectrum import (
+from stages.measure.scores.geometry import (
     covariance_spectrum,
     decay_exponent,
     effective_rank,
     gram_spectrum,
     participating_dimensions,
 )
+from stages.measure.scores.kmeans import rotate
 from tests.measure.synthetic import embedded
 
 SHAPES = [(40, 12), (12, 40), (20, 20)]

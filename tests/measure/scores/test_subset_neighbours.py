@@ -3,9 +3,8 @@ from dataclasses import fields
 import numpy as np
 import pytest
 
-from stages.measure.scores import neighbours, subset_neighbours
-from stages.measure.scores.neighbours import Scan, chance_order, others, scan
-from stages.measure.scores.subset_neighbours import subset_scans
+from stages.measure.scores import neighbours
+from stages.measure.scores.neighbours import Scan, chance_order, others, scan, subset_scans
 
 
 def grid_and_subsets(N=60, seed=0):
@@ -39,7 +38,7 @@ def alone(X, y, subset, own_groups, monkeypatch):
 def test_every_subset_has_the_neighbours_of_its_own_distances(block_bytes, grouped, monkeypatch):
     X, y, subsets = grid_and_subsets()
     own_groups = np.random.default_rng(1).choice(4, len(y), p=[0.7, 0.1, 0.1, 0.1]) if grouped else None
-    monkeypatch.setattr(subset_neighbours, "BLOCK_BYTES", block_bytes)
+    monkeypatch.setattr(neighbours, "SUBSETS_BLOCK_BYTES", block_bytes)
     how = {"distances_to_classes": True, "own_groups": own_groups}
     for subset, found in zip(subsets, list(subset_scans(X, y, subsets, **how)), strict=True):
         expected = alone(X, y, subset, own_groups, monkeypatch)

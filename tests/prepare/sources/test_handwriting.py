@@ -8,7 +8,7 @@ import pytest
 
 from stages.prepare.packing import prepare_dataset
 from stages.prepare.params import HandwritingParams
-from stages.prepare.source_file import read_source_file
+from stages.prepare.raw_files import read_source_file
 from stages.prepare.sources.handwriting import HandwritingFile, find_fonts, list_handwriting, render_word
 from stages.shared.images.image_store import open_images
 from stages.shared.runtime.errors import UserError

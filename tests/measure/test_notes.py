@@ -1,10 +1,9 @@
 from dataclasses import replace
 
 from stages.measure.analyses.result import AnalysisResult
-from stages.measure.jobs import plan_jobs
-from stages.measure.outputs.notes import notes
+from stages.measure.outputs import notes
 from stages.measure.params import MeasureParams
-from stages.measure.run import Result
+from stages.measure.run import Result, plan_jobs
 from stages.shared.core.params import parse
 from stages.shared.embeddings.embedding_store import open_embeddings
 from tests.measure.synthetic import DEFAULT, write_store

@@ -1,0 +1,251 @@
+"""The files that a cell's measurement leaves, and in words what it left out or met: nothing is skipped in silence.
+
+scores.json        the facts of every score
+layers.csv         one row per step, split, layer, pooling and metric
+clusterings.csv    one row per step, split, layer, pooling and polished k-means clustering, least inertia first
+<analysis>.csv     the table of each analysis that has one and that `measure.analyses` asks for
+images.parquet     one row per step, split, layer, pooling and image: its contribution to every score, its cluster, and
+                   at the last step its distances to the seen training images
+refits.parquet     one row per step, layer, pooling, score and part of the unseen split that it was fitted to again
+gallery.parquet    of the last step, where each layer puts the images that have a thumbnail
+
+`stages.shared.tables.metric_table` has the columns that others read.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from stages.measure.analyses.result import AnalysisResult, ScoreRow
+from stages.measure.cell import draw_halves, groups_of
+from stages.measure.gallery import gallery
+from stages.measure.metrics import HEAD_SCORES, SCORES, ScoreValue, is_clustered
+from stages.measure.params import MeasureParams
+from stages.measure.refits import class_groups
+from stages.measure.run import Measured, Result
+from stages.shared.embeddings.embedding_store import Embeddings
+from stages.shared.embeddings.split_names import SEEN, UNSEEN
+from stages.shared.tables.gallery import write_gallery
+from stages.shared.tables.metric_table import (
+    ALL_BUT_ONE_CLASS,
+    ANALYSIS_TABLES,
+    CLUSTER,
+    HALF,
+    MIN_CLASSES,
+    REFIT_COLUMNS,
+    finish_cell,
+    left_out_part,
+    row_keys,
+    write_analysis,
+    write_layer_scores,
+    write_refits,
+    write_scores,
+)
+
+TEXT = pa.dictionary(pa.int32(), pa.string())
+TYPES = {"step": pa.int32(), "split": TEXT, "layer": TEXT, "depth": pa.int16(), "pooling": TEXT}
+TYPES |= {"sample_id": TEXT, "label": TEXT, "group": TEXT}
+TYPES |= {**dict.fromkeys(SCORES, pa.float32()), CLUSTER: pa.int16()}
+"""Types of the columns, in their order; those that analyses find follow, as float32."""
+
+
+def image_table(store: Embeddings, measured: Measured) -> pa.Table:
+    """Tabulate every image's contribution to every score (null where a score has none), its cluster and distances."""
+    found: dict[tuple[int, str, str], dict[str, Any]] = {}
+    for result in measured.results:
+        for analysed in result.analysed.values():
+            for split, columns in analysed.images.items():
+                found.setdefault((result.job.step, split, result.job.layer.name), {}).update(columns)
+    blocks = []
+    for result in measured.results:
+        job = result.job
+        further = found.get((job.step, job.split, job.layer.name), {})
+        blocks.append(tabulate(store, job.keys, result.scores, result.clusters, further))
+    blocks += [tabulate(store, row_keys(step, SEEN), scores, None, {}) for step, scores in measured.heads.items()]
+    whole = pa.concat_tables(blocks, promote_options="default").unify_dictionaries().combine_chunks()
+    names = [*TYPES, *sorted({name for columns in found.values() for name in columns})]
+    return whole.select([name for name in names if name in whole.column_names])
+
+
+def tabulate(
+    store: Embeddings,
+    keys: Mapping[str, Any],
+    scores: Mapping[str, ScoreValue],
+    clusters: NDArray[np.int32] | None,
+    further: Mapping[str, Any],
+) -> pa.Table:
+    """Tabulate the images of one embedding, or of the network's head: what names them, then what is known of them."""
+    samples = store.samples[store.samples["split"] == keys["split"]]
+    repeated = {name: pa.repeat(pa.scalar(value, TYPES[name]), len(samples)) for name, value in keys.items()}
+    columns = {name: samples[name].to_numpy() for name in ("sample_id", "label", "group")}
+    columns |= {name: score.per_image for name, score in scores.items() if score.per_image is not None}
+    columns |= {CLUSTER: [None] * len(samples) if clusters is None else clusters, **further}
+    typed = {name: pa.array(values, TYPES.get(name, pa.float32())) for name, values in columns.items()}
+    return pa.table(repeated | typed)
+
+
+def write_cell(
+    out: Path, store: Embeddings, measured: Measured, params: MeasureParams, pictured: Collection[str] | None = None
+) -> int:
+    """Write a cell's files and their digests.
+
+    Args:
+        out: folder to write into.
+        store: the embeddings that were measured.
+        measured: what was computed.
+        params: the stage's parameters.
+        pictured: ids of the images that have a thumbnail, which the gallery shows; None: there is no gallery.
+
+    Returns:
+        Number of rows of layers.csv.
+    """
+    records = layer_records(store, measured)
+    write_layer_scores(out / "layers.csv", records)
+    write_scores(out, SCORES)
+    pq.write_table(image_table(store, measured), out / "images.parquet", compression="zstd")
+    clusterings = [result.job.keys | row for result in measured.results for row in result.clusterings]
+    if clusterings:
+        pd.DataFrame(clusterings).to_csv(out / "clusterings.csv", index=False)
+    if any(result.refits for result in measured.results):
+        write_refits(out, refit_records(store, measured.results))
+    for analysis in (name for name in params.analyses if name in ANALYSIS_TABLES):
+        analysed = [result for result in measured.results if analysis in result.analysed]
+        rows = [result.job.keys | row for result in analysed for row in result.analysed[analysis].rows]
+        of_network = measured.of_network.get(analysis, AnalysisResult())
+        write_analysis(out, analysis, rows + of_network.rows)
+    if pictured is not None:
+        write_gallery(out, store.cell, gallery(store, pictured, normalize=params.normalize))
+    finish_cell(out, store.cell)
+    return len(records)
+
+
+def layer_records(store: Embeddings, measured: Measured) -> pd.DataFrame:
+    """Tabulate every score of every layer and of the head, in all columns of `stages.shared.tables.metric_table`."""
+    rows = []
+    for result in measured.results:
+        layer = result.job.layer
+        about = {"parameters": layer.parameters, "operations": layer.operations, "width": layer.width}
+        scored = score_rows(store, result.job.split, result.scores)
+        scored += [row for found in result.analysed.values() for row in found.scores]
+        rows += [result.job.keys | columns_of(row) | about for row in scored]
+    of_head = [(step, row) for step, scores in measured.heads.items() for row in score_rows(store, SEEN, scores)]
+    of_head += [(store.steps[-1], row) for found in measured.of_network.values() for row in found.scores]
+    cell = dict(zip(("dataset", "model", "fold", "seed"), store.cell, strict=True))
+    head = {"parameters": None, "operations": None, "width": len(store.classes)}
+    rows += [row_keys(step, row.split) | columns_of(row) | head for step, row in of_head]
+    return pd.DataFrame([cell | row for row in rows]).sort_values("step", kind="stable")
+
+
+def score_rows(store: Embeddings, split: str, scores: Mapping[str, ScoreValue]) -> list[ScoreRow]:
+    """Rows of the scores of one split, by name."""
+    labels = store.labels(split)
+    sizes = len(labels), len(np.unique(labels))
+    return [ScoreRow(split, name, score, *sizes) for name, score in scores.items()]
+
+
+def columns_of(row: ScoreRow) -> dict[str, Any]:
+    """Columns of one score, of which the split stands in the place of the embedding's."""
+    columns = vars(row) | {"value": row.score.value, "chance": row.score.chance, "ceiling": row.score.ceiling}
+    del columns["score"]
+    return columns | {"better": SCORES[row.metric].better}
+
+
+def refit_records(store: Embeddings, results: Sequence[Result]) -> pd.DataFrame:
+    """Tabulate scores fitted again: of every embedding and score without each class or group, then of each half."""
+    names = np.unique(store.labels(UNSEEN))
+    groups = [(ALL_BUT_ONE_CLASS, left_out_part(names[group].tolist())) for group in class_groups(names.tolist())]
+    rows = []
+    for result in results:
+        for metric in result.job.refits:
+            values = result.refits[metric]
+            parts = [*groups, *((HALF, str(number)) for number in range(len(values) - len(groups)))]
+            for (kind, part), value in zip(parts, values, strict=True):
+                rows.append(result.job.keys | {"metric": metric, "kind": kind, "part": part, "value": value})
+    return pd.DataFrame(rows, columns=list(REFIT_COLUMNS))
+
+
+def notes(store: Embeddings, params: MeasureParams, results: Sequence[Result]) -> list[str]:
+    """List what a user should know about the scores."""
+    return [
+        *left_out(store, params),
+        *single_images(store),
+        *dict.fromkeys(note for result in results for found in result.analysed.values() for note in found.notes),
+        *not_refitted(store, params),
+        *few_clusters(store, results),
+        *unusable_images(results),
+    ]
+
+
+def left_out(store: Embeddings, params: MeasureParams) -> Iterator[str]:
+    """Name the scores of the head that were asked for and not computed."""
+    for name in params.all_metrics:
+        if name in HEAD_SCORES and not (SEEN in store.splits and store.classes):
+            yield (
+                f"{name} left out: it needs the head's logits of the split {SEEN!r}; embedded were "
+                f"{', '.join(store.splits)}, with {len(store.classes)} outputs of the head"
+            )
+
+
+def single_images(store: Embeddings) -> Iterator[str]:
+    """Count the classes of one image, which has no neighbour of its class and counts as wrong in neighbour scores."""
+    for split in store.splits:
+        alone = int((np.unique(store.labels(split), return_counts=True)[1] == 1).sum())
+        if alone:
+            yield f"split {split!r} has {alone} classes of one image, which no neighbour can match (column `ceiling`)"
+
+
+def not_refitted(store: Embeddings, params: MeasureParams) -> Iterator[str]:
+    """Say what `measure.refits` asks for and was not fitted again."""
+    asked = [name for name in params.refits.metrics if name in params.all_metrics]
+    if UNSEEN not in store.splits or not asked:
+        return
+    clustered = [name for name in asked if is_clustered(name)]
+    if clustered and not params.refits_clusters:
+        yield (
+            f"measure.refits leaves out {', '.join(clustered)}: measure.kmeans has {params.kmeans.starts} starts, "
+            f"fewer than the {params.refits.starts} of measure.refits, and so few say little about an interval"
+        )
+    labels = store.labels(UNSEEN)
+    classes = np.unique(labels)
+    if len(classes) < MIN_CLASSES:
+        yield f"measure.refits leaves no class out: the split {UNSEEN!r} has fewer than {MIN_CLASSES}"
+    groups = groups_of(store, UNSEEN) if params.neighbours == "other_groups" else None
+    for names in (classes[group] for group in class_groups(classes.tolist())):
+        if groups is not None and len(np.unique(groups[~np.isin(labels, names)])) < 2:
+            yield (
+                f"measure.refits gives no interval over other classes: without {left_out_part(names.tolist())} all "
+                "images are of one group, so that none has a neighbour (measure.neighbours)"
+            )
+    why = draw_halves(store, params)[1]
+    if why:
+        yield f"measure.refits has no halves: {why}"
+
+
+def few_clusters(store: Embeddings, results: Sequence[Result]) -> Iterator[str]:
+    """Name the embeddings in which k-means found fewer clusters than classes."""
+    count = {split: len(np.unique(store.labels(split))) for split in store.splits}
+    for result in results:
+        job, found = result.job, min((int(each["clusters"]) for each in result.clusterings), default=None)
+        if found is not None and found < (classes := count[job.split]):
+            yield (
+                f"layer {job.layer.name!r}, step {job.step}, split {job.split!r}: k-means found {found} clusters where "
+                f"{classes} were asked for: single precision tells no more embeddings apart"
+            )
+
+
+def unusable_images(results: Sequence[Result]) -> Iterator[str]:
+    """Count the images that a score could not use, by score and split."""
+    counts: dict[tuple[str, str], list[int]] = defaultdict(list)
+    for result in results:
+        for name, score in result.scores.items():
+            if score.left_out:
+                counts[name, result.job.split].append(score.left_out)
+    for (name, split), left_out in counts.items():
+        yield f"{name}, split {split!r}: up to {max(left_out)} images could not be used, in {len(left_out)} embeddings"
