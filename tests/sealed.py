@@ -7,8 +7,9 @@ from stages.shared.core.digests import DIGESTS, cell_id, write_digests
 from stages.shared.core.params import Cell
 from stages.shared.images.image_store import FORMAT, MANIFEST
 from stages.shared.networks.training_table import FORMAT as TRAINING_FORMAT
-from stages.shared.tables.metric_table import SCORES_FILE as FACTS
-from stages.shared.tables.metric_table import finish_cell, write_scores
+from stages.shared.tables.metric_table import finish_cell
+from stages.shared.tables.scores import FILE as FACTS
+from stages.shared.tables.scores import write_scores
 
 
 def seal(folder: Path) -> None:

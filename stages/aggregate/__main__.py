@@ -12,12 +12,12 @@ import argparse
 import os
 
 from stages.shared.core.stage_run import StageParser, StageRun
+from stages.aggregate.facts import input_hashes
 from stages.aggregate.params import read_asked
 from stages.aggregate.read import read_all_thumbnails, read_galleries
 from stages.aggregate.render.page.provenance import Study, describe_run
 from stages.aggregate.render.verdict import verdict
 from stages.aggregate.render.write import write_results
-from stages.aggregate.result_files import input_hashes
 from stages.aggregate.results import compute_results
 from stages.shared.runtime.console import Stopwatch, fail, run_main
 from stages.shared.runtime.errors import explain_limits

@@ -27,7 +27,8 @@ from stages.shared.core.csv_table import INTEGER, TEXT
 from stages.shared.core.params import RunParams
 from stages.shared.embeddings.split_names import SEEN, SEEN_MATCHED, UNSEEN, UNSEEN_MATCHED
 from stages.shared.runtime.errors import UserError
-from stages.shared.tables.metric_table import MEASURE_AGAIN, Better, Score
+from stages.shared.tables.metric_table import MEASURE_AGAIN
+from stages.shared.tables.scores import Better, Score
 
 MEAN = "mean"
 """The `fold` of means over all folds."""

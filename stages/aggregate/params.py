@@ -7,7 +7,8 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field, field_validator
 
 from stages.shared.core.params import CheckpointSteps, Params, RunParams, read_run, read_section
-from stages.shared.tables.metric_table import Neighbours, Scaling
+from stages.shared.tables.metric_table import Scaling
+from stages.shared.tables.scores import Neighbours
 
 
 class AskedMeasures(Params):

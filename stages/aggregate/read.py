@@ -16,8 +16,9 @@ from stages.shared.core.params import ALL, Cell, CheckpointSteps, RunParams
 from stages.shared.networks import training_table
 from stages.shared.runtime.errors import UserError
 from stages.shared.tables import gallery, metric_table
+from stages.shared.tables import scores as scores_file
 from stages.shared.tables.gallery import read_thumbnails
-from stages.shared.tables.metric_table import Score
+from stages.shared.tables.scores import Score
 
 IMAGES = "images.parquet"
 OPEN = {"measure": metric_table.open_cell, "finetune": training_table.open_training}
@@ -110,8 +111,8 @@ def read_catalogue(measures: Path, run: RunParams) -> dict[str, Score]:
     Raises:
         UserError: a cell has none, or other ones than the first cell of the grid.
     """
-    paths = {cell: _file(measures, cell, metric_table.SCORES_FILE, "facts of the scores") for cell in run.cells()}
-    catalogues = {cell: metric_table.read_scores(path.parent, cell) for cell, path in paths.items()}
+    paths = {cell: _file(measures, cell, scores_file.FILE, "facts of the scores") for cell in run.cells()}
+    catalogues = {cell: scores_file.read_scores(path.parent, cell) for cell, path in paths.items()}
     first, catalogue = next(iter(catalogues.items()))
     for cell, scores in catalogues.items():
         different = [name for name in {**catalogue, **scores} if catalogue.get(name) != scores.get(name)]

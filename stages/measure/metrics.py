@@ -27,7 +27,7 @@ from stages.measure.scores.geometry import (
     two_nearest_dimension,
 )
 from stages.measure.scores.retrieval import chance_of_average_precision
-from stages.shared.tables.metric_table import Score
+from stages.shared.tables.scores import Score
 
 if TYPE_CHECKING:
     from stages.measure.embedded_split import EmbeddedSplit

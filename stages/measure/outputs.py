@@ -46,8 +46,8 @@ from stages.shared.tables.metric_table import (
     write_analysis,
     write_layer_scores,
     write_refits,
-    write_scores,
 )
+from stages.shared.tables.scores import write_scores
 
 TEXT = pa.dictionary(pa.int32(), pa.string())
 TYPES = {"step": pa.int32(), "split": TEXT, "layer": TEXT, "depth": pa.int16(), "pooling": TEXT}

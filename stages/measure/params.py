@@ -11,7 +11,7 @@ from stages.measure.metrics import HEAD_SCORES, LAYER_SCORES, PROBE
 from stages.shared.core.params import ALL, Params
 from stages.shared.embeddings.split_names import SEEN, UNSEEN
 from stages.shared.runtime.errors import UserError, did_you_mean, listed
-from stages.shared.tables.metric_table import Neighbours
+from stages.shared.tables.scores import Neighbours
 
 
 def _one_of(names: Collection[str], problem: str) -> AfterValidator:

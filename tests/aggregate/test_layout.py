@@ -5,7 +5,7 @@ from pathlib import Path
 
 AGGREGATE = Path(__file__).parents[2] / "stages/aggregate"
 FLOORS = (
-    {"params", "columns", "result_files"},
+    {"params", "columns"},
     {"scope"},
     {"read"},
     {"curves"},

@@ -15,7 +15,8 @@ from stages.aggregate.read import (
 from stages.measure.metrics import SCORES
 from stages.shared.core.params import CheckpointSteps, RunParams
 from stages.shared.runtime.errors import UserError
-from stages.shared.tables.metric_table import ANALYSIS_TABLES, HEAD, Score, write_scores
+from stages.shared.tables.metric_table import ANALYSIS_TABLES, HEAD
+from stages.shared.tables.scores import Score, write_scores
 from tests.aggregate.conftest import CHECKPOINTS
 from tests.aggregate.synthetic import freeze, write_cells
 from tests.sealed import seal, seal_all, seal_training

@@ -7,8 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from stages.aggregate.charts.theme import PALE
-from stages.aggregate.facts import Facts, write_facts
-from stages.aggregate.result_files import finish_results
+from stages.aggregate.facts import Facts, finish_results, write_facts
 from stages.aggregate.tables.score_tables import DEPTH_COLUMNS
 from stages.commands.results import report
 from stages.shared.runtime.errors import UserError

@@ -19,7 +19,8 @@ from stages.measure.params import MeasureParams
 from stages.shared.core.params import read_section
 from stages.shared.embeddings.embedding_store import open_embeddings
 from stages.shared.tables.gallery import read_gallery
-from stages.shared.tables.metric_table import COLUMNS, read_layer_scores, read_refits, read_scores
+from stages.shared.tables.metric_table import COLUMNS, read_layer_scores, read_refits
+from stages.shared.tables.scores import read_scores
 from tests.measure.plane import plane_of
 from tests.measure.synthetic import DEFAULT, LAYERS, write_last_step, write_params, write_pictures, write_store
 

@@ -17,12 +17,11 @@ from scipy.stats import t as student
 
 from stages.aggregate.curves import CURVE, Name, Scores, point_keys, sign_of
 from stages.aggregate.findings import facts
-from stages.aggregate.findings.status import Reason, Status
+from stages.aggregate.findings.facts import Reason, Status
 from stages.aggregate.inference.contrasts import LEVEL, Estimate
-from stages.aggregate.inference.intervals import beats_baselines, infer
+from stages.aggregate.inference.intervals import POWER, beats_baselines, infer
 from stages.aggregate.inference.layer_comparison import best_of_two
 from stages.aggregate.inference.network_data import ByFold, NetworkData, Refits
-from stages.aggregate.inference.power import POWER
 from stages.aggregate.inference.scopes import MEANS
 from stages.aggregate.scope import Scope, is_proven
 from stages.aggregate.tables.summary import SummaryRow, spearman

@@ -14,7 +14,7 @@ from scipy.special import expit, logit
 
 from stages.aggregate.curves import sign_of
 from stages.aggregate.inference.contrasts import LEVEL, MEDIAN, Contrasts, Estimate, Float64, Inference
-from stages.shared.tables.metric_table import Score
+from stages.shared.tables.scores import Score
 
 Layers = NDArray[np.bool_]
 """Which of L layers."""

@@ -21,7 +21,8 @@ from stages.shared.core.csv_table import require_columns
 from stages.shared.core.params import RunParams
 from stages.shared.embeddings.split_names import SEEN, UNSEEN
 from stages.shared.runtime.errors import UserError
-from stages.shared.tables.metric_table import ALL_BUT_ONE_CLASS, HALF, KEYS, MEASURE_AGAIN, Score
+from stages.shared.tables.metric_table import ALL_BUT_ONE_CLASS, HALF, KEYS, MEASURE_AGAIN
+from stages.shared.tables.scores import Score
 
 EMBEDDING = ["layer", "pooling"]
 """What names an embedding; the head's pooling is empty."""

@@ -13,7 +13,7 @@ from stages.aggregate.inference.network_data import NetworkData, Refits
 from stages.aggregate.recommend.criteria import KnownScores
 from stages.aggregate.tables.summary import SummaryRow
 from stages.shared.embeddings.split_names import SEEN, UNSEEN
-from stages.shared.tables.metric_table import Score, Use
+from stages.shared.tables.scores import Score, Use
 
 LEADING: dict[Use, tuple[str, ...]] = {
     "classifier": ("probe_accuracy", "few_shot_accuracy_5", "few_shot_accuracy_1"),

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from stages.aggregate.curves import MEAN, Scores, best_index, point_keys
-from stages.aggregate.findings.status import change_status
+from stages.aggregate.findings.facts import change_status
 from stages.aggregate.inference.contrasts import Estimate, Float64, Inference
 from stages.aggregate.inference.intervals import (
     LayerInference,

@@ -11,9 +11,10 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, field_validator
 
 from stages.aggregate.curves import Direction, sign_of
-from stages.aggregate.findings.status import Status
+from stages.aggregate.findings.facts import Status
 from stages.aggregate.scope import Scope
-from stages.shared.tables.metric_table import Neighbours, Scaling, Use
+from stages.shared.tables.metric_table import Scaling
+from stages.shared.tables.scores import Neighbours, Use
 
 OWN = "other_folds"
 """The criterion by which layers and checkpoints are recommended."""

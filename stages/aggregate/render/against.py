@@ -11,10 +11,9 @@ from stages.aggregate.charts import theme
 from stages.aggregate.charts.frame import Words, draw_svg, explain_marks, figure, heading, inner_width, panel, records
 from stages.aggregate.charts.intervals import ends_alone, with_bands
 from stages.aggregate.curves import MEAN, equally_best
-from stages.aggregate.facts import Facts, read_facts
+from stages.aggregate.facts import Facts, check_result, read_facts
 from stages.aggregate.render.page.page import templates
 from stages.aggregate.render.verdict import verdict
-from stages.aggregate.result_files import check_result
 from stages.aggregate.tables.score_tables import DEPTH_COLUMNS
 from stages.aggregate.words.recommendation import use_cells
 from stages.shared.core.csv_table import read_table

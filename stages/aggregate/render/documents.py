@@ -21,8 +21,7 @@ from stages.aggregate.scope import INTERVAL_ENDS, LEAD_ENDS, Scope
 from stages.aggregate.tables.summary import SummaryRow, single_folds
 from stages.aggregate.words import recommendation as words
 from stages.aggregate.words.findings import Finding, finding_texts, outcome_note
-from stages.aggregate.words.formatting import MISSING, capitalized, decimals, interval, number, place
-from stages.aggregate.words.power import power_sentence
+from stages.aggregate.words.formatting import MISSING, capitalized, decimals, interval, number, place, power_sentence
 from stages.aggregate.words.scores import LOWER, SHORT, explain, metric_name, scope_of
 
 Numbers = dict[str, Any]

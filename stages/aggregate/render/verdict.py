@@ -13,8 +13,7 @@ from wcwidth import wcswidth
 
 from stages.aggregate.curves import TOLERANCE
 from stages.aggregate.facts import Facts
-from stages.aggregate.findings.facts import DatasetFindings
-from stages.aggregate.findings.status import Claim, Status
+from stages.aggregate.findings.facts import Claim, DatasetFindings, Status
 from stages.aggregate.recommend.candidates import LEADING
 from stages.aggregate.recommend.schema import Recommendation, best_network
 from stages.aggregate.render.documents import regrets_table

@@ -5,11 +5,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from stages.aggregate.charts.draw import draw_figures
-from stages.aggregate.facts import write_facts
+from stages.aggregate.facts import PAGE, finish_results, write_facts
 from stages.aggregate.render import documents
 from stages.aggregate.render.page.page import render_page, vega_bundle
 from stages.aggregate.render.page.provenance import Study
-from stages.aggregate.result_files import PAGE, finish_results
 from stages.aggregate.words.scores import closing_note
 from stages.shared.tables.metric_table import write_layer_scores
 

@@ -8,8 +8,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from stages.aggregate.curves import Scores, sign_of
-from stages.aggregate.findings.facts import DatasetFindings
-from stages.aggregate.findings.status import Claim
+from stages.aggregate.findings.facts import Claim, DatasetFindings
 from stages.aggregate.scope import Scope, is_proven
 from stages.aggregate.tables.summary import SummaryRow
 from stages.aggregate.words.findings import status_words

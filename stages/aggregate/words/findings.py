@@ -4,8 +4,18 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from stages.aggregate.findings.facts import DatasetFindings, NetworkFindings, NetworkPair, Outcome, TrainingCourse
-from stages.aggregate.findings.status import Claim, Reason, Status, change_status, lead_status
+from stages.aggregate.findings.facts import (
+    Claim,
+    DatasetFindings,
+    NetworkFindings,
+    NetworkPair,
+    Outcome,
+    Reason,
+    Status,
+    TrainingCourse,
+    change_status,
+    lead_status,
+)
 from stages.aggregate.inference.layer_comparison import Lead
 from stages.aggregate.words.formatting import capitalized, change_interval, decimals, harmless, joined
 from stages.aggregate.words.scores import NO_INTERVAL, SCOPES, SHORT, explain_scopes, few_folds, scope_sentence

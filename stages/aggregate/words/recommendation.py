@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from stages.aggregate.curves import sign_of
-from stages.aggregate.findings.status import Status
+from stages.aggregate.findings.facts import Status
 from stages.aggregate.recommend.criteria import criterion_of
 from stages.aggregate.recommend.schema import ChangeRecord, Missing, Recommendation, best_network
 from stages.aggregate.scope import is_proven

@@ -1,9 +1,4 @@
-"""Which modules of a network are its layers, and how each one's output is laid out.
-
-`blocks.*` and `features.*:MaxPool2d` are short for many modules.
-"""
-
-from collections.abc import Iterable
+"""Which modules of a network are its layers, and how each one's output is laid out."""
 
 from torch import nn
 
@@ -27,23 +22,6 @@ from stages.shared.networks.network import Network
 from stages.shared.networks.params import NetworkParams
 from stages.shared.networks.weights import in_head
 from stages.shared.runtime.errors import UserError, did_you_mean, prefix_errors
-
-
-def expand(module: nn.Module, patterns: Iterable[str], prefix: str = "") -> list[str]:
-    """List the module paths that patterns stand for.
-
-    Args:
-        module: the network.
-        patterns: a path, `path.*` (its children), or `path.*:Name` (its children of that class).
-        prefix: put before every path, for example `visual.`.
-    """
-    paths = []
-    for pattern in patterns:
-        parent, star, kind = (prefix + pattern).partition(".*")
-        children = module.get_submodule(parent).named_children() if star else []
-        paths += [f"{parent}.{name}" for name, child in children if kind in ("", f":{type(child).__name__}")]
-        paths += [] if star else [parent]
-    return paths
 
 
 def find_taps(network: Network, params: NetworkParams, taps: TapsParams) -> list[Tap]:

@@ -3,7 +3,7 @@
 from torch import nn
 
 from stages.embed.taps import timm
-from stages.embed.taps.find import expand
+from stages.embed.taps.patterns import expand
 from stages.embed.taps.tap import Trace
 
 PATTERNS: dict[str, tuple[str, ...]] = {

@@ -7,7 +7,7 @@ the next stage's downsampling); ViT, DeiT, DINOv2 `norm_pre` (embedded tokens), 
 
 from torch import nn
 
-from stages.embed.taps.find import expand
+from stages.embed.taps.patterns import expand
 from stages.embed.taps.tap import Trace
 
 PATTERNS = {

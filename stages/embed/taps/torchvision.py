@@ -2,7 +2,7 @@
 
 from torch import nn
 
-from stages.embed.taps.find import expand
+from stages.embed.taps.patterns import expand
 from stages.embed.taps.tap import Trace
 
 STAGES = ("features.0", "features.1", "features.3", "features.5", "features.7")

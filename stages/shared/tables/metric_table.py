@@ -9,22 +9,18 @@ digests.json    of all files of the cell (`stages.shared.core.digests`)
 """
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
-from math import inf
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
-from pydantic import BeforeValidator, ConfigDict, TypeAdapter, ValidationError
 
 from stages.shared.core import csv_table
 from stages.shared.core.csv_table import CELL_COLUMNS, FLOAT, INTEGER, TEXT
 from stages.shared.core.digests import DIGESTS, Digests, cell_id, read_digests, rerun_hint, write_digests
 from stages.shared.core.params import Cell
-from stages.shared.runtime.errors import UserError
 
 FORMAT = "whichlayer.measures/1"
 
@@ -217,68 +213,3 @@ def read_refits(folder: Path) -> pd.DataFrame:
 def analysis_path(folder: Path, analysis: str) -> Path:
     """Where the table of an analysis lies, or would lie, in a cell's folder."""
     return folder / f"{analysis}.csv"
-
-
-Better = Literal["higher", "lower", "neither"]
-"""Which values are better; `neither`: the score describes an embedding without ranking it."""
-
-Use = Literal["classifier", "retrieval", "discovery", "detection", "geometry"]
-"""What features may be used for, of which a score tells; `geometry` describes them."""
-
-Neighbours = Literal["all", "other_groups"]
-"""Which images can be an image's neighbours."""
-
-SCORES_FILE = "scores.json"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Score:
-    """The facts of one score.
-
-    Attributes:
-        better: which values are better.
-        low, high: limits of the score, at which intervals end; infinite where there is none (null in the file).
-        use: what features may be used for that this score tells of.
-        label_free: it sees no image's class.
-        per_image: it is the mean of its own column in images.parquet, so that classes have a mean of their own.
-        refit: `measure.refits` may compute it again, of all classes but one and of halves of the images.
-        over_folds: where it was not computed again, its interval over classes is Student's t over folds.
-        in_paper: one of the paper's scores, which have a figure of their own.
-    """
-
-    __pydantic_config__ = ConfigDict(extra="forbid")
-
-    better: Better
-    low: Annotated[float, BeforeValidator(lambda limit: -inf if limit is None else limit)]
-    high: Annotated[float, BeforeValidator(lambda limit: inf if limit is None else limit)]
-    use: Use
-    label_free: bool = False
-    per_image: bool = False
-    refit: bool = False
-    over_folds: bool = False
-    in_paper: bool = False
-
-
-def write_scores(folder: Path, scores: Mapping[str, Score]) -> None:
-    """Write the facts of scores, by name, into a cell's folder."""
-    names = [field.name for field in fields(Score)]
-    facts = {name: {field: getattr(score, field) for field in names} for name, score in scores.items()}
-    (folder / SCORES_FILE).write_bytes(TypeAdapter(dict[str, Any]).dump_json(facts, indent=1) + b"\n")
-
-
-def read_scores(folder: Path, cell: Cell) -> dict[str, Score]:
-    """Read the facts of scores, by name, from a cell's folder, whose digests were checked.
-
-    Raises:
-        UserError: they are of another version.
-    """
-    path = folder / SCORES_FILE
-    try:
-        return TypeAdapter(dict[str, Score]).validate_json(path.read_bytes())
-    except ValidationError as error:
-        problem = error.errors()[0]
-        where = ".".join(map(str, problem["loc"]))
-        raise UserError(
-            f"{path}: must hold the facts of the scores, found {where}: {problem['msg']}: the cell was measured by "
-            f"another version; {rerun_hint('measure', cell_id(cell))}"
-        ) from None

@@ -5,8 +5,7 @@ import pytest
 
 from stages.aggregate.charts.draw import draw_figures, make_figures
 from stages.aggregate.facts import Facts
-from stages.aggregate.findings.facts import AccuracyFinding, DatasetFindings, NetworkFindings, TrainingCourse
-from stages.aggregate.findings.status import Status
+from stages.aggregate.findings.facts import AccuracyFinding, DatasetFindings, NetworkFindings, Status, TrainingCourse
 from stages.aggregate.results import Results
 from stages.aggregate.tables.score_tables import depth_table, steps_table
 from stages.aggregate.tables.summary import summarize

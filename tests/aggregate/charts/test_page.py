@@ -1,6 +1,6 @@
 import vl_convert
 
-from stages.aggregate.charts.page import page_charts
+from stages.aggregate.charts.draw import page_charts
 from stages.aggregate.charts.theme import model_looks
 
 MODELS = [f"net{i}" for i in range(9)]

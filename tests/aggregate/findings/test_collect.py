@@ -8,7 +8,7 @@ import pytest
 
 from stages.aggregate.curves import average
 from stages.aggregate.findings.collect import collect_findings
-from stages.aggregate.findings.status import Claim, Reason, Status
+from stages.aggregate.findings.facts import Claim, Reason, Status
 from stages.aggregate.inference.intervals import add_uncertainty
 from stages.aggregate.inference.layer_comparison import best_of_two
 from stages.aggregate.inference.network_data import ImageScores, Refits, collect_network_data

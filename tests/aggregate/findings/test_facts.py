@@ -4,8 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from stages.aggregate.findings.facts import Outcome
-from stages.aggregate.findings.status import Claim, Reason, Status
+from stages.aggregate.findings.facts import Claim, Outcome, Reason, Status
 from stages.aggregate.inference.contrasts import Estimate
 from tests.aggregate.networks import NO_INTERVALS, evidence, network
 

@@ -2,8 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from stages.aggregate.findings.facts import NetworkFindings
-from stages.aggregate.findings.status import Claim, Status, change_status, lead_status
+from stages.aggregate.findings.facts import Claim, NetworkFindings, Status, change_status, lead_status
 from stages.aggregate.inference.contrasts import Estimate
 from stages.aggregate.inference.layer_comparison import Lead
 from tests.aggregate.networks import network

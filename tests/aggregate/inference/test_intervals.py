@@ -8,10 +8,9 @@ from scipy.special import expit, logit
 
 from stages.aggregate.curves import MEAN, average
 from stages.aggregate.inference.contrasts import Inference
-from stages.aggregate.inference.intervals import infer, infer_curves, infer_layers, infer_power
+from stages.aggregate.inference.intervals import infer, infer_curves, infer_layers, infer_power, power_of
 from stages.aggregate.inference.layer_comparison import best_against, losses_at_most, score_intervals, ties
 from stages.aggregate.inference.network_data import collect_network_data
-from stages.aggregate.inference.power import power_of
 from stages.aggregate.inference.scopes import class_inference, over_images
 from stages.measure.metrics import SCORES
 from stages.shared.core.params import RunParams

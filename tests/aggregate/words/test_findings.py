@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stages.aggregate.findings.status import Claim
+from stages.aggregate.findings.facts import Claim
 from stages.aggregate.inference.contrasts import Estimate
 from stages.aggregate.inference.layer_comparison import Lead
 from stages.aggregate.words.findings import (

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from stages.aggregate.curves import sign_of
-from stages.aggregate.findings.status import Status, lead_status
+from stages.aggregate.findings.facts import Status, lead_status
 from stages.aggregate.inference.contrasts import Inference
 from stages.aggregate.inference.intervals import infer
 from stages.aggregate.inference.layer_comparison import (
@@ -20,7 +20,7 @@ from stages.aggregate.inference.layer_comparison import (
 from stages.aggregate.inference.network_data import Groups, Refits, find_groups
 from stages.aggregate.inference.scopes import fold_inference
 from stages.aggregate.scope import Scope
-from stages.shared.tables.metric_table import Score
+from stages.shared.tables.scores import Score
 from tests.bench.simulation.data_set import draw
 from tests.bench.simulation.designs import Design
 

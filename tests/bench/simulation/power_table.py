@@ -8,10 +8,10 @@ import numpy as np
 
 from stages.aggregate.curves import sign_of
 from stages.aggregate.inference.contrasts import Inference
+from stages.aggregate.inference.intervals import power_of
 from stages.aggregate.inference.layer_comparison import best_against
-from stages.aggregate.inference.power import power_of
 from stages.aggregate.inference.scopes import over_classes
-from stages.shared.tables.metric_table import Score
+from stages.shared.tables.scores import Score
 from tests.bench.simulation.coverage_table import refits_of, truth_of
 from tests.bench.simulation.designs import Design
 

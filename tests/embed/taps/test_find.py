@@ -7,7 +7,8 @@ import torch
 from torch import nn
 
 from stages.embed.params import TapsParams
-from stages.embed.taps.find import expand, find_taps
+from stages.embed.taps.find import find_taps
+from stages.embed.taps.patterns import expand
 from stages.embed.taps.tap import Tap, find_layout, prefix_at
 from stages.shared.core.params import parse
 from stages.shared.networks.network import Network, build_network, build_skeleton

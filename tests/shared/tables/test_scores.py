@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from stages.shared.runtime.errors import UserError
-from stages.shared.tables.metric_table import SCORES_FILE, Score, read_scores, write_scores
+from stages.shared.tables.scores import FILE, Score, read_scores, write_scores
 
 CELL = ("mine", "net", "0", 3)
 SCORES = {
@@ -16,7 +16,7 @@ SCORES = {
 
 def test_facts_come_back_in_their_order_and_a_missing_limit_is_null(tmp_path: Path):
     write_scores(tmp_path, SCORES)
-    assert json.loads((tmp_path / SCORES_FILE).read_text())["spread"]["high"] is None
+    assert json.loads((tmp_path / FILE).read_text())["spread"]["high"] is None
     scores = read_scores(tmp_path, CELL)
     assert scores == SCORES
     assert list(scores) == list(SCORES)
@@ -32,8 +32,8 @@ def test_facts_come_back_in_their_order_and_a_missing_limit_is_null(tmp_path: Pa
 )
 def test_wrong_facts_are_named(tmp_path: Path, change: dict[str, str], message: str):
     write_scores(tmp_path, SCORES)
-    facts = json.loads((tmp_path / SCORES_FILE).read_text())
+    facts = json.loads((tmp_path / FILE).read_text())
     facts["hits"] |= change
-    (tmp_path / SCORES_FILE).write_text(json.dumps(facts))
+    (tmp_path / FILE).write_text(json.dumps(facts))
     with pytest.raises(UserError, match=message):
         read_scores(tmp_path, CELL)
