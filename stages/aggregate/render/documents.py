@@ -1,12 +1,11 @@
-"""What a study says as text: summary.md and summary.tex, and as JSON for programs of users and for `dvc metrics`.
+"""What a study says as text: summary.md and summary.tex, and in words in JSON for programs of users.
 
 The documents have the layer for each use, findings, what choosing a layer costs, and every score.
 """
 
 import json
-import math
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
@@ -17,17 +16,12 @@ from stages.aggregate.curves import MEAN
 from stages.aggregate.facts import Facts
 from stages.aggregate.recommend.regret import MIN_DATASETS, summarize_regrets
 from stages.aggregate.recommend.schema import Recommendation
-from stages.aggregate.scope import INTERVAL_ENDS, LEAD_ENDS, Scope
+from stages.aggregate.scope import Scope
 from stages.aggregate.tables.summary import SummaryRow, single_folds
 from stages.aggregate.words import recommendation as words
-from stages.aggregate.words.findings import Finding, finding_texts, outcome_note
-from stages.aggregate.words.formatting import MISSING, capitalized, decimals, interval, number, place, power_sentence
+from stages.aggregate.words.findings import Finding, finding_texts, outcome_note, power_sentence
+from stages.aggregate.words.formatting import MISSING, capitalized, decimals, interval, number, place
 from stages.aggregate.words.scores import LOWER, SHORT, explain, metric_name, scope_of
-
-Numbers = dict[str, Any]
-
-DECIMALS = 6
-"""Of the numbers in metrics.json."""
 
 PREAMBLE = r"""\documentclass[10pt]{article}
 \usepackage[a4paper,landscape,margin=1.5cm]{geometry}
@@ -218,51 +212,6 @@ def finding_records(facts: Facts) -> list[dict[str, Any]]:
         ]
         entries.append(vars(finding) | {"outcomes": outcomes})
     return entries
-
-
-def headline_numbers(rows: Sequence[SummaryRow], recommendations: Sequence[Recommendation]) -> Numbers:
-    """Return what metrics.json holds: dataset -> model -> its main row, in numbers, and what is recommended by use."""
-    tree: dict[str, dict[str, Numbers]] = {}
-    for row in rows:
-        if row.main:
-            of_classes = row.ci_classes_low, row.lead_classes_at_least
-            scope: Scope = "images" if of_classes == (None, None) else "classes"
-            own = [each for each in recommendations if (each.dataset, each.model) == (row.dataset, row.model)]
-            tree.setdefault(row.dataset, {})[row.model] = _rounded(
-                {
-                    "accuracy": row.accuracy,
-                    "g_unseen": row.unseen,
-                    "g_seen": row.seen,
-                    "best_layer": row.best_layer,
-                    "best_depth": row.best_depth,
-                    "last_value": row.last_value,
-                    "lead": row.lead,
-                    "scope": scope,
-                    "ci_low": getattr(row, INTERVAL_ENDS[scope][0]),
-                    "ci_high": getattr(row, INTERVAL_ENDS[scope][1]),
-                    "lead_at_least": getattr(row, LEAD_ENDS[scope][0]),
-                    "lead_at_most": getattr(row, LEAD_ENDS[scope][1]),
-                    "uses": {each.use: _rounded(_of_use(each)) for each in own},
-                }
-            )
-    return tree
-
-
-def _of_use(found: Recommendation) -> Numbers:
-    """The layer for one use, its score, and how much better the last layer and the one before it are."""
-    best, losses = found.best, {"last": found.loss(words.LAST), "before": found.loss(words.PENULTIMATE)}
-    return {
-        "metric": found.metric,
-        **{name: getattr(best, name) for name in ("layer", "depth", "step")},
-        **dict(zip(("score", "low", "high"), best.estimate, strict=True)),
-        **{name: None if loss is None else -loss for name, loss in losses.items()},
-    }
-
-
-def _rounded(numbers: Mapping[str, Any]) -> Numbers:
-    """Round what is a float, or leave it out where it is not finite."""
-    floats = {name: value for name, value in numbers.items() if isinstance(value, float)}
-    return {**numbers, **{k: round(value, DECIMALS) if math.isfinite(value) else None for k, value in floats.items()}}
 
 
 def strict_json(content: Any, notice: str = "") -> str:

@@ -1,16 +1,27 @@
 """Write data/results (docs/results.md describes each file)."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 from stages.aggregate.charts.draw import draw_figures
 from stages.aggregate.facts import PAGE, finish_results, write_facts
+from stages.aggregate.recommend.schema import Recommendation
 from stages.aggregate.render import documents
 from stages.aggregate.render.page.page import render_page, vega_bundle
 from stages.aggregate.render.page.provenance import Study
+from stages.aggregate.scope import INTERVAL_ENDS, LEAD_ENDS, Scope
+from stages.aggregate.tables.summary import SummaryRow
+from stages.aggregate.words.recommendation import LAST, PENULTIMATE
 from stages.aggregate.words.scores import closing_note
 from stages.shared.tables.metric_table import write_layer_scores
+
+Numbers = dict[str, Any]
+
+DECIMALS = 6
+"""Of the numbers in metrics.json."""
 
 
 def write_results(out: Path, study: Study, inputs: Mapping[str, str] | None = None) -> str:
@@ -32,7 +43,7 @@ def write_results(out: Path, study: Study, inputs: Mapping[str, str] | None = No
     write_facts(out, facts)
     contents = {
         "findings.json": documents.finding_records(facts),
-        "metrics.json": documents.headline_numbers(results.summary, facts.recommendations),
+        "metrics.json": headline_numbers(results.summary, facts.recommendations),
         "recommendation.json": documents.recommendation_records(facts.recommendations),
     }
     for name, content in contents.items():
@@ -47,3 +58,48 @@ def write_results(out: Path, study: Study, inputs: Mapping[str, str] | None = No
     scores = f"wrote {len(results.layers)} scores of {results.n_cells} cells"
     note = closing_note(results.scores, results.networks)
     return f"{scores}, {n_figures} figures, a page of {size / 1e6:.1f} MB{note}"
+
+
+def headline_numbers(rows: Sequence[SummaryRow], recommendations: Sequence[Recommendation]) -> Numbers:
+    """Return what metrics.json holds: dataset -> model -> its main row, in numbers, and what is recommended by use."""
+    tree: dict[str, dict[str, Numbers]] = {}
+    for row in rows:
+        if row.main:
+            of_classes = row.ci_classes_low, row.lead_classes_at_least
+            scope: Scope = "images" if of_classes == (None, None) else "classes"
+            own = [each for each in recommendations if (each.dataset, each.model) == (row.dataset, row.model)]
+            tree.setdefault(row.dataset, {})[row.model] = _rounded(
+                {
+                    "accuracy": row.accuracy,
+                    "g_unseen": row.unseen,
+                    "g_seen": row.seen,
+                    "best_layer": row.best_layer,
+                    "best_depth": row.best_depth,
+                    "last_value": row.last_value,
+                    "lead": row.lead,
+                    "scope": scope,
+                    "ci_low": getattr(row, INTERVAL_ENDS[scope][0]),
+                    "ci_high": getattr(row, INTERVAL_ENDS[scope][1]),
+                    "lead_at_least": getattr(row, LEAD_ENDS[scope][0]),
+                    "lead_at_most": getattr(row, LEAD_ENDS[scope][1]),
+                    "uses": {each.use: _rounded(_of_use(each)) for each in own},
+                }
+            )
+    return tree
+
+
+def _of_use(found: Recommendation) -> Numbers:
+    """The layer for one use, its score, and how much better the last layer and the one before it are."""
+    best, losses = found.best, {"last": found.loss(LAST), "before": found.loss(PENULTIMATE)}
+    return {
+        "metric": found.metric,
+        **{name: getattr(best, name) for name in ("layer", "depth", "step")},
+        **dict(zip(("score", "low", "high"), best.estimate, strict=True)),
+        **{name: None if loss is None else -loss for name, loss in losses.items()},
+    }
+
+
+def _rounded(numbers: Mapping[str, Any]) -> Numbers:
+    """Round what is a float, or leave it out where it is not finite."""
+    floats = {name: value for name, value in numbers.items() if isinstance(value, float)}
+    return {**numbers, **{k: round(value, DECIMALS) if math.isfinite(value) else None for k, value in floats.items()}}

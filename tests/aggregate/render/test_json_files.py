@@ -3,7 +3,8 @@ import json
 import numpy as np
 import pytest
 
-from stages.aggregate.render.documents import headline_numbers, strict_json
+from stages.aggregate.render.documents import strict_json
+from stages.aggregate.render.write import headline_numbers
 from stages.aggregate.tables.summary import summarize
 from tests.aggregate.recommended import recommendation
 from tests.aggregate.synthetic import uncertain

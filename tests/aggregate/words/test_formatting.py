@@ -1,15 +1,6 @@
 import pytest
 
-from stages.aggregate.words.formatting import (
-    interval,
-    joined,
-    layers,
-    number,
-    place,
-    runs,
-    short_names,
-    shorten,
-)
+from stages.aggregate.words.formatting import interval, joined, layers, number, place, runs, short_names, shorten
 
 
 def test_numbers_carry_their_standard_deviation_where_there_is_one():
