@@ -18,24 +18,23 @@ INTERVAL_ENDS: Ends = {
     "images": ("ci_images_low", "ci_images_high"),
 }
 TIED: dict[Scope, str] = {"classes": "tied_classes", "images": "tied_images"}
-LEAD_ENDS: Ends = {
-    "classes": ("lead_classes_at_least", "lead_classes_at_most"),
-    "images": ("lead_images_at_least", "lead_images_at_most"),
+LEADS: dict[Scope, tuple[str, str, str]] = {
+    "classes": ("lead_classes", "lead_classes_at_least", "lead_classes_at_most"),
+    "images": ("lead_images", "lead_images_at_least", "lead_images_at_most"),
 }
 """Names of the columns of each scope, the wider one first."""
 
 INTERVALS = dict.fromkeys(chain(*INTERVAL_ENDS.values()), FLOAT)
-COMPARISONS = dict.fromkeys(TIED.values(), BOOLEAN) | dict.fromkeys(["lead", *chain(*LEAD_ENDS.values())], FLOAT)
+COMPARISONS = dict.fromkeys(TIED.values(), BOOLEAN) | dict.fromkeys(chain(*LEADS.values()), FLOAT)
 UNCERTAINTY = INTERVALS | COMPARISONS
-"""How sure an unseen point at its last step is. From `lead` on it is the whole curve's, repeated at each of its points.
+"""How sure an unseen point at its last step is. From `lead_classes` on it is the whole curve's, repeated at each point.
 
 Attributes:
     ci_classes_low, ci_classes_high: interval: other classes, training repeated; it does not know of the layer's choice.
     ci_images_low, ci_images_high: interval: other images of these classes, these networks; nor does it.
-    lead: estimate of the best earlier layer's lead over the last, in the wider scope of a proven level, else in the
-        wider one that is known; can be negative.
-    lead_classes_at_least, lead_classes_at_most: bounds of the best earlier layer's lead over the last: other classes.
-    lead_images_at_least, lead_images_at_most: the same: other images.
+    lead_classes, lead_classes_at_least, lead_classes_at_most: estimate of the best earlier layer's lead over the last,
+        which can be negative, and its bounds: other classes.
+    lead_images, lead_images_at_least, lead_images_at_most: the same: other images.
 """
 
 ACCURACY_ENDS: Ends = {

@@ -139,7 +139,7 @@ def test_every_unseen_score_at_its_last_step_says_how_sure_it_is(results):
     assert (depth["ci_images_low"] < depth["ci_images_high"])[fitted_again].all()
     own = summary[summary["metric"] != "probe_accuracy"]
     assert (own["lead_images_at_least"] <= own["lead_images_at_most"]).all()
-    assert own[["lead", "tied_images"]].notna().all(axis=None)
+    assert own[["lead_images", "tied_images"]].notna().all(axis=None)
     assert summary["accuracy_ci_images_low"].notna().all()
     keys = ["model", "fold", "metric"]
     best = depth[unseen].merge(summary, left_on=[*keys, "layer"], right_on=[*keys, "best_layer"])
@@ -218,7 +218,7 @@ def test_cells_with_metric_tables_alone_have_no_intervals_and_are_named(grid, mo
     )
     summary = pd.read_csv(grid / "results/summary.csv")
     assert summary["unseen"].notna().all()
-    assert summary[["ci_images_low", "lead", "tied_images", "accuracy_ci_images_low"]].isna().all(axis=None)
+    assert summary[["ci_images_low", "lead_images", "tied_images", "accuracy_ci_images_low"]].isna().all(axis=None)
     assert [len(pd.read_csv(grid / f"results/{name}.csv")) for name in FURTHER] == [0] * len(FURTHER)
 
 

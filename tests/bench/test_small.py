@@ -27,6 +27,7 @@ SMALL = {
     "measure_cost": ["--sizes", "100x16x5", "150x16x10", "--images", "150", "--classes", "3"],
     "kmeans": [],
     "skewed_classes": ["--studies", "2"],
+    "few_groups": ["--sets", "2", "--truth", "5"],
     "cut_table": ["--networks", "0", "--sizes", "64", "--rounds", "1"],
     "durability_cost": ["--images", "150", "--steps", "4", "--rounds", "1"],
     "analysis_cost": ["--seen", "300", "--unseen", "100", "--layers", "2"],

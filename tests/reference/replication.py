@@ -40,7 +40,7 @@ def fold_tables(results: Path) -> str:
 def _fold(fold: object, row: "pd.Series[Any]") -> tuple[str, ...]:
     g = f"{row.unseen:.3f} [{row.ci_images_low:.3f}, {row.ci_images_high:.3f}]"
     place = f"{row.best_depth + 1} of {row.last_depth + 1} (`{row.best_layer}`)"
-    lead = f"{row.lead:+.3f}, {row.lead_images_at_least:+.3f} to {row.lead_images_at_most:+.3f}"
+    lead = f"{row.lead_images:+.3f}, {row.lead_images_at_least:+.3f} to {row.lead_images_at_most:+.3f}"
     shown = "mean, these classes" if fold == "mean" else str(fold)
     return shown, f"{row.accuracy:.3f}", g, place, f"{row.last_value:.3f}", lead
 
@@ -51,7 +51,7 @@ def _classes(rows: pd.DataFrame) -> tuple[str, ...]:
         f"[{row[f'{name}_low']:.3f}, {row[f'{name}_high']:.3f}]" for name in ("accuracy_ci_classes", "ci_classes")
     )
     ties = ", ".join(str(int(depth) + 1) for depth in row.tied_classes.split(";"))
-    lead = f"{row.lead:+.3f}, {row.lead_classes_at_least:+.3f} to {row.lead_classes_at_most:+.3f}"
+    lead = f"{row.lead_classes:+.3f}, {row.lead_classes_at_least:+.3f} to {row.lead_classes_at_most:+.3f}"
     return "mean, other classes", accuracy, g, f"{ties} tie", "", lead
 
 

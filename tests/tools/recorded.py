@@ -88,7 +88,8 @@ def read_use(record: Mapping[str, Any], last: "pd.Series[Any]") -> dict[str, Any
         last: the row of the use's score, over all folds, at the last checkpoint.
     """
     tied = str(last["tied_classes"]).split(";") if pd.notna(last["tied_classes"]) else []
-    numbers = {"best": last["unseen"], "last": last["last_value"], "lead": last["lead"]}
+    lead = last["lead_classes"] if pd.notna(last["lead_classes"]) else last["lead_images"]
+    numbers = {"best": last["unseen"], "last": last["last_value"], "lead": lead}
     known = {name: round(float(value), 4) for name, value in numbers.items() if pd.notna(value)}
     layer, ties = int(last["best_depth"]) + 1, [int(depth) + 1 for depth in tied]
     return {"score": record["metric"], "step": record["best"]["step"], "layer": layer, "ties": ties} | known

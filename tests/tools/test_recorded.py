@@ -68,6 +68,13 @@ def test_the_makefile_sets_all_that_fixes_rounding():
 
 def test_a_use_is_read_after_training_with_the_layers_that_tie_there():
     record = {"metric": "nmi", "best": {"depth": 2, "step": 0}}
-    row = {"best_depth": 3, "unseen": 0.61239, "last_value": 0.5, "lead": np.nan, "tied_classes": "2;3"}
+    row = {
+        "best_depth": 3,
+        "unseen": 0.61239,
+        "last_value": 0.5,
+        "lead_classes": np.nan,
+        "lead_images": np.nan,
+        "tied_classes": "2;3",
+    }
     known = read_use(record, pd.Series(row))
     assert known == {"score": "nmi", "step": 0, "layer": 4, "ties": [3, 4], "best": 0.6124, "last": 0.5}

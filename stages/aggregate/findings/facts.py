@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from stages.aggregate.inference.contrasts import Estimate
-from stages.aggregate.inference.layer_comparison import Lead
+from stages.aggregate.inference.layer_comparison import Bounds
 from stages.aggregate.scope import Scope
 from stages.aggregate.tables.summary import SummaryRow
 
@@ -49,7 +49,7 @@ class Reason(StrEnum):
     NO_LAYER_BEATS_PIXELS = "no layer is shown to beat chance and raw pixels"
 
 
-def lead_status(lead: Lead) -> Status:
+def lead_status(lead: Bounds) -> Status:
     """Return whether some layer is shown to be better than the last, or none is."""
     return Status.SUPPORTED if lead.low > 0 else Status.CONTRADICTED if lead.high <= 0 else Status.INCONCLUSIVE
 

@@ -39,7 +39,7 @@ from stages.aggregate.inference.scopes import (
     over_images,
     training,
 )
-from stages.aggregate.scope import INTERVAL_ENDS, LEAD_ENDS, TIED, UNCERTAINTY, Scope, is_proven
+from stages.aggregate.scope import INTERVAL_ENDS, LEADS, TIED, UNCERTAINTY, Scope, is_proven
 from stages.shared.embeddings.split_names import UNSEEN
 from stages.shared.tables.metric_table import MAX_GROUPS
 
@@ -280,7 +280,7 @@ def infer_curves(scores: Scores, networks: dict[Name, NetworkData]) -> pd.DataFr
         refits = networks[dataset, model].at(metric, int(points["step"].iloc[0]), point_keys(points))
         if refits is not None:
             known = infer_layers(refits if fold == MEAN else refits.of_fold(scores.folds.index(fold)))
-            tables.append(points[list(POINT)].assign(**_columns(metric, known)))
+            tables.append(points[list(POINT)].assign(**_columns(known)))
     return frame(tables, POINT | UNCERTAINTY, optional=UNCERTAINTY)
 
 
@@ -303,17 +303,11 @@ def infer_power(scores: Scores, networks: dict[Name, NetworkData], metric: str) 
     return found
 
 
-def lead_of(metric: str, known: Mapping[Scope, LayerInference]) -> float | None:
-    """Estimate of the lead in the widest scope of a proven level, whose bounds stand beside it, else in the widest."""
-    scopes = sorted(known, key=lambda scope: not is_proven(metric, scope))
-    leads = (known[scope].lead.value for scope in scopes)
-    return next((lead for lead in leads if np.isfinite(lead)), None)
-
-
-def _columns(metric: str, known: Mapping[Scope, LayerInference]) -> dict[str, Any]:
-    columns: dict[str, Any] = {"lead": lead_of(metric, known)}
+def _columns(known: Mapping[Scope, LayerInference]) -> dict[str, Any]:
+    columns: dict[str, Any] = {}
     for scope, layers in known.items():
-        bounds = layers.low, layers.high, layers.lead.low, layers.lead.high
-        columns |= zip((*INTERVAL_ENDS[scope], *LEAD_ENDS[scope]), bounds, strict=True)
+        lead = layers.lead
+        numbers = layers.low, layers.high, lead.value, lead.low, lead.high
+        columns |= zip((*INTERVAL_ENDS[scope], *LEADS[scope]), numbers, strict=True)
         columns[TIED[scope]] = layers.tied
     return columns

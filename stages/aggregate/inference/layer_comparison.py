@@ -24,26 +24,17 @@ SURE = 0.99
 
 
 @dataclass(frozen=True)
-class Lead:
-    """By how much the truly best of several layers beats one other, the control; negative where it does not.
+class Bounds:
+    """What is known of the truly best of several layers, such as by how much it beats one other, its lead.
 
     Attributes:
         low: at least, one-sided.
         high: at most, one-sided.
+        value: the estimate, between the two.
     """
 
     low: float
     high: float
-
-
-@dataclass(frozen=True)
-class Bounds(Lead):
-    """An estimate about the best of several layers, such as its lead, and its bounds.
-
-    Attributes:
-        value: the estimate, between the two.
-    """
-
     value: float
 
 

@@ -4,8 +4,10 @@ Of single images it is known whether the network's own head is right, and the me
 images (of one writer, patient or video), where there are any, are what was drawn independently.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -40,40 +42,36 @@ MIN_DF = 5
 """Degrees of freedom below which nothing is said about other images: six groups, where each has images of every class.
 With fewer, halves of the images are few different ones."""
 
+MIN_GROUPS = 3
+"""Groups of every class below which halves tell nothing about other images: of two, each half has one, so that how far
+groups of one class lie apart is not seen."""
 
-@dataclass(frozen=True)
-class Groups:
-    """The groups of some images.
-
-    Attributes:
-        names: of the groups.
-        classes: of the images, if each group has images of one class alone (nested); else 1.
-    """
-
-    names: frozenset[str]
-    classes: int
+Groups = frozenset[tuple[str, str]]
+"""The groups of some images: each group with each class that it has images of."""
 
 
 def find_groups(labels: NDArray[np.str_], groups: NDArray[np.str_]) -> Groups | None:
     """Find the groups of N images, from the class and the group of each; None where images are not grouped."""
-    if not (groups != "").any():
-        return None
-    names = np.unique(groups)
-    nested = len(set(zip(groups, labels, strict=True))) == len(names)
-    return Groups(frozenset(names.tolist()), len(np.unique(labels)) if nested else 1)
+    return frozenset(zip(groups.tolist(), labels.tolist(), strict=True)) if (groups != "").any() else None
 
 
-def degrees_of_freedom(folds: Iterable[Groups]) -> tuple[int, bool]:
-    """Count what the groups of several folds leave free, and whether folds share groups.
+@cache
+def degrees_of_freedom(*folds: Groups) -> tuple[int, bool]:
+    """Count what the groups of several folds leave free, and whether folds share groups, which then count once.
 
     Returns:
-        Groups less classes of every fold where groups are nested in classes, groups less one where they are not; groups
-        that folds share count once.
+        Groups less the rank of the table of which group has images of which class: less one where each has images of
+        every class, less classes where each has images of one.
     """
-    folds = list(folds)
-    names = frozenset().union(*(each.names for each in folds))
-    shared = len(names) < sum(len(each.names) for each in folds)
-    return (len(names) - 1 if shared else sum(len(each.names) - each.classes for each in folds)), shared
+    pairs = pd.DataFrame(frozenset().union(*folds), columns=["group", "label"])
+    table = pd.crosstab(pairs["group"], pairs["label"])  # 1 where a group has images of a class
+    shared = len(table) < sum(len({group for group, _ in each}) for each in folds)
+    return len(table) - int(np.linalg.matrix_rank(table.drop_duplicates())), shared
+
+
+def fewest_groups(folds: Iterable[Groups]) -> int:
+    """Count the groups of the class that has the fewest."""
+    return min(min(Counter(label for _, label in each).values()) for each in folds)
 
 
 @dataclass(frozen=True)

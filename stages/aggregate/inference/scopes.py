@@ -28,7 +28,15 @@ from stages.aggregate.columns import frame
 from stages.aggregate.curves import CHECKPOINT, MEAN, Name, Scores
 from stages.aggregate.inference.contrasts import Estimate, Float64, Inference
 from stages.aggregate.inference.layer_comparison import move_log_odds
-from stages.aggregate.inference.network_data import MIN_DF, NetworkData, Refits, degrees_of_freedom, find_groups
+from stages.aggregate.inference.network_data import (
+    MIN_DF,
+    MIN_GROUPS,
+    NetworkData,
+    Refits,
+    degrees_of_freedom,
+    fewest_groups,
+    find_groups,
+)
 from stages.aggregate.scope import ACCURACY, ACCURACY_ENDS, Scope
 from stages.shared.core.csv_table import FLOAT
 
@@ -125,8 +133,8 @@ def over_images(*networks: Refits) -> Inference | None:
     deviations = scores - scores.mean(axis=1, keepdims=True)
     mean = np.concatenate([network.values.mean(axis=(0, 1)) for network in networks])
     covariance = np.einsum("jbl,jbm->lm", deviations, deviations) / ((B - 1) * J**2)
-    df, shared = (np.inf, False) if groups is None else degrees_of_freedom(groups)
-    if df < MIN_DF:
+    df, shared = (np.inf, False) if groups is None else degrees_of_freedom(*groups)
+    if df < MIN_DF or (groups is not None and fewest_groups(groups) < MIN_GROUPS):
         return None
     return Inference(mean, covariance * J if shared else covariance, min(J * B / 2, df))
 
@@ -170,7 +178,7 @@ def mean_over_images(folds: Folds) -> Estimate | None:
         return None
     images = pd.concat([fold.index.to_frame(index=False) for fold in folds]).drop_duplicates()
     found = find_groups(images["label"].to_numpy(), images["group"].to_numpy())
-    df = len(images) - 1 if found is None else degrees_of_freedom([found])[0]
+    df = len(images) - 1 if found is None else degrees_of_freedom(found)[0]
     if found is not None and df < MIN_DF:
         return None
     mean, variance = _mean_over(folds, "sample_id" if found is None else "group")

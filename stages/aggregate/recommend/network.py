@@ -14,7 +14,6 @@ from stages.aggregate.inference.intervals import (
     beats_baselines,
     infer,
     infer_layers,
-    lead_of,
     state_widest,
 )
 from stages.aggregate.inference.layer_comparison import best_of_two, difference, losses_at_most, score_intervals
@@ -105,14 +104,15 @@ def _layer(network: Candidates, step: int, layer: int, losses: Float64) -> schem
 
 def _best(network: Candidates, chosen: schema.LayerRecord, sure: dict[Scope, LayerInference]) -> schema.CandidateRecord:
     scopes = {
-        scope: schema.ScopeRecord(**vars(each.best), lead_at_least=each.lead.low, lead_at_most=each.lead.high)
+        scope: schema.ScopeRecord(
+            **vars(each.best), lead=each.lead.value, lead_at_least=each.lead.low, lead_at_most=each.lead.high
+        )
         for scope, each in sure.items()
     }
     return schema.CandidateRecord(
         **dict(chosen),
         last_value=network.sign * network.means[network.steps.index(chosen.step), -1],
         accuracy=network.accuracy[chosen.step],
-        lead=lead_of(network.row.metric, sure),
         classes=scopes.get("classes"),
         images=scopes.get("images"),
     )

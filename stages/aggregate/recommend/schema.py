@@ -159,13 +159,14 @@ class ScopeRecord(Record):
     Attributes:
         value, low, high: its score without the luck of having been chosen from all layers and checkpoints, and the
             interval of that.
-        lead_at_least, lead_at_most: one-sided bounds of the best earlier layer's lead over the last, at that
-            checkpoint: they do not account for the choice of checkpoint.
+        lead, lead_at_least, lead_at_most: of the best earlier layer over the last, without the bias of choosing it, and
+            one-sided bounds, at that checkpoint: they do not account for the choice of checkpoint.
     """
 
     value: float | None
     low: float | None
     high: float | None
+    lead: float | None
     lead_at_least: float | None
     lead_at_most: float | None
 
@@ -176,14 +177,12 @@ class CandidateRecord(LayerRecord):
     Attributes:
         last_value: score of the last layer.
         accuracy: of the network's own head on test images of seen classes; `null` where it has no trained one.
-        lead: of an earlier layer over the last, without the bias of choosing it; `null` where not known.
         classes, images: how sure that is, for other classes and for other images of these classes; `null` where not
             known.
     """
 
     last_value: float | None
     accuracy: float | None
-    lead: float | None
     classes: ScopeRecord | None
     images: ScopeRecord | None
 

@@ -158,7 +158,9 @@ def _scopes(rows: Sequence[SummaryRow]) -> list[Scope]:
 
 def _cells(row: SummaryRow, name: str, scopes: Sequence[Scope]) -> dict[str, str]:
     """One score of one network, with the columns of these scopes."""
-    leads = {scope: interval(row.leads[scope].low, row.leads[scope].high) for scope in row.leads}
+    leads = {
+        scope: f"{decimals(lead.value, sign=True)} {interval(lead.low, lead.high)}" for scope, lead in row.leads.items()
+    }
     return {
         "Model": name.format(row.model),
         "Pooling": row.pooling,
@@ -169,7 +171,6 @@ def _cells(row: SummaryRow, name: str, scopes: Sequence[Scope]) -> dict[str, str
         **{SHORT[scope].capitalize(): interval(*row.intervals.get(scope, (None, None))) or MISSING for scope in scopes},
         "Best layer": f"{place(row.best_depth, row.last_depth)} ({name.format(row.best_layer)})",
         "Last layer": number(row.last_value, row.last_value_sd),
-        "Lead": MISSING if row.lead is None else decimals(row.lead, sign=True),
         **{f"Lead, {SHORT[scope]}": leads.get(scope, MISSING) for scope in scopes},
         "Pixels": number(row.baseline),
         "Chance": number(row.chance),

@@ -12,7 +12,7 @@ from stages.aggregate.recommend.schema import Recommendation
 from stages.aggregate.render import documents
 from stages.aggregate.render.page.page import render_page, vega_bundle
 from stages.aggregate.render.page.provenance import Study
-from stages.aggregate.scope import INTERVAL_ENDS, LEAD_ENDS, Scope
+from stages.aggregate.scope import INTERVAL_ENDS, LEADS, Scope
 from stages.aggregate.tables.summary import SummaryRow
 from stages.aggregate.words.recommendation import LAST, PENULTIMATE
 from stages.aggregate.words.scores import closing_note
@@ -76,12 +76,10 @@ def headline_numbers(rows: Sequence[SummaryRow], recommendations: Sequence[Recom
                     "best_layer": row.best_layer,
                     "best_depth": row.best_depth,
                     "last_value": row.last_value,
-                    "lead": row.lead,
                     "scope": scope,
                     "ci_low": getattr(row, INTERVAL_ENDS[scope][0]),
                     "ci_high": getattr(row, INTERVAL_ENDS[scope][1]),
-                    "lead_at_least": getattr(row, LEAD_ENDS[scope][0]),
-                    "lead_at_most": getattr(row, LEAD_ENDS[scope][1]),
+                    **{name.replace(f"_{scope}", ""): getattr(row, name) for name in LEADS[scope]},
                     "uses": {each.use: _rounded(_of_use(each)) for each in own},
                 }
             )

@@ -8,8 +8,8 @@ import pandas as pd
 
 from stages.aggregate.columns import columns_of, frame
 from stages.aggregate.curves import CURVE, KEYS, MEAN, Direction, Scores, each_curve, sign_of
-from stages.aggregate.inference.layer_comparison import Lead
-from stages.aggregate.scope import INTERVAL_ENDS, LEAD_ENDS, TIED, Scope, is_proven
+from stages.aggregate.inference.layer_comparison import Bounds
+from stages.aggregate.scope import INTERVAL_ENDS, LEADS, TIED, Scope, is_proven
 from stages.shared.embeddings.split_names import SEEN, SEEN_MATCHED, UNSEEN, UNSEEN_MATCHED
 from stages.shared.runtime.errors import UserError, did_you_mean
 
@@ -83,9 +83,10 @@ class SummaryRow:
     ci_classes_high: float | None = None
     ci_images_low: float | None = None
     ci_images_high: float | None = None
-    lead: float | None = None
+    lead_classes: float | None = None
     lead_classes_at_least: float | None = None
     lead_classes_at_most: float | None = None
+    lead_images: float | None = None
     lead_images_at_least: float | None = None
     lead_images_at_most: float | None = None
     tied_classes: str | None = None
@@ -123,23 +124,23 @@ class SummaryRow:
         return None
 
     @property
-    def intervals(self) -> dict[Scope, tuple[float, float]]:
+    def intervals(self) -> dict[Scope, tuple[Any, ...]]:
         """Intervals of the best layer's score, in each scope in which it has one, the wider one first."""
         return self._known(INTERVAL_ENDS)
 
     @property
-    def leads(self) -> dict[Scope, Lead]:
-        """Bounds of the best earlier layer's lead over the last, in each scope in which it has some."""
-        return {scope: Lead(*bounds) for scope, bounds in self._known(LEAD_ENDS).items()}
+    def leads(self) -> dict[Scope, Bounds]:
+        """The best earlier layer's lead over the last, in each scope in which it is known, the wider one first."""
+        return {scope: Bounds(low, high, value) for scope, (value, low, high) in self._known(LEADS).items()}
 
     @property
-    def proven_leads(self) -> dict[Scope, Lead]:
+    def proven_leads(self) -> dict[Scope, Bounds]:
         """The same without a scope in which such bounds have no proven level, so that no claim rests on them."""
         return {scope: lead for scope, lead in self.leads.items() if is_proven(self.metric, scope)}
 
-    def _known(self, columns: Mapping[Scope, tuple[str, str]]) -> dict[Scope, tuple[float, float]]:
-        ends = {scope: (getattr(self, low), getattr(self, high)) for scope, (low, high) in columns.items()}
-        return {scope: pair for scope, pair in ends.items() if None not in pair}
+    def _known(self, columns: Mapping[Scope, tuple[str, ...]]) -> dict[Scope, tuple[Any, ...]]:
+        found = {scope: tuple(getattr(self, name) for name in names) for scope, names in columns.items()}
+        return {scope: numbers for scope, numbers in found.items() if None not in numbers}
 
 
 SUMMARY_COLUMNS = columns_of(SummaryRow)

@@ -21,7 +21,7 @@ from stages.aggregate.findings.facts import (
     lead_status,
 )
 from stages.aggregate.inference.intervals import POWER, Power
-from stages.aggregate.inference.layer_comparison import Lead
+from stages.aggregate.inference.layer_comparison import Bounds
 from stages.aggregate.words.formatting import capitalized, change_interval, decimals, harmless, joined
 from stages.aggregate.words.scores import NO_INTERVAL, SCOPES, SHORT, explain_scopes, few_folds, scope_sentence
 
@@ -37,8 +37,8 @@ ABOUT = {
         "and networks that agree show nothing. The networks were chosen, not sampled."
     ),
     Claim.DEPTH: (
-        "The lead is by how much the truly best earlier layer beats the last, estimated in the wider scope of a "
-        "proven level. Its bounds are one-sided, each by itself; that layer is the best one or among those not "
+        "The lead is by how much the truly best earlier layer beats the last. "
+        "Its bounds are one-sided, each by itself; that layer is the best one or among those not "
         "distinguishable from it."
     ),
     Claim.FINE_TUNING: ("The last step is compared with step 0, as two networks on the same classes; g need not rise."),
@@ -160,19 +160,19 @@ def _depth_details(findings: DatasetFindings) -> list[str]:
         row = finding.row
         scopes = {capitalized(scope_sentence(scope, row.step)): lead for scope, lead in row.proven_leads.items()}
         sentences = [f"{scope}: {_lead(lead)}." for scope, lead in scopes.items()]
-        lead = [] if row.lead is None else [f"lead over the last layer {decimals(row.lead, sign=True)}."]
         told = (sentences or [f"{capitalized(NO_INTERVAL)}."]) if finding.in_scope else [OUT_OF_SCOPE]
-        details += [" ".join([f"{row.model}:", *lead, *told])] if row.last_depth > 0 else []
+        details += [" ".join([f"{row.model}:", *told])] if row.last_depth > 0 else []
     return details
 
 
-def _lead(lead: Lead) -> str:
+def _lead(lead: Bounds) -> str:
     status = lead_status(lead)
+    told = f"lead over the last layer {decimals(lead.value, sign=True)}, {status}"
     if status is Status.SUPPORTED:
-        return f"{status}, some earlier layer beats the last by at least {lead.low:.3f}"
+        return f"{told}, some earlier layer beats the last by at least {lead.low:.3f}"
     if status is Status.CONTRADICTED:
-        return f"{status}, no earlier layer is better than the last"
-    return f"{status}, compatible with a lead of up to {lead.high:.3f}"
+        return f"{told}, no earlier layer is better than the last"
+    return f"{told}, compatible with a lead of up to {lead.high:.3f}"
 
 
 def _fine_tuning_details(findings: DatasetFindings) -> list[str]:

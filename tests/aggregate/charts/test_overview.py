@@ -69,7 +69,9 @@ def test_without_intervals_bars_are_the_spread(folded):
 
 
 def test_a_bar_beside_the_last_layer_joins_its_height_with_the_best_ones_and_gives_the_bounds(scores):
-    points, drawing = overview(scores, models=["small"], lead_classes_at_least=0.012, lead_classes_at_most=0.2)
+    points, drawing = overview(
+        scores, models=["small"], lead_classes=0.1, lead_classes_at_least=0.012, lead_classes_at_most=0.2
+    )
     ((low, high, x),) = leads(drawing)
     assert (low, high) == (pytest.approx(values(points, "small", LAST)), pytest.approx(values(points, "small", BEST)))
     assert x > LAST

@@ -4,18 +4,18 @@ import pytest
 
 from stages.aggregate.findings.facts import Claim, NetworkFindings, Status, change_status, lead_status
 from stages.aggregate.inference.contrasts import Estimate
-from stages.aggregate.inference.layer_comparison import Lead
+from stages.aggregate.inference.layer_comparison import Bounds
 from tests.aggregate.networks import network
 
 
 @pytest.mark.parametrize(
     ("lead", "status"),
     [
-        (Lead(0.16, 0.37), Status.SUPPORTED),
-        (Lead(-0.2, -0.02), Status.CONTRADICTED),
-        (Lead(-0.2, 0.0), Status.CONTRADICTED),
-        (Lead(-0.1, 0.3), Status.INCONCLUSIVE),
-        (Lead(0.0, 0.3), Status.INCONCLUSIVE),
+        (Bounds(0.16, 0.37, 0.37), Status.SUPPORTED),
+        (Bounds(-0.2, -0.02, -0.02), Status.CONTRADICTED),
+        (Bounds(-0.2, 0.0, 0.0), Status.CONTRADICTED),
+        (Bounds(-0.1, 0.3, 0.3), Status.INCONCLUSIVE),
+        (Bounds(0.0, 0.3, 0.3), Status.INCONCLUSIVE),
     ],
 )
 def test_a_leads_bounds_decide(lead, status):

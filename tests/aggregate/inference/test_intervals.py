@@ -48,7 +48,8 @@ def test_intervals_of_the_mean_are_those_of_the_recipe():
     assert rows["lead_classes_at_least"].unique() == pytest.approx([lead.low])
     assert rows["lead_classes_at_most"].unique() == pytest.approx([lead.high])
     assert rows["tied_images"].tolist() == ties(images).tolist()
-    assert rows["lead"].unique() == pytest.approx([lead.value])
+    assert rows["lead_classes"].unique() == pytest.approx([lead.value])
+    assert rows["lead_images"].unique() == pytest.approx([best_against(images).value])
 
 
 def test_every_layer_of_every_checkpoint_may_lose_something_to_the_best_of_all():
@@ -110,7 +111,8 @@ def test_a_single_fold_says_nothing_about_other_classes():
     images = over_images(made.of_fold(2))
     expected = [on_log_odds(each.interval(), each.value) for each in layer_estimates(images)]
     np.testing.assert_allclose(columns(rows, "ci_images"), expected, rtol=1e-12)
-    assert rows["lead"].iloc[0] == pytest.approx(best_against(images).value)
+    assert rows["lead_classes"].isna().all()
+    assert rows["lead_images"].iloc[0] == pytest.approx(best_against(images).value)
 
 
 def test_a_single_layer_is_the_best_with_its_own_interval():
@@ -126,7 +128,7 @@ def test_folds_and_seeds_as_given(folds, seeds):
     assert set(found) == {MEAN, *map(str, range(folds))}
     assert found[MEAN]["ci_classes_low"].notna().all() == (folds > 2)
     assert found[MEAN]["ci_images_low"].notna().all()
-    assert found[MEAN]["lead"].notna().all()
+    assert found[MEAN]["lead_images"].notna().all()
 
 
 def test_leads_are_not_cut_off():
@@ -152,7 +154,7 @@ def test_lower_may_be_better():
 def test_where_no_direction_is_better_there_are_intervals_alone():
     rows = stated(random_refits(), metric="intrinsic_dimension", better="neither")[MEAN]
     assert rows["ci_classes_low"].notna().all()
-    assert rows[["tied_classes", "lead", "lead_images_at_least"]].isna().all(axis=None)
+    assert rows[["tied_classes", "lead_classes", "lead_images_at_least"]].isna().all(axis=None)
 
 
 def test_a_score_that_is_not_finite_has_no_statement():

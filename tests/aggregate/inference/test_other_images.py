@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import t as student
 
 from stages.aggregate.inference.layer_comparison import best_against, best_of_two
-from stages.aggregate.inference.network_data import Groups, degrees_of_freedom, find_groups
+from stages.aggregate.inference.network_data import degrees_of_freedom, find_groups
 from stages.aggregate.inference.scopes import over_images
 from tests.aggregate.inference.refit_frames import layer_estimates, refits_of
 
@@ -61,24 +61,40 @@ def test_two_networks_on_the_same_halves():
     assert alone.interval()[0] < 0.57  # two intervals overlap where the pair differs
 
 
+def crossing(groups, labels="xyz"):
+    """Groups of which each has images of every class."""
+    return frozenset((group, label) for group in groups for label in labels)
+
+
 def test_groups_limit_what_halves_can_tell():
     given = half_scores([0.5, 0.7], J=2, B=20)
     alone = over_images(given)
-    apart = over_images(replace(given, groups=(Groups(frozenset("abcd"), 1), Groups(frozenset("efgh"), 1))))
+    apart = over_images(replace(given, groups=(crossing("abcd"), crossing("efgh", "uvw"))))
     assert (alone.df, apart.df) == (20, 6)
     np.testing.assert_array_equal(apart.shape, alone.shape)
-    shared = over_images(replace(given, groups=(Groups(frozenset("abcdefg"), 1),) * 2))  # no more than one fold tells
+    shared = over_images(replace(given, groups=(crossing("abcdefg"),) * 2))  # no more than one fold tells
     assert shared.df == 6
     np.testing.assert_allclose(shared.shape, 2 * alone.shape)
-    assert over_images(replace(given, groups=(Groups(frozenset("abcde"), 1),) * 2)) is None
+    assert over_images(replace(given, groups=(crossing("abcde"),) * 2)) is None
 
 
-def test_groups_may_be_nested_in_classes():
+def test_groups_leave_free_what_classes_do_not_take():
     labels, groups = np.array(list("aabbab")), np.array(list("112233"))
-    assert find_groups(labels, groups) == Groups(frozenset("123"), 1)
-    assert find_groups(labels[:4], groups[:4]) == Groups(frozenset("12"), 2)
+    assert find_groups(labels, groups) == {("1", "a"), ("2", "b"), ("3", "a"), ("3", "b")}
     assert find_groups(labels, np.full(6, "")) is None
-    assert degrees_of_freedom([Groups(frozenset("12345678"), 3), Groups(frozenset("9"), 1)]) == (5, False)
+    nested = frozenset((f"{label}{number}", label) for label in "abc" for number in range(4))
+    one_of_two_classes = nested - {("b0", "b")} | {("a0", "b")}
+    assert degrees_of_freedom(crossing("12345678")) == (7, False)
+    assert degrees_of_freedom(nested) == (9, False)
+    assert degrees_of_freedom(one_of_two_classes) == (8, False)
+    assert degrees_of_freedom(nested, crossing("9", "d")) == (9, False)
+
+
+def test_two_groups_of_a_class_do_not_tell_how_far_its_groups_lie_apart():
+    given = half_scores([0.5, 0.7])
+    groups = frozenset((f"{label}{number}", label) for label in "abcd" for number in range(3))
+    assert over_images(replace(given, groups=(groups,))).df == 8
+    assert over_images(replace(given, groups=(groups - {("a0", "a")},))) is None
 
 
 def test_one_pair_of_halves_is_the_least_that_says_something():

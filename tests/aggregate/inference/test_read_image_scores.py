@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stages.aggregate.inference.network_data import Groups, read_image_scores
+from stages.aggregate.inference.network_data import read_image_scores
 from stages.measure.metrics import SCORES
 from stages.shared.core.digests import DIGESTS, cell_id, write_digests
 from stages.shared.core.params import RunParams
@@ -73,7 +73,9 @@ def test_the_heads_and_raw_pixels_classifications_are_means_over_seeds_of_their_
 
 
 def test_groups_are_those_of_the_unseen_images_where_there_are_any(measures):
-    assert read_image_scores(measures, layers(), RUN, SCORES).groups == {"1": Groups(frozenset("ghij"), 2)}
+    assert read_image_scores(measures, layers(), RUN, SCORES).groups == {
+        "1": {("g", "u"), ("h", "v"), ("i", "v"), ("j", "v")}
+    }
 
 
 def test_a_cell_without_contributions_leaves_the_network_without_scores_of_images(measures):

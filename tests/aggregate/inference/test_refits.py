@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from stages.aggregate.inference.network_data import Groups, arrange
+from stages.aggregate.inference.network_data import arrange
 from stages.aggregate.inference.scopes import lacks_groups, over_classes, over_images
 from stages.measure.metrics import SCORES
 from tests.aggregate.inference.refit_frames import as_frames, layer_estimates, random_refits
@@ -74,7 +74,7 @@ def test_other_classes_take_folds_or_ten_classes_of_a_frozen_network(made, said)
 
 def test_other_images_take_six_groups():
     made = random_refits(J=1)
-    few, enough = ((Groups(frozenset(names), 1),) for names in ("abcde", "abcdef"))
+    few, enough = ((frozenset((name, label) for name in names for label in "xy"),) for names in ("abcde", "abcdef"))
     assert over_images(replace(made, groups=few)) is None
     assert lacks_groups(replace(made, groups=few))
     assert over_images(replace(made, groups=enough)).df == 5

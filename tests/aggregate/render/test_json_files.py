@@ -22,7 +22,7 @@ def headline(rows, recommendations):
 
 
 def test_metrics_hold_the_headline_of_every_dataset_and_model(scores):
-    known = uncertain(scores, ci_images_low=0.5, ci_images_high=0.6123456789, lead=-0.1)
+    known = uncertain(scores, ci_images_low=0.5, ci_images_high=0.6123456789, lead_images=-0.1)
     expected = {
         "accuracy": 0.8,
         "g_unseen": 0.55,

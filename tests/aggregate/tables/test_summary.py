@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from stages.aggregate.curves import average
-from stages.aggregate.inference.layer_comparison import Lead
+from stages.aggregate.inference.layer_comparison import Bounds
 from stages.aggregate.tables.summary import (
     SUMMARY_COLUMNS,
     summarize,
@@ -38,7 +38,7 @@ def read_summary(path):
 
 
 def test_what_is_written_is_read_again(scores, tmp_path):
-    known = uncertain(scores, tied_classes=True, lead=-0.25)
+    known = uncertain(scores, tied_classes=True, lead_classes=-0.25)
     rows = [*summarize(known, "nmi"), *summarize(scores, "ami")]
     assert [row.tied_depths for row in rows] == [[0, 1, 2], []]
     write_table(tmp_path / "summary.csv", summary_table(rows), SUMMARY_COLUMNS)
@@ -133,17 +133,17 @@ def test_scores_are_correlated_over_layers_with_the_main_one():
 
 def test_the_summary_says_how_sure_the_best_layer_is_and_which_layers_tie_with_it():
     scores = averaged(scored("nmi", [0.1, 0.3, 0.25, 0.2]))
-    known = {"ci_images_low": [0.0, 0.2, 0.1, 0.1], "lead": 0.05, "lead_images_at_least": -0.1}
+    known = {"ci_images_low": [0.0, 0.2, 0.1, 0.1], "lead_images": 0.05, "lead_images_at_least": -0.1}
     images, classes = ([False, True, True, False], [True, True, True, False])
     both = {"tied_images": pd.array(images, dtype="boolean"), "tied_classes": pd.array(classes, dtype="boolean")}
     row = summarize(replace(scores, curves=scores.curves.assign(**known, **both)), "nmi")[0]
-    assert (row.ci_images_low, row.lead, row.lead_images_at_least) == (0.2, 0.05, -0.1)
+    assert (row.ci_images_low, row.lead_images, row.lead_images_at_least) == (0.2, 0.05, -0.1)
     assert (row.tied_classes, row.tied_images) == ("0;1;2", "1;2")
     assert (row.tied_depths, row.shallowest_layer, row.shallowest_depth) == ([0, 1, 2], "a", 0)
     alone = summarize(replace(scores, curves=scores.curves.assign(**known, tied_images=both["tied_images"])), "nmi")[0]
     assert (alone.tied_classes, alone.shallowest_layer) == (None, "b")
     bare = summarize(scores, "nmi")[0]
-    assert (bare.tied_images, bare.shallowest_layer, bare.lead) == (None,) * 3
+    assert (bare.tied_images, bare.shallowest_layer, bare.lead_images) == (None,) * 3
 
 
 def test_every_fold_has_a_row_and_the_main_one_is_their_mean():
@@ -194,11 +194,11 @@ def test_ties_are_those_of_the_wider_scope_that_is_known(columns, scope, tied):
 
 
 def test_no_claim_rests_on_bounds_of_no_proven_level():
-    assert network().proven_leads == {"classes": Lead(0.03, 0.27)}
-    assert network(metric="knn_purity").proven_leads["images"] == Lead(0.1, 0.18)
+    assert network().proven_leads == {"classes": Bounds(0.03, 0.27, 0.14)}
+    assert network(metric="knn_purity").proven_leads["images"] == Bounds(0.1, 0.18, 0.15)
 
 
 def test_bounds_are_those_of_one_scope():
-    assert network().leads["images"] == Lead(0.1, 0.18)
+    assert network().leads["images"] == Bounds(0.1, 0.18, 0.15)
     assert list(network(**ONE_FOLD).leads) == ["images"]
     assert (network().intervals["classes"], list(network(**ONE_FOLD).intervals)) == ((0.31, 0.47), ["images"])

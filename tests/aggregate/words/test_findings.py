@@ -9,7 +9,7 @@ import pytest
 
 from stages.aggregate.findings.facts import Claim
 from stages.aggregate.inference.contrasts import Estimate
-from stages.aggregate.inference.layer_comparison import Lead
+from stages.aggregate.inference.layer_comparison import Bounds
 from stages.aggregate.words.findings import (
     ABOUT,
     TITLES,
@@ -21,7 +21,7 @@ from tests.aggregate.networks import NO_INTERVALS, ONE_FOLD, STEPS, evidence, ne
 
 CLASSES, IMAGES = "For other unseen classes and retraining:", "For other images of these classes:"
 LOWERED_HERE = {"classes": Estimate(-0.04, 0.05, 6), "images": Estimate(-0.04, 0.01, 40)}
-SUPPORTED = Lead(0.16, 0.37)
+SUPPORTED = Bounds(0.16, 0.37, 0.27)
 
 
 def test_every_claim_has_words():
@@ -82,11 +82,11 @@ def test_the_second_claim_counts_networks_and_details_name_the_status_of_each():
     )
     _, second, third = details(Claim.DEPTH, known)
     assert second == (
-        f"b: lead over the last layer +0.140. {CLASSES} inconclusive, compatible with a lead of up to 0.270. "
-        f"{IMAGES} contradicted, no earlier layer is better than the last."
+        f"b: {CLASSES} lead over the last layer +0.140, inconclusive, compatible with a lead of up to 0.270. "
+        f"{IMAGES} lead over the last layer +0.150, contradicted, no earlier layer is better than the last."
     )
     assert third.startswith(
-        f"c: lead over the last layer +0.140. {IMAGES} supported, some earlier layer beats the last"
+        f"c: {IMAGES} lead over the last layer +0.150, supported, some earlier layer beats the last"
     )
     assert summaries(evidence(network(**NO_INTERVALS)))[1] == "Cannot be judged (no interval of a proven level)."
     one_layer = evidence(network(last_depth=0, **NO_INTERVALS))
@@ -183,8 +183,9 @@ def test_networks_that_beat_nothing_are_named():
 def test_a_network_s_lead_is_told_in_both_scopes():
     (text,) = details(Claim.DEPTH, evidence(network(metric="knn_purity")))
     assert text == (
-        f"a: lead over the last layer +0.140. {CLASSES} supported, some earlier layer beats the last by at least 0.030"
-        f". {IMAGES} supported, some earlier layer beats the last by at least 0.100."
+        f"a: {CLASSES} lead over the last layer +0.140, supported, "
+        "some earlier layer beats the last by at least 0.030. "
+        f"{IMAGES} lead over the last layer +0.150, supported, some earlier layer beats the last by at least 0.100."
     )
     (text,) = details(Claim.DEPTH, evidence(network(**NO_INTERVALS)))
     assert text.startswith("a: No interval of a proven level")

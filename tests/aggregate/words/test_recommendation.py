@@ -175,7 +175,7 @@ def test_an_interval_is_that_of_the_wider_scope_that_is_known_and_so_explained()
     assert explain_brackets(every_use()) == (
         "[ ]: 95 % for other unseen classes and retraining (classifier and detection: not proven)."
     )
-    unknown = ScopeRecord(value=None, low=None, high=None, lead_at_least=None, lead_at_most=None)
+    unknown = ScopeRecord(value=None, low=None, high=None, lead=None, lead_at_least=None, lead_at_most=None)
     for classes in (None, unknown):
         images = recommendation(use="classifier", metric="probe_accuracy", classes=classes)
         assert use_cells(images)["score"] == "0.389 [0.370, 0.410]"

@@ -15,7 +15,7 @@ from stages.aggregate.charts.networks import SPLITS, matrix, spans_much
 from stages.aggregate.charts.theme import COLORS, SHAPES
 from stages.aggregate.curves import MEAN, Name, Scores
 from stages.aggregate.render.page.provenance import Study
-from stages.aggregate.scope import INTERVAL_ENDS, LEAD_ENDS
+from stages.aggregate.scope import INTERVAL_ENDS, LEADS
 from stages.aggregate.words.figure_titles import averages
 from stages.aggregate.words.formatting import short_names
 from stages.aggregate.words.scores import DEFINITIONS, explain_scopes, metric_name
@@ -23,7 +23,7 @@ from stages.shared.tables.gallery import MEDIA_TYPE
 
 CURVE = ("fold", "metric", "split", "step")
 POINTS = ("value", "low", "high", "band", "tied", "best", "chance", "pixels")
-ENDS = ("low", "high", "lead_at_least", "lead_at_most")
+SURE = ("low", "high", "lead", "lead_at_least", "lead_at_most")
 SPREAD = ["accuracy_sd", "unseen_sd", "seen_sd"]
 PLACES = 3
 """Decimals of a place in the plane, whose farthest image lies 1 from the middle."""
@@ -78,9 +78,9 @@ def best_layers(summary: pd.DataFrame, networks: Sequence[Name]) -> Columns:
         networks: all, in the order of the grid.
     """
     wider, narrower = (
-        summary[[*INTERVAL_ENDS[scope], *LEAD_ENDS[scope]]].set_axis(ENDS, axis=1) for scope in INTERVAL_ENDS
+        summary[[*INTERVAL_ENDS[scope], *LEADS[scope]]].set_axis(SURE, axis=1) for scope in INTERVAL_ENDS
     )
-    wanted = ("fold", "metric", "best_depth", "unseen", "last_value", "lead", *ENDS, "seen", "accuracy")
+    wanted = ("fold", "metric", "best_depth", "unseen", "last_value", *SURE, "seen", "accuracy")
     known = wider.where(wider.notna().any(axis=1), narrower, axis=0)
     return table(summary.assign(**known), wanted, networks)
 

@@ -25,10 +25,11 @@ def test_best_layers_are_the_summarys(study, networks):
     both = rows.merge(table, on=["model", "fold", "metric"], suffixes=("_table", ""), validate="1:1")
     assert len(both) == len(rows)
     assert both["best_depth"].tolist() == both["best_depth_table"].tolist()
-    for column in ("unseen", "last_value", "lead"):
+    for column in ("unseen", "last_value"):
         assert (both[column].astype(float) - both[f"{column}_table"].astype(float)).abs().max() <= 5e-4
     means = both[both["fold"] == "mean"]
-    assert (means["lead_at_least"].astype(float) - means["lead_classes_at_least"]).abs().max() <= 5e-4
+    for end in ("", "_at_least", "_at_most"):
+        assert (means[f"lead{end}"].astype(float) - means[f"lead_classes{end}"]).abs().max() <= 5e-4
     assert (means["low"].astype(float) - means["ci_classes_low"]).abs().max() <= 5e-4
     single = both[both["fold"] != "mean"]  # of a single fold, other classes are not known
     assert (single["lead_at_least"].astype(float) - single["lead_images_at_least"]).abs().max() <= 5e-4
