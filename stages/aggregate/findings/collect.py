@@ -82,10 +82,11 @@ def _judge_network(
 
 
 def _judge_accuracy(networks: Sequence[Network], margin: float) -> facts.AccuracyFinding:
-    """Compare all networks in each scope of which no network's refits or images are missing."""
+    """Compare all networks that are no copies, in each scope of which no network's refits or images are missing."""
     judged = [network for network in networks if network.row.accuracy is not None]
     best = max(judged, key=lambda network: network.row.accuracy or 0.0, default=None)
-    pairs = [(a, b, _differences_of_g(a.last, b.last, a.row.metric)) for a, b in combinations(judged, 2)]
+    differing = [(a, b) for a, b in combinations(judged, 2) if not _is_copy(a.last, b.last)]
+    pairs = [(a, b, _differences_of_g(a.last, b.last, a.row.metric)) for a, b in differing]
     results = {}
     for scope in MEANS:
         compared = [
@@ -93,7 +94,8 @@ def _judge_accuracy(networks: Sequence[Network], margin: float) -> facts.Accurac
             for first, second, g in pairs
             if (accuracy := _difference(first.head, second.head, scope)) is not None and scope in g
         ]
-        if best is not None and _difference(best.head, best.head, scope) and len(compared) == len(pairs):
+        complete = len(compared) == len(pairs) and (pairs or len(judged) == 1)
+        if best is not None and _difference(best.head, best.head, scope) and complete:
             reasons = {
                 network.row.model: why_out_of_scope(
                     None if network is best else _difference(network.head, best.head, scope),
@@ -163,6 +165,10 @@ def _difference(first: ByFold, second: ByFold, scope: Scope) -> Estimate | None:
     if not first or not set(first) <= set(second):
         return None
     return MEANS[scope]([first[fold] - second[fold] for fold in first])
+
+
+def _is_copy(first: Refits | None, second: Refits | None) -> bool:
+    return first is not None and second is not None and np.array_equal(first.values, second.values)
 
 
 def _differences_of_g(first: Refits | None, second: Refits | None, metric: str) -> dict[Scope, Estimate]:

@@ -331,15 +331,16 @@ class Recommendation(Record):
 
         None where that is not known, or where there is but one layer.
         Of several folds, both are scored on the fold that the recommended one did not know; of a single fold, on the
-        half of the images on which it was not chosen.
+        half of the images on which it was not chosen, and the loss lies within its bounds: a layer that was chosen on
+        one half may do worse on the other.
         """
         regrets = {each.criterion: each for each in self.regret}
         if criterion not in regrets or self.last_depth == 0:
             return None
-        own = regrets.get(OWN)
+        own, other = regrets.get(OWN), regrets[criterion]
         if own is None:
-            return regrets[criterion].at_least
-        return sign_of(self.better) * (own.value - regrets[criterion].value)
+            return None if other.at_least is None else min(max(other.at_least, 0.0), other.at_most)
+        return sign_of(self.better) * (own.value - other.value)
 
     @property
     def gain(self) -> float:

@@ -42,7 +42,7 @@ SHORT_NAMES = {
 LACKING = {
     Missing.HALVES: "No score was fitted again on halves of the images (measure.refits), so that little is known of "
     "how sure a choice is.",
-    Missing.GROUPS: "Nothing is said of other images: these are of fewer than six groups (docs/uncertainty.md).",
+    Missing.GROUPS: "Nothing is said of other images: these are of too few groups (docs/uncertainty.md).",
     Missing.OTHER_FOLDS: "What choosing by other folds gives on unseen classes is not known: it takes two folds.",
     Missing.OPERATIONS: "Multiply-adds are not known.",
 }
@@ -105,10 +105,12 @@ def brief_ties(found: Recommendation, *, priced: bool = True) -> str:
 
 
 def explain_brackets(networks: Sequence[Recommendation]) -> str:
-    """Explain what brackets in tables of uses are, and for which uses their level is proven; nothing of no network."""
+    """Explain what brackets in tables of uses are, else ties, and whose level is proven; nothing of no network."""
     shown = [(each.use, each.metric, each.best.scope) for each in networks]
+    alone = [(each.use, each.metric, each.shortlist_scope) for each in networks if not each.best.scope]
     step = max((each.last_step for each in networks), default=0)
-    return explain_intervals("[ ]", shown, step) or ("No interval is known." if shown else "")
+    brackets = explain_intervals("[ ]", shown, step) or ("No interval is known." if shown else "")
+    return f"{brackets} {explain_intervals('Ties', alone, step)}".rstrip()
 
 
 def reason(found: Recommendation) -> str | None:
@@ -160,7 +162,8 @@ def sentences(found: Recommendation) -> str:
     parts = [name for name in ("parameters", "multiply-adds") if cells[name] != MISSING]
     shares = [f"{cells[name]} of the {name}" for name in parts]
     lost = [f"{what} {cells[name]}" for name, what in OTHERS.items() if cells[name] != MISSING]
-    others = f"On unseen classes that such a choice did not know: {', '.join(lost)}." if lost else ""
+    unknown = "unseen classes" if found.n_folds > 1 else "images"
+    others = f"On {unknown} that such a choice did not know: {', '.join(lost)}." if lost else ""
     takes = f", with {joined(shares)}" if shares else ""
     name = f"layer {place(chosen.depth, found.last_depth)} (`{chosen.layer}`, {score})"
     parts = [f"{cells['use']}: {name}{at_checkpoint(found)}{takes}.", doubt(found), ties(found)]

@@ -169,7 +169,8 @@ def explain(rows: Sequence[SummaryRow]) -> list[str]:
     return [
         "*Accuracy* is that of a fine-tuned network on test images of the seen classes.",
         "*Seen* and *unseen* are the best of any layer, on test images of the seen classes and on images of the unseen "
-        "classes. They have different numbers of classes: compare layers, not the two splits.",
+        "classes, which were held out here (the weights that networks came with may have known them). They have "
+        "different numbers of classes: compare layers, not the two splits.",
         "*Best layer* is the one that is best on unseen (of the mean over seeds and folds), counted from 1 at the "
         "input. It is chosen and scored on the same images, so that *unseen* is too good; the table of uses corrects "
         "that.",

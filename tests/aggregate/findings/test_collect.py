@@ -21,8 +21,9 @@ from stages.shared.tables.metric_table import HEAD
 from tests.aggregate.inference.refit_frames import as_frames, random_refits
 from tests.aggregate.networks import network, single_fold
 
-ACCURACY = {"poor": 0.91, "rich": 0.90, "weak": 0.3}
-LIFT = {"poor": 0.0, "rich": 0.3, "weak": 0.1}
+ACCURACY = {"poor": 0.91, "rich": 0.90, "chir": 0.90, "weak": 0.3}
+LIFT = {"poor": 0.0, "rich": 0.3, "chir": 0.3, "weak": 0.1}
+"""The scores of `chir`, whose name has the letters of `rich`, are those of `rich`."""
 
 
 def made(model, folds=4, step=100):
@@ -144,6 +145,14 @@ def test_no_claim_is_made_in_a_scope_in_which_the_level_is_not_proven():
     alone = evidence(["poor", "rich"], folds=1, metric="nmi")
     assert alone.accuracy.status is Status.UNKNOWN
     assert [each.statuses(Claim.DEPTH) for each in alone.networks] == [{}, {}]
+
+
+def test_a_copy_of_a_network_takes_no_pair_from_the_others():
+    both, three = (evidence(models).accuracy for models in (["poor", "rich"], ["poor", "rich", "chir"]))
+    assert (both.status, three.status) == (Status.SHOWN, Status.SHOWN)
+    pairs = [(pair.first, pair.second) for pair in three.results["classes"].counter_examples]
+    assert pairs == [("poor", "rich"), ("poor", "chir")]
+    assert evidence(["rich", "chir"]).accuracy.status is Status.UNKNOWN
 
 
 def test_one_accurate_network_cannot_be_judged():

@@ -187,7 +187,14 @@ def test_an_interval_is_that_of_the_wider_scope_that_is_known_and_so_explained()
     )
     none = recommendation(classes=None, images=None)
     assert use_cells(none)["score"] == "0.390"
-    assert explain_brackets([none]) == "No interval is known."
+    assert explain_brackets([none]) == "No interval is known. Ties: 95 % for other unseen classes and retraining."
+    untied = recommendation(classes=None, images=None, shortlist_scope=None)
+    assert explain_brackets([untied]) == "No interval is known."
+
+
+def test_what_other_choices_lose_is_said_of_what_they_did_not_know():
+    assert "On unseen classes that such a choice did not know: " in sentences(RECOMMENDATION)
+    assert "On images that such a choice did not know: " in sentences(recommendation(n_folds=1))
 
 
 def test_the_headline_names_the_best_layer_for_each_use_as_it_can_be_typed():
