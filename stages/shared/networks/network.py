@@ -32,6 +32,7 @@ from stages.shared.networks.params import Deviation, Mean, NetworkParams
 from stages.shared.networks.transforms import Transform
 from stages.shared.networks.weights import LibraryModel, in_head, load_entry_weights
 from stages.shared.runtime.errors import UserError, explain_system_error
+from stages.shared.runtime.processes import LAUNCHED
 
 T = TypeVar("T")
 
@@ -47,7 +48,9 @@ def choose_device(*, several: bool = False) -> Accelerator:
     """
     torch.backends.cudnn.deterministic = True
     wished = os.environ.get("ACCELERATE_MIXED_PRECISION", "")
+    processes = int(os.environ.get("WORLD_SIZE", "1")) if several and LAUNCHED else 1
     on_cpu = os.environ.get("ACCELERATE_USE_CPU", "false").lower() in {"1", "true", "yes"}
+    on_cpu |= processes > 1 and not torch.accelerator.is_available()  # else accelerate would not join them
     precision = wished or ("fp16" if torch.cuda.is_available() and not on_cpu else "no")
     try:
         accelerator = Accelerator(cpu=on_cpu, mixed_precision=precision)
@@ -58,6 +61,11 @@ def choose_device(*, several: bool = False) -> Accelerator:
         ) from None
     if accelerator.num_processes > 1 and not several:
         raise UserError(f"this runs in one process, found a launcher with {accelerator.num_processes}; start it alone")
+    if processes > accelerator.num_processes:
+        raise UserError(
+            f"a launcher's {processes} processes must join, and do not on {accelerator.device.type}; set "
+            "ACCELERATE_USE_CPU=true, or run the stage without a launcher"
+        )
     return accelerator
 
 
