@@ -35,7 +35,7 @@ def check(params: Path, as_json: bool) -> None:
     since their own stage would find out only after others have run.
 
     It takes some seconds: your own images are listed (opened are those alone whose names do not end as an image's), and
-    networks are built, without weights.
+    networks are built, without weights but those of files and packages.
     """
     config = read_config(params)
     notes = check_config(config, RAW)
@@ -68,24 +68,21 @@ def check_config(config: Config, raw: Path) -> list[str]:
 
 
 def check_networks(config: Config) -> None:
-    """Check that networks and layers of the grid's models are, and that their files or packages of weights can be read.
+    """Check that networks and layers of the grid's models are, and that their files or packages of weights fit.
 
     Raises:
         UserError: naming the model and the file, what its network does not take, or the layer and the nearest.
     """
     from stages.embed.taps.find import find_taps  # torch takes seconds to import
-    from stages.shared.networks.network import build_skeleton
-    from stages.shared.networks.weights import read_file, read_package
+    from stages.shared.networks.network import build_network, build_skeleton
 
     for name in config.run.models:
         network, taps = config.models[name].network, config.models[name].taps
         with prefix_errors(f"models.{name}"):
             find_taps(build_skeleton(network, 2), network, taps)
         with prefix_errors(f"models.{name}.network"):
-            if network.weights.source == "file":
-                read_file(network.weights)
-            elif network.weights.source == "package":
-                read_package(str(network.weights.name), network.name)
+            if network.weights.source in ("file", "package"):
+                build_network(network, 2, seed=0)
 
 
 def check_sections(config: Config) -> None:
