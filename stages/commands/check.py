@@ -15,8 +15,9 @@ from stages.measure.analyses.registry import Extra, check_embedded
 from stages.measure.metrics import SCORES
 from stages.measure.params import MeasureParams, check_class_sizes, check_steps, chosen_steps, probe_users
 from stages.prepare.candidates import Candidate, describe_counts
+from stages.prepare.params import TorchvisionParams
 from stages.prepare.raw_files import check_regular, read_source_file
-from stages.prepare.splits import FoldPlan
+from stages.prepare.splits import FoldPlan, checked_fraction
 from stages.shared.core.params import RunParams
 from stages.shared.embeddings.split_names import UNSEEN
 from stages.shared.runtime.errors import UserError, check_known, prefix_errors
@@ -244,11 +245,15 @@ def check_classes(config: Config, raw: Path) -> list[str]:
             `source.json` is not valid.
     """
     from stages.prepare.sources import SOURCE_FILES  # takes a second to import
+    from stages.prepare.sources.torchvision import split_arguments
 
     notes = []
     for dataset in config.run.datasets:
         params = config.datasets[dataset]
-        if params.source == "torchvision":
+        if isinstance(params, TorchvisionParams):
+            with prefix_errors(f"datasets.{dataset}"):
+                if not params.all_unseen:
+                    checked_fraction(params, has_test="test" in split_arguments(params))
             continue
         with prefix_errors(f"datasets.{dataset}"):
             if is_absent(config, raw, dataset):

@@ -264,9 +264,12 @@ def test_what_would_be_downloaded_is_not_listed(tmp_path: Path, monkeypatch: pyt
     for dataset in ("calligraphy", "cifar100"):
         shutil.copytree(ROOT / "data" / "raw" / dataset, tmp_path / dataset)
     (tmp_path / "public").mkdir()
-    public = {"source": "torchvision", "name": "EuroSAT", "image_size": 64}
+    public = {"source": "torchvision", "name": "EuroSAT", "image_size": 64, "test_fraction": 0.2}
     grid = ["calligraphy", "cifar100", "public"]
     check_classes(config({"datasets.public": public, "run.datasets": grid}), tmp_path)
+    for change in ({"test_fraction": None}, {"name": "MNIST"}):
+        with pytest.raises(UserError, match=r"datasets\.public: .*(give `test_fraction`|of their own; leave it out)"):
+            check_classes(config({"datasets.public": public | change, "run.datasets": grid}), tmp_path)
 
 
 @pytest.mark.parametrize(
