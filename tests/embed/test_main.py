@@ -66,7 +66,7 @@ def test_two_processes_write_the_bytes_of_one(tmp_path: Path):
     subprocess.run([*embed, str(tmp_path / "one")], cwd=ROOT, env=ON_CPU, capture_output=True, check=True)
     embed[-1:-1] = ["--log", str(tmp_path / "log.jsonl")]
     launcher = f"{sys.executable} -m torch.distributed.run --standalone --nproc-per-node 2"
-    two = {**ONE_THREAD, "WHICHLAYER_LAUNCH": launcher}
+    two = {**ONE_THREAD, "CUDA_VISIBLE_DEVICES": "", "WHICHLAYER_LAUNCH": launcher}
     done = subprocess.run(
         [*embed, str(tmp_path / "two")], cwd=ROOT, env=two, capture_output=True, text=True, check=False
     )

@@ -53,7 +53,7 @@ def outputs(folder: Path, name: str) -> list[str]:
 def launched(arguments: list[str]) -> subprocess.CompletedProcess[str]:
     """Run the stage in two processes, with the options of dvc.yaml."""
     launcher = f"{sys.executable} -m torch.distributed.run --standalone --nproc-per-node 2"
-    environment = {**ONE_THREAD, "WHICHLAYER_LAUNCH": launcher}
+    environment = {**ONE_THREAD, "CUDA_VISIBLE_DEVICES": "", "WHICHLAYER_LAUNCH": launcher}
     log = Path(arguments[-1]).parents[1] / "log.jsonl"
     command = [sys.executable, "-m", "stages.finetune", *arguments, "--log", str(log)]
     return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
