@@ -15,8 +15,9 @@ from stages.measure.analyses.registry import Extra, check_embedded
 from stages.measure.metrics import SCORES
 from stages.measure.params import MeasureParams, check_class_sizes, check_steps, chosen_steps, probe_users
 from stages.prepare.candidates import Candidate, describe_counts
+from stages.prepare.params import TorchvisionParams
 from stages.prepare.raw_files import check_regular, read_source_file
-from stages.prepare.splits import FoldPlan
+from stages.prepare.splits import FoldPlan, checked_fraction
 from stages.shared.core.params import RunParams
 from stages.shared.embeddings.split_names import UNSEEN
 from stages.shared.runtime.errors import UserError, check_known, prefix_errors
@@ -35,7 +36,7 @@ def check(params: Path, as_json: bool) -> None:
     since their own stage would find out only after others have run.
 
     It takes some seconds: your own images are listed (opened are those alone whose names do not end as an image's), and
-    networks are built, without weights.
+    networks are built, without weights but those of files and packages.
     """
     config = read_config(params)
     notes = check_config(config, RAW)
@@ -68,24 +69,21 @@ def check_config(config: Config, raw: Path) -> list[str]:
 
 
 def check_networks(config: Config) -> None:
-    """Check that networks and layers of the grid's models are, and that their files or packages of weights can be read.
+    """Check that networks and layers of the grid's models are, and that their files or packages of weights fit.
 
     Raises:
         UserError: naming the model and the file, what its network does not take, or the layer and the nearest.
     """
     from stages.embed.taps.find import find_taps  # torch takes seconds to import
-    from stages.shared.networks.network import build_skeleton
-    from stages.shared.networks.weights import read_file, read_package
+    from stages.shared.networks.network import build_network, build_skeleton
 
     for name in config.run.models:
         network, taps = config.models[name].network, config.models[name].taps
         with prefix_errors(f"models.{name}"):
             find_taps(build_skeleton(network, 2), network, taps)
         with prefix_errors(f"models.{name}.network"):
-            if network.weights.source == "file":
-                read_file(network.weights)
-            elif network.weights.source == "package":
-                read_package(str(network.weights.name), network.name)
+            if network.weights.source in ("file", "package"):
+                build_network(network, 2, seed=0)
 
 
 def check_sections(config: Config) -> None:
@@ -247,11 +245,15 @@ def check_classes(config: Config, raw: Path) -> list[str]:
             `source.json` is not valid.
     """
     from stages.prepare.sources import SOURCE_FILES  # takes a second to import
+    from stages.prepare.sources.torchvision import split_arguments
 
     notes = []
     for dataset in config.run.datasets:
         params = config.datasets[dataset]
-        if params.source == "torchvision":
+        if isinstance(params, TorchvisionParams):
+            with prefix_errors(f"datasets.{dataset}"):
+                if not params.all_unseen:
+                    checked_fraction(params, has_test="test" in split_arguments(params))
             continue
         with prefix_errors(f"datasets.{dataset}"):
             if is_absent(config, raw, dataset):

@@ -10,6 +10,7 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Literal, cast
 
 import regex
@@ -174,6 +175,10 @@ def check_groups(candidates: Sequence[Candidate]) -> None:
             )
 
 
+GROUP_PARTS = 20
+"""Most parts, as even as groups allow, of which several become test images."""
+
+
 def draw_groups(candidates: Sequence[Candidate], fraction: float | None, seed: int) -> set[str] | None:
     """Draw the groups whose images become test images, about a share of every class.
 
@@ -189,20 +194,23 @@ def draw_groups(candidates: Sequence[Candidate], fraction: float | None, seed: i
         return None
     from sklearn.model_selection import StratifiedGroupKFold  # takes a second to import, and few datasets have groups
 
-    parts = max(2, round(1 / fraction))
+    least = max(2, round(1 / fraction))
     labels, groups = [c.label for c in candidates], [c.group or c.sample_id for c in candidates]
-    if len(set(groups)) < parts:
-        raise UserError(f"group: must have at least {parts} groups for this `test_fraction`, found {len(set(groups))}")
+    if (found := len(set(groups))) < least:
+        raise UserError(f"group: must have at least {least} groups for this `test_fraction`, found {found}")
+    most = max(least, min(GROUP_PARTS, *Counter(label for label, _ in set(zip(labels, groups, strict=True))).values()))
+    shares = [(parts, taken) for parts in range(2, most + 1) for taken in range(1, parts)]
+    parts, taken = min(shares, key=lambda share: abs(share[1] / share[0] - fraction))
     splitter = StratifiedGroupKFold(parts, shuffle=True, random_state=child_seed(seed, "test groups"))
     with warnings.catch_warnings():  # of classes in fewer groups than parts; `check_sizes` says which lack images
         warnings.simplefilter("ignore", UserWarning)
         try:
-            _, test = next(splitter.split(labels, labels, groups))
+            tests = [test for _, test in islice(splitter.split(labels, labels, groups), taken)]
         except ValueError:
             raise UserError(
                 f"test_fraction: needs a class of at least {parts} images; raise it, or add images"
             ) from None
-    return {candidates[i].sample_id for i in test}
+    return {candidates[i].sample_id for test in tests for i in test}
 
 
 def list_classes(files: RawFiles, *, others: Literal["error", "ignore"] = "error") -> Listing:

@@ -231,6 +231,8 @@ class TorchvisionParams(DatasetParams):
             )
         if self.train_kwargs is None and self.test_kwargs is not None:
             raise ValueError("`test_kwargs` needs `train_kwargs` beside it")
+        if self.name == "EMNIST" and "split" not in {**self.kwargs, **(self.train_kwargs or {})}:
+            raise ValueError("`kwargs`: EMNIST must have a split, found none; give {split: letters}, or another")
         for field in ("kwargs", "train_kwargs", "test_kwargs"):
             for argument, value in (getattr(self, field) or {}).items():
                 _check_argument(self.name, f"`{field}`", argument, value)

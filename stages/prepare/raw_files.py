@@ -195,7 +195,7 @@ def csv_rows(text: TextIO, where: object) -> Iterator[tuple[int, list[str]]]:
     reader, line = csv.reader(limited(), strict=True), 1
     try:
         for cells in reader:
-            if cells:
+            if any(map(str.strip, cells)):
                 yield line, cells
             line, of_row = reader.line_num + 1, 0
     except (csv.Error, ValueError) as error:

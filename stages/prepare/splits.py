@@ -337,7 +337,8 @@ def _pools(ordered: Sequence[Candidate], params: DatasetParams, fold: Fold, seed
     for candidate in ordered:
         by_class.setdefault(candidate.label, []).append(candidate)
     pools: Pools = {"train": {}, "test": {}, "unseen": {}}
-    fraction = _fraction(ordered, params, fold) if fold.seen else None
+    has_test = any(c.split == "test" for c in ordered if c.label in fold.seen)
+    fraction = checked_fraction(params, has_test=has_test) if fold.seen else None
     grouped = draw_groups(ordered, fraction, seed)
     for label in fold.seen:
         pools["train"][label], pools["test"][label] = _train_and_test(by_class[label], fraction, seed, grouped)
@@ -347,8 +348,12 @@ def _pools(ordered: Sequence[Candidate], params: DatasetParams, fold: Fold, seed
     return pools
 
 
-def _fraction(candidates: Sequence[Candidate], params: DatasetParams, fold: Fold) -> float | None:
-    has_test = any(c.split == "test" for c in candidates if c.label in fold.seen)
+def checked_fraction(params: DatasetParams, *, has_test: bool) -> float | None:
+    """Return the share of test images to draw; None: the data have test images of their own.
+
+    Raises:
+        UserError: they have and one is given, or they have not and none is.
+    """
     if has_test and params.test_fraction is not None:
         raise UserError("test_fraction: the data have test images of their own; leave it out")
     if not has_test and params.test_fraction is None:

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 from click.testing import CliRunner
 from PIL import Image
 from safetensors.torch import save
@@ -26,11 +25,14 @@ from stages.commands.check import (
 from stages.commands.config import Config, parse_config
 from stages.prepare.sources import SOURCES
 from stages.shared.core.params import RunParams
+from stages.shared.networks.network import build_network
+from stages.shared.networks.params import NetworkParams
 from stages.shared.runtime.errors import UserError
 from tests.commands.edited import COMMITTED, ROOT, config, file
 
-NET = save({"weight": torch.zeros(2)})
-"""A file of weights."""
+TINY = {"library": "timm", "name": "test_resnet.r160_in1k", "weights": {"source": "none"}, "image_size": 32}
+NET = save(build_network(NetworkParams.model_validate(TINY), 2, seed=0).module.state_dict())
+"""A file of weights, and the network that they fit."""
 
 
 def run(*args: str) -> str:
@@ -45,7 +47,7 @@ def test_it_looks_at_images_and_weights_and_sums_up_the_grid(tmp_path: Path, mon
             "datasets.mine": {
                 "source": "folder", "image_size": 32, "test_fraction": 0.4, "unseen_classes": ["c", "d"],
             },
-            "models.efficientnet_lite0.network.weights": weights,
+            "models.efficientnet_lite0.network": {**TINY, "weights": weights},
             "finetune.schedule_epochs": 100,
             "run": {"datasets": ["mine"], "models": ["efficientnet_lite0"], "folds": [0], "seeds": [0, 1]},
         },
@@ -262,9 +264,12 @@ def test_what_would_be_downloaded_is_not_listed(tmp_path: Path, monkeypatch: pyt
     for dataset in ("calligraphy", "cifar100"):
         shutil.copytree(ROOT / "data" / "raw" / dataset, tmp_path / dataset)
     (tmp_path / "public").mkdir()
-    public = {"source": "torchvision", "name": "EuroSAT", "image_size": 64}
+    public = {"source": "torchvision", "name": "EuroSAT", "image_size": 64, "test_fraction": 0.2}
     grid = ["calligraphy", "cifar100", "public"]
     check_classes(config({"datasets.public": public, "run.datasets": grid}), tmp_path)
+    for change in ({"test_fraction": None}, {"name": "MNIST"}):
+        with pytest.raises(UserError, match=r"datasets\.public: .*(give `test_fraction`|of their own; leave it out)"):
+            check_classes(config({"datasets.public": public | change, "run.datasets": grid}), tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -421,12 +426,14 @@ LAYERS = "models.efficientnet_lite0.taps.layers"
 def test_a_file_of_weights_that_is_missing_or_another_is_named_before_training(tmp_path: Path):
     path = tmp_path / "mine.pth"
     weights = {"source": "file", "path": str(path), "sha256": hashlib.sha256(NET).hexdigest()[:16]}
-    params = config({"models.efficientnet_lite0.network.weights": weights})
+    params = config({"models.efficientnet_lite0.network": {**TINY, "weights": weights}})
     where = r"models\.efficientnet_lite0\.network: weights\."
     with pytest.raises(UserError, match=rf"{where}path: .* found at .*mine\.pth: No such file"):
         check_networks(params)
     path.write_bytes(NET)
     check_networks(params)
+    with pytest.raises(UserError, match=rf"{where}path: .*mine\.pth does not fit the network:\n  \d+ missing: "):
+        check_networks(config({"models.efficientnet_lite0.network.weights": weights}))
     path.write_bytes(b"changed")
     with pytest.raises(UserError, match=rf"{where}sha256: .*mine\.pth must have a SHA-256 .* its content has changed"):
         check_networks(params)

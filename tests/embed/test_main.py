@@ -64,7 +64,9 @@ def test_two_processes_write_the_bytes_of_one(tmp_path: Path):
     arguments = setup(tmp_path)
     embed = [sys.executable, "-m", "stages.embed", *arguments[:-1]]
     subprocess.run([*embed, str(tmp_path / "one")], cwd=ROOT, env=ON_CPU, capture_output=True, check=True)
-    two = {**ON_CPU, "WHICHLAYER_LAUNCH": f"{sys.executable} -m torch.distributed.run --standalone --nproc-per-node 2"}
+    embed[-1:-1] = ["--log", str(tmp_path / "log.jsonl")]
+    launcher = f"{sys.executable} -m torch.distributed.run --standalone --nproc-per-node 2"
+    two = {**ONE_THREAD, "CUDA_VISIBLE_DEVICES": "", "WHICHLAYER_LAUNCH": launcher}
     done = subprocess.run(
         [*embed, str(tmp_path / "two")], cwd=ROOT, env=two, capture_output=True, text=True, check=False
     )
@@ -207,5 +209,5 @@ def test_a_frozen_network_is_embedded_on_unseen_classes_alone(
 
 
 def test_the_head_of_a_frozen_network_is_no_layer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    with pytest.raises(UserError, match=r"taps\.layers: 'head' is the classification head, which a frozen network"):
+    with pytest.raises(UserError, match=r"'head' is or holds the classification head \(head\), which a frozen"):
         run(setup(tmp_path, frozen=True, layers=["blocks.0", "head"]), monkeypatch)

@@ -3,10 +3,12 @@
 from dataclasses import replace
 
 import pytest
+from sklearn.model_selection import StratifiedGroupKFold
 
-from stages.prepare.candidates import group_by_name
+from stages.prepare.candidates import draw_groups, group_by_name
 from stages.prepare.params import FolderParams
 from stages.prepare.splits import plan_folds
+from stages.shared.core.seeding import child_seed
 from stages.shared.runtime.errors import UserError
 
 
@@ -43,6 +45,27 @@ def test_no_group_is_in_train_and_in_test(writers):
     assert shares == {"a": 4, "b": 4, "c": 4}
     other = plan_folds(writers, params(test_fraction=0.2), 3)
     assert {c.group for c in other.splits["0"]["test"]} != {c.group for c in plan.splits["0"]["test"]}
+
+
+@pytest.mark.parametrize(("fraction", "expected"), [(0.25, 3), (0.3, 3), (0.4, 4), (0.6, 6), (0.7, 7), (0.8, 8)])
+def test_the_share_of_groups_is_the_one_that_was_asked_for(writers, fraction, expected):
+    test = plan_folds(writers, params(test_fraction=fraction), 0).splits["0"]["test"]
+    assert len({c.group for c in test}) == expected
+
+
+@pytest.mark.parametrize("parts", [2, 3, 4, 5, 10])
+def test_a_share_of_one_part_is_the_first_of_as_many(writers, parts):
+    labels, groups = [c.label for c in writers], [c.group for c in writers]
+    splitter = StratifiedGroupKFold(parts, shuffle=True, random_state=child_seed(7, "test groups"))
+    _, test = next(splitter.split(labels, labels, groups))
+    assert draw_groups(writers, 1 / parts, 7) == {writers[i].sample_id for i in test}
+
+
+def test_classes_of_few_groups_have_about_the_share_each(make_candidates):
+    data = make_candidates({label: {None: 18} for label in "abcde"})
+    data = [replace(c, group=f"{c.label}{int(c.sample_id.rpartition('/')[2]) % 6}") for c in data]
+    test = plan_folds(data, params(test_fraction=0.35), 0).splits["0"]["test"]
+    assert {label: len({c.group for c in test if c.label == label}) for label in "abc"} == {"a": 2, "b": 2, "c": 2}
 
 
 def test_a_group_that_comes_in_train_and_in_test_is_refused(make_candidates):

@@ -64,10 +64,10 @@ def _check_paths(network: Network, params: NetworkParams, paths: list[str]) -> N
         if path not in module_paths:
             raise UserError(f"taps.layers: {path!r} is not a module of the network: {did_you_mean(path, module_paths)}")
 
-        if params.frozen and in_head(path, network.head):
+        if params.frozen and any(in_head(path, [prefix]) or in_head(prefix, [path]) for prefix in network.head):
             raise UserError(
-                f"taps.layers: {path!r} is the classification head, which a frozen network does not have; take it out, "
-                "or set network.frozen: false"
+                f"taps.layers: {path!r} is or holds the classification head ({', '.join(network.head)}), which a "
+                "frozen network does not have; take it out, or set network.frozen: false"
             )
 
 

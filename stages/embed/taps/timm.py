@@ -36,7 +36,7 @@ def default_layers(module: nn.Module, trace: Trace, prefix: str = "") -> dict[st
     if patterns is not None:
         return dict.fromkeys(expand(module, patterns, prefix))
     info = getattr(network, "feature_info", [])
-    features = [prefix + entry["module"] for entry in getattr(info, "info", info)]
+    features = [prefix + entry["module"] for entry in getattr(info, "info", info) if entry["module"]]
     first = min((trace.began[name] for name in features if name in trace.began), default=0)
     stems = [prefix + name for name in STEMS if trace.ended.get(prefix + name, first) < first]
     return dict.fromkeys([*stems[:1], *features])

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from io import BytesIO, TextIOWrapper
 from pathlib import Path
 from typing import cast
+from unicodedata import normalize
 
 from stages.prepare.candidates import Candidate, Listing, Split
 from stages.prepare.limits import LimitsParams, RawFiles, Resources, inside
@@ -25,7 +26,7 @@ def list_table(raw: Path, params: TableParams, seed: int, resources: Resources) 
     """
     files = open_raw(raw, resources)
     where = f"{raw}/{params.table}"
-    paths = set(files.paths)
+    paths = {normalize("NFC", path): path for path in files.paths} | {path: path for path in files.paths}
     candidates: dict[str, Candidate] = {}
     for line, row in _rows(_read_table(raw, files, params.table, resources.limits), where, params.group):
         with prefix_errors(f"{where}, line {line}"):
@@ -74,10 +75,11 @@ def _rows(content: bytes, where: str, group: str | None) -> Iterator[tuple[int, 
         yield line, {column: cells[header.index(name)] for column, name in wanted.items() if name in header}
 
 
-def _candidate(row: dict[str, str], files: RawFiles, paths: set[str]) -> Candidate:
+def _candidate(row: dict[str, str], files: RawFiles, paths: dict[str, str]) -> Candidate:
     path = inside(row["path"])
     if path is None:
         raise UserError(f"path must be relative to the raw folder and inside it, found {row['path']!r}")
+    path = paths.get(path, paths.get(normalize("NFC", path), path))  # macOS encodes accents in names otherwise
     if path not in paths:
         folder = posixpath.dirname(path)
         neighbours = [other for other in paths if posixpath.dirname(other) == folder]

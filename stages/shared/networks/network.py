@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
 from importlib.metadata import packages_distributions, version
 from pathlib import Path
@@ -32,6 +33,7 @@ from stages.shared.networks.params import Deviation, Mean, NetworkParams
 from stages.shared.networks.transforms import Transform
 from stages.shared.networks.weights import LibraryModel, in_head, load_entry_weights
 from stages.shared.runtime.errors import UserError, explain_system_error
+from stages.shared.runtime.processes import LAUNCHED
 
 T = TypeVar("T")
 
@@ -47,7 +49,9 @@ def choose_device(*, several: bool = False) -> Accelerator:
     """
     torch.backends.cudnn.deterministic = True
     wished = os.environ.get("ACCELERATE_MIXED_PRECISION", "")
+    processes = int(os.environ.get("WORLD_SIZE", "1")) if several and LAUNCHED else 1
     on_cpu = os.environ.get("ACCELERATE_USE_CPU", "false").lower() in {"1", "true", "yes"}
+    on_cpu |= processes > 1 and not torch.accelerator.is_available()  # else accelerate would not join them
     precision = wished or ("fp16" if torch.cuda.is_available() and not on_cpu else "no")
     try:
         accelerator = Accelerator(cpu=on_cpu, mixed_precision=precision)
@@ -58,6 +62,11 @@ def choose_device(*, several: bool = False) -> Accelerator:
         ) from None
     if accelerator.num_processes > 1 and not several:
         raise UserError(f"this runs in one process, found a launcher with {accelerator.num_processes}; start it alone")
+    if processes > accelerator.num_processes:
+        raise UserError(
+            f"a launcher's {processes} processes must join, and do not on {accelerator.device.type}; set "
+            "ACCELERATE_USE_CPU=true, or run the stage without a launcher"
+        )
     return accelerator
 
 
@@ -197,6 +206,19 @@ def _convolutional(module: nn.Module) -> bool:
     return spatial >= 4 and not attention
 
 
+def _check_seen(params: NetworkParams, module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+    """Check, after a module has run, that it does not cut the image to a whole number of patches."""
+    if isinstance(module, nn.Conv2d) and module.in_channels == 3 and module.kernel_size == module.stride:
+        size, patch = inputs[0].shape[-1], module.stride[-1]
+        fitting = output.shape[-1] * patch
+        if fitting < size:
+            raise UserError(
+                f"network.image_size: {params.name} takes patches of {patch} px, so that it must be a multiple of "
+                f"{patch}, found {params.image_size}: the last {size - fitting} of {size} pixels of each side are not "
+                f"seen; take {fitting} or {fitting + patch}"
+            )
+
+
 def build_network(params: NetworkParams, classes: int, *, seed: int, load_weights: bool = True) -> Network:
     """Build a network with a fresh head, in evaluation mode; the same for the same arguments.
 
@@ -209,7 +231,8 @@ def build_network(params: NetworkParams, classes: int, *, seed: int, load_weight
 
     Raises:
         UserError: the name is unknown, the weights are not available or do not fit, the architecture does not take this
-            image size or `config`, it is too large for this machine, or its mean or std is not what an entry may give.
+            image size (or cuts it) or `config`, it is too large for this machine, or its mean or std is not what an
+            entry may give.
     """
     # only the one library: each takes seconds to import
     library = import_module(f"stages.shared.networks.{params.library}")
@@ -223,7 +246,8 @@ def build_network(params: NetworkParams, classes: int, *, seed: int, load_weight
         mean, std = (_checked(name, getattr(params, name) or getattr(model, name), params) for name in NORMALIZATION)
         transform = Transform(params.image_size, mean, std, channels_last=_convolutional(model.module))
         network = Network(model.module.eval(), model.head, transform)
-        with torch.inference_mode():  # an impossible image size fails here and not in the middle of a stage
+        seen = registration.register_module_forward_hook(partial(_check_seen, params))
+        with seen, torch.inference_mode():  # an impossible image size fails here and not in the middle of a stage
             shape = tuple(network.logits(torch.zeros(1, 3, params.image_size, params.image_size)).shape)
     if shape != (1, classes):
         raise UserError(

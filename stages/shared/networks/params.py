@@ -115,7 +115,8 @@ class NetworkParams(Params):
         name: the library's name of the architecture; for transformers the hub's repository (`microsoft/resnet-50`), or,
             without hub weights, a model type (`swin`).
         weights: where the weights come from.
-        image_size: height and width of the network's input in pixels; images are resized to it.
+        image_size: height and width of the network's input in pixels; images are resized to it. Of a network that
+            takes patches beside each other it must be a multiple of their size, else it would not see the last pixels.
         mean, std: normalization of RGB in [0, 1], three numbers each; `null`: the library's own for these weights.
         epochs: overrides `finetune.schedule_epochs` for this network.
         config: overrides of the architecture (for example a small size): with timm and torchvision further arguments of

@@ -137,7 +137,8 @@ def _package_file(package: str) -> Path:
 def read_file(weights: WeightsParams) -> dict[str, Tensor]:
     """Read a user's weights: safetensors, or a torch file of tensors only; which of both, its content tells.
 
-    A wrapping dictionary (`state_dict`, `model`) and the prefix `module.` of data-parallel training are taken off.
+    A wrapping dictionary (`state_dict`, `model`) and the prefixes `module.` of data-parallel training and `_orig_mod.`
+    of `torch.compile` are taken off.
 
     Args:
         weights: with `source: file`.
@@ -194,7 +195,7 @@ def _unwrap(content: object) -> dict[str, Tensor]:
             content = content[key]
     if not isinstance(content, Mapping) or not all(isinstance(value, Tensor) for value in content.values()):
         raise UserError(f"must hold a state dict: tensors by name (under {' or '.join(WRAPPERS)})")
-    return {str(name).removeprefix("module."): tensor for name, tensor in content.items()}
+    return {re.sub(r"^(module\.|_orig_mod\.)*", "", str(name)): tensor for name, tensor in content.items()}
 
 
 def load_state(module: nn.Module, state: State, *, head: Sequence[str], keep_head: bool, where: str) -> None:

@@ -110,8 +110,14 @@ def run_main(main: Callable[[], None], helper: Callable[[], None] | None = None)
     sys.exit(0)
 
 
+FIRST_SECONDS = 5.0
+"""What the first process has to say what a further one would say too, and to end it."""
+
+
 def fail(message: str) -> NoReturn:
-    """Print an error and exit with status 2."""
+    """Print an error and exit with status 2; a further process of a launcher lets the first one do it."""
+    if FURTHER:
+        time.sleep(FIRST_SECONDS)
     print(f"error: {printable(message)}", file=sys.stderr, flush=True)
     _exit(2)
 

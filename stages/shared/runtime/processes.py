@@ -6,6 +6,7 @@ others do a share of its work, and write nothing.
 """
 
 import contextlib
+import json
 import os
 import shlex
 import sys
@@ -16,6 +17,9 @@ from itertools import pairwise
 import psutil
 
 LAUNCH = "WHICHLAYER_LAUNCH"
+ARGUMENTS = "WHICHLAYER_ARGUMENTS"
+"""Hands a stage's arguments over: as its own options torchrun refuses `--log`, which several of them begin with."""
+
 SHARING = ("stages.finetune", "stages.embed")
 
 LAUNCHED = {LAUNCH, "RANK"} <= os.environ.keys()
@@ -30,9 +34,17 @@ def launch(stage: str) -> None:
     launcher = shlex.split(os.environ.get(LAUNCH, ""))
     if "RANK" in os.environ and stage in SHARING and not launcher:  # libraries would wait for other processes
         sys.exit(f"error: RANK must be set by the launcher that {LAUNCH} names alone, found it without; unset it")
-    if launcher and stage in SHARING and not LAUNCHED:
+    if not launcher or stage not in SHARING:
+        return
+    if ARGUMENTS in os.environ:
+        if not LAUNCHED:
+            found = f"found {shlex.join(launcher)!r}, which did not"
+            sys.exit(f"error: {LAUNCH} must name a launcher that sets RANK, {found}; unset it")
+        sys.argv[1:] = json.loads(os.environ[ARGUMENTS])
+    elif not LAUNCHED:
+        os.environ[ARGUMENTS] = json.dumps(sys.argv[1:])
         try:
-            os.execvp(launcher[0], [*launcher, "-m", stage, *sys.argv[1:]])
+            os.execvp(launcher[0], [*launcher, "-m", stage])
         except OSError as error:
             sys.exit(f"error: {LAUNCH} must begin with a command, found {launcher[0]!r} ({error.strerror})")
 

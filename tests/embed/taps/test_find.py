@@ -64,6 +64,18 @@ def test_named_layers_of_a_vit_know_their_tokens() -> None:
     }
 
 
+def test_a_module_that_holds_the_head_is_no_layer_of_a_frozen_network() -> None:
+    entry = {"library": "torchvision", "name": "mobilenet_v3_small", "image_size": 32}
+    assert taps_of(entry, ["features.0", "classifier"])[-1].layout == "vector"
+    with pytest.raises(UserError, match=r"'classifier' is or holds the classification head \(classifier\.3\), which"):
+        taps_of({**entry, "frozen": True}, ["features.0", "classifier"])
+
+
+def test_timm_s_layers_without_a_module_are_passed_over() -> None:
+    taps = taps_of({"library": "timm", "name": "tresnet_m", "image_size": 64})
+    assert [tap.path for tap in taps] == ["body.layer1", "body.layer2", "body.layer3", "body.layer4"]
+
+
 def test_of_several_outputs_the_map_is_taken() -> None:
     taps = taps_of(CVT, ["cvt.encoder.stages.2", "cvt.encoder.stages.2.layers.0"])
     found = [(tap.path.rpartition("stages.")[2], tap.item, tap.layout, tap.class_token) for tap in taps]

@@ -179,8 +179,8 @@ def test_swin_s_layout_is_known_where_the_shape_does_not_tell(images: Tensor) ->
     ],
 )
 def test_timm_vit(name: str, prefix: int, class_token: bool) -> None:
-    network, taps = build("timm", name, 56, {"depth": 3, "embed_dim": 48, "num_heads": 3})
-    images = torch.randn(2, 3, 56, 56, generator=torch.Generator().manual_seed(1))
+    network, taps = build("timm", name, 112, {"depth": 3, "embed_dim": 48, "num_heads": 3})
+    images = torch.randn(2, 3, 112, 112, generator=torch.Generator().manual_seed(1))
     module = network.module
     embedded = module.norm_pre(module.patch_drop(module._pos_embed(module.patch_embed(images))))
     blocks = module.forward_intermediates(

@@ -1,5 +1,6 @@
 import tracemalloc
 import zipfile
+from unicodedata import normalize
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -85,6 +86,19 @@ def test_images_may_lie_in_the_folders_one_archive(raw, tmp_path, resources):
 def test_a_wrong_table_is_explained(raw, resources, text, message):
     with pytest.raises(UserError, match=message):
         list_table(write_table(raw, text), params(), 0, resources)
+
+
+def test_rows_of_blank_cells_are_passed_over(raw, resources):
+    write_table(raw, "path,label\nimages/00.png,a\n,\n , \n,,\n")
+    assert len(list_table(raw, params(), 0, resources).candidates) == 1
+
+
+@pytest.mark.parametrize(("there", "listed"), [("NFC", "NFD"), ("NFD", "NFC"), ("NFD", "NFD")])
+def test_a_file_is_found_whose_accents_are_encoded_otherwise(raw, resources, there, listed):
+    named, path = (normalize(form, "images/\u00e9.png") for form in (listed, there))
+    (raw / "images/00.png").rename(raw / path)
+    (raw / "labels.csv").write_text(f"path,label\n{named},a\n")
+    assert [c.sample_id for c in list_table(raw, params(), 0, resources).candidates] == [path]
 
 
 def test_a_carriage_return_in_a_label_is_refused(raw, tmp_path):

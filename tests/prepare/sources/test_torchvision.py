@@ -78,6 +78,7 @@ def test_splits_are_found_or_given(name, values, expected):
         ({"name": "Food101", "train_kwargs": {}, "test_kwargs": {"loader": "x"}}, "`test_kwargs`: Food101 takes split"),
         ({"name": "INaturalist", "kwargs": {"version": "../x"}}, "`kwargs`: version must be a word, found '../x'"),
         ({"name": "SUN397", "kwargs": {"split": "x"}}, "`kwargs`: SUN397 takes none"),
+        ({"name": "EMNIST"}, "`kwargs`: EMNIST must have a split, found none; give"),
         ({"test_kwargs": {"size": 3}}, "`test_kwargs` needs `train_kwargs`"),
     ],
 )

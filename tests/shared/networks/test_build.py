@@ -90,6 +90,31 @@ def test_what_is_convolutional_gets_channels_last() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("library", "name", "size", "said"),
+    [
+        (
+            "timm",
+            "convnext_atto",
+            39,
+            "a multiple of 4, found 39: the last 3 of 39 pixels of each side .* take 36 or 40",
+        ),
+        ("open_clip", "ViT-B-32", 95, "a multiple of 32, found 95: the last 31 of 95 .* take 64 or 96"),
+        ("transformers", "google/vit-base-patch16-224-in21k", 40, "the last 8 of 40 .* take 32 or 48"),
+    ],
+)
+def test_an_image_size_at_which_patches_leave_pixels_out_is_refused(
+    library: str, name: str, size: int, said: str
+) -> None:
+    with pytest.raises(UserError, match=rf"network\.image_size: {name} takes patches of .*{said}"):
+        build_skeleton(params(library=library, name=name, image_size=size), 3)
+
+
+def test_other_networks_take_odd_image_sizes() -> None:
+    names = {"resnet10t": "timm", "tf_efficientnet_lite0": "timm", "microsoft/resnet-50": "transformers"}
+    assert all(build_skeleton(params(library=names[name], name=name, image_size=99), 3) for name in names)
+
+
 def test_a_skeleton_has_a_network_s_parameters_and_no_memory() -> None:
     entry = params(library="transformers", name="google/vit-base-patch16-224-in21k", image_size=224)
     parameters = dict(build_skeleton(entry, 1000).module.named_parameters())

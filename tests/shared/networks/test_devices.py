@@ -5,6 +5,7 @@ import pytest
 import torch
 from accelerate.state import AcceleratorState
 
+from stages.shared.networks import network
 from stages.shared.networks.network import choose_device, computing, library_versions
 from stages.shared.runtime.errors import UserError
 
@@ -56,3 +57,11 @@ def test_a_precision_that_is_not_supported_is_named(monkeypatch: pytest.MonkeyPa
         match=r"ACCELERATE_MIXED_PRECISION=float16 is not supported on this device .*; unset it",
     ):
         choose_device()
+
+
+def test_processes_of_a_launcher_that_do_not_join_are_refused(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setattr(network, "LAUNCHED", True)
+    monkeypatch.setattr(torch.accelerator, "is_available", lambda: True)  # an MPS
+    with pytest.raises(UserError, match=r"a launcher's 2 processes must join, .*; set ACCELERATE_USE_CPU=true, or"):
+        choose_device(several=True)

@@ -130,7 +130,7 @@ def test_no_package_carries_weights_of_other_libraries(library: str) -> None:
 # --- files
 
 
-@pytest.mark.parametrize("form", ["safetensors", "torch", "state_dict", "model", "module."])
+@pytest.mark.parametrize("form", ["safetensors", "torch", "state_dict", "model", "module.", "module._orig_mod."])
 def test_a_user_s_file_is_loaded_in_every_usual_form(form: str, tmp_path: Path) -> None:
     trained = tensors(build_network(NetworkParams.model_validate({**RESNET, "weights": {"source": "none"}}), 3, seed=9))
     path = tmp_path / ("weights.safetensors" if form == "safetensors" else "weights.pth")
@@ -138,8 +138,8 @@ def test_a_user_s_file_is_loaded_in_every_usual_form(form: str, tmp_path: Path) 
         save_file(trained, path)
     elif form == "torch":
         torch.save(trained, path)
-    elif form == "module.":
-        torch.save({"epoch": 3, "state_dict": {f"module.{name}": t for name, t in trained.items()}}, path)
+    elif form.endswith("."):
+        torch.save({"epoch": 3, "state_dict": {form + name: t for name, t in trained.items()}}, path)
     else:
         torch.save({form: trained}, path)
     loaded = tensors(build(RESNET, file(path)))

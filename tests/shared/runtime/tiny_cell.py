@@ -43,6 +43,7 @@ def unwatched(items: Iterable[Any], **options: Any) -> Iterator[Any]:
 
 STUBS: dict[str, Any] = {
     "LAUNCH": "",
+    "LAUNCHED": False,
     "CONTROL": re.compile("(?!)"),
     "MAX_NAMES": 0,
     "DVC": Silent(),
