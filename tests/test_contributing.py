@@ -214,7 +214,7 @@ def norms(cell: Cell, layer: Layer, split: EmbeddedSplit) -> AnalysisResult:
 
 
 def add_criterion(copy: Copy) -> None:
-    criteria = "stages/aggregate/recommend/regret.py"
+    criteria = "stages/aggregate/recommend/criteria.py"
     function = '''def first_layer(known: KnownScores) -> Choice:
     """The first layer."""
     return [(-1, 0)]

@@ -183,7 +183,7 @@ def read_galleries(measures: Path, run: RunParams) -> dict[Cell, pd.DataFrame]:
     Raises:
         UserError: a cell has no gallery, or one that is damaged, another cell's or of another version.
     """
-    paths = {cell: _file(measures, cell, gallery.FILE, "gallery") for cell in run.cells()}
+    paths = {cell: _file(measures, cell, gallery.GALLERY_FILE, "gallery") for cell in run.cells()}
     return {cell: gallery.read_gallery(path.parent) for cell, path in paths.items()}
 
 

@@ -235,14 +235,14 @@ def check_classes(config: Config, raw: Path) -> list[str]:
 
     Images are listed, and opened only where their names do not end as an image's. Those that would first be downloaded
     are not: of them the entry alone says which folds there are and how many images, and of torchvision's datasets
-    nothing does. The `source.json` that names the download is read.
+    whether there are test images. The `source.json` that names the download is read.
 
     Returns:
         What a user should know of datasets of few classes, a sentence each.
 
     Raises:
         UserError: the splits cannot be made, a fold is not there, a class has too few images for the probe, or a
-            `source.json` is not valid.
+            `source.json` or an entry of torchvision's is not valid.
     """
     from stages.prepare.sources import SOURCE_FILES  # takes a second to import
     from stages.prepare.sources.torchvision import split_arguments

@@ -67,7 +67,7 @@ def check_new(out: Path, *, folder: bool = True) -> None:
 @contextmanager
 def new_output(out: Path) -> Iterator[Path]:
     """Give a path beside `out` to write to, which becomes `out` at the end, and is removed if something fails."""
-    from stages.shared.core.stage_run import publish  # takes the state of all code
+    from stages.shared.core.stage_run import publish  # watches for DVC from its import on
 
     out.parent.mkdir(parents=True, exist_ok=True)
     remove_leftovers(out)

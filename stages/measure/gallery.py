@@ -13,7 +13,7 @@ from stages.measure.arrays import Float32, Rows
 from stages.measure.embedded_split import centred, unit_rows
 from stages.shared.embeddings.embedding_store import Embeddings, Layer
 from stages.shared.embeddings.split_names import UNSEEN
-from stages.shared.tables.gallery import SCHEMA
+from stages.shared.tables.gallery import GALLERY
 
 NEIGHBOURS = 5
 
@@ -35,7 +35,7 @@ def gallery(store: Embeddings, pictured: Collection[str], *, normalize: str) -> 
     layers = store.layers if len(rows) else ()
     with threadpool_limits(1):  # the same digits whatever the number of processors
         tables = [layer_gallery(store, layer, rows, shown, normalize=normalize) for layer in layers]
-    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=SCHEMA.names)
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=GALLERY.names)
 
 
 def layer_gallery(store: Embeddings, layer: Layer, rows: Rows, shown: pd.DataFrame, *, normalize: str) -> pd.DataFrame:

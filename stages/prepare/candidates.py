@@ -11,17 +11,17 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
-from typing import Literal, cast
+from typing import Literal, cast, get_args
 
 import regex
 from PIL import Image
 
 from stages.prepare.limits import RawFiles, check_class_names
 from stages.shared.core.seeding import child_seed
-from stages.shared.images.image_store import SPLITS
 from stages.shared.runtime.errors import CONTROL, UserError, listed, short_repr
 
 Split = Literal["train", "test", "unseen"]
+SPLITS: tuple[Split, ...] = get_args(Split)
 Content = bytes | Image.Image
 """An encoded image file, or an image that was generated or unpacked."""
 

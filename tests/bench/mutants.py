@@ -53,7 +53,6 @@ MODULES = (
     "stages/aggregate/recommend",
     "stages/aggregate/findings",
     "stages/prepare/splits.py",
-    "stages/prepare/splits.py",
     "stages/embed",
     "stages/shared/embeddings",
     "stages/shared/images",

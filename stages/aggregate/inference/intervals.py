@@ -43,6 +43,126 @@ from stages.aggregate.scope import INTERVAL_ENDS, LEADS, TIED, UNCERTAINTY, Scop
 from stages.shared.embeddings.split_names import UNSEEN
 from stages.shared.tables.metric_table import MAX_GROUPS
 
+Statement = TypeVar("Statement")
+
+
+@dataclass(frozen=True)
+class LayerInference:
+    """How sure the scores of L layers are in one scope.
+
+    Attributes:
+        low, high: (L,) ends of the layers' intervals, each to be read alone, within the score's limits; NaN of a layer
+            that never varied.
+        best: score of the layer that looks best, whose interval knows that it was chosen, within the limits as well;
+            NaN where not known, as of a single layer, or of a score of which neither end is better.
+        tied: (L,) whether each is not distinguishable from the best; None as well.
+        lead: of the best earlier layer over the last; NaN as well.
+    """
+
+    low: Float64
+    high: Float64
+    best: Bounds
+    tied: NDArray[np.bool_] | None
+    lead: Bounds
+
+
+def infer(*networks: Refits | None) -> dict[Scope, Inference]:
+    """Infer about networks of the same folds in every scope that is known, the wider one first."""
+    refits = [network for network in networks if network is not None]
+    if not refits or len(refits) < len(networks):
+        return {}
+    known: dict[Scope, Inference | None] = {"classes": over_classes(*refits), "images": over_images(*refits)}
+    return {scope: inference for scope, inference in known.items() if inference is not None}
+
+
+def state_widest(
+    statement: Callable[[Inference], Statement | None], *networks: Refits | None
+) -> tuple[Scope, Statement] | None:
+    """Make a statement about networks of the same folds in the wider scope in which it can be made."""
+    stated = ((scope, statement(inference)) for scope, inference in infer(*networks).items())
+    return next(((scope, made) for scope, made in stated if made is not None), None)
+
+
+def beats_baselines(
+    network: NetworkData,
+    metric: str,
+    steps: Sequence[int],
+    keys: Sequence[Key],
+    *,
+    chance: float | None,
+    pixels: float | None,
+) -> bool | None:
+    """Return whether some layer is shown to be better than chance, and than raw pixels; None where no bound is known.
+
+    It is where neither was asked for.
+
+    Args:
+        network: its measured data.
+        metric: the score.
+        steps: the checkpoints, of which the best layer was chosen.
+        keys: the layers.
+        chance: score of an embedding that is unrelated to the classes; None: not asked for.
+        pixels: score of the raw pixels; None: not asked for.
+    """
+    if chance is None and pixels is None:
+        return True
+    further = [network.pixels] if pixels is not None and network.pixels else []
+    refits = [network.at(metric, step, keys) for step in steps]
+    refits += [network.at(metric, steps[0], [key]) for key in further]
+    gain = None if chance is None else sign_of(network.catalogue[metric].better) * chance
+    index = len(keys) * len(steps) if further else None
+    shown = state_widest(lambda inference: is_above(inference, chance=gain, pixels=index), *refits)
+    return shown and shown[1]
+
+
+def infer_layers(refits: Refits) -> dict[Scope, LayerInference]:
+    """Infer how sure the scores of layers at one step are, in every scope that is known, the wider one first.
+
+    Args:
+        refits: of the layers, by depth.
+    """
+    layers, directed = {}, refits.score.better != "neither"
+    for scope, inference in infer(refits).items():
+        (low, high), best = score_intervals(inference, refits.score)
+        lead, tied = (best_against(inference), ties(inference)) if directed and len(low) > 1 else (None, None)
+        layers[scope] = LayerInference(low, high, best if directed else UNKNOWN, tied, lead or UNKNOWN)
+    return layers
+
+
+def add_uncertainty(scores: Scores, networks: dict[Name, NetworkData]) -> Scores:
+    """Put beside every score how sure it is (`UNCERTAINTY`); empty where that is not known."""
+    with threadpool_limits(1):  # faster on such matrices, and sums do not depend on the number of threads
+        intervals = infer_curves(scores, networks)
+    points = scores.curves.merge(intervals, how="left", validate="many_to_one")
+    of_accuracy = accuracy_intervals(scores, networks)
+    return replace(scores, curves=points.merge(of_accuracy, how="left", validate="many_to_one"))
+
+
+def infer_curves(scores: Scores, networks: dict[Name, NetworkData]) -> pd.DataFrame:
+    """Infer how sure the unseen points of every curve at its last step are.
+
+    Returns:
+        Columns of `POINT` and `UNCERTAINTY`; no row where nothing can be said.
+    """
+    tables = []
+    for (dataset, model, fold, _, metric), points in each_curve(scores.at_last(UNSEEN)):
+        refits = networks[dataset, model].at(metric, int(points["step"].iloc[0]), point_keys(points))
+        if refits is not None:
+            known = infer_layers(refits if fold == MEAN else refits.of_fold(scores.folds.index(fold)))
+            tables.append(points[list(POINT)].assign(**_columns(known)))
+    return frame(tables, POINT | UNCERTAINTY, optional=UNCERTAINTY)
+
+
+def _columns(known: Mapping[Scope, LayerInference]) -> dict[str, Any]:
+    columns: dict[str, Any] = {}
+    for scope, layers in known.items():
+        lead = layers.lead
+        numbers = layers.low, layers.high, lead.value, lead.low, lead.high
+        columns |= zip((*INTERVAL_ENDS[scope], *LEADS[scope]), numbers, strict=True)
+        columns[TIED[scope]] = layers.tied
+    return columns
+
+
 POWER = 0.8
 """Share of studies that are to show what is there."""
 
@@ -174,116 +294,6 @@ def _uniform(columns: int) -> Float64:
     return np.asarray(qmc.Sobol(columns, seed=0).random(STUDIES))
 
 
-Statement = TypeVar("Statement")
-
-
-@dataclass(frozen=True)
-class LayerInference:
-    """How sure the scores of L layers are in one scope.
-
-    Attributes:
-        low, high: (L,) ends of the layers' intervals, each to be read alone, within the score's limits; NaN of a layer
-            that never varied.
-        best: score of the layer that looks best, whose interval knows that it was chosen, within the limits as well;
-            NaN where not known, as of a single layer, or of a score of which neither end is better.
-        tied: (L,) whether each is not distinguishable from the best; None as well.
-        lead: of the best earlier layer over the last; NaN as well.
-    """
-
-    low: Float64
-    high: Float64
-    best: Bounds
-    tied: NDArray[np.bool_] | None
-    lead: Bounds
-
-
-def infer(*networks: Refits | None) -> dict[Scope, Inference]:
-    """Infer about networks of the same folds in every scope that is known, the wider one first."""
-    refits = [network for network in networks if network is not None]
-    if not refits or len(refits) < len(networks):
-        return {}
-    known: dict[Scope, Inference | None] = {"classes": over_classes(*refits), "images": over_images(*refits)}
-    return {scope: inference for scope, inference in known.items() if inference is not None}
-
-
-def state_widest(
-    statement: Callable[[Inference], Statement | None], *networks: Refits | None
-) -> tuple[Scope, Statement] | None:
-    """Make a statement about networks of the same folds in the wider scope in which it can be made."""
-    stated = ((scope, statement(inference)) for scope, inference in infer(*networks).items())
-    return next(((scope, made) for scope, made in stated if made is not None), None)
-
-
-def beats_baselines(
-    network: NetworkData,
-    metric: str,
-    steps: Sequence[int],
-    keys: Sequence[Key],
-    *,
-    chance: float | None,
-    pixels: float | None,
-) -> bool | None:
-    """Return whether some layer is shown to be better than chance, and than raw pixels; None where no bound is known.
-
-    It is where neither was asked for.
-
-    Args:
-        network: its measured data.
-        metric: the score.
-        steps: the checkpoints, of which the best layer was chosen.
-        keys: the layers.
-        chance: score of an embedding that is unrelated to the classes; None: not asked for.
-        pixels: score of the raw pixels; None: not asked for.
-    """
-    if chance is None and pixels is None:
-        return True
-    further = [network.pixels] if pixels is not None and network.pixels else []
-    refits = [network.at(metric, step, keys) for step in steps]
-    refits += [network.at(metric, steps[0], [key]) for key in further]
-    gain = None if chance is None else sign_of(network.catalogue[metric].better) * chance
-    index = len(keys) * len(steps) if further else None
-    shown = state_widest(lambda inference: is_above(inference, chance=gain, pixels=index), *refits)
-    return shown and shown[1]
-
-
-def infer_layers(refits: Refits) -> dict[Scope, LayerInference]:
-    """Infer how sure the scores of layers at one step are, in every scope that is known, the wider one first.
-
-    Args:
-        refits: of the layers, by depth.
-    """
-    layers, directed = {}, refits.score.better != "neither"
-    for scope, inference in infer(refits).items():
-        (low, high), best = score_intervals(inference, refits.score)
-        lead, tied = (best_against(inference), ties(inference)) if directed and len(low) > 1 else (None, None)
-        layers[scope] = LayerInference(low, high, best if directed else UNKNOWN, tied, lead or UNKNOWN)
-    return layers
-
-
-def add_uncertainty(scores: Scores, networks: dict[Name, NetworkData]) -> Scores:
-    """Put beside every score how sure it is (`UNCERTAINTY`); empty where that is not known."""
-    with threadpool_limits(1):  # faster on such matrices, and sums do not depend on the number of threads
-        intervals = infer_curves(scores, networks)
-    points = scores.curves.merge(intervals, how="left", validate="many_to_one")
-    of_accuracy = accuracy_intervals(scores, networks)
-    return replace(scores, curves=points.merge(of_accuracy, how="left", validate="many_to_one"))
-
-
-def infer_curves(scores: Scores, networks: dict[Name, NetworkData]) -> pd.DataFrame:
-    """Infer how sure the unseen points of every curve at its last step are.
-
-    Returns:
-        Columns of `POINT` and `UNCERTAINTY`; no row where nothing can be said.
-    """
-    tables = []
-    for (dataset, model, fold, _, metric), points in each_curve(scores.at_last(UNSEEN)):
-        refits = networks[dataset, model].at(metric, int(points["step"].iloc[0]), point_keys(points))
-        if refits is not None:
-            known = infer_layers(refits if fold == MEAN else refits.of_fold(scores.folds.index(fold)))
-            tables.append(points[list(POINT)].assign(**_columns(known)))
-    return frame(tables, POINT | UNCERTAINTY, optional=UNCERTAINTY)
-
-
 def infer_power(scores: Scores, networks: dict[Name, NetworkData], metric: str) -> list[Power]:
     """Infer what a study of this design shows of other classes by one score, network by network.
 
@@ -301,13 +311,3 @@ def infer_power(scores: Scores, networks: dict[Name, NetworkData], metric: str) 
                 power = power_of(refits, name, classes)
             found += [power] if power else []
     return found
-
-
-def _columns(known: Mapping[Scope, LayerInference]) -> dict[str, Any]:
-    columns: dict[str, Any] = {}
-    for scope, layers in known.items():
-        lead = layers.lead
-        numbers = layers.low, layers.high, lead.value, lead.low, lead.high
-        columns |= zip((*INTERVAL_ENDS[scope], *LEADS[scope]), numbers, strict=True)
-        columns[TIED[scope]] = layers.tied
-    return columns

@@ -15,6 +15,8 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
+from scipy.sparse.csgraph import connected_components
 
 from stages.aggregate.curves import Catalogue, Key, Name, sign_of
 from stages.aggregate.inference.contrasts import Float64
@@ -56,17 +58,22 @@ def find_groups(labels: NDArray[np.str_], groups: NDArray[np.str_]) -> Groups | 
 
 
 @cache
-def degrees_of_freedom(*folds: Groups) -> tuple[int, bool]:
+def degrees_of_freedom(*folds: Groups) -> tuple[float, bool]:
     """Count what the groups of several folds leave free, and whether folds share groups, which then count once.
 
     Returns:
-        Groups less the rank of the table of which group has images of which class: less one where each has images of
-        every class, less classes where each has images of one.
+        Groups less the effective rank (participation ratio) of the table of which group has images of which class, its
+        rows of length 1: less one where each has images of every class, and hardly more where some lack some; less
+        classes where each has images of one.
     """
-    pairs = pd.DataFrame(frozenset().union(*folds), columns=["group", "label"])
-    table = pd.crosstab(pairs["group"], pairs["label"])  # 1 where a group has images of a class
-    shared = len(table) < sum(len({group for group, _ in each}) for each in folds)
-    return len(table) - int(np.linalg.matrix_rank(table.drop_duplicates())), shared
+    groups, labels = zip(*frozenset().union(*folds), strict=True)
+    rows, columns = (np.unique(names, return_inverse=True)[1] for names in (groups, labels))
+    classes = np.bincount(rows)  # of each group
+    table = csr_array((classes[rows] ** -0.5, (rows, columns)))
+    alike = table.T @ table
+    shared = len(classes) < sum(len({group for group, _ in each}) for each in folds)
+    rank = max(connected_components(alike)[0], len(classes) ** 2 / float(alike.multiply(alike).sum()))
+    return round(len(classes) - rank, 9), shared
 
 
 def fewest_groups(folds: Iterable[Groups]) -> int:

@@ -1,4 +1,4 @@
-"""What a study says as text: summary.md and summary.tex, and in words in JSON for programs of users.
+"""What a study says as text: summary.md and summary.tex, and the words of JSON files for programs of users.
 
 The documents have the layer for each use, findings, what choosing a layer costs, and every score.
 """

@@ -37,9 +37,8 @@ ABOUT = {
         "and networks that agree show nothing. The networks were chosen, not sampled."
     ),
     Claim.DEPTH: (
-        "The lead is by how much the truly best earlier layer beats the last. "
-        "Its bounds are one-sided, each by itself; that layer is the best one or among those not "
-        "distinguishable from it."
+        "The lead is by how much the truly best earlier layer beats the last. Its bounds are one-sided, each by "
+        "itself; that layer is the best one or among those not distinguishable from it."
     ),
     Claim.FINE_TUNING: ("The last step is compared with step 0, as two networks on the same classes; g need not rise."),
 }
@@ -161,7 +160,7 @@ def _depth_details(findings: DatasetFindings) -> list[str]:
         scopes = {capitalized(scope_sentence(scope, row.step)): lead for scope, lead in row.proven_leads.items()}
         sentences = [f"{scope}: {_lead(lead)}." for scope, lead in scopes.items()]
         told = (sentences or [f"{capitalized(NO_INTERVAL)}."]) if finding.in_scope else [OUT_OF_SCOPE]
-        details += [" ".join([f"{row.model}:", *told])] if row.last_depth > 0 else []
+        details += [f"{row.model}: {' '.join(told)}"] if row.last_depth > 0 else []
     return details
 
 

@@ -233,6 +233,7 @@ NEAREST = 2
 """Neighbours that are kept by index."""
 
 SUBSETS_BLOCK_BYTES = 32 * 2**20
+"""Of a block of distances that serves many subsets, whose own arrays live beside it."""
 
 
 def subset_scans(
@@ -256,7 +257,7 @@ def subset_scans(
         own_groups: (N,) group of every image, none of whose images is its neighbour; None: all others may be.
 
     Yields:
-        What `neighbours.scan` gives of each subset alone, (M,) its images; k is the size of its largest class, at most
+        What `scan` gives of each subset alone, (M,) its images; k is the size of its largest class, at most
         the least number of others; `nearest` holds two rows of the subset; `sums`, if asked for, has those to each
         class that occurs.
     """

@@ -82,7 +82,7 @@ def _candidate(row: dict[str, str], files: RawFiles, paths: dict[str, str]) -> C
     path = paths.get(path, paths.get(normalize("NFC", path), path))  # macOS encodes accents in names otherwise
     if path not in paths:
         folder = posixpath.dirname(path)
-        neighbours = [other for other in paths if posixpath.dirname(other) == folder]
+        neighbours = [other for other in paths.values() if posixpath.dirname(other) == folder]
         raise UserError(f"file {row['path']!r} is not there: {did_you_mean(path, neighbours or paths)}")
     if not row["label"].strip():
         raise UserError("label must not be empty")

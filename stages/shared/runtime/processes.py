@@ -22,7 +22,7 @@ ARGUMENTS = "WHICHLAYER_ARGUMENTS"
 
 SHARING = ("stages.finetune", "stages.embed")
 
-LAUNCHED = {LAUNCH, "RANK"} <= os.environ.keys()
+LAUNCHED = {ARGUMENTS, "RANK"} <= os.environ.keys()
 """Whether a launcher started this process."""
 
 FURTHER = LAUNCHED and os.environ["RANK"] != "0"
@@ -41,7 +41,7 @@ def launch(stage: str) -> None:
             found = f"found {shlex.join(launcher)!r}, which did not"
             sys.exit(f"error: {LAUNCH} must name a launcher that sets RANK, {found}; unset it")
         sys.argv[1:] = json.loads(os.environ[ARGUMENTS])
-    elif not LAUNCHED:
+    else:
         os.environ[ARGUMENTS] = json.dumps(sys.argv[1:])
         try:
             os.execvp(launcher[0], [*launcher, "-m", stage])

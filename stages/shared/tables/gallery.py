@@ -87,7 +87,7 @@ def read_thumbnails(folder: Path, dataset: str) -> pd.DataFrame:
     return read_parquet(folder / THUMBNAILS_FILE, THUMBNAILS, stage="prepare")
 
 
-SCHEMA = pa.schema(
+GALLERY = pa.schema(
     {
         "layer": pa.string(),
         "depth": pa.int16(),
@@ -108,22 +108,22 @@ Attributes:
     neighbours: ids of the nearest other images of the gallery, nearest first.
     explained: share of the variance of all unseen images that x and y have, 0 where all images coincide.
 """
-FILE = "gallery.parquet"
+GALLERY_FILE = "gallery.parquet"
 
 
 def write_gallery(folder: Path, cell: Cell, table: pd.DataFrame) -> None:
     """Write a cell's gallery into its folder; the same bytes for the same table."""
-    write_parquet(folder / FILE, table, SCHEMA, cell_id(cell))
+    write_parquet(folder / GALLERY_FILE, table, GALLERY, cell_id(cell))
 
 
 def read_gallery(folder: Path) -> pd.DataFrame:
-    """Read a cell's gallery, of which the digest was checked, in the columns of `SCHEMA`.
+    """Read a cell's gallery, of which the digest was checked, in the columns of `GALLERY`.
 
     It has no rows where no class is unseen.
 
     Raises:
         UserError: it lacks a column.
     """
-    table = read_parquet(folder / FILE, SCHEMA, stage="measure")
+    table = read_parquet(folder / GALLERY_FILE, GALLERY, stage="measure")
     table["neighbours"] = table["neighbours"].map(list)
     return table

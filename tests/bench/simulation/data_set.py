@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from stages.measure import cell as halves_module
+from stages.measure import cell
 from stages.measure.cell import complementary_halves
 from stages.measure.embedded_split import EmbeddedSplit, Settings
 from stages.measure.metrics import LAYER_SCORES, is_clustered
@@ -119,7 +119,7 @@ def code_hash(name: str, kind: Kind) -> str:
     """Of a design's settings and all code that its simulated scores depend on."""
     design = DESIGNS[name]
     population = sys.modules[type(design.population).__module__]
-    modules = [population, halves_module]
+    modules = [population, cell]
     modules += [batched_kmeans, agreement] if kind == "clusters" else [batched_scores]
     if any(metric.startswith("few_shot") for metric in metrics_of(design, kind)):
         modules.append(few_shot)

@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from stages.shared.runtime import processes
-from stages.shared.runtime.processes import LAUNCH, ancestor_pids, is_running, orphaned
+from stages.shared.runtime.processes import ARGUMENTS, ancestor_pids, is_running, orphaned
 
 ROOT = Path(__file__).parents[3]
 STAGE = """
@@ -106,7 +106,7 @@ def test_the_line_ends_at_the_first_process_that_is_no_shell(monkeypatch: pytest
 def test_the_line_goes_on_behind_a_launcher():
     line = "from stages.shared.runtime.processes import ancestor_pids; print(ancestor_pids()[1:])"
     launcher = f"import os, subprocess, sys; print([os.getpid(), {os.getpid()}], flush=True); "
-    environment = {"RANK": "1", LAUNCH: "torchrun"}
+    environment = {"RANK": "1", ARGUMENTS: "[]"}
     launcher += f"subprocess.run([sys.executable, '-c', {line!r}], env=os.environ | {environment}, check=True)"
     done = subprocess.run([sys.executable, "-c", launcher], cwd=ROOT, capture_output=True, text=True, check=True)
     expected, found = done.stdout.splitlines()

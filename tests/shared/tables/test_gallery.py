@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from stages.shared.tables.gallery import SCHEMA, read_gallery, write_gallery
+from stages.shared.tables.gallery import GALLERY, read_gallery, write_gallery
 
 CELL = ("mine", "net", "0", 7)
 
@@ -18,5 +18,5 @@ def test_a_gallery_comes_back_with_lists_of_neighbours(tmp_path: Path):
 
 
 def test_a_gallery_may_have_no_images(tmp_path: Path):
-    write_gallery(tmp_path, CELL, pd.DataFrame(columns=SCHEMA.names))
-    assert list(read_gallery(tmp_path)) == SCHEMA.names
+    write_gallery(tmp_path, CELL, pd.DataFrame(columns=GALLERY.names))
+    assert list(read_gallery(tmp_path)) == GALLERY.names

@@ -1,4 +1,4 @@
-"""What both of its owners share: types, bytes, and missing columns. They are `thumbnails` and `gallery`."""
+"""What both of its owners share: types, bytes, and missing columns. They are the thumbnails and the gallery."""
 
 from pathlib import Path
 

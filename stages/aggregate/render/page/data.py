@@ -23,7 +23,7 @@ from stages.shared.tables.gallery import MEDIA_TYPE
 
 CURVE = ("fold", "metric", "split", "step")
 POINTS = ("value", "low", "high", "band", "tied", "best", "chance", "pixels")
-SURE = ("low", "high", "lead", "lead_at_least", "lead_at_most")
+KNOWN = ("low", "high", "lead", "lead_at_least", "lead_at_most")
 SPREAD = ["accuracy_sd", "unseen_sd", "seen_sd"]
 PLACES = 3
 """Decimals of a place in the plane, whose farthest image lies 1 from the middle."""
@@ -78,9 +78,9 @@ def best_layers(summary: pd.DataFrame, networks: Sequence[Name]) -> Columns:
         networks: all, in the order of the grid.
     """
     wider, narrower = (
-        summary[[*INTERVAL_ENDS[scope], *LEADS[scope]]].set_axis(SURE, axis=1) for scope in INTERVAL_ENDS
+        summary[[*INTERVAL_ENDS[scope], *LEADS[scope]]].set_axis(KNOWN, axis=1) for scope in INTERVAL_ENDS
     )
-    wanted = ("fold", "metric", "best_depth", "unseen", "last_value", *SURE, "seen", "accuracy")
+    wanted = ("fold", "metric", "best_depth", "unseen", "last_value", *KNOWN, "seen", "accuracy")
     known = wider.where(wider.notna().any(axis=1), narrower, axis=0)
     return table(summary.assign(**known), wanted, networks)
 

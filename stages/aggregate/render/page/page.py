@@ -46,7 +46,7 @@ NETWORK_COLUMNS = [
     ("layer", "name", ""), ("value", "unseen", "of the best layer on unseen classes, as chosen: too high"),
     ("range", "interval", "of other classes if known, else of other images"),
     ("last", "last layer", "score of the last layer on unseen classes"),
-    ("lead", "lead", "of the best earlier layer over the last, not as chosen; of other classes if known, else images"),
+    ("lead", "lead", "over the last, without the bias of choosing it; of other classes if known, else of other images"),
     ("least", "at least", "lower bound of the best earlier layer's lead"),
     ("seen", "seen", "best score of any layer on test images of the seen classes"),
     ("accuracy", "accuracy", "of the network on seen classes"),
