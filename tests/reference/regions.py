@@ -71,7 +71,7 @@ TABLES: dict[str, Callable[[], str]] = {
     ),
     "training.csv": lambda: column_table(read.CURVE_COLUMNS, of_constant(read, "CURVE_COLUMNS"), TRAINING, KEYS),
     "gallery.parquet": lambda: column_table(
-        {field.name: str(field.type) for field in gallery.GALLERY}, of_constant(gallery, "SCHEMA"), KEYS
+        {field.name: str(field.type) for field in gallery.GALLERY}, of_constant(gallery, "GALLERY"), KEYS
     ),
     "refits.parquet": lambda: column_table(
         metric_table.REFIT_COLUMNS, of_constant(metric_table, "REFIT_COLUMNS"), KEYS, METRIC
