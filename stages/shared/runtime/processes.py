@@ -106,12 +106,13 @@ def orphaned(line: list[int]) -> bool:
     """Return whether a process has lost the DVC that started it.
 
     Args:
-        line: from `ancestor_pids`. If DVC was gone before, it ends at a process of another session, or has no end; not
-            noticed only where one process of the same session adopts orphans, as the first one of a container may.
+        line: from `ancestor_pids`. If DVC was gone before, it ends at a process of another session than the one before
+            it (a launcher may give its processes sessions of their own), or has no end; not noticed only where one
+            process of the same session adopts orphans, as the first one of a container may.
     """
     try:
         kept = all(psutil.Process(child).ppid() == parent for child, parent in pairwise(line))
-        return len(line) < 2 or not kept or os.getsid(line[-1]) != os.getsid(0)
+        return len(line) < 2 or not kept or os.getsid(line[-1]) != os.getsid(line[-2])
     except (psutil.Error, OSError):
         return True
 

@@ -104,10 +104,11 @@ def test_the_line_ends_at_the_first_process_that_is_no_shell(monkeypatch: pytest
 
 
 def test_the_line_goes_on_behind_a_launcher():
-    line = "from stages.shared.runtime.processes import ancestor_pids; print(ancestor_pids()[1:])"
+    line = "from stages.shared.runtime.processes import ancestor_pids, orphaned; line = ancestor_pids(); "
+    line += "print(line[1:]); assert not orphaned(line)"
     launcher = f"import os, subprocess, sys; print([os.getpid(), {os.getpid()}], flush=True); "
-    environment = {"RANK": "1", ARGUMENTS: "[]"}
-    launcher += f"subprocess.run([sys.executable, '-c', {line!r}], env=os.environ | {environment}, check=True)"
+    environment, apart = {"RANK": "1", ARGUMENTS: "[]"}, "check=True, start_new_session=True"  # as torchrun does
+    launcher += f"subprocess.run([sys.executable, '-c', {line!r}], env=os.environ | {environment}, {apart})"
     done = subprocess.run([sys.executable, "-c", launcher], cwd=ROOT, capture_output=True, text=True, check=True)
     expected, found = done.stdout.splitlines()
     assert found == expected
