@@ -12,6 +12,9 @@ that it reads, each once.
 The hash is XXH3 with 128 bits: it finds damage and mix-ups, not forgery. On one core of a small server, reading from
 memory, it takes 0.1 to 0.2 s for 1 GB, where SHA-256 takes 0.7 s and BLAKE2b 1.3 s. In a cell of the default study,
 whose stages take half a minute each, all checkpoints take 5 ms and all embeddings 7 ms.
+
+And what a stage reads, before and after it: code by hash from the first import on, files by size and time, parameters
+by value.
 """
 
 import hashlib

@@ -1,8 +1,8 @@
 """params.yaml -> frozen, validated models, and every configuration error message.
 
 Each stage owns the model of its section (`stages/<stage>/params.py`), so that a change to one stage's
-parameters invalidates that stage alone; what they share is here: the base class, the grid, and how a
-wrong value is reported.
+parameters invalidates that stage alone; what they share is here: the file, read as DVC reads it, the base class,
+the grid, and how a wrong value is reported.
 """
 
 import copy

@@ -246,8 +246,8 @@ def build_network(params: NetworkParams, classes: int, *, seed: int, load_weight
         mean, std = (_checked(name, getattr(params, name) or getattr(model, name), params) for name in NORMALIZATION)
         transform = Transform(params.image_size, mean, std, channels_last=_convolutional(model.module))
         network = Network(model.module.eval(), model.head, transform)
-        seen = registration.register_module_forward_hook(partial(_check_seen, params))
-        with seen, torch.inference_mode():  # an impossible image size fails here and not in the middle of a stage
+        # an impossible image size fails here and not in the middle of a stage
+        with registration.register_module_forward_hook(partial(_check_seen, params)), torch.inference_mode():
             shape = tuple(network.logits(torch.zeros(1, 3, params.image_size, params.image_size)).shape)
     if shape != (1, classes):
         raise UserError(
