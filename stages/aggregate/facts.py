@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from stages.aggregate.findings.facts import DatasetFindings
 from stages.aggregate.inference.intervals import Power
@@ -19,6 +19,8 @@ from stages.shared.runtime.errors import UserError
 from stages.shared.tables.scores import Use
 
 FILE = "facts.json"
+FACTS_FORMAT = "whichlayer.facts/2"
+"""Another number wherever a field, or what it may hold, changes."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,7 @@ class Facts:
         cell: fold and seed of the networks to take features from: fold `all` where it is in the grid.
         power: what a study of this design shows by the main score, of every network of which it is known.
         notice: a sentence that every output has, such as what of the grid is missing; empty: none.
+        format: of the file.
     """
 
     recommendations: Sequence[Recommendation]
@@ -40,6 +43,7 @@ class Facts:
     cell: str = "0/0"
     power: list[Power] = field(default_factory=list)
     notice: str = ""
+    format: str = FACTS_FORMAT
 
     def of_use(self, use: str | None = None) -> list[Recommendation]:
         """Return the recommendations for one use, by default that of the study, else for all.
@@ -61,6 +65,12 @@ class Facts:
 FACTS = TypeAdapter(Facts)
 
 
+class Written(BaseModel):
+    """The format of a file; the first one did not name it."""
+
+    format: str = "whichlayer.facts/1"
+
+
 def write_facts(folder: Path, facts: Facts) -> None:
     """Write facts.json: the same bytes for the same facts."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -71,20 +81,26 @@ def read_facts(folder: Path) -> Facts:
     """Read facts.json of a folder of results.
 
     Raises:
-        UserError: there is none, it is damaged, or it is of another version.
+        UserError: there is none, it is damaged, or it is of another format.
     """
     path = folder / FILE
     what = f"{path}: must be the facts of a finished workflow"
     try:
-        return FACTS.validate_json(check_result(path).read_bytes())
+        content = check_result(path).read_bytes()
+        written = Written.model_validate_json(content).format
+        if written != FACTS_FORMAT:
+            raise UserError(
+                f"{path}: must be of the format {FACTS_FORMAT}, found {written}, which another version of whichlayer "
+                "wrote; read it with that version, or write it anew by this one (`dvc repro`)"
+            )
+        return FACTS.validate_json(content)
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
         raise UserError(f"{what}, found no file; run the aggregate stage (`dvc repro`)") from None
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"]))
         raise UserError(
-            f"{what}, found it damaged or written by another version ({place or 'the file'}: {first['msg']}); "
-            f"{repair_hint('aggregate')}"
+            f"{what}, found it damaged ({place or 'the file'}: {first['msg']}); {repair_hint('aggregate')}"
         ) from None
 
 

@@ -98,5 +98,5 @@ def every_use(**fields: object) -> list[Recommendation]:
 
 def useless(**fields: object) -> Recommendation:
     """A network of which no layer beats raw pixels."""
-    unbeaten = Baseline(name="raw pixels", value=0.5)
+    unbeaten = Baseline(name="raw_pixels", value=0.5)
     return recommendation(unbeaten=unbeaten, shortlist=[], shortlist_scope=None, **fields)

@@ -17,6 +17,7 @@ from stages.aggregate.charts.theme import Look, Spec, Y, encode_looks, layer
 from stages.aggregate.findings.facts import DatasetFindings
 from stages.aggregate.results import Results
 from stages.aggregate.words import figure_titles as words
+from stages.aggregate.words.findings import REASONS
 from stages.aggregate.words.formatting import numbered, shorten
 from stages.aggregate.words.scores import LOWER, SCOPES, metric_name
 from stages.shared.embeddings.split_names import UNSEEN
@@ -111,7 +112,7 @@ def overview_figure(points: pd.DataFrame, findings: DatasetFindings, models: Seq
             leads.append(lead | {"text": words.lead_words(row) if len(shown) == 1 else ""})
     known = {"raw pixels": first.baseline, "chance": first.chance}
     levels: list[Spec] = [{"kind": kind, "value": level} for kind, level in known.items() if level is not None]
-    said = {model: f", in grey: {aside[model]}" for model in aside}
+    said = {model: f", in grey: {REASONS[aside[model]]}" for model in aside}
     said |= {model: f": {words.network_words(networks[model])}" for model in shown}
     names = {model: f"{shorten(model, 32)}{text}" for model, text in said.items()}
     names |= {each["kind"]: f"{each['kind']}: {each['value']:.3f}" for each in levels}

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
-from enum import StrEnum
+from enum import StrEnum, auto
 
 from stages.aggregate.inference.contrasts import Estimate
 from stages.aggregate.inference.layer_comparison import Bounds
@@ -13,40 +13,40 @@ from stages.aggregate.tables.summary import SummaryRow
 class Claim(StrEnum):
     """What is put to the test; the paper claims the first two."""
 
-    ACCURACY = "accuracy"
-    DEPTH = "depth"
-    FINE_TUNING = "fine_tuning"
+    ACCURACY = auto()
+    DEPTH = auto()
+    FINE_TUNING = auto()
 
 
 class Status(StrEnum):
     """What holds of a claim, in the order in which statuses are counted."""
 
-    SHOWN = "shown"
-    SHOWN_HERE = "shown for these classes and trained networks"
-    NO_COUNTER_EXAMPLE = "no counter-example"
-    SUPPORTED = "supported"
-    CONTRADICTED = "contradicted"
-    INCONCLUSIVE = "inconclusive"
-    RAISED = "raised"
-    LOWERED = "lowered"
-    NOT_DISTINGUISHABLE = "not distinguishable"
-    OUT_OF_SCOPE = "out of scope"
-    UNKNOWN = "cannot be judged"
+    SHOWN = auto()
+    SHOWN_HERE = auto()
+    NO_COUNTER_EXAMPLE = auto()
+    SUPPORTED = auto()
+    CONTRADICTED = auto()
+    INCONCLUSIVE = auto()
+    RAISED = auto()
+    LOWERED = auto()
+    NOT_DISTINGUISHABLE = auto()
+    OUT_OF_SCOPE = auto()
+    UNKNOWN = auto()
 
 
 class Reason(StrEnum):
     """Why a claim cannot be judged, or a network is out of its scope."""
 
-    NO_HEAD = "no fine-tuned head"
-    NO_ACCURATE_NETWORK = "no accurate network"
-    ONE_ACCURATE_NETWORK = "one accurate network"
-    NO_INTERVAL = "no interval of a proven level"
-    ONE_LAYER = "one layer"
-    NO_STEPS = "no step 0 beside a later step"
-    NOT_AT_START = "the score was not measured at step 0"
-    LESS_ACCURATE = "less accurate than the best"
-    PIXELS_AS_ACCURATE = "not above raw pixels"
-    NO_LAYER_BEATS_PIXELS = "no layer is shown to beat chance and raw pixels"
+    NO_HEAD = auto()
+    NO_ACCURATE_NETWORK = auto()
+    ONE_ACCURATE_NETWORK = auto()
+    NO_INTERVAL = auto()
+    ONE_LAYER = auto()
+    NO_STEPS = auto()
+    NOT_AT_START = auto()
+    LESS_ACCURATE = auto()
+    PIXELS_AS_ACCURATE = auto()
+    NO_LAYER_BEATS_PIXELS = auto()
 
 
 def lead_status(lead: Bounds) -> Status:

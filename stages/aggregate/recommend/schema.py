@@ -4,15 +4,16 @@ docs/columns.md has these docstrings: recommendation.json is written from them.
 """
 
 from collections.abc import Sequence
-from enum import StrEnum
+from enum import StrEnum, auto
 from math import isfinite
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, field_validator
 
 from stages.aggregate.curves import Direction, sign_of
 from stages.aggregate.findings.facts import Status
 from stages.aggregate.scope import Scope
+from stages.aggregate.tables.summary import Level
 from stages.shared.tables.metric_table import Scaling
 from stages.shared.tables.scores import Neighbours, Use
 
@@ -241,19 +242,19 @@ class PairRecord(Record):
 
 
 class Baseline(Record):
-    """What a layer must beat to be of use: `raw pixels` or `chance`, and its score."""
+    """What a layer must beat to be of use, and its score."""
 
-    name: Literal["raw pixels", "chance"]
+    name: Level
     value: float
 
 
 class Missing(StrEnum):
     """What a recommendation lacks."""
 
-    HALVES = "halves"
-    GROUPS = "groups"
-    OTHER_FOLDS = "other folds"
-    OPERATIONS = "operations"
+    HALVES = auto()
+    GROUPS = auto()
+    OTHER_FOLDS = auto()
+    OPERATIONS = auto()
 
 
 class Recommendation(Record):

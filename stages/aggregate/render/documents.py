@@ -21,7 +21,7 @@ from stages.aggregate.tables.summary import SummaryRow, single_folds
 from stages.aggregate.words import recommendation as words
 from stages.aggregate.words.findings import Finding, finding_texts, outcome_note, power_sentence
 from stages.aggregate.words.formatting import MISSING, capitalized, decimals, interval, number, place
-from stages.aggregate.words.scores import LOWER, SHORT, explain, metric_name, scope_of
+from stages.aggregate.words.scores import LEVELS, LOWER, SHORT, explain, metric_name, scope_of
 
 PREAMBLE = r"""\documentclass[10pt]{article}
 \usepackage[a4paper,landscape,margin=1.5cm]{geometry}
@@ -103,7 +103,7 @@ def _uses(networks: Sequence[Recommendation], name: str) -> Table:
     """The layer to take for each use of each network of one dataset."""
     rows = []
     for each in networks:
-        none = f"none beats {each.unbeaten.name}" if each.unbeaten else ""
+        none = f"none beats {LEVELS[each.unbeaten.name]}" if each.unbeaten else ""
         layer = f"{place(each.best.depth, each.last_depth)} ({name.format(each.best.layer)})"
         cells = words.use_cells(each) | {"layer": none or layer}
         rows.append({"Model": name.format(each.model)} | {capitalized(key): text for key, text in cells.items()})

@@ -14,6 +14,10 @@ from stages.shared.embeddings.split_names import SEEN, SEEN_MATCHED, UNSEEN, UNS
 from stages.shared.runtime.errors import UserError, did_you_mean
 
 
+Level = Literal["raw_pixels", "chance"]
+"""What a layer must beat to be of use."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class SummaryRow:
     """One row of summary.csv, None where a field is empty.
@@ -114,11 +118,11 @@ class SummaryRow:
         """Depths of the layers that tie with the best in that scope; may be empty."""
         return [int(depth) for depth in getattr(self, TIED[self.tied_scope]).split(";")] if self.tied_scope else []
 
-    def unbeaten_by(self, value: float) -> tuple[Literal["raw pixels", "chance"], float] | None:
+    def unbeaten_by(self, value: float) -> tuple[Level, float] | None:
         """The baseline that a score does not beat, raw pixels first, and its score; None where it beats both."""
         sign = sign_of(self.better)
         if self.baseline is not None and sign * value <= sign * self.baseline:
-            return "raw pixels", self.baseline
+            return "raw_pixels", self.baseline
         if self.chance is not None and sign * value <= sign * self.chance:
             return "chance", self.chance
         return None

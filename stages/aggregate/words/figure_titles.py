@@ -13,7 +13,7 @@ from stages.aggregate.scope import Scope, is_proven
 from stages.aggregate.tables.summary import SummaryRow
 from stages.aggregate.words.findings import status_words
 from stages.aggregate.words.formatting import capitalized, decimals, joined, layers, place, plural, shorten
-from stages.aggregate.words.scores import Averages, at_last_step, explain_intervals, metric_name, scope_sentence
+from stages.aggregate.words.scores import LEVELS, Averages, at_last_step, explain_intervals, metric_name, scope_sentence
 
 UNSURE = "(no interval of a proven level)"
 
@@ -39,7 +39,7 @@ def _layer_title(row: SummaryRow) -> str:
     tied, n, unseen = row.tied_depths, row.last_depth + 1, _unseen([row])
     unsure = "" if _is_known(row) else f" {UNSURE}"
     if beaten := row.unbeaten_by(row.unseen):
-        return f"No layer separates unseen classes better than {beaten[0]}"
+        return f"No layer separates unseen classes better than {LEVELS[beaten[0]]}"
     if n == 1:
         return f"Unseen classes score {row.unseen:.2f} at the one layer that was measured"
     if len(tied) > 1 and row.last_depth in tied:

@@ -43,7 +43,34 @@ ABOUT = {
     Claim.FINE_TUNING: ("The last step is compared with step 0, as two networks on the same classes; g need not rise."),
 }
 
-OUT_OF_SCOPE = f"Out of scope, since {Reason.NO_LAYER_BEATS_PIXELS}."
+STATUSES = {
+    Status.SHOWN: "shown",
+    Status.SHOWN_HERE: "shown for these classes and trained networks",
+    Status.NO_COUNTER_EXAMPLE: "no counter-example",
+    Status.SUPPORTED: "supported",
+    Status.CONTRADICTED: "contradicted",
+    Status.INCONCLUSIVE: "inconclusive",
+    Status.RAISED: "raised",
+    Status.LOWERED: "lowered",
+    Status.NOT_DISTINGUISHABLE: "not distinguishable",
+    Status.OUT_OF_SCOPE: "out of scope",
+    Status.UNKNOWN: "cannot be judged",
+}
+
+REASONS = {
+    Reason.NO_HEAD: "no fine-tuned head",
+    Reason.NO_ACCURATE_NETWORK: "no accurate network",
+    Reason.ONE_ACCURATE_NETWORK: "one accurate network",
+    Reason.NO_INTERVAL: "no interval of a proven level",
+    Reason.ONE_LAYER: "one layer",
+    Reason.NO_STEPS: "no step 0 beside a later step",
+    Reason.NOT_AT_START: "the score was not measured at step 0",
+    Reason.LESS_ACCURATE: "less accurate than the best",
+    Reason.PIXELS_AS_ACCURATE: "not above raw pixels",
+    Reason.NO_LAYER_BEATS_PIXELS: "no layer is shown to beat chance and raw pixels",
+}
+
+OUT_OF_SCOPE = f"Out of scope, since {REASONS[Reason.NO_LAYER_BEATS_PIXELS]}."
 
 
 @dataclass(frozen=True)
@@ -88,22 +115,22 @@ def status_words(datasets: Sequence[DatasetFindings], claim: Claim) -> str:
     if len({(dataset, outcome.network) for dataset, outcome in outcomes}) > 1:
         return _counted(outcomes)
     first = outcomes[0][1]
-    note = harmless(outcome_note(first))
+    status, note = STATUSES[first.status], harmless(outcome_note(first))
     if first.scope is None:
-        return f"{first.status} ({note})"
+        return f"{status} ({note})"
     if first.network is None:
         scope = "" if first.status is Status.SHOWN_HERE else f" ({SHORT[first.scope]})"
-        return f"{first.status}{scope}: {note}" if first.counter_example else f"{first.status}, {note}{scope}"
+        return f"{status}{scope}: {note}" if first.counter_example else f"{status}, {note}{scope}"
     by_status: dict[Status, list[str]] = {}
     for _, outcome in outcomes:
         by_status.setdefault(outcome.status, []).append(SHORT[outcome.scope or "images"])
-    return ", ".join(f"{status} ({' and '.join(scopes)})" for status, scopes in by_status.items())
+    return ", ".join(f"{STATUSES[status]} ({' and '.join(scopes)})" for status, scopes in by_status.items())
 
 
 def outcome_note(outcome: Outcome) -> str:
     """Write what belongs to a status in a sentence about it alone; may be nothing."""
     if outcome.reason is not None:
-        return outcome.reason
+        return REASONS[outcome.reason]
     if outcome.counter_example is not None:
         return f"{outcome.counter_example.first} against {outcome.counter_example.second}"
     if outcome.n_networks is None:
@@ -122,7 +149,7 @@ def _counted(outcomes: Sequence[tuple[str, Outcome]]) -> str:
     counts = Counter([*known.values(), *[Status.UNKNOWN] * len(names - set(known))])
     of_datasets, several = all(network is None for _, network in names), len({dataset for dataset, _ in names}) > 1
     what = "datasets" if of_datasets else "cases" if several else "networks"
-    by_status = ", ".join(f"{status} in {counts[status]}" for status in Status if counts[status])
+    by_status = ", ".join(f"{words} in {counts[status]}" for status, words in STATUSES.items() if counts[status])
     return f"{by_status} of {len(names)} {what}{f' ({SHORT[scope]}, each by itself)' if scope else ''}"
 
 
@@ -130,7 +157,7 @@ def _accuracy_details(findings: DatasetFindings) -> list[str]:
     """Counter-examples, the networks that are left out, and how accuracy and g are correlated."""
     result = findings.accuracy.deciding[1] if findings.accuracy.deciding else None
     judged = [row for row in findings.rows if row.accuracy is not None]
-    outside = [f"{name} ({reason})" for name, reason in result.out_of_scope.items()] if result else []
+    outside = [f"{name} ({REASONS[reason]})" for name, reason in result.out_of_scope.items()] if result else []
     headless = [row.model for row in findings.rows if row.accuracy is None]
     weak = [row.model for row in judged if row.unbeaten_by(row.unseen)] if len(judged) > 1 else []
     correlations = [f"{each.value:+.2f} over {each.n_networks}" for each in findings.correlations]
@@ -166,7 +193,7 @@ def _depth_details(findings: DatasetFindings) -> list[str]:
 
 def _lead(lead: Bounds) -> str:
     status = lead_status(lead)
-    told = f"lead over the last layer {decimals(lead.value, sign=True)}, {status}"
+    told = f"lead over the last layer {decimals(lead.value, sign=True)}, {STATUSES[status]}"
     if status is Status.SUPPORTED:
         return f"{told}, some earlier layer beats the last by at least {lead.low:.3f}"
     if status is Status.CONTRADICTED:
@@ -191,7 +218,7 @@ def _fine_tuning(finding: NetworkFindings) -> str:
     row = finding.row
     changes = {capitalized(scope_sentence(scope, 1)): change for scope, change in (finding.changes or {}).items()}
     sentences = [
-        f"{scope}: {change_status(change)}, {change_interval(change.value, *change.interval())}."
+        f"{scope}: {STATUSES[change_status(change)]}, {change_interval(change.value, *change.interval())}."
         for scope, change in changes.items()
     ] or [f"{capitalized(NO_INTERVAL)}."]
     if row.accuracy is not None and row.accuracy_chance is not None:

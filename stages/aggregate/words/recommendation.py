@@ -7,6 +7,7 @@ from stages.aggregate.findings.facts import Status
 from stages.aggregate.recommend.criteria import criterion_of
 from stages.aggregate.recommend.schema import ChangeRecord, Missing, Recommendation, best_network
 from stages.aggregate.scope import is_proven
+from stages.aggregate.words.findings import STATUSES
 from stages.aggregate.words.formatting import (
     MISSING,
     capitalized,
@@ -20,7 +21,7 @@ from stages.aggregate.words.formatting import (
     place,
     runs,
 )
-from stages.aggregate.words.scores import LOWER, explain_intervals, metric_name, scope_words
+from stages.aggregate.words.scores import LEVELS, LOWER, explain_intervals, metric_name, scope_words
 
 OTHERS = {"last": "last layer", "before": "layer before it"}
 """Cells of other layers, and what they are of."""
@@ -117,8 +118,8 @@ def reason(found: Recommendation) -> str | None:
     """Why nothing is recommended; None where something is."""
     if found.unbeaten is None:
         return None
-    baseline, best = found.unbeaten, f"{metric_name(found.metric)} {number(found.best.value)} at best"
-    return f"no layer beats {baseline.name} ({best}, {baseline.name} {number(baseline.value)})"
+    level, best = LEVELS[found.unbeaten.name], f"{metric_name(found.metric)} {number(found.best.value)} at best"
+    return f"no layer beats {level} ({best}, {level} {number(found.unbeaten.value)})"
 
 
 def caveat(found: Recommendation) -> str | None:
@@ -139,7 +140,7 @@ def brief_doubts(networks: Sequence[Recommendation], *, known: bool) -> str:
 
 def _to_beat(found: Recommendation) -> dict[str, float]:
     """The levels that a layer should beat, where they are known."""
-    levels = {"chance": found.chance, "raw pixels": found.pixels}
+    levels = {LEVELS["chance"]: found.chance, LEVELS["raw_pixels"]: found.pixels}
     return {name: value for name, value in levels.items() if value is not None}
 
 
@@ -270,7 +271,7 @@ def _changed(found: Recommendation, change: ChangeRecord) -> str:
     sign, turned = sign_of(found.better), {Status.RAISED: Status.LOWERED, Status.LOWERED: Status.RAISED}
     status = change.status if sign > 0 else turned.get(change.status, change.status)
     by = change_interval(sign * change.change, *sorted((sign * change.low, sign * change.high)))
-    return f"{status}, {by} ({scope_words(found.metric, change.scope)})"
+    return f"{STATUSES[status]}, {by} ({scope_words(found.metric, change.scope)})"
 
 
 def brief_fine_tuning(networks: Sequence[Recommendation]) -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from stages.aggregate.curves import MEAN, Name, Scores
 from stages.aggregate.inference.network_data import NetworkData
 from stages.aggregate.scope import BOTH, PROVEN, Scope, is_proven
-from stages.aggregate.tables.summary import SummaryRow
+from stages.aggregate.tables.summary import Level, SummaryRow
 from stages.aggregate.words.formatting import joined
 
 NAMES = {
@@ -102,6 +102,9 @@ SCOPES: dict[Scope, str] = {
 
 SHORT: dict[Scope, str] = {"classes": "other classes", "images": "other images"}
 """A scope's words beside a number."""
+
+LEVELS: dict[Level, str] = {"chance": "chance", "raw_pixels": "raw pixels"}
+"""What a layer must beat, in words."""
 
 NO_INTERVAL = "no interval of a proven level (docs/uncertainty.md)"
 

@@ -173,7 +173,7 @@ def test_unknown_costs_are_none():
 def test_a_network_that_raw_pixels_beat_gets_no_recommendation():
     (found, _), _ = of_tables(*separated(0, pixels=0.99))
     assert (found.recommended, found.doubtful, found.shortlist) == (None, False, [])
-    assert (found.unbeaten.name, found.unbeaten.value) == ("raw pixels", pytest.approx(0.99))
+    assert (found.unbeaten.name, found.unbeaten.value) == ("raw_pixels", pytest.approx(0.99))
 
 
 def test_a_network_not_shown_to_beat_raw_pixels_is_recommended_with_a_caveat():

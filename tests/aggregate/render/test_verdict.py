@@ -87,7 +87,7 @@ def test_scores_of_scaled_rows_are_said_to_be():
 
 def test_fine_tuning_is_told_by_what_it_did():
     found = every_use()
-    changes = {"change": -0.002, "status": "not distinguishable"}, {"change": -0.1, "status": "lowered"}
+    changes = {"change": -0.002, "status": "not_distinguishable"}, {"change": -0.1, "status": "lowered"}
     for i, change in enumerate(changes):
         made = found[i].fine_tuning.model_copy(update=change)
         found[i] = found[i].model_copy(update={"fine_tuning": made})

@@ -168,7 +168,7 @@ def test_matched_splits_stand_beside():
 
 @pytest.mark.parametrize(
     ("better", "unseen", "unbeaten"),
-    [("higher", 0.4, None), ("higher", 0.3, "raw pixels"), ("lower", 0.25, None), ("lower", 0.4, "raw pixels")],
+    [("higher", 0.4, None), ("higher", 0.3, "raw_pixels"), ("lower", 0.25, None), ("lower", 0.4, "raw_pixels")],
 )
 def test_raw_pixels_are_the_level_to_beat_in_the_scores_own_direction(better, unseen, unbeaten):
     row = network(baseline=0.3, chance=None, better=better)

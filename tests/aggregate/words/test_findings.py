@@ -7,11 +7,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stages.aggregate.findings.facts import Claim
+from stages.aggregate.findings.facts import Claim, Reason, Status
 from stages.aggregate.inference.contrasts import Estimate
 from stages.aggregate.inference.layer_comparison import Bounds
 from stages.aggregate.words.findings import (
     ABOUT,
+    REASONS,
+    STATUSES,
     TITLES,
     finding_texts,
 )
@@ -26,6 +28,7 @@ SUPPORTED = Bounds(0.16, 0.37, 0.27)
 
 def test_every_claim_has_words():
     assert set(TITLES) == set(ABOUT) == set(Claim)
+    assert (set(STATUSES), set(REASONS)) == (set(Status), set(Reason))
 
 
 def details(claim, known):
