@@ -66,7 +66,12 @@ def compute_results(measures: Path, training: Path, asked: Asked, notice: str = 
     tables = score_tables(unseen, scores, networks) | {f"{name}.csv": table for name, table in analyses.items()}
     summary = summarize(scores, params.main_metric)
     recommendations, regrets = recommend_all(summary, scores, networks, analyses, asked.measured)
-    findings = collect_findings(summary, scores, networks, tables["steps.csv"], params.accuracy_margin)
+    chosen = {
+        (each.dataset, each.model): each.recommended.step
+        for each in recommendations
+        if each.recommended is not None and each.metric == params.main_metric
+    }
+    findings = collect_findings(summary, scores, networks, tables["steps.csv"], params.accuracy_margin, chosen)
     fold = ALL if ALL in grid.folds else grid.numbered[0]
     power = infer_power(scores, networks, params.main_metric)
     facts = Facts(recommendations, findings, params.use, f"{fold}/{grid.seeds[0]}", power, notice)

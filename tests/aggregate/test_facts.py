@@ -66,7 +66,7 @@ def test_facts_of_another_version_are_not_called_damaged(tmp_path, replaced, fou
     text = path.read_text()
     own = f',\n "format": "{FACTS_FORMAT}"'
     assert own in text
-    path.write_text(text.replace(own, replaced and f',\n "format": "whichlayer.{replaced}"' or ""))
+    path.write_text(text.replace(own, (replaced and f',\n "format": "whichlayer.{replaced}"') or ""))
     with pytest.raises(UserError, match=f"found whichlayer.{found}, which another version of whichlayer wrote"):
         read_facts(tmp_path)
 

@@ -14,9 +14,10 @@ from stages.aggregate.inference.intervals import add_uncertainty
 from stages.aggregate.inference.network_data import collect_network_data
 from stages.aggregate.recommend.recommend import recommend_all
 from stages.aggregate.recommend.schema import best_network
-from stages.aggregate.render.documents import markdown, recommendation_records
+from stages.aggregate.render.documents import finding_records, markdown, recommendation_records
 from stages.aggregate.render.page.cards import make_cards
 from stages.aggregate.render.verdict import describe, verdict
+from stages.aggregate.render.write import headline_numbers
 from stages.aggregate.tables.score_tables import steps_table
 from stages.aggregate.tables.summary import summarize
 from stages.measure.metrics import SCORES
@@ -67,7 +68,8 @@ def study(models, answers):
     scores = add_uncertainty(average(layers, run, SCORES), networks)
     summary = summarize(scores, "nmi")
     recommendations, _ = recommend_all(summary, scores, networks)
-    findings = collect_findings(summary, scores, networks, steps_table(scores), 0.05)
+    steps = {("d", each.model): each.best.step for each in recommendations if each.metric == "nmi"}
+    findings = collect_findings(summary, scores, networks, steps_table(scores), 0.05, steps)
     return scores, summary, Facts(recommendations, findings)
 
 
@@ -102,7 +104,17 @@ def test_all_name_the_best_layer_of_the_best_network_at_its_step(step, best):
         (model, use, metric) for model in models for use, metric in LEADING.items()
     ]
 
+    of_metrics = headline_numbers(summary, facts.recommendations)["d"]
+    assert not any("best" in name for each in of_metrics.values() for name in each)
+    discovery = [each for each in facts.recommendations if each.use == "discovery"]
+    (depth,) = (each for each in finding_records(facts) if each["claim"].startswith("(ii)"))
+    judged = {each["network"]: each for each in reversed(depth["outcomes"])}  # the recommended step before the last
+    assert {(each.model, each.best.step) for each in discovery} == {(name, own["step"]) for name, own in judged.items()}
+    assert judged[networks["discovery"]]["status"] == "supported"  # whose layer b is better than the last by 0.3
+
     told, said = verdict(facts), markdown(summary, facts)
+    if len(models) == 1:
+        assert f"(ii) Deeper is not always better: supported (other classes) at step {step}" in " ".join(told.split())
     assert headline_of(told) == answers
     table = [[cell.strip() for cell in line.split("|")[1:-1]] for line in said.splitlines() if line.startswith("|")]
     cards = {model: own for (_, model), own in make_cards(facts.recommendations, scores).items()}
@@ -117,6 +129,9 @@ def test_all_name_the_best_layer_of_the_best_network_at_its_step(step, best):
         place, known = LAYERS.index(layer) + 1, record["recommended"]["classes"] or record["recommended"]
         value = f"{known['value']:.3f}"  # where its interval is known, without the bias of choosing it
         assert float(value) == pytest.approx(0.8, abs=0.02)
+
+        numbers = of_metrics[network]["uses"][use]
+        assert (numbers["layer"], numbers["step"]) == (layer, at)
 
         cells = rows_of(told)[use]
         assert cells[0] == f"{use} ({NAMES[use]})"

@@ -15,12 +15,12 @@ import pandas as pd
 from scipy.special import nctdtrinc
 from scipy.stats import t as student
 
-from stages.aggregate.curves import CURVE, Name, Scores, point_keys, sign_of
+from stages.aggregate.curves import CURVE, Key, Name, Scores, point_keys, sign_of
 from stages.aggregate.findings import facts
 from stages.aggregate.findings.facts import Reason, Status
 from stages.aggregate.inference.contrasts import LEVEL, Estimate
 from stages.aggregate.inference.intervals import POWER, beats_baselines, infer
-from stages.aggregate.inference.layer_comparison import best_of_two
+from stages.aggregate.inference.layer_comparison import best_against, best_of_two
 from stages.aggregate.inference.network_data import ByFold, NetworkData, Refits
 from stages.aggregate.inference.scopes import MEANS
 from stages.aggregate.scope import Scope, is_proven
@@ -47,7 +47,12 @@ class Network:
 
 
 def collect_findings(
-    summary: Sequence[SummaryRow], scores: Scores, networks: dict[Name, NetworkData], steps: pd.DataFrame, margin: float
+    summary: Sequence[SummaryRow],
+    scores: Scores,
+    networks: dict[Name, NetworkData],
+    steps: pd.DataFrame,
+    margin: float,
+    recommended: Mapping[Name, int],
 ) -> list[facts.DatasetFindings]:
     """Judge the findings, dataset by dataset.
 
@@ -57,18 +62,19 @@ def collect_findings(
         networks: the measured data of each network.
         steps: steps.csv, for accuracy and g over training; may be empty.
         margin: accuracy below the best network's up to which a network counts as accurate.
+        recommended: the checkpoint that is recommended by the main score, of each network of which one is.
     """
     findings = []
     for dataset in dict.fromkeys(row.dataset for row in summary):
         rows = [row for row in summary if row.main and row.dataset == dataset]
-        judged = [_judge_network(row, scores, networks[row.dataset, row.model], steps) for row in rows]
+        judged = [_judge_network(row, scores, networks[row.dataset, row.model], steps, recommended) for row in rows]
         accuracy = _judge_accuracy([network for _, network in judged], margin)
         findings.append(facts.DatasetFindings([found for found, _ in judged], accuracy, correlate(rows, accuracy)))
     return findings
 
 
 def _judge_network(
-    row: SummaryRow, scores: Scores, data: NetworkData, steps: pd.DataFrame
+    row: SummaryRow, scores: Scores, data: NetworkData, steps: pd.DataFrame, recommended: Mapping[Name, int]
 ) -> tuple[facts.NetworkFindings, Network]:
     points = scores.main_points(row.dataset, row.model, row.metric)
     keys, tuned = point_keys(points[points["step"] == row.step]), row.step > 0 and (points["step"] == 0).any()
@@ -77,8 +83,18 @@ def _judge_network(
     changes = _differences_of_g(last, first, row.metric) if last and first else None
     head, pixels = (data.images.accuracy, data.images.pixels) if data.images else ({}, {})
     unmeasured = bool(row.step > 0 and not tuned and (data.layers["step"] == 0).any())
-    found = facts.NetworkFindings(row, above is not False, changes, follow_training(row, steps), unmeasured)
+    step = recommended.get((row.dataset, row.model), row.step)
+    chosen = None if step == row.step else _judge_depth(row, step, point_keys(points[points["step"] == step]), data)
+    found = facts.NetworkFindings(row, above is not False, changes, follow_training(row, steps), unmeasured, chosen)
     return found, Network(row, last, head, pixels)
+
+
+def _judge_depth(row: SummaryRow, step: int, keys: Sequence[Key], data: NetworkData) -> facts.Depth:
+    """Judge finding (ii) at another checkpoint than the last, of which the row is."""
+    known = infer(data.at(row.metric, step, keys)).items()
+    leads = {scope: best_against(inference) for scope, inference in known if is_proven(row.metric, scope)}
+    above = beats_baselines(data, row.metric, [step], keys, chance=row.chance, pixels=row.baseline)
+    return facts.Depth(step, {scope: lead for scope, lead in leads.items() if lead is not None}, above is not False)
 
 
 def _judge_accuracy(networks: Sequence[Network], margin: float) -> facts.AccuracyFinding:

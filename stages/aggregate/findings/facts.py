@@ -156,18 +156,40 @@ class TrainingCourse:
 
 
 @dataclass(frozen=True)
+class Depth:
+    """Whether an earlier layer is better than the last, at one checkpoint.
+
+    Attributes:
+        step: the checkpoint.
+        leads: of the best earlier layer over the last, in each scope in which its bounds have a proven level, the wider
+            one first.
+        in_scope: whether some layer is shown to beat chance and raw pixels; True where no bound is known. A network
+            that does not has learnt nothing that depth could be asked about.
+    """
+
+    step: int
+    leads: dict[Scope, Bounds]
+    in_scope: bool = True
+
+    @property
+    def statuses(self) -> dict[Scope, Status]:
+        """What holds in each scope; nothing out of scope, which does not depend on what evidence there is."""
+        return {scope: lead_status(lead) for scope, lead in self.leads.items()} if self.in_scope else {}
+
+
+@dataclass(frozen=True)
 class NetworkFindings:
     """What is found of one network on one dataset.
 
     Attributes:
         row: its main row of summary.csv, which has its leads.
-        in_scope: whether some layer is shown to beat chance and raw pixels; True where no bound is known. A network
-            that does not has learnt nothing that depth could be asked about.
+        in_scope: of its last checkpoint, as in `Depth`.
         changes: what fine-tuning did to g, which it need not raise: g at the last step less g at step 0, turned so that
             a positive difference is better, in each scope in which it has an interval of a proven level, the wider one
             first; None of a network without step 0 or a later one.
         training: None of a network that was measured at a single step.
         unmeasured: whether there is a step 0 and a later one, but the main score was not measured at step 0.
+        recommended: finding (ii) at the checkpoint that is recommended by the main score; None where that is the last.
     """
 
     row: SummaryRow
@@ -175,15 +197,31 @@ class NetworkFindings:
     changes: dict[Scope, Estimate] | None = None
     training: TrainingCourse | None = None
     unmeasured: bool = False
+    recommended: Depth | None = None
 
-    def statuses(self, claim: Claim) -> dict[Scope, Status]:
-        """What holds of finding (ii) or (iii), in each scope that is known, the wider one first.
+    @property
+    def depths(self) -> list[Depth]:
+        """Finding (ii) at each checkpoint at which it is judged, the last one last."""
+        last = Depth(self.row.step, self.row.proven_leads, self.in_scope)
+        return [last] if self.recommended is None else [self.recommended, last]
 
-        Nothing of (ii) where the network is out of its scope, which does not depend on what evidence there is.
-        """
+    def outcomes(self, claim: Claim) -> list["Outcome"]:
+        """What holds of finding (ii), at each checkpoint, or of (iii), in every scope that is known."""
         if claim is Claim.FINE_TUNING:
-            return {scope: change_status(change) for scope, change in (self.changes or {}).items()}
-        return {scope: lead_status(lead) for scope, lead in self.row.proven_leads.items()} if self.in_scope else {}
+            statuses = {scope: change_status(change) for scope, change in (self.changes or {}).items()}
+            return self._outcomes(self.row.step, statuses, Status.UNKNOWN, Reason.NO_INTERVAL)
+        outcomes = []
+        for depth in self.depths:
+            status, reason = Status.UNKNOWN, Reason.ONE_LAYER if self.row.last_depth == 0 else Reason.NO_INTERVAL
+            if not depth.in_scope and self.row.last_depth > 0:
+                status, reason = Status.OUT_OF_SCOPE, Reason.NO_LAYER_BEATS_PIXELS
+            outcomes += self._outcomes(depth.step, depth.statuses, status, reason)
+        return outcomes
+
+    def _outcomes(self, step: int, statuses: Mapping[Scope, Status], status: Status, reason: Reason) -> list["Outcome"]:
+        """What holds in each scope; where nothing is known in any, this status for this reason."""
+        known = [Outcome(self.row.model, scope, status, step=step) for scope, status in statuses.items()]
+        return known or [Outcome(self.row.model, None, status, reason, step=step)]
 
 
 @dataclass(frozen=True)
@@ -197,6 +235,7 @@ class Outcome:
         reason: without a scope, why it cannot be judged or is out of scope; else None.
         n_networks, detectable: of `NO_COUNTER_EXAMPLE`: how many networks are accurate, and what would have been seen.
         counter_example: the one with the largest difference in g.
+        step: the checkpoint that is judged; None of what is about all networks, each at its last.
     """
 
     network: str | None
@@ -206,6 +245,7 @@ class Outcome:
     n_networks: int | None = None
     detectable: float | None = None
     counter_example: NetworkPair | None = None
+    step: int | None = None
 
 
 @dataclass(frozen=True)
@@ -244,22 +284,14 @@ class DatasetFindings:
         return replace(self, networks=[each for each in self.networks if each.row.model not in names])
 
     def outcomes(self, claim: Claim) -> list[Outcome]:
-        """What holds of a claim: of the dataset, or of each network in every scope that is known."""
+        """What holds of a claim: of the dataset, or of each network at each checkpoint in every scope that is known."""
         if claim is Claim.ACCURACY:
             return [self._accuracy_outcome()]
         judged = [each for each in self.networks if claim is Claim.DEPTH or each.changes is not None]
         if not judged:
             unmeasured = any(each.unmeasured for each in self.networks)
             return [Outcome(None, None, Status.UNKNOWN, Reason.NOT_AT_START if unmeasured else Reason.NO_STEPS)]
-        outcomes: list[Outcome] = []
-        for each in judged:
-            known = [Outcome(each.row.model, scope, status) for scope, status in each.statuses(claim).items()]
-            one_layer = claim is Claim.DEPTH and each.row.last_depth == 0
-            status, reason = Status.UNKNOWN, Reason.ONE_LAYER if one_layer else Reason.NO_INTERVAL
-            if claim is Claim.DEPTH and not (each.in_scope or one_layer):
-                status, reason = Status.OUT_OF_SCOPE, Reason.NO_LAYER_BEATS_PIXELS
-            outcomes += known or [Outcome(each.row.model, None, status, reason)]
-        return outcomes
+        return [outcome for each in judged for outcome in each.outcomes(claim)]
 
     def _accuracy_outcome(self) -> Outcome:
         status, deciding = self.accuracy.status, self.accuracy.deciding

@@ -206,8 +206,8 @@ def finding_records(facts: Facts) -> list[dict[str, Any]]:
     entries = []
     for claim, finding in finding_texts(facts.findings).items():
         outcomes = [
-            {"dataset": each.dataset, "network": one.network, "scope": one.scope, "status": one.status}
-            | {"note": outcome_note(one)}
+            {"dataset": each.dataset, "network": one.network, "step": one.step, "scope": one.scope}
+            | {"status": one.status, "note": outcome_note(one)}
             for each in facts.findings
             for one in each.outcomes(claim)
         ]

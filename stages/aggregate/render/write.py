@@ -61,7 +61,10 @@ def write_results(out: Path, study: Study, inputs: Mapping[str, str] | None = No
 
 
 def headline_numbers(rows: Sequence[SummaryRow], recommendations: Sequence[Recommendation]) -> Numbers:
-    """Return what metrics.json holds: dataset -> model -> its main row, in numbers, and what is recommended by use."""
+    """Return what metrics.json holds: dataset -> model -> its main row, in numbers, and what is recommended by use.
+
+    The row is of the last step; the best layer and checkpoint are those of each use.
+    """
     tree: dict[str, dict[str, Numbers]] = {}
     for row in rows:
         if row.main:
@@ -70,11 +73,10 @@ def headline_numbers(rows: Sequence[SummaryRow], recommendations: Sequence[Recom
             own = [each for each in recommendations if (each.dataset, each.model) == (row.dataset, row.model)]
             tree.setdefault(row.dataset, {})[row.model] = _rounded(
                 {
+                    "step": row.step,
                     "accuracy": row.accuracy,
                     "g_unseen": row.unseen,
                     "g_seen": row.seen,
-                    "best_layer": row.best_layer,
-                    "best_depth": row.best_depth,
                     "last_value": row.last_value,
                     "scope": scope,
                     "ci_low": getattr(row, INTERVAL_ENDS[scope][0]),
@@ -98,6 +100,9 @@ def _of_use(found: Recommendation) -> Numbers:
 
 
 def _rounded(numbers: Mapping[str, Any]) -> Numbers:
-    """Round what is a float, or leave it out where it is not finite."""
+    """Round what is a float, without a minus before zero, or leave it out where it is not finite."""
     floats = {name: value for name, value in numbers.items() if isinstance(value, float)}
-    return {**numbers, **{k: round(value, DECIMALS) if math.isfinite(value) else None for k, value in floats.items()}}
+    return {
+        **numbers,
+        **{name: round(value, DECIMALS) + 0.0 if math.isfinite(value) else None for name, value in floats.items()},
+    }

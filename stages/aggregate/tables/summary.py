@@ -13,7 +13,6 @@ from stages.aggregate.scope import INTERVAL_ENDS, LEADS, TIED, Scope, is_proven
 from stages.shared.embeddings.split_names import SEEN, SEEN_MATCHED, UNSEEN, UNSEEN_MATCHED
 from stages.shared.runtime.errors import UserError, did_you_mean
 
-
 Level = Literal["raw_pixels", "chance"]
 """What a layer must beat to be of use."""
 

@@ -23,7 +23,15 @@ from stages.aggregate.findings.facts import (
 from stages.aggregate.inference.intervals import POWER, Power
 from stages.aggregate.inference.layer_comparison import Bounds
 from stages.aggregate.words.formatting import capitalized, change_interval, decimals, harmless, joined
-from stages.aggregate.words.scores import NO_INTERVAL, SCOPES, SHORT, explain_scopes, few_folds, scope_sentence
+from stages.aggregate.words.scores import (
+    NO_INTERVAL,
+    SCOPES,
+    SHORT,
+    at_last_step,
+    explain_scopes,
+    few_folds,
+    scope_sentence,
+)
 
 TITLES = {
     Claim.ACCURACY: "(i) Accuracy does not imply generalization",
@@ -34,11 +42,12 @@ TITLES = {
 ABOUT = {
     Claim.ACCURACY: (
         "g is the best layer's score on unseen classes. The claim denies an implication: one counter-example shows it, "
-        "and networks that agree show nothing. The networks were chosen, not sampled."
+        "and networks that agree show nothing. The networks, each at its last step, were chosen, not sampled."
     ),
     Claim.DEPTH: (
         "The lead is by how much the truly best earlier layer beats the last. Its bounds are one-sided, each by "
-        "itself; that layer is the best one or among those not distinguishable from it."
+        "itself; that layer is the best one or among those not distinguishable from it. It is judged at the last step, "
+        "and where another checkpoint is recommended at that, too, of which the bounds do not know that it was chosen."
     ),
     Claim.FINE_TUNING: ("The last step is compared with step 0, as two networks on the same classes; g need not rise."),
 }
@@ -109,22 +118,49 @@ def finding_texts(datasets: Sequence[DatasetFindings]) -> dict[Claim, Finding]:
     }
 
 
-def status_words(datasets: Sequence[DatasetFindings], claim: Claim) -> str:
-    """Write what holds of a claim; of several networks or datasets, how often."""
+Judged = list[tuple[str, Outcome]]
+"""Outcomes of one claim, each with its dataset."""
+
+
+def status_words(datasets: Sequence[DatasetFindings], claim: Claim, *, last: bool = False) -> str:
+    """Write what holds of a claim, and at which checkpoint; of several networks or datasets, how often.
+
+    Args:
+        datasets: the findings on each.
+        claim: what is claimed.
+        last: whether only what is judged at the last checkpoints is asked for.
+    """
     outcomes = [(each.dataset, outcome) for each in datasets for outcome in each.outcomes(claim)]
+    steps: dict[tuple[str, str | None], list[int]] = {}
+    for dataset, outcome in outcomes:
+        steps.setdefault((dataset, outcome.network), []).append(outcome.step or 0)
+    ends = [max] if last or all(len({*own}) == 1 for own in steps.values()) else [min, max]
+    told = []
+    for end in ends:
+        at = {name: end(own) for name, own in steps.items()}
+        own = [(dataset, each) for dataset, each in outcomes if (each.step or 0) == at[dataset, each.network]]
+        where = "the recommended step" if len({*at.values()}) > 1 and end is min else at_last_step(at.values())
+        trained = any(map(any, steps.values()))
+        told.append(_statuses(own, f" at {where}" * trained))
+    return "; ".join(told)
+
+
+def _statuses(outcomes: Judged, where: str) -> str:
+    """Write what holds at one checkpoint of each network."""
     if len({(dataset, outcome.network) for dataset, outcome in outcomes}) > 1:
-        return _counted(outcomes)
+        return _counted(outcomes, where)
     first = outcomes[0][1]
     status, note = STATUSES[first.status], harmless(outcome_note(first))
     if first.scope is None:
-        return f"{status} ({note})"
+        return f"{status} ({note}){where}"
     if first.network is None:
         scope = "" if first.status is Status.SHOWN_HERE else f" ({SHORT[first.scope]})"
         return f"{status}{scope}: {note}" if first.counter_example else f"{status}, {note}{scope}"
     by_status: dict[Status, list[str]] = {}
     for _, outcome in outcomes:
         by_status.setdefault(outcome.status, []).append(SHORT[outcome.scope or "images"])
-    return ", ".join(f"{STATUSES[status]} ({' and '.join(scopes)})" for status, scopes in by_status.items())
+    told = ", ".join(f"{STATUSES[status]} ({' and '.join(scopes)})" for status, scopes in by_status.items())
+    return f"{told}{where}"
 
 
 def outcome_note(outcome: Outcome) -> str:
@@ -139,7 +175,7 @@ def outcome_note(outcome: Outcome) -> str:
     return f"{outcome.n_networks} networks; {seen}"
 
 
-def _counted(outcomes: Sequence[tuple[str, Outcome]]) -> str:
+def _counted(outcomes: Judged, where: str) -> str:
     """Count the statuses, each network or dataset once, by the wider scope that is known of any."""
     scope = next((scope for scope in SCOPES if any(outcome.scope == scope for _, outcome in outcomes)), None)
     known = {
@@ -150,7 +186,7 @@ def _counted(outcomes: Sequence[tuple[str, Outcome]]) -> str:
     of_datasets, several = all(network is None for _, network in names), len({dataset for dataset, _ in names}) > 1
     what = "datasets" if of_datasets else "cases" if several else "networks"
     by_status = ", ".join(f"{words} in {counts[status]}" for status, words in STATUSES.items() if counts[status])
-    return f"{by_status} of {len(names)} {what}{f' ({SHORT[scope]}, each by itself)' if scope else ''}"
+    return f"{by_status} of {len(names)} {what}{where}{f' ({SHORT[scope]}, each by itself)' if scope else ''}"
 
 
 def _accuracy_details(findings: DatasetFindings) -> list[str]:
@@ -180,14 +216,15 @@ def _counter_example(pair: NetworkPair, level: float) -> str:
 
 
 def _depth_details(findings: DatasetFindings) -> list[str]:
-    """Each network's lead in both scopes."""
+    """Each network's lead in both scopes, at each checkpoint."""
     details = []
     for finding in findings.networks:
-        row = finding.row
-        scopes = {capitalized(scope_sentence(scope, row.step)): lead for scope, lead in row.proven_leads.items()}
-        sentences = [f"{scope}: {_lead(lead)}." for scope, lead in scopes.items()]
-        told = (sentences or [f"{capitalized(NO_INTERVAL)}."]) if finding.in_scope else [OUT_OF_SCOPE]
-        details += [f"{row.model}: {' '.join(told)}"] if row.last_depth > 0 else []
+        for depth in finding.depths if finding.row.last_depth > 0 else ():
+            scopes = {capitalized(scope_sentence(scope, depth.step)): lead for scope, lead in depth.leads.items()}
+            sentences = [f"{scope}: {_lead(lead)}." for scope, lead in scopes.items()]
+            told = (sentences or [f"{capitalized(NO_INTERVAL)}."]) if depth.in_scope else [OUT_OF_SCOPE]
+            where = f", step {depth.step}" if finding.row.step else ""
+            details.append(f"{finding.row.model}{where}: {' '.join(told)}")
     return details
 
 

@@ -33,15 +33,15 @@ def test_why_accuracy_cannot_be_judged():
 def test_depth_and_fine_tuning_have_one_of_every_network_and_scope():
     known = evidence(network("a", metric="knn_purity"), network("b", **NO_INTERVALS))
     assert known.outcomes(Claim.DEPTH) == [
-        *(Outcome("a", scope, Status.SUPPORTED) for scope in ("classes", "images")),
-        Outcome("b", None, Status.UNKNOWN, Reason.NO_INTERVAL),
+        *(Outcome("a", scope, Status.SUPPORTED, step=100) for scope in ("classes", "images")),
+        Outcome("b", None, Status.UNKNOWN, Reason.NO_INTERVAL, step=100),
     ]
     assert known.outcomes(Claim.FINE_TUNING)[0].reason is Reason.NO_STEPS
     started = replace(known, networks=[replace(known.networks[0], unmeasured=True), *known.networks[1:]])
     assert started.outcomes(Claim.FINE_TUNING)[0].reason is Reason.NOT_AT_START
     lowered = {"a": {"images": Estimate(-0.2, 0.01, 40)}}
     (outcome,) = evidence(network("a"), changes=lowered).outcomes(Claim.FINE_TUNING)
-    assert outcome == Outcome("a", "images", Status.LOWERED)
+    assert outcome == Outcome("a", "images", Status.LOWERED, step=100)
     (single,) = evidence(network("a", last_depth=0, **NO_INTERVALS)).outcomes(Claim.DEPTH)
     assert single.reason is Reason.ONE_LAYER
 
@@ -49,7 +49,7 @@ def test_depth_and_fine_tuning_have_one_of_every_network_and_scope():
 @pytest.mark.parametrize("known", [{}, NO_INTERVALS])
 def test_a_network_of_no_use_is_out_of_scope_once_whatever_evidence_there_is(known):
     (outcome,) = evidence(network("a", **known), beaten=["a"]).outcomes(Claim.DEPTH)
-    assert outcome == Outcome("a", None, Status.OUT_OF_SCOPE, Reason.NO_LAYER_BEATS_PIXELS)
+    assert outcome == Outcome("a", None, Status.OUT_OF_SCOPE, Reason.NO_LAYER_BEATS_PIXELS, step=100)
     (single,) = evidence(network("a", last_depth=0, **NO_INTERVALS), beaten=["a"]).outcomes(Claim.DEPTH)
     assert (single.status, single.reason) == (Status.UNKNOWN, Reason.ONE_LAYER)
 

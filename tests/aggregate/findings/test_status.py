@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from stages.aggregate.findings.facts import Claim, NetworkFindings, Status, change_status, lead_status
+from stages.aggregate.findings.facts import Claim, Depth, NetworkFindings, Status, change_status, lead_status
 from stages.aggregate.inference.contrasts import Estimate
 from stages.aggregate.inference.layer_comparison import Bounds
 from tests.aggregate.networks import network
@@ -37,8 +37,20 @@ def test_each_scope_has_its_own_status_as_far_as_it_is_known():
     row = network(metric="knn_purity", lead_classes_at_least=-0.1, lead_classes_at_most=0.3, lead_images_at_least=0.16)
     changes = {"classes": Estimate(-0.04, 0.05, 6), "images": Estimate(-0.04, 0.01, 40)}
     found = NetworkFindings(row, changes=changes)
-    assert found.statuses(Claim.DEPTH) == {"classes": Status.INCONCLUSIVE, "images": Status.SUPPORTED}
+    assert found.depths[0].statuses == {"classes": Status.INCONCLUSIVE, "images": Status.SUPPORTED}
     beaten = NetworkFindings(replace(row, lead_classes_at_least=None), in_scope=False)
-    assert beaten.statuses(Claim.DEPTH) == {}  # whatever evidence there is
-    assert found.statuses(Claim.FINE_TUNING) == {"classes": Status.NOT_DISTINGUISHABLE, "images": Status.LOWERED}
-    assert beaten.statuses(Claim.FINE_TUNING) == {}
+    assert beaten.depths[0].statuses == {}  # whatever evidence there is
+    tuned = {each.scope: each.status for each in found.outcomes(Claim.FINE_TUNING)}
+    assert tuned == {"classes": Status.NOT_DISTINGUISHABLE, "images": Status.LOWERED}
+    assert [each.scope for each in beaten.outcomes(Claim.FINE_TUNING)] == [None]
+
+
+def test_depth_is_judged_at_the_recommended_checkpoint_before_the_last():
+    chosen = Depth(0, {"classes": Bounds(-0.1, 0.3, 0.1)})
+    found = NetworkFindings(network(), recommended=chosen)
+    assert [(each.step, each.status) for each in found.outcomes(Claim.DEPTH)] == [
+        (0, Status.INCONCLUSIVE),
+        (100, Status.SUPPORTED),
+    ]
+    beaten = replace(found, recommended=replace(chosen, in_scope=False))
+    assert [each.status for each in beaten.outcomes(Claim.DEPTH)] == [Status.OUT_OF_SCOPE, Status.SUPPORTED]

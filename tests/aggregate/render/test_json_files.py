@@ -6,7 +6,7 @@ import pytest
 from stages.aggregate.render.documents import strict_json
 from stages.aggregate.render.write import headline_numbers
 from stages.aggregate.tables.summary import summarize
-from tests.aggregate.recommended import recommendation
+from tests.aggregate.recommended import REGRET, recommendation
 from tests.aggregate.synthetic import uncertain
 from tests.aggregate.tables.conftest import two_seeds
 
@@ -24,11 +24,10 @@ def headline(rows, recommendations):
 def test_metrics_hold_the_headline_of_every_dataset_and_model(scores):
     known = uncertain(scores, ci_images_low=0.5, ci_images_high=0.6123456789, lead_images=-0.1)
     expected = {
+        "step": 10,
         "accuracy": 0.8,
         "g_unseen": 0.55,
         "g_seen": 0.9,
-        "best_layer": "b",
-        "best_depth": 1,
         "last_value": 0.55,
         "lead": -0.1,
         "scope": "images",
@@ -58,6 +57,10 @@ def test_each_use_has_its_layer_its_score_and_what_other_layers_lose(scores):
     expected = {"layer": "blocks.3", "depth": 4, "step": 100, "score": value, "low": low, "high": high}
     assert {name: uses["discovery"][name] for name in expected} == pytest.approx(expected)
     assert uses["discovery"]["last"] == pytest.approx(-found[0].loss("last_layer"))
+    same = [recommendation(dataset="d", model="m", regret=[each.model_copy(update={"value": 0.3}) for each in REGRET])]
+    written = strict_json(headline_numbers(summarize(uncertain(scores), "nmi"), same))
+    assert '"last": 0.0' in written
+    assert "-0.0," not in written
 
 
 def test_it_is_strict_json_whatever_the_numbers(scores):

@@ -97,7 +97,7 @@ def test_fine_tuning_is_told_by_what_it_did():
 
 def test_findings_that_say_something_are_told_where_there_is_room():
     told = lines_of(facts([recommendation()]))  # of NMI, whose level is proven of other classes alone
-    assert "(ii) Deeper is not always better: supported (other classes)" in told
+    assert "(ii) Deeper is not always better: supported (other classes) at step 100" in told
     assert "Fine-tuning: discovery +0.09" in told
     assert not any(line.startswith("(i) ") for line in told)  # of one network it cannot be judged
     assert "(ii)" not in verdict(facts([recommendation()], [network(**NO_INTERVALS)]))

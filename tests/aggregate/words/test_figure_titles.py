@@ -88,7 +88,7 @@ def test_a_tie_of_no_proven_level_is_undecided_all_the_same():
 def test_several_networks():
     beyond = network("b", tied_classes="8", lead_classes_at_least=-0.1)
     title = "An earlier layer separates unseen classes better than the last: supported in 1, inconclusive in 1 of 2 "
-    assert networks_title(evidence(network(), beyond)) == title + "networks (other classes, each by itself)"
+    assert networks_title(evidence(network(), beyond)) == title + "networks at step 100 (other classes, each by itself)"
     unknown = evidence(network(**NO_INTERVALS), network("b", **NO_INTERVALS))
     assert networks_title(unknown) == (
         "Unseen classes separate best before the last layer in 2 of 2 networks (no interval of a proven level)"
@@ -99,7 +99,8 @@ def test_several_networks():
 def test_what_fine_tuning_did():
     tuned = {"a": {"classes": Estimate(0.2, 0.01, 5), "images": Estimate(0.0, 0.1, 5)}}
     assert training_title(evidence(network(), changes=tuned)) == (
-        "What fine-tuning did to g of unseen classes: raised (other classes), not distinguishable (other images)"
+        "What fine-tuning did to g of unseen classes: raised (other classes), not distinguishable (other images) at "
+        "step 100"
     )
 
 

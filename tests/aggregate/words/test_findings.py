@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stages.aggregate.findings.facts import Claim, Reason, Status
+from stages.aggregate.findings.facts import Claim, Depth, Reason, Status
 from stages.aggregate.inference.contrasts import Estimate
 from stages.aggregate.inference.layer_comparison import Bounds
 from stages.aggregate.words.findings import (
@@ -16,6 +16,7 @@ from stages.aggregate.words.findings import (
     STATUSES,
     TITLES,
     finding_texts,
+    status_words,
 )
 from tests.aggregate.findings.test_accuracy_rule import evidence as of_accuracies
 from tests.aggregate.findings.test_accuracy_rule import judge
@@ -81,19 +82,26 @@ def test_the_second_claim_counts_networks_and_details_name_the_status_of_each():
     rows = network("a"), network("b", **unsure), network("c", **ONE_FOLD)
     known = evidence(*(replace(row, metric="knn_purity") for row in rows))
     assert summaries(known)[1] == (
-        "Supported in 1, inconclusive in 1, cannot be judged in 1 of 3 networks (other classes, each by itself)."
+        "Supported in 1, inconclusive in 1, cannot be judged in 1 of 3 networks at step 100 (other classes, each by "
+        "itself)."
     )
     _, second, third = details(Claim.DEPTH, known)
     assert second == (
-        f"b: {CLASSES} lead over the last layer +0.140, inconclusive, compatible with a lead of up to 0.270. "
+        f"b, step 100: {CLASSES} lead over the last layer +0.140, inconclusive, compatible with a lead of up to 0.270. "
         f"{IMAGES} lead over the last layer +0.150, contradicted, no earlier layer is better than the last."
     )
     assert third.startswith(
-        f"c: {IMAGES} lead over the last layer +0.150, supported, some earlier layer beats the last"
+        f"c, step 100: {IMAGES} lead over the last layer +0.150, supported, some earlier layer beats the last"
     )
-    assert summaries(evidence(network(**NO_INTERVALS)))[1] == "Cannot be judged (no interval of a proven level)."
+    assert (
+        summaries(evidence(network(**NO_INTERVALS)))[1]
+        == "Cannot be judged (no interval of a proven level) at step 100."
+    )
     one_layer = evidence(network(last_depth=0, **NO_INTERVALS))
-    assert (summaries(one_layer)[1], details(Claim.DEPTH, one_layer)) == ("Cannot be judged (one layer).", [])
+    assert (summaries(one_layer)[1], details(Claim.DEPTH, one_layer)) == (
+        "Cannot be judged (one layer) at step 100.",
+        [],
+    )
 
 
 def test_the_third_claim_says_what_fine_tuning_did():
@@ -101,7 +109,7 @@ def test_the_third_claim_says_what_fine_tuning_did():
     rows = network("a", accuracy=0.79, accuracy_chance=0.05), network("b")
     known = evidence(*rows, changes=tuned, steps=STEPS)
     assert summaries(known)[2] == (
-        "Raised in 1, not distinguishable in 1 of 2 networks (other classes, each by itself)."
+        "Raised in 1, not distinguishable in 1 of 2 networks at step 100 (other classes, each by itself)."
     )
     first, changed, course = details(Claim.FINE_TUNING, known)
     assert first == (
@@ -145,14 +153,35 @@ def test_a_network_out_of_scope_is_named_with_the_reason():
 
 def test_a_network_is_out_of_scope_in_all_words_also_where_no_level_is_proven():
     alone = evidence(network("a", **NO_INTERVALS), beaten=["a"])
-    assert summaries(alone)[1] == "Out of scope (no layer is shown to beat chance and raw pixels)."
+    assert summaries(alone)[1] == "Out of scope (no layer is shown to beat chance and raw pixels) at step 100."
     both = evidence(network("a", **NO_INTERVALS), network("b", **NO_INTERVALS), beaten=["b"])
-    assert summaries(both)[1] == "Out of scope in 1, cannot be judged in 1 of 2 networks."
+    assert summaries(both)[1] == "Out of scope in 1, cannot be judged in 1 of 2 networks at step 100."
     narrow = {"metric": "knn_purity"} | ONE_FOLD
     rows = network("a", metric="knn_purity"), network("b", **narrow), network("c", **narrow | NO_INTERVALS)
     assert summaries(evidence(*rows, beaten=["b", "c"]))[1] == (
-        "Supported in 1, out of scope in 2 of 3 networks (other classes, each by itself)."
+        "Supported in 1, out of scope in 2 of 3 networks at step 100 (other classes, each by itself)."
     )
+
+
+def test_the_checkpoint_that_is_judged_is_named():
+    known = evidence(network("a"), network("b"))
+    assert status_words([known.without(["b"])], Claim.DEPTH) == "supported (other classes) at step 100"
+    unsure = Depth(0, {"classes": Bounds(-0.1, 0.3, 0.1)})
+    both = replace(known, networks=[replace(known.networks[0], recommended=unsure), known.networks[1]])
+    alone = both.without(["b"])
+    assert status_words([alone], Claim.DEPTH) == (
+        "inconclusive (other classes) at step 0; supported (other classes) at step 100"
+    )
+    assert status_words([alone], Claim.DEPTH, last=True) == "supported (other classes) at step 100"
+    assert status_words([both], Claim.DEPTH) == (
+        "supported in 1, inconclusive in 1 of 2 networks at the recommended step (other classes, each by itself); "
+        "supported in 2 of 2 networks at step 100 (other classes, each by itself)"
+    )
+    frozen = evidence(network("a", step=0))
+    assert status_words([frozen], Claim.DEPTH) == "supported (other classes)"
+    first, last = details(Claim.DEPTH, alone)
+    assert first.startswith("a, step 0: For other unseen classes: lead over the last layer +0.100, inconclusive")
+    assert last.startswith(f"a, step 100: {CLASSES} lead over the last layer +0.140, supported")
 
 
 def starting(texts, words):
@@ -186,12 +215,12 @@ def test_networks_that_beat_nothing_are_named():
 def test_a_network_s_lead_is_told_in_both_scopes():
     (text,) = details(Claim.DEPTH, evidence(network(metric="knn_purity")))
     assert text == (
-        f"a: {CLASSES} lead over the last layer +0.140, supported, "
+        f"a, step 100: {CLASSES} lead over the last layer +0.140, supported, "
         "some earlier layer beats the last by at least 0.030. "
         f"{IMAGES} lead over the last layer +0.150, supported, some earlier layer beats the last by at least 0.100."
     )
     (text,) = details(Claim.DEPTH, evidence(network(**NO_INTERVALS)))
-    assert text.startswith("a: No interval of a proven level")
+    assert text.startswith("a, step 100: No interval of a proven level")
 
 
 def test_training_is_told_of_the_mean_over_folds_alone():
