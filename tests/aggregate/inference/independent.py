@@ -21,10 +21,10 @@ class Network(NamedTuple):
     without: np.ndarray  # (J, S, K, L)
 
 
-def draw(folds, seeds, classes, layers, seed):
+def draw(folds, seeds, classes, layers, seed, rise=0.3):
     """Layers that rise to the last but one; folds, classes and training move all layers together, and each a bit."""
     random, shape = np.random.default_rng(seed), (folds, seeds, classes, layers)
-    level = np.append(np.linspace(0.3, 0.6, layers - 1), 0.4)
+    level = 0.3 + rise * np.append(np.linspace(0, 1, layers - 1), 1 / 3)
     fold = random.normal(0, 0.02, (folds, 1, 1)) + random.normal(0, 0.02, (folds, 1, layers))
     values = level + fold + random.normal(0, 0.01, (folds, seeds, layers))
     one_class = random.normal(0, 0.01, (folds, 1, classes, 1)) + random.normal(0, 0.006, (folds, 1, classes, layers))
@@ -135,7 +135,7 @@ def expected_of_two(first, second):
     plain = pairs.value[index]
     of_first = plain - lead_of(networks, list(range(A)), A + best[1])[2]
     of_second = -plain - lead_of(networks, list(range(A, A + B)), best[0])[2]
-    error = np.sqrt(pairs.error[index] ** 2 + (of_first**2 + of_second**2) / 4)
+    error = np.sqrt(pairs.error[index] ** 2 + (of_first**2 + of_second**2) / 2)
     return [plain - of_first + of_second, error, pairs.df]
 
 
@@ -153,6 +153,11 @@ def layer_cases():
 
 def network_cases():
     """The same of two networks and what should be said about their best layers."""
-    first, second = draw(4, 2, 5, 4, 10), draw(4, 3, 5, 3, 11)
-    both = {"first": first._asdict(), "second": second._asdict()}
-    return [{"name": "four folds, two and three seeds", **both, "expected": expected_of_two(first, second)}]
+    pairs = {
+        "four folds, two and three seeds": (draw(4, 2, 5, 4, 10), draw(4, 3, 5, 3, 11)),
+        "flat layers, from whose best something is taken off": (draw(4, 2, 5, 4, 10, 0.01), draw(4, 3, 5, 3, 11, 0.01)),
+    }
+    return [
+        {"name": name, "first": a._asdict(), "second": b._asdict(), "expected": expected_of_two(a, b)}
+        for name, (a, b) in pairs.items()
+    ]
