@@ -258,6 +258,7 @@ neighbour_score = partial(
 classifier_score = partial(
     LayerScore, better="higher", low=0, high=1, use="classifier", per_image=True, over_folds=True, ceiling=1
 )
+detection_score = partial(Score, low=0, high=1, use="detection", over_folds=True)
 description = partial(LayerScore, better="neither", use="geometry", label_free=True)
 
 LAYER_SCORES = {
@@ -308,10 +309,10 @@ HEAD_SCORES = {"accuracy": HeadScore(accuracy, better="higher", low=0, high=1, u
 """Scores of the network's own head on the seen classes."""
 
 DETECTION_SCORES = {
-    "ood_auroc_knn": Score(better="higher", low=0, high=1, use="detection"),
-    "ood_fpr95_knn": Score(better="lower", low=0, high=1, use="detection"),
-    "ood_auroc_mahalanobis": Score(better="higher", low=0, high=1, use="detection"),
-    "ood_fpr95_mahalanobis": Score(better="lower", low=0, high=1, use="detection"),
+    "ood_auroc_knn": detection_score(better="higher"),
+    "ood_fpr95_knn": detection_score(better="lower"),
+    "ood_auroc_mahalanobis": detection_score(better="higher"),
+    "ood_fpr95_mahalanobis": detection_score(better="lower"),
 }
 """Scores that the analysis `ood` computes."""
 
