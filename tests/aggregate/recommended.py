@@ -26,7 +26,7 @@ def layer(depth: int, name: str, value: float, share: float | None = None, **col
 
 SHORTLIST = [
     layer(3, "blocks.2", 0.37, 0.25, loss_at_most=0.051),
-    layer(4, "blocks.3", 0.39, 0.4, loss_at_most=0.012),
+    layer(4, "blocks.3", 0.39, 0.4, loss_at_most=0.055),
     layer(5, "blocks.4", 0.38, 0.6, loss_at_most=0.034),
 ]
 START = CheckpointRecord(
@@ -34,7 +34,7 @@ START = CheckpointRecord(
     accuracy=None, probe_accuracy=0.6, probe_layer="blocks.5",
 )  # fmt: skip
 END = CheckpointRecord(
-    step=100, layer="blocks.3", depth=4, value=0.39, loss_at_most=0.012,
+    step=100, layer="blocks.3", depth=4, value=0.39, loss_at_most=0.055,
     accuracy=0.76, probe_accuracy=0.7, probe_layer="bn2",
 )  # fmt: skip
 LOWERED = ChangeRecord(change=-0.05, low=-0.08, high=-0.02, scope="classes", status="lowered")

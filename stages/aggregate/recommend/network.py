@@ -171,10 +171,13 @@ def _compare_checkpoints(network: Candidates, scores: Scores, losses: Float64) -
 
 
 def _mean_regrets(regrets: pd.DataFrame) -> list[schema.RegretRecord]:
-    """Mean regrets over folds among all candidates."""
-    means = regrets[(regrets["fold"] == MEAN) & (regrets["candidates"] == "layers_and_checkpoints")]
+    """Mean regrets over folds among all candidates, and how far folds differ."""
+    among_all = regrets[regrets["candidates"] == "layers_and_checkpoints"]
+    means, folds = among_all[among_all["fold"] == MEAN], among_all[among_all["fold"] != MEAN]
+    errors = folds[["regret_at_most", "regret_at_least"]].mean(axis=1).groupby(folds["criterion"]).sem()
+    means = means.assign(error=means["criterion"].map(errors))
     names = {"value": "value", "regret_at_most": "at_most", "regret_at_least": "at_least"}
-    records = means[np.isfinite(means["value"])].rename(columns=names)[["criterion", *names.values()]]
+    records = means[np.isfinite(means["value"])].rename(columns=names)[["criterion", *names.values(), "error"]]
     return [schema.RegretRecord(**record) for record in records.to_dict("records")]
 
 

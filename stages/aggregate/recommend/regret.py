@@ -5,7 +5,7 @@ The regret of a choice is by how much the best candidate is better, on classes t
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -133,8 +133,20 @@ def _of_fold(network: Candidates, fold: int, name: str) -> Iterator[dict[str, An
 MIN_DATASETS = 5
 """Of fewer datasets what was lost has no interval, and every network of each stands alone."""
 
-Lost = tuple[float | None, float, tuple[float, float] | None]
-"""What a way of choosing lost at least and at most, and the ends of an interval of both; None where not known."""
+
+class Lost(NamedTuple):
+    """What a way of choosing lost to the best on average.
+
+    Attributes:
+        at_least, at_most: as in regret.csv.
+        error: standard error over folds, of a single network; None: not known, as are the others.
+        ends: of an interval of both, over datasets.
+    """
+
+    at_least: float | None
+    at_most: float
+    error: float | None = None
+    ends: tuple[float, float] | None = None
 
 
 def summarize_regrets(
@@ -158,10 +170,10 @@ def summarize_regrets(
             table = pd.DataFrame(records).astype({"at_least": float})
             means = table.groupby("dataset")[["at_least", "at_most"]].mean()
             at_least = float(means["at_least"].mean()) if table["at_least"].notna().all() else None
-            ends = None
+            error, ends = records[0]["error"] if len(records) == 1 else None, None
             if at_least is not None and len(means) >= MIN_DATASETS:
                 errors, df = means.std() / len(means) ** 0.5, len(means) - 1
                 (low, _), (_, high) = (Estimate(means[end].mean(), errors[end], df).interval() for end in means)
                 ends = low, high
-            summaries[use][criterion] = at_least, float(means["at_most"].mean()), ends
+            summaries[use][criterion] = Lost(at_least, float(means["at_most"].mean()), error, ends)
     return summaries

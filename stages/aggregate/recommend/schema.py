@@ -146,12 +146,15 @@ class RegretRecord(Record):
             so that it is too large on average.
         at_least: the same, the best chosen on one half of the images and scored on the other, so that it is mostly too
             small; `null` where nothing was fitted again on halves.
+        error: standard error over folds of the middle between both (of `at_most`, where that is all); `null` of a
+            single fold.
     """
 
     criterion: str
     value: float
     at_most: float
     at_least: float | None
+    error: float | None = None
 
 
 class ScopeRecord(Record):
@@ -352,6 +355,16 @@ class Recommendation(Record):
     def ties(self) -> list[LayerRecord]:
         """The other layers that tie with the recommended one, the shallowest first."""
         return [layer for layer in self.shortlist if layer.depth != self.best.depth]
+
+    @property
+    def cheapest_tie(self) -> LayerRecord | None:
+        """The shallowest layer before the recommended one that may lose no more than that one; None where none does."""
+        own = self.best.loss_at_most
+        for tie in self.ties:
+            known = own is not None and tie.loss_at_most is not None and tie.loss_at_most <= own
+            if known and tie.depth < self.best.depth:
+                return tie
+        return None
 
 
 def best_network(networks: Sequence[Recommendation]) -> Recommendation | None:

@@ -89,20 +89,24 @@ def use_cells(found: Recommendation) -> dict[str, str]:
 
 
 def brief_ties(found: Recommendation, *, priced: bool = True) -> str:
-    """Number the layers that tie with the recommended one, the shallowest with what it may lose: `4 (-0.22), 6-8`.
+    """Number the layers that tie with the recommended one, the cheapest with what it may lose: `4, 6 (-0.09), 9`.
+
+    That is the shallowest of those that may lose no more than the recommended one may itself; others cost more than
+    they save.
 
     Args:
         found: for one use of one network.
-        priced: whether there is room for what the shallowest may lose.
+        priced: whether there is room for what it may lose.
     """
     if found.shortlist_scope is None or found.last_depth == 0:
         return MISSING
     if not found.ties:
         return "none" if is_proven(found.metric, found.shortlist_scope) else MISSING
-    first, others = found.ties[0], [tie.depth for tie in found.ties[1:]]
-    if not priced or first.loss_at_most is None:
-        return runs([first.depth, *others])
-    return ", ".join([f"{first.depth + 1} (-{first.loss_at_most:.2f})", *([runs(others)] if others else [])])
+    depths, cheapest = [tie.depth for tie in found.ties], found.cheapest_tie
+    if not priced or cheapest is None:
+        return runs(depths)
+    at, price = depths.index(cheapest.depth), f"{cheapest.depth + 1} (-{cheapest.loss_at_most:.2f})"
+    return ", ".join(filter(None, [runs(depths[:at]), price, runs(depths[at + 1 :])]))
 
 
 def explain_brackets(networks: Sequence[Recommendation]) -> str:
@@ -133,9 +137,20 @@ def caveat(found: Recommendation) -> str | None:
 def brief_doubts(networks: Sequence[Recommendation], *, known: bool) -> str:
     """Name the uses for which no layer is shown to beat chance and raw pixels, or for which that is not known."""
     own = [each for each in networks if each.doubtful is (True if known else None)]
-    levels = joined(list(dict.fromkeys(level for each in own for level in _to_beat(each))))
+    levels = _levels(own)
     words = "Not shown to beat" if known else "No bound tells if a layer beats"
     return f"{words} {levels}: {joined([each.use for each in own])}." if own else ""
+
+
+def all_doubtful(networks: Sequence[Recommendation]) -> bool:
+    """Whether for some use no layer is shown to beat chance and raw pixels, and for none one is."""
+    useful = [each for each in networks if each.recommended is not None]
+    return any(each.doubtful for each in useful) and not any(each.doubtful is False for each in useful)
+
+
+def _levels(networks: Sequence[Recommendation]) -> str:
+    """Name what layers should beat, as far as it is known of any network."""
+    return joined(list(dict.fromkeys(level for each in networks for level in _to_beat(each))))
 
 
 def _to_beat(found: Recommendation) -> dict[str, float]:
@@ -295,16 +310,22 @@ def without_training(found: Recommendation) -> str:
 
 
 def headline(networks: Sequence[Recommendation]) -> str:
-    """Name the layer to take for each use of one dataset, by names that can be typed: the best network's."""
+    """Name the layer to take for each use of one dataset, by names that can be typed: the best network's.
+
+    A doubt about all of them comes first.
+    """
+    chosen: list[Recommendation] = []
     uses: dict[tuple[str, str, str], list[str]] = {}
     useless: dict[str, list[str]] = {}
     for use in dict.fromkeys(each.use for each in networks):
         own = [each for each in networks if each.use == use]
         best = best_network(own) or max(own, key=lambda each: each.gain)
+        chosen.append(best)
         if why := reason(best):
             useless.setdefault(why, []).append(use)
         else:
             uses.setdefault((best.best.layer, best.model, at_checkpoint(best)), []).append(use)
+    doubt = f"no layer is shown to beat {_levels(chosen)}; if any, " if all_doubtful(chosen) else ""
     models, checkpoints = {model for _, model, _ in uses}, {checkpoint for *_, checkpoint in uses}
     told = [
         layer + f" of {model}" * (len(models) > 1) + checkpoint * (len(checkpoints) > 1) + f" for {joined(own)}"
@@ -313,28 +334,35 @@ def headline(networks: Sequence[Recommendation]) -> str:
     whose = f", of {min(models)}" if len(models) == 1 else ""
     whose += min(checkpoints) if len(checkpoints) == 1 else ""
     none = [f"nothing for {joined(own)}: {why}" for why, own in useless.items()]
-    return f"take{whose + ',' if whose else ''} {'; '.join([*told, *none])}."
+    return f"{doubt}take{whose + ',' if whose else ''} {'; '.join([*told, *none])}."
 
 
 LOSSES = (
     "*Last* and *before*: how much better (below 0: worse) the last layer of the last checkpoint and the one before it "
     "are on unseen classes than a layer and checkpoint that were chosen on other folds (of a single fold: on one half "
     "of the images, all scored on the other). *Ties*: layers that are not distinguishable from the one to take; in "
-    "brackets what the shallowest may lose at most."
+    "brackets what the cheapest may lose at most of those that may lose no more than that one may itself."
 )
 
 REGRET_WORDS = (
     "What each way of choosing a layer and checkpoint loses to the best on unseen classes that it did not know, by "
-    "use. The loss mostly lies between that to a best one which was chosen on one half of the images and scored on the "
-    "other (too small: it is not always the best; but where a score depends much on the number of images, half of them "
-    "may make it too large) and that to a best one which was chosen and scored on the same images (too large: it is "
-    "lucky). Networks of one dataset are not independent: of fewer than five datasets each stands alone, "
-    "without an interval; from five on [ ] is over datasets (Student's t, no proven level)."
+    "use: the mean over folds ± its standard error over folds. On average the loss lies between that to a best one "
+    "which was chosen on one half of the images and scored on the other (too small: it is not always the best; but "
+    "where a score depends much on the number of images, half of them may make it too large) and that to a best one "
+    "which was chosen and scored on the same images (too large: it is lucky). In a single study it often lies outside. "
+    "*None seen*: on these images no other layer was better. Networks of one dataset are not independent: of fewer "
+    "than five datasets each stands alone, without an interval; from five on [ ] is over datasets (Student's t, no "
+    "proven level)."
 )
 
 
-def lost(at_least: float | None, at_most: float, ends: tuple[float, float] | None = None) -> str:
+def lost(
+    at_least: float | None, at_most: float, error: float | None = None, ends: tuple[float, float] | None = None
+) -> str:
     """Write what is lost to the best, in a bracket; the lower end is not below 0, where a choice was lucky."""
-    if at_least is None or at_least >= at_most:
-        return f"≤ {decimals(at_most)}"
-    return f"{decimals(max(0.0, at_least))}–{decimals(at_most)} {interval(*ends) if ends else ''}".rstrip()
+    if decimals(at_most) == decimals(0):
+        return "none seen"
+    sure = interval(*ends) if ends else f"± {decimals(error)}" if error is not None else ""
+    known = at_least is not None and at_least < at_most
+    bracket = f"{decimals(max(0.0, at_least or 0.0))}–" if known else "≤ "
+    return f"{bracket}{decimals(at_most)} {sure}".rstrip()

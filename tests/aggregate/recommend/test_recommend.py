@@ -59,6 +59,11 @@ def test_the_best_mean_over_folds_is_recommended_with_its_cost(seed, better):
     ]
     shown = [[each.criterion, each.value, each.at_most, each.at_least] for each in found.regret]
     assert shown == own.to_numpy().tolist()
+    of_d = regrets["candidates"].eq("layers_and_checkpoints") & regrets["dataset"].eq("d") & regrets["fold"].ne("mean")
+    for each in found.regret:
+        folds = regrets[of_d & regrets["criterion"].eq(each.criterion)]
+        middle = (folds["regret_at_least"] + folds["regret_at_most"]) / 2
+        assert each.error == pytest.approx(middle.std() / len(folds) ** 0.5)
 
 
 @pytest.mark.parametrize(("seed", "better"), [(0, "higher"), (1, "higher"), (2, "lower")])

@@ -172,8 +172,8 @@ def test_regrets_are_averaged_over_networks_use_by_use():
         useless(model="c", use="retrieval"),
     ]
     assert summarize_regrets(found) == {
-        "retrieval": {"other_folds": (None, pytest.approx(0.04), None)},  # the last layer's is not known of both
-        "discovery": {"other_folds": (0.02, 0.04, None)},
+        "retrieval": {"other_folds": (None, pytest.approx(0.04), None, None)},  # the last layer's is not known of both
+        "discovery": {"other_folds": (0.02, 0.04, None, None)},
     }
     assert summarize_regrets([each.model_copy(update={"last_depth": 0}) for each in every_use()]) == {}
 
@@ -186,9 +186,9 @@ def test_intervals_are_over_datasets_from_five_on():
         for model, shift in (("x", -0.01), ("y", 0.01))  # networks of one dataset count as one
         for record in [RegretRecord(criterion="other_folds", value=0.5, at_least=low + shift, at_most=high + shift)]
     ]
-    at_least, at_most, (low, high) = summarize_regrets(found)["discovery"]["other_folds"]
-    assert (at_least, at_most) == (pytest.approx(0.02), pytest.approx(0.05))
+    at_least, at_most, error, (low, high) = summarize_regrets(found)["discovery"]["other_folds"]
+    assert (at_least, at_most, error) == (pytest.approx(0.02), pytest.approx(0.05), None)
     lows, highs = np.array(list(lost.values())).T
     assert low == pytest.approx(stats.ttest_1samp(lows, 0).confidence_interval(0.95).low)
     assert high == pytest.approx(stats.ttest_1samp(highs, 0).confidence_interval(0.95).high)
-    assert summarize_regrets(found[:8])["discovery"]["other_folds"][2] is None
+    assert summarize_regrets(found[:8])["discovery"]["other_folds"].ends is None

@@ -3,6 +3,7 @@ import pytest
 from stages.aggregate.findings.facts import Status
 from stages.aggregate.recommend.criteria import all_criteria
 from stages.aggregate.recommend.schema import Missing, ScopeRecord
+from stages.aggregate.words.findings import STATUSES
 from stages.aggregate.words.recommendation import (
     LACKING,
     brief_fine_tuning,
@@ -42,7 +43,7 @@ def test_the_sentences_name_the_layer_what_ties_what_it_takes_and_what_others_lo
     assert sentences(RECOMMENDATION) == (
         "discovery (NMI): layer 5 of 9 (`blocks.3`, NMI 0.388 [0.310, 0.470]) at step 100, with 50 % of the parameters "
         "and 40 % of the multiply-adds. Not distinguishable (other classes), with what each may lose at most (the "
-        "recommended one, 0.012): layers 4 (`blocks.2`, 0.051) and 6 (`blocks.4`, 0.034). "
+        "recommended one, 0.055): layers 4 (`blocks.2`, 0.051) and 6 (`blocks.4`, 0.034). "
         "On unseen classes that such a choice did not know: last layer -0.140, layer before it -0.080. "
         "What fine-tuning to step 100 did to the best score: raised, +0.090 [+0.020, +0.160] (other classes); to that "
         "of the last layer: lowered, -0.050 [-0.080, -0.020] (other classes). Before fine-tuning, layer 3 (`blocks.1`) "
@@ -119,7 +120,7 @@ def test_a_score_of_which_less_is_better_is_lowered_where_it_gets_better():
 def test_what_fine_tuning_did_has_words_for_every_status(status):
     change = RECOMMENDATION.fine_tuning.model_copy(update={"status": status})
     told = sentences(recommendation(fine_tuning=change))
-    assert f"fine-tuning to step 100 did to the best score: {status}, +0.090 [" in told
+    assert f"fine-tuning to step 100 did to the best score: {STATUSES[status]}, +0.090 [" in told
     assert "; to that of the last layer: lowered, -0.050 [-0.080, -0.020] (other classes)." in told
 
 
@@ -134,6 +135,9 @@ def test_ties_are_told_as_far_as_they_are_known():
     assert brief_ties(RECOMMENDATION) == "4 (-0.05), 6"
     four = [*SHORTLIST, layer(6, "blocks.5", 0.3), layer(7, "blocks.6", 0.3)]
     assert brief_ties(recommendation(shortlist=four), priced=False) == "4, 6-8"
+    five = [layer(depth, "x", 0.3, loss_at_most=loss) for depth, loss in ((1, 0.2), (2, 0.06), (3, 0.05), (5, 0.01))]
+    assert brief_ties(recommendation(shortlist=five)) == "2, 3, 4 (-0.05), 6"  # 6 costs more than the one to take
+    assert brief_ties(recommendation(shortlist=five, loss_at_most=0.04)) == "2-4, 6"
     unbounded = [each.model_copy(update={"loss_at_most": None}) for each in SHORTLIST]
     assert brief_ties(recommendation(shortlist=unbounded)) == "4, 6"
     told = sentences(recommendation(shortlist=unbounded, loss_at_most=None))
@@ -214,6 +218,13 @@ def test_the_headline_names_the_best_layer_for_each_use_as_it_can_be_typed():
     )
 
 
+def test_of_pure_noise_the_headline_begins_with_the_doubt():
+    unsure = [each.model_copy(update={"doubtful": True, "pixels": None}) for each in every_use()]
+    unsure[3] = unsure[3].model_copy(update={"doubtful": None})
+    assert headline(unsure).startswith("no layer is shown to beat chance; if any, take, of a at step 100, blocks.3 for")
+    assert headline([*unsure[:3], every_use()[3]]).startswith("take, of a")  # one of which a layer is shown to
+
+
 def test_the_headline_never_names_a_network_of_no_use():
     scratch = useless(model="scratch", value=0.45)
     assert "scratch" not in headline([scratch, RECOMMENDATION])
@@ -235,8 +246,10 @@ def test_the_headline_has_the_best_of_all_networks_where_none_is_of_use_and_each
 def test_what_is_lost_to_the_best_is_a_bracket():
     assert lost(0.01, 0.04) == "0.010–0.040"
     assert lost(-0.01, 0.04) == "0.000–0.040"
-    assert lost(0.01, 0.04, (-0.02, 0.07)) == "0.010–0.040 [-0.020, 0.070]"
+    assert lost(0.01, 0.04, ends=(-0.02, 0.07)) == "0.010–0.040 [-0.020, 0.070]"
     assert lost(None, 0.04) == lost(0.05, 0.04) == "≤ 0.040"
+    assert (lost(0.01, 0.04, 0.02), lost(None, 0.04, 0.02)) == ("0.010–0.040 ± 0.020", "≤ 0.040 ± 0.020")
+    assert lost(-0.01, 0.0004, 0.0) == lost(None, 0.0, 0.0) == "none seen"  # which is no proof of no loss
 
 
 def test_every_missing_thing_is_noted():
