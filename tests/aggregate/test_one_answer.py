@@ -123,6 +123,7 @@ def test_all_name_the_best_layer_of_the_best_network_at_its_step(step, best):
         found = best_network(of_use)
         assert (found.model, found.best.step, found.best.layer) == (network, at, layer)
         assert found.behind is None
+        assert found.best.scope == "classes"  # also of detection, whose scores have folds alone
         assert {each.behind.model for each in of_use if each.behind} <= {network}
         (record,) = (each for each in records if (each["model"], each["use"]) == (network, use))
         assert (record["recommended"]["layer"], record["recommended"]["step"]) == (layer, at)

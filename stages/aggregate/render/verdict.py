@@ -59,14 +59,15 @@ def _of_dataset(
         networks: its recommendations.
         findings: its findings.
         embeds: whether its networks can embed new images.
-        claims: whether the findings are told, which are of the main score; what is undecided is left to summary.md.
+        claims: whether the findings are told, which are of the main score, at the recommended checkpoint; what is
+            undecided is left to summary.md.
         cell: fold and seed by which the command names a cell; None: of a single dataset it need not.
     """
     uses = dict.fromkeys(each.use for each in networks)
     best = [best_network([each for each in networks if each.use == use]) for use in uses]
     chosen = [each for each in best if each is not None]
     claimed = {
-        str(claim): f"{TITLES[claim]}: {status_words([findings], claim)}"
+        str(claim): f"{TITLES[claim]}: {status_words([findings], claim, at=['recommended'])}"
         for claim in (Claim.DEPTH, Claim.ACCURACY)
         if claims and not {each.status for each in findings.outcomes(claim)} <= {Status.UNKNOWN, Status.OUT_OF_SCOPE}
     }
@@ -76,7 +77,7 @@ def _of_dataset(
         **claimed,
         "tuned": words.brief_fine_tuning(chosen),
         "design": _design(networks, chosen),
-        "doubtful": words.brief_doubts(chosen, known=True),
+        "doubtful": "" if words.all_doubtful(chosen) else words.brief_doubts(chosen, known=True),
         "unbounded": words.brief_doubts(chosen, known=False),
         "gains": words.brief_gains(chosen),
     }

@@ -69,7 +69,7 @@ def networks_title(findings: DatasetFindings) -> str:
     """Return in how many networks of a dataset an earlier layer separates unseen classes better than the last."""
     if len(findings.rows) == 1 or not any(row.proven_leads for row in findings.rows):
         return layers_title(findings.rows, "networks")
-    judged = status_words([findings], Claim.DEPTH, last=True)
+    judged = status_words([findings], Claim.DEPTH, at=["last"])
     return f"An earlier layer separates unseen classes better than the last: {judged}"
 
 

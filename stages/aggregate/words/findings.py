@@ -4,7 +4,7 @@ And what a study of this design shows, and what a smaller lead takes.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from math import ceil
 
@@ -118,30 +118,33 @@ def finding_texts(datasets: Sequence[DatasetFindings]) -> dict[Claim, Finding]:
     }
 
 
+CHECKPOINTS: dict[str, Callable[[list[int]], int]] = {"recommended": min, "last": max}
+"""Which of the steps at which a network is judged each one is."""
+
 Judged = list[tuple[str, Outcome]]
 """Outcomes of one claim, each with its dataset."""
 
 
-def status_words(datasets: Sequence[DatasetFindings], claim: Claim, *, last: bool = False) -> str:
+def status_words(datasets: Sequence[DatasetFindings], claim: Claim, *, at: Collection[str] = CHECKPOINTS) -> str:
     """Write what holds of a claim, and at which checkpoint; of several networks or datasets, how often.
 
     Args:
         datasets: the findings on each.
         claim: what is claimed.
-        last: whether only what is judged at the last checkpoints is asked for.
+        at: of `CHECKPOINTS`, at which the claim is to be judged.
     """
     outcomes = [(each.dataset, outcome) for each in datasets for outcome in each.outcomes(claim)]
     steps: dict[tuple[str, str | None], list[int]] = {}
     for dataset, outcome in outcomes:
         steps.setdefault((dataset, outcome.network), []).append(outcome.step or 0)
-    ends = [max] if last or all(len({*own}) == 1 for own in steps.values()) else [min, max]
-    told = []
+    ends = [CHECKPOINTS[name] for name in (at if any(len({*own}) > 1 for own in steps.values()) else ["last"])]
+    trained, told = any(map(any, steps.values())), []
     for end in ends:
-        at = {name: end(own) for name, own in steps.items()}
-        own = [(dataset, each) for dataset, each in outcomes if (each.step or 0) == at[dataset, each.network]]
-        where = "the recommended step" if len({*at.values()}) > 1 and end is min else at_last_step(at.values())
-        trained = any(map(any, steps.values()))
-        told.append(_statuses(own, f" at {where}" * trained))
+        judged = {name: end(own) for name, own in steps.items()}
+        there = [(dataset, each) for dataset, each in outcomes if (each.step or 0) == judged[dataset, each.network]]
+        several = len({*judged.values()}) > 1
+        where = "the recommended step" if several and end is min else at_last_step(judged.values())
+        told.append(_statuses(there, f" at {where}" * trained))
     return "; ".join(told)
 
 

@@ -172,7 +172,7 @@ def test_the_checkpoint_that_is_judged_is_named():
     assert status_words([alone], Claim.DEPTH) == (
         "inconclusive (other classes) at step 0; supported (other classes) at step 100"
     )
-    assert status_words([alone], Claim.DEPTH, last=True) == "supported (other classes) at step 100"
+    assert status_words([alone], Claim.DEPTH, at=["last"]) == "supported (other classes) at step 100"
     assert status_words([both], Claim.DEPTH) == (
         "supported in 1, inconclusive in 1 of 2 networks at the recommended step (other classes, each by itself); "
         "supported in 2 of 2 networks at step 100 (other classes, each by itself)"
