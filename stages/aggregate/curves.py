@@ -280,6 +280,12 @@ def best_index(values: NDArray[np.float64], better: Better) -> int | None:
     return int(among.argmax()) if among.any() else None
 
 
+def best_candidate(gains: NDArray[np.float64]) -> tuple[int, int] | None:
+    """Index of the best of (T, L) candidates: of equally good ones the shallowest layer, then the earliest step."""
+    index = best_index(gains.T.ravel(), "higher")
+    return None if index is None else (index % len(gains), index // len(gains))
+
+
 def each_curve(points: pd.DataFrame) -> Iterator[tuple[tuple[str, ...], pd.DataFrame]]:
     """Take points apart by curve, in their order, each with its values of `CURVE`."""
     for (*key, _), own in points.groupby(KEYS, sort=False):

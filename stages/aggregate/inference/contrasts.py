@@ -130,9 +130,9 @@ class Contrasts:
         one, bonferroni = student.ppf([LEVEL, 1 - (1 - LEVEL) / varying.sum()], self.df)
         return bool(errors > bonferroni or (errors > one and errors > self.quantile()))
 
-    def at_most(self) -> float:
+    def at_most(self, level: float = LEVEL) -> float:
         """Upper bound of the largest contrast: need only hold for that one, and takes the quantile of one."""
-        single = float(student.ppf(LEVEL, self.df))
+        single = float(student.ppf(level, self.df))
         return float(max((self.value + single * np.sqrt(self.variance))[self.varying].max(), self.value.max()))
 
 

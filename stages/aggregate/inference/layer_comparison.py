@@ -163,16 +163,20 @@ def best_against(inference: Inference, *, control: int = -1, candidates: Layers 
     contrasts = inference.against(control, candidates) if candidates.any() else None
     if contrasts is None:
         return None
-    known = float(contrasts.value[~contrasts.varying].max(initial=-np.inf))
-    if not inference.varying[control]:
-        if known >= contrasts.value.max():
-            return None
-        known = -np.inf
+    if lies_at_limit(inference, control, contrasts):
+        return None
+    alike = contrasts.value[~contrasts.varying] if inference.varying[control] else ()
     likely, possible = (
         contrasts.take(contenders(inference, candidates, level=each_alone)[candidates]) for each_alone in (LEVEL, SURE)
     )
-    low = max(possible.at_least(), min(known, 0.0))
+    low = max(possible.at_least(), min(max(alike, default=-np.inf), 0.0))
     return Bounds(low, contrasts.at_most(), max(low, likely.at_least(MEDIAN)))
+
+
+def lies_at_limit(inference: Inference, control: int, contrasts: Contrasts) -> bool:
+    """Return whether the largest of some differences from a control is one of scores that never varied."""
+    known = contrasts.value[~contrasts.varying].max(initial=-np.inf)
+    return bool(not inference.varying[control] and known >= contrasts.value.max())
 
 
 def ties(inference: Inference) -> Layers:

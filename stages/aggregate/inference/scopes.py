@@ -76,7 +76,8 @@ def over_classes(*networks: Refits) -> Inference | None:
 def class_inference(*networks: Refits) -> Inference:
     """Combine folds, left-out classes and seeds of one network, or of several on the same folds and classes.
 
-    With three folds or more, these set the level. With fewer the jackknife has it, which knows nothing of training.
+    With three folds or more, these set the level: the jackknife knows nothing of training. Of frozen networks it has
+    the level at any number of folds, and of fewer.
 
     Args:
         networks: of the same folds and classes; their layers stand one after the other, their seeds are unpaired.
@@ -87,7 +88,7 @@ def class_inference(*networks: Refits) -> Inference:
     without = np.concatenate([network.without.mean(axis=1) for network in networks], axis=2)  # (J, K, L)
     deviations = without - without.mean(axis=1, keepdims=True)
     shape = (K - 1) / K * np.einsum("jcl,jcm->lm", deviations, deviations) / J**2 + training(*networks)
-    if J < MIN_FOLDS:
+    if J < MIN_FOLDS or all(network.frozen for network in networks):
         return Inference(mean, shape, J * (K - 1))
     between = (scores - mean).T @ (scores - mean) / (J * (J - 1))
     return Inference(mean, shape, J - 1, between)

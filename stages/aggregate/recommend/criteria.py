@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from stages.aggregate.curves import best_index
+from stages.aggregate.curves import best_candidate, best_index
 from stages.aggregate.inference.contrasts import Float64
 
 Kind = Literal["criterion", "baseline", "label_free", "control"]
@@ -72,12 +72,6 @@ class Criterion:
     choose: Callable[[KnownScores], Choice | None]
     score: str | None = None
     rule: Rule | None = None
-
-
-def best_candidate(gains: Float64) -> tuple[int, int] | None:
-    """Index of the best of (T, L) candidates: of equally good ones the shallowest layer, then the earliest step."""
-    index = best_index(gains.T.ravel(), "higher")
-    return None if index is None else (index % len(gains), index // len(gains))
 
 
 def other_folds(known: KnownScores) -> Choice | None:

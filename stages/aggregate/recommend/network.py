@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from stages.aggregate.curves import MEAN, Scores, best_index, point_keys
+from stages.aggregate.curves import MEAN, Scores, best_candidate, best_index, point_keys
 from stages.aggregate.findings.facts import change_status
 from stages.aggregate.inference.contrasts import Estimate, Float64, Inference
 from stages.aggregate.inference.intervals import (
@@ -21,7 +21,6 @@ from stages.aggregate.inference.network_data import Refits, unseen_rows
 from stages.aggregate.inference.scopes import lacks_groups
 from stages.aggregate.recommend import schema
 from stages.aggregate.recommend.candidates import SHARES, Candidates
-from stages.aggregate.recommend.criteria import best_candidate
 from stages.aggregate.scope import Scope
 from stages.shared.embeddings.split_names import SEEN
 

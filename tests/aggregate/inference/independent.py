@@ -161,3 +161,32 @@ def network_cases():
         {"name": name, "first": a._asdict(), "second": b._asdict(), "expected": expected_of_two(a, b)}
         for name, (a, b) in pairs.items()
     ]
+
+
+def expected_gain(networks, named, control):
+    """What the named candidate gains over a control: both ends of its interval, and at most any candidate's gain.
+
+    Candidates are the networks' layers, a network for each checkpoint.
+    """
+    each = np.eye(sum(network.values.shape[2] for network in networks))
+    others = [candidate for candidate in range(len(each)) if candidate != control]
+    means = np.array([score(networks, each[candidate])[0] for candidate in others])
+    best = int(means.argmax())
+    assert others[best] == named
+    behind = family(networks, [each[named] - each[c] for c in others if c != named])
+    found = family(networks, [each[candidate] - each[control] for candidate in others])
+    kept = np.insert(behind.value <= student.ppf(0.99, behind.df) * behind.error, best, True)
+    chosen, tail = found.take(np.flatnonzero(kept)), (1 + LEVEL) / 2
+    alone = student.ppf(tail, found.df)
+    low = found.value[best] - quantile(chosen, tail) * found.error[best]
+    return low, found.value[best] + alone * found.error[best], (found.value + alone * found.error).max()
+
+
+def chosen_on_other_folds(gains, control):
+    """What the best of all candidates on the other folds gains over a control on each fold, mean over folds."""
+    flat = gains.reshape(len(gains), -1)
+    found = []
+    for fold in range(len(flat)):
+        chosen = max(range(flat.shape[1]), key=lambda c: sum(flat[j, c] for j in range(len(flat)) if j != fold))
+        found.append(flat[fold, chosen] - flat[fold, control])
+    return sum(found) / len(found)

@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from stages.aggregate.curves import sign_of
+from stages.aggregate.curves import best_candidate, sign_of
 from stages.aggregate.findings.facts import Status, lead_status
 from stages.aggregate.inference.contrasts import Inference
+from stages.aggregate.inference.gain import Payoff, gain_over
 from stages.aggregate.inference.intervals import infer
 from stages.aggregate.inference.layer_comparison import (
     best_against,
@@ -19,7 +20,7 @@ from stages.aggregate.inference.layer_comparison import (
 )
 from stages.aggregate.inference.network_data import Groups, Refits, find_groups
 from stages.aggregate.inference.scopes import fold_inference
-from stages.aggregate.scope import Scope
+from stages.aggregate.scope import BOTH, Scope
 from stages.shared.tables.scores import Score
 from tests.bench.simulation.data_set import draw
 from tests.bench.simulation.designs import Design
@@ -28,6 +29,11 @@ Row = dict[str, float]
 
 NORMAL = 1.96
 """Of the ideal interval: the true standard deviation of an estimate is known, and its error normal."""
+
+WORTHWHILE = 0.02
+"""Gain up to which choosing does not pay."""
+
+ROUNDING = 1e-9
 
 COMPARED = ("nmi", "nn1_accuracy")
 """Scores whose layers are compared in full, with ties and losses, which take most of the time."""
@@ -59,11 +65,13 @@ def one_network(arrays: dict[str, Any], design: Design, score: Score, *, compare
     truth = truth_of(values, design.alike)
     judged: list[dict[str, Any]] = []
     for r in range(len(values)):
-        inference = infer_from(arrays, r, design, score, [slice(None)])
+        (refits,) = refits_from(arrays, r, design, score, [slice(None)])
+        inference = infer(refits).get(scope_of(design))
         if inference is not None:
             judged.append(layers_of(inference, truth, score))
             if len(truth) > 1:
                 judged[-1] |= leads_of(inference, sign * truth)
+                judged[-1] |= gain_of([refits], sign * truth[None])
                 judged[-1] |= comparisons_of(inference, sign * truth) if compare else {}
     ideal = 2 * NORMAL * values.mean(axis=(1, 2)).std(axis=0, ddof=1)
     row: Row = {"data sets": len(values), "given": len(judged) / len(values)}
@@ -80,16 +88,20 @@ def one_network(arrays: dict[str, Any], design: Design, score: Score, *, compare
     return row
 
 
-def infer_from(
+def refits_from(
     arrays: dict[str, Any], r: int, design: Design, score: Score, networks: Sequence[slice]
-) -> Inference | None:
-    """Infer from data set `r` what the aggregate stage infers of these networks, each some of the layers."""
-    scope: Scope = "images" if design.target == "images" else "classes"
+) -> list[Refits]:
+    """Take the refits of these networks, each some of the layers, from data set `r`."""
     refits = []
     for layers in networks:
         parts = {name: sign_of(score.better) * part[r][..., layers] for name, part in arrays.items()}
         refits.append(refits_of(parts, score, groups_of(design), frozen=design.target == "frozen"))
-    return infer(*refits).get(scope)
+    return refits
+
+
+def scope_of(design: Design) -> Scope:
+    """The scope that a design is about."""
+    return "images" if design.target == "images" else "classes"
 
 
 def refits_of(gains: dict[str, Any], score: Score, groups: tuple[Groups, ...] | None = None, *, frozen: bool) -> Refits:
@@ -135,6 +147,31 @@ def leads_of(inference: Inference, gains: Any) -> dict[str, Any]:
     }
 
 
+def gain_of(checkpoints: Sequence[Refits], truth: Any) -> dict[str, Any]:
+    """What is said of the gain over the last layer of the last checkpoint, and whether it holds; `truth` is (T, L).
+
+    Where the last layer itself is named there is nothing to hold; a wrong statement is counted over all studies.
+    """
+    gains = np.stack([refits.values.mean(axis=1) for refits in checkpoints], axis=1)
+    found = gain_over((-1, -1), gains, checkpoints, proven=BOTH, worthwhile=WORTHWHILE)
+    over_last, named = truth - truth[-1, -1], best_candidate(gains.mean(axis=0))
+    assert named is not None
+    gain, largest = over_last[named], np.delete(over_last.ravel(), -1).max()
+    known = found.low is not None and found.high is not None and found.estimate is not None
+    pays, does_not = (found.status == status for status in (Payoff.PAYS, Payoff.DOES_NOT_PAY))
+    return {
+        "gain": (found.low <= gain + ROUNDING and gain - ROUNDING <= found.high) if known else 1.0,
+        "gain at most": np.nan if found.at_most is None else found.at_most >= largest - ROUNDING,
+        "gain named": known,
+        "gain error": found.estimate - gain if known else np.nan,
+        "gain width": found.high - found.low if known else np.nan,
+        "pays": pays,
+        "falsely pays": pays and gain <= ROUNDING,
+        "does not pay": does_not,
+        "falsely does not": does_not and largest > WORTHWHILE + ROUNDING,
+    }
+
+
 def comparisons_of(inference: Inference, gains: Any) -> dict[str, Any]:
     """Whether the truly best layer is among the ties, and layers lose at most what is said: all, and the first tie."""
     tied, best = ties(inference), np.isclose(gains, gains.max(), rtol=0, atol=1e-12)
@@ -153,7 +190,8 @@ def two_networks(arrays: dict[str, Any], design: Design, score: Score) -> Row:
     gains = sign_of(score.better) * truth_of(values, design.alike)
     truth = gains[:first].max() - gains[first:].max()
     parts = [slice(first), slice(first, None)]
-    inferences = [infer_from(arrays, r, design, score, parts) for r in range(len(values))]
+    refits = [refits_from(arrays, r, design, score, parts) for r in range(len(values))]
+    inferences = [infer(*each).get(scope_of(design)) for each in refits]
     differences = [inference and best_of_two(inference, first) for inference in inferences]
     known = [each for each in differences if each is not None]
     bounds = np.array([each.interval() for each in known]).reshape(-1, 2)

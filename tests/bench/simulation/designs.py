@@ -31,7 +31,7 @@ class Design:
         about: what is drawn, in a few words.
         population: what draws it.
         target: what is drawn anew: `images`: images of fixed classes, by fixed networks; `classes`: everything;
-            `frozen`: classes, one fold of them, by a network that no fold trains.
+            `frozen`: classes, by a network that no fold trains.
         folds, classes, images, seeds: of one data set; images of a class.
         halves: of a fold's images.
         tau: training noise, of all layers or of each.
@@ -67,7 +67,7 @@ def of_classes(about: str, population: Population, **settings: Any) -> Design:
 
 
 def frozen(about: str, population: Population, classes: int, **settings: Any) -> Design:
-    """A design about other classes of the domain, by a network as it is: one fold, no training noise."""
+    """A design about other classes of the domain, by a network as it is: mostly one fold, no training noise."""
     defaults = {"folds": 1, "classes": classes, "images": 15, "tau": 0.0, "starts": 12}
     return Design(about, population, "frozen", **(defaults | settings))
 
@@ -247,4 +247,19 @@ DESIGNS: dict[str, Design] = {
     "frozen_hubs": frozen(
         "15 classes, lengths of images vary, six equal layers", HubClasses((0.65,) * 6), 15, alike=equal(6)
     ),
+    "frozen_kinds": frozen("15 classes, 30 % of them hard", Species(scaled(1.6, SPECIES), hard=0.3), 15),
+    "frozen_3x4": frozen("three sets of 4", Species(SPECIES), 4, folds=3),
+    "frozen_3x5": frozen("three sets of 5", Species(SPECIES), 5, folds=3),
+    "frozen_5x10": frozen("five sets of 10", Species(SPECIES), 10, folds=5, metrics=UNCLUSTERED),
+    "frozen_3x5_equal": frozen("the same, nine equally good layers", Species((1.0,) * 9), 5, folds=3, alike=equal(9)),
+    "frozen_3x5_uneven": frozen(
+        "three sets of 5 classes of 5 to 47 images", Species(SPECIES, sizes=(5, 47)), 5, folds=3
+    ),
+    "frozen_3x5_kinds": frozen("three sets of 5, 30 % hard", Species(scaled(1.6, SPECIES), hard=0.3), 5, folds=3),
+    "frozen_3x4_kinds": frozen("three sets of 4, 30 % hard", Species(scaled(1.6, SPECIES), hard=0.3), 4, folds=3),
+    "frozen_3x5_hubs": frozen(
+        "three sets of 5, lengths of images vary, six equal layers", HubClasses((0.65,) * 6), 5, folds=3, alike=equal(6)
+    ),
+    "frozen_3x5_hubs_low": frozen("the same, near chance", HubClasses((0.35,) * 6), 5, folds=3, alike=equal(6)),
+    "frozen_3x5_calligraphy": frozen("three sets of 5, fitted to real layers", RealLayers("calligraphy"), 5, folds=3),
 }

@@ -45,6 +45,7 @@ class Species:
         networks: how many these are.
         kinship: share of the structure that the second network, another checkpoint, has from the first.
         repeat: layers that are put out, a layer twice if it stands twice; None: each once.
+        hard: share of the classes whose means lie a third as far apart.
     """
 
     quality: tuple[float, ...]
@@ -53,6 +54,7 @@ class Species:
     networks: int = 1
     kinship: float = 0.0
     repeat: tuple[int, ...] | None = None
+    hard: float = 0.0
     D: int = 10
 
     def fold(self, rng: np.random.Generator, K: int, n: int, seeds: int, tau: Any) -> Fold:
@@ -74,7 +76,8 @@ class Species:
         depth = np.tile(np.linspace(0, 1, len(self.quality) // self.networks), self.networks)
         easiness = np.clip(0.25 * rng.standard_t(4, size=K), -0.8, 0.8)
         suits = 0.3 * np.cos(2 * np.pi * (depth[:, None] - rng.random(K)))  # (L, K)
-        return np.exp(easiness + suits)[..., None] * self._structure(rng, K, self.D)
+        apart = np.exp(easiness + suits) * np.where(rng.random(K) < self.hard, 1 / 3, 1.0)
+        return apart[..., None] * self._structure(rng, K, self.D)
 
     def _structure(self, rng: np.random.Generator, *shape: int) -> Any:
         """Standard normal variables (L, ...) along the depth of each network, others akin to the first one's."""
