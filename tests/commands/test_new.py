@@ -84,9 +84,7 @@ def test_frozen_networks_are_measured_on_all_classes(project: Path, tmp_path: Pa
     assert "must be as git has it" in str(again.exception)
 
 
-def test_a_plan_is_timed_where_all_classes_are_unseen(
-    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
+def test_a_plan_is_timed_where_all_classes_are_unseen(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     folder = images(tmp_path / "birds", dict.fromkeys("abcdef", 9))
     for path in folder.rglob("*.png"):
         Image.new("RGB", (8, 8)).save(path)
