@@ -15,7 +15,7 @@ from stages.aggregate.inference.intervals import Power
 from stages.aggregate.recommend.schema import Recommendation
 from stages.shared.core.digests import DIGESTS, Digests, read_digests, repair_hint, write_digests
 from stages.shared.core.params import RunParams
-from stages.shared.runtime.errors import UserError
+from stages.shared.runtime.errors import UserError, irregular
 from stages.shared.tables.scores import Use
 
 FILE = "facts.json"
@@ -77,7 +77,7 @@ def read_facts(folder: Path) -> Facts:
     what = f"{path}: must be the facts of a finished workflow"
     try:
         return FACTS.validate_json(check_result(path).read_bytes())
-    except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+    except (FileNotFoundError, NotADirectoryError):
         raise UserError(f"{what}, found no file; run the aggregate stage (`dvc repro`)") from None
     except ValidationError as error:
         first = error.errors()[0]
@@ -89,6 +89,7 @@ def read_facts(folder: Path) -> Facts:
 
 
 FORMAT = "whichlayer.results/1"
+MAX_BYTES = 2**28
 PAGE = "report.html"
 """Written last: a folder that has it had digests, too. A study that is kept for its tables may have neither."""
 
@@ -142,9 +143,13 @@ def check_result(path: Path) -> Path:
         The path.
 
     Raises:
-        UserError: it is not as the aggregate stage wrote it, or the digests were lost.
+        UserError: it is not as the aggregate stage wrote it, the digests were lost, or it is no file or too large.
     """
     digests = read_result_digests(path.parent)
     if digests:
         digests.check(path.name)
+    kind, size = irregular(path.stat().st_mode), path.stat().st_size
+    if kind or size > MAX_BYTES:  # a pipe would be waited for, and a device has no end
+        found = kind or f"{size:,} bytes"
+        raise UserError(f"{path}: must be a file of at most {MAX_BYTES:,} bytes, found {found}; put the file back")
     return path
