@@ -240,6 +240,14 @@ def docstrings(path: Path) -> set[str]:
     return {ast.get_docstring(n, clean=False) or "" for n in ast.walk(tree(path)) if isinstance(n, documented)}
 
 
+def test_text_files_have_an_encoding_whatever_the_locale():
+    """What ruff's rule overlooks: paths that come from another module."""
+    for path in SOURCES:
+        for node in ast.walk(tree(path)):
+            if isinstance(node, ast.Call) and getattr(node.func, "attr", "") in ("read_text", "write_text"):
+                assert "encoding" in [each.arg for each in node.keywords], f"{path.relative_to(ROOT)}:{node.lineno}"
+
+
 UPSTREAM_PARAMS = {"aggregate": {"prepare", "finetune", "embed", "measure"}}
 """What a stage reads of another's section: aggregate shows all of them on its page."""
 

@@ -15,7 +15,7 @@ from stages.aggregate.inference.intervals import Power
 from stages.aggregate.recommend.schema import Recommendation
 from stages.shared.core.digests import DIGESTS, Digests, read_digests, repair_hint, write_digests
 from stages.shared.core.params import RunParams
-from stages.shared.runtime.errors import UserError
+from stages.shared.runtime.errors import UserError, irregular
 from stages.shared.tables.scores import Use
 
 FILE = "facts.json"
@@ -94,7 +94,7 @@ def read_facts(folder: Path) -> Facts:
                 "wrote; read it with that version, or write it anew by this one (`dvc repro`)"
             )
         return FACTS.validate_json(content)
-    except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+    except (FileNotFoundError, NotADirectoryError):
         raise UserError(f"{what}, found no file; run the aggregate stage (`dvc repro`)") from None
     except ValidationError as error:
         first = error.errors()[0]
@@ -105,6 +105,7 @@ def read_facts(folder: Path) -> Facts:
 
 
 FORMAT = "whichlayer.results/1"
+MAX_BYTES = 2**28
 PAGE = "report.html"
 """Written last: a folder that has it had digests, too. A study that is kept for its tables may have neither."""
 
@@ -158,9 +159,13 @@ def check_result(path: Path) -> Path:
         The path.
 
     Raises:
-        UserError: it is not as the aggregate stage wrote it, or the digests were lost.
+        UserError: it is not as the aggregate stage wrote it, the digests were lost, or it is no file or too large.
     """
     digests = read_result_digests(path.parent)
     if digests:
         digests.check(path.name)
+    kind, size = irregular(path.stat().st_mode), path.stat().st_size
+    if kind or size > MAX_BYTES:  # a pipe would be waited for, and a device has no end
+        found = kind or f"{size:,} bytes"
+        raise UserError(f"{path}: must be a file of at most {MAX_BYTES:,} bytes, found {found}; put the file back")
     return path

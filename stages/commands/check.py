@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from stages.commands.config import Config, read_config
+from stages.commands.dvc_project.workspace import open_repo, stage_path
 from stages.commands.features.image_files import describe, not_images
 from stages.commands.folds import find_folds, is_absent
 from stages.commands.project import RAW, ProjectCommand, json_option, params_option
@@ -39,6 +40,8 @@ def check(params: Path, as_json: bool) -> None:
     networks are built, without weights but those of files and packages.
     """
     config = read_config(params)
+    with open_repo():
+        stage_path("aggregate", "--out")  # of the last stage in dvc.yaml
     notes = check_config(config, RAW)
     run, count = config.run, len(list(config.run.cells()))
     if as_json:

@@ -4,10 +4,8 @@ A command is a module with one function of the command's name, and one line here
 that none waits for the libraries of another.
 """
 
-import sys
 import tomllib
 from importlib import import_module
-from io import TextIOWrapper
 
 import click
 
@@ -58,12 +56,10 @@ whichlayer = LazyGroup(
     help="Which layer of a vision network separates classes that it was not trained on best?\n\n"
     "The workflow itself runs with `dvc repro` and `dvc exp run`; these commands are for what goes around it.",
 )
-VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]  # of this checkout
+VERSION = tomllib.loads((ROOT / "pyproject.toml").read_bytes().decode())["project"]["version"]  # of this checkout
 click.version_option(VERSION, message="%(prog)s %(version)s")(whichlayer)
 
 
 def main() -> None:
     """Run the command that the arguments name; a `UserError` is one message and exit status 2."""
-    if isinstance(sys.stdout, TextIOWrapper):  # else a dash would be an error where the output's encoding has none
-        sys.stdout.reconfigure(errors="backslashreplace")
     run_main(lambda: whichlayer(prog_name="whichlayer"))

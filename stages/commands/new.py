@@ -1,5 +1,6 @@
 """Start a study of your own images: the grid and an entry in params.yaml, and a link to the images below data/raw."""
 
+import os
 import re
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -97,11 +98,11 @@ def check_free(config: Config, name: str, folder: Path, models: Sequence[str]) -
     link = RAW / name
     if name in config.datasets or ((link.is_symlink() or link.exists()) and not link == ROOT / folder):
         raise UserError(f"--name: {name!r} must be free, found it in `datasets` or {link}; choose another name")
-    done = subprocess.run(["git", "status", "--porcelain", "--", PARAMS], capture_output=True, text=True, check=False)
+    done = subprocess.run(["git", "status", "--porcelain", "--", PARAMS], capture_output=True, check=False)
     if done.returncode or done.stdout:
         raise UserError(
             f"{PARAMS.name}: must be as git has it, so that `git checkout` undoes what is written to it, found "
-            f"{done.stderr.strip() or 'changes'}; commit them (git commit {PARAMS.name}), or undo them"
+            f"{os.fsdecode(done.stderr).strip() or 'changes'}; commit them (git commit {PARAMS.name}), or undo them"
         )
 
 

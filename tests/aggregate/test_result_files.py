@@ -74,6 +74,21 @@ def test_the_results_of_a_study_may_be_kept_without_page_and_digests(results: Pa
     assert check_result(results / "depth.csv") == results / "depth.csv"
 
 
+def test_a_strangers_pipe_device_or_endless_file_is_not_read(tmp_path: Path):
+    def refused(found: str) -> None:
+        with pytest.raises(UserError, match=rf"facts\.json: must be a file of at most .*, found {found}"):
+            read_facts(tmp_path)
+        (tmp_path / "facts.json").unlink()
+
+    os.mkfifo(tmp_path / "facts.json")
+    refused("a named pipe")
+    (tmp_path / "facts.json").symlink_to("/dev/zero")
+    refused("a device")
+    (tmp_path / "facts.json").touch()
+    os.truncate(tmp_path / "facts.json", 2**40)
+    refused("1,099,511,627,776 bytes")
+
+
 GRID = {"datasets": ["a"], "models": ["n"], "folds": [0, "all"], "seeds": [3]}
 
 

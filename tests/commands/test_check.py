@@ -110,6 +110,13 @@ def message(changes: dict[str, Any]) -> str:
     return str(caught.value)
 
 
+def test_nothing_is_valid_in_a_project_that_dvc_cannot_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("stages.commands.dvc_project.workspace.ROOT", tmp_path)
+    (tmp_path / "dvc.yaml").touch()
+    with pytest.raises(UserError, match=r"dvc\.yaml: must be the whole workflow"):
+        run()
+
+
 def test_the_committed_params_hold():
     check_sections(parse_config(COMMITTED))
 

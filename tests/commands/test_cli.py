@@ -1,5 +1,7 @@
 """The command line: its commands, and what it says of a mistake."""
 
+import os
+import subprocess
 import sys
 from importlib import import_module
 from io import BytesIO, TextIOWrapper
@@ -34,6 +36,12 @@ def test_help_lists_all_and_imports_none(monkeypatch: pytest.MonkeyPatch):
 def test_the_version_is_the_checkouts():
     printed = CliRunner().invoke(whichlayer, ["--version"], prog_name="whichlayer").output
     assert f'version = "{printed.removeprefix("whichlayer ").strip()}"' in (ROOT / "pyproject.toml").read_text()
+
+
+def test_a_locale_without_utf8_is_no_error():
+    locale = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    words = [sys.executable, "-c", "from stages.commands.cli import main; main()", "--version"]
+    subprocess.run(words, cwd=ROOT, env=os.environ | locale, check=True)
 
 
 @pytest.mark.parametrize(

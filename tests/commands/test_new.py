@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from PIL import Image
 
 from stages.commands import new as module
 from stages.commands.cli import whichlayer
 from stages.commands.config import read_config
+from stages.commands.plan import command as plan
 from stages.shared.runtime.errors import UserError
 from tests.commands.edited import ROOT
 
@@ -80,6 +82,17 @@ def test_frozen_networks_are_measured_on_all_classes(project: Path, tmp_path: Pa
     assert "undo: git checkout params.yaml && rm data/raw/mine" in done.output
     again = new(folder, "--name", "more")
     assert "must be as git has it" in str(again.exception)
+
+
+def test_a_plan_is_timed_where_all_classes_are_unseen(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    folder = images(tmp_path / "birds", dict.fromkeys("abcdef", 9))
+    for path in folder.rglob("*.png"):
+        Image.new("RGB", (8, 8)).save(path)
+    assert new(folder).exit_code == 0
+    monkeypatch.undo()  # the plan asks this project's DVC
+    monkeypatch.setattr(plan, "RAW", project / "data" / "raw")
+    done = CliRunner().invoke(whichlayer, ["plan", "--params", str(project / "params.yaml")], catch_exceptions=False)
+    assert "  measure " in done.output.partition("time of")[2]
 
 
 def test_training_gets_folds_and_a_schedule_that_fit_the_images(project: Path, tmp_path: Path):

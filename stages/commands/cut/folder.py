@@ -197,7 +197,7 @@ def write_cut(out: Path, source: Source, *, onnx: bool, tolerance: float | None,
         }
         write_json(folder / PREPROCESS, preprocess)
         write_json(folder / CARD, card)
-        (folder / README).write_text(readme(card, decode | {"fill": images.fill}))
+        (folder / README).write_text(readme(card, decode | {"fill": images.fill}), encoding="utf-8")
         write_sums(folder)
     return card
 
@@ -205,7 +205,7 @@ def write_cut(out: Path, source: Source, *, onnx: bool, tolerance: float | None,
 def write_sums(folder: Path) -> None:
     """Write the hashes of all files of a folder, as `sha256sum` does."""
     lines = [f"{file_sha256(path)}  {path.name}\n" for path in sorted(folder.iterdir()) if path.name != SUMS]
-    (folder / SUMS).write_text("".join(lines))
+    (folder / SUMS).write_text("".join(lines), encoding="utf-8")
 
 
 def read_cut(path: Path) -> tuple[dict[str, Any], int, dict[str, Any]]:
@@ -222,7 +222,7 @@ def read_cut(path: Path) -> tuple[dict[str, Any], int, dict[str, Any]]:
         file = path / name
         if not file.is_file() or (name != PROGRAM and file.stat().st_size > MAX_TEXT):
             raise UserError(f"{path}: must hold {name}, of at most {MAX_TEXT} bytes, found no such file; {AGAIN}")
-        if name != SUMS and f"{file_sha256(file)}  {name}" not in (path / SUMS).read_text(errors="replace").split("\n"):
+        if name != SUMS and f"{file_sha256(file)}  {name}".encode() not in (path / SUMS).read_bytes().split(b"\n"):
             raise UserError(f"{file}: must be as it was written ({SUMS}), found other content; {AGAIN}")
     try:
         preprocess, card = (json.loads((path / name).read_bytes()) for name in (PREPROCESS, CARD))
@@ -240,4 +240,4 @@ def read_cut(path: Path) -> tuple[dict[str, Any], int, dict[str, Any]]:
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Write a JSON file for people to read too."""
-    path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+    path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

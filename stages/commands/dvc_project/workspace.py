@@ -35,6 +35,19 @@ Lock = Mapping[str, Mapping[str, Any]]
 """What dvc.lock says of stages, by their names."""
 
 
+@contextmanager
+def _reading_stages() -> Iterator[None]:
+    """Name dvc.yaml where something is not in it: a full disk, a merge or an editor may have left a part of it."""
+    try:
+        yield
+    except (KeyError, ValueError, TypeError, AttributeError) as error:
+        raise UserError(
+            f"{ROOT / 'dvc.yaml'}: must be the whole workflow, found something missing ({error}); put it back (`git "
+            "checkout HEAD dvc.yaml`)"
+        ) from None
+
+
+@_reading_stages()
 def stage_path(stage: str, option: str, cell: Cell | None = None) -> Path:
     """Look up in dvc.yaml, the one place that spells artifact paths, what it passes to a stage as an option.
 
@@ -47,6 +60,7 @@ def stage_path(stage: str, option: str, cell: Cell | None = None) -> Path:
     return ROOT / of_cell(words[words.index(option) + 1], cell or ())
 
 
+@_reading_stages()
 def inputs_of(stages: Sequence[str], cell: Cell) -> list[str]:
     """Return what some stages of a cell read of earlier stages, and what these wrote down of what they read.
 
@@ -66,6 +80,7 @@ def records_folder() -> Path:
     return stage_path("aggregate", "--record").parent.relative_to(ROOT)
 
 
+@_reading_stages()
 def stage_params(stage: str, cell: Sequence[str]) -> list[str]:
     """Return the dotted names of the parameters that a stage of a cell, or of its first parts, reads."""
     return [of_cell(key, cell) for key in _stages_of(ROOT / "dvc.yaml")[stage]["params"]]
@@ -79,8 +94,12 @@ def of_cell(text: str, cell: Sequence[object]) -> str:
 
 
 @cache
+@_reading_stages()
 def _stages_of(path: Path) -> dict[str, Any]:
-    stages: dict[str, Any] = read_yaml(path)["stages"]
+    content = read_yaml(path)
+    stages = content.get("stages") if isinstance(content, dict) else None
+    if not isinstance(stages, dict):
+        raise KeyError("stages")
     return stages
 
 
@@ -241,9 +260,10 @@ def open_repo(*, wait: bool = False) -> "Iterator[Repo]":
     """
     from dvc.exceptions import DvcException
     from dvc.repo import Repo
+    from dvc.scm import SCMError
 
-    for name in PROJECT_FILES[:2]:
-        check_depth(ROOT / name)
+    _stages_of(ROOT / "dvc.yaml")  # of an empty file DVC says that all is up to date
+    check_depth(ROOT / "dvc.lock")
     try:
         with Repo(str(ROOT), _wait_for_lock=wait) as repo:
             yield repo
@@ -252,6 +272,8 @@ def open_repo(*, wait: bool = False) -> "Iterator[Repo]":
         remedy = "put back what was edited of params.yaml, dvc.yaml and dvc.lock (`git diff`), or see `dvc status`"
         if damaged in PROJECT_FILES:
             remedy = f"fix {damaged}, or put it back (`git checkout HEAD {damaged}`)"
+        if isinstance(error, SCMError):
+            remedy = "make it one (`git init`), or let DVC do without (`dvc config --local core.no_scm true`)"
         raise UserError(f"DVC must be able to read and restore the project, found: {reason}; {remedy}") from None
 
 

@@ -2,6 +2,7 @@
 
 import io
 import math
+import os
 import shlex
 import subprocess
 import sys
@@ -77,10 +78,10 @@ def git(*words: str) -> Sequence[str]:
     Raises:
         UserError: this is no repository of git.
     """
-    done = subprocess.run(["git", words[0], "-z", *words[1:]], capture_output=True, text=True, cwd=ROOT, check=False)
+    done = subprocess.run(["git", words[0], "-z", *words[1:]], capture_output=True, cwd=ROOT, check=False)
     if done.returncode != 0:
-        raise UserError(f"{ROOT}: must be a clone of git, found: {done.stderr.strip()}")
-    return [path for path in done.stdout.split("\0") if path]
+        raise UserError(f"{ROOT}: must be a clone of git, found: {os.fsdecode(done.stderr).strip()}")
+    return [os.fsdecode(path) for path in done.stdout.split(b"\0") if path]
 
 
 def pack(paths: Sequence[str]) -> bytes:

@@ -67,7 +67,7 @@ def held_cells(folder: Path) -> Iterator[set[str]]:
 
 def is_at_work(path: Path) -> bool:
     """Return whether a process holds a file: a fleet the list of its cells, a worker the log of a cell."""
-    with path.open("r+") as file:
+    with path.open("r+", encoding="utf-8") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

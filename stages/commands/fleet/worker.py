@@ -174,7 +174,7 @@ def at_work(source: Source, task: Task, host: str, workspace: Path) -> Iterator[
         if source.cache:
             folder, stages = Path(source.cache, RECORD_FOLDER), ", ".join(name.split("@")[0] for name in task.stages)
             with contextlib.suppress(OSError):  # for convenience: a full disk stops the stages, with their message
-                held = stack.enter_context((folder / f"{task.name}.log").open("a"))
+                held = stack.enter_context((folder / f"{task.name}.log").open("a", encoding="utf-8"))
                 log = Path(held.name)
                 fcntl.flock(held, fcntl.LOCK_SH)
                 write_state(folder, task.name, RUNNING, f"{task.name}: {stages} on {host}, see {log}")
@@ -301,7 +301,7 @@ def own_workspace() -> Iterator[Path]:
     made = Path(tempfile.mkdtemp(prefix="whichlayer-"))
     workspace = made.with_name(made.name.replace("whichlayer-", PREFIX, 1))
     try:
-        with (made / HELD).open("w") as held:
+        with (made / HELD).open("w", encoding="utf-8") as held:
             fcntl.flock(held, fcntl.LOCK_EX)
             made.rename(workspace)  # others see it when it is locked
             yield workspace
@@ -346,7 +346,7 @@ def removed(folder: Path) -> bool:
         Whether it is gone; a stage that outlives its killed worker for a moment may write what was removed again,
         but for the file that is held.
     """
-    with contextlib.suppress(OSError), open(folder / HELD, "a", opener=open_held) as held:
+    with contextlib.suppress(OSError), open(folder / HELD, "a", encoding="utf-8", opener=open_held) as held:
         fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
         shutil.rmtree(folder, ignore_errors=True)
     return not folder.exists()
@@ -375,7 +375,7 @@ def inputs_of_machine(entry: object) -> Iterator[str]:
     if not is_own(folder):
         yield ""
         return
-    with open(folder / HELD, "a", opener=open_held) as held:
+    with open(folder / HELD, "a", encoding="utf-8", opener=open_held) as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         os.utime(folder)
         yield str(folder)

@@ -200,7 +200,7 @@ def extended(few: float, of_few: Cost, many: float, of_many: Cost, *, growth: in
 def timed(work: Callable[[], object], accelerator: Accelerator | None = None) -> Cost:
     """Do some work; what other programs take meanwhile does not count, unless a GPU works, whose memory is not seen."""
     with suppress(OSError):  # Linux forgets the peak so far
-        Path("/proc/self/clear_refs").write_text("5")
+        Path("/proc/self/clear_refs").write_bytes(b"5")
     held, on_gpu = psutil.Process().memory_info().rss, accelerator is not None and accelerator.device.type != "cpu"
     wall, processor = time.perf_counter(), time.process_time()
     work()

@@ -20,10 +20,12 @@ from stages.commands.folds import is_absent
 from stages.commands.grid import all_stages, stage_names
 from stages.commands.plan.calibrate import Cost, time_decoding, time_embedding, time_measuring, time_training
 from stages.commands.plan.work import Images, Work
+from stages.measure.params import available
 from stages.measure.run import worker_count
 from stages.shared.core.digests import flat, value_at
 from stages.shared.core.made_of import read_entries
 from stages.shared.core.params import Cell
+from stages.shared.embeddings.split_names import SEEN, UNSEEN
 from stages.shared.networks.network import choose_device
 from stages.shared.runtime.console import progress
 from stages.shared.runtime.durations import machine, processors, read_durations
@@ -246,7 +248,9 @@ class Predictor:
     def _measure(self, line: Line) -> Cost:
         """Measure a layer of middle width; a cell is measured in processes that import the libraries once more."""
         work, processes, steps = line.work, self.engine.processes, self.config.checkpoints(line.model)
-        params, images = self.config.measure, line.images
+        images = line.images
+        splits = [split for split in (SEEN, UNSEEN) if getattr(images, split)]
+        params, _ = available(self.config.measure, line.folds[0], splits, frozen=True)  # the other folds have as many
         width = sorted(layer.layer.width for layer in work.layers)[len(work.layers) // 2]
         key = images, width, steps
         layer = self._once(key, lambda: time_measuring(params, images, width, steps, self.allowed, self.most))

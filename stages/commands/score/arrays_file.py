@@ -191,12 +191,20 @@ def _open_parquet(path: Path) -> ArraysFile:
             f"{path}: must have at most {MAX_METADATA_BYTES} bytes of metadata, found {found}; write it again"
         )
     file = pq.ParquetFile(path)
-    count, width = file.metadata.num_rows, file.schema_arrow.field("features").type.list_size
+    kinds, about = dict(zip(file.schema_arrow.names, file.schema_arrow.types, strict=True)), file.schema_arrow.metadata
+    if "path" not in kinds or not hasattr(kinds.get("features"), "list_size") or FEATURES.encode() not in (about or {}):
+        found = ", ".join(f"{name} ({kind})" for name, kind in kinds.items())
+        raise UserError(
+            f"{path}: must be a table as `whichlayer features` writes it: path, features (lists of a fixed size), and "
+            f"in its metadata what of, found {textwrap.shorten(found, 300)}. pandas keeps neither: choose rows with "
+            "pyarrow (pq.write_table(pq.read_table(FILE, filters=...), NEW)), write embeddings of your own as .npz"
+        )
+    count, width = file.metadata.num_rows, kinds["features"].list_size
     shapes = {"path": (count,), "features": (count, width), "about": ()}
 
     def read(name: str) -> NDArray[Any]:
         if name == "about":
-            return np.array(file.schema_arrow.metadata[FEATURES.encode()].decode())
+            return np.array(about[FEATURES.encode()].decode())
         batches = (batch.column(0) for batch in file.iter_batches(BATCH, columns=[name]))
         if name == "features":
             vectors = (batch.flatten().to_numpy().reshape(-1, width) for batch in batches)

@@ -88,11 +88,11 @@ def fetch_commit(repository: str, commit: str, folder: Path, raw: Path) -> None:
 def _git(arguments: list[str], what: str, advice: str) -> None:
     environment = {**os.environ, "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
     try:
-        subprocess.run(["git", *arguments], check=True, capture_output=True, text=True, env=environment)
+        subprocess.run(["git", *arguments], check=True, capture_output=True, env=environment)
     except FileNotFoundError:
         raise UserError(f"{what}: git is not installed; install it, or {advice}") from None
     except subprocess.CalledProcessError as error:
-        reason = f"git said: {_words(error.stderr)}, and ended with {error.returncode}"
+        reason = f"git said: {_words(os.fsdecode(error.stderr))}, and ended with {error.returncode}"
         raise UserError(f"{what}: cannot be fetched ({reason}). Run it again, or without a network {advice}") from None
 
 

@@ -57,7 +57,7 @@ class KeptWork:
         content = {"format": FORMAT, "facts": dict(self.facts), "progress": progress, "files": kept}
         written = json.loads(json.dumps(content))  # keys are texts from now on, and sorted as such
         record = self.folder / f"{RECORD}.new"
-        record.write_text(json.dumps({**written, "hash": json_hash(written)}))
+        record.write_text(json.dumps({**written, "hash": json_hash(written)}), encoding="utf-8")
         record.replace(self.folder / RECORD)
         for name in outdated:
             (self.folder / name).unlink()
@@ -119,7 +119,7 @@ def claim_work(run: StageRun, facts: Mapping[str, object], say: Callable[[str], 
 def read_record(folder: Path) -> dict[str, Any] | None:
     """Read what a folder says of its work; None if there is no record, or it is damaged."""
     try:
-        content = json.loads((folder / RECORD).read_text())
+        content = json.loads((folder / RECORD).read_bytes())
         claimed = content.pop("hash")
     except (OSError, ValueError, KeyError, AttributeError, TypeError):
         return None

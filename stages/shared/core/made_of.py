@@ -245,7 +245,8 @@ def dvc_hash(path: Path) -> str:
 def _files(folder: Path) -> Iterator[str]:
     """Yield the files below a folder that DVC sees, with forward slashes."""
     ignore = Path(".dvcignore")
-    ignored = GitIgnoreSpec.from_lines([*IGNORED, *(ignore.read_text().splitlines() if ignore.is_file() else ())])
+    own = ignore.read_text(encoding="utf-8").splitlines() if ignore.is_file() else ()
+    ignored = GitIgnoreSpec.from_lines([*IGNORED, *own])
     for where, folders, names in os.walk(folder):
         here = Path(where)
         folders[:] = [name for name in folders if not ignored.match_file(f"{(here / name).as_posix()}/")]

@@ -77,6 +77,10 @@ def _content(path: Path) -> bytes:
         ) from None
     if len(content) > MAX_BYTES:
         raise UserError(f"{path}: must have at most {MAX_BYTES} bytes, found more; take out what is not a parameter")
+    try:
+        content.decode()
+    except UnicodeDecodeError:
+        raise UserError(f"{path}: must be text in UTF-8, which DVC reads, found another; save it as UTF-8") from None
     return content
 
 

@@ -103,7 +103,7 @@ def computing(accelerator: Accelerator) -> dict[str, object]:
 def processor_name() -> str:
     """Return the CPU's name, as far as the system knows it."""
     described = Path("/proc/cpuinfo")
-    lines = described.read_text().splitlines() if described.is_file() else []
+    lines = described.read_text(encoding="utf-8").splitlines() if described.is_file() else []
     return next((line for line in lines if line.startswith("model name")), platform.processor())
 
 

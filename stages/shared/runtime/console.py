@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from io import TextIOWrapper
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn, TypeVar
@@ -94,6 +95,8 @@ def run_main(main: Callable[[], None], helper: Callable[[], None] | None = None)
     """
     gc.freeze()  # the libraries' objects, which every full collection would go through
     gc.enable()
+    if isinstance(sys.stdout, TextIOWrapper):  # else a dash would be an error where the output's encoding has none
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         with stop_on_signals():
             (helper if helper and FURTHER else main)()

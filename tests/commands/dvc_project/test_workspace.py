@@ -105,8 +105,33 @@ def test_paths_and_parameters_are_those_of_dvc_yaml():
     assert "models.m.network" in stage_params("finetune", ("d", "m"))
 
 
-def test_a_dvc_yaml_that_is_no_yaml_is_one_message(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"stages:\n  bad: [\n", "not valid YAML, line"),
+        (b"<<<<<<< HEAD\nstages:\n", "not valid YAML, line"),
+        ("stages:\n".encode("utf-16"), "must be text in UTF-8"),
+        (b"", r"something missing \('stages'"),
+        (b"stages:\n", r"something missing \('stages'"),
+        (b"- stages\n", r"something missing \('stages'"),
+        (b"stages:\n  prepare: {cmd: a}\n", r"something missing \('aggregate'"),
+        (b"stages:\n  aggregate: {cmd: a}\n", r"something missing \('--out'"),
+    ],
+)
+def test_a_dvc_yaml_that_is_damaged_is_one_message(tmp_path, monkeypatch, content: bytes, said: str):
     monkeypatch.setattr(workspace, "ROOT", tmp_path)
-    (tmp_path / "dvc.yaml").write_text("stages:\n  bad: [\n")
-    with pytest.raises(UserError, match=r"dvc\.yaml: not valid YAML, line"):
+    (tmp_path / "dvc.yaml").write_bytes(content)
+    with pytest.raises(UserError, match=rf"dvc\.yaml: .*{said}"):
         stage_path("aggregate", "--out")
+
+
+def test_an_empty_dvc_yaml_is_not_up_to_date(project: Path):
+    (project / "dvc.yaml").write_bytes(b"")
+    with pytest.raises(UserError, match=r"dvc\.yaml: must be the whole workflow"):
+        changed_stages()
+
+
+def test_a_project_outside_git_is_told_what_dvc_needs(project: Path):
+    (project / ".dvc" / "config").write_bytes(b"")
+    with pytest.raises(UserError, match=r"not a git repository; make it one \(`git init`\), or .* core\.no_scm true"):
+        changed_stages()

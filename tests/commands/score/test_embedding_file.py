@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 import zarr
 
@@ -244,6 +246,20 @@ def test_a_pipe_in_the_place_of_labels_is_not_waited_for(tmp_path: Path):
 def test_images_without_folders_need_labels(tmp_path: Path):
     with pytest.raises(UserError, match=r"as the name of its folder, found none of 6, first of '0\.png'"):
         read_features(written(tmp_path, paths=[f"{number}.png" for number in range(6)]))
+
+
+def test_rows_are_chosen_with_pyarrow_and_another_table_is_told_what_it_lacks(tmp_path: Path):
+    pq.write_table(pq.read_table(written(tmp_path), filters=[("path", "!=", PATHS[0])]), tmp_path / "some.parquet")
+    file, vectors = read_features(tmp_path / "some.parquet")
+    assert file.ids["unseen"].tolist() == PATHS[1:]
+    np.testing.assert_array_equal(vectors, VECTORS[1:])
+    pd.read_parquet(tmp_path / "new.parquet").to_parquet(tmp_path / "pandas.parquet")
+    pd.DataFrame({"label": ["a", "b"], "stem": [[1.0], [2.0]]}).to_parquet(tmp_path / "own.parquet")
+    for name, found in (("pandas", r"features \(list<element: float>\)"), ("own", r"label \(.*string\), stem \(list")):
+        with pytest.raises(
+            UserError, match=rf"{name}\.parquet: must be a table as `whichlayer.*found .*{found}.*\.npz"
+        ):
+            read_features(tmp_path / f"{name}.parquet")
 
 
 def test_other_files_are_refused(tmp_path: Path):

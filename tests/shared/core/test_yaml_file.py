@@ -51,6 +51,12 @@ def test_a_file_is_read_up_to_a_limit(path: Path):
         read_yaml(path)
 
 
+def test_another_encoding_is_refused_as_dvc_does(path: Path):
+    path.write_text("a: 1", encoding="utf-16")
+    with pytest.raises(UserError, match="must be text in UTF-8"):
+        read_yaml(path)
+
+
 def test_merge_keys_are_refused_before_they_multiply(path: Path):
     """Eight lines of ten merges each would take a billion items."""
     lines = ["a0: &a0 {k: 1}", *(f"a{i}: &a{i} {{<<: [{', '.join([f'*a{i - 1}'] * 10)}]}}" for i in range(1, 9))]
