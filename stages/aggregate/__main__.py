@@ -12,6 +12,7 @@ import argparse
 import os
 
 from stages.shared.core.stage_run import StageParser, StageRun
+from stages.aggregate.charts.draw import check_limits
 from stages.aggregate.facts import input_hashes
 from stages.aggregate.params import read_asked
 from stages.aggregate.read import read_all_thumbnails, read_galleries
@@ -19,21 +20,16 @@ from stages.aggregate.render.page.provenance import Study, describe_run
 from stages.aggregate.render.verdict import verdict
 from stages.aggregate.render.write import write_results
 from stages.aggregate.results import compute_results
-from stages.shared.runtime.console import Stopwatch, fail, run_main
-from stages.shared.runtime.errors import explain_limits
+from stages.shared.runtime.console import Stopwatch, run_main
 
 NO_VERDICT = "WHICHLAYER_NO_VERDICT"
 """Set by `make repro`, which prints the verdict itself, also when nothing had to run."""
-
-MIN_LIMITS = {"RLIMIT_AS": 72, "RLIMIT_DATA": 3}
-"""GiB of limits, most of which the JavaScript engine that draws figures reserves, and crashes without."""
 
 
 def main() -> None:
     """Parse, read, sum up, write, report."""
     args = parse_args()
-    if said := explain_limits(**MIN_LIMITS):
-        fail(said)
+    check_limits()
     watch = Stopwatch("aggregate", args.cell, args.log)
     keys = ["run", "aggregate", "measure", "embed", "finetune", "prepare", "datasets", "models"]
     inputs = [args.measures, args.training, args.thumbnails, args.prepared]

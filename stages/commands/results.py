@@ -4,7 +4,6 @@ import webbrowser
 from pathlib import Path
 
 import click
-from click.core import ParameterSource
 
 from stages.aggregate.facts import PAGE, check_result, read_facts
 from stages.aggregate.render.documents import finding_records, recommendation_records, strict_json
@@ -13,7 +12,7 @@ from stages.aggregate.render.verdict import verdict as verdict_of
 from stages.aggregate.words.formatting import wrapped
 from stages.commands.dvc_project.workspace import stage_path
 from stages.commands.outdated import note_outdated
-from stages.commands.project import ProjectCommand, ProjectPath, check_new, json_option, new_output, use_option
+from stages.commands.project import ProjectCommand, ProjectPath, json_option, use_option
 from stages.shared.runtime.errors import UserError, check_known
 
 results_argument = click.argument("results", type=ProjectPath(), default=lambda: stage_path("aggregate", "--out"))
@@ -63,29 +62,16 @@ def recommend(results: Path, dataset: str | None, model: str | None, use: str | 
 
 @click.command(cls=ProjectCommand)
 @results_argument
-@click.option("--against", type=ProjectPath(), help="Results of another study: write a page of both.")
-@click.option("--out", type=ProjectPath(), default=Path("against.html"), help="That page; by default against.html.")
 @click.option("--open", "show", is_flag=True, help="Open it in the browser, too.")
-def report(results: Path, against: Path | None, out: Path, show: bool) -> None:
+def report(results: Path, show: bool) -> None:
     """Name the page of a finished workflow: one file, to look at or to send to someone.
 
     RESULTS is the folder that the aggregate stage wrote; by default the one that dvc.yaml names.
     """
-    if not against and click.get_current_context().get_parameter_source("out") == ParameterSource.COMMANDLINE:
-        raise UserError("--out: names the page of two studies, found one alone; name the other with --against")
     page = (results / PAGE).absolute()
-    if against:
-        from stages.aggregate.render.against import read_told, render_against  # draws charts
-
-        check_new(out, folder=False)
-        text = render_against([read_told(results), read_told(against)])
-        with new_output(out) as scratch:
-            scratch.write_text(text, encoding="utf-8")
-        page = out.absolute()
-    elif not page.is_file():
+    if not page.is_file():
         raise UserError(f"{page}: must be the page of a finished workflow, found no file; run `make repro`")
-    else:
-        check_result(page)
+    check_result(page)
     print(page)
     note_outdated(results)
     if show and not webbrowser.open(page.as_uri()):

@@ -1,7 +1,7 @@
 """Hash what dvc.lock and DVC's cache hold, say what is damaged, and repair it.
 
-Every object of the cache, and every file that dvc.lock names, is compared with its MD5, by which DVC names its objects.
-Damage is repaired from whole copies where there are any, else by running the stage again.
+Every object of the cache, and every file of the grid that dvc.lock names, is compared with its MD5, by which DVC names
+it. Damage is repaired from whole copies, else by running the stage again.
 """
 
 import hashlib
@@ -30,9 +30,12 @@ from stages.shared.runtime.scratch import remove
 Problems = dict[Path, str]
 """Files that are not what they should be, and what they are instead."""
 
+NOT_COMPARED = {
+    "absent": "not here, and so not compared: {} (`dvc pull` takes outputs from a remote, `dvc repro` makes them)",
+    "outside": "in dvc.lock but not in the grid, and so not compared: {} (add them to `run` of params.yaml to do so)",
+}
 
 BLOCK = 1 << 18
-
 UNREADABLE, IRREGULAR = "a file that cannot be read", "no regular file"
 """In the place of the MD5 of a file that cannot be read, and of what is no file: a pipe, a device, a link to one."""
 
@@ -300,15 +303,14 @@ def verify(repair: bool, yes: bool, as_json: bool) -> None:
     """Hash what dvc.lock and DVC's cache hold, say what is damaged, and with --repair repair it.
 
     DVC goes by the size and time of files, and never hashes the objects of its cache again: it sees neither a disk's
-    silent errors nor a damaged object, and hands that on. This reads every object and every run of the cache,
-    every file of the outputs that dvc.lock names, and the raw data, whatever their times. It finds the locks of a
-    killed DVC, too, and results that were not made of what dvc.lock says, since something was edited between the end
-    of a stage and DVC's record of it. What is not in the workspace is named, and damage only if it was made here, the
-    cache has lost it and there is no remote. What a remote holds is not read: `dvc remote modify NAME verify true`
-    makes DVC hash what it takes from there.
+    errors nor a damaged object. This reads every object and every run of the cache, every output of the grid that
+    dvc.lock names, and the raw data, whatever their times. It finds locks of a killed DVC, and results that were not
+    made of what dvc.lock says, since something was edited between the end of a stage and DVC's record of it. Stages
+    that the grid no longer has are named, and what is not in the workspace: damage only if it was made here, the cache
+    has lost it and there is no remote. A remote is not read: `dvc remote modify NAME verify true` makes DVC do so.
 
-    What is damaged is deleted with your consent, and taken from a whole copy in the cache or the workspace; where there
-    is none, its stage runs again, if what it read is as it was. The exit status is 1 if damage is left.
+    What is damaged is deleted with your consent, and taken from a whole copy in the cache or the workspace, else its
+    stage runs again, if what it read is as it was. The exit status is 1 if damage is left.
     """
     if as_json and repair:
         raise UserError("--json prints what is damaged, and must be without --repair; leave one out")
@@ -345,17 +347,15 @@ def looked(hasher: Hasher, *, as_json: bool = False) -> Iterator[tuple[Inventory
         ]
         found = [f"{path}: {problem}{where}" for where, paths in problems for path, problem in paths.items()]
         lines = [plain_line(line.replace(f"{inventory.root}/", "", 1)) for line in found]
-        absent = [plain_line(str(path.relative_to(inventory.root))) for path in damage.absent]
+        absent = [str(path.relative_to(inventory.root)) for path in damage.absent]
+        apart = {"absent": [*map(plain_line, absent)], "outside": [*map(plain_line, inventory.outside)]}
         if as_json:
-            content = {"hashed": damage.counted, "damaged": lines, "absent": absent}
-            print(json.dumps(content, indent=2, ensure_ascii=False))
+            print(json.dumps({"hashed": damage.counted, "damaged": lines, **apart}, indent=2, ensure_ascii=False))
         else:
             said = f"{len(lines)} damaged:" if lines else "all are as they were written"
-            counted = f"verify: hashed {damage.counted:,} files and objects of the cache; {said}"
-            print(counted, *lines, sep="\n  ")
-            if absent:
-                remedy = "`dvc pull` takes outputs from a remote, `dvc repro` makes them"
-                print(f"not here, and so not compared: {listed(absent)} ({remedy})")
+            print(f"verify: hashed {damage.counted:,} files and objects of the cache; {said}", *lines, sep="\n  ")
+            for name in (name for name, names in apart.items() if names):
+                print(NOT_COMPARED[name].format(listed(apart[name])))
         yield inventory, damage
 
 

@@ -12,6 +12,20 @@ from stages.aggregate.charts.networks import depth, depth_layers, layer_pair_lay
 from stages.aggregate.charts.theme import Look, Spec, encode_looks, layer
 from stages.aggregate.results import Results
 from stages.shared.runtime.console import progress
+from stages.shared.runtime.errors import UserError, explain_limits
+
+MIN_LIMITS = {"RLIMIT_AS": 72, "RLIMIT_DATA": 3}
+"""GiB of limits, most of which the JavaScript engine that draws figures reserves, and crashes without."""
+
+
+def check_limits() -> None:
+    """Check, before what figures show is computed, that this process may reserve what drawing them takes.
+
+    Raises:
+        UserError: a limit of the process is lower.
+    """
+    if said := explain_limits(**MIN_LIMITS):
+        raise UserError(said)
 
 
 def draw_figures(out: Path, results: Results, models: Sequence[str]) -> int:

@@ -14,7 +14,7 @@ import psutil
 
 from stages.commands.dvc_project.workspace import params_parsed_once
 from stages.shared.core.digests import CODE, differences, files_below, flat
-from stages.shared.core.made_of import entry_of
+from stages.shared.core.made_of import entry_of, read_entries
 from stages.shared.runtime.errors import UserError, short_repr
 
 if TYPE_CHECKING:
@@ -49,7 +49,14 @@ class Inventory:
             outputs: what dvc.lock has a hash of.
             unnamed: what dvc.yaml names, and dvc.lock does not, of stages that may have made it; without a hash.
             sources: the files and folders that no stage makes, but for code, with the hash of each stage that read it.
+            outside: the stages that dvc.lock has and the grid has not.
+
+        Raises:
+            UserError: dvc.yaml has no stages.
         """
+        if not repo.index.stages:
+            raise UserError("dvc.yaml: must have stages, found none; put it back (`git checkout HEAD dvc.yaml`)")
+        self.outside = sorted(read_entries().keys() - {stage.addressing for stage in repo.index.stages})
         self.repo, self.root, self._cache = repo, Path(repo.root_dir), repo.cache.local
         found = [
             Output(stage.addressing, Path(out.fs_path), out.hash_info.value or "", bool(out.use_cache))

@@ -2,10 +2,10 @@
 
 A run may be cut short: finished shards of images are kept (`stages.shared.core.kept_work`) and taken up again.
 
-    <number>-<key>.npz    one shard: features, sha256, and what it lacks
+    <number>-<key>.npz    one shard: features, the SHA-256 of every image, and which it lacks
 
-The key is a hash of all that determines the shard: the network, how images are decoded, and the names, sizes and times
-of its files. A shard of another key is not used.
+The key is a hash of what determines the shard beside the images' content: the network, how they are decoded, and their
+names. A shard of another key, or of images whose hashes are others now, is not used.
 """
 
 import json
@@ -27,9 +27,9 @@ from stages.commands.dvc_project.workspace import stage_path
 from stages.commands.features.image_files import refuse_unreadable
 from stages.embed.embedder import stored
 from stages.embed.params import EmbedParams
-from stages.prepare.decode import decode_many
+from stages.prepare.decode import decode_many, digest, read_content
 from stages.prepare.limits import RawFiles
-from stages.shared.core.digests import cell_id, file_sha256, file_states, json_hash
+from stages.shared.core.digests import cell_id, file_sha256, json_hash
 from stages.shared.core.kept_work import KeptWork
 from stages.shared.core.params import Cell, read_section
 from stages.shared.images.image_store import Pixels
@@ -171,7 +171,7 @@ class Shards:
 
     Args:
         work: where they lie; those that an earlier run finished are there already.
-        images: what is embedded. Their state is taken once, before any is read.
+        images: what is embedded.
         extractor: by what.
     """
 
@@ -185,9 +185,8 @@ class Shards:
         self._shards: list[tuple[Path, Sequence[str]]] = []  # files, and images
         for number, start in enumerate(range(0, len(images.paths), size)):
             paths = images.paths[start : start + size]
-            files = [images.where / path if images.where.is_dir() else images.where for path in paths]
-            states = [(path, *file_states(file).values()) for path, file in zip(paths, files, strict=True)]
-            self._shards.append((work.folder / f"{number:06}-{json_hash([versions, identity, states])}.npz", paths))
+            key = json_hash([versions, identity, list(paths)])
+            self._shards.append((work.folder / f"{number:06}-{key}.npz", paths))
 
     def __iter__(self) -> Iterator[Shard]:
         """Read the shards in order, of which `fill` has made those that were missing."""
@@ -202,13 +201,24 @@ class Shards:
         Raises:
             UserError: one cannot be decoded; the shards before it stay.
         """
-        missing = [(file, paths) for file, paths in self._shards if file.name not in self._work.files]
-        for file, paths in self._shards:
-            if (file, paths) not in missing and not skip:
-                refuse_unreadable(self._images.where, _read(file, paths).unreadable)
+        kept = [(file, paths) for file, paths in self._shards if file.name in self._work.files]
+        looked = progress(kept, total=len(kept), what="compare images with what is kept", unit="shards")
+        done = [(file, paths) for file, paths in looked if _hashes(file) == [*map(self._sha256, paths)]]
+        if len(done) < len(kept):
+            self._keep([file for file, _ in done])
+        for file, paths in done if not skip else ():
+            refuse_unreadable(self._images.where, _read(file, paths).unreadable)
+        missing = [shard for shard in self._shards if shard not in done]
         count = sum(len(paths) for _, paths in missing)
         for _ in progress(self._embed(missing, skip), total=count, what="features", unit="images"):
             pass
+
+    def _sha256(self, path: str) -> str:
+        content = read_content(self._images.content(path))
+        return "" if isinstance(content, OSError) else digest(content)
+
+    def _keep(self, done: Sequence[Path]) -> None:
+        self._work.keep({"done": f"{len(done)} of {len(self._shards)} shards"}, done)
 
     def _embed(self, missing: Sequence[tuple[Path, Sequence[str]]], skip: bool) -> Iterator[str]:
         """Embed shards and write them; yield every image."""
@@ -217,10 +227,10 @@ class Shards:
             unreadable, hashes, batch, features = {}, [], [], [np.empty((0, of.width), np.float32)]
             decoded = decode_many([self._images.content(path) for path in paths], **of.decode)
             for path, (sha256, pixels) in zip(paths, decoded, strict=True):
+                hashes.append(sha256 or self._sha256(path))
                 if isinstance(pixels, str):
                     unreadable[path] = pixels
                 else:
-                    hashes.append(sha256)
                     batch.append(pixels)
                 if batch and (len(batch) == of.batch_size or path == paths[-1]):
                     features.append(stored(of.embed(np.stack(batch)), of.about["layer"], of.about["step"], "float32"))
@@ -231,12 +241,17 @@ class Shards:
             texts: dict[str, Any] = {"sha256": np.array(hashes, "U64"), "unreadable": np.array(json.dumps(unreadable))}
             with file.open("wb") as opened:
                 np.savez(opened, features=np.concatenate(features), **texts)
-            done = [each for each, _ in self._shards if each.name in self._work.files or each == file]
-            self._work.keep({"done": f"{len(done)} of {len(self._shards)} shards"}, done)
+            self._keep([each for each, _ in self._shards if each.name in self._work.files or each == file])
 
 
 def _read(file: Path, paths: Sequence[str]) -> Shard:
     with np.load(file, allow_pickle=False) as saved:
         unreadable: dict[str, str] = json.loads(str(saved["unreadable"]))
-        kept = [path for path in paths if path not in unreadable]
-        return Shard(kept, saved["sha256"].tolist(), saved["features"], unreadable)
+        hashes = zip(paths, saved["sha256"].tolist(), strict=True)
+        kept = {path: sha256 for path, sha256 in hashes if path not in unreadable}
+        return Shard([*kept], [*kept.values()], saved["features"], unreadable)
+
+
+def _hashes(file: Path) -> list[str]:
+    with np.load(file, allow_pickle=False) as saved:
+        return [*saved["sha256"].tolist()]

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 import pandas as pd
 
+from stages.aggregate.charts.draw import check_limits
 from stages.aggregate.params import AggregateParams, Asked, AskedMeasures
 from stages.aggregate.render.page.provenance import Study, describe_scoring
 from stages.aggregate.render.verdict import verdict
@@ -72,6 +73,7 @@ def score(
     name = re.sub(r"\W", "_", stem, flags=re.ASCII) if dataset is None else dataset
     grid = grid_of(name, model, len(files))
     check_new(out)
+    check_limits()
     with ExitStack() as resources:
         embedded = [read_embedding_file(open_file(path, labels, resources)) for path in files]
         check_folds(embedded)

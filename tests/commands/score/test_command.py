@@ -190,3 +190,13 @@ def test_a_mistake_is_one_error_and_leaves_nothing(tmp_path: Path):
     done = score(tmp_path, file)
     assert "must not exist, since nothing is overwritten" in str(done.exception)
     assert (tmp_path / "0-scores" / "mine.txt").exists()
+
+
+def test_a_limit_too_low_for_figures_is_one_sentence_before_anything_is_measured(tmp_path: Path):
+    file = write_npz(tmp_path / "mine.npz", arrays())
+    main = "from stages.commands.cli import main; main()"
+    command = f"ulimit -v 60000000; exec {sys.executable} -c '{main}' score {file}"
+    done = subprocess.run(["sh", "-c", command], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("error: the limit on address space (`ulimit -v`) must be at least 72 GiB, found ")
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.npz"]

@@ -140,6 +140,22 @@ def test_what_is_not_there_is_said_and_no_damage(project: Path):
     assert json.loads(verify("--json").stdout)["absent"] == ["single", "raw"]
 
 
+def test_what_the_grid_no_longer_has_is_named_as_not_compared(project: Path):
+    assert "not in the grid" not in verify().stdout
+    (project / "dvc.yaml").write_text((project / "dvc.yaml").read_text().replace("  make:", "  remake:"))
+    assert "in dvc.lock but not in the grid, and so not compared: make (add" in verify().stdout
+    assert json.loads(verify("--json").stdout)["outside"] == ["make"]
+
+
+@pytest.mark.parametrize("content", ["", "stages: {}\n"])
+def test_a_pipeline_without_stages_is_refused(project: Path, content: str):
+    (project / "dvc.yaml").write_text(content)
+    damage(project / "out" / "big")
+    done = verify()
+    assert isinstance(done.exception, UserError)
+    assert "dvc.yaml: must have stages, found none" in str(done.exception)
+
+
 PIPELINE = """
 stages:
   train:
