@@ -31,6 +31,7 @@ class Facts:
         use: the one that is asked about (`aggregate.use`); None: all.
         cell: fold and seed of the networks to take features from: fold `all` where it is in the grid.
         power: what a study of this design shows by the main score, of every network of which it is known.
+        unit_rows: the scores that are of rows of length 1; others are of rows as they are stored.
         notice: a sentence that every output has, such as what of the grid is missing; empty: none.
     """
 
@@ -39,6 +40,7 @@ class Facts:
     use: Use | None = None
     cell: str = "0/0"
     power: list[Power] = field(default_factory=list)
+    unit_rows: list[str] = field(default_factory=list)
     notice: str = ""
 
     def of_use(self, use: str | None = None) -> list[Recommendation]:
