@@ -21,7 +21,7 @@ from stages.aggregate.words.formatting import (
     place,
     runs,
 )
-from stages.aggregate.words.scores import LEVELS, LOWER, explain_intervals, metric_name, scope_words
+from stages.aggregate.words.scores import LEVELS, LOWER, ROWS, explain_intervals, metric_name, scope_words
 
 OTHERS = {"last": "last layer", "before": "layer before it"}
 """Cells of other layers, and what they are of."""
@@ -173,8 +173,7 @@ def sentences(found: Recommendation) -> str:
         return f"{cells['use']}: no recommendation, since {reason(found)}."
     score = f"{metric_name(found.metric)} {cells['score']}"
     if found.last_depth == 0:
-        only = f"{cells['use']}: its only layer is `{chosen.layer}`, {score}{at_checkpoint(found)}."
-        return f"{only} {scaling(found)}".rstrip()
+        return f"{cells['use']}: its only layer is `{chosen.layer}`, {score}{at_checkpoint(found)}."
     parts = [name for name in ("parameters", "multiply-adds") if cells[name] != MISSING]
     shares = [f"{cells[name]} of the {name}" for name in parts]
     lost = [f"{what} {cells[name]}" for name, what in OTHERS.items() if cells[name] != MISSING]
@@ -183,7 +182,7 @@ def sentences(found: Recommendation) -> str:
     takes = f", with {joined(shares)}" if shares else ""
     name = f"layer {place(chosen.depth, found.last_depth)} (`{chosen.layer}`, {score})"
     parts = [f"{cells['use']}: {name}{at_checkpoint(found)}{takes}.", doubt(found), ties(found)]
-    parts += [others, scaling(found), pair(found), fine_tuning(found), without_training(found)]
+    parts += [others, pair(found), fine_tuning(found), without_training(found)]
     return " ".join(part for part in parts if part)
 
 
@@ -215,18 +214,12 @@ def ties(found: Recommendation) -> str:
     return f"Not distinguishable ({scope}){losses}: layer{'s' * (len(each) > 1)} {joined(each)}."
 
 
-SCALINGS: dict[str, str] = {"none": "leave rows as they are", "l2": "scale rows to length 1", "standard": "standardize"}
-"""What to do with the embeddings of a layer."""
-
-
 def gains(found: Recommendation) -> dict[str, float]:
     """What to do with layers, as far as that gained on unseen classes, and the gain."""
-    scaling, pair, told = found.scaling, found.pair, {}
-    if scaling is not None and scaling.gain is not None and scaling.recommended != found.normalize:
-        told[SCALINGS[scaling.recommended]] = scaling.gain
-    if pair is not None and pair.gain is not None and pair.recommended:
-        told[f"join {layers(pair.depths)}"] = pair.gain
-    return told
+    pair = found.pair
+    if pair is None or pair.gain is None or not pair.recommended:
+        return {}
+    return {f"join {layers(pair.depths)}": pair.gain}
 
 
 def brief_gains(networks: Sequence[Recommendation]) -> str:
@@ -240,22 +233,13 @@ def brief_gains(networks: Sequence[Recommendation]) -> str:
 
 
 def scored_as(networks: Sequence[Recommendation]) -> str:
-    """Say that the scores are of scaled rows, or of neighbours of other groups; nothing where they are not."""
-    scaled = "Scores are of rows of length 1." if any(each.normalize == "l2" for each in networks) else ""
+    """Say that scores are of scaled rows, or of neighbours of other groups; nothing where they are not."""
+    uses = {each.use: each.normalize for each in networks}
+    of_unit_rows = [use for use, scaling in uses.items() if scaling == "l2"]
+    which = "Scores" if len(of_unit_rows) == len(uses) else f"Scores for {joined(of_unit_rows)}"
+    scaled = f"{which} are of {ROWS['l2']}." if of_unit_rows else ""
     others = any(each.neighbours == "other_groups" for each in networks)
     return f"{scaled} {'Neighbours are images of other groups alone.' if others else ''}".strip()
-
-
-def scaling(found: Recommendation) -> str:
-    """What scaling the layer gains on unseen classes; nothing where that is not known."""
-    record = found.scaling
-    if record is None or record.gain is None:
-        return ""
-    if record.recommended == found.normalize:
-        other = "Scaling its rows to length 1" if found.normalize == "none" else "Leaving its rows as they are"
-        return f"{other} or standardizing its columns did not gain on unseen classes."
-    gain = decimals(record.gain, sign=True)
-    return f"{capitalized(SCALINGS[record.recommended])}: that gained {gain} on unseen classes."
 
 
 def pair(found: Recommendation) -> str:
@@ -264,7 +248,7 @@ def pair(found: Recommendation) -> str:
     if record is None or record.gain is None or record.low is None or record.high is None:
         return ""
     bounds = f"{change_interval(record.gain, record.low, record.high)} (no proven level)"
-    gained = f"gained {bounds} over the best single layer, scaled or not"
+    gained = f"gained {bounds} over the best single layer of {ROWS['l2']}"
     if not record.recommended:
         return f"Two layers joined {gained}: not shown to help."
     named = [f"{depth + 1} (`{layer}`)" for depth, layer in zip(record.depths, record.layers, strict=True)]

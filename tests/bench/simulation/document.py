@@ -57,8 +57,8 @@ TARGETS = {
     ),
     "frozen": (
         "Other classes, frozen network",
-        "Classes and images are drawn anew, the network is not trained: 15 images a class, one set of classes where nothing "
-        "else is said.",
+        "Classes and images are drawn anew, the network is not trained: 15 images a class, one set of classes where "
+        "nothing else is said.",
     ),
 }
 
