@@ -57,7 +57,7 @@ TARGETS = {
     ),
     "frozen": (
         "Other classes, frozen network",
-        "Classes and images are drawn anew, the network is not trained: 15 images a class, one set of classes where nothing "
+        "Classes and images are drawn anew, the network is not trained: one set of classes of 15 images where nothing "
         "else is said.",
     ),
 }
