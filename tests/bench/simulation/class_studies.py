@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import expit
 from threadpoolctl import threadpool_limits
+from tqdm import tqdm
 
 from stages.aggregate.inference.network_data import Refits
 from stages.measure.metrics import SCORES
@@ -72,13 +73,13 @@ def around(*means: Sequence[float], alike: float = ALIKE, own: float = OWN, tail
     return population
 
 
-def failing(layer: int, *, equal: bool) -> Population:
+def failing(layer: int, *, equal: bool, own: float = OWN) -> Population:
     """A layer loses 0.3 in 8 % of the classes; if it is equal all the same, it gains as much in the others."""
     share = 0.08
 
     def population(rng: np.random.Generator, J: int, K: int) -> tuple[Any, Any]:
         mean = np.full((1, LAYERS), 0.5)
-        scores = mean + classes_of(rng, J, K, mean.shape, ALIKE, OWN / 2)
+        scores = mean + classes_of(rng, J, K, mean.shape, ALIKE, own)
         fails = rng.random((J, 1, K)) < share
         scores[..., layer] += np.where(fails, -0.3, 0.3 * share / (1 - share) if equal else 0.0)
         mean[0, layer] -= 0.0 if equal else 0.3 * share
@@ -113,13 +114,18 @@ RISE, PEAK = [0.3, 0.35, 0.4, 0.42, 0.44, 0.46, 0.47, 0.48, 0.5], [0.3, 0.35, 0.
 BELOW = [[each - behind for each in RISE] for behind in (0.1, 0.02)]
 HEAVY = around(EQUAL, alike=0.08, own=0.03, tails=2)
 
+NOISY = "one_noisy"
+TRAINED_NOISILY = np.where(np.arange(LAYERS) == 4, 0.1, TRAINING)
+
 KINDS: dict[str, tuple[str, Population]] = {
     "flat": ("equal layers", around(EQUAL)),
+    NOISY: ("equal layers, each training adds 0.1 to the fifth and 0.02 to others", around(EQUAL)),
     "near": ("one layer is better than the last by 0.002, the others worse by 0.05", around(BY_LITTLE)),
     "last_best": ("the last layer is the best by 0.02", around(RISE)),
     "last_best_hardly": ("the last layer is the best by 0.002", around(HARDLY)),
     "peak": ("one layer is better than the last by 0.05", around(PEAK)),
     "one_fails": ("equal layers, an earlier one fails on 8 % of the classes", failing(5, equal=True)),
+    "one_fails_alone": ("the same, classes differ by half as much otherwise", failing(5, equal=True, own=OWN / 2)),
     "last_fails": ("the last layer fails on 8 % of the classes, others gain 0.024", failing(-1, equal=False)),
     "hard": ("30 % hard classes, in which a layer gains 0.1", hard(equal=False)),
     "hard_equal": ("30 % hard classes, in which layers gain what they lose in others", hard(equal=True)),
@@ -131,11 +137,8 @@ KINDS: dict[str, tuple[str, Population]] = {
 }
 """What is drawn, in a few words."""
 
-NOISY = 0.1
-"""Standard deviation that training adds to the fifth layer alone, of nine equal ones."""
 
-
-def study(rng: np.random.Generator, population: Population, shape: Shape, noise: Any) -> tuple[list[Refits], Any]:
+def study(rng: np.random.Generator, population: Population, shape: Shape, *, noisy: bool) -> tuple[list[Refits], Any]:
     """Draw the refits of each checkpoint of a study, and the true scores (T, L)."""
     J, K = shape.folds, shape.classes
     scores, truth = population(rng, J, K)
@@ -144,6 +147,7 @@ def study(rng: np.random.Generator, population: Population, shape: Shape, noise:
     values = scores.mean(axis=2)  # (J, T, L)
     without = (scores.sum(axis=2, keepdims=True) - scores) / (K - 1)  # (J, T, K, L)
     if not shape.frozen:
+        noise = TRAINED_NOISILY if noisy else TRAINING
         trained = noise * np.moveaxis(along_depth(rng, truth.shape[1], J, len(truth)), 0, -1)
         values, without = values + trained, without + trained[:, :, None]
     return [
@@ -168,27 +172,26 @@ def of_images(rng: np.random.Generator, truth: Any, shape: Shape, images: int = 
     ]
 
 
-def gain_rows(studies: int, kinds: Sequence[str] = tuple(KINDS)) -> list[dict[str, Any]]:
-    """One row for each kind and shape."""
-    runs = [(name, *KINDS[name], shape, TRAINING) for name in kinds for shape in (*FROZEN, *TRAINED)]
-    runs += [(name, *KINDS[name], shape, 0.0) for name in kinds if name in IMAGE_KINDS for shape in OF_IMAGES]
-    if "flat" in kinds:
-        noise = np.where(np.arange(LAYERS) == 4, NOISY, TRAINING)
-        about = f"the same, training adds {NOISY} to the fifth alone"
-        runs += [("one_noisy", about, KINDS["flat"][1], shape, noise) for shape in TRAINED]
-    return [row_of(name, about, population, shape, noise, studies) for name, about, population, shape, noise in runs]
-
-
 IMAGE_KINDS = ("flat", "near", "last_best", "peak", "checkpoints")
 
 
-def row_of(name: str, about: str, population: Population, shape: Shape, noise: Any, studies: int) -> dict[str, Any]:
+def runs_of(kinds: Sequence[str] = tuple(KINDS)) -> list[tuple[str, Shape]]:
+    """Every kind with every shape of study that it is drawn in."""
+    return [
+        (name, shape)
+        for name in kinds
+        for shape in (TRAINED if name == NOISY else [*FROZEN, *TRAINED, *(OF_IMAGES if name in IMAGE_KINDS else [])])
+    ]
+
+
+def row_of(name: str, shape: Shape, studies: int) -> dict[str, Any]:
     """Shares of studies in which what is said of the gain holds."""
+    about, population = KINDS[name]
     judged = []
-    for number in range(studies):
-        rng = np.random.default_rng([number, *shape])
-        refits, truth = study(rng, population, shape, noise)
-        judged.append(gain_of(refits, truth))
+    with threadpool_limits(1):
+        for number in range(studies):
+            refits, truth = study(np.random.default_rng([number, *shape]), population, shape, noisy=name == NOISY)
+            judged.append(gain_of(refits, truth))
     shares = pd.DataFrame(judged).astype(float).mean()
     return {"kind": name, "about": about, "shape": str(shape), "studies": studies} | shares.to_dict()
 
@@ -199,8 +202,7 @@ def main() -> None:
     parser.add_argument("--kind", nargs="+", choices=list(KINDS), default=list(KINDS), metavar="NAME")
     parser.add_argument("--out", type=Path, required=True, help="a CSV file for the table")
     args = parser.parse_args()
-    with threadpool_limits(1):
-        table = pd.DataFrame(gain_rows(args.studies, args.kind))
+    table = pd.DataFrame([row_of(*run, args.studies) for run in tqdm(runs_of(args.kind), disable=None)])
     table.to_csv(args.out, index=False)
     print(table.drop(columns="about").round(3).to_string(index=False))
 
