@@ -1,6 +1,7 @@
 """Check params.yaml, the raw data and the networks of the grid before `dvc repro`."""
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from stages.commands.config import Config, read_config
 from stages.commands.dvc_project.workspace import open_repo, stage_path
 from stages.commands.features.image_files import describe, not_images
 from stages.commands.folds import find_folds, is_absent
-from stages.commands.project import RAW, ProjectCommand, json_option, params_option
+from stages.commands.project import RAW, ProjectCommand, json_option, listed, params_option
 from stages.finetune.params import schedule_length
 from stages.measure.analyses.registry import Extra, check_embedded
 from stages.measure.metrics import SCORES
@@ -272,6 +273,9 @@ def check_classes(config: Config, raw: Path) -> list[str]:
         if plan.left_out:
             notes.append(f"datasets.{dataset}: left out for want of images: {describe_counts(plan.left_out)}")
         seen, unseen = plan.folds[0][0].seen, plan.folds[0][0].unseen
+        folded = Counter(label.casefold() for label in seen + unseen)
+        if alike := sorted(label for label in seen + unseen if folded[label.casefold()] > 1):
+            notes.append(f"datasets.{dataset}: classes differ in upper and lower case only: {listed(alike)}")
         if seen and len(seen + unseen) < MANY_CLASSES:
             notes.append(FEW_CLASSES.format(dataset, len(seen + unseen), len(config.run.numbered)))
         elif len(unseen) < MIN_CLASSES:

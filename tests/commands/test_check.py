@@ -427,6 +427,13 @@ def test_classes_that_are_left_out_are_counted(tmp_path: Path):
     assert "datasets.mine: left out for want of images: 'e' (4)" in notes
 
 
+def test_classes_that_differ_in_case_only_are_noted(tmp_path: Path):
+    write_images(tmp_path, 13)
+    shutil.copytree(tmp_path / "mine" / "a", tmp_path / "mine" / "A")
+    (note, _) = check_classes(mine({}), tmp_path)
+    assert note == "datasets.mine: classes differ in upper and lower case only: A, a"
+
+
 LAYERS = "models.efficientnet_lite0.taps.layers"
 
 
