@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from stages.commands.config import Config, read_config
-from stages.commands.dvc_project.workspace import open_repo, stage_path
+from stages.commands.dvc_project.workspace import open_repo, output_paths, stage_path
 from stages.commands.features.image_files import describe, not_images
 from stages.commands.folds import find_folds, is_absent
 from stages.commands.project import RAW, ProjectCommand, json_option, listed, params_option
@@ -67,6 +67,7 @@ def check_config(config: Config, raw: Path) -> list[str]:
     """
     check_sections(config)
     check_raw(raw, config.run)
+    check_outputs(config.run)
     notes = check_classes(config, raw)
     check_networks(config)
     return notes
@@ -208,6 +209,18 @@ def check_raw(raw: Path, run: RunParams) -> None:
         if folder.is_dir() and not any(folder.iterdir()):
             raise UserError(f"{folder}: must hold images, found nothing; copy your images there")
         check_regular(folder, for_dvc=True)
+
+
+def check_outputs(run: RunParams) -> None:
+    """Check that what the stages of the grid write lies in the project, also where folders are links.
+
+    Raises:
+        UserError: it does not; names the link.
+    """
+    from stages.shared.core.stage_run import check_inside  # watches for DVC from its import on
+
+    for path in sorted(output_paths(run.cells())):
+        check_inside(path)
 
 
 def check_datasets(config: Config) -> None:

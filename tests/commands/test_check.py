@@ -19,6 +19,7 @@ from stages.commands.check import (
     check_classes,
     check_datasets,
     check_networks,
+    check_outputs,
     check_raw,
     check_sections,
 )
@@ -362,6 +363,16 @@ def test_a_dangling_link_is_named(tmp_path: Path):
     (tmp_path / "mine").symlink_to(tmp_path / "gone")
     with pytest.raises(UserError, match=r"found a link to .*gone, which does not exist"):
         check_raw(tmp_path, MINE)
+
+
+def test_results_behind_a_link_out_of_the_project_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    for name in ("clone/.git", "clone/data", "disk"):
+        (tmp_path / name).mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "clone")
+    check_outputs(MINE)
+    (tmp_path / "clone" / "data" / "checkpoints").symlink_to(tmp_path / "disk")
+    with pytest.raises(UserError, match=r"data/checkpoints: must be a folder in the project, .* cache.dir"):
+        check_outputs(MINE)
 
 
 def test_a_pipe_among_raw_data_is_refused_without_opening_it(tmp_path: Path):
