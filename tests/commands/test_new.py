@@ -12,6 +12,7 @@ from stages.commands.cli import whichlayer
 from stages.commands.config import read_config
 from stages.shared.runtime.errors import UserError
 from tests.commands.edited import ROOT
+from tests.prepare.deep_images import encode, ramp
 
 
 @pytest.fixture
@@ -80,6 +81,18 @@ def test_frozen_networks_are_measured_on_all_classes(project: Path, tmp_path: Pa
     assert "undo: git checkout params.yaml && rm data/raw/mine" in done.output
     again = new(folder, "--name", "more")
     assert "must be as git has it" in str(again.exception)
+
+
+def test_the_bits_of_images_of_16_bits_are_proposed(project: Path, tmp_path: Path):
+    for label in "ab":
+        (tmp_path / "scans" / label).mkdir(parents=True)
+        for number in range(9):
+            (tmp_path / "scans" / label / f"{number}.png").write_bytes(encode(ramp(12) // (number + 1), "PNG"))
+    done = new(tmp_path / "scans")
+    assert done.exit_code == 0, done.exception
+    assert "bits: 12, as " in done.output
+    entry = read_config(project / "params.yaml").datasets["mine"]
+    assert entry.decode == {"size": 64, "fit": "crop", "fill": 255, "bits": 12}
 
 
 def test_training_gets_folds_and_a_schedule_that_fit_the_images(project: Path, tmp_path: Path):
