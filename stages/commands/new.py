@@ -83,7 +83,7 @@ def new(folder: Path, name: str, models: tuple[str, ...], use: str | None) -> No
     for line in [
         f"wrote {', '.join('.'.join(key) for key in changes)} and datasets.{name} to {PARAMS.name}; undo: {undo}",
         f"{' and '.join(models)}: {training}; {len(folds)} fold(s) of {unseen} unseen classes",
-        *([f"bits: {bits}, as {READ} images have it; prepare refuses larger values"] if bits else []),
+        *([f"bits: {bits}, as images that were read have it; prepare refuses larger values"] if bits else []),
         *notes,
         "next: `whichlayer plan` says how long it takes, `make repro` runs it",
     ]:

@@ -325,7 +325,7 @@ def test_the_card_scales_the_dataset_s_bits_and_refuses_more(tmp_path: Path, kin
 
 @pytest.mark.parametrize("runtime", ["torch", "onnx"])
 @pytest.mark.parametrize("where", ["README.md", "docs/cut.md"])
-def test_ten_lines_embed_an_image_without_the_project(written: Written, tmp_path: Path, runtime: str, where: str):
+def test_twelve_lines_embed_an_image_without_the_project(written: Written, tmp_path: Path, runtime: str, where: str):
     page = DOCS if where == "docs/cut.md" else written.path / "README.md"
     blocks = re.findall(r"```python\n(.*?)```", page.read_text(), flags=re.S)
     (code,) = [block for block in blocks if ("onnxruntime" in block) == (runtime == "onnx") and "Image.open" in block]
