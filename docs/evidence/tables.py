@@ -188,7 +188,9 @@ def promise_table(scores: pd.DataFrame) -> str:
             promised[pair] = float(np.mean([RULES["last"](others) for others in each]))
             gained[pair] = RULES["last"](curves)
         missed = {pair: gained[pair] - promised[pair] for pair in promised}
-        rows.append([name, *(signed(over_datasets(v)[0]) for v in (promised, gained)), bracketed(*over_datasets(missed))])
+        rows.append(
+            [name, *(signed(over_datasets(v)[0]) for v in (promised, gained)), bracketed(*over_datasets(missed))]
+        )
     return markdown(["score", "promised", "gained", "gained less promised"], rows)
 
 
