@@ -4,7 +4,7 @@ It walks the grid, never the folder: a model taken out leaves its files. The tab
 is not read, and a checkpoint that was not asked for is refused.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -123,6 +123,22 @@ def read_catalogue(measures: Path, run: RunParams) -> dict[str, Score]:
                 f"{rerun_hint('measure', cell_id(cell))}, or that of {_name(first)}"
             )
     return catalogue
+
+
+def read_versions(measures: Path, run: RunParams) -> list[tuple[str, Mapping[str, str]]]:
+    """Read with which versions of libraries each stage made each cell, in the order of the grid, beside its name.
+
+    Args:
+        measures: holds `<dataset>/<model>/<fold>/<seed>/versions.json`, of those that were embedded here.
+        run: the grid.
+
+    Raises:
+        UserError: a cell's file is damaged or was lost.
+    """
+    folders = {cell: _file(measures, cell, metric_table.VERSIONS, None).parent for cell in run.cells()}
+    return [
+        (_name(cell), own) for cell, folder in folders.items() for own in metric_table.read_versions(folder).values()
+    ]
 
 
 def read_analyses(measures: Path, run: RunParams, analyses: Collection[str]) -> dict[str, pd.DataFrame]:

@@ -17,8 +17,8 @@ from stages.embed.loading import Checkpoints, checked_checkpoints
 from stages.embed.params import EmbedParams, TapsParams
 from stages.shared.core.params import read_model_part, read_section
 from stages.shared.core.seeding import cell_seed
+from stages.shared.core.versions import library_versions
 from stages.shared.images.image_store import fold_files, open_images
-from stages.shared.networks.network import library_versions
 from stages.shared.runtime.console import Stopwatch, run_main
 
 
@@ -34,7 +34,9 @@ def main() -> None:
         cell, checkpoints, left_out = read_cell(args)
         network = checkpoints.network
         attributes = {"dataset": args.dataset, "model": args.model, "fold": args.fold, "seed": args.seed}
-        attributes |= {"frozen": network.frozen, "versions": library_versions("torch", network.library, builds=False)}
+        versions = library_versions("torch", network.library, builds=False)
+        attributes |= {"frozen": network.frozen}
+        attributes |= {"made_with": {"finetune": checkpoints.last.versions, "embed": versions}}
         kept = KeptShards.claim(run, watch, cell.embedder.accelerator)
         layers = cell.write(run.scratch(args.out), attributes, kept)
     count = len(cell.checkpoints)

@@ -119,7 +119,7 @@ class Cell:
 
         Args:
             out: the store to create.
-            attributes: JSON values to keep in it: dataset, model, fold, seed, versions, frozen.
+            attributes: JSON values to keep in it: dataset, model, fold, seed, made_with, frozen.
             kept: where it goes on from, and is kept; None: it starts anew and is not kept.
 
         Returns:

@@ -8,12 +8,14 @@ images.parquet     one row per step, split, layer, pooling and image: its contri
                    at the last step its distances to the seen training images
 refits.parquet     one row per step, layer, pooling, score and part of the unseen split that it was fitted to again
 gallery.parquet    of the last step, where each layer puts the images that have a thumbnail
+versions.json      the versions of the libraries with which each stage made the cell
 
 `stages.shared.tables.metric_table` has the columns that others read.
 """
 
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -46,8 +48,12 @@ from stages.shared.tables.metric_table import (
     write_analysis,
     write_layer_scores,
     write_refits,
+    write_versions,
 )
 from stages.shared.tables.scores import write_scores
+
+LIBRARIES = ("numpy", "scipy", "scikit-learn")
+"""What scores depend on."""
 
 TEXT = pa.dictionary(pa.int32(), pa.string())
 TYPES = {"step": pa.int32(), "split": TEXT, "layer": TEXT, "depth": pa.int16(), "pooling": TEXT}
@@ -109,6 +115,7 @@ def write_cell(
     records = layer_records(store, measured)
     write_layer_scores(out / "layers.csv", records)
     write_scores(out, SCORES, params.normalize)
+    write_versions(out, {**store.made_with, "measure": {name: version(name) for name in LIBRARIES}})
     pq.write_table(image_table(store, measured), out / "images.parquet", compression="zstd")
     clusterings = [result.job.keys | row for result in measured.results for row in result.clusterings]
     if clusterings:

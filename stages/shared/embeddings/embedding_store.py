@@ -19,7 +19,7 @@ set, and the digests are written after that, the outer store's after the inner o
 import math
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +94,7 @@ class Embeddings:
         classes: names of the head's classes.
         last_step: what was embedded only at the last step; None if nothing was.
         frozen: whether the network was not fine-tuned, so that it has only step 0 and no head.
+        made_with: versions of the libraries with which each stage made them, by stage.
     """
 
     dataset: str
@@ -108,6 +109,7 @@ class Embeddings:
     _digests: Digests
     last_step: "Embeddings | None" = None
     frozen: bool = False
+    made_with: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     @property
     def cell(self) -> Cell:
@@ -191,6 +193,7 @@ def _open(path: Path) -> Embeddings:
         _arrays=arrays,
         _digests=digests,
         frozen=bool(attrs.get("frozen", False)),
+        made_with=attrs.get("made_with", {}),
     )
 
 
@@ -229,7 +232,7 @@ class EmbeddingWriter(AbstractContextManager["EmbeddingWriter"]):
             layers: every layer in order of depth; the one named `pixels` has no step axis.
             classes: names of the head's classes.
             dtype: `float32` or `float16`.
-            attributes: dataset, model, fold, seed, library versions: JSON values.
+            attributes: dataset, model, fold, seed, frozen, made_with: JSON values.
             written: how many rows of each step its shards hold; none if not given.
         """
         self.path, self.steps, self.layers = path, list(steps), list(layers)

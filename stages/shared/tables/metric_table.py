@@ -5,11 +5,12 @@ layers.csv      the tidy metric table: one row per dataset, model, fold, seed, s
 images.parquet  one row per step, split, layer, pooling and image: its contribution to every score, its cluster, and
                 its distances to the training images
 refits.parquet  one row per step, layer, pooling, score and part of the unseen images that it was fitted to again
+versions.json   the versions of the libraries with which each stage made the cell, by stage
 digests.json    of all files of the cell (`stages.shared.core.digests`)
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -109,7 +110,7 @@ CLUSTER = "cluster"
 OOD_KNN, OOD_MAHALANOBIS = "ood_knn", "ood_mahalanobis"
 """Columns of images.parquet: the image's distances to the seen training images, at the last step."""
 
-REFITS = "refits.parquet"
+REFITS, VERSIONS = "refits.parquet", "versions.json"
 
 
 MIN_CLASSES = 4
@@ -126,6 +127,18 @@ def left_out_part(classes: list[str]) -> str:
 
 MEASURE_AGAIN = rerun_hint("measure")
 """The remedy for a table that is not as it should be."""
+
+
+def write_versions(folder: Path, made_with: Mapping[str, Mapping[str, str]]) -> None:
+    """Write the versions of the libraries with which each stage made a cell, by stage, into its folder."""
+    (folder / VERSIONS).write_text(json.dumps(made_with, indent=1) + "\n", encoding="utf-8")
+
+
+def read_versions(folder: Path) -> dict[str, dict[str, str]]:
+    """Read what `write_versions` wrote into a cell's folder, with checked digests; nothing if it wrote nothing."""
+    path = folder / VERSIONS
+    made_with: dict[str, dict[str, str]] = json.loads(path.read_bytes()) if path.is_file() else {}
+    return made_with
 
 
 def finish_cell(folder: Path, cell: Cell) -> None:
