@@ -20,7 +20,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import chain, islice, pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -44,6 +44,7 @@ MAX_SHARD_BYTES = 64 << 20  # a shard is buffered while it is written
 
 Pixels = NDArray[np.uint8]  # (B, S, S, 3), RGB
 Rows = NDArray[np.int64]  # (B,)
+T = TypeVar("T", bound=np.generic)
 
 
 def fold_path(path: Path, fold: str) -> Path:
@@ -169,6 +170,14 @@ def _read_fold(path: Path, fold: str, manifest: pd.DataFrame, images: Record) ->
 def batch_rows(rows: Rows, batch_size: int) -> list[Rows]:
     """Cut rows into consecutive batches; the last may be smaller."""
     return [rows[i : i + batch_size] for i in range(0, len(rows), batch_size)]
+
+
+def filled(batch: NDArray[T], batch_size: int) -> NDArray[T]:
+    """Fill a smaller batch up with repeats, (B, ...) -> (max(B, batch_size), ...).
+
+    What a network computes of an image differs in its last digits in small batches.
+    """
+    return np.resize(batch, (batch_size, *batch.shape[1:])) if len(batch) < batch_size else batch
 
 
 def open_prepared(path: Path, dataset: str | None) -> Digests:
