@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Literal
 
 from stages.measure.analyses.result import AnalysisResult
-from stages.measure.cell import Cell
+from stages.measure.cell import Cell, store_of_seen
 from stages.measure.embedded_split import EmbeddedSplit
 from stages.measure.metrics import LAYER_SCORES
 from stages.measure.scores.probe import column_moments, standardize
@@ -39,6 +39,7 @@ def scaled_splits(cell: Cell, layer: Layer, split: EmbeddedSplit, step: int) -> 
     for scaling in ways:
         at_hand = scaling == settings.normalize
         yield scaling, split if at_hand else EmbeddedSplit(X, split.y, replace(settings, normalize=scaling))
-    reference = cell.store.features(layer, step, SEEN) if SEEN in cell.store.splits else X
+    store = store_of_seen(cell.store)
+    reference = X if store is None else store.features(layer, step, SEEN)
     standardized = standardize(X, *column_moments(reference))
     yield "standard", EmbeddedSplit(standardized, split.y, replace(settings, normalize="none"))
