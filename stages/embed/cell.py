@@ -190,7 +190,7 @@ class Cell:
                 continue
             load_checkpoint(self.embedder.network, self.checkpoints[step])
             size = self.params.baseline_size if step == store.steps[0] else 0
-            with self.embedder.running() as embed:
+            with self.embedder.running(self.params.batch_size) as embed:
                 for number in range(0, len(batches), processes):
                     arrays: dict[str, NDArray[np.float32]] = {}
                     if number + process < len(batches):

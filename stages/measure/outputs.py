@@ -10,6 +10,7 @@ refits.parquet     one row per step, layer, pooling, score and part of the unsee
 gallery.parquet    of the last step, where each layer puts the images that have a thumbnail
 versions.json      the versions of the libraries with which each stage made the cell
 
+Where a cell's classes are scored in sets, each set has these files in a folder of its own, as a fold has.
 `stages.shared.tables.metric_table` has the columns that others read.
 """
 
@@ -45,6 +46,7 @@ from stages.shared.tables.metric_table import (
     finish_cell,
     left_out_part,
     row_keys,
+    set_folder,
     write_analysis,
     write_layer_scores,
     write_refits,
@@ -95,6 +97,36 @@ def tabulate(
     columns |= {CLUSTER: [None] * len(samples) if clusters is None else clusters, **further}
     typed = {name: pa.array(values, TYPES.get(name, pa.float32())) for name, values in columns.items()}
     return pa.table(repeated | typed)
+
+
+def write_measured(
+    out: Path,
+    store: Embeddings,
+    sets: Sequence[Embeddings],
+    measured: Sequence[Measured],
+    params: MeasureParams,
+    pictured: Collection[str],
+) -> int:
+    """Write a cell's files and their digests, those of each set of its classes in a folder of its own.
+
+    Args:
+        out: folder to write into.
+        store: the embeddings that were measured.
+        sets: the same, once for each set of its classes.
+        measured: what was computed of each.
+        params, pictured: as `write_cell` takes them.
+
+    Returns:
+        Number of rows of layers.csv, of all sets together.
+    """
+    rows = 0
+    for each, found in zip(sets, measured, strict=True):
+        folder = out if each is store else set_folder(out, each.fold)
+        folder.mkdir(parents=True, exist_ok=True)
+        rows += write_cell(folder, each, found, params, pictured)
+    if sets[0] is not store:
+        finish_cell(out, store.cell)
+    return rows
 
 
 def write_cell(

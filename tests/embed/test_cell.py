@@ -143,7 +143,7 @@ def test_samples_are_the_splits_asked_for_and_nothing_else(run: Callable[..., Em
 
 
 def test_each_image_passes_once_per_checkpoint_whatever_the_number_of_layers(run: Callable[..., Embeddings]):
-    run(tiny(1), tiny(2), pooling=["auto", "max", "token0"])
+    run(tiny(1), tiny(2), pooling=["auto", "max", "token0"], batch_size=11)
     assert run.network.module.images == 2 * (12 + 10)  # type: ignore[attr-defined]
 
 

@@ -34,7 +34,7 @@ from stages.shared.core.digests import cell_id, file_sha256, json_hash
 from stages.shared.core.kept_work import KeptWork
 from stages.shared.core.params import Cell, read_section
 from stages.shared.core.versions import library_versions
-from stages.shared.images.image_store import Pixels
+from stages.shared.images.image_store import Pixels, filled
 from stages.shared.runtime.console import progress
 from stages.shared.runtime.errors import UserError
 
@@ -108,7 +108,7 @@ def from_cell(source: Source, resources: ExitStack) -> Extractor:
     if source.cell.params.augment:
         print(f"features: {ROTATED}", file=sys.stderr)
     embedder.network.move(accelerator.device)
-    embed_batch = resources.enter_context(embedder.running())
+    embed_batch = resources.enter_context(embedder.running(source.cell.params.batch_size))
 
     def embed(pixels: Pixels) -> Float32:
         embedded = embed_batch(np.arange(len(pixels)), pixels)
@@ -145,7 +145,7 @@ def from_cut(folder: Path, batch_size: int, wanted: Wanted) -> Extractor:
         run = load_run(folder / PROGRAM)
 
     def embed(pixels: Pixels) -> Float32:
-        return run(np.ascontiguousarray(pixels.transpose(0, 3, 1, 2)))
+        return run(np.ascontiguousarray(filled(pixels, batch_size).transpose(0, 3, 1, 2)))[: len(pixels)]
 
     return Extractor(about, folder / PROGRAM, width, decode, batch_size, embed)
 

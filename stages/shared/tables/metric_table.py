@@ -7,6 +7,8 @@ images.parquet  one row per step, split, layer, pooling and image: its contribut
 refits.parquet  one row per step, layer, pooling, score and part of the unseen images that it was fitted to again
 versions.json   the versions of the libraries with which each stage made the cell, by stage
 digests.json    of all files of the cell (`stages.shared.core.digests`)
+
+Where the classes of a cell are scored in sets, `sets/<number>/` has these of each, as of a fold of that number.
 """
 
 import json
@@ -139,6 +141,26 @@ def read_versions(folder: Path) -> dict[str, dict[str, str]]:
     path = folder / VERSIONS
     made_with: dict[str, dict[str, str]] = json.loads(path.read_bytes()) if path.is_file() else {}
     return made_with
+
+
+SETS = "sets"
+
+
+def set_folder(folder: Path, number: str) -> Path:
+    """Where the tables of one set of classes lie in the folder of their cell."""
+    return folder / SETS / number
+
+
+def count_sets(folder: Path) -> int:
+    """Return in how many sets the classes of a cell are scored; 0: all at once."""
+    return len([*(folder / SETS).glob("*")])
+
+
+def cell_folder(measures: Path, cell: Cell) -> Path:
+    """Where the tables of a cell lie: `<dataset>/<model>/<fold>/<seed>`; of a set, in that folder of fold 0."""
+    dataset, model, number, seed = cell
+    of_set = set_folder(measures / dataset / model / "0" / str(seed), number)
+    return of_set if of_set.is_dir() else measures.joinpath(*map(str, cell))
 
 
 def finish_cell(folder: Path, cell: Cell) -> None:
