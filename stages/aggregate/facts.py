@@ -19,7 +19,7 @@ from stages.shared.runtime.errors import UserError, irregular
 from stages.shared.tables.scores import Use
 
 FILE = "facts.json"
-FACTS_FORMAT = "whichlayer.facts/2"
+FACTS_FORMAT = "whichlayer.facts/3"
 """Another number wherever a field, or what it may hold, changes."""
 
 

@@ -68,7 +68,7 @@ def markdown(rows: Sequence[SummaryRow], facts: Facts) -> str:
     for dataset, group in groupby(facts.recommendations, lambda each: each.dataset):
         networks = list(group)
         parts.append(f"## {dataset}: the layer for each use\n\n{_uses(networks, '`{}`').text('pipe')}\n")
-        parts.append(f"{words.explain_brackets(networks)} {words.LOSSES}\n")
+        parts.append(f"{words.explain_brackets(networks)} {words.GAINS}\n")
         parts.append("\n".join([*(f"- {each.model}, {words.sentences(each)}" for each in networks), ""]))
     parts.append("\n".join(["## Findings", *map(_finding, finding_texts(facts.findings).values()), ""]))
     if facts.power:

@@ -9,6 +9,7 @@ import base64
 import hashlib
 from collections.abc import Mapping
 from functools import cache
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -99,6 +100,7 @@ def _texts(study: Study, blob: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "facts": facts,
         "words": words,
+        "answers": [words.headline(list(own)) for _, own in groupby(facts.of_use(), lambda each: each.dataset)],
         "cards": [cards[:SHOWN_CARDS], *([cards[SHOWN_CARDS:]] if len(cards) > SHOWN_CARDS else [])],
         "verdict": verdict(facts),
         "findings": [
