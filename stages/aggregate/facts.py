@@ -12,7 +12,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from stages.aggregate.findings.facts import DatasetFindings
 from stages.aggregate.inference.intervals import Power
-from stages.aggregate.recommend.schema import Recommendation
+from stages.aggregate.recommend.schema import GainRecord, Recommendation
 from stages.shared.core.digests import DIGESTS, Digests, read_digests, repair_hint, write_digests
 from stages.shared.core.params import RunParams
 from stages.shared.runtime.errors import UserError, irregular
@@ -44,6 +44,13 @@ class Facts:
     power: list[Power] = field(default_factory=list)
     notice: str = ""
     format: str = FACTS_FORMAT
+
+    def gain_over_last(self, dataset: str, model: str, metric: str) -> GainRecord:
+        """Return what choosing by a score gains over the last layer; all of it unknown of one that leads no use."""
+        own = (
+            each for each in self.recommendations if (each.dataset, each.model, each.metric) == (dataset, model, metric)
+        )
+        return next((each.gain_over_last for each in own), GainRecord())
 
     def of_use(self, use: str | None = None) -> list[Recommendation]:
         """Return the recommendations for one use, by default that of the study, else for all.

@@ -26,6 +26,7 @@ from stages.aggregate.inference.layer_comparison import (
 )
 from stages.aggregate.inference.network_data import Refits, unseen_rows
 from stages.aggregate.inference.scopes import lacks_groups
+from stages.aggregate.params import WORTHWHILE
 from stages.aggregate.recommend import schema
 from stages.aggregate.recommend.candidates import SHARES, Candidates
 from stages.aggregate.scope import PROVEN, Scope
@@ -33,7 +34,7 @@ from stages.shared.embeddings.split_names import SEEN
 
 
 def recommend_network(
-    network: Candidates, scores: Scores, regrets: pd.DataFrame, *, worthwhile: float
+    network: Candidates, scores: Scores, regrets: pd.DataFrame, *, worthwhile: float = WORTHWHILE
 ) -> schema.Recommendation:
     """Recommend a layer and a checkpoint of one network for one use.
 

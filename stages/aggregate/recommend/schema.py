@@ -169,13 +169,13 @@ class GainRecord(Record):
             `aggregate.worthwhile_gain`, else `undecided`, as where no level is proven.
     """
 
-    estimate: float | None
-    low: float | None
-    high: float | None
-    at_most: float | None
-    scope: Scope | None
-    proven: bool
-    status: Payoff
+    estimate: float | None = None
+    low: float | None = None
+    high: float | None = None
+    at_most: float | None = None
+    scope: Scope | None = None
+    proven: bool = False
+    status: Payoff = Payoff.UNDECIDED
 
     @classmethod
     def of(cls, gain: Gain) -> "GainRecord":
@@ -350,9 +350,9 @@ class Recommendation(Record):
     last_step: int
     last_depth: int
     best: CandidateRecord
-    gain_over_last: GainRecord
-    gain_over_before: GainRecord
-    untrained: UntrainedRecord | None
+    gain_over_last: GainRecord = GainRecord()
+    gain_over_before: GainRecord = GainRecord()
+    untrained: UntrainedRecord | None = None
     unbeaten: Baseline | None
     doubtful: bool | None
     shortlist: list[LayerRecord]

@@ -20,7 +20,7 @@ from stages.aggregate.scope import Scope
 from stages.aggregate.tables.summary import SummaryRow, single_folds
 from stages.aggregate.words import recommendation as words
 from stages.aggregate.words.findings import Finding, finding_texts, outcome_note, power_sentence
-from stages.aggregate.words.formatting import MISSING, capitalized, decimals, interval, number, place
+from stages.aggregate.words.formatting import MISSING, capitalized, interval, number, place
 from stages.aggregate.words.scores import LEVELS, LOWER, SHORT, explain, metric_name, scope_of
 
 PREAMBLE = r"""\documentclass[10pt]{article}
@@ -152,15 +152,12 @@ def tables_by_dataset(rows: Sequence[SummaryRow], name: str) -> list[tuple[str, 
 
 
 def _scopes(rows: Sequence[SummaryRow]) -> list[Scope]:
-    """The scopes in which some row of a table has an interval or bounds."""
-    return [scope for scope in SHORT if any(scope in row.intervals | row.leads for row in rows)]
+    """The scopes in which some row of a table has an interval."""
+    return [scope for scope in SHORT if any(scope in row.intervals for row in rows)]
 
 
 def _cells(row: SummaryRow, name: str, scopes: Sequence[Scope]) -> dict[str, str]:
     """One score of one network, with the columns of these scopes."""
-    leads = {
-        scope: f"{decimals(lead.value, sign=True)} {interval(lead.low, lead.high)}" for scope, lead in row.leads.items()
-    }
     return {
         "Model": name.format(row.model),
         "Pooling": row.pooling,
@@ -171,7 +168,6 @@ def _cells(row: SummaryRow, name: str, scopes: Sequence[Scope]) -> dict[str, str
         **{SHORT[scope].capitalize(): interval(*row.intervals.get(scope, (None, None))) or MISSING for scope in scopes},
         "Best layer": f"{place(row.best_depth, row.last_depth)} ({name.format(row.best_layer)})",
         "Last layer": number(row.last_value, row.last_value_sd),
-        **{f"Lead, {SHORT[scope]}": leads.get(scope, MISSING) for scope in scopes},
         "Pixels": number(row.baseline),
         "Chance": number(row.chance),
     }

@@ -12,7 +12,7 @@ from stages.aggregate.recommend.schema import Recommendation
 from stages.aggregate.render import documents
 from stages.aggregate.render.page.page import render_page, vega_bundle
 from stages.aggregate.render.page.provenance import Study
-from stages.aggregate.scope import INTERVAL_ENDS, LEADS, Scope
+from stages.aggregate.scope import INTERVAL_ENDS, Scope
 from stages.aggregate.tables.summary import SummaryRow
 from stages.aggregate.words.scores import closing_note
 from stages.shared.tables.metric_table import write_layer_scores
@@ -67,8 +67,7 @@ def headline_numbers(rows: Sequence[SummaryRow], recommendations: Sequence[Recom
     tree: dict[str, dict[str, Numbers]] = {}
     for row in rows:
         if row.main:
-            of_classes = row.ci_classes_low, row.lead_classes_at_least
-            scope: Scope = "images" if of_classes == (None, None) else "classes"
+            scope: Scope = "images" if row.ci_classes_low is None else "classes"
             own = [each for each in recommendations if (each.dataset, each.model) == (row.dataset, row.model)]
             tree.setdefault(row.dataset, {})[row.model] = _rounded(
                 {
@@ -80,7 +79,6 @@ def headline_numbers(rows: Sequence[SummaryRow], recommendations: Sequence[Recom
                     "scope": scope,
                     "ci_low": getattr(row, INTERVAL_ENDS[scope][0]),
                     "ci_high": getattr(row, INTERVAL_ENDS[scope][1]),
-                    **{name.replace(f"_{scope}", ""): getattr(row, name) for name in LEADS[scope]},
                     "uses": {each.use: _rounded(_of_use(each)) for each in own},
                 }
             )

@@ -126,12 +126,14 @@ def payoff(found: Recommendation) -> str:
     last, before = found.gain_over_last, found.gain_over_before
     at_most = "" if last.at_most is None else f" (at most {decimals(last.at_most, sign=True)})"
     if last.status == Payoff.DOES_NOT_PAY:
-        return f"Choosing does not pay: no earlier layer is shown to be better than the last{at_most}. There is nothing to cut."
+        told = "Choosing does not pay: no earlier layer is shown to be better than the last"
+        return f"{told}{at_most}. There is nothing to cut."
+    unsure = at_most if last.proven or last.estimate is None else " (not proven)"
     gains = {"the last layer": gain_words(last), "the one before it": gain_words(before)}
     told = joined([f"{gained} over {what}" for what, gained in gains.items() if gained])
     pays = last.status == Payoff.PAYS
     said = "Choosing pays" if pays else "Whether choosing pays is undecided"
-    return "" if found.last_depth == 0 else f"{said}{'' if pays else at_most}{': ' * bool(told)}{told}."
+    return "" if found.last_depth == 0 else f"{said}{'' if pays else unsure}{': ' * bool(told)}{told}."
 
 
 def untrained(found: Recommendation) -> str:
@@ -397,8 +399,8 @@ def _answer(found: Recommendation, name: str) -> tuple[int, str, str]:
 GAINS = (
     "*Gain over last*, *over before*: what choosing a layer and checkpoint gains over the last layer of the last "
     "checkpoint, and over the layer before it. They are chosen on other folds than those on which all are scored (of "
-    "one fold on other classes, or on one half of the images). In brackets: the interval for the layer that is named. A "
-    "dash: the last layer, or the one before, is named itself. Choosing *pays* where the interval lies above 0, *does "
+    "one fold on other classes, or on one half of the images). In brackets: the interval for the layer that is named. "
+    "A dash: the last layer, or the one before, is named itself. Choosing *pays* where the interval lies above 0, *does "
     "not pay* where no layer and checkpoint gains more than `aggregate.worthwhile_gain`, and else is *undecided*. "
     "*Ties*: layers that are not distinguishable from the one to take; in brackets what the cheapest may lose at most "
     "of those that may lose no more than that one may itself."
