@@ -33,6 +33,7 @@ class Facts:
         use: the one that is asked about (`aggregate.use`); None: all.
         cell: fold and seed of the networks to take features from: fold `all` where it is in the grid.
         power: what a study of this design shows by the main score, of every network of which it is known.
+        unit_rows: the scores that are of rows of length 1; others are of rows as they are stored.
         notice: a sentence that every output has, such as what of the grid is missing; empty: none.
         format: of the file.
     """
@@ -42,15 +43,14 @@ class Facts:
     use: Use | None = None
     cell: str = "0/0"
     power: list[Power] = field(default_factory=list)
+    unit_rows: list[str] = field(default_factory=list)
     notice: str = ""
     format: str = FACTS_FORMAT
 
     def gain_over_last(self, dataset: str, model: str, metric: str) -> GainRecord:
         """Return what choosing by a score gains over the last layer; all of it unknown of one that leads no use."""
-        own = (
-            each for each in self.recommendations if (each.dataset, each.model, each.metric) == (dataset, model, metric)
-        )
-        return next((each.gain_over_last for each in own), GainRecord())
+        found = {(each.dataset, each.model, each.metric): each.gain_over_last for each in self.recommendations}
+        return found.get((dataset, model, metric), GainRecord())
 
     def of_use(self, use: str | None = None) -> list[Recommendation]:
         """Return the recommendations for one use, by default that of the study, else for all.

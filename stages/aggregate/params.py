@@ -7,7 +7,6 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field, field_validator
 
 from stages.shared.core.params import CheckpointSteps, Params, RunParams, read_run, read_section
-from stages.shared.tables.metric_table import Scaling
 from stages.shared.tables.scores import Neighbours
 
 
@@ -16,18 +15,13 @@ class AskedMeasures(Params):
 
     Attributes:
         analyses: of the last checkpoint; measure checks their names.
-        normalize: how the rows are scaled of which the scores are.
         neighbours: which images can be an image's neighbours.
     """
 
     model_config = ConfigDict(extra="ignore")
 
     analyses: list[str]
-    normalize: Scaling
     neighbours: Neighbours = "all"
-
-
-PLAIN = AskedMeasures(analyses=[], normalize="none")
 
 
 WORTHWHILE = 0.02

@@ -65,9 +65,8 @@ def compute_results(measures: Path, training: Path, asked: Asked, notice: str = 
     scores = add_uncertainty(means, networks)
     tables = score_tables(unseen, scores, networks) | {f"{name}.csv": table for name, table in analyses.items()}
     summary = summarize(scores, params.main_metric)
-    recommendations, regrets = recommend_all(
-        summary, scores, networks, analyses, asked.measured, worthwhile=params.worthwhile_gain
-    )
+    how = asked.measured.neighbours, params.worthwhile_gain
+    recommendations, regrets = recommend_all(summary, scores, networks, analyses, *how)
     chosen = {
         (each.dataset, each.model): each.recommended.step
         for each in recommendations
@@ -76,6 +75,7 @@ def compute_results(measures: Path, training: Path, asked: Asked, notice: str = 
     findings = collect_findings(summary, scores, networks, tables["steps.csv"], params.accuracy_margin, chosen)
     fold = ALL if ALL in grid.folds else grid.numbered[0]
     power = infer_power(scores, networks, params.main_metric)
-    facts = Facts(recommendations, findings, params.use, f"{fold}/{grid.seeds[0]}", power, notice)
+    unit_rows = [name for name, score in catalogue.items() if score.scaling == "l2"]
+    facts = Facts(recommendations, findings, params.use, f"{fold}/{grid.seeds[0]}", power, unit_rows, notice)
     tables |= {"training.csv": courses, "summary.csv": summary_table(summary), "regret.csv": regrets}
     return Results(layers, scores, summary, facts, tables, networks, len(list(grid.cells())))

@@ -1,16 +1,17 @@
 """Check params.yaml, the raw data and the networks of the grid before `dvc repro`."""
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
 from stages.commands.config import Config, read_config
-from stages.commands.dvc_project.workspace import open_repo, stage_path
+from stages.commands.dvc_project.workspace import open_repo, output_paths, stage_path
 from stages.commands.features.image_files import describe, not_images
 from stages.commands.folds import find_folds, is_absent
-from stages.commands.project import RAW, ProjectCommand, json_option, params_option
+from stages.commands.project import RAW, ProjectCommand, json_option, listed, params_option
 from stages.finetune.params import schedule_length
 from stages.measure.analyses.registry import Extra, check_embedded
 from stages.measure.metrics import SCORES
@@ -66,6 +67,7 @@ def check_config(config: Config, raw: Path) -> list[str]:
     """
     check_sections(config)
     check_raw(raw, config.run)
+    check_outputs(config.run)
     notes = check_classes(config, raw)
     check_networks(config)
     return notes
@@ -209,6 +211,18 @@ def check_raw(raw: Path, run: RunParams) -> None:
         check_regular(folder, for_dvc=True)
 
 
+def check_outputs(run: RunParams) -> None:
+    """Check that what the stages of the grid write lies in the project, also where folders are links.
+
+    Raises:
+        UserError: it does not; names the link.
+    """
+    from stages.shared.core.stage_run import check_inside  # watches for DVC from its import on
+
+    for path in sorted(output_paths(run.cells())):
+        check_inside(path)
+
+
 def check_datasets(config: Config) -> None:
     """Check that the grid's datasets have seen classes for what is fine-tuned, and images for the probe's folds.
 
@@ -272,6 +286,9 @@ def check_classes(config: Config, raw: Path) -> list[str]:
         if plan.left_out:
             notes.append(f"datasets.{dataset}: left out for want of images: {describe_counts(plan.left_out)}")
         seen, unseen = plan.folds[0][0].seen, plan.folds[0][0].unseen
+        folded = Counter(label.casefold() for label in seen + unseen)
+        if alike := sorted(label for label in seen + unseen if folded[label.casefold()] > 1):
+            notes.append(f"datasets.{dataset}: classes differ in upper and lower case only: {listed(alike)}")
         if seen and len(seen + unseen) < MANY_CLASSES:
             notes.append(FEW_CLASSES.format(dataset, len(seen + unseen), len(config.run.numbered)))
         elif len(unseen) < MIN_CLASSES:

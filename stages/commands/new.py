@@ -17,9 +17,9 @@ from ruamel.yaml.representer import RoundTripRepresenter
 from stages.commands.check import check_config
 from stages.commands.config import Config, parse_config, read_config
 from stages.commands.project import PARAMS, RAW, ROOT, ProjectCommand, ProjectPath, use_option
-from stages.prepare.candidates import Candidate, class_counts
+from stages.prepare.candidates import TABLE_INSTEAD, Candidate, class_counts, describe_counts
 from stages.prepare.limits import Resources
-from stages.prepare.params import FolderParams, parse_dataset
+from stages.prepare.params import DatasetParams, parse_dataset
 from stages.prepare.splits import FoldPlan, plan_folds
 from stages.shared.runtime.errors import UserError, check_known, prefix_errors
 
@@ -42,13 +42,14 @@ LIMITS = {"train": 120, "test": 40, "unseen": 100}
 @click.option(
     "--model", "models", multiple=True, default=[MODEL], show_default=True, help="Of `models`; may be repeated."
 )
+@click.option("--table", help="A CSV in FOLDER that lists images (path, label), in the place of class folders.")
 @use_option
-def new(folder: Path, name: str, models: tuple[str, ...], use: str | None) -> None:
+def new(folder: Path, name: str, models: tuple[str, ...], table: str | None, use: str | None) -> None:
     """Start a study of your own images: write the grid and the dataset to params.yaml, and link the images.
 
     FOLDER has a folder of images for each class, below train/ and test/ or not, or is an archive (.zip, .tar, ...) of
-    such folders. Some classes are left out, fold by fold; where fewer than twelve have the images for that (23, or 5
-    below train/ and test/), frozen networks are measured on all.
+    such folders; or it has a CSV that --table names. Some classes are left out, fold by fold; where fewer than twelve
+    have the images for that (23, or 5 below train/ and test/), frozen networks are measured on all.
 
     Nothing is written if something is wrong. Comments in params.yaml stay, and git undoes the changes.
     """
@@ -56,8 +57,10 @@ def new(folder: Path, name: str, models: tuple[str, ...], use: str | None) -> No
     check_free(config, name, folder, models)
     frozen = all(config.models[model].network.frozen for model in models)
     size = max(config.models[model].network.image_size for model in models)
-    candidates = list_candidates(config, folder, size)
-    entry = choose_entry(candidates, size, frozen=frozen, probe_folds=config.measure.probe.folds)
+    entry: dict[str, Any] = {"source": "table", "table": table} if table else {"source": "folder"}
+    entry |= {"image_size": size, "on_short_class": "keep"}
+    candidates = list_candidates(config, folder, parse_dataset(entry, name))
+    entry |= choose_splits(candidates, frozen=frozen, probe_folds=config.measure.probe.folds)
     with prefix_errors(str(folder)):
         plan = plan_folds(candidates, parse_dataset(entry, name), config.prepare.seed)
     folds = [int(fold) for fold in plan.splits if fold.isdecimal()]
@@ -65,13 +68,13 @@ def new(folder: Path, name: str, models: tuple[str, ...], use: str | None) -> No
     changes |= {("run", "folds"): folds} | ({("aggregate", "use"): use} if use else {})
     changes |= {} if frozen else longer_schedule(config, plan)
     text, content = edited(PARAMS.read_text(encoding="utf-8"), changes, name, entry)
-    linked = not link.exists()
+    linked, ends = not link.exists(), "\r\n" if b"\r\n" in PARAMS.read_bytes() else "\n"
     with ExitStack() as rollback:
         if linked:
             link.symlink_to(folder.absolute())
             rollback.callback(link.unlink)
         notes = check_config(parse_config(content), RAW)
-        PARAMS.write_text(text, encoding="utf-8")
+        PARAMS.write_text(text, encoding="utf-8", newline=ends)
         rollback.pop_all()
     undo = f"git checkout {PARAMS.name}" + (f" && rm {link.relative_to(ROOT)}" if linked else "")
     training = "measured as it is" if frozen else f"fine-tuned on at most {entry['train']} images of a class"
@@ -106,21 +109,26 @@ def check_free(config: Config, name: str, folder: Path, models: Sequence[str]) -
         )
 
 
-def list_candidates(config: Config, folder: Path, size: int) -> list[Candidate]:
-    """List the images of a folder or archive, with their classes; none is read."""
+def list_candidates(config: Config, folder: Path, params: DatasetParams) -> list[Candidate]:
+    """List the images of a folder or archive, with their classes; none is read.
+
+    Raises:
+        UserError: they cannot be listed, or are of one class.
+    """
     from stages.prepare.packing import list_images  # takes a second to import
 
-    params = FolderParams(source="folder", image_size=size)
     with Resources(config.prepare.limits) as resources:
-        return list_images(folder, params, config.prepare.seed, resources).candidates
+        candidates = list_images(folder, params, config.prepare.seed, resources).candidates
+    if len(counts := class_counts(candidates)) < 2:
+        raise UserError(f"{folder}: must have two classes or more, found {describe_counts(counts)}; {TABLE_INSTEAD}")
+    return candidates
 
 
-def choose_entry(candidates: Sequence[Candidate], size: int, *, frozen: bool, probe_folds: int) -> dict[str, Any]:
-    """Choose the parameters of a dataset: folds of unseen classes, or, of few classes and no training, all unseen.
+def choose_splits(candidates: Sequence[Candidate], *, frozen: bool, probe_folds: int) -> dict[str, Any]:
+    """Choose the splits of a dataset: folds of unseen classes, or, of few classes and no training, all unseen.
 
     Args:
         candidates: its images.
-        size: of the packed images, in pixels.
         frozen: whether no network is trained.
         probe_folds: images that each class needs in every split.
 
@@ -128,14 +136,13 @@ def choose_entry(candidates: Sequence[Candidate], size: int, *, frozen: bool, pr
         UserError: there are too few classes to train on some and leave others out.
     """
     counts, splits = class_counts(candidates), {candidate.split for candidate in candidates}
-    entry: dict[str, Any] = {"source": "folder", "image_size": size, "on_short_class": "keep"}
     divided = splits == {None}
     tested = next(n for n in range(probe_folds, 100 * probe_folds) if round(TEST_FRACTION * n) >= probe_folds)
     least = tested if divided else probe_folds
     classes = sum(count >= least for count in counts.values())
     all_unseen = frozen and "unseen" not in splits and classes < MIN_FOLDED_CLASSES
     least = probe_folds if all_unseen else least
-    entry |= {"min_images": least} if min(counts.values()) < least else {}
+    entry: dict[str, Any] = {"min_images": least} if min(counts.values()) < least else {}
     if all_unseen:
         return entry | {"unseen_classes": "all", "unseen": LIMITS["unseen"]}
     entry |= LIMITS | ({"test_fraction": TEST_FRACTION} if divided else {})

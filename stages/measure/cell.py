@@ -1,4 +1,4 @@
-"""One cell's embeddings as the scores see them: classes as integers, features scaled as asked for.
+"""One cell's embeddings as the scores see them: classes as integers, rows as each kind takes them.
 
 And complementary halves of its unseen images, on which scores are fitted again. A half drawn without replacement
 repeats no image, and a score of half as many images, drawn from a finite set of twice as many, has about the variance
@@ -6,7 +6,6 @@ of the score of all of them.
 """
 
 from collections.abc import Collection, Iterable
-from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 
 from stages.measure.analyses.registry import Extra
 from stages.measure.arrays import Classes, Float32, Need, Rows
-from stages.measure.embedded_split import EmbeddedSplit, Settings, unit_rows
+from stages.measure.embedded_split import EmbeddedSplit, Settings, scaled
 from stages.measure.params import MeasureParams
 from stages.measure.refits import class_groups
 from stages.measure.scores.kmeans import Search
@@ -23,6 +22,7 @@ from stages.shared.core.seeding import child_seed
 from stages.shared.embeddings.embedding_store import Embeddings, Layer
 from stages.shared.embeddings.split_names import SEEN, TRAIN, UNSEEN, parse_corrupted_split
 from stages.shared.runtime.errors import UserError
+from stages.shared.tables.scores import Normalize
 
 
 class Cell:
@@ -47,29 +47,31 @@ class Cell:
         return self.store.last_step
 
     def embedded(
-        self, layer: Layer, step: int, split: str, *, needs: Collection[Need] = (), copies: bool = False
+        self,
+        layer: Layer,
+        step: int,
+        split: str,
+        scaling: Normalize = "none",
+        *,
+        needs: Collection[Need] = (),
+        copies: bool = False,
     ) -> EmbeddedSplit:
         """Read one layer of one split.
 
         Args:
             layer, step, split: which.
+            scaling: of its rows.
             needs: what scores will need of it.
             copies: whether to read the corrupted copies of seen test images beside it.
         """
-        X = self.store.features(layer, step, split)
+        X = scaled(self.store.features(layer, step, split), scaling)
         corrupted = self.corruptions if copies else ()
         read = {name: (self.copied_rows, self.features_of_last(layer, name)) for name in corrupted}
         return EmbeddedSplit(X, self.classes[split], self.settings[split], needs, read)
 
-    def unscaled(self, layer: Layer, step: int, split: str) -> EmbeddedSplit:
-        """Read one layer of one split with its rows as they are stored, whatever `measure.normalize` asks for."""
-        settings = replace(self.settings[split], normalize="none")
-        return EmbeddedSplit(self.store.features(layer, step, split), self.classes[split], settings)
-
     def features_of_last(self, layer: Layer, split: str) -> Float32:
-        """One layer's embedding of a split that was embedded at the last step only, scaled as asked for, (M, D)."""
-        X = self.last.features(layer, self.step, split)
-        return unit_rows(X) if self.params.normalize == "l2" else X
+        """One layer's embedding of a split that was embedded at the last step only, (M, D)."""
+        return self.last.features(layer, self.step, split)
 
     @property
     def corruptions(self) -> tuple[str, ...]:
@@ -149,7 +151,6 @@ def settings_of(store: Embeddings, split: str, params: MeasureParams) -> Setting
         check_groups(groups, f"the split `{split}`")
         own_groups = np.unique(groups, return_inverse=True)[1]
     return Settings(
-        normalize=params.normalize,
         neighbours=min(largest, int(others(y, own_groups)[1].min())),
         search=Search(params.kmeans.starts, params.kmeans.polished, params.kmeans.seed),
         C=params.probe.C,

@@ -3,7 +3,6 @@
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +13,7 @@ from stages.measure.scores.geometry import covariance_spectrum
 from stages.measure.scores.kmeans import Clustering, Search, polish, rotate, searched_partitions
 from stages.measure.scores.neighbours import Scan, distance_sums, memberships, others, scan
 from stages.measure.scores.probe import held_out_predictions
+from stages.shared.tables.scores import Normalize
 
 NEAREST = 3
 """Neighbours that are kept by index."""
@@ -33,7 +33,6 @@ class Settings:
     """How a split's scores are computed.
 
     Attributes:
-        normalize: `l2`: rows are scaled to length 1 (rows of zeros stay), `none`: taken as they are.
         neighbours: k of `knn_purity`, at most N - 1.
         search: how hard k-means looks for the least inertia.
         C, folds, probe_seed: of the linear probe.
@@ -41,7 +40,6 @@ class Settings:
         own_groups: (N,) group of every image, 0 ... G - 1, none of whose images is its neighbour; None: all may be.
     """
 
-    normalize: Literal["none", "l2"]
     neighbours: int
     search: Search
     C: float
@@ -53,7 +51,7 @@ class Settings:
 
 @dataclass(eq=False)
 class EmbeddedSplit:
-    """N images of one split, embedded by one layer.
+    """N images of one split, embedded by one layer, in the rows that some scores take.
 
     Attributes:
         whole: (N, D) float32, finite; of a part, that of the whole, (>= N, D), of which `rows` are taken when first
@@ -76,11 +74,6 @@ class EmbeddedSplit:
     rows: Rows | Matches | None = None
     known_rotated: Float32 | None = None
     known_scan: Scan | None = None
-
-    def __post_init__(self) -> None:
-        """Scale rows as asked for."""
-        if self.settings.normalize == "l2":
-            self.whole = unit_rows(self.whole)
 
     @cached_property
     def X(self) -> Float32:  # noqa: N802, as everywhere
@@ -224,13 +217,17 @@ class EmbeddedSplit:
         groups = None if groups is None else np.unique(groups[rows], return_inverse=True)[1]
         settings = replace(
             self.settings,
-            normalize="none",  # done
             neighbours=min(int(np.bincount(y).max()), int(others(y, groups)[1].min())),
             own_groups=groups,
             search=search or self.settings.search,
         )
         rotated = self.rotated[rows] if "clusterings" in needs and not settings.search.single else None
         return EmbeddedSplit(self.X, y, settings, needs, rows=rows, known_rotated=rotated, known_scan=scan)
+
+
+def scaled(X: Float32, scaling: Normalize) -> Float32:
+    """Scale every row of (N, D) in one way, which may be none at all."""
+    return X if scaling == "none" else unit_rows(X)
 
 
 def unit_rows(X: Float32, *, out: Float32 | None = None) -> Float32:

@@ -10,15 +10,16 @@ from sklearn.decomposition import PCA
 from threadpoolctl import threadpool_limits
 
 from stages.measure.arrays import Float32, Rows
-from stages.measure.embedded_split import centred, unit_rows
+from stages.measure.embedded_split import centred, scaled
 from stages.shared.embeddings.embedding_store import Embeddings, Layer
 from stages.shared.embeddings.split_names import UNSEEN
 from stages.shared.tables.gallery import GALLERY
+from stages.shared.tables.scores import Normalize
 
 NEIGHBOURS = 5
 
 
-def gallery(store: Embeddings, pictured: Collection[str], *, normalize: str) -> pd.DataFrame:
+def gallery(store: Embeddings, pictured: Collection[str], *, normalize: Normalize) -> pd.DataFrame:
     """Place the pictured images of a cell's unseen split, by every layer at the last step.
 
     Args:
@@ -38,10 +39,11 @@ def gallery(store: Embeddings, pictured: Collection[str], *, normalize: str) -> 
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=GALLERY.names)
 
 
-def layer_gallery(store: Embeddings, layer: Layer, rows: Rows, shown: pd.DataFrame, *, normalize: str) -> pd.DataFrame:
+def layer_gallery(
+    store: Embeddings, layer: Layer, rows: Rows, shown: pd.DataFrame, *, normalize: Normalize
+) -> pd.DataFrame:
     """Place the shown images, rows of the unseen split, by one layer."""
-    X = store.features(layer, store.steps[-1], UNSEEN)
-    X = unit_rows(X) if normalize == "l2" else X
+    X = scaled(store.features(layer, store.steps[-1], UNSEEN), normalize)
     plane, explained = principal_plane(X)
     ids = shown["sample_id"].to_numpy()
     neighbours = [ids[nearest].tolist() for nearest in nearest_rows(X[rows], NEIGHBOURS)]

@@ -250,11 +250,12 @@ def chance_of_map(split: "EmbeddedSplit") -> float:
 
 # what scores of one kind share
 cluster_score = partial(
-    LayerScore, better="higher", high=1, use="discovery", needs=("clusterings",), refit=True, ceiling=1
+    LayerScore, better="higher", high=1, use="discovery", scaling="l2", needs=("clusterings",), refit=True, ceiling=1
 )
 neighbour_score = partial(
-    LayerScore, better="higher", low=0, high=1, use="retrieval", needs=("neighbours",), refit=True, per_image=True
-)
+    LayerScore, better="higher", low=0, high=1, use="retrieval", scaling="l2", needs=("neighbours",), refit=True,
+    per_image=True,
+)  # fmt: skip
 classifier_score = partial(
     LayerScore, better="higher", low=0, high=1, use="classifier", per_image=True, over_folds=True, ceiling=1
 )
@@ -279,16 +280,16 @@ LAYER_SCORES = {
         chance=lambda split: agreement.chance_of_assignment(split.y, split.clusters),
     ),
     "silhouette": LayerScore(
-        silhouette, better="higher", low=-1, high=1, use="discovery", needs=("class_distances",), refit=True,
-        per_image=True, chance=silhouette_of_shuffled_classes, ceiling=1,
+        silhouette, better="higher", low=-1, high=1, use="discovery", scaling="l2", needs=("class_distances",),
+        refit=True, per_image=True, chance=silhouette_of_shuffled_classes, ceiling=1,
     ),
     "r_precision": neighbour_score(r_precision, chance=chance_of_neighbours, ceiling=share_with_a_match),
     "map_at_r": neighbour_score(map_at_r, chance=chance_of_map, ceiling=share_with_a_match),
     "few_shot_accuracy_1": classifier_score(
-        partial(few_shot_accuracy, shots=1), refit=True, chance=partial(chance_of_ways, shots=1)
+        partial(few_shot_accuracy, shots=1), scaling="l2", refit=True, chance=partial(chance_of_ways, shots=1)
     ),
     "few_shot_accuracy_5": classifier_score(
-        partial(few_shot_accuracy, shots=5), refit=True, chance=partial(chance_of_ways, shots=5)
+        partial(few_shot_accuracy, shots=5), scaling="l2", refit=True, chance=partial(chance_of_ways, shots=5)
     ),
     "intrinsic_dimension": description(intrinsic_dimension, low=0, high=inf, needs=("neighbours",)),
     "collapse": LayerScore(

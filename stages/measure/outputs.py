@@ -108,7 +108,7 @@ def write_cell(
     """
     records = layer_records(store, measured)
     write_layer_scores(out / "layers.csv", records)
-    write_scores(out, SCORES)
+    write_scores(out, SCORES, params.normalize)
     pq.write_table(image_table(store, measured), out / "images.parquet", compression="zstd")
     clusterings = [result.job.keys | row for result in measured.results for row in result.clusterings]
     if clusterings:

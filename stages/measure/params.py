@@ -11,7 +11,7 @@ from stages.measure.metrics import HEAD_SCORES, LAYER_SCORES, PROBE
 from stages.shared.core.params import ALL, Params
 from stages.shared.embeddings.split_names import SEEN, UNSEEN
 from stages.shared.runtime.errors import UserError, did_you_mean, listed
-from stages.shared.tables.scores import Neighbours
+from stages.shared.tables.scores import Neighbours, Normalize
 
 
 def _one_of(names: Collection[str], problem: str) -> AfterValidator:
@@ -119,7 +119,8 @@ class MeasureParams(Params):
         metrics: scores by name, computed at every checkpoint (docs/scores.md).
         extra: further scores, at some checkpoints only.
         analyses: of the last checkpoint (docs/analyses.md); `[]`: none.
-        normalize: `l2` scales every embedding to length 1 before any score; `none` takes it as it is.
+        normalize: `l2` scales every embedding to length 1 for scores of distances (docs/scores.md#uses); `none` takes
+            it as it is. Other scores take it as it is in any case.
         kmeans: the clustering behind `nmi` and its like.
         knn_k: number of neighbours of `knn_purity`: size of the largest class of the `split` itself, or of the unseen
             split for both (`paper`).
@@ -132,7 +133,7 @@ class MeasureParams(Params):
     metrics: Annotated[list[ScoreName], Field(min_length=1)]
     extra: ExtraParams
     analyses: Annotated[list[AnalysisName], Field(json_schema_extra={"items": {"enum": list(ANALYSES)}})]
-    normalize: Literal["none", "l2"]
+    normalize: Normalize
     kmeans: KMeansParams
     knn_k: Literal["split", "paper"]
     neighbours: Neighbours = "all"

@@ -5,21 +5,22 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections import ChainMap
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn import config_context
 from threadpoolctl import threadpool_limits
 
-from stages.measure.analyses.registry import ANALYSES, load
+from stages.measure.analyses.registry import ANALYSES, Analysis, load
 from stages.measure.analyses.result import AnalysisResult
 from stages.measure.cell import Cell
 from stages.measure.metrics import HEAD_SCORES, LAYER_SCORES, PROBE, ScoreValue, is_clustered, needs_of, score_split
@@ -31,6 +32,7 @@ from stages.shared.embeddings.split_names import SEEN, UNSEEN
 from stages.shared.runtime.console import progress
 from stages.shared.runtime.errors import UserError
 from stages.shared.tables.metric_table import row_keys
+from stages.shared.tables.scores import Normalize, Score, scaled_as
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,15 @@ class Job:
     def keys(self) -> dict[str, Any]:
         """What names the embedding's rows in tables."""
         return row_keys(self.step, self.split, *self.layer.keys)
+
+    def of_rows(self, scaling: Normalize, normalize: Normalize) -> "Job":
+        """The same with what takes rows that are scaled so, where `measure.normalize` is as given."""
+        declared: dict[str, Score | Analysis] = {**LAYER_SCORES, **ANALYSES}
+
+        def kept(names: Iterable[str]) -> tuple[str, ...]:
+            return tuple(name for name in names if scaled_as(declared[name].scaling, normalize) == scaling)
+
+        return replace(self, metrics=kept(self.metrics), analyses=kept(self.analyses), refits=kept(self.refits))
 
 
 def plan_jobs(store: Embeddings, params: MeasureParams) -> list[Job]:
@@ -118,8 +129,9 @@ class Result:
     Attributes:
         job: the layer, split and step.
         scores: by name.
-        clusterings: one row each, as `compare_clusterings` describes them; empty if no score needs any.
-        clusters: (N,) every image's cluster in the clustering of least inertia; None if no score needs any.
+        clusterings: one row each, as `compare_clusterings` describes them; empty if no score needs any. Of scaled rows,
+            if scores of the job need clusterings of both.
+        clusters: (N,) every image's cluster in the one of least inertia; None if no score needs any.
         refits: of scores that are fitted again, the values that `refit` gives.
         analysed: results of the job's analyses, by the analysis.
     """
@@ -162,10 +174,24 @@ def measure(path: Path, store: Embeddings, params: MeasureParams, jobs: Sequence
 
 
 def score(cell: Cell, job: Job) -> Result:
-    """Read one layer of one split and compute its scores, its refits and its analyses."""
+    """Compute what is asked for of one layer of one split: first in rows as they are stored, then in scaled ones."""
+    parts = [(job.of_rows(scaling, cell.params.normalize), scaling) for scaling in get_args(Normalize)]
+    results = [score_rows(cell, part, scaling) for part, scaling in parts if part.metrics or part.analyses]
+    clustered = next((result for result in reversed(results) if result.clusterings), results[0])
+
+    def together(kind: str, names: Iterable[str]) -> dict[str, Any]:
+        found = ChainMap(*(getattr(result, kind) for result in results))
+        return {name: found[name] for name in names}
+
+    scores, refits = together("scores", job.metrics), together("refits", job.refits)
+    return replace(clustered, job=job, scores=scores, refits=refits, analysed=together("analysed", job.analyses))
+
+
+def score_rows(cell: Cell, job: Job, scaling: Normalize) -> Result:
+    """Read one layer of one split in one kind of rows and compute its scores, its refits and its analyses."""
     copies = any(ANALYSES[name].extra == "corrupted" for name in job.analyses)
     needs = needs_of(job.metrics)
-    split = cell.embedded(job.layer, job.step, job.split, needs=needs, copies=copies)
+    split = cell.embedded(job.layer, job.step, job.split, scaling, needs=needs, copies=copies)
     compared, clusters = [], None
     with config_context(assume_finite=True, skip_parameter_validation=True):  # checked once, not in 28,000 small fits
         scores = score_split(split, job.metrics)

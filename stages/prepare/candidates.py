@@ -245,11 +245,17 @@ def list_classes(files: RawFiles, *, others: Literal["error", "ignore"] = "error
         if len(parts) == depth
     ]
     if not candidates:
-        raise UserError(f"{files.where}: found no class folder with images; it must hold {_LAYOUTS}")
+        raise UserError(
+            f"{files.where}: found no class folder with images; it must hold {_LAYOUTS}, or {TABLE_INSTEAD}"
+        )
     return Listing(candidates, tuple(path for path, parts in entries.items() if len(parts) < depth), files.hidden)
 
 
 _LAYOUTS = "<class>/* or {train,test}/<class>/*"
+TABLE_INSTEAD = (
+    "list images and classes in a CSV inside it, with the columns path and label (`source: table`; `whichlayer new "
+    "FOLDER --table labels.csv`)"
+)
 
 
 def _unwrap(entries: dict[str, list[str]]) -> dict[str, list[str]]:

@@ -12,7 +12,6 @@ from stages.aggregate.recommend.schema import (
     PairRecord,
     Recommendation,
     RegretRecord,
-    ScalingRecord,
     ScopeRecord,
     UntrainedRecord,
 )
@@ -98,7 +97,6 @@ RECOMMENDATION = Recommendation(
 )  # fmt: skip
 """Layer 5 of 9, which ties with layers 4 and 6."""
 
-SCALED = ScalingRecord(best="l2", value=0.41, gain=0.02, recommended="l2")
 JOINED = PairRecord(
     layers=("blocks.2", "blocks.5"), depths=(3, 6), value=0.45, gain=0.05, low=0.01, high=0.09, recommended=True
 )

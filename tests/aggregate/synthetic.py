@@ -287,7 +287,7 @@ def write_params(
     path.write_text(
         f"run: {{datasets: {list(datasets)}, models: {list(models)}, folds: {folds}, seeds: {list(seeds)}}}\n"
         "prepare: {}\nembed: {}\nfinetune: {steps: [0, 50, 100], keep: all}\n"
-        f"measure: {{analyses: {list(analyses)}, normalize: none}}\n"
+        f"measure: {{analyses: {list(analyses)}}}\n"
         f"aggregate: {{main_metric: {metric}, accuracy_margin: 0.05}}\n"
         f"datasets: {{{', '.join(f'{d}: {{}}' for d in datasets)}}}\n"
         f"models: {{{', '.join(f'{m}: {{}}' for m in models)}}}\n"

@@ -25,16 +25,14 @@ def test_a_margin_beyond_all_accuracies_is_an_error():
 
 def test_what_was_asked_of_the_cells_is_read_from_their_stages_sections(tmp_path):
     write_params(tmp_path / "params.yaml", ["d"], ["m"], [3], analyses=["layer_pairs"])
-    scaled = (tmp_path / "params.yaml").read_text().replace("normalize: none", "normalize: l2")
-    (tmp_path / "params.yaml").write_text(scaled)
     asked = read_asked(tmp_path / "params.yaml")
     assert (asked.grid.seeds, asked.checkpoints.steps, asked.measured.analyses) == ([3], [0, 50, 100], ["layer_pairs"])
-    assert (asked.params.main_metric, asked.measured.normalize) == ("nmi", "l2")
+    assert (asked.params.main_metric, asked.measured.neighbours) == ("nmi", "all")
 
 
 def test_a_measure_section_without_analyses_is_an_error(tmp_path):
     write_params(tmp_path / "params.yaml", ["d"], ["m"], [3])
     text = (tmp_path / "params.yaml").read_text()
-    (tmp_path / "params.yaml").write_text(text.replace("analyses: [], ", ""))
+    (tmp_path / "params.yaml").write_text(text.replace("analyses: []", ""))
     with pytest.raises(UserError, match=r"measure\.analyses is missing"):
         read_asked(tmp_path / "params.yaml")

@@ -48,7 +48,7 @@ REFITS = {
     "steps": "ends", "halves": 20, "starts": 15, "polished": 3,
 }  # fmt: skip
 MEASURE = {
-    "metrics": list(LAYER_SCORES), "extra": {"metrics": [], "steps": "ends"}, "analyses": [], "normalize": "none",
+    "metrics": list(LAYER_SCORES), "extra": {"metrics": [], "steps": "ends"}, "analyses": [], "normalize": "l2",
     "kmeans": {"starts": 50, "polished": 5, "seed": 0}, "knn_k": "split",
     "probe": {"C": 1.0, "folds": 5, "steps": "ends"}, "refits": REFITS,
 }  # fmt: skip
@@ -101,7 +101,7 @@ def print_row(label: str, counts: Sequence[int], seconds: Sequence[float]) -> No
 
 def refit_seconds(X: Any, y: Any) -> float:
     """CPU seconds of all refits of one layer; of many classes k-means is timed on one group and two halves."""
-    settings = Settings("none", int(np.bincount(y).max()), Search(), 1.0, 5, 0, 0)
+    settings = Settings(int(np.bincount(y).max()), Search(), 1.0, 5, 0, 0)
     names = [name for name in REFITS["metrics"] if "clusterings" in LAYER_SCORES[name].needs]
     others = [name for name in REFITS["metrics"] if name not in names]
     groups = class_groups([f"{number:04}" for number in range(y.max() + 1)])
@@ -136,7 +136,7 @@ def print_memory(count: int, classes: int) -> None:
 
 def seconds_of(names: Sequence[str], X: Any, y: Any) -> float:
     """CPU seconds of some scores of one layer, sharing what they can."""
-    settings = Settings("none", int(np.bincount(y).max()), Search(), 1.0, 5, 0, 0)
+    settings = Settings(int(np.bincount(y).max()), Search(), 1.0, 5, 0, 0)
     began = time.process_time()
     split = EmbeddedSplit(X, y, settings, needs=needs_of(names))
     for name in names:

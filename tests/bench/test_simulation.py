@@ -15,7 +15,7 @@ from stages.measure.cell import complementary_halves
 from stages.measure.metrics import SCORES
 from stages.measure.refits import class_groups, refit, subset_scores
 from stages.measure.scores.kmeans import Search
-from tests.bench.simulation import store
+from tests.bench.simulation import class_studies, store
 from tests.bench.simulation.batched_kmeans import cluster_batch, inertias
 from tests.bench.simulation.coverage_table import one_network, two_networks
 from tests.bench.simulation.data_set import code_hash, draw, metrics_of, scored, simulate, split_of
@@ -264,6 +264,36 @@ def test_what_studies_say_that_they_show_the_next_ones_show():
     table = pd.DataFrame([{"design": "folds4", "score": "ari", "data sets": 150, "given": 0.0}])
     text = page(table.assign(coverage=np.nan, chosen=np.nan), [{"design": "folds4", "score": "nmi"} | row])
     assert f"| folds4 | `nmi` | 150 | {row['lead']:.2f} | {row['lead shown']:.2f} |" in text
+
+
+def test_gains_of_normal_scores_hold():
+    row = one_network(normal_scores(), design_of(), PURITY, compare=False)
+    assert row["gain"] > 0.93
+    assert row["gain at most"] > 0.93
+    assert row["pays"] > 0.2
+    assert row["falsely pays"] == 0
+    equal = one_network(normal_scores(), design_of(alike=(0, 0, 0)), PURITY, compare=False)
+    assert equal["falsely pays"] == equal["pays"] > 0  # which is wrong of these scores
+
+
+@pytest.mark.parametrize("kind", class_studies.KINDS)
+def test_class_scores_have_the_gains_that_are_said(kind):
+    random = np.random.default_rng(0)
+    scores, truth = class_studies.KINDS[kind][1](random, 40, 500)
+    assert scores.shape == (40, len(truth), 500, truth.shape[1])
+    folds = scores.mean(axis=2)
+    gains, expected = folds - folds[:, -1:, -1:], truth - truth[-1, -1]
+    error = gains.std(axis=0, ddof=1) / np.sqrt(40)
+    assert (abs(gains.mean(axis=0) - expected) <= 4 * error + 1e-12).all()
+
+
+def test_studies_of_class_scores_make_a_table():
+    gained = [class_studies.row_of("peak", shape, 6) for shape in (class_studies.FROZEN[2], class_studies.OF_IMAGES[0])]
+    assert [row["shape"] for row in gained] == ["1 x 50, frozen", "1 x 6, images"]
+    assert gained[0]["pays"] == 1
+    table = pd.DataFrame([{"design": "folds4", "score": "ari", "data sets": 150, "given": 0.0}])
+    text = page(table.assign(coverage=np.nan, chosen=np.nan), gained=gained)
+    assert "| peak | 1 x 50, frozen | 6 | 1.00 | 1.000 | 1.00 |" in text
 
 
 def test_two_networks_of_normal_scores():

@@ -6,7 +6,6 @@ import sys
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 from sklearn.neighbors import NearestNeighbors
 
@@ -14,7 +13,6 @@ from stages.measure.scores.probe import TOLERANCE
 from stages.shared.embeddings.embedding_store import open_embeddings
 from tests.bench.__main__ import MODULES
 from tests.bench.probe_solver import differences
-from tests.bench.scaling_choice import compare
 from tests.measure.synthetic import LAYERS, write_store
 
 ROOT = Path(__file__).parents[2]
@@ -77,26 +75,6 @@ def test_layers_are_chosen_on_other_folds_than_they_are_scored_on(tmp_path: Path
     assert chosen["single"] == "blocks.0"  # though it is noise in the last fold
     assert means["single"] == pytest.approx(np.mean(alone), abs=6e-4)
     assert alone[2] < 0.5 < alone[0]
-
-
-def test_a_scaling_chosen_with_the_layer_may_lose_to_one_chosen_after_it() -> None:
-    gains = {  # (layer, scaling): on three folds; together, the second layer's lucky fold misleads the others
-        ("a", "none"): (0.5, 0.5, 0.5),
-        ("a", "l2"): (0.6, 0.6, 0.6),
-        ("b", "none"): (0.4, 0.4, 0.4),
-        ("b", "l2"): (0.9, 0.35, 0.35),
-    }
-    rows = [
-        {"dataset": "d", "model": "m", "step": 0, "metric": "nmi", "fold": fold, "depth": "ab".index(layer)}
-        | {"layer": layer, "scaling": scaling, "value": value}
-        for (layer, scaling), values in gains.items()
-        for fold, value in enumerate(values)
-    ]
-    table = pd.DataFrame(rows)
-    assert compare(table[table["fold"] < 2]) == []
-    [row] = compare(table)
-    assert row[:5] == ["d", "m", 0, "nmi", 3]
-    assert row[5:] == pytest.approx([0.5, 0.1, (0.6 + 0.35 + 0.35) / 3 - 0.5])
 
 
 def of_one(path: Path, layer: str) -> float:

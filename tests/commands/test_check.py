@@ -19,6 +19,7 @@ from stages.commands.check import (
     check_classes,
     check_datasets,
     check_networks,
+    check_outputs,
     check_raw,
     check_sections,
 )
@@ -364,6 +365,16 @@ def test_a_dangling_link_is_named(tmp_path: Path):
         check_raw(tmp_path, MINE)
 
 
+def test_results_behind_a_link_out_of_the_project_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    for name in ("clone/.git", "clone/data", "disk"):
+        (tmp_path / name).mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "clone")
+    check_outputs(MINE)
+    (tmp_path / "clone" / "data" / "checkpoints").symlink_to(tmp_path / "disk")
+    with pytest.raises(UserError, match=r"data/checkpoints: must be a folder in the project, .* cache.dir"):
+        check_outputs(MINE)
+
+
 def test_a_pipe_among_raw_data_is_refused_without_opening_it(tmp_path: Path):
     write_images(tmp_path, 2)
     os.mkfifo(tmp_path / "mine" / "a" / "3.png")
@@ -425,6 +436,13 @@ def test_classes_that_are_left_out_are_counted(tmp_path: Path):
         check_classes(mine({}), tmp_path)
     notes = check_classes(mine({"datasets.mine.min_images": 13}), tmp_path)
     assert "datasets.mine: left out for want of images: 'e' (4)" in notes
+
+
+def test_classes_that_differ_in_case_only_are_noted(tmp_path: Path):
+    write_images(tmp_path, 13)
+    shutil.copytree(tmp_path / "mine" / "a", tmp_path / "mine" / "A")
+    (note, _) = check_classes(mine({}), tmp_path)
+    assert note == "datasets.mine: classes differ in upper and lower case only: A, a"
 
 
 LAYERS = "models.efficientnet_lite0.taps.layers"

@@ -130,6 +130,33 @@ def test_images_with_splits_of_their_own_are_divided_by_them(project: Path, tmp_
     assert (config.run.folds, entry.test_fraction, entry.unseen_count) == (["0"], None, None)
 
 
+def test_classes_may_come_from_a_table(project: Path, tmp_path: Path):
+    folder = images(tmp_path / "birds", {"img": 21})
+    rows = [f"img/{number:03}.png,{'abc'[number % 3]}" for number in range(21)]
+    (folder / "labels.csv").write_text("\n".join(["filename,class", *rows]))
+    for at in (folder, folder / "img"):
+        assert "with the columns path and label" in str(new(at).exception)
+        assert "`whichlayer new FOLDER --table labels.csv`" in str(new(at).exception)
+    lacking = new(folder, "--table", "labels.csv")
+    assert "lacks path, label; found filename, class; rename them in its first line" in str(lacking.exception)
+    (folder / "labels.csv").write_text("\n".join(["path,label", *rows]))
+    done = new(folder, "--table", "labels.csv")
+    assert done.exit_code == 0, done.exception
+    entry = read_config(project / "params.yaml").datasets["mine"]
+    assert (entry.source, entry.table, entry.all_unseen) == ("table", "labels.csv", True)
+
+
+def test_the_ends_of_lines_stay(project: Path, tmp_path: Path):
+    params = project / "params.yaml"
+    params.write_bytes(params.read_bytes().replace(b"\n", b"\r\n"))
+    subprocess.run(
+        ["git", "-c", "user.name=t", "-c", "user.email=t@t", "commit", "-qam", "Ends"], cwd=project, check=True
+    )
+    assert new(images(tmp_path / "birds", {"ant": 30, "bee": 7})).exit_code == 0
+    text = params.read_bytes()
+    assert text.count(b"\n") == text.count(b"\r\n") > 100
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

@@ -44,7 +44,7 @@ def blobs(sizes: Sequence[int], width: int, *, spread: float = 1.0, seed: int = 
 
 def settings(y: Any, **changes: Any) -> Settings:
     k = int(min(np.bincount(y).max(), len(y) - 1))
-    default = {"normalize": "none", "neighbours": k, "search": Search(3, 2)}
+    default = {"neighbours": k, "search": Search(3, 2)}
     return Settings(**{**default, "C": 1.0, "folds": 3, "probe_seed": 0, "few_shot_seed": 0, **changes})
 
 

@@ -73,11 +73,11 @@ def test_a_score_computes_the_distances_it_needs_and_no_others(name, passes):
 
 def test_a_part_is_scored_like_the_whole_with_its_own_classes_and_k():
     X, y = blobs([10, 6, 8], 5)
-    whole = embedded(X, y, search=Search(5, 2, 1), folds=4, probe_seed=9, normalize="l2")
+    whole = embedded(X, y, search=Search(5, 2, 1), folds=4, probe_seed=9)
     rows = np.flatnonzero(y != 0)
     part = whole.part(rows, needs=["clusterings"])
     assert np.array_equal(part.y, y[rows] - 1)
-    assert np.array_equal(part.X, whole.X[rows])  # of unit length already, and not scaled again
+    assert np.array_equal(part.X, X[rows])
     settings = part.settings
     assert (settings.neighbours, settings.search, settings.folds, settings.probe_seed) == (8, Search(5, 2, 1), 4, 9)
     assert part.needs == ["clusterings"]

@@ -336,7 +336,7 @@ def test_scaled_layers_stand_in_their_tables_beside_what_layers_csv_has(whole):
     assert len(both) == 2 * 4 * 4
     assert both["value_x"].tolist() == both["value_y"].tolist()
     together = pd.read_csv(whole / "out" / "joined.csv")
-    assert together["layer_b"].fillna("").value_counts().to_dict() == {"": 2 * 4, "stem": 4, "blocks.0": 2 * 4}
+    assert together["layer_b"].fillna("").value_counts().to_dict() == {"stem": 4, "blocks.0": 2 * 4}
     assert (set(together["step"]), set(together["split"])) == ({10}, {"unseen"})
 
 

@@ -182,15 +182,6 @@ def test_blocks_and_company_do_not_change_a_score(name, data, monkeypatch):
         assert np.allclose(found.per_image, alone.per_image)
 
 
-@every_score
-def test_l2_makes_scores_blind_to_length(name, data):
-    X, y = data
-    lengths = np.random.default_rng(1).choice([0.25, 1.0, 4.0], size=(60, 1)).astype(np.float32)
-    found = score(name, X * lengths, y, normalize="l2")
-    assert found.value == pytest.approx(score(name, X, y, normalize="l2").value, abs=1e-9)
-    assert found.value != pytest.approx(score(name, X * lengths, y).value, abs=1e-3)
-
-
 def test_knn_purity_by_hand():
     """Points 0, 1 | 3, 7, 8 with k = 3: shares 1/3, 1/3 | 2/3, 2/3, 2/3 of ceilings 1/3 and 2/3."""
     X, y = np.array([[0], [1], [3], [7], [8]], np.float32), np.array([0, 0, 1, 1, 1])

@@ -86,7 +86,6 @@ RECORDS = {
     "checkpoints of recommendation.json": schema.CheckpointRecord,
     "fine_tuning of recommendation.json": schema.FineTuningRecord,
     "behind of recommendation.json": schema.BestNetworkRecord,
-    "scaling of recommendation.json": schema.ScalingRecord,
     "pair of recommendation.json": schema.PairRecord,
 }
 

@@ -14,8 +14,9 @@ def test_the_tables_have_the_regret_of_the_recommendation_on_each_dataset():
     own = own[["regret_at_least", "regret_at_most"]]
     rows = [line for line in PAGE.read_text().splitlines() if line.startswith("| other folds (recommended)")]
     for row, dataset in zip(rows[:2], ("calligraphy", "cifar100"), strict=True):
-        assert f" ≤ {own.at[(dataset, 'probe_accuracy'), 'regret_at_most']:.3f} |" in row
-        assert " {:.3f}–{:.3f} |".format(*own.loc[dataset, "nmi"]) in row
+        at_most = own.at[(dataset, "probe_accuracy"), "regret_at_most"]
+        assert (f" ≤ {at_most:.3f} ±" if at_most >= 0.0005 else " none seen |") in row
+        assert " {:.3f}–{:.3f} ±".format(*own.loc[dataset, "nmi"]) in row
 
 
 USES = {

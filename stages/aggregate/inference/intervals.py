@@ -221,7 +221,7 @@ def power_of(refits: Refits, network: Name, n_classes: int) -> Power | None:
     def leads(numbers: Iterable[int], ratios: Callable[[int], tuple[float, float]]) -> dict[int, float]:
         return {n: lead(*ratios(n)) for n in numbers}
 
-    several = J >= MIN_FOLDS
+    several = inference.between is not None
     return Power(
         *network,
         lead=lead(1.0, 1.0),

@@ -31,10 +31,15 @@ from stages.aggregate.recommend import schema
 from stages.aggregate.recommend.candidates import SHARES, Candidates
 from stages.aggregate.scope import PROVEN, Scope
 from stages.shared.embeddings.split_names import SEEN
+from stages.shared.tables.scores import Neighbours
 
 
 def recommend_network(
-    network: Candidates, scores: Scores, regrets: pd.DataFrame, *, worthwhile: float = WORTHWHILE
+    network: Candidates,
+    scores: Scores,
+    regrets: pd.DataFrame,
+    neighbours: Neighbours = "all",
+    worthwhile: float = WORTHWHILE,
 ) -> schema.Recommendation:
     """Recommend a layer and a checkpoint of one network for one use.
 
@@ -42,6 +47,7 @@ def recommend_network(
         network: what can be chosen.
         scores: means over seeds and folds.
         regrets: its rows of regret.csv.
+        neighbours: which images can be an image's neighbours.
         worthwhile: gain over the last layer up to which choosing does not pay.
     """
     row, best = network.row, best_candidate(network.means)
@@ -90,6 +96,8 @@ def recommend_network(
         checkpoints=_compare_checkpoints(network, scores, losses),
         fine_tuning=_fine_tuning(network),
         regret=_mean_regrets(regrets),
+        normalize=scores.catalogue[row.metric].scaling,
+        neighbours=neighbours,
         missing=_missing(network, scores),
         unmeasured=[name for name in scores.label_free if np.isnan(network.known[0].label_free[name]).all()],
     )

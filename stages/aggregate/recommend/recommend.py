@@ -14,13 +14,14 @@ from stages.aggregate.inference.contrasts import LEVEL
 from stages.aggregate.inference.intervals import state_widest
 from stages.aggregate.inference.layer_comparison import best_of_two
 from stages.aggregate.inference.network_data import NetworkData
-from stages.aggregate.params import PLAIN, WORTHWHILE, AskedMeasures
+from stages.aggregate.params import WORTHWHILE
 from stages.aggregate.recommend.candidates import Candidates, collect_candidates
 from stages.aggregate.recommend.network import recommend_network
+from stages.aggregate.recommend.pairs import pair_of
 from stages.aggregate.recommend.regret import regret_table
 from stages.aggregate.recommend.schema import BestNetworkRecord, Recommendation, best_network
-from stages.aggregate.recommend.variants import add_variants
 from stages.aggregate.tables.summary import SummaryRow
+from stages.shared.tables.scores import Neighbours
 
 
 def recommend_all(
@@ -28,8 +29,7 @@ def recommend_all(
     scores: Scores,
     networks: dict[Name, NetworkData],
     analyses: Mapping[str, pd.DataFrame] | None = None,
-    measured: AskedMeasures = PLAIN,
-    *,
+    neighbours: Neighbours = "all",
     worthwhile: float = WORTHWHILE,
 ) -> tuple[list[Recommendation], pd.DataFrame]:
     """Recommend a layer and a checkpoint for every use, and compute what every way of choosing one cost.
@@ -38,16 +38,16 @@ def recommend_all(
         summary: rows of summary.csv.
         scores: means over seeds and folds.
         networks: the measured data of each network.
-        analyses: tables of the analyses, of which `scalings` and `joined` say what variants of a layer gain.
-        measured: what the scores are of.
+        analyses: tables of the analyses, of which `joined` says what two layers gain.
+        neighbours: which images can be an image's neighbours.
         worthwhile: gain up to which choosing does not pay.
     """
     candidates = collect_candidates(summary, scores, networks)
     regrets = [regret_table(network, scores.folds) for network in candidates]
     pairs = zip(candidates, regrets, strict=True)
-    found = [recommend_network(network, scores, own, worthwhile=worthwhile) for network, own in pairs]
+    found = [recommend_network(network, scores, own, neighbours, worthwhile) for network, own in pairs]
     if analyses:
-        found = [add_variants(each, analyses["scalings"], analyses["joined"], measured) for each in found]
+        found = [each.model_copy(update={"pair": pair_of(each, analyses["joined"])}) for each in found]
     return compare_networks(candidates, found), pd.concat(regrets, ignore_index=True)
 
 

@@ -15,8 +15,7 @@ from stages.aggregate.findings.facts import Status
 from stages.aggregate.inference.gain import Gain, Payoff
 from stages.aggregate.scope import Scope
 from stages.aggregate.tables.summary import Level
-from stages.shared.tables.metric_table import Scaling
-from stages.shared.tables.scores import Neighbours, Use
+from stages.shared.tables.scores import Neighbours, Normalize, Use
 
 
 class Record(BaseModel):
@@ -241,24 +240,6 @@ class CandidateRecord(LayerRecord):
         return (record.value, record.low, record.high) if record else (self.value, None, None)
 
 
-class ScalingRecord(Record):
-    """Which scaling of the recommended layer scores best, and what that gains on unseen classes.
-
-    Attributes:
-        best: the scaling of the best mean over folds: `none` (rows as they are), `l2` (rows scaled to length 1) or
-            `standard` (columns standardized).
-        value: leading score there, mean over seeds and folds.
-        gain: by how much the scaling that is best on all folds but one is better than that of all scores (`normalize`)
-            on the fold left out, mean over folds; `null` of a single fold.
-        recommended: the best one where that gain is above 0, else that of all scores.
-    """
-
-    best: Scaling
-    value: float
-    gain: float | None
-    recommended: Scaling
-
-
 class PairRecord(Record):
     """Which two layers, joined with their rows scaled to length 1, score best, and what they gain over a single layer.
 
@@ -267,8 +248,8 @@ class PairRecord(Record):
         depths: count from 0 at the input side.
         value: leading score there, mean over seeds and folds.
         gain: by how much the two layers that are best on all folds but one are better, on the fold left out, than the
-            single layer that is best on the same folds, its rows as they are or scaled to length 1, whichever is better
-            there; mean over folds. `null` of a single fold.
+            single layer that is best on the same folds, its rows scaled to length 1, too; mean over folds. `null` of a
+            single fold.
         low, high: its interval by Student's t over folds; no level of it is proven. `null` of fewer than three folds.
         recommended: whether `low` is above 0.
     """
@@ -328,11 +309,9 @@ class Recommendation(Record):
         fine_tuning: `null` of a network without step 0 or a later one, or where no interval is known.
         regret: what every way of choosing gives on classes that it did not know.
         behind: comparison with the dataset's best network; `null` of that one itself, and where not known.
-        scaling: of the rows or columns of the recommended layer; `null` where the leading score was not measured of
-            scaled rows at its checkpoint (`measure.analyses`: `scalings`).
         pair: of two layers joined; `null` where the leading score was not measured of pairs at the checkpoint
             (`measure.analyses`: `joined`).
-        normalize: how the rows are scaled of which the scores are (`measure.normalize`).
+        normalize: how the rows are scaled of which the leading score is: `l2` (each to length 1) or `none`.
         neighbours: which images can be an image's neighbours (`measure.neighbours`).
         missing, unmeasured: what is missing, and the label-free scores that were not measured.
     """
@@ -363,9 +342,8 @@ class Recommendation(Record):
     fine_tuning: FineTuningRecord | None
     regret: list[RegretRecord]
     behind: BestNetworkRecord | None = None
-    scaling: ScalingRecord | None = None
     pair: PairRecord | None = None
-    normalize: Scaling = "none"
+    normalize: Normalize = "none"
     neighbours: Neighbours = "all"
     missing: list[Missing]
     unmeasured: list[str]

@@ -70,7 +70,8 @@ def markdown(rows: Sequence[SummaryRow], facts: Facts) -> str:
         parts.append(f"## {dataset}: the layer for each use\n\n{_uses(networks, '`{}`').text('pipe')}\n")
         parts.append(f"{words.explain_brackets(networks)} {words.GAINS}\n")
         parts.append("\n".join([*(f"- {each.model}, {words.sentences(each)}" for each in networks), ""]))
-    parts.append("\n".join(["## Findings", *map(_finding, finding_texts(facts.findings).values()), ""]))
+    findings = finding_texts(facts.findings, facts.unit_rows).values()
+    parts.append("\n".join(["## Findings", *map(_finding, findings), ""]))
     if facts.power:
         sentences = [f"- {power_sentence(each)}" for each in facts.power]
         parts.append("\n".join(["## What such a study shows\n", *sentences, ""]))
@@ -200,7 +201,7 @@ def recommendation_records(recommendations: Sequence[Recommendation]) -> list[di
 def finding_records(facts: Facts) -> list[dict[str, Any]]:
     """Return what findings.json holds: every claim in words, and what holds of each dataset or network."""
     entries = []
-    for claim, finding in finding_texts(facts.findings).items():
+    for claim, finding in finding_texts(facts.findings, facts.unit_rows).items():
         outcomes = [
             {"dataset": each.dataset, "network": one.network, "step": one.step, "scope": one.scope}
             | {"status": one.status, "note": outcome_note(one)}

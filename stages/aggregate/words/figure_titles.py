@@ -135,11 +135,8 @@ def overview_caption(rows: Sequence[SummaryRow], scope: Scope | None, averages: 
     parts = [f"{first.dataset}, {at_last_step(row.step for row in rows)}; {averages.words}."]
     parts.append(explain_intervals(bars, [(metric_name(first.metric), first.metric, scope)], step))
     parts.append(f"{bars}: {averages.spread}." if averages.vary and not scope else "")
-    known = (
-        metric_name(first.metric),
-        first.metric if gain.proven else "",
-        gain.scope if gain.low is not None else None,
-    )
+    of_gain = None if gain.low is None else gain.scope
+    known = metric_name(first.metric), first.metric if gain.proven else "", of_gain
     parts.append(explain_intervals("Gain over the last layer", [known], step))
     return " ".join(filter(None, parts))
 

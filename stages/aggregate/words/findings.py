@@ -25,11 +25,13 @@ from stages.aggregate.inference.layer_comparison import Bounds
 from stages.aggregate.words.formatting import capitalized, change_interval, decimals, harmless, joined
 from stages.aggregate.words.scores import (
     NO_INTERVAL,
+    ROWS,
     SCOPES,
     SHORT,
     at_last_step,
     explain_scopes,
     few_folds,
+    metric_name,
     scope_sentence,
 )
 
@@ -99,20 +101,22 @@ class Finding:
     caution: str
 
 
-def finding_texts(datasets: Sequence[DatasetFindings]) -> dict[Claim, Finding]:
+def finding_texts(datasets: Sequence[DatasetFindings], unit_rows: Collection[str] = ()) -> dict[Claim, Finding]:
     """Put every claim into words.
 
     Args:
         datasets: the findings on each; all have the same main score.
+        unit_rows: the scores that are of rows of length 1.
     """
     rows = [row for each in datasets for row in each.rows]
+    judged = f"{metric_name(rows[0].metric)} is of {ROWS['l2' if rows[0].metric in unit_rows else 'none']}."
     scopes, few = explain_scopes(rows[0].metric, max(row.step for row in rows)), few_folds(rows)
     return {
         claim: Finding(
             TITLES[claim],
             {each.dataset: f"{capitalized(status_words([each], claim))}." for each in datasets},
             {each.dataset: details(each) for each in datasets},
-            " ".join(part for part in (scopes, ABOUT[claim], few) if part),
+            " ".join(part for part in (judged, scopes, ABOUT[claim], few) if part),
         )
         for claim, details in DETAILS.items()
     }

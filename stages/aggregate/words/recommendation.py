@@ -13,7 +13,7 @@ from stages.aggregate.recommend.schema import (
     Recommendation,
     best_network,
 )
-from stages.aggregate.scope import is_proven
+from stages.aggregate.scope import Scope, is_proven
 from stages.aggregate.words.findings import STATUSES
 from stages.aggregate.words.formatting import (
     MISSING,
@@ -28,7 +28,7 @@ from stages.aggregate.words.formatting import (
     place,
     runs,
 )
-from stages.aggregate.words.scores import LEVELS, LOWER, explain_intervals, metric_name, scope_words
+from stages.aggregate.words.scores import LEVELS, LOWER, ROWS, explain_intervals, metric_name, scope_words
 
 SHORT_NAMES = {
     "probe_accuracy": "probe",
@@ -158,7 +158,7 @@ def brief_untrained(networks: Sequence[Recommendation]) -> str:
 
 def explain_brackets(networks: Sequence[Recommendation]) -> str:
     """Explain what brackets in tables of uses are, else ties, and whose level is proven; nothing of no network."""
-    shown = [(each.use, each.metric, each.best.scope) for each in networks]
+    shown: list[tuple[str, str, Scope | None]] = [(each.use, each.metric, each.best.scope) for each in networks]
     for each in networks:
         of_gain, own = each.gain_over_last, each.best.scope
         if of_gain.low is not None and (of_gain.scope, of_gain.proven) != (own, own and is_proven(each.metric, own)):
@@ -224,14 +224,13 @@ def sentences(found: Recommendation) -> str:
         return f"{cells['use']}: no recommendation, since {reason(found)}."
     score = f"{metric_name(found.metric)} {cells['score']}"
     if found.last_depth == 0:
-        only = f"{cells['use']}: its only layer is `{chosen.layer}`, {score}{at_checkpoint(found)}."
-        return f"{only} {scaling(found)}".rstrip()
+        return f"{cells['use']}: its only layer is `{chosen.layer}`, {score}{at_checkpoint(found)}."
     parts = [name for name in ("parameters", "multiply-adds") if cells[name] != MISSING]
     shares = [f"{cells[name]} of the {name}" for name in parts]
     takes = f", with {joined(shares)}" if shares else ""
     name = f"layer {place(chosen.depth, found.last_depth)} (`{chosen.layer}`, {score})"
     parts = [f"{cells['use']}: {name}{at_checkpoint(found)}{takes}.", doubt(found), payoff(found), ties(found)]
-    parts += [scaling(found), pair(found), fine_tuning(found), untrained(found)]
+    parts += [pair(found), fine_tuning(found), untrained(found)]
     return " ".join(part for part in parts if part)
 
 
@@ -263,18 +262,12 @@ def ties(found: Recommendation) -> str:
     return f"Not distinguishable ({scope}){losses}: layer{'s' * (len(each) > 1)} {joined(each)}."
 
 
-SCALINGS: dict[str, str] = {"none": "leave rows as they are", "l2": "scale rows to length 1", "standard": "standardize"}
-"""What to do with the embeddings of a layer."""
-
-
 def gains(found: Recommendation) -> dict[str, float]:
     """What to do with layers, as far as that gained on unseen classes, and the gain."""
-    scaling, pair, told = found.scaling, found.pair, {}
-    if scaling is not None and scaling.gain is not None and scaling.recommended != found.normalize:
-        told[SCALINGS[scaling.recommended]] = scaling.gain
-    if pair is not None and pair.gain is not None and pair.recommended:
-        told[f"join {layers(pair.depths)}"] = pair.gain
-    return told
+    pair = found.pair
+    if pair is None or pair.gain is None or not pair.recommended:
+        return {}
+    return {f"join {layers(pair.depths)}": pair.gain}
 
 
 def brief_gains(networks: Sequence[Recommendation]) -> str:
@@ -288,22 +281,13 @@ def brief_gains(networks: Sequence[Recommendation]) -> str:
 
 
 def scored_as(networks: Sequence[Recommendation]) -> str:
-    """Say that the scores are of scaled rows, or of neighbours of other groups; nothing where they are not."""
-    scaled = "Scores are of rows of length 1." if any(each.normalize == "l2" for each in networks) else ""
+    """Say that scores are of scaled rows, or of neighbours of other groups; nothing where they are not."""
+    uses = {each.use: each.normalize for each in networks}
+    of_unit_rows = [use for use, scaling in uses.items() if scaling == "l2"]
+    which = "Scores" if len(of_unit_rows) == len(uses) else f"Scores for {joined(of_unit_rows)}"
+    scaled = f"{which} are of {ROWS['l2']}." if of_unit_rows else ""
     others = any(each.neighbours == "other_groups" for each in networks)
     return f"{scaled} {'Neighbours are images of other groups alone.' if others else ''}".strip()
-
-
-def scaling(found: Recommendation) -> str:
-    """What scaling the layer gains on unseen classes; nothing where that is not known."""
-    record = found.scaling
-    if record is None or record.gain is None:
-        return ""
-    if record.recommended == found.normalize:
-        other = "Scaling its rows to length 1" if found.normalize == "none" else "Leaving its rows as they are"
-        return f"{other} or standardizing its columns did not gain on unseen classes."
-    gain = decimals(record.gain, sign=True)
-    return f"{capitalized(SCALINGS[record.recommended])}: that gained {gain} on unseen classes."
 
 
 def pair(found: Recommendation) -> str:
@@ -312,7 +296,7 @@ def pair(found: Recommendation) -> str:
     if record is None or record.gain is None or record.low is None or record.high is None:
         return ""
     bounds = f"{change_interval(record.gain, record.low, record.high)} (no proven level)"
-    gained = f"gained {bounds} over the best single layer, scaled or not"
+    gained = f"gained {bounds} over the best single layer of {ROWS['l2']}"
     if not record.recommended:
         return f"Two layers joined {gained}: not shown to help."
     named = [f"{depth + 1} (`{layer}`)" for depth, layer in zip(record.depths, record.layers, strict=True)]
@@ -400,8 +384,8 @@ GAINS = (
     "*Gain over last*, *over before*: what choosing a layer and checkpoint gains over the last layer of the last "
     "checkpoint, and over the layer before it. They are chosen on other folds than those on which all are scored (of "
     "one fold on other classes, or on one half of the images). In brackets: the interval for the layer that is named. "
-    "A dash: the last layer, or the one before, is named itself. Choosing *pays* where the interval lies above 0, *does "
-    "not pay* where no layer and checkpoint gains more than `aggregate.worthwhile_gain`, and else is *undecided*. "
+    "A dash: the last layer, or the one before, is named itself. Choosing *pays* where the interval lies above 0, "
+    "*does not pay* where no layer and checkpoint gains more than `aggregate.worthwhile_gain`, else is *undecided*. "
     "*Ties*: layers that are not distinguishable from the one to take; in brackets what the cheapest may lose at most "
     "of those that may lose no more than that one may itself."
 )

@@ -12,6 +12,7 @@ from stages.aggregate.inference.network_data import NetworkData
 from stages.aggregate.scope import BOTH, PROVEN, Scope, is_proven
 from stages.aggregate.tables.summary import Level, SummaryRow
 from stages.aggregate.words.formatting import joined
+from stages.shared.tables.scores import Normalize
 
 NAMES = {
     "nmi": "NMI",
@@ -87,6 +88,10 @@ DEFINITIONS = {
 
 LOWER = " (lower is better)"
 """Follows the name of a score of which that is so."""
+
+
+ROWS: dict[Normalize, str] = {"none": "rows as they are stored", "l2": "rows of length 1"}
+"""Of which rows of the embeddings a score is."""
 
 
 def metric_name(metric: str) -> str:

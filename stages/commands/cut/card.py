@@ -142,7 +142,10 @@ def find_licence(source: Source) -> str:
 
 
 def layer_scores(source: Source) -> list[dict[str, Any]]:
-    """List the layer's scores over all folds, at the last step with intervals; none before aggregate has run."""
+    """List the layer's scores over all folds, of rows scaled as the cut's are, at the last step with intervals.
+
+    None before aggregate has run.
+    """
     path, store, layer = source.paths.results / "depth.csv", source.store, source.layer
     if not path.is_file():
         return []
@@ -151,10 +154,11 @@ def layer_scores(source: Source) -> list[dict[str, Any]]:
     of_layer = table[_of_layer(table, source) & (table["fold"] == MEAN) & poolings]
     if source.step != store.steps[-1]:  # which depth.csv is of
         of_layer = pd.concat([of_layer, _means(source)])
-    found = read_facts(path.parent).recommendations
-    scores, scale = [], next((each.normalize for each in found), "none")
-    groups = {"neighbours": "other_groups"} if any(each.neighbours == "other_groups" for each in found) else {}
-    for row in of_layer.drop_duplicates(["metric", "split"]).to_dict("records"):
+    facts, scale, scores = read_facts(path.parent), source.scaler.scaling, []
+    others = any(each.neighbours == "other_groups" for each in facts.recommendations)
+    groups = {"neighbours": "other_groups"} if others else {}
+    scalings = of_layer["metric"].isin(facts.unit_rows).map({True: "l2", False: "none"})
+    for row in of_layer[scalings == scale].drop_duplicates(["metric", "split"]).to_dict("records"):
         score = {name: row[name] for name in ("metric", "split", "value")} | {"scale": scale} | groups
         scope = next((scope for scope in ("classes", "images") if pd.notna(row[f"ci_{scope}_low"])), None)
         if scope:
@@ -203,7 +207,7 @@ def readme(card: Mapping[str, Any], decode: Mapping[str, Any]) -> str:
 
 def _scores(scores: list[dict[str, Any]]) -> str:
     if not scores:
-        return "None: the workflow has no results of this layer at this step."
+        return "None: the workflow has no results of this layer at this step with numbers scaled so."
     rows = []
     for score in scores:
         bounds = f" {interval(*score['interval'])} ({score['scope']})" if "interval" in score else ""

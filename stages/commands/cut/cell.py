@@ -95,8 +95,8 @@ class Wanted:
         step: of the checkpoint; None: the one that is recommended for the first layer, else for its network, else the
             last.
         use: what features are for; None: that of the study.
-        scale: how vectors are scaled; None: to length 1 in each of several layers, else as it is recommended for this
-            layer at this checkpoint, else as the rows are of which the scores are.
+        scale: how vectors are scaled; None: to length 1 in each of several layers, else as the rows are of which the
+            use's score is, else not at all.
     """
 
     layers: Sequence[str] = ()
@@ -161,14 +161,7 @@ def choose(store: Embeddings, results: Path, wanted: Wanted) -> tuple[list[Layer
             f"{step}; put it into finetune.steps, with finetune.keep: all; a frozen network has step 0 alone"
         )
     scale: Scaling | None = wanted.scale or ("l2" if len(layers) > 1 else None)
-    if scale is None:
-        best = [each for each in of_layer if each.best.step == step]
-        best = [each for each in best if layers[0].pooling in each.best.pooling.split("+")]
-        by_use: dict[str, Scaling] = {
-            each.use: each.scaling.recommended if each.scaling else each.normalize for each in best
-        }
-        scale = _agreed("scale", by_use) or (found[0].normalize if found else "none")
-    return layers, step, scale
+    return layers, step, scale or _agreed("scale", {each.use: each.normalize for each in found}) or "none"
 
 
 def _agreed(option: str, by_use: Mapping[str, T]) -> T | None:

@@ -20,7 +20,7 @@ LAYER_OPTIONS = (
     click.option(
         "--scale",
         type=click.Choice(["none", "l2", "standard"]),
-        help="Rows of length 1 (l2), or standardized columns; by default what is recommended for the layer.",
+        help="Rows of length 1 (l2), or standardized columns; by default the rows that the use's score is of.",
     ),
 )
 

@@ -10,7 +10,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -73,6 +73,16 @@ def inputs_of(stages: Sequence[str], cell: Cell) -> list[str]:
     outs = [of_cell(path, cell) for stage in earlier for path in known[stage]["outs"]]
     read += [out for out in outs if records_folder() in Path(out).parents]
     return [out for out in outs if any(f"{path}/".startswith(f"{out}/") for path in read)]
+
+
+def output_paths(cells: Iterable[Cell]) -> set[Path]:
+    """Return where stages of cells write, relative to the project; of what DVC caches."""
+    return {
+        Path(of_cell(out, cell))
+        for cell in cells
+        for stage in _stages_of(ROOT / "dvc.yaml").values()
+        for out in stage["outs"]
+    }
 
 
 def records_folder() -> Path:

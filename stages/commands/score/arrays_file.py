@@ -193,10 +193,10 @@ def _open_parquet(path: Path) -> ArraysFile:
     file = pq.ParquetFile(path)
     kinds, about = dict(zip(file.schema_arrow.names, file.schema_arrow.types, strict=True)), file.schema_arrow.metadata
     if "path" not in kinds or not hasattr(kinds.get("features"), "list_size") or FEATURES.encode() not in (about or {}):
-        found = ", ".join(f"{name} ({kind})" for name, kind in kinds.items())
+        columns = ", ".join(f"{name} ({kind})" for name, kind in kinds.items())
         raise UserError(
             f"{path}: must be a table as `whichlayer features` writes it: path, features (lists of a fixed size), and "
-            f"in its metadata what of, found {textwrap.shorten(found, 300)}. pandas keeps neither: choose rows with "
+            f"in its metadata what of, found {textwrap.shorten(columns, 300)}. pandas keeps neither: choose rows with "
             "pyarrow (pq.write_table(pq.read_table(FILE, filters=...), NEW)), write embeddings of your own as .npz"
         )
     count, width = file.metadata.num_rows, kinds["features"].list_size

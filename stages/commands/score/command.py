@@ -15,6 +15,7 @@ from stages.aggregate.render.page.provenance import Study, describe_scoring
 from stages.aggregate.render.verdict import verdict
 from stages.aggregate.render.write import write_results
 from stages.aggregate.results import compute_results
+from stages.aggregate.words.formatting import plural
 from stages.commands.check import check_ranking
 from stages.commands.project import ProjectCommand, ProjectPath, check_new, new_output, params_option
 from stages.commands.score.embedding_file import EmbeddingFile, check_folds, open_file, read_embedding_file, write_store
@@ -79,6 +80,9 @@ def score(
         check_folds(embedded)
         scores = [] if metrics is None else metrics.split(",")
         measure, asked, left_out = read_asked(params, grid, embedded[0].labels, scores, normalize)
+        images = sum(len(labels) for file in embedded for labels in file.labels.values())
+        work = f"{plural(len(embedded[0].layers), 'layer')} of {images:,} images in {plural(len(files), 'file')}"
+        print(f"score: measuring {work}", file=sys.stderr)
         with new_output(out) as scratch:
             notes = measure_files(embedded, list(grid.cells()), measure, scratch)
             results = compute_results(scratch / MEASURES, scratch / TRAINING, asked)

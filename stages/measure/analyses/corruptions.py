@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from stages.measure.analyses.result import AnalysisResult, ScoreRow
 from stages.measure.arrays import Classes, Float32
 from stages.measure.cell import Cell
-from stages.measure.embedded_split import EmbeddedSplit
+from stages.measure.embedded_split import EmbeddedSplit, scaled
 from stages.measure.metrics import HEAD_SCORES, PROBE, ScoreValue, largest_share
 from stages.measure.scores.agreement import normalized_mutual_information
 from stages.measure.scores.kmeans import Search, cluster
@@ -22,9 +22,11 @@ def corruptions(cell: Cell, layer: Layer, split: EmbeddedSplit) -> AnalysisResul
     scores = []
     for name, found in of_copies.items():
         scores.append(score_row(name, PROBE, ScoreValue(float((found == y).mean()), largest, 1.0), right, y))
-    clean = nmi_of_least_inertia(split.X[rows], y, search)
+    normalize = cell.params.normalize
+    clean = nmi_of_least_inertia(scaled(split.X[rows], normalize), y, search)
     for name, (_, X) in split.copies.items():
-        scores.append(score_row(name, "nmi", ScoreValue(nmi_of_least_inertia(X, y, search), ceiling=1.0), clean, y))
+        nmi = ScoreValue(nmi_of_least_inertia(scaled(X, normalize), y, search), ceiling=1.0)
+        scores.append(score_row(name, "nmi", nmi, clean, y))
     return AnalysisResult(scores=scores)
 
 

@@ -10,7 +10,7 @@ from stages.measure.analyses.result import AnalysisResult
 from stages.measure.analyses.scalings import SCORES
 from stages.measure.arrays import Float64
 from stages.measure.cell import Cell
-from stages.measure.embedded_split import NEAREST, EmbeddedSplit, unit_rows
+from stages.measure.embedded_split import NEAREST, EmbeddedSplit
 from stages.measure.metrics import LAYER_SCORES
 from stages.measure.scores.kmeans import rotate_joined
 from stages.measure.scores.neighbours import scan, squared_distance_blocks
@@ -18,15 +18,12 @@ from stages.shared.embeddings.embedding_store import Layer
 from stages.shared.embeddings.split_names import UNSEEN
 from stages.shared.tables.metric_table import ANALYSIS_TABLES
 
-ALONE = ("", None, "")
-"""The keys of the second layer where there is none."""
-
 STARTS, POLISHED = 15, 3
 """Largest numbers in the search for clusters, of single layers as of pairs."""
 
 
 def joined(cell: Cell) -> AnalysisResult:
-    """Score every two layers together, and each alone, its rows as they are and scaled to length 1.
+    """Score every two layers together, and each alone, as the pair of it and itself.
 
     All on the images on which `layer_pairs` compares layers. Squared distances between joined rows are the sums of the
     layers' own, of which an (n, n) matrix is held for every layer, beside its rows and these after rotation. Raw pixels
@@ -35,22 +32,21 @@ def joined(cell: Cell) -> AnalysisResult:
     images = images_of_pairs(cell, UNSEEN)
     metrics = [name for name in SCORES if name in cell.params.all_metrics]
     layers = [layer for layer in cell.store.layers if layer.name == layer.module]
-    rows, scaled, distances = [], [], []
+    rows, singles, distances = [], [], []
 
-    def add_scores(a: Layer, b: tuple[str, int | None, str], split: EmbeddedSplit) -> None:
+    def add_scores(a: Layer, b: Layer, split: EmbeddedSplit) -> None:
         for name in metrics:
-            values = (cell.step, UNSEEN, *a.keys, *b, name, LAYER_SCORES[name].compute(split).value)
+            values = (cell.step, UNSEEN, *a.keys, *b.keys, name, LAYER_SCORES[name].compute(split).value)
             rows.append(dict(zip(ANALYSIS_TABLES["joined"], values, strict=True)))
 
     for layer in layers:
-        whole = cell.unscaled(layer, cell.step, UNSEEN)
+        whole = cell.embedded(layer, cell.step, UNSEEN, "l2")
         split = whole.part(images, search=whole.settings.search.capped(STARTS, POLISHED))
-        add_scores(layer, ALONE, split)
-        scaled.append(EmbeddedSplit(unit_rows(split.X), split.y, split.settings))
-        distances.append(np.concatenate([block for _, block in squared_distance_blocks(scaled[-1].X)]))
-        add_scores(layer, layer.keys, scaled[-1])
+        singles.append(EmbeddedSplit(split.X, split.y, split.settings))  # without the other images
+        distances.append(np.concatenate([block for _, block in squared_distance_blocks(split.X)]))
+        add_scores(layer, layer, singles[-1])
     for i, j in combinations(range(len(layers)), 2):
-        add_scores(layers[i], layers[j].keys, join([scaled[i], scaled[j]], distances[i] + distances[j]))
+        add_scores(layers[i], layers[j], join([singles[i], singles[j]], distances[i] + distances[j]))
     return AnalysisResult(rows=rows)
 
 

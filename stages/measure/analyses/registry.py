@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from stages.shared.embeddings.split_names import SEEN, UNSEEN
 from stages.shared.runtime.errors import UserError
+from stages.shared.tables.scores import Normalize
 
 Extra = Literal["train", "corrupted"]
 EXTRA: dict[Extra, str] = {
@@ -31,6 +32,7 @@ class Analysis:
         ends: of one layer; it looks at the first checkpoint as well as at the last, as NAME(cell, layer, split, step).
         head: of one layer; the function `head(cell)` beside it scores the network's own head.
         probe: it fits the linear probe on its first split.
+        scaling: of its split's rows, where `measure.normalize` asks for any.
     """
 
     splits: tuple[str, ...] = ()
@@ -39,6 +41,7 @@ class Analysis:
     ends: bool = False
     head: bool = False
     probe: bool = False
+    scaling: Normalize = "none"
 
     def belongs_to(self, split: str) -> bool:
         """Whether the job of a layer's embedding of a split carries it out."""
@@ -46,10 +49,10 @@ class Analysis:
 
 
 ANALYSES = {
-    "seen_matched": Analysis((UNSEEN, SEEN)),
-    "k_sensitivity": Analysis(),
+    "seen_matched": Analysis((UNSEEN, SEEN), scaling="l2"),
+    "k_sensitivity": Analysis(scaling="l2"),
     "layer_pairs": Analysis(whole_network=True),
-    "scalings": Analysis((UNSEEN,), ends=True),
+    "scalings": Analysis((UNSEEN,), ends=True, scaling="l2"),
     "joined": Analysis((UNSEEN,), whole_network=True),
     "ood": Analysis((UNSEEN, SEEN), extra="train"),
     "corruptions": Analysis((SEEN,), extra="corrupted", head=True, probe=True),

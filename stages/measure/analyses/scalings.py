@@ -1,8 +1,7 @@
 """What scaling the rows or columns of an embedding does to its scores."""
 
 from collections.abc import Iterator
-from dataclasses import replace
-from typing import Literal
+from typing import get_args
 
 from stages.measure.analyses.result import AnalysisResult
 from stages.measure.cell import Cell
@@ -12,6 +11,7 @@ from stages.measure.scores.probe import column_moments, standardize
 from stages.shared.embeddings.embedding_store import Layer
 from stages.shared.embeddings.split_names import SEEN, UNSEEN
 from stages.shared.tables.metric_table import Scaling
+from stages.shared.tables.scores import Normalize
 
 SCORES = ("nmi", "knn_purity", "nn1_accuracy", "map_at_r")
 """Those of them that are measured. The linear probe standardizes columns itself; scaling rows hardly moves it."""
@@ -34,11 +34,8 @@ def scaled_splits(cell: Cell, layer: Layer, split: EmbeddedSplit, step: int) -> 
     Columns are standardized by the means and deviations of the seen classes' test images; where these were not
     embedded, by those of the unseen images themselves.
     """
-    X, settings = cell.store.features(layer, step, UNSEEN), split.settings
-    ways: tuple[Literal["none", "l2"], ...] = ("none", "l2")
-    for scaling in ways:
-        at_hand = scaling == settings.normalize
-        yield scaling, split if at_hand else EmbeddedSplit(X, split.y, replace(settings, normalize=scaling))
+    for scaling in get_args(Normalize):
+        yield scaling, split if scaling == cell.params.normalize else cell.embedded(layer, step, UNSEEN, scaling)
+    X = cell.store.features(layer, step, UNSEEN)
     reference = cell.store.features(layer, step, SEEN) if SEEN in cell.store.splits else X
-    standardized = standardize(X, *column_moments(reference))
-    yield "standard", EmbeddedSplit(standardized, split.y, replace(settings, normalize="none"))
+    yield "standard", EmbeddedSplit(standardize(X, *column_moments(reference)), split.y, split.settings)

@@ -38,7 +38,7 @@ def seen_matched(cell: Cell, layer: Layer, split: EmbeddedSplit) -> AnalysisResu
     as many images as the smallest class of either split has. Where that is one, no two images share a class: all NaN.
     Where no image is a neighbour of its own group, selections of a single group are left out.
     """
-    splits = {SEEN_MATCHED: cell.embedded(layer, cell.step, SEEN), UNSEEN_MATCHED: split}
+    splits = {SEEN_MATCHED: cell.embedded(layer, cell.step, SEEN, cell.params.normalize), UNSEEN_MATCHED: split}
     K = min(len(each.class_sizes) for each in splits.values())
     n = int(min(each.class_sizes.min() for each in splits.values()))
     alone = [name for name, each in zip((SEEN, UNSEEN), splits.values(), strict=True) if each.class_sizes.min() == 1]

@@ -64,7 +64,7 @@ def _rows(content: bytes, where: str, group: str | None) -> Iterator[tuple[int, 
     if missing:
         raise UserError(
             f"{where}: must have the columns path, label and, if wanted, split; lacks {', '.join(missing)}; "
-            f"found {listed(header) or 'none'}"
+            f"found {listed(header) or 'none'}; rename them in its first line"
         )
     for line, cells in lines:
         if len(cells) != len(header):

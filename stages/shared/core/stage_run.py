@@ -133,6 +133,26 @@ RECORD = "resume.json"
 """Says in a folder of kept work how far it is (`stages.shared.core.kept_work`)."""
 
 
+def check_inside(path: Path) -> None:
+    """Check that an output of the project in the working directory does not lie elsewhere, behind a link.
+
+    DVC refuses that in a clone of git, but only when the stage has ended, so that its work is lost.
+
+    Raises:
+        UserError: it does; names the link.
+    """
+    project, path = Path.cwd(), path.absolute()
+    folder = path if path.is_dir() else path.parent  # a file may be a link into DVC's cache (`cache.type`)
+    chain = [folder, *folder.parents]
+    if (project / ".git").exists() and project in chain and not folder.resolve().is_relative_to(project):
+        link = next(each for each in chain if each.is_symlink())
+        raise UserError(
+            f"{link}: must be a folder in the project, found a link to {link.readlink()}: DVC refuses results behind "
+            "it, after they were computed. Take the link away; for results on another disk `dvc config --local "
+            "cache.dir /path/on/that/disk` and `dvc config --local cache.type symlink` (docs/scale.md#disk)"
+        )
+
+
 @dataclass(eq=False)
 class StageRun(AbstractContextManager["StageRun"]):
     """Runs the work of a stage, as a context manager: `with StageRun("embed", ...) as run: ...`.
@@ -167,13 +187,16 @@ class StageRun(AbstractContextManager["StageRun"]):
         """Record the state of what the stage reads.
 
         Raises:
-            UserError: an output exists already, or a stage before this one read something else than dvc.lock says.
+            UserError: an output exists already or would lie outside the project, or a stage before this one read
+                something else than dvc.lock says.
         """
+        outputs = [*self.writes, self.record] if self.record else self.writes
+        for path in outputs if self.record else ():
+            check_inside(path)
         self._text, self._mixed = self._params_text(), False
         self._inputs: dict[Path, digests.State] = {path: digests.file_states(path) for path in self.reads}
         if self.record:
             check_records(self.record.parent, stages_before(self.record, self.params))
-        outputs = [*self.writes, self.record] if self.record else self.writes
         self._folders = {path: partial_path(path) for path in outputs}
         self.work = self._folders[self.writes[0]]
         remove_stored()

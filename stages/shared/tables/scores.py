@@ -18,6 +18,9 @@ Better = Literal["higher", "lower", "neither"]
 Use = Literal["classifier", "retrieval", "discovery", "detection", "geometry"]
 """What features may be used for, of which a score tells; `geometry` describes them."""
 
+Normalize = Literal["none", "l2"]
+"""How the rows of an embedding are scaled: not at all, or each to length 1."""
+
 Neighbours = Literal["all", "other_groups"]
 """Which images can be an image's neighbours."""
 
@@ -32,6 +35,8 @@ class Score:
         better: which values are better.
         low, high: limits of the score, at which intervals end; infinite where there is none (null in the file).
         use: what features may be used for that this score tells of.
+        scaling: how the rows are scaled that it takes: `l2` of scores of distances, unless `measure.normalize` is
+            `none`; `none` of others, which take rows as they are stored.
         label_free: it sees no image's class.
         per_image: it is the mean of its own column in images.parquet, so that classes have a mean of their own.
         refit: `measure.refits` may compute it again, of all classes but one and of halves of the images.
@@ -45,6 +50,7 @@ class Score:
     low: Annotated[float, BeforeValidator(lambda limit: -inf if limit is None else limit)]
     high: Annotated[float, BeforeValidator(lambda limit: inf if limit is None else limit)]
     use: Use
+    scaling: Normalize = "none"
     label_free: bool = False
     per_image: bool = False
     refit: bool = False
@@ -52,10 +58,18 @@ class Score:
     in_paper: bool = False
 
 
-def write_scores(folder: Path, scores: Mapping[str, Score]) -> None:
-    """Write the facts of scores, by name, into a cell's folder."""
+def scaled_as(declared: Normalize, normalize: Normalize) -> Normalize:
+    """Return how rows are scaled for what is declared so: not at all where `measure.normalize` is `none`."""
+    return declared if normalize == "l2" else "none"
+
+
+def write_scores(folder: Path, scores: Mapping[str, Score], normalize: Normalize = "l2") -> None:
+    """Write the facts of scores, by name, into a cell's folder; their scaling is what `normalize` makes of it."""
     names = [field.name for field in fields(Score)]
-    facts = {name: {field: getattr(score, field) for field in names} for name, score in scores.items()}
+    facts = {
+        name: {field: getattr(score, field) for field in names} | {"scaling": scaled_as(score.scaling, normalize)}
+        for name, score in scores.items()
+    }
     (folder / FILE).write_bytes(TypeAdapter(dict[str, Any]).dump_json(facts, indent=1) + b"\n")
 
 

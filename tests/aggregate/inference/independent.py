@@ -176,10 +176,9 @@ def expected_gain(networks, named, control):
     behind = family(networks, [each[named] - each[c] for c in others if c != named])
     found = family(networks, [each[candidate] - each[control] for candidate in others])
     kept = np.insert(behind.value <= student.ppf(0.99, behind.df) * behind.error, best, True)
-    chosen, tail = found.take(np.flatnonzero(kept)), (1 + LEVEL) / 2
-    alone = student.ppf(tail, found.df)
-    low = found.value[best] - quantile(chosen, tail) * found.error[best]
-    return low, found.value[best] + alone * found.error[best], (found.value + alone * found.error).max()
+    chosen, at = found.take(np.flatnonzero(kept)), int(kept[:best].sum())
+    margin = quantile(chosen, (1 + LEVEL) / 2) * chosen.error
+    return chosen.value[at] - margin[at], chosen.value[at] + margin[at], (chosen.value + margin).max()
 
 
 def chosen_on_other_folds(gains, control):

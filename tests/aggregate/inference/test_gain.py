@@ -95,6 +95,13 @@ def test_of_a_single_fold_the_layer_is_chosen_on_the_other_classes():
     assert found.scope == "classes"
 
 
+def test_the_jackknife_counts_half_of_its_degrees_of_freedom():
+    scores = scores_of([0.52, 0.5], folds=1, classes=12)
+    found, lead = of_classes(scores, frozen=True), scores[0, :, 0] - scores[0, :, 1]
+    half = student.ppf(0.975, 11 / 2) * lead.std(ddof=1) / np.sqrt(12)
+    np.testing.assert_allclose([found.low, found.high], [lead.mean() - half, lead.mean() + half])
+
+
 def test_without_a_word_on_other_classes_it_is_chosen_on_halves_of_the_images():
     """Six classes in one fold: the interval is about other images of these, and so is the estimate."""
     random = np.random.default_rng(0)

@@ -132,3 +132,14 @@ def test_leaving_out_groups_of_classes_gives_the_variance_over_classes():
         values = of_classes.mean(axis=1)
         shapes.append(class_inference(refits_of(values[:, None], without[:, None])).shape.item())
     assert np.mean(shapes) == pytest.approx(1 / (3 * 60), rel=4 * np.sqrt(2 / (3 * 19 * 200)))
+
+
+def test_frozen_networks_take_the_level_of_the_jackknife_at_any_number_of_folds():
+    """Their folds differ in no training: all classes count, as in one fold of as many."""
+    classes = np.random.default_rng(0).normal(0.5, 0.1, (3, 5, 2))
+    without = (classes.sum(axis=1, keepdims=True) - classes) / 4
+    found = class_inference(refits_of(classes.mean(axis=1)[:, None], without[:, None], frozen=True))
+    assert found.between is None
+    assert found.df == 12
+    expected = classes.var(axis=1, ddof=1).mean(axis=0) / 15
+    np.testing.assert_allclose(np.diag(found.shape), expected)

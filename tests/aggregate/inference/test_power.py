@@ -76,5 +76,6 @@ def test_what_a_study_cannot_tell():
     assert power_of(study(rng, np.zeros(1)), NETWORK, 5) is None
     frozen = power_of(study(rng, np.zeros(3), J=1, K=12, frozen=True), NETWORK, 12)
     assert (frozen.folds, frozen.seeds) == ({}, {})
+    assert power_of(study(rng, np.zeros(3), J=3, frozen=True), NETWORK, 5).folds == {}
     assert frozen.classes[50] < frozen.classes[12 if 12 in frozen.classes else 15] < frozen.classes[10]
     assert power_of(refits_of(study(rng, np.zeros(3)).values), NETWORK, 5) is None

@@ -74,7 +74,7 @@ def test_the_answers_stand_before_the_tables(summary):
         "handwriting: NMI fold by fold",
     ]
     assert "**handwriting**: Supported in 2 of 2 networks at step 100 (other classes, each by itself)." in text
-    assert len(re.findall(r"^- small(?:_scratch)?: For other unseen", text, re.MULTILINE)) == 2
+    assert len(re.findall(r"^- small(?:_scratch)?, step 100: For other unseen", text, re.MULTILINE)) == 2
     assert "\n\n\n" not in text
 
 

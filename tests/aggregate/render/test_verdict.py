@@ -11,7 +11,7 @@ from stages.aggregate.recommend.schema import BestNetworkRecord
 from stages.aggregate.render.verdict import describe, verdict
 from stages.shared.runtime.errors import UserError
 from tests.aggregate.networks import NO_INTERVALS, ONE_FOLD, evidence, network
-from tests.aggregate.recommended import JOINED, LEADS, RECOMMENDATION, SCALED, every_use, recommendation, useless
+from tests.aggregate.recommended import JOINED, LEADS, RECOMMENDATION, every_use, recommendation, useless
 
 WIDE = "網絡模型" * 15
 """60 characters, 120 columns."""
@@ -57,31 +57,28 @@ def test_the_verdict_of_one_network():
     ]
 
 
-def test_scaling_and_joining_are_told_before_the_next_command():
+def test_joining_is_told_before_the_next_command():
     found = every_use()
-    found[1] = found[1].model_copy(update={"scaling": SCALED, "pair": JOINED})
+    found[1] = found[1].model_copy(update={"pair": JOINED})
     told = lines_of(facts(found))
     assert any(line.startswith("[ ]: ") for line in told)  # whatever else has to go
-    assert told[-3:] == [
-        "Scale rows to length 1 for retrieval +0.020; join layers 4 and 7 for retrieval",
-        "  +0.050.",
+    assert told[-2:] == [
+        "Join layers 4 and 7 for retrieval +0.050.",
         "Next: whichlayer features photos/ --use classifier --out photos.parquet",
     ]
 
 
 def test_what_the_intervals_are_of_stays_where_advice_has_no_room():
-    doubtful = [each.model_copy(update={"scaling": SCALED, "pair": JOINED, "doubtful": True}) for each in every_use()]
-    assert any(line.startswith("Scale rows ") for line in lines_of(facts(doubtful[:2])))
+    doubtful = [each.model_copy(update={"pair": JOINED, "doubtful": True}) for each in every_use()]
+    assert any(line.startswith("Join layers ") for line in lines_of(facts(doubtful[:2])))
     told = lines_of(facts(doubtful))
     assert any(line.startswith("[ ]: ") for line in told)
-    assert not any(line.startswith("Scale rows ") for line in told)
+    assert not any(line.startswith("Join layers ") for line in told)
 
 
 def test_scores_of_scaled_rows_are_said_to_be():
     found = every_use(normalize="l2")
     assert any(line.endswith(" Scores are of rows of length 1.") for line in lines_of(facts(found)))
-    found[1] = found[1].model_copy(update={"scaling": SCALED.model_copy(update={"recommended": "standard"})})
-    assert "Standardize for retrieval +0.020." in lines_of(facts(found))
     assert " ".join(describe(found[:1]).split()).count("Scores are of rows of length 1.") == 1
 
 

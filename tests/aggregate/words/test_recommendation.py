@@ -17,7 +17,6 @@ from stages.aggregate.words.recommendation import (
     notes,
     pair,
     reason,
-    scaling,
     scored_as,
     sentences,
     use_cells,
@@ -28,7 +27,6 @@ from tests.aggregate.recommended import (
     LEADS,
     RECOMMENDATION,
     REGRET,
-    SCALED,
     SHORTLIST,
     every_use,
     layer,
@@ -51,48 +49,35 @@ def test_the_sentences_name_the_layer_what_ties_what_it_takes_and_what_others_lo
     )
 
 
-def test_scaling_and_joining_are_told_as_far_as_they_gain():
-    assert "before it -0.080. Scale rows to length 1: that gained +0.020 on unseen classes. Layers 4" in sentences(
-        recommendation(scaling=SCALED, pair=JOINED)
-    )
+def test_joining_is_told_as_far_as_it_gains():
+    assert "before it -0.080. Layers 4 (`blocks.2`) and 7" in sentences(recommendation(pair=JOINED))
     assert pair(recommendation(pair=JOINED)) == (
         "Layers 4 (`blocks.2`) and 7 (`blocks.5`) joined, the rows of each scaled to length 1, gained +0.050 [+0.010, "
-        "+0.090] (no proven level) over the best single layer, scaled or not."
+        "+0.090] (no proven level) over the best single layer of rows of length 1."
     )
     unclear = JOINED.model_copy(update={"low": -0.01, "recommended": False})
-    assert pair(recommendation(pair=unclear)).endswith("scaled or not: not shown to help.")
-    useless = SCALED.model_copy(update={"gain": -0.01, "recommended": "none"})
-    assert scaling(recommendation(scaling=useless)).endswith(" did not gain on unseen classes.")
-    one_fold = recommendation(
-        scaling=useless.model_copy(update={"gain": None}), pair=unclear.model_copy(update={"low": None, "high": None})
-    )
-    assert scaling(one_fold) + pair(one_fold) == scaling(RECOMMENDATION) + pair(RECOMMENDATION) == ""
+    assert pair(recommendation(pair=unclear)).endswith(" of length 1: not shown to help.")
+    one_fold = recommendation(pair=unclear.model_copy(update={"low": None, "high": None}))
+    assert pair(one_fold) == pair(RECOMMENDATION) == ""
 
 
-def test_of_scaled_rows_gains_are_over_these():
-    same = SCALED.model_copy(update={"gain": -0.01})
-    assert scaling(recommendation(scaling=same, normalize="l2")).startswith("Leaving its rows as they are or ")
-    plain = recommendation(scaling=SCALED.model_copy(update={"recommended": "none"}), normalize="l2")
-    assert scaling(plain) == "Leave rows as they are: that gained +0.020 on unseen classes."
-    assert scaling(plain.model_copy(update={"last_depth": 0})) in sentences(plain.model_copy(update={"last_depth": 0}))
-    found = [plain, recommendation(use="retrieval", scaling=SCALED, normalize="l2")]
-    assert brief_gains(found) == "Leave rows as they are for discovery +0.020."
+def test_the_uses_whose_scores_are_of_scaled_rows_are_named():
+    found = [recommendation(use="retrieval", normalize="l2"), recommendation(normalize="l2")]
     assert (scored_as(found), scored_as([RECOMMENDATION])) == ("Scores are of rows of length 1.", "")
+    assert scored_as([recommendation(use="classifier"), *found]) == (
+        "Scores for retrieval and discovery are of rows of length 1."
+    )
     groups = scored_as([recommendation(normalize="l2", neighbours="other_groups")])
     assert groups == "Scores are of rows of length 1. Neighbours are images of other groups alone."
 
 
 def test_what_to_do_with_layers_is_a_line_for_all_uses():
-    standard = SCALED.model_copy(update={"best": "standard", "recommended": "standard", "gain": 0.024})
     found = [
-        recommendation(use="retrieval", scaling=SCALED, pair=JOINED),
-        recommendation(scaling=standard, pair=JOINED),
-        recommendation(use="classifier", scaling=SCALED.model_copy(update={"recommended": "none"})),
+        recommendation(use="retrieval", pair=JOINED),
+        recommendation(pair=JOINED),
+        recommendation(use="classifier"),
     ]
-    assert brief_gains(found) == (
-        "Scale rows to length 1 for retrieval +0.020; join layers 4 and 7 for retrieval +0.050 and discovery +0.050; "
-        "standardize for discovery +0.024."
-    )
+    assert brief_gains(found) == "Join layers 4 and 7 for retrieval +0.050 and discovery +0.050."
     assert brief_gains([RECOMMENDATION]) == ""
 
 

@@ -22,10 +22,10 @@ from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from stages.aggregate.findings import facts
-from stages.aggregate.inference import contrasts, intervals, layer_comparison, network_data, scopes
+from stages.aggregate.inference import contrasts, gain, intervals, layer_comparison, network_data, scopes
 from stages.aggregate.scope import PROVEN
 from stages.measure.metrics import SCORES
-from tests.bench.simulation import coverage_table, power_table, store
+from tests.bench.simulation import class_studies, coverage_table, power_table, store
 from tests.bench.simulation.coverage_table import COMPARED, one_network, two_networks
 from tests.bench.simulation.data_set import Kind, code_hash, hash_of, metrics_of, simulate
 from tests.bench.simulation.designs import DESIGNS
@@ -35,6 +35,9 @@ from tests.bench.simulation.power_table import POWERED, power_row
 KINDS: tuple[Kind, ...] = get_args(Kind)
 POWER_SETS = 100
 """Data sets of every design of which it is asked what studies show."""
+
+GAIN_STUDIES = 400
+"""Studies of class scores of each kind and shape."""
 
 DOUBTFUL = 0.85, 0.94
 """Shares of data sets in which a statement holds between which more of them are drawn."""
@@ -60,17 +63,18 @@ def main() -> None:
     with ProcessPoolExecutor(args.jobs) as pool:
         powered = [(design, kind) for design, kind in runs if design in POWERED]
         shown = [row for run in powered for row in power_rows(pool, args.folder, *run, min(args.sets, POWER_SETS))]
+        gained = gain_rows(pool, args.folder) if args.page else []
     if args.out:
         table.to_csv(args.out, index=False)
     if args.page:
-        args.page.write_text(page(table, shown))
+        args.page.write_text(page(table, shown, gained))
     print(table.round(3).to_string(index=False, na_rep=""))
 
 
 def table_of(pool: ProcessPoolExecutor, folder: Path, design: str, kind: Kind, sets: int) -> list[dict[str, Any]]:
     """One row for every score of a kind of a design, of data sets that are simulated if they are not there yet."""
     code = code_hash(design, kind)
-    inference = [coverage_table, contrasts, facts, intervals, layer_comparison, network_data, scopes]
+    inference = [coverage_table, contrasts, facts, gain, intervals, layer_comparison, network_data, scopes]
     code_of_rows = hash_of(f"{code} {DESIGNS[design].alike}", [str(module.__file__) for module in inference])
     rows = store.read_rows(folder, design, code_of_rows, sets)
     if rows is None:
@@ -93,6 +97,19 @@ def power_rows(pool: ProcessPoolExecutor, folder: Path, design: str, kind: Kind,
         arrays = {name: each for name, each in store.read(folder, design, code, sets).items() if name in COMPARED}
         rows = list(pool.map(power_row_of, repeat(design), arrays, arrays.values()))
         store.append_rows(folder, design, code_of_rows, sets, rows)
+    return rows
+
+
+def gain_rows(pool: ProcessPoolExecutor, folder: Path) -> list[dict[str, Any]]:
+    """One row on what is said of gains for every kind and shape of studies of class scores."""
+    inference = [class_studies, coverage_table, contrasts, gain, layer_comparison, scopes]
+    code, runs = hash_of("gains", [str(module.__file__) for module in inference]), class_studies.runs_of()
+    rows = store.read_rows(folder, "gains", code, GAIN_STUDIES)
+    if rows is None:
+        rows = list(
+            tqdm(pool.map(class_studies.row_of, *zip(*runs, strict=True), repeat(GAIN_STUDIES)), total=len(runs))
+        )
+        store.append_rows(folder, "gains", code, GAIN_STUDIES, rows)
     return rows
 
 

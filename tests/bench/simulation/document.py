@@ -20,17 +20,30 @@ HOLD = {
     "best among ties": "best among ties",
     "losses": "losses",
     "shallowest tie": "loss of the shallowest tie",
+    "gain": "gain",
+    "gain at most": "gain at most",
 }
 """Columns that are shares of data sets in which a statement holds, and their headings."""
 
 LEADS = {
     "true lead": "true lead",
     "estimate": "estimate",
-    **{name: heading for name, heading in HOLD.items() if name not in ("coverage", "chosen")},
+    **{name: heading for name, heading in HOLD.items() if name not in ("coverage", "chosen", "gain", "gain at most")},
     "supported": "supported",
     "false supported": "falsely",
     "ties": "layers that tie",
     "width / ideal": "width / ideal",
+}
+GAINS = {
+    "gain named": "another layer is named",
+    "gain": "gain",
+    "gain at most": "at most",
+    "gain error": "error of the estimate",
+    "gain width": "width",
+    "pays": "pays",
+    "falsely pays": "falsely",
+    "does not pay": "does not",
+    "falsely does not": "falsely",
 }
 NETWORKS = {
     "true difference": "true difference",
@@ -41,6 +54,7 @@ NETWORKS = {
     "false better": "falsely better",
     "width / ideal": "width / ideal",
 }
+THREE_DIGITS = ("gain", "gain error", "gain width", "falsely pays", "falsely does not")
 SIGNED = ("true lead", "true difference", "estimate")
 
 SCORES_OF = {"Scores by neighbours and distances": False, "Cluster scores": True}
@@ -57,7 +71,7 @@ TARGETS = {
     ),
     "frozen": (
         "Other classes, frozen network",
-        "Classes and images are drawn anew, the network is not trained: 15 images a class, one set of classes where nothing "
+        "Classes and images are drawn anew, the network is not trained: one set of classes of 15 images where nothing "
         "else is said.",
     ),
 }
@@ -87,8 +101,16 @@ set is given that lead, or each of its layers in turn that difference, by moving
 """
 
 
-def page(table: pd.DataFrame, shown: Sequence[dict[str, Any]] = ()) -> str:
-    """The whole page, from one row for each design and score, and for each on what studies show."""
+GAIN_TEXT = """Each class has a score, and the true gains over the last layer are known (`class_studies.py`). The
+interval of the layer that is named (*gain*), and the bound on every layer's gain (*at most*), are to hold in 0.92 and
+more, and *pays* is to be said falsely, of a layer that is no better than the last, in 0.05 at most. Where the last
+layer itself is named nothing is said, and nothing is wrong. *Does not pay* is false where a layer gains more than 0.02.
+The error is that of the estimate against the gain of the layer that is named, on average.
+"""
+
+
+def page(table: pd.DataFrame, shown: Sequence[dict[str, Any]] = (), gained: Sequence[dict[str, Any]] = ()) -> str:
+    """The whole page, from one row for each design and score, and for each on what studies show, and on gains."""
     table = table[table["design"].isin(DESIGNS)]
     parts = [
         HEAD,
@@ -102,6 +124,8 @@ def page(table: pd.DataFrame, shown: Sequence[dict[str, Any]] = ()) -> str:
         rows = table[[DESIGNS[design].target == target for design in table["design"]]]
         if len(rows):
             parts += [f"## {title}\n", f"{text}\n", *_sections(rows)]
+    if gained:
+        parts += ["## What choosing gains\n", GAIN_TEXT, gain_table(gained)]
     if shown:
         parts += ["## What studies show\n", POWER_TEXT, power_table(shown)]
     return "\n".join(parts)
@@ -115,6 +139,17 @@ def power_table(shown: Sequence[dict[str, Any]]) -> str:
         for row in shown
     ]
     return table_of(["design", "score", "data sets", *columns], lines, left=2)
+
+
+def gain_table(gained: Sequence[dict[str, Any]]) -> str:
+    """Say for every kind and shape of study how often what is said of the gain over the last layer holds."""
+    kinds = {row["kind"]: row["about"] for row in gained}
+    lines = [
+        [row["kind"], row["shape"], str(int(row["studies"])), *(_cell(name, row[name]) for name in GAINS)]
+        for row in gained
+    ]
+    about = table_of(["studies", "what is drawn"], [list(each) for each in kinds.items()], left=2)
+    return about + "\n" + table_of(["studies", "folds x classes", "number", *GAINS.values()], lines, left=2)
 
 
 def _what_was_run(table: pd.DataFrame) -> str:
@@ -192,6 +227,8 @@ def _sections(rows: pd.DataFrame) -> Iterator[str]:
     if len(compared):
         yield "The best layer against the last, ties and losses:\n"
         yield _columns(compared, LEADS)
+        yield "What choosing gains over the last layer ([below](#what-choosing-gains)):\n"
+        yield _columns(compared, GAINS)
     if two.any():
         yield "Two networks' best layers:\n"
         yield _columns(rows[two], NETWORKS)
@@ -227,6 +264,8 @@ def _columns(rows: pd.DataFrame, columns: dict[str, str]) -> str:
 def _cell(name: str, value: float) -> str:
     if pd.isna(value):
         return ""
+    if name in THREE_DIGITS:
+        return f"{value:.3f}"
     return f"{value:+.3f}" if name in SIGNED else f"{value:.1f}" if name == "ties" else f"{value:.2f}"
 
 

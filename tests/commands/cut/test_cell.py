@@ -15,7 +15,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from stages.aggregate.facts import Facts, write_facts
-from stages.aggregate.recommend.schema import Baseline, Recommendation, ScalingRecord
+from stages.aggregate.recommend.schema import Baseline, Recommendation
 from stages.commands.cut.cell import (
     CellPaths,
     Scaler,
@@ -298,32 +298,25 @@ def test_rows_of_zeros_stay():
     assert Scaler("l2").join(parts).tolist() == [pytest.approx([0.6, 0.8, 1]), [0, 0, 0]]
 
 
-def scaling(scale: str) -> ScalingRecord:
-    return ScalingRecord(best=scale, value=0.5, gain=0.1, recommended=scale)
-
-
-def test_the_scaling_is_the_recommended_one_where_the_layer_and_step_are(finished, tmp_path: Path):
+def test_rows_are_those_of_which_the_use_s_score_is(finished, tmp_path: Path):
     params, cell, paths = finished
-    source = open_source(params, cell, paths, Wanted(layers=["blocks.1"]))
-    of = {"dataset": "trees", "model": "tiny", "layer": "blocks.1", "step": 50, "pooling": source.layer.pooling}
-    retrieval = recommendation(use="retrieval", scaling=scaling("l2"), **of)
-    unknown = recommendation(use="classifier", **of)
-    write_facts(tmp_path, Facts([retrieval, unknown], []))
-    store, other = source.store, source.store.layers[-1].name
+    store = open_source(params, cell, paths, Wanted(layers=["blocks.1"])).store
+    of = {"dataset": "trees", "model": "tiny"}
+    retrieval, classifier = (
+        recommendation(use=use, normalize=normalize, **of)
+        for use, normalize in (("retrieval", "l2"), ("classifier", "none"))
+    )
+    write_facts(tmp_path, Facts([retrieval, classifier], []))
 
     def chosen(layer: str = "blocks.1", step: int = 50, use: str | None = None, results: Path = tmp_path) -> str:
         return choose(store, results, Wanted([layer], step, use))[2]
 
-    assert chosen(use="retrieval") == "l2"
-    assert chosen(step=0) == chosen("blocks.1@max", use="retrieval") == "none"
-    assert chosen(other) == "none"
-    assert chosen(use="classifier") == "none"
+    for layer in store.layers:
+        if layer.module:
+            assert [chosen(layer.name, step, "retrieval") for step in store.steps] == ["l2"] * len(store.steps)
+            assert chosen(layer.name, use="classifier") == "none"
     with pytest.raises(UserError, match=r"--scale: must be given, .* have retrieval l2 and classifier none"):
         chosen()
     assert chosen(results=tmp_path / "nothing") == "none"
-    write_facts(tmp_path, Facts([retrieval, recommendation(scaling=scaling("standard"), **of)], []))
-    with pytest.raises(UserError, match=r"--scale: must be given, .* have retrieval l2 and discovery standard"):
-        chosen()
-    assert chosen(use="discovery") == "standard"
-    write_facts(tmp_path, Facts([recommendation(normalize="l2", **of)], []))  # without the analysis
-    assert chosen() == chosen(step=0) == chosen(other) == "l2"
+    write_facts(tmp_path, Facts([retrieval, recommendation(normalize="l2", **of)], []))
+    assert chosen() == "l2"

@@ -26,7 +26,7 @@ from stages.aggregate.facts import Facts, write_facts
 from stages.aggregate.tables.score_tables import DEPTH_COLUMNS
 from stages.commands.cut import folder as cut_folder
 from stages.commands.cut.card import code, layer_scores, readme
-from stages.commands.cut.cell import Source, Wanted, open_source
+from stages.commands.cut.cell import Scaler, Source, Wanted, open_source
 from stages.commands.cut.export import load_program
 from stages.commands.cut.folder import (
     PROGRAM,
@@ -44,7 +44,7 @@ from stages.shared.core.csv_table import write_table
 from stages.shared.images.image_store import Pixels, open_images
 from stages.shared.networks.weights import read_state
 from stages.shared.runtime.errors import UserError
-from stages.shared.tables.metric_table import COLUMNS, write_layer_scores
+from stages.shared.tables.metric_table import COLUMNS, Scaling, write_layer_scores
 from tests.aggregate.recommended import recommendation
 from tests.commands.cut.finished import finish_cell
 from tests.packed import SEEN, UNSEEN
@@ -70,7 +70,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Written:
     folder = tmp_path_factory.mktemp("cell")
     params, cell, paths = finish_cell(folder, size=40)
     write_scores(paths.results)
-    source = open_source(params, cell, paths, Wanted(layers=["blocks.2"]))
+    source = open_source(params, cell, paths, Wanted(layers=["blocks.2"], scale="l2"))
     out = folder / "made" / "cut"
     write_cut(out, source, onnx=True, tolerance=1e-4, licence="CC0")
     return Written(out, read_cut(out), json.loads((out / "card.json").read_text()), source, folder)
@@ -89,7 +89,7 @@ def write_scores(results: Path) -> None:
     ]
     table = pd.DataFrame(rows, columns=list(DEPTH_COLUMNS))
     write_table(results / "depth.csv", table, DEPTH_COLUMNS)
-    write_facts(results, Facts([recommendation(normalize="l2")], []))
+    write_facts(results, Facts([recommendation()], [], unit_rows=["nmi"]))
     first = {**keys, "seed": 3, "layer": "blocks.2", "step": 0, "split": "unseen", "better": "higher"}
     cells = [("0", 0.2), ("1", 0.4), ("all", 0.9)]
     scores = pd.DataFrame([first | {"fold": fold, "value": value} for fold, value in cells], columns=[*COLUMNS])
@@ -233,6 +233,15 @@ def test_the_card_s_scores_are_the_layer_s_over_folds_at_its_step(written: Writt
     rows = [" ".join(line.split()) for line in (written.path / "README.md").read_text().splitlines()]
     assert "| NMI | unseen | 0.500 [0.400, 0.610] (other images) |" in rows
     assert "| NMI | test | 0.250 |" in rows
+
+
+@pytest.mark.parametrize("scaling", ["none", "standard"])
+def test_scores_of_rows_that_are_not_shipped_are_not_the_card_s(written: Written, scaling: Scaling):
+    other = replace(written.source, scaler=Scaler(scaling))
+    assert layer_scores(other) == []
+    write_facts(other.paths.results, Facts([recommendation()], []))
+    assert bool(layer_scores(other)) == (scaling == "none")
+    write_scores(other.paths.results)
 
 
 def test_scores_at_an_earlier_step_are_those_of_its_cells(written: Written):

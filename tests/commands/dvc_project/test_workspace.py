@@ -89,6 +89,10 @@ def test_a_lock_is_read_as_it_was_written_and_one_that_was_cut_has_nothing(tmp_p
         assert read_lock(tmp_path) == {}
 
 
+def test_dvc_lock_is_read_in_c():
+    assert YAML(typ="safe").Parser.__name__ == "CParser"
+
+
 def test_the_stage_that_failed_is_named():
     assert failed_stage("ERROR: failed to reproduce 'embed@d-m-0-0': failed to run") == "embed@d-m-0-0"
     assert failed_stage("Everything is up to date.") == ""

@@ -8,6 +8,7 @@ from stages.measure import embedded_split as split_module
 from stages.measure.analyses import corruptions as module
 from stages.measure.analyses.corruptions import corruptions, head, nmi_of_least_inertia, score_row
 from stages.measure.cell import Cell
+from stages.measure.embedded_split import unit_rows
 from stages.measure.metrics import LAYER_SCORES, ScoreValue
 from stages.measure.scores.kmeans import Search, cluster
 from stages.measure.scores.probe import held_out_predictions
@@ -38,8 +39,11 @@ def test_copies_are_scored_by_probe_and_clusters_beside_their_originals(tmp_path
     assert probed.relative == pytest.approx(probed.score.value / (clean[ROWS] == TRUTH).mean())
     assert (probed.n_images, probed.n_classes, probed.score.chance) == (12, 3, pytest.approx(1 / 3))
     clustered = rows["noise_3", "nmi"]
-    assert clustered.score.value == nmi_of_least_inertia(copied, TRUTH, Search(3, 1))
-    reference = nmi_of_least_inertia(split.X[ROWS], TRUTH, Search(3, 1))
+    value, reference = (
+        nmi_of_least_inertia(unit_rows(X) if normalize == "l2" else X, TRUTH, Search(3, 1))
+        for X in (copied, split.X[ROWS])
+    )
+    assert clustered.score.value == value
     assert clustered.relative == pytest.approx(clustered.score.value / reference)
 
 

@@ -12,8 +12,6 @@ from tests.measure.analyses.synthetic import toy_cell
 from tests.measure.analyses.test_scalings import METRICS, scores_by_scikit_learn
 from tests.measure.synthetic import blobs, embedded
 
-ALONE = ("", None, "")
-
 
 def scores_of(rows):
     """Scores by the two layers."""
@@ -35,18 +33,14 @@ def test_scores_are_those_of_scikit_learn_on_concatenated_arrays(tmp_path, monke
     y, search = cell.classes["unseen"][some], cell.settings["unseen"].search
     stem, block = (next(layer for layer in cell.store.layers if layer.name == name) for name in ("stem", "blocks.0"))
     X = {layer.keys: cell.store.features(layer, 10, "unseen")[some].astype(np.float64) for layer in (stem, block)}
-    expected = {(keys, ALONE): values for keys, values in X.items()}
-    expected |= {(keys, keys): normalize(values) for keys, values in X.items()}
+    expected = {(keys, keys): normalize(values) for keys, values in X.items()}
     expected[stem.keys, block.keys] = np.hstack([normalize(values) for values in X.values()])
     found = scores_of(rows)
-    assert list(found) == [
-        (stem.keys, ALONE), (stem.keys, stem.keys), (block.keys, ALONE), (block.keys, block.keys),
-        (stem.keys, block.keys),
-    ]  # fmt: skip
+    assert list(found) == [(stem.keys, stem.keys), (block.keys, block.keys), (stem.keys, block.keys)]
     for pair, scores in found.items():
         scikit_learn = scores_by_scikit_learn(expected[pair], y, np.bincount(y).max(), search)
         assert scores == pytest.approx(scikit_learn, abs=1e-9), pair
-    assert len({round(scores["knn_purity"], 6) for scores in found.values()}) == 5
+    assert len({round(scores["knn_purity"], 6) for scores in found.values()}) == 3
 
 
 def test_a_joined_search_finds_clusters_as_tight_as_one_in_all_principal_axes():

@@ -36,7 +36,7 @@ SCALINGS = ("none", "l2", "standard")
 @pytest.mark.parametrize("measured", ["none", "l2"])
 def test_scores_are_those_of_scikit_learn_on_scaled_embeddings(tmp_path, measured, step):
     cell, layer, _ = toy_cell(tmp_path, "unseen", metrics=METRICS, normalize=measured)
-    found = values(cell, layer, cell.embedded(layer, step, "unseen"), step)
+    found = values(cell, layer, cell.embedded(layer, step, "unseen", measured), step)
     X, seen = (cell.store.features(layer, step, split).astype(np.float64) for split in ("unseen", "test"))
     expected = {"none": X, "l2": normalize(X), "standard": StandardScaler().fit(seen).transform(X)}
     settings, y = cell.settings["unseen"], cell.classes["unseen"]

@@ -369,6 +369,41 @@ def test_figures_take_more(limit: str, said: str, tmp_path: Path):
     assert done.stderr.startswith(f"error: the limit on {said} GiB, found ")
 
 
+@pytest.fixture
+def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A clone of git that is the working directory, beside a folder `disk`."""
+    for name in ("clone/.git", "clone/cache", "disk"):
+        (tmp_path / name).mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "clone")
+    return tmp_path / "clone"
+
+
+@pytest.mark.parametrize(
+    ("link", "target"),
+    [("data", "disk"), ("data/net", "disk"), ("data/net/out", "disk"), ("data", "gone"), ("data/net", "gone")],
+)
+def test_a_result_behind_a_link_out_of_the_project_is_refused_before_the_work(clone: Path, link: str, target: str):
+    Path(link).parent.mkdir(exist_ok=True, parents=True)
+    Path(link).symlink_to(clone.parent / target)
+    with pytest.raises(UserError, match=rf"{link}: must be a folder in the project, found a link to .*/{target}: DVC"):
+        StageRun("measure", Path("none"), keys=[], reads=[], writes=[Path("data/net/out")], record=Path("record.json"))
+
+
+def test_links_that_dvc_takes_are_left_alone(clone: Path, monkeypatch: pytest.MonkeyPatch):
+    Path("data").symlink_to("cache")
+    stage_run.check_inside(Path("data/net/out"))
+    Path("cache/summary.csv").symlink_to(clone.parent / "disk")  # into DVC's cache (cache.type)
+    (clone.parent / "disk").rmdir()
+    (clone.parent / "disk").write_text("a table")
+    stage_run.check_inside(Path("cache/summary.csv"))
+    (clone.parent / "link").symlink_to(clone)
+    monkeypatch.chdir(clone.parent / "link")
+    stage_run.check_inside(Path("cache/out"))
+    (clone / ".git").rmdir()  # as in a fleet, whose workers train in a folder that outlives them
+    Path("cache/net").symlink_to(clone.parent)
+    stage_run.check_inside(Path("cache/net/out"))
+
+
 def test_want_of_memory_names_what_the_stage_was_to_write(folder: Path):
     def lack() -> None:
         raise MemoryError

@@ -105,7 +105,7 @@ def _texts(study: Study, blob: Mapping[str, Any]) -> dict[str, Any]:
         "verdict": verdict(facts),
         "findings": [
             (status_words(facts.findings, claim), finding)
-            for claim, finding in finding_texts(facts.findings).items()
+            for claim, finding in finding_texts(facts.findings, facts.unit_rows).items()
             if {each.reason for own in facts.findings for each in own.outcomes(claim)} - NOT_TRAINED
         ],
         "regrets": regret_tables(facts.of_use()),

@@ -3,7 +3,7 @@ import pytest
 from stages.aggregate.recommend.schema import Baseline
 from stages.aggregate.render.page.cards import make_cards
 from stages.aggregate.words.recommendation import reason
-from tests.aggregate.recommended import JOINED, SCALED
+from tests.aggregate.recommended import JOINED
 from tests.aggregate.render.page.made import LAYERS, MODELS
 
 
@@ -41,12 +41,11 @@ def test_a_card_says_what_the_recommendation_says(study, cards):
         assert float(of_all.split()[1]) == pytest.approx(total, rel=5e-3)
 
 
-def test_what_scaling_and_joining_gain_stands_in_the_card_where_they_are_recommended(study):
+def test_what_joining_gains_stands_in_the_card_where_it_is_recommended(study):
     found = study.results.facts.recommendations[0]
-    assert ("scale rows to length 1", "+0.020", "") in numbers_of(study, found, scaling=SCALED, pair=JOINED)
-    assert ("join layers 4 and 7", "+0.050", "") in numbers_of(study, found, scaling=SCALED, pair=JOINED)
-    unclear = SCALED.model_copy(update={"recommended": "none"}), JOINED.model_copy(update={"recommended": False})
-    assert numbers_of(study, found) == numbers_of(study, found, scaling=unclear[0], pair=unclear[1])
+    assert ("join layers 4 and 7", "+0.050", "") in numbers_of(study, found, pair=JOINED)
+    unclear = JOINED.model_copy(update={"recommended": False})
+    assert numbers_of(study, found) == numbers_of(study, found, pair=unclear)
 
 
 def numbers_of(study, found, **fields):

@@ -150,10 +150,10 @@ function lead(row, chosen, x) {
   if (row.best === null || row.best === last || row.value[last] === null) return [];
   const [from, to] = [row.value[last], row.value[row.best]];
   const [best] = chosen.split === UNSEEN && chosen.step === "last" ? rowsOf(data.best, { network: row.network, metric: row.metric, fold: row.fold }) : [];
-  const gain = best?.gain ?? null, range = gain === null ? "" : interval(best.gain_low, best.gain_high);
+  const gain = best?.gain ?? null, { gain_low: low, gain_high: high } = best ?? {};
   return [{
     network: network.model, x, from, to, value: (from + to) / 2, text: "",
-    tip: { title: network.model, ...(gain === null ? {} : { "gain over the last layer": `${signed(gain)} ${range}`.trim() }) },
+    tip: { title: network.model, ...(gain === null ? {} : { "gain over the last layer": signed(gain) + (low === null ? "" : ` [${signed(low)}, ${signed(high)}]`) }) },
   }];
 }
 

@@ -1,0 +1,135 @@
+"""Every way of choosing a layer is scored in the rows in which the recommended one is chosen."""
+
+from contextlib import ExitStack
+
+import numpy as np
+import pytest
+from sklearn.preprocessing import normalize as unit
+
+from stages.aggregate.params import AggregateParams, Asked, AskedMeasures
+from stages.aggregate.recommend.criteria import all_criteria
+from stages.aggregate.results import compute_results
+from stages.commands.score.command import CHECKPOINT, MEASURES, TRAINING, measure_files
+from stages.commands.score.embedding_file import open_file, read_embedding_file
+from stages.measure.metrics import LAYER_SCORES
+from stages.measure.params import MeasureParams
+from stages.shared.core.params import RunParams, parse
+from tests.measure.synthetic import DEFAULT, embedded
+
+LAYERS = {"a": (2.0, 0.0), "b": (0.8, 0.0), "c": (0.4, 1.5), "d": (1.0, 1.5)}
+"""How far images lie from their class, and how much the lengths of their rows differ."""
+
+CLASSES, EACH, FOLDS = 4, 10, 3
+LABEL_FREE = ["rankme", "participation_ratio"]
+
+
+def rows_of(layer, depth, seed):
+    """One layer's embedding of images of four classes, (40, 8) float32, the classes in order."""
+    random = np.random.default_rng([depth, seed])
+    noise, spread = LAYERS[layer]
+    y = np.repeat(np.arange(CLASSES), EACH)
+    X = random.normal(size=(CLASSES, 8))[y] + noise * random.normal(size=(len(y), 8))
+    return (X * np.exp(spread * random.normal(size=(len(y), 1)))).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def arrays():
+    """(dataset, fold, split, layer) -> its embedding; in the second dataset the layers come in another order."""
+    return {
+        (dataset, fold, split, layer): rows_of(layer, depth, 100 * number + 10 * fold + (split == "test"))
+        for number, (dataset, order) in enumerate((("one", "abcd"), ("two", "cabd")))
+        for fold in range(FOLDS)
+        for split in ("unseen", "test")
+        for depth, layer in enumerate(order)
+    }
+
+
+@pytest.fixture(scope="module", params=["l2", "none"])
+def study(request, arrays, tmp_path_factory):
+    """A study of two datasets, and what scales rows as it does."""
+    folder = tmp_path_factory.mktemp("rows")
+    asked = {"metrics": ["map_at_r", "probe_accuracy", *LABEL_FREE], "normalize": request.param}
+    params = parse(DEFAULT | asked | {"refits": DEFAULT["refits"] | {"metrics": ["map_at_r"]}}, MeasureParams, where="")
+    axes = {"datasets": ["one", "two"], "models": ["net"], "folds": list(range(FOLDS)), "seeds": [0]}
+    with ExitStack() as resources, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("WHICHLAYER_WORKERS", "1")
+        for dataset in axes["datasets"]:
+            files = [write_fold(folder, arrays, dataset, fold, resources) for fold in range(FOLDS)]
+            measure_files(files, [(dataset, "net", str(fold), 0) for fold in range(FOLDS)], params, folder)
+    grid = RunParams.model_validate(axes)
+    of_results = AggregateParams(main_metric="map_at_r", accuracy_margin=0.05)
+    asked = Asked(grid, CHECKPOINT, AskedMeasures(analyses=[]), of_results)
+    scaled = unit if request.param == "l2" else np.asarray
+    return compute_results(folder / MEASURES, folder / TRAINING, asked), lambda X: scaled(X.astype(np.float64))
+
+
+def write_fold(folder, arrays, dataset, fold, resources):
+    path, content = folder / f"{dataset}{fold}.npz", {}
+    for split, prefix, kind in (("unseen", "", f"new{fold}"), ("test", "seen/", "old")):
+        of = {layer: X for (*where, layer), X in arrays.items() if where == [dataset, fold, split]}
+        content |= {f"{prefix}{layer}": X for layer, X in of.items()}
+        content[f"{prefix}labels"] = np.repeat([f"{kind}{c}" for c in range(CLASSES)], EACH)
+    np.savez(path, **content)
+    return read_embedding_file(open_file(path, None, resources))
+
+
+def map_at_r(X):
+    """MAP@R of images of four classes in order, by definition."""
+    y, found = np.repeat(np.arange(CLASSES), EACH), []
+    for i, row in enumerate(X):
+        others = np.delete(np.arange(len(X)), i)
+        nearest = others[np.argsort(np.linalg.norm(X[others] - row, axis=1))][: EACH - 1]
+        right = y[nearest] == y[i]
+        found.append((np.cumsum(right) / np.arange(1, EACH) * right).mean())
+    return np.mean(found)
+
+
+def table_of(arrays, scaled, dataset, split):
+    """MAP@R of every fold and layer, (folds, layers), and the layers' names from input to output."""
+    names = list(dict.fromkeys(layer for where, _, _, layer in arrays if where == dataset))
+    values = [[map_at_r(scaled(arrays[dataset, fold, split, name])) for name in names] for fold in range(FOLDS)]
+    return np.array(values), names
+
+
+def expected_choices(arrays, scaled, dataset, fold):
+    """What every criterion but the random one and the tunnel chooses for a fold: layers, without ties."""
+    unseen, names = table_of(arrays, scaled, dataset, "unseen")
+    elsewhere = table_of(arrays, scaled, "two" if dataset == "one" else "one", "unseen")[0].mean(axis=0).argmax()
+    chosen = {
+        "other_folds": np.delete(unseen, fold, axis=0).mean(axis=0).argmax(),
+        "last_layer": 3, "penultimate": 2, "two_thirds": 2, "other_datasets": elsewhere,
+        "seen_score": table_of(arrays, scaled, dataset, "test")[0][fold].argmax(),
+    }  # fmt: skip
+    for name in LABEL_FREE:  # of rows as they are stored
+        splits = [embedded(arrays[dataset, fold, "unseen", layer], np.repeat(range(CLASSES), EACH)) for layer in names]
+        values = [LAYER_SCORES[name].compute(split).value for split in splits]
+        chosen |= {f"highest_{name}": np.argmax(values), f"lowest_{name}": np.argmin(values)}
+    return {criterion: names[layer] for criterion, layer in chosen.items()}
+
+
+@pytest.mark.parametrize("dataset", ["one", "two"])
+def test_each_rule_chooses_and_is_scored_in_the_rows_of_the_choice(study, arrays, dataset):
+    results, scaled = study
+    regrets = results.tables["regret.csv"]
+    own = regrets[(regrets[["candidates", "metric", "dataset"]] == ["layers", "map_at_r", dataset]).all(axis=1)]
+    assert set(own["criterion"]) == set(all_criteria(LABEL_FREE))
+    unseen, names = table_of(arrays, scaled, dataset, "unseen")
+    for row in own[own["fold"] != "mean"].itertuples():
+        values, chosen = unseen[int(row.fold)], expected_choices(arrays, scaled, dataset, int(row.fold))
+        of_choice = values.mean() if row.criterion == "random_layer" else values[names.index(row.layer)]
+        assert (row.value, row.best_value) == pytest.approx((of_choice, values.max())), row.criterion
+        if row.criterion not in ("random_layer", "tunnel"):
+            assert row.layer == chosen[row.criterion], row.criterion
+    found = next(each for each in results.facts.of_use("retrieval") if each.dataset == dataset)
+    assert (found.best.layer, found.best.last_value) == (
+        names[unseen.mean(axis=0).argmax()],
+        pytest.approx(unseen.mean(axis=0)[-1]),
+    )
+
+
+def test_rows_decide_in_this_study(arrays):
+    """Else what is above would hold in other rows, too."""
+    for dataset in ("one", "two"):
+        for split in ("unseen", "test"):
+            as_stored, of_length_1 = (table_of(arrays, scaled, dataset, split)[0] for scaled in (np.asarray, unit))
+            assert as_stored.mean(axis=0).argmax() != of_length_1.mean(axis=0).argmax()
