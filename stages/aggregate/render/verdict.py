@@ -2,7 +2,7 @@
 
 What to do comes first, then a table by use, in which what choosing gains always stands. Where lines are too long or too
 many, further numbers go; they are in summary.md and report.html. A name is never cut, so that it can be typed. Further
-networks come beside these lines, each with its own.
+networks come beside these lines, each with its own, and so does the network before fine-tuning.
 """
 
 from collections.abc import Sequence
@@ -71,7 +71,6 @@ def _of_dataset(
     head, table = wrapped(words.headline(networks), WIDTH), use_table(chosen)
     texts = {
         "brackets": f"{words.explain_brackets(chosen)} {words.scored_as(networks)}".strip(),
-        "untrained": words.brief_untrained(chosen),
         "ties": words.brief_tied(chosen),
         **claimed,
         "tuned": words.brief_fine_tuning(chosen),
@@ -89,7 +88,7 @@ def _of_dataset(
     for name in DISPENSABLE_LINES:
         if len("\n".join([head, table, *told.values()]).splitlines()) > MAX_LINES:
             told.pop(name, None)
-    others = [wrapped(text, WIDTH) for text in _others(networks, chosen)]
+    others = [wrapped(text, WIDTH) for text in (words.brief_untrained(chosen), *_others(networks, chosen)) if text]
     return "\n".join(filter(None, [head, table, *others, *told.values()]))
 
 

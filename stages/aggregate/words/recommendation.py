@@ -108,7 +108,7 @@ def brief_ties(found: Recommendation) -> str:
 
 def brief_tied(networks: Sequence[Recommendation]) -> str:
     """Write the same of several uses in a line; nothing where none ties."""
-    told = [f"{each.use} {brief_ties(each)}" for each in networks if each.ties]
+    told = [f"{each.use} {brief_ties(each)}" for each in networks if each.ties and each.last_depth > 0]
     return f"Ties (at most): {'; '.join(told)}." if told else ""
 
 
@@ -148,11 +148,12 @@ def untrained(found: Recommendation) -> str:
 
 def brief_untrained(networks: Sequence[Recommendation]) -> str:
     """Write the same of several uses in a line; nothing where it is not known."""
-    told = [
-        f"{each.use} {made.layer.depth + 1}/{each.last_depth + 1} {gain_words(made.gain_over_last)}".rstrip()
-        for each in networks
-        if (made := each.untrained)
-    ]
+    told = []
+    for each in networks:
+        if (made := each.untrained) is not None:
+            gained = made.gain_over_last.estimate
+            number = "" if gained is None else f" {decimals(gained, sign=True)}"
+            told.append(f"{each.use} {made.layer.depth + 1}/{each.last_depth + 1}{number}")
     return f"Untrained, over its own last layer: {', '.join(told)}." if told else ""
 
 
@@ -239,11 +240,14 @@ def doubt(found: Recommendation) -> str:
     return "" if found.doubtful is False else f"But {caveat(found)}."
 
 
+UNTRAINED = " (untrained)"
+
+
 def at_checkpoint(found: Recommendation) -> str:
     """Name the checkpoint of a recommended layer; nothing of a network that was measured as it is."""
     if found.best.step:
         return f" at step {found.best.step}"
-    return " at step 0 (untrained)" if len(found.candidate_steps) > 1 else ""
+    return f" at step 0{UNTRAINED}" if len(found.candidate_steps) > 1 else ""
 
 
 def ties(found: Recommendation) -> str:
@@ -344,40 +348,50 @@ def headline(networks: Sequence[Recommendation]) -> str:
     useful = [each for each in chosen if each.recommended is not None]
     models = list(dict.fromkeys(each.model for each in useful))
     checkpoints = list(dict.fromkeys(map(at_checkpoint, useful)))
-    uses: dict[tuple[int, str, str], list[str]] = {}
+    answers: dict[str, dict[tuple[str, str], list[str]]] = {TAKE: {}, UNDECIDED: {}, NOTHING: {}}
     for each in chosen:
-        name = each.best.layer + f" of {each.model}" * (len(models) > 1) + at_checkpoint(each) * (len(checkpoints) > 1)
-        uses.setdefault(_answer(each, name), []).append(each.use)
-    doubt = f"no layer is shown to beat {_levels(chosen)}; if any, " if all_doubtful(chosen) else ""
+        checkpoint = at_checkpoint(each) if each.best.step < each.last_step and len(checkpoints) > 1 else ""
+        kind, what, why = _answer(each, each.best.layer + f" of {each.model}" * (len(models) > 1), checkpoint)
+        answers[kind].setdefault((what, why), []).append(each.use)
+    sure, undecided, nothing = (
+        [f"{what} for {joined(uses)}{why}" for (what, why), uses in own.items()] for own in answers.values()
+    )
+    clauses = [*sure, *([f"{UNDECIDED}: {joined(undecided)}"] if undecided else []), *nothing]
+    doubt = f"no layer is shown to beat {_levels(chosen)}; " + "if any, " * bool(sure) if all_doubtful(chosen) else ""
     whose = f", {models[0]}" * (len(models) == 1) + checkpoints[0] * (len(checkpoints) == 1) if useful else ""
-    told = [
-        f"{what} for {joined(own)}{why}" for (_, what, why), own in sorted(uses.items(), key=lambda item: item[0][0])
-    ]
-    return f"{networks[0].dataset}{whose}: {doubt}{'; '.join(told)}."
+    return f"{networks[0].dataset}{whose}: {doubt}{'; '.join(clauses)}."
 
 
-def _answer(found: Recommendation, name: str) -> tuple[int, str, str]:
-    """What to do for a use: how unsure that is, the words before the use, and those after it.
+TAKE, UNDECIDED, NOTHING = "take", "undecided, best so far", "nothing"
+"""Kinds of answers."""
+
+
+def _answer(found: Recommendation, name: str, checkpoint: str) -> tuple[str, str, str]:
+    """What to do for a use: of which kind that is, the words before the use, and those after it.
 
     Args:
         found: for the use.
         name: of its layer.
+        checkpoint: of the layer, as far as it is to be named.
     """
     last, is_last = found.gain_over_last, found.best.depth == found.last_depth
     if why := reason(found):
-        return 3, "nothing", f": {why}"
+        return NOTHING, NOTHING, f": {why}"
     if found.last_depth == 0:
-        return 0, f"take the only layer, {name},", ""
+        return TAKE, f"take the only layer, {name}{checkpoint},", ""
     if last.status == Payoff.PAYS:
-        return 0, f"take {name}", ": choosing pays"
-    at_most = "" if last.at_most is None else f"at most {decimals(last.at_most, sign=True)}"
+        return TAKE, f"take {name}{checkpoint}", ": choosing pays"
     if last.status == Payoff.DOES_NOT_PAY:
-        return 1, f"take the last layer, {name},", f": no earlier one is shown to be better ({at_most})"
+        at_most = decimals(last.at_most or 0.0, sign=True)
+        return TAKE, f"take the last layer, {name},", f": no earlier one is shown to be better (at most {at_most})"
+    if is_last:
+        return UNDECIDED, f"the last layer, {name}{checkpoint},", ""
     cost = {"parameters": found.best.parameters_share, "multiply-adds": found.best.operations_share}
-    costs = joined([f"{percent(share)} of the {what}" for what, share in cost.items() if share is not None])
-    unsure = " (not proven)" if last.estimate is not None and not last.proven else ""
-    best = f"the last layer, {name}," if is_last else name
-    return 2, "undecided", f": {best} is best so far{unsure}" + f", with {costs}" * bool(costs and not is_last)
+    known = ["untrained"] if checkpoint.endswith(UNTRAINED) else []
+    known += ["not proven"] if last.low is not None and last.low > 0 else []
+    known += [f"{percent(share)} of {what}" for what, share in cost.items() if share is not None]
+    what = name + checkpoint.removesuffix(UNTRAINED)
+    return UNDECIDED, what + f" ({', '.join(known)})" * bool(known), ""
 
 
 GAINS = (
