@@ -195,11 +195,11 @@ def promise_table(scores: pd.DataFrame) -> str:
 
 
 def tuned_table(scores: pd.DataFrame) -> str:
-    """What choosing gains over the last layer, raw rows and rows of length 1, of one network before and after training."""
+    """What choosing gains over the last layer before and after training, raw rows → rows of length 1."""
     rows = []
     for name, score in SCORES.items():
         row = [name]
-        for step, own in scores.groupby("step", sort=True):
+        for _, own in scores.groupby("step", sort=True):
             for dataset in dict.fromkeys(own["dataset"]):
                 both = [curves_of(own[own["dataset"] == dataset], score, kind) for kind in ("raw", "unit")]
                 row.append(" → ".join(signed(RULES["last"](next(iter(c.values())))) for c in both) if both[0] else "–")

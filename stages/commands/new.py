@@ -17,6 +17,7 @@ from ruamel.yaml.representer import RoundTripRepresenter
 from stages.commands.check import check_config
 from stages.commands.config import Config, parse_config, read_config
 from stages.commands.project import PARAMS, RAW, ROOT, ProjectCommand, ProjectPath, use_option
+from stages.prepare.bits import fewest_bits
 from stages.prepare.candidates import TABLE_INSTEAD, Candidate, class_counts, describe_counts
 from stages.prepare.limits import Resources
 from stages.prepare.params import DatasetParams, parse_dataset
@@ -24,6 +25,9 @@ from stages.prepare.splits import FoldPlan, plan_folds
 from stages.shared.runtime.errors import UserError, check_known, prefix_errors
 
 MODEL = "efficientnet_lite0_frozen"
+READ = 64
+"""Images, or a few more, from which `bits` is proposed."""
+
 UNSEEN_CLASSES = 5
 MIN_FOLDED_CLASSES = 12
 """Below which three folds, of four unseen classes each, cannot be made, as intervals over other classes take."""
@@ -59,8 +63,9 @@ def new(folder: Path, name: str, models: tuple[str, ...], table: str | None, use
     size = max(config.models[model].network.image_size for model in models)
     entry: dict[str, Any] = {"source": "table", "table": table} if table else {"source": "folder"}
     entry |= {"image_size": size, "on_short_class": "keep"}
-    candidates = list_candidates(config, folder, parse_dataset(entry, name))
+    candidates, bits = list_candidates(config, folder, parse_dataset(entry, name))
     entry |= choose_splits(candidates, frozen=frozen, probe_folds=config.measure.probe.folds)
+    entry |= {"bits": bits} if bits else {}
     with prefix_errors(str(folder)):
         plan = plan_folds(candidates, parse_dataset(entry, name), config.prepare.seed)
     folds = [int(fold) for fold in plan.splits if fold.isdecimal()]
@@ -82,6 +87,7 @@ def new(folder: Path, name: str, models: tuple[str, ...], table: str | None, use
     for line in [
         f"wrote {', '.join('.'.join(key) for key in changes)} and datasets.{name} to {PARAMS.name}; undo: {undo}",
         f"{' and '.join(models)}: {training}; {len(folds)} fold(s) of {unseen} unseen classes",
+        *([f"bits: {bits}, as images that were read have it; prepare refuses larger values"] if bits else []),
         *notes,
         "next: `whichlayer plan` says how long it takes, `make repro` runs it",
     ]:
@@ -109,19 +115,24 @@ def check_free(config: Config, name: str, folder: Path, models: Sequence[str]) -
         )
 
 
-def list_candidates(config: Config, folder: Path, params: DatasetParams) -> list[Candidate]:
-    """List the images of a folder or archive, with their classes; none is read.
+def list_candidates(config: Config, folder: Path, params: DatasetParams) -> tuple[list[Candidate], int | None]:
+    """List the images of a folder or archive, with their classes; read some of them to see how many `bits` they use.
 
     Raises:
         UserError: they cannot be listed, or are of one class.
     """
+    from stages.prepare.decode import decode_many, pixel_limit
     from stages.prepare.packing import list_images  # takes a second to import
 
-    with Resources(config.prepare.limits) as resources:
+    limits = config.prepare.limits
+    with Resources(limits) as resources, pixel_limit(limits.pixels):
         candidates = list_images(folder, params, config.prepare.seed, resources).candidates
-    if len(counts := class_counts(candidates)) < 2:
-        raise UserError(f"{folder}: must have two classes or more, found {describe_counts(counts)}; {TABLE_INSTEAD}")
-    return candidates
+        if len(counts := class_counts(candidates)) < 2:
+            found = describe_counts(counts)
+            raise UserError(f"{folder}: must have two classes or more, found {found}; {TABLE_INSTEAD}")
+        some = candidates[:: max(1, len(candidates) // READ)]
+        decoded = [image for _, image in decode_many([each.content for each in some], **params.decode)]
+    return candidates, fewest_bits(image.depth for image in decoded if not isinstance(image, str) and image.depth)
 
 
 def choose_splits(candidates: Sequence[Candidate], *, frozen: bool, probe_folds: int) -> dict[str, Any]:

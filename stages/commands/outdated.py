@@ -88,7 +88,10 @@ def check_made_of(params: Path, cell: Cell, results: Path) -> None:
     stages = [f"prepare@{dataset}", *stage_names(cell)]
     entries, tree = read_entries(stages), load(params)
     check_records(records_folder(), stages)
-    keys = [*(f"datasets.{dataset}.{name}" for name in ("image_size", "fit", "fill")), f"models.{model}.network"]
+    keys = [
+        *(f"datasets.{dataset}.{name}" for name in ("image_size", "fit", "fill", "bits")),
+        f"models.{model}.network",
+    ]
     edited = chain.from_iterable(_edited(entry, tree, keys) for entry in entries.values())
     again = _made_again(results, "/".join(map(str, cell)))
     found = list(dict.fromkeys([*edited, *_of_other_artifacts(entries), *again]))

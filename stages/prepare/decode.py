@@ -18,12 +18,13 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from functools import cache, partial
 from itertools import islice
-from typing import Literal, TypeVar
+from typing import Literal, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, TiffImagePlugin, UnidentifiedImageError
+from PIL import Image, ImageFile, ImageOps, TiffImagePlugin, UnidentifiedImageError
 
+from stages.prepare.bits import FULL, Bits, Depth, file_range, mode_range
 from stages.prepare.candidates import Content
 from stages.shared.runtime.errors import explain_system_error
 
@@ -64,16 +65,23 @@ BYTES_OF_AN_IMAGE = 2**29
 OF_THE_FILE = (None, errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP)
 """Numbers of errors that a file has on any machine: none where it is too large; a link to nothing, or in a circle."""
 
+REMEDY = "bring its values to 0 to 255 and save it with 8 bits (NumPy: `array.astype('uint8')`)"
+
 C = TypeVar("C", bound=Content)
-Decoded = NDArray[np.uint8] | str
-"""(S, S, 3), RGB, or why there is none."""
+
+
+class Decoded(NamedTuple):
+    """An image: (S, S, 3) uint8, RGB, and how it was scaled; None where it had 8 bits."""
+
+    pixels: NDArray[np.uint8]
+    depth: Depth | None
 
 
 class BadImageError(Exception):
     """An image that cannot be decoded, and why."""
 
 
-def decode(content: Content, size: int, fit: Fit, fill: int) -> NDArray[np.uint8]:
+def decode(content: Content, size: int, fit: Fit, fill: int, bits: Bits = FULL) -> Decoded:
     """Decode one image.
 
     Args:
@@ -81,24 +89,25 @@ def decode(content: Content, size: int, fit: Fit, fill: int) -> NDArray[np.uint8
         size: height and width in pixels of the result.
         fit: how it becomes square (`DatasetParams.fit`).
         fill: grey level 0 to 255 behind transparent pixels and of padding.
-
-    Returns:
-        (size, size, 3) uint8, RGB.
+        bits: how many bits the values of a file of 16 bits a sample use.
 
     Raises:
-        BadImageError: it is no image, truncated, beyond `pixel_limit` or `MAX_SCANS`, or of a kind without a defined
-            range.
+        BadImageError: it is no image, truncated, beyond `pixel_limit` or `MAX_SCANS`, of a kind without a defined
+            range, or has larger values than `bits` allows.
         MemoryError, OSError: the machine lacks something, which says nothing of the image.
     """
     with damage_named():
         if isinstance(content, bytes):
-            image = open_image(content)
+            image: Image.Image = (file := open_image(content))
             _check_cost(image, content)
+            file_bits, white = file_range(file, content)
             image.draft(None, (2 * size, 2 * size))  # a large JPEG is decoded at a fraction of its size, twice ours
             ImageOps.exif_transpose(image, in_place=True)  # a second copy may take 200 MB
         else:
+            file_bits, white = mode_range(content)
             image = ImageOps.exif_transpose(content)
-        return np.asarray(square(to_rgb(image, fill), size, fit, fill))
+        depth = _measure_depth(image, file_bits, white, bits)
+        return Decoded(np.asarray(square(to_rgb(image, fill, depth), size, fit, fill)), depth)
 
 
 @contextmanager
@@ -129,7 +138,7 @@ def pixel_limit(pixels: int) -> Iterator[None]:
             Image.MAX_IMAGE_PIXELS = before
 
 
-def open_image(content: bytes) -> Image.Image:
+def open_image(content: bytes) -> ImageFile.ImageFile:
     """Read an image file's header, if it is of one of `FORMATS`."""
     return Image.open(io.BytesIO(content), formats=known_formats())
 
@@ -173,32 +182,62 @@ def digest(content: Content) -> str:
     return hashlib.sha256(header + content.tobytes()).hexdigest()
 
 
-def to_rgb(image: Image.Image, fill: int) -> Image.Image:
-    """Convert any mode to RGB: 16-bit scaled to 8, transparent pixels laid over `fill`.
+def _measure_depth(image: Image.Image, file_bits: int, white: int | None, bits: Bits) -> Depth | None:
+    """Find how an image is to be scaled to 8 bits; None if it has them.
 
-    Rows at a time, since the steps between take up to 24 bytes a pixel.
+    Args:
+        image: upright.
+        file_bits, white: as `file_range` returns them.
+        bits: of the dataset.
 
     Raises:
-        ValueError: floating-point or 32-bit values, whose range is not defined.
+        BadImageError: its range is not defined, or its values exceed it.
     """
     if image.mode == "F":
-        raise ValueError("floating-point pixels have no defined range; save it with 8 or 16 bits")
+        raise BadImageError(f"floating-point values have no defined range; {REMEDY}")
+    if image.mode == "I" and file_bits > FULL:
+        raise BadImageError(f"{file_bits}-bit values have no defined range; {REMEDY}, or with 16 (`'uint16'`)")
+    if file_bits <= 8:
+        return None
+    if white:
+        return Depth(file_bits, white)
+    grey = image.mode.startswith("I")  # in full; of colours Pillow has the upper 8 bits
+    if not grey and bits < FULL:
+        raise BadImageError(
+            f"of colours of 16 bits the upper 8 alone are read, and `bits: {bits}` asks for others; save it with 8 "
+            f"bits (NumPy: `(array >> {bits - 8}).astype('uint8')`)"
+        )
+    channels = [image] if grey else [image.getchannel(band) for band in image.getbands() if band not in "Aa"]
+    extremes = [(part.min(), part.max()) for each in channels for part in (np.asarray(p) for _, p in _parts(each))]
+    smallest, largest = int(min(low for low, _ in extremes)), int(max(high for _, high in extremes))
+    largest += 0 if grey else 255 * largest + 255
+    if smallest < 0 or largest >= 2**bits:
+        found = smallest if smallest < 0 else largest
+        raise BadImageError(f"its values must be 0 to {2**bits - 1} (`bits: {bits}` of the dataset), found {found}")
+    return Depth(bits, 2**bits - 1, largest)
+
+
+def _parts(image: Image.Image) -> Iterator[tuple[int, Image.Image]]:
+    """Yield rows at a time, and the number of the first: steps of a conversion take up to 24 bytes a pixel."""
+    rows = PIXELS_AT_ONCE // image.width + 1
+    for top in range(0, image.height, rows):
+        yield top, image.crop((0, top, image.width, min(top + rows, image.height)))
+
+
+def to_rgb(image: Image.Image, fill: int, depth: Depth | None) -> Image.Image:
+    """Convert any mode to RGB: of more than 8 bits scaled to 8, transparent pixels laid over `fill`."""
     if image.mode == "RGB" and not image.has_transparency_data:
         return image
     rgb = Image.new("RGB", image.size)
-    rows = PIXELS_AT_ONCE // image.width + 1
-    for top in range(0, image.height, rows):
-        part = image.crop((0, top, image.width, min(top + rows, image.height)))
-        rgb.paste(_part_to_rgb(part, fill), (0, top))
+    for top, part in _parts(image):
+        rgb.paste(_part_to_rgb(part, fill, depth), (0, top))
     return rgb
 
 
-def _part_to_rgb(image: Image.Image, fill: int) -> Image.Image:
-    if image.mode.startswith("I;16") or image.mode == "I":
+def _part_to_rgb(image: Image.Image, fill: int, depth: Depth | None) -> Image.Image:
+    if depth and image.mode.startswith("I"):
         values = np.asarray(image).astype(np.int64)
-        if values.min() < 0 or values.max() > 65535:
-            raise ValueError("32-bit pixels have no defined range; save it with 8 or 16 bits")
-        image = Image.fromarray(((values + 128) // 257).astype(np.uint8))  # 65535 = 255 x 257: to the nearest
+        image = Image.fromarray(((values * 255 + depth.white // 2) // depth.white).astype(np.uint8))  # to the nearest
     if image.has_transparency_data:
         layer = image.convert("LA").convert("RGBA") if image.mode == "La" else image.convert("RGBA")
         background = Image.new("RGBA", layer.size, (fill, fill, fill, 255))
@@ -218,13 +257,13 @@ def square(image: Image.Image, size: int, fit: Fit, fill: int) -> Image.Image:
 
 
 def decode_many(
-    contents: Sequence[Callable[[], Content]], *, size: int, fit: Fit, fill: int
-) -> Iterator[tuple[str, Decoded]]:
+    contents: Sequence[Callable[[], Content]], *, size: int, fit: Fit, fill: int, bits: Bits = FULL
+) -> Iterator[tuple[str, Decoded | str]]:
     """Read and decode images.
 
     Args:
         contents: read one image each; called in this order, each once.
-        size, fit, fill: as `decode` takes them.
+        size, fit, fill, bits: as `decode` takes them.
 
     Yields:
         Of every image, in order, its SHA-256 (of the file, or of the pixels of an image that is no file; empty where
@@ -233,7 +272,7 @@ def decode_many(
     Raises:
         MemoryError, OSError: the machine lacks what reading or decoding takes, or telling whether a file is damaged.
     """
-    work = partial(_decode_one, size=size, fit=fit, fill=fill)
+    work = partial(_decode_one, size=size, fit=fit, fill=fill, bits=bits)
     with ThreadPoolExecutor(max_workers=min(os.cpu_count() or 1, 8)) as pool:
         waiting = iter(contents)
         while block := list(_block(waiting)):
@@ -267,10 +306,10 @@ def read_content(content: Callable[[], C]) -> C | OSError:
         return error
 
 
-def _decode_one(content: Content | OSError, *, size: int, fit: Fit, fill: int) -> tuple[str, Decoded]:
+def _decode_one(content: Content | OSError, *, size: int, fit: Fit, fill: int, bits: Bits) -> tuple[str, Decoded | str]:
     if isinstance(content, OSError):
         return "", f"cannot be read ({content.strerror or content})"
     try:
-        return digest(content), decode(content, size=size, fit=fit, fill=fill)
+        return digest(content), decode(content, size=size, fit=fit, fill=fill, bits=bits)
     except BadImageError as error:
         return "", str(error)

@@ -7,7 +7,7 @@ from there the images that stay are written in the manifest's order. Memory hold
 import hashlib
 import json
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import IO, Literal
@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from stages.prepare.bits import FULL, Depth, count_bits, describe_bits, fewest_bits
 from stages.prepare.candidates import (
     Candidate,
     Listing,
@@ -136,6 +137,7 @@ class Report:
         shared_groups: by fold, how many groups have images of seen classes in training and of unseen classes.
         ignored: files that belong to no class.
         hidden: hidden folders, whose files are left out.
+        scaled: images of more than 8 bits a sample, by how many; in the file only if there are any.
     """
 
     source: str
@@ -149,6 +151,7 @@ class Report:
     shared_groups: dict[str, int]
     ignored: tuple[str, ...]
     hidden: tuple[str, ...]
+    scaled: dict[int, int]
 
     def summary(self) -> str:
         """Return in half a line what was written."""
@@ -161,6 +164,8 @@ class Report:
     def notes(self) -> list[str]:
         """Return what was left out or is unusual, one line each; nothing if all is well."""
         notes = [f"fold {fold} is not made: {why}" for fold, why in self.not_made.items()]
+        if self.scaled:
+            notes.append(describe_bits(self.scaled))
         if self.left_out:
             notes.append(f"{len(self.left_out)} class(es) left out, with few images: {describe_counts(self.left_out)}")
         for fold, count in self.shared_groups.items():
@@ -183,11 +188,16 @@ class Report:
 
 
 def make_report(
-    source: str, plan: FoldPlan, skipped: Sequence[Skipped], duplicates: DuplicateCounts, listing: Listing
+    source: str,
+    plan: FoldPlan,
+    skipped: Sequence[Skipped],
+    duplicates: DuplicateCounts,
+    listing: Listing,
+    scaled: Mapping[int, int],
 ) -> Report:
     """Count what was packed."""
     planned, passed_over = (plan.not_made, plan.left_out), (listing.ignored, listing.hidden)
-    report = Report(source, {}, {}, *planned, tuple(skipped), duplicates, {}, {}, *passed_over)
+    report = Report(source, {}, {}, *planned, tuple(skipped), duplicates, {}, {}, *passed_over, dict(scaled))
     for fold, splits in plan.splits.items():
         report.images[fold] = {split: len(candidates) for split, candidates in splits.items()}
         report.classes[fold] = {split: class_counts(candidates) for split, candidates in splits.items()}
@@ -203,6 +213,8 @@ def make_report(
 def write_report(path: Path, report: Report) -> None:
     """Write the report as JSON, byte-identical for equal content."""
     content = {"format": FORMAT, **asdict(report)}
+    if not report.scaled:
+        del content["scaled"]
     path.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
@@ -240,7 +252,7 @@ def prepare_dataset(
         plan = plan_folds(listing.candidates, params, seed)
         out.parent.mkdir(parents=True, exist_ok=True)
         scratch = resources.enter_context(tempfile.TemporaryFile(dir=out.parent))  # noqa: SIM115
-        images, skipped = _decode_all(_in_reading_order(listing.candidates, plan), scratch, params, dataset)
+        images, skipped, scaled = _decode_all(_in_reading_order(listing.candidates, plan), scratch, params, dataset)
         images, duplicates = resolve_duplicates(images, params.on_duplicate)
         images = images.sort_values(["label", "sample_id"])
         plan = without_dropped(plan, set(images["sample_id"]), params)
@@ -251,7 +263,7 @@ def prepare_dataset(
             split_of = {c.sample_id: split for split, candidates in splits.items() for c in candidates}
             in_fold = images.assign(split=images["sample_id"].map(split_of))
             write_fold(out, fold, in_fold.dropna(subset="split"))
-    report = make_report(params.source, plan, skipped, duplicates, listing)
+    report = make_report(params.source, plan, skipped, duplicates, listing, scaled)
     write_report(out / "report.json", report)
     return report
 
@@ -280,18 +292,23 @@ def _in_reading_order(candidates: Sequence[Candidate], plan: FoldPlan) -> list[t
 
 def _decode_all(
     candidates: list[tuple[Candidate, Split]], scratch: IO[bytes], params: DatasetParams, dataset: str
-) -> tuple[pd.DataFrame, list[Skipped]]:
-    """Return a row for each image that could be decoded, in the order of their pixels in the scratch file."""
+) -> tuple[pd.DataFrame, list[Skipped], dict[int, int]]:
+    """Return a row for each image that could be decoded, in the order of their pixels in the scratch file.
+
+    Beside them, the images that could not, and how many had more than 8 bits, by how many.
+    """
     rows: list[tuple[str, ...]] = []
     skipped: list[Skipped] = []
+    depths: list[Depth] = []
     contents = [candidate.content for candidate, _ in candidates]
-    decoded = decode_many(contents, size=params.image_size, fit=params.fit, fill=params.fill)
+    decoded = decode_many(contents, **params.decode)
     stream = progress(decoded, total=len(candidates), what=f"prepare {dataset}", unit="images")
-    for (candidate, split), (sha256, pixels) in zip(candidates, stream, strict=True):
-        if isinstance(pixels, str):
-            skipped.append(Skipped(candidate.source, pixels))
+    for (candidate, split), (sha256, image) in zip(candidates, stream, strict=True):
+        if isinstance(image, str):
+            skipped.append(Skipped(candidate.source, image))
             continue
-        packed = pixels.tobytes()
+        packed = image.pixels.tobytes()
+        depths += [image.depth] if image.depth else []
         scratch.write(packed)
         described = (candidate.sample_id, candidate.label, candidate.group, candidate.source, sha256)
         rows.append((*described, split, hashlib.sha256(packed).hexdigest()))
@@ -302,7 +319,13 @@ def _decode_all(
             f"every file must be an image that can be decoded, found {len(skipped)} that cannot; replace or remove "
             f"them, or set `on_bad_image: skip` to leave such files out:{''.join(lines)}{more}"
         )
-    return pd.DataFrame(rows, columns=[*MANIFEST_COLUMNS, "split", "pixels_sha256"]), skipped
+    if params.bits is None and (bits := fewest_bits(depths)):
+        raise UserError(
+            f"bits: must say how many bits the values of files of 16 bits a sample use where all fit in fewer, found "
+            f"{max(depth.largest or 0 for depth in depths)} as the largest; set `bits: {bits}`, or `bits: {FULL}` if "
+            f"the images are to be as dark as that ({2**FULL - 1} is white)"
+        )
+    return pd.DataFrame(rows, columns=[*MANIFEST_COLUMNS, "split", "pixels_sha256"]), skipped, count_bits(depths)
 
 
 def _read_back(scratch: IO[bytes], positions: Iterable[int], size: int) -> Iterator[NDArray[np.uint8]]:

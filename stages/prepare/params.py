@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
+from stages.prepare.bits import FULL, Bits
 from stages.prepare.limits import DEFAULT_LIMITS, LimitsParams, inside
 from stages.shared.core.params import Params, load_entry, parse
 from stages.shared.runtime.errors import check_known, did_you_mean, short_repr
@@ -49,6 +50,8 @@ class DatasetParams(Params):
         fit: how an image becomes square: `crop` (the shorter side becomes image_size, then the centre), `pad` (the
             longer side does; the rest is `fill`) or `squash` (both do).
         fill: grey level 0 to 255 behind transparent pixels, of padding, and of what later transforms uncover.
+        bits: how many bits the values of files of 16 bits a sample use, 8 to 16: 4095 is white where they use 12.
+            `null`: 16, and an error where the largest value of all such files fits in fewer. Larger values are refused.
         on_bad_image: a file that cannot be decoded is an `error`, or is left out, counted and listed (`skip`).
         on_duplicate: exact copies that falsify a score (one image in two splits or classes): `error`; `drop`: copies
             with two classes all go, of others one stays; `keep`: only count them. Copies within a split and class are
@@ -76,6 +79,7 @@ class DatasetParams(Params):
     image_size: Annotated[int, Field(ge=8, le=2048)]
     fit: Literal["crop", "pad", "squash"] = "crop"
     fill: Annotated[int, Field(ge=0, le=255)] = 255
+    bits: Bits | None = None
     on_bad_image: Literal["error", "skip"] = "error"
     on_duplicate: Literal["error", "drop", "keep"] = "error"
     on_short_class: Literal["error", "keep"] = "error"
@@ -108,6 +112,11 @@ class DatasetParams(Params):
         if overlap := sorted(set(self.unseen_classes or ()) & set(self.seen_classes or ())):
             raise ValueError(f"a class must be seen or unseen, not both; found in both lists: {', '.join(overlap)}")
         return self
+
+    @property
+    def decode(self) -> dict[str, Any]:
+        """How images are decoded, as `decode` takes it."""
+        return {"size": self.image_size, "fit": self.fit, "fill": self.fill, "bits": self.bits or FULL}
 
     @property
     def all_unseen(self) -> bool:

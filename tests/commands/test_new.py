@@ -14,6 +14,7 @@ from stages.commands.config import read_config
 from stages.commands.plan import command as plan
 from stages.shared.runtime.errors import UserError
 from tests.commands.edited import ROOT
+from tests.prepare.deep_images import encode, ramp
 
 
 @pytest.fixture
@@ -93,6 +94,18 @@ def test_a_plan_is_timed_where_all_classes_are_unseen(project: Path, tmp_path: P
     monkeypatch.setattr(plan, "RAW", project / "data" / "raw")
     done = CliRunner().invoke(whichlayer, ["plan", "--params", str(project / "params.yaml")], catch_exceptions=False)
     assert "  measure " in done.output.partition("time of")[2]
+
+
+def test_the_bits_of_images_of_16_bits_are_proposed(project: Path, tmp_path: Path):
+    for label in "ab":
+        (tmp_path / "scans" / label).mkdir(parents=True)
+        for number in range(9):
+            (tmp_path / "scans" / label / f"{number}.png").write_bytes(encode(ramp(12) // (number + 1), "PNG"))
+    done = new(tmp_path / "scans")
+    assert done.exit_code == 0, done.exception
+    assert "bits: 12, as " in done.output
+    entry = read_config(project / "params.yaml").datasets["mine"]
+    assert entry.decode == {"size": 64, "fit": "crop", "fill": 255, "bits": 12}
 
 
 def test_training_gets_folds_and_a_schedule_that_fit_the_images(project: Path, tmp_path: Path):

@@ -113,6 +113,10 @@ def edit_fit() -> None:
     write_params({**PARAMS, "datasets": {"mine": {**PARAMS["datasets"]["mine"], "fit": "squash"}}})
 
 
+def edit_bits() -> None:
+    write_params({**PARAMS, "datasets": {"mine": {**PARAMS["datasets"]["mine"], "bits": 12}}})
+
+
 def edit_network() -> None:
     network = {**PARAMS["models"]["net"]["network"], "image_size": 64}
     write_params({**PARAMS, "models": {"net": {**PARAMS["models"]["net"], "network": network}}})
@@ -136,6 +140,7 @@ def measure_again() -> None:
 
 OF_THE_NETWORK: dict[Callable[[], None], str] = {
     edit_fit: "datasets.mine.fit was 'crop', is 'squash'",
+    edit_bits: "datasets.mine.bits was None, is 12",
     edit_network: "models.net.network.image_size was 32, is 64",
     train_again: f"embed@mine-net-0-3 read another {WEIGHTS}/{PATH}/weights than finetune@mine-net-0-3 has made since",
     embed_again: f"measure@mine-net-0-3 read another {EMBEDDINGS}/{PATH} than embed@mine-net-0-3 has made since",

@@ -82,7 +82,7 @@ def run_image(trial: str, place: Place) -> Outcome:
 
 def _decode(content: bytes) -> None:
     with pixel_limit(DEFAULT_LIMITS.pixels):
-        assert decode(content, SIZE, "crop", 255).shape == (SIZE, SIZE, 3)
+        assert decode(content, SIZE, "crop", 255).pixels.shape == (SIZE, SIZE, 3)
 
 
 def run_archive(trial: str, place: Place) -> Outcome:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from stages.prepare.decode import Decoded
 from stages.shared.runtime.errors import UserError
 from tests.faults import __main__ as command
 from tests.faults import changed_raw_data, scarcity
@@ -168,5 +169,5 @@ def test_a_program_that_an_image_started_is_a_failure(tmp_path: Path, monkeypatc
     executed.touch()  # of an earlier run
     place = Place(bases=tmp_path, scratch=tmp_path)
     assert run_image("postscript", place).kind == SENTENCE
-    monkeypatch.setattr(changed_raw_data, "decode", lambda *_: executed.touch() or np.zeros((8, 8, 3)))
+    monkeypatch.setattr(changed_raw_data, "decode", lambda *_: executed.touch() or Decoded(np.zeros((8, 8, 3)), None))
     assert run_image("postscript", place) == Outcome(FAILURE, "it ran a program")

@@ -1,11 +1,9 @@
 import errno
 import hashlib
 import io
-import struct
 import subprocess
 import sys
 import tracemalloc
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -14,15 +12,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from stages.prepare.decode import FORMATS, BadImageError, decode, digest, known_formats, pixel_limit
+from stages.prepare import decode as module
+from stages.prepare.decode import FORMATS, BadImageError, digest, known_formats, pixel_limit
 from tests.faults import images
 from tests.faults.archives import MIB, damaged
+from tests.prepare.deep_images import png_colours
 
 
 def encode(image, kind="PNG", **options):
     buffer = io.BytesIO()
     image.save(buffer, kind, **options)
     return buffer.getvalue()
+
+
+def decode(*args):
+    return module.decode(*args).pixels
 
 
 def noise(height, width, channels=3, seed=0):
@@ -81,23 +85,9 @@ def test_16_bits_are_scaled_to_8():
         assert np.array_equal(decode(encode(Image.fromarray(values), kind), 8, "crop", 255)[..., 0], expected)
 
 
-def png_16_bit(values):
-    """Write a PNG of (H, W, 2, 3 or 4) uint16 by hand: Pillow writes no such file."""
-
-    def chunk(kind, data):
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-    height, width, channels = values.shape
-    colour_type = {2: 4, 3: 2, 4: 6}[channels]
-    header = struct.pack(">IIBBBBB", width, height, 16, colour_type, 0, 0, 0)
-    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in values)
-    chunks = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
-    return b"\x89PNG\r\n\x1a\n" + chunks
-
-
 def test_16_bit_colour_is_scaled_to_8():
     values = np.random.default_rng(0).integers(0, 65536, (8, 8, 3), dtype=np.uint16)
-    decoded = decode(png_16_bit(values), 8, "crop", 255)
+    decoded = decode(png_colours(values), 8, "crop", 255)
     assert np.abs(decoded - values / 257).max() <= 1
 
 
@@ -106,7 +96,7 @@ def test_16_bit_transparency_lies_over_the_fill(colours):
     values = np.random.default_rng(colours).integers(0, 65536, (8, 8, colours + 1), dtype=np.uint16)
     alpha = values[..., -1:] / 65535
     expected = values[..., :-1] / 257 * alpha + 40 * (1 - alpha)
-    assert np.abs(decode(png_16_bit(values), 8, "crop", 40) - expected).max() <= 2
+    assert np.abs(decode(png_colours(values), 8, "crop", 40) - expected).max() <= 2
 
 
 def test_cmyk_becomes_rgb():
@@ -245,7 +235,7 @@ def peak():
     return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmHWM:")) // 1024
 before = peak()
 with pixel_limit(50_000_000):
-    print(*decode(content, 8, "crop", 100)[0, 0], peak() - before)
+    print(*decode(content, 8, "crop", 100).pixels[0, 0], peak() - before)
 """
 
 
@@ -338,7 +328,7 @@ def test_any_bytes_are_an_image_or_an_error(content, start):
     ],
 )
 def test_what_the_machine_lacks_is_no_damage(monkeypatch, error):
-    def fail(image, fill):
+    def fail(image, fill, depth):
         raise error
 
     monkeypatch.setattr("stages.prepare.decode.to_rgb", fail)

@@ -39,9 +39,9 @@ def test_images_come_in_order_each_as_decoded_alone_with_the_hash_of_its_file(mo
     assert found[2] == ("", "cannot be read (No such file)")
     assert found[5][0] == ""
     assert str(found[5][1]).startswith("damaged or unusual: ")
-    for file, (sha256, pixels) in zip(files, [f for n, f in enumerate(found) if n not in (2, 5)], strict=True):
+    for file, (sha256, image) in zip(files, [f for n, f in enumerate(found) if n not in (2, 5)], strict=True):
         assert sha256 == hashlib.sha256(file).hexdigest()
-        np.testing.assert_array_equal(pixels, decode(file, 8, "pad", 7))
+        np.testing.assert_array_equal(image.pixels, decode(file, 8, "pad", 7).pixels)
 
 
 def test_files_are_read_in_order_a_block_ahead_at_most(monkeypatch):
@@ -78,7 +78,7 @@ def test_a_whole_image_that_lacked_memory_is_decoded_again_alone(monkeypatch):
     """For want of memory libjpeg says `broken data stream` and libwebp `could not create decoder object`."""
     files, calls = [encoded(number) for number in range(3)], list[bytes]()
 
-    def lacking(content, size, fit, fill):
+    def lacking(content, size, fit, fill, bits):
         calls.append(content)
         if calls.count(content) == 1:
             raise BadImageError("damaged or unusual: broken data stream when reading image file")
@@ -86,9 +86,9 @@ def test_a_whole_image_that_lacked_memory_is_decoded_again_alone(monkeypatch):
 
     monkeypatch.setattr(module, "decode", lacking)
     found = list(decode_many([partial(bytes, file) for file in files], size=8, fit="pad", fill=7))
-    for file, (sha256, pixels) in zip(files, found, strict=True):
+    for file, (sha256, image) in zip(files, found, strict=True):
         assert sha256 == hashlib.sha256(file).hexdigest()
-        np.testing.assert_array_equal(pixels, decode(file, 8, "pad", 7))
+        np.testing.assert_array_equal(image.pixels, decode(file, 8, "pad", 7).pixels)
 
 
 def test_without_the_memory_to_decode_an_image_it_is_not_called_damaged():

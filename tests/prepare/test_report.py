@@ -11,5 +11,5 @@ def test_small_scored_classes_are_listed(make_candidates):
         "unseen": [],
     }
     plan = FoldPlan([(Fold("0", ("a", "b"), ()), splits)], [], {}, "", {})
-    report = make_report("folder", plan, [], DuplicateCounts(0, 0, {}, 0), Listing([]))
+    report = make_report("folder", plan, [], DuplicateCounts(0, 0, {}, 0), Listing([]), {})
     assert report.small_classes == {"test": {"a": 9}}

@@ -35,11 +35,13 @@ SQUARE = {
 DECODE = """\
 import numpy, {runtime}
 from PIL import Image, ImageOps
-S, fill = {image_size}, {fill}
+S, fill, bits = {image_size}, {fill}, {bits}
 image = Image.open("image.png")
 image.draft(None, (2 * S, 2 * S))  # of large JPEGs
-image = ImageOps.exif_transpose(image).convert("RGBA")
-image = Image.alpha_composite(Image.new("RGBA", image.size, (fill, fill, fill, 255)), image).convert("RGB")
+image = ImageOps.exif_transpose(image)
+if image.mode[0] in "IF":  # grey of 16 bits; an IndexError if it has larger values than `bits` allows
+    image = Image.fromarray(numpy.linspace(0, 255, 2**bits).round().astype("uint8")[numpy.asarray(image)])
+image = Image.alpha_composite(Image.new("RGBA", image.size, (fill,) * 3 + (255,)), image.convert("RGBA")).convert("RGB")
 pixels = numpy.array({square}).transpose(2, 0, 1)[None]
 """
 RUN = {

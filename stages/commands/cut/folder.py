@@ -25,6 +25,7 @@ from stages.commands.cut import export
 from stages.commands.cut.card import facts_of, readme
 from stages.commands.cut.cell import Float32, Source
 from stages.commands.project import new_output
+from stages.prepare.bits import FULL
 from stages.shared.core.digests import cell_id, file_sha256
 from stages.shared.embeddings.split_names import SEEN, UNSEEN
 from stages.shared.images.image_store import Pixels
@@ -173,9 +174,10 @@ def write_cut(out: Path, source: Source, *, onnx: bool, tolerance: float | None,
             export.save_onnx(program, folder / ONNX, images.size)
             distance[ONNX] = check_agreement(export.load_onnx(folder / ONNX), reference, tolerance, ONNX)
         decode = {"mode": "RGB", "orientation": "as EXIF says", "image_size": images.size, "fit": source.dataset.fit}
+        decode |= {"fill": images.fill, "bits": source.dataset.decode["bits"]}
         preprocess = {
             "format": FORMAT,
-            "decode": decode | {"fill": images.fill, "resample": "bilinear"},
+            "decode": decode | {"resample": "bilinear"},
             "input": {"name": export.INPUT, "dtype": "uint8", "shape": ["batch", 3, images.size, images.size]},
             "output": {"name": export.OUTPUT, "dtype": "float32", "shape": ["batch", source.layer.width]}
             | {"scale": source.scaler.scaling},
@@ -197,7 +199,7 @@ def write_cut(out: Path, source: Source, *, onnx: bool, tolerance: float | None,
         }
         write_json(folder / PREPROCESS, preprocess)
         write_json(folder / CARD, card)
-        (folder / README).write_text(readme(card, decode | {"fill": images.fill}), encoding="utf-8")
+        (folder / README).write_text(readme(card, decode), encoding="utf-8")
         write_sums(folder)
     return card
 
@@ -213,7 +215,7 @@ def read_cut(path: Path) -> tuple[dict[str, Any], int, dict[str, Any]]:
 
     Returns:
         What it is of: dataset, model, fold, seed, step, layer, pooling and scale; the width of its embeddings; and how
-        an image becomes the input: `size` in pixels, `fit` and `fill` (`DatasetParams`).
+        an image becomes the input: `size` in pixels, `fit`, `fill` and `bits` (`DatasetParams.decode`).
 
     Raises:
         UserError: it is no such folder, of another version, lacks a file or a key, or a file is not as it was written.
@@ -232,7 +234,8 @@ def read_cut(path: Path) -> tuple[dict[str, Any], int, dict[str, Any]]:
         cell, layer, decode = card["cell"], card["layer"], preprocess["decode"]
         about = {name: cell[name] for name in ("dataset", "model", "fold", "seed", "step")}
         about |= {"layer": layer["name"], "pooling": layer["pooling"], "scale": layer.get("scale", "none")}
-        decode = {"size": decode["image_size"], "fit": decode["fit"], "fill": decode["fill"]}
+        bits = {"bits": decode.get("bits", FULL)}  # cuts of earlier versions have none
+        decode = {"size": decode["image_size"], "fit": decode["fit"], "fill": decode["fill"], **bits}
         return about, layer["width"], decode
     except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise UserError(f"{path}: {PREPROCESS} or {CARD} lacks something ({error}); {AGAIN}") from None

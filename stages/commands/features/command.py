@@ -30,6 +30,7 @@ from stages.commands.cut.command import layer_options
 from stages.commands.features import image_files
 from stages.commands.features.extraction import Shard, Shards, open_extractor
 from stages.commands.project import FEATURES, ProjectCommand, ProjectPath, check_new, params_option
+from stages.prepare.bits import FULL, Depth, count_bits, describe_bits, fewest_bits
 from stages.prepare.decode import pixel_limit
 from stages.prepare.limits import Resources
 from stages.prepare.params import PrepareParams
@@ -77,8 +78,10 @@ def features(images: Path, origin: Path | None, out: Path, skip_unreadable: bool
         run = StageRun("features", params, keys=[], reads=[extractor.weights], writes=[out], resumable=True)
         shards = Shards(claim_work(resources.enter_context(run), {}, watch.say), files, extractor)
         shards.fill(skip=skip_unreadable)
+        depths: list[Depth] = []
         for shard in shards:
             unreadable |= shard.unreadable
+            depths += shard.depths
         paths = [path for shard in shards for path in shard.paths]
         if not paths:
             remove(run.work)  # nothing to go on from
@@ -90,6 +93,10 @@ def features(images: Path, origin: Path | None, out: Path, skip_unreadable: bool
         with listing.open("w", newline="", encoding="utf-8") as file:
             csv.writer(file, lineterminator="\n").writerows([("path", "reason"), *unreadable.items()])
         print(f"features: left out {image_files.describe(unreadable)}; all of them: {listing}", file=sys.stderr)
+    if depths:
+        bits, fewest = extractor.decode["bits"], fewest_bits(depths)
+        dark = f"; the largest value fits in {fewest}, so they are dark pictures" if fewest and bits == FULL else ""
+        print(f"features: {describe_bits(count_bits(depths))}{dark}", file=sys.stderr)
     of = extractor.about
     kind = f"width {extractor.width}, step {of['step']}, scale {of['scale']}"
     watch.done(f"{plural(len(paths), 'image')} at layer {of['layer']} ({kind}) in {out}")

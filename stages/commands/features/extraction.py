@@ -13,7 +13,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import astuple, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from stages.commands.dvc_project.workspace import stage_path
 from stages.commands.features.image_files import refuse_unreadable
 from stages.embed.embedder import stored
 from stages.embed.params import EmbedParams
+from stages.prepare.bits import Depth
 from stages.prepare.decode import decode_many, digest, read_content
 from stages.prepare.limits import RawFiles
 from stages.shared.core.digests import cell_id, file_sha256, json_hash
@@ -50,7 +51,7 @@ class Extractor:
         about: what the features are of: dataset, model, fold, seed, step, layer, pooling, scale. Kept in the output.
         weights: the network's file.
         width: number of features, D.
-        decode: `size`, `fit` and `fill`: how images are decoded, as the prepare stage does.
+        decode: how images are decoded, as the prepare stage does (`DatasetParams.decode`).
         batch_size: images per forward pass.
         embed: embeds a batch.
         device: what runs it.
@@ -117,7 +118,7 @@ def from_cell(source: Source, resources: ExitStack) -> Extractor:
         about=about | {"layer": layer.name, "pooling": layer.pooling, "scale": source.scaler.scaling},
         weights=source.checkpoint,
         width=layer.width,
-        decode={"size": images.size, "fit": source.dataset.fit, "fill": images.fill},
+        decode=source.dataset.decode | {"size": images.size, "fill": images.fill},
         batch_size=source.cell.params.batch_size,
         embed=embed,
         device={"device": accelerator.device.type, "precision": accelerator.mixed_precision},
@@ -158,12 +159,14 @@ class Shard:
         sha256: (n,) of their files, hexadecimal.
         features: (n, D) float32.
         unreadable: path and reason of the images that it lacks.
+        depths: of the images of more than 8 bits a sample.
     """
 
     paths: list[str]
     sha256: list[str]
     features: Float32
     unreadable: dict[str, str]
+    depths: list[Depth]
 
 
 class Shards:
@@ -225,13 +228,15 @@ class Shards:
         of = self._extractor
         for file, paths in missing:
             unreadable, hashes, batch, features = {}, [], [], [np.empty((0, of.width), np.float32)]
+            depths = []
             decoded = decode_many([self._images.content(path) for path in paths], **of.decode)
-            for path, (sha256, pixels) in zip(paths, decoded, strict=True):
+            for path, (sha256, image) in zip(paths, decoded, strict=True):
                 hashes.append(sha256 or self._sha256(path))
-                if isinstance(pixels, str):
-                    unreadable[path] = pixels
+                if isinstance(image, str):
+                    unreadable[path] = image
                 else:
-                    batch.append(pixels)
+                    batch.append(image.pixels)
+                    depths += [astuple(image.depth)] if image.depth else []
                 if batch and (len(batch) == of.batch_size or path == paths[-1]):
                     features.append(stored(of.embed(np.stack(batch)), of.about["layer"], of.about["step"], "float32"))
                     batch = []
@@ -239,6 +244,7 @@ class Shards:
             if not skip:
                 refuse_unreadable(self._images.where, unreadable)
             texts: dict[str, Any] = {"sha256": np.array(hashes, "U64"), "unreadable": np.array(json.dumps(unreadable))}
+            texts["depths"] = np.array(json.dumps(depths))
             with file.open("wb") as opened:
                 np.savez(opened, features=np.concatenate(features), **texts)
             self._keep([each for each, _ in self._shards if each.name in self._work.files or each == file])
@@ -249,7 +255,8 @@ def _read(file: Path, paths: Sequence[str]) -> Shard:
         unreadable: dict[str, str] = json.loads(str(saved["unreadable"]))
         hashes = zip(paths, saved["sha256"].tolist(), strict=True)
         kept = {path: sha256 for path, sha256 in hashes if path not in unreadable}
-        return Shard([*kept], [*kept.values()], saved["features"], unreadable)
+        depths = [Depth(*values) for values in json.loads(str(saved["depths"]))]
+        return Shard([*kept], [*kept.values()], saved["features"], unreadable, depths)
 
 
 def _hashes(file: Path) -> list[str]:

@@ -74,7 +74,7 @@ def time_decoding(config: Config, raw: Path, dataset: str) -> float:
     with Resources(config.prepare.limits) as resources:
         contents = [c.content for c in list_images(raw, params, config.root_seed(dataset), resources).candidates]
         some = contents[:: max(1, len(contents) // DECODED)]
-        decode = decode_many(some, size=params.image_size, fit=params.fit, fill=params.fill)
+        decode = decode_many(some, **params.decode)
         return timed(lambda: list(decode)).seconds / len(some) * len(contents)
 
 

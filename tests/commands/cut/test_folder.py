@@ -48,6 +48,7 @@ from stages.shared.tables.metric_table import COLUMNS, Scaling, write_layer_scor
 from tests.aggregate.recommended import recommendation
 from tests.commands.cut.finished import finish_cell
 from tests.packed import SEEN, UNSEEN
+from tests.prepare.deep_images import ramp
 
 CARDS = {"README.md", "SHA256SUMS", "card.json", "preprocess.json"}
 FILES = CARDS | {"model.onnx", "model.pt2", "weights.safetensors"}
@@ -113,7 +114,7 @@ def test_a_folder_is_read_as_it_was_written(written: Written):
     about, width, decode = written.read
     cell = {"dataset": "trees", "model": "tiny", "fold": "0", "seed": 3, "step": 50}
     assert about == cell | {"layer": "blocks.2", "pooling": "class_token", "scale": "none"}
-    assert decode == {"size": 40, "fit": "crop", "fill": 255}
+    assert decode == {"size": 40, "fit": "crop", "fill": 255, "bits": 16}
     preprocess = json.loads((written.path / "preprocess.json").read_text())
     assert preprocess["input"] == {"name": "pixels", "dtype": "uint8", "shape": ["batch", 3, 40, 40]}
     output = {"name": "embedding", "dtype": "float32", "shape": ["batch", width], "scale": "none"}
@@ -248,7 +249,7 @@ def test_scores_at_an_earlier_step_are_those_of_its_cells(written: Written):
     (score,) = layer_scores(replace(written.source, step=0))
     assert score == {"metric": "nmi", "split": "unseen", "scale": "l2", "value": pytest.approx(0.3)}
     first = {**written.card, "cell": {**written.card["cell"], "step": 0}}
-    assert "of timm, which was not fine-tuned, cut" in readme(first, {"image_size": 40, "fit": "crop", "fill": 255})
+    assert "of timm, which was not fine-tuned, cut" in readme(first, {**written.read[2], "image_size": 40})
 
 
 def test_multiply_adds_are_those_of_the_file(written: Written):
@@ -305,20 +306,39 @@ def test_the_card_s_decoding_is_the_prepare_stage_s(tmp_path: Path, kind: str, f
     """The lines up to the pixels, in this process."""
     content, _ = picture(kind)
     (tmp_path / "image.png").write_bytes(content)
-    lines = code({"image_size": 40, "fit": fit, "fill": 200}, "onnxruntime").splitlines()[2:-3]
-    names: dict[str, Any] = {"numpy": np}
-    exec("\n".join(lines).replace("image.png", str(tmp_path / "image.png")), names)
     expected = decode(content, 40, fit, 200)  # type: ignore[arg-type]
-    np.testing.assert_array_equal(names["pixels"][0].transpose(1, 2, 0), expected)
+    np.testing.assert_array_equal(pixels_by_card(tmp_path / "image.png", fit, 16), expected.pixels)
+
+
+def pixels_by_card(path: Path, fit: str, bits: int) -> np.ndarray:
+    lines = code({"image_size": 40, "fit": fit, "fill": 200, "bits": bits}, "onnxruntime").splitlines()[2:-3]
+    names: dict[str, Any] = {"numpy": np}
+    exec("\n".join(lines).replace("image.png", str(path)), names)
+    pixels: np.ndarray = names["pixels"][0].transpose(1, 2, 0)
+    return pixels
+
+
+@pytest.mark.parametrize("bits", [8, 10, 12, 14, 16])
+@pytest.mark.parametrize("kind", ["PNG", "TIFF"])
+def test_the_card_scales_the_dataset_s_bits_and_refuses_more(tmp_path: Path, kind: str, bits: int):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(ramp(bits, 90).astype(np.uint16)).save(tmp_path / "image", kind, exif=exif)
+    expected = decode((tmp_path / "image").read_bytes(), 40, "squash", 200, bits)  # type: ignore[arg-type]
+    assert expected.pixels.max() > 250
+    np.testing.assert_array_equal(pixels_by_card(tmp_path / "image", "squash", bits), expected.pixels)
+    Image.fromarray(np.full((9, 9), 2**bits, np.int32)).save(tmp_path / "image", "TIFF")
+    with pytest.raises(IndexError, match=f"{2**bits} is out of bounds"):
+        pixels_by_card(tmp_path / "image", "squash", bits)
 
 
 @pytest.mark.parametrize("runtime", ["torch", "onnx"])
 @pytest.mark.parametrize("where", ["README.md", "docs/cut.md"])
-def test_ten_lines_embed_an_image_without_the_project(written: Written, tmp_path: Path, runtime: str, where: str):
+def test_twelve_lines_embed_an_image_without_the_project(written: Written, tmp_path: Path, runtime: str, where: str):
     page = DOCS if where == "docs/cut.md" else written.path / "README.md"
     blocks = re.findall(r"```python\n(.*?)```", page.read_text(), flags=re.S)
     (code,) = [block for block in blocks if ("onnxruntime" in block) == (runtime == "onnx") and "Image.open" in block]
-    assert len([line for line in code.splitlines() if line]) <= 10
+    assert len([line for line in code.splitlines() if line]) <= 12
     folder = tmp_path / "elsewhere"
     folder.mkdir()
     for path in written.path.iterdir():  # the card's lines run in the folder, the page's beside it
@@ -327,7 +347,7 @@ def test_ten_lines_embed_an_image_without_the_project(written: Written, tmp_path
         (target / path.name).write_bytes(path.read_bytes())
     content, _ = picture("plain")
     (folder / "image.png").write_bytes(content)
-    pixels = torch.from_numpy(decode(content, 40, "crop", 255).copy()).permute(2, 0, 1)[None].contiguous()
+    pixels = torch.from_numpy(decode(content, 40, "crop", 255).pixels.copy()).permute(2, 0, 1)[None].contiguous()
     with torch.inference_mode():
         expected = load_program(written.path / PROGRAM)(pixels).numpy()
     np.testing.assert_allclose(run_alone(code, folder, runtime), expected, atol=1e-5 * np.abs(expected).max())

@@ -84,14 +84,14 @@ class Tiny(torch.nn.Module):
         return self.stem(pixels.to(torch.float32) / 255).mean((2, 3))
 
 
-def write_cut(folder: Path, seed: int = 0) -> Path:
+def write_cut(folder: Path, seed: int = 0, **decode: Any) -> Path:
     """Write the folder of a cut network, as `whichlayer cut` lays it out."""
     folder.mkdir()
     cell = {"dataset": "trees", "model": "tiny", "fold": "all", "seed": 3, "step": 50}
     layer = {"name": "stem", "pooling": "mean", "width": 6}
     write_json(folder / CARD, {"format": FORMAT, "cell": cell, "layer": layer})
-    decode = {"image_size": 16, "fit": "squash", "fill": 9}
-    write_json(folder / PREPROCESS, {"format": FORMAT, "decode": decode})
+    content = {"image_size": 16, "fit": "squash", "fill": 9, **decode}
+    write_json(folder / PREPROCESS, {"format": FORMAT, "decode": content})
     images = torch.zeros(2, 3, 16, 16, dtype=torch.uint8)
     program = torch.export.export(Tiny(seed).eval(), (images,), dynamic_shapes=({0: torch.export.Dim("batch")},))
     torch.export.save(program, folder / PROGRAM)

@@ -25,6 +25,7 @@ from stages.shared.runtime.scratch import PARTIAL
 from tests.commands.edited import file as params_file
 from tests.commands.features.made import Tiny, write_cut, write_images
 from tests.commands.verify.made import damage
+from tests.prepare.deep_images import encode, ramp
 
 ROOT = Path(__file__).parents[3]
 DRIVER = """
@@ -94,6 +95,28 @@ def test_a_cut_gives_what_its_network_gives(cut: Path, tmp_path: Path, whole: by
     assert "is cut at stem, not at blocks.1; leave it out" in str(done.exception)
     done = features(cut, tmp_path / "b.parquet", "--step", "0")
     assert "--step: " in str(done.exception)
+
+
+def test_16_bits_are_scaled_as_in_the_study_and_larger_values_are_refused(cut: Path, tmp_path: Path):
+    raw, out = tmp_path / "raw", tmp_path / "a.parquet"
+    raw.mkdir()
+    (raw / "a.png").write_bytes(encode(ramp(12), "PNG"))
+    words = [str(raw), "--out", str(out), "--params", str(cut / "params.yaml"), "--from"]
+    dark = CliRunner().invoke(whichlayer, ["features", *words, str(cut / "cut")])  # which says nothing of bits
+    note = "features: 1 image(s) of more than 8 bits a sample were scaled to 8: 1 from"
+    assert f"{note} 16 bits; the largest value fits in 12, so they are dark pictures\n" in dark.stderr
+    out.unlink()
+    deep = write_cut(tmp_path / "deep", bits=12)
+    done = CliRunner().invoke(whichlayer, ["features", *words, str(deep)])
+    assert f"{note} 12 bits\n" in done.stderr
+    pixels = np.stack([np.round(ramp(12) * 255 / 4095)] * 3).astype(np.uint8)
+    with torch.inference_mode():
+        expected = Tiny()(torch.from_numpy(pixels)[None])[0].numpy()
+    np.testing.assert_allclose(pd.read_parquet(out)["features"][0], expected, rtol=0, atol=1e-6)
+    (raw / "b.png").write_bytes(encode(ramp(14), "PNG"))
+    out.unlink()
+    refused = CliRunner().invoke(whichlayer, ["features", *words, str(deep)])
+    assert "b.png (its values must be 0 to 4095 (`bits: 12` of the dataset), found 16383)" in str(refused.exception)
 
 
 def test_a_damaged_cut_is_named(cut: Path, tmp_path: Path):

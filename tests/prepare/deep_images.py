@@ -1,0 +1,69 @@
+"""Files of more than 8 bits a sample, most of them of kinds that Pillow does not write."""
+
+import base64
+import io
+import struct
+import zlib
+
+import numpy as np
+from PIL import Image
+
+JPEG2000_12 = base64.b64decode(
+    "/0//UQApAAAAAAAEAAAABAAAAAAAAAAAAAAABAAAAAQAAAAAAAAAAAABCwEB/1IADAAAAAEAAAQEAAH/XAAEQGD/ZAAlAAFDcmVhdGVkIGJ5IE9w"
+    "ZW5KUEVHIHZlcnNpb24gMi41LjT/kAAKAAAAAAArAAH/k9/gaBIaOW6hgtb6JLHlff2RE9gAaoaFvljN0P9//9k="
+)
+"""4 x 4 pixels of 12 bits, 0, 273, 546, ... 4095."""
+
+
+def ramp(bits, size=16):
+    """Grey levels from 0 to the largest of so many bits: (size, size) int64."""
+    return (np.linspace(0, 2**bits - 1, size * size)).round().astype(np.int64).reshape(size, size)
+
+
+def encode(values, kind, dtype=np.uint16, **options):
+    file = io.BytesIO()
+    Image.fromarray(values.astype(dtype)).save(file, kind, **options)
+    return file.getvalue()
+
+
+def png_colours(values):
+    """Write a PNG of (H, W, 2, 3 or 4) samples of 16 bits."""
+
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    height, width, channels = values.shape
+    colour_type = {2: 4, 3: 2, 4: 6}[channels]
+    header = struct.pack(">IIBBBBB", width, height, 16, colour_type, 0, 0, 0)
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in values)
+    chunks = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + chunks
+
+
+def pnm(values, maxval, *, plain=False):
+    """Write a PGM of (H, W) or a PPM of (H, W, 3), in bytes or in digits."""
+    kind = (2 if plain else 5) + values.ndim - 2
+    head = b"P%d\n# made\n%d %d\n%d\n" % (kind, values.shape[1], values.shape[0], maxval)
+    digits = " ".join(map(str, values.ravel())).encode() + b"\n"
+    return head + (digits if plain else values.astype(">u2" if maxval > 255 else "u1").tobytes())
+
+
+def tiff(values, dtype, *, bits=None, white=1):
+    """Write a grey TIFF in the byte order of a dtype, its values packed if they have 12 bits."""
+    order, dtype = ">" if dtype[0] == ">" else "<", np.dtype(dtype)
+    pixels = values.astype(dtype).tobytes()
+    if bits == 12:
+        first, second = values.reshape(-1, 2).T
+        pixels = np.stack([first >> 4, (first & 15) << 4 | second >> 8, second & 255], -1).astype(np.uint8).tobytes()
+    height, width = values.shape
+    tags = {256: width, 257: height, 258: bits or 8 * dtype.itemsize, 259: 1, 262: white, 273: 8, 277: 1, 278: height}
+    tags |= {279: len(pixels), 339: {"u": 1, "i": 2, "f": 3}[dtype.kind]}
+    entries = b"".join(struct.pack(f"{order}HHII", tag, 4, 1, value) for tag, value in tags.items())
+    magic = struct.pack(f"{order}2sHI", b"MM" if order == ">" else b"II", 42, 8 + len(pixels))
+    return magic + pixels + struct.pack(f"{order}H", len(tags)) + entries + bytes(4)
+
+
+def sgi(values):
+    """Write a grey SGI of 16 bits, whose rows go up."""
+    head = struct.pack(">hBBHHHHll", 474, 0, 2, 2, values.shape[1], values.shape[0], 1, 0, 65535)
+    return head.ljust(512, b"\0") + values[::-1].astype(">u2").tobytes()
