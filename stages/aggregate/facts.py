@@ -12,14 +12,14 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from stages.aggregate.findings.facts import DatasetFindings
 from stages.aggregate.inference.intervals import Power
-from stages.aggregate.recommend.schema import Recommendation
+from stages.aggregate.recommend.schema import GainRecord, Recommendation
 from stages.shared.core.digests import DIGESTS, Digests, read_digests, repair_hint, write_digests
 from stages.shared.core.params import RunParams
 from stages.shared.runtime.errors import UserError, irregular
 from stages.shared.tables.scores import Use
 
 FILE = "facts.json"
-FACTS_FORMAT = "whichlayer.facts/2"
+FACTS_FORMAT = "whichlayer.facts/3"
 """Another number wherever a field, or what it may hold, changes."""
 
 
@@ -46,6 +46,11 @@ class Facts:
     unit_rows: list[str] = field(default_factory=list)
     notice: str = ""
     format: str = FACTS_FORMAT
+
+    def gain_over_last(self, dataset: str, model: str, metric: str) -> GainRecord:
+        """Return what choosing by a score gains over the last layer; all of it unknown of one that leads no use."""
+        found = {(each.dataset, each.model, each.metric): each.gain_over_last for each in self.recommendations}
+        return found.get((dataset, model, metric), GainRecord())
 
     def of_use(self, use: str | None = None) -> list[Recommendation]:
         """Return the recommendations for one use, by default that of the study, else for all.

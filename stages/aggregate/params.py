@@ -24,6 +24,10 @@ class AskedMeasures(Params):
     neighbours: Neighbours = "all"
 
 
+WORTHWHILE = 0.02
+"""Gain up to which choosing is said not to pay, by default."""
+
+
 class AggregateParams(Params):
     """How the results are summed up.
 
@@ -34,6 +38,8 @@ class AggregateParams(Params):
         use: what features are for: the verdict, `whichlayer recommend`, `features` and `cut` go by the layer for this
             use alone; null: for each.
         images: whether the page shows images; false for data that must not leave.
+        worthwhile_gain: gain over the last layer up to which choosing a layer is said not to pay, in units of each
+            score.
         accuracy_margin: accuracy below the best network's up to which a network counts as accurate (finding i,
             docs/uncertainty.md#the-findings).
     """
@@ -41,6 +47,7 @@ class AggregateParams(Params):
     main_metric: Annotated[str, Field(pattern=r"^[a-z0-9_]+$")]
     use: Literal["classifier", "retrieval", "discovery", "detection"] | None = None
     images: bool = True
+    worthwhile_gain: Annotated[float, Field(ge=0)] = WORTHWHILE
     accuracy_margin: Annotated[float, Field(ge=0, le=1)]
 
     @field_validator("main_metric")

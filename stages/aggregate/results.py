@@ -65,7 +65,8 @@ def compute_results(measures: Path, training: Path, asked: Asked, notice: str = 
     scores = add_uncertainty(means, networks)
     tables = score_tables(unseen, scores, networks) | {f"{name}.csv": table for name, table in analyses.items()}
     summary = summarize(scores, params.main_metric)
-    recommendations, regrets = recommend_all(summary, scores, networks, analyses, asked.measured.neighbours)
+    how = asked.measured.neighbours, params.worthwhile_gain
+    recommendations, regrets = recommend_all(summary, scores, networks, analyses, *how)
     chosen = {
         (each.dataset, each.model): each.recommended.step
         for each in recommendations

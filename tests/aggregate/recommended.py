@@ -1,16 +1,19 @@
 """Recommendations for one network, as recommendation.json has them."""
 
+from stages.aggregate.inference.gain import Payoff
 from stages.aggregate.recommend.schema import (
     Baseline,
     CandidateRecord,
     ChangeRecord,
     CheckpointRecord,
     FineTuningRecord,
+    GainRecord,
     LayerRecord,
     PairRecord,
     Recommendation,
     RegretRecord,
     ScopeRecord,
+    UntrainedRecord,
 )
 
 LEADS = {"classifier": "probe_accuracy", "retrieval": "map_at_r", "discovery": "nmi", "detection": "ood_auroc_knn"}
@@ -44,6 +47,19 @@ REGRET = [
     RegretRecord(criterion="highest_rankme", value=0.34, at_most=0.06, at_least=0.05),
 ]
 
+OVER_LAST = GainRecord(estimate=0.14, low=0.03, high=0.25, at_most=0.27, scope="classes", proven=True, status="pays")
+OVER_BEFORE = GainRecord(
+    estimate=0.08, low=-0.02, high=0.17, at_most=0.19, scope="classes", proven=True, status="undecided"
+)
+UNTRAINED = UntrainedRecord(
+    layer=layer(2, "blocks.1", 0.3, 0.2, step=0, loss_at_most=0.13),
+    gain_over_last=OVER_LAST.model_copy(update={"estimate": 0.21, "low": 0.12, "high": 0.3}),
+)
+UNDECIDED = OVER_LAST.model_copy(update={"low": -0.01, "status": Payoff.UNDECIDED})
+OF_LAST = OVER_LAST.model_copy(update={"estimate": None, "low": None, "high": None, "at_most": 0.018})
+NONE = OF_LAST.model_copy(update={"at_most": None, "scope": None, "proven": False, "status": Payoff.UNDECIDED})
+"""Gains: not shown, of the last layer itself, and not known."""
+
 RECOMMENDATION = Recommendation(
     dataset="handwriting",
     model="a",
@@ -62,6 +78,9 @@ RECOMMENDATION = Recommendation(
         classes=ScopeRecord(value=0.388, low=0.31, high=0.47, lead=0.14, lead_at_least=0.03, lead_at_most=0.27),
         images=ScopeRecord(value=0.389, low=0.37, high=0.41, lead=0.15, lead_at_least=0.1, lead_at_most=0.18),
     ),
+    gain_over_last=OVER_LAST,
+    gain_over_before=OVER_BEFORE,
+    untrained=UNTRAINED,
     unbeaten=None,
     doubtful=False,
     chance=0.01,

@@ -1,6 +1,6 @@
 """The figures of a dataset, with all its networks: scores by layer, over training, and of corrupted images.
 
-overview: the main score on unseen classes by layer, the best layer ringed, its lead at the right
+overview: the main score on unseen classes by layer, the best layer ringed, the gain at the right
 steps: generalization and accuracy against training step, a panel per network: the paper's second figure
 robustness: a score of clean and of corrupted images by layer, beside raw pixels, a row of panels per network
 """
@@ -15,10 +15,11 @@ from stages.aggregate.charts.frame import Words, explain_marks, figure, heading,
 from stages.aggregate.charts.intervals import ends_alone, with_bands
 from stages.aggregate.charts.theme import Look, Spec, Y, encode_looks, layer
 from stages.aggregate.findings.facts import DatasetFindings
+from stages.aggregate.recommend.schema import GainRecord
 from stages.aggregate.results import Results
 from stages.aggregate.words import figure_titles as words
 from stages.aggregate.words.findings import REASONS
-from stages.aggregate.words.formatting import numbered, shorten
+from stages.aggregate.words.formatting import decimals, numbered, shorten
 from stages.aggregate.words.scores import LOWER, SCOPES, metric_name
 from stages.shared.embeddings.split_names import UNSEEN
 from stages.shared.tables.metric_table import HEAD
@@ -76,11 +77,19 @@ def overview(results: Results, models: Sequence[str], findings: DatasetFindings)
     points = main_rows(findings, results.tables["depth.csv"])
     points, shown = with_bands(points[points["split"] == UNSEEN]), findings.without(findings.out_of_scope)
     scope = next((scope for scope in SCOPES if scope in set(points["band"])), None)
-    caption = words.overview_caption(shown.rows, scope, words.averages(results.scores))
-    return overview_figure(points, findings, models, Words(words.networks_title(shown), caption))
+    gains = {row.model: results.facts.gain_over_last(row.dataset, row.model, row.metric) for row in findings.rows}
+    known = next((gains[row.model] for row in shown.rows if gains[row.model].low is not None), GainRecord())
+    caption = words.overview_caption(shown.rows, scope, words.averages(results.scores), known)
+    return overview_figure(points, findings, models, Words(words.networks_title(shown), caption), gains)
 
 
-def overview_figure(points: pd.DataFrame, findings: DatasetFindings, models: Sequence[str], text: Words) -> Spec:
+def overview_figure(
+    points: pd.DataFrame,
+    findings: DatasetFindings,
+    models: Sequence[str],
+    text: Words,
+    gains: Mapping[str, GainRecord],
+) -> Spec:
     """Draw a line per network.
 
     Args:
@@ -88,6 +97,7 @@ def overview_figure(points: pd.DataFrame, findings: DatasetFindings, models: Seq
         findings: on the dataset.
         models: every model of the grid, in order, which fixes its look.
         text: what the figure says.
+        gains: what choosing gains over the last layer of each.
     """
     aside, first = findings.out_of_scope, findings.rows[0]
     networks = {row.model: row for row in sorted(findings.rows, key=lambda row: row.model in aside)}
@@ -109,15 +119,16 @@ def overview_figure(points: pd.DataFrame, findings: DatasetFindings, models: Seq
             values, place = own.set_index("depth")["value"], span * (1.04 + 0.02 * shown.index(model))
             last, best = values[row.last_depth], values[row.best_depth]
             lead = {"network": model, "x": place, "from": last, "to": best, "value": (last + best) / 2}
-            leads.append(lead | {"text": words.lead_words(row) if len(shown) == 1 else ""})
+            gain = gains[model].estimate
+            leads.append(lead | {"text": "" if gain is None or len(shown) > 1 else decimals(gain, sign=True)})
     known = {"raw pixels": first.baseline, "chance": first.chance}
     levels: list[Spec] = [{"kind": kind, "value": level} for kind, level in known.items() if level is not None]
     said = {model: f", in grey: {REASONS[aside[model]]}" for model in aside}
-    said |= {model: f": {words.network_words(networks[model])}" for model in shown}
+    said |= {model: f": {words.network_words(networks[model], gains[model])}" for model in shown}
     names = {model: f"{shorten(model, 32)}{text}" for model, text in said.items()}
     names |= {each["kind"]: f"{each['kind']}: {each['value']:.3f}" for each in levels}
     legend = explain_marks("network", looks, rows, [each["kind"] for each in levels], names)
-    room = 70 if any(lead["text"] for lead in leads) else 0
+    room = 45 if any(lead["text"] for lead in leads) else 0
     title = heading(0, 1, f"{metric_name(first.metric)} on unseen classes{LOWER * (first.better == 'lower')}")
     drawn = overview_layers(looks, str(labels))
     chart = panel(drawn, {"points": rows, "leads": leads, "levels": levels}, (inner_width(1) - room, 190), title)

@@ -1,8 +1,8 @@
 """Recommend a layer and a checkpoint of every network for every use, for classes that nobody labelled.
 
-Recommended is the best mean over all folds. What that way of choosing costs is measured with one fold less
-(regret.csv), and is therefore slightly pessimistic. How sure it is, is said of other classes where three folds or more
-tell, else of other images of these classes.
+Recommended is the best mean over all folds, or the last layer where choosing does not pay. What that way of choosing
+costs is measured with one fold less (regret.csv), and is therefore slightly pessimistic. How sure it is, is said of
+other classes where three folds or more tell, else of other images of these classes.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,6 +14,7 @@ from stages.aggregate.inference.contrasts import LEVEL
 from stages.aggregate.inference.intervals import state_widest
 from stages.aggregate.inference.layer_comparison import best_of_two
 from stages.aggregate.inference.network_data import NetworkData
+from stages.aggregate.params import WORTHWHILE
 from stages.aggregate.recommend.candidates import Candidates, collect_candidates
 from stages.aggregate.recommend.network import recommend_network
 from stages.aggregate.recommend.pairs import pair_of
@@ -29,6 +30,7 @@ def recommend_all(
     networks: dict[Name, NetworkData],
     analyses: Mapping[str, pd.DataFrame] | None = None,
     neighbours: Neighbours = "all",
+    worthwhile: float = WORTHWHILE,
 ) -> tuple[list[Recommendation], pd.DataFrame]:
     """Recommend a layer and a checkpoint for every use, and compute what every way of choosing one cost.
 
@@ -38,11 +40,12 @@ def recommend_all(
         networks: the measured data of each network.
         analyses: tables of the analyses, of which `joined` says what two layers gain.
         neighbours: which images can be an image's neighbours.
+        worthwhile: gain up to which choosing does not pay.
     """
     candidates = collect_candidates(summary, scores, networks)
     regrets = [regret_table(network, scores.folds) for network in candidates]
     pairs = zip(candidates, regrets, strict=True)
-    found = [recommend_network(network, scores, own, neighbours) for network, own in pairs]
+    found = [recommend_network(network, scores, own, neighbours, worthwhile) for network, own in pairs]
     if analyses:
         found = [each.model_copy(update={"pair": pair_of(each, analyses["joined"])}) for each in found]
     return compare_networks(candidates, found), pd.concat(regrets, ignore_index=True)

@@ -12,12 +12,10 @@ from pydantic import BaseModel, ConfigDict, field_validator
 
 from stages.aggregate.curves import Direction, sign_of
 from stages.aggregate.findings.facts import Status
+from stages.aggregate.inference.gain import Gain, Payoff
 from stages.aggregate.scope import Scope
 from stages.aggregate.tables.summary import Level
 from stages.shared.tables.scores import Neighbours, Normalize, Use
-
-OWN = "other_folds"
-"""The criterion by which layers and checkpoints are recommended."""
 
 
 class Record(BaseModel):
@@ -156,6 +154,46 @@ class RegretRecord(Record):
     error: float | None = None
 
 
+class GainRecord(Record):
+    """What choosing gains over a fixed layer, above 0 where choosing is better; `null`: not known.
+
+    Attributes:
+        estimate: the layer and checkpoint are chosen on other folds (of one fold on other classes, or on the other half
+            of the images) than those on which both are scored; `null` as well where the fixed layer itself is named.
+        low, high: two-sided interval of what the layer and checkpoint gain that are named; `null` as well.
+        at_most: upper bound of what any layer and checkpoint gains.
+        scope: `classes` or `images`, as in summary.csv, of all these numbers.
+        proven: whether simulation bears out their level of 95 % (docs/uncertainty.md#validation).
+        status: `pays` where the interval lies above 0, `does_not_pay` where no layer and checkpoint gains more than
+            `aggregate.worthwhile_gain`, else `undecided`, as where no level is proven.
+    """
+
+    estimate: float | None = None
+    low: float | None = None
+    high: float | None = None
+    at_most: float | None = None
+    scope: Scope | None = None
+    proven: bool = False
+    status: Payoff = Payoff.UNDECIDED
+
+    @classmethod
+    def of(cls, gain: Gain) -> "GainRecord":
+        """Record a gain."""
+        return cls(**vars(gain))
+
+
+class UntrainedRecord(Record):
+    """What the network of step 0 would give without fine-tuning.
+
+    Attributes:
+        layer: its best one; the last where choosing does not pay.
+        gain_over_last: what choosing among its layers gains over its own last one.
+    """
+
+    layer: LayerRecord
+    gain_over_last: GainRecord
+
+
 class ScopeRecord(Record):
     """How sure the best candidate's score is in one scope; `null` where not known.
 
@@ -254,7 +292,11 @@ class Recommendation(Record):
         candidate_steps: the checkpoints from which one was chosen: those at which the score was fitted again on halves
             (`measure.refits.steps`), else all.
         last_step, last_depth: the last step, and the depth of the last layer.
-        best: the best mean over folds and seeds among all layers at these checkpoints.
+        best: the layer and checkpoint to take: the best mean over folds and seeds among all layers at these
+            checkpoints; where choosing does not pay, the last layer of the last one.
+        gain_over_last, gain_over_before: what choosing gains over the last layer of the last checkpoint, and over the
+            layer before that one.
+        untrained: `null` of a network that was not fine-tuned, or without step 0 among the candidates.
         unbeaten: why nothing is recommended: the baseline that no layer's mean beats; `null` where something is.
         doubtful: whether it is not shown, by one-sided bounds, that a layer beats chance and raw pixels; their level of
             95 % is proven only for the scores and scopes that docs/uncertainty.md#validation lists. `null`: no bound is
@@ -287,6 +329,9 @@ class Recommendation(Record):
     last_step: int
     last_depth: int
     best: CandidateRecord
+    gain_over_last: GainRecord = GainRecord()
+    gain_over_before: GainRecord = GainRecord()
+    untrained: UntrainedRecord | None = None
     unbeaten: Baseline | None
     doubtful: bool | None
     shortlist: list[LayerRecord]
@@ -307,22 +352,6 @@ class Recommendation(Record):
     def recommended(self) -> CandidateRecord | None:
         """The layer and checkpoint to take; None where no layer is of use."""
         return self.best if self.unbeaten is None else None
-
-    def loss(self, criterion: str) -> float | None:
-        """What another way of choosing loses to the recommended one, on classes that neither knew.
-
-        None where that is not known, or where there is but one layer.
-        Of several folds, both are scored on the fold that the recommended one did not know; of a single fold, on the
-        half of the images on which it was not chosen, and the loss lies within its bounds: a layer that was chosen on
-        one half may do worse on the other.
-        """
-        regrets = {each.criterion: each for each in self.regret}
-        if criterion not in regrets or self.last_depth == 0:
-            return None
-        own, other = regrets.get(OWN), regrets[criterion]
-        if own is None:
-            return None if other.at_least is None else min(max(other.at_least, 0.0), other.at_most)
-        return sign_of(self.better) * (own.value - other.value)
 
     @property
     def gain(self) -> float:

@@ -20,7 +20,7 @@ from stages.aggregate.scope import Scope
 from stages.aggregate.tables.summary import SummaryRow, single_folds
 from stages.aggregate.words import recommendation as words
 from stages.aggregate.words.findings import Finding, finding_texts, outcome_note, power_sentence
-from stages.aggregate.words.formatting import MISSING, capitalized, decimals, interval, number, place
+from stages.aggregate.words.formatting import MISSING, capitalized, interval, number, place
 from stages.aggregate.words.scores import LEVELS, LOWER, SHORT, explain, metric_name, scope_of
 
 PREAMBLE = r"""\documentclass[10pt]{article}
@@ -68,7 +68,7 @@ def markdown(rows: Sequence[SummaryRow], facts: Facts) -> str:
     for dataset, group in groupby(facts.recommendations, lambda each: each.dataset):
         networks = list(group)
         parts.append(f"## {dataset}: the layer for each use\n\n{_uses(networks, '`{}`').text('pipe')}\n")
-        parts.append(f"{words.explain_brackets(networks)} {words.LOSSES}\n")
+        parts.append(f"{words.explain_brackets(networks)} {words.GAINS}\n")
         parts.append("\n".join([*(f"- {each.model}, {words.sentences(each)}" for each in networks), ""]))
     findings = finding_texts(facts.findings, facts.unit_rows).values()
     parts.append("\n".join(["## Findings", *map(_finding, findings), ""]))
@@ -153,15 +153,12 @@ def tables_by_dataset(rows: Sequence[SummaryRow], name: str) -> list[tuple[str, 
 
 
 def _scopes(rows: Sequence[SummaryRow]) -> list[Scope]:
-    """The scopes in which some row of a table has an interval or bounds."""
-    return [scope for scope in SHORT if any(scope in row.intervals | row.leads for row in rows)]
+    """The scopes in which some row of a table has an interval."""
+    return [scope for scope in SHORT if any(scope in row.intervals for row in rows)]
 
 
 def _cells(row: SummaryRow, name: str, scopes: Sequence[Scope]) -> dict[str, str]:
     """One score of one network, with the columns of these scopes."""
-    leads = {
-        scope: f"{decimals(lead.value, sign=True)} {interval(lead.low, lead.high)}" for scope, lead in row.leads.items()
-    }
     return {
         "Model": name.format(row.model),
         "Pooling": row.pooling,
@@ -172,7 +169,6 @@ def _cells(row: SummaryRow, name: str, scopes: Sequence[Scope]) -> dict[str, str
         **{SHORT[scope].capitalize(): interval(*row.intervals.get(scope, (None, None))) or MISSING for scope in scopes},
         "Best layer": f"{place(row.best_depth, row.last_depth)} ({name.format(row.best_layer)})",
         "Last layer": number(row.last_value, row.last_value_sd),
-        **{f"Lead, {SHORT[scope]}": leads.get(scope, MISSING) for scope in scopes},
         "Pixels": number(row.baseline),
         "Chance": number(row.chance),
     }

@@ -1,8 +1,8 @@
 """The verdict: what a finished workflow says of each dataset, in at most twelve lines of a terminal of 80 columns.
 
-The layer to take comes first, then a table by use. Where names are so long that it does not fit, columns go and then
-lines; they are in summary.md and report.html. A name is never cut, so that it can be typed. Further networks come
-beside these lines, each with its own.
+What to do comes first, then a table by use, in which what choosing gains always stands. Where lines are too long or too
+many, further numbers go; they are in summary.md and report.html. A name is never cut, so that it can be typed. Further
+networks come beside these lines, each with its own, and so does the network before fine-tuning.
 """
 
 from collections.abc import Sequence
@@ -23,12 +23,9 @@ from stages.aggregate.words.formatting import MISSING, harmless, joined, number,
 
 MAX_LINES, WIDTH = 12, 80
 
-COLUMNS = ("use", "network", "layer", "score", "last", "before", "ties (at most)", "ties")
-DISPENSABLE_LINES = ("unbounded", "accuracy", "depth", "tuned", "design", "gains", "brackets")
+COLUMNS = ("use", "network", "layer", "score", "gain over last", "over before")
+DISPENSABLE_LINES = ("unbounded", "accuracy", "depth", "tuned", "design", "ties", "gains", "brackets")
 """Lines that go, in this order, where there are too many."""
-
-DISPENSABLE = ("before", "ties (at most)", "ties", "last", "network")
-"""Columns that go, in this order, where a line does not fit; `ties` stands in for the one before it."""
 
 
 def verdict(facts: Facts, *, use: str | None = None, embeds: bool = True) -> str:
@@ -71,9 +68,10 @@ def _of_dataset(
         for claim in (Claim.DEPTH, Claim.ACCURACY)
         if claims and not {each.status for each in findings.outcomes(claim)} <= {Status.UNKNOWN, Status.OUT_OF_SCOPE}
     }
-    head, table = wrapped(f"{findings.dataset}: {words.headline(networks)}", WIDTH), use_table(chosen)
+    head, table = wrapped(words.headline(networks), WIDTH), use_table(chosen)
     texts = {
         "brackets": f"{words.explain_brackets(chosen)} {words.scored_as(networks)}".strip(),
+        "ties": words.brief_tied(chosen),
         **claimed,
         "tuned": words.brief_fine_tuning(chosen),
         "design": _design(networks, chosen),
@@ -90,25 +88,27 @@ def _of_dataset(
     for name in DISPENSABLE_LINES:
         if len("\n".join([head, table, *told.values()]).splitlines()) > MAX_LINES:
             told.pop(name, None)
-    others = [wrapped(text, WIDTH) for text in _others(networks, chosen)]
+    others = [wrapped(text, WIDTH) for text in (words.brief_untrained(chosen), *_others(networks, chosen)) if text]
     return "\n".join(filter(None, [head, table, *others, *told.values()]))
 
 
 def use_table(chosen: Sequence[Recommendation]) -> str:
-    """Lay out the layer of each use, its score, and what the last layer and the one before it lose to it, if known."""
+    """Lay out the layer of each use, its score, and what choosing it gains.
+
+    Where a line does not fit, these go in this order: a word of the last heading, the score's interval, the network.
+    """
     if not chosen:
         return ""
     several = len({each.model for each in chosen}) > 1
-    rows = [words.use_cells(each) | {"ties": words.brief_ties(each, priced=False)} for each in chosen]
-    rows = [{"use": row["use"], "network": harmless(each.model)} | row for row, each in zip(rows, chosen, strict=True)]
+    rows = [words.use_cells(each) | {"network": harmless(each.model)} for each in chosen]
     known = [heading for heading in COLUMNS if any(row[heading] != MISSING for row in rows)]
-    columns = [heading for heading in known if several or heading != "network"]
-    for count in range(len(DISPENSABLE) + 1):
-        gone = DISPENSABLE[:count] if count > 1 else (*DISPENSABLE[:count], "ties")
-        kept = [heading for heading in columns if heading not in gone]
-        aligned = ["right" if heading in ("last", "before") else "left" for heading in kept]
-        body = [[row[heading] for heading in kept] for row in rows]
-        text = tabulate([kept, *body], tablefmt="plain", colalign=aligned, disable_numparse=True)
+    for gone in range(4):
+        kept = [heading for heading in known if heading != "network" or (several and gone < 3)]
+        cells = [row | {"score": row["score"].partition(" ")[0]} if gone > 1 else row for row in rows]
+        headings = [heading.removeprefix("over ") if gone else heading for heading in kept]
+        aligned = ["right" if heading == "over before" else "left" for heading in kept]
+        body = [[row[heading] for heading in kept] for row in cells]
+        text = tabulate([headings, *body], tablefmt="plain", colalign=aligned, disable_numparse=True)
         if max(map(wcswidth, text.splitlines())) <= WIDTH:
             break
     return "\n".join(line.rstrip() for line in text.splitlines())

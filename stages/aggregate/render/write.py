@@ -12,9 +12,8 @@ from stages.aggregate.recommend.schema import Recommendation
 from stages.aggregate.render import documents
 from stages.aggregate.render.page.page import render_page, vega_bundle
 from stages.aggregate.render.page.provenance import Study
-from stages.aggregate.scope import INTERVAL_ENDS, LEADS, Scope
+from stages.aggregate.scope import INTERVAL_ENDS, Scope
 from stages.aggregate.tables.summary import SummaryRow
-from stages.aggregate.words.recommendation import LAST, PENULTIMATE
 from stages.aggregate.words.scores import closing_note
 from stages.shared.tables.metric_table import write_layer_scores
 
@@ -68,8 +67,7 @@ def headline_numbers(rows: Sequence[SummaryRow], recommendations: Sequence[Recom
     tree: dict[str, dict[str, Numbers]] = {}
     for row in rows:
         if row.main:
-            of_classes = row.ci_classes_low, row.lead_classes_at_least
-            scope: Scope = "images" if of_classes == (None, None) else "classes"
+            scope: Scope = "images" if row.ci_classes_low is None else "classes"
             own = [each for each in recommendations if (each.dataset, each.model) == (row.dataset, row.model)]
             tree.setdefault(row.dataset, {})[row.model] = _rounded(
                 {
@@ -81,7 +79,6 @@ def headline_numbers(rows: Sequence[SummaryRow], recommendations: Sequence[Recom
                     "scope": scope,
                     "ci_low": getattr(row, INTERVAL_ENDS[scope][0]),
                     "ci_high": getattr(row, INTERVAL_ENDS[scope][1]),
-                    **{name.replace(f"_{scope}", ""): getattr(row, name) for name in LEADS[scope]},
                     "uses": {each.use: _rounded(_of_use(each)) for each in own},
                 }
             )
@@ -89,13 +86,17 @@ def headline_numbers(rows: Sequence[SummaryRow], recommendations: Sequence[Recom
 
 
 def _of_use(found: Recommendation) -> Numbers:
-    """The layer for one use, its score, and how much better the last layer and the one before it are."""
-    best, losses = found.best, {"last": found.loss(LAST), "before": found.loss(PENULTIMATE)}
+    """The layer for one use, its score, what choosing it gains, and the same of the network before fine-tuning."""
+    place = ("layer", "depth", "step")
     return {
         "metric": found.metric,
-        **{name: getattr(best, name) for name in ("layer", "depth", "step")},
-        **dict(zip(("score", "low", "high"), best.estimate, strict=True)),
-        **{name: None if loss is None else -loss for name, loss in losses.items()},
+        **{name: getattr(found.best, name) for name in place},
+        **dict(zip(("score", "low", "high"), found.best.estimate, strict=True)),
+        "gain_over_last": _rounded(found.gain_over_last.model_dump()),
+        "gain_over_before": _rounded(found.gain_over_before.model_dump()),
+        "untrained": found.untrained
+        and {name: getattr(found.untrained.layer, name) for name in place}
+        | {"gain_over_last": _rounded(found.untrained.gain_over_last.model_dump())},
     }
 
 

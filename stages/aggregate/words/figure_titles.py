@@ -9,11 +9,13 @@ from collections.abc import Mapping, Sequence
 
 from stages.aggregate.curves import Scores, sign_of
 from stages.aggregate.findings.facts import Claim, DatasetFindings
+from stages.aggregate.recommend.schema import GainRecord
 from stages.aggregate.scope import Scope, is_proven
 from stages.aggregate.tables.summary import SummaryRow
 from stages.aggregate.words.findings import status_words
 from stages.aggregate.words.formatting import capitalized, decimals, joined, layers, place, plural, shorten
-from stages.aggregate.words.scores import LEVELS, Averages, at_last_step, explain_intervals, metric_name, scope_sentence
+from stages.aggregate.words.recommendation import gain_words
+from stages.aggregate.words.scores import LEVELS, Averages, at_last_step, explain_intervals, metric_name
 
 UNSURE = "(no interval of a proven level)"
 
@@ -120,35 +122,30 @@ def averages(scores: Scores) -> Averages:
     return Averages(len(scores.folds), scores.n_seeds)
 
 
-def overview_caption(rows: Sequence[SummaryRow], scope: Scope | None, averages: Averages) -> str:
-    """Return what bars of an overview are, and those beside the last layer.
+def overview_caption(rows: Sequence[SummaryRow], scope: Scope | None, averages: Averages, gain: GainRecord) -> str:
+    """Return what bars of an overview are, and of what its gains are.
 
     Args:
         rows: of the networks in colour.
         scope: of the bars; None where they are the spread.
         averages: over what every value is a mean.
+        gain: of one of them.
     """
     bars, first, step = "Bars at the best and the last layer", rows[0], max(row.step for row in rows)
     parts = [f"{first.dataset}, {at_last_step(row.step for row in rows)}; {averages.words}."]
     parts.append(explain_intervals(bars, [(metric_name(first.metric), first.metric, scope)], step))
     parts.append(f"{bars}: {averages.spread}." if averages.vary and not scope else "")
-    lead = next((scope for row in rows for scope in row.leads), None)
-    beside = "Beside the last layer: by how much an earlier one beats it on the same classes; one-sided bounds"
-    parts.append(f"{beside} {scope_sentence(lead, step)}." if lead else "")
+    of_gain = None if gain.low is None else gain.scope
+    known = metric_name(first.metric), first.metric if gain.proven else "", of_gain
+    parts.append(explain_intervals("Gain over the last layer", [known], step))
     return " ".join(filter(None, parts))
 
 
-def network_words(row: SummaryRow) -> str:
-    """Name a network's best layer and by how much that beats the last."""
+def network_words(row: SummaryRow, gain: GainRecord) -> str:
+    """Name a network's best layer, and what choosing gains over the last."""
     layer = f"{place(row.best_depth, row.last_depth)} ({shorten(row.best_layer.partition('@')[0], 18)})"
-    lead = lead_words(row)
-    return f"best at layer {layer}, {decimals(row.unseen)}" + (f"; over the last by {lead}" if lead else "")
-
-
-def lead_words(row: SummaryRow) -> str:
-    """Write the bounds of a network's lead in the wider scope; nothing where they are not known."""
-    lead = next(iter(row.leads.values()), None)
-    return f"{decimals(lead.low, sign=True)} to {decimals(lead.high, sign=True)}" if lead else ""
+    gained = gain_words(gain)
+    return f"best at layer {layer}, {decimals(row.unseen)}" + (f"; gain over the last {gained}" if gained else "")
 
 
 def set_aside_words(names: Sequence[str], how: str) -> str:

@@ -4,9 +4,16 @@ from collections.abc import Sequence
 
 from stages.aggregate.curves import sign_of
 from stages.aggregate.findings.facts import Status
+from stages.aggregate.inference.gain import Payoff
 from stages.aggregate.recommend.criteria import criterion_of
-from stages.aggregate.recommend.schema import ChangeRecord, Missing, Recommendation, best_network
-from stages.aggregate.scope import is_proven
+from stages.aggregate.recommend.schema import (
+    ChangeRecord,
+    GainRecord,
+    Missing,
+    Recommendation,
+    best_network,
+)
+from stages.aggregate.scope import Scope, is_proven
 from stages.aggregate.words.findings import STATUSES
 from stages.aggregate.words.formatting import (
     MISSING,
@@ -22,12 +29,6 @@ from stages.aggregate.words.formatting import (
     runs,
 )
 from stages.aggregate.words.scores import LEVELS, LOWER, ROWS, explain_intervals, metric_name, scope_words
-
-OTHERS = {"last": "last layer", "before": "layer before it"}
-"""Cells of other layers, and what they are of."""
-
-PENULTIMATE, LAST = "penultimate", "last_layer"
-"""The criteria that users follow without a study."""
 
 SHORT_NAMES = {
     "probe_accuracy": "probe",
@@ -72,46 +73,97 @@ def use_cells(found: Recommendation) -> dict[str, str]:
     """Return the cells of a row of every table of uses, by their headings.
 
     Where its score has an interval, both know that the layer and its checkpoint were chosen; else it is the plain mean.
-    *Last* and *before* are how much better other layers are on unseen classes, mostly below 0.
     """
     best, (value, low, high) = found.best, found.best.estimate
-    losses = {"last": found.loss(LAST), "before": found.loss(PENULTIMATE)}
+    before = found.gain_over_before.estimate
     shares = {"parameters": best.parameters_share, "multiply-adds": best.operations_share}
     return {
         "use": f"{found.use} ({SHORT_NAMES.get(found.metric, metric_name(found.metric))})",
         "layer": f"{best.depth + 1}/{found.last_depth + 1}",
         "step": str(best.step),
         "score": f"{number(value)} {interval(low, high)}".rstrip(),
-        **{name: MISSING if lost is None else decimals(-lost, sign=True) for name, lost in losses.items()},
+        "gain over last": gain_words(found.gain_over_last) or MISSING,
+        "over before": MISSING if before is None else decimals(before, sign=True),
         "ties (at most)": brief_ties(found),
         **{name: MISSING if share is None else percent(share) for name, share in shares.items()},
     }
 
 
-def brief_ties(found: Recommendation, *, priced: bool = True) -> str:
+def brief_ties(found: Recommendation) -> str:
     """Number the layers that tie with the recommended one, the cheapest with what it may lose: `4, 6 (-0.09), 9`.
 
     That is the shallowest of those that may lose no more than the recommended one may itself; others cost more than
     they save.
-
-    Args:
-        found: for one use of one network.
-        priced: whether there is room for what it may lose.
     """
     if found.shortlist_scope is None or found.last_depth == 0:
         return MISSING
     if not found.ties:
         return "none" if is_proven(found.metric, found.shortlist_scope) else MISSING
     depths, cheapest = [tie.depth for tie in found.ties], found.cheapest_tie
-    if not priced or cheapest is None:
+    if cheapest is None:
         return runs(depths)
     at, price = depths.index(cheapest.depth), f"{cheapest.depth + 1} (-{cheapest.loss_at_most:.2f})"
     return ", ".join(filter(None, [runs(depths[:at]), price, runs(depths[at + 1 :])]))
 
 
+def brief_tied(networks: Sequence[Recommendation]) -> str:
+    """Write the same of several uses in a line; nothing where none ties."""
+    told = [f"{each.use} {brief_ties(each)}" for each in networks if each.ties and each.last_depth > 0]
+    return f"Ties (at most): {'; '.join(told)}." if told else ""
+
+
+def gain_words(record: GainRecord) -> str:
+    """Write a gain and its interval; nothing where it is not known, or the layer that it is over is named."""
+    if record.estimate is None:
+        return ""
+    if record.low is None or record.high is None:
+        return f"{decimals(record.estimate, sign=True)} (not proven)"
+    return change_interval(record.estimate, record.low, record.high)
+
+
+def payoff(found: Recommendation) -> str:
+    """Say whether choosing pays, and what it gains; nothing of a single layer."""
+    last, before = found.gain_over_last, found.gain_over_before
+    at_most = "" if last.at_most is None else f" (at most {decimals(last.at_most, sign=True)})"
+    if last.status == Payoff.DOES_NOT_PAY:
+        told = "Choosing does not pay: no earlier layer is shown to be better than the last"
+        return f"{told}{at_most}. There is nothing to cut."
+    unsure = at_most if last.proven or last.estimate is None else " (not proven)"
+    gains = {"the last layer": gain_words(last), "the one before it": gain_words(before)}
+    told = joined([f"{gained} over {what}" for what, gained in gains.items() if gained])
+    pays = last.status == Payoff.PAYS
+    said = "Choosing pays" if pays else "Whether choosing pays is undecided"
+    return "" if found.last_depth == 0 else f"{said}{'' if pays else unsure}{': ' * bool(told)}{told}."
+
+
+def untrained(found: Recommendation) -> str:
+    """Which layer the network has before fine-tuning, and its gain over its own last one; nothing where not known."""
+    record = found.untrained
+    if record is None:
+        return ""
+    gained = gain_words(record.gain_over_last)
+    over = f", {gained} over its own last" if gained else ""
+    return f"Untrained: layer {place(record.layer.depth, found.last_depth)} (`{record.layer.layer}`){over}."
+
+
+def brief_untrained(networks: Sequence[Recommendation]) -> str:
+    """Write the same of several uses in a line; nothing where it is not known."""
+    told = []
+    for each in networks:
+        if (made := each.untrained) is not None:
+            gained = made.gain_over_last.estimate
+            number = "" if gained is None else f" {decimals(gained, sign=True)}"
+            told.append(f"{each.use} {made.layer.depth + 1}/{each.last_depth + 1}{number}")
+    return f"Untrained, over its own last layer: {', '.join(told)}." if told else ""
+
+
 def explain_brackets(networks: Sequence[Recommendation]) -> str:
     """Explain what brackets in tables of uses are, else ties, and whose level is proven; nothing of no network."""
-    shown = [(each.use, each.metric, each.best.scope) for each in networks]
+    shown: list[tuple[str, str, Scope | None]] = [(each.use, each.metric, each.best.scope) for each in networks]
+    for each in networks:
+        of_gain, own = each.gain_over_last, each.best.scope
+        if of_gain.low is not None and (of_gain.scope, of_gain.proven) != (own, own and is_proven(each.metric, own)):
+            shown.append((f"gain for {each.use}", each.metric if of_gain.proven else "", of_gain.scope))
     alone = [(each.use, each.metric, each.shortlist_scope) for each in networks if not each.best.scope]
     step = max((each.last_step for each in networks), default=0)
     brackets = explain_intervals("[ ]", shown, step) or ("No interval is known." if shown else "")
@@ -167,7 +219,7 @@ def notes(found: Recommendation) -> list[str]:
 
 
 def sentences(found: Recommendation) -> str:
-    """From which layer of which checkpoint to take features, what ties, what it takes, and what other choices lose."""
+    """From which layer of which checkpoint to take features, what it takes, whether choosing pays, and what ties."""
     chosen, cells = found.recommended, use_cells(found)
     if chosen is None:
         return f"{cells['use']}: no recommendation, since {reason(found)}."
@@ -176,13 +228,10 @@ def sentences(found: Recommendation) -> str:
         return f"{cells['use']}: its only layer is `{chosen.layer}`, {score}{at_checkpoint(found)}."
     parts = [name for name in ("parameters", "multiply-adds") if cells[name] != MISSING]
     shares = [f"{cells[name]} of the {name}" for name in parts]
-    lost = [f"{what} {cells[name]}" for name, what in OTHERS.items() if cells[name] != MISSING]
-    unknown = "unseen classes" if found.n_folds > 1 else "images"
-    others = f"On {unknown} that such a choice did not know: {', '.join(lost)}." if lost else ""
     takes = f", with {joined(shares)}" if shares else ""
     name = f"layer {place(chosen.depth, found.last_depth)} (`{chosen.layer}`, {score})"
-    parts = [f"{cells['use']}: {name}{at_checkpoint(found)}{takes}.", doubt(found), ties(found)]
-    parts += [others, pair(found), fine_tuning(found), without_training(found)]
+    parts = [f"{cells['use']}: {name}{at_checkpoint(found)}{takes}.", doubt(found), payoff(found), ties(found)]
+    parts += [pair(found), fine_tuning(found), untrained(found)]
     return " ".join(part for part in parts if part)
 
 
@@ -191,11 +240,14 @@ def doubt(found: Recommendation) -> str:
     return "" if found.doubtful is False else f"But {caveat(found)}."
 
 
+UNTRAINED = " (untrained)"
+
+
 def at_checkpoint(found: Recommendation) -> str:
     """Name the checkpoint of a recommended layer; nothing of a network that was measured as it is."""
     if found.best.step:
         return f" at step {found.best.step}"
-    return " at step 0 (not fine-tuned)" if len(found.candidate_steps) > 1 else ""
+    return f" at step 0{UNTRAINED}" if len(found.candidate_steps) > 1 else ""
 
 
 def ties(found: Recommendation) -> str:
@@ -284,48 +336,72 @@ def brief_fine_tuning(networks: Sequence[Recommendation]) -> str:
     return f"Fine-tuning: {', '.join(told)}" if told else ""
 
 
-def without_training(found: Recommendation) -> str:
-    """What the network before fine-tuning may lose at most; nothing where that is not known, or it is recommended."""
-    first = found.checkpoints[0] if found.checkpoints else None
-    if first is None or first.step > 0 or first.step == found.best.step or first.loss_at_most is None:
-        return ""
-    layer = f"layer {first.depth + 1} (`{first.layer}`)"
-    return f"Before fine-tuning, {layer} may lose {decimals(first.loss_at_most)} at most."
-
-
 def headline(networks: Sequence[Recommendation]) -> str:
-    """Name the layer to take for each use of one dataset, by names that can be typed: the best network's.
+    """Answer for each use of one dataset, by names that can be typed: the best network's, what is sure first.
 
-    A doubt about all of them comes first.
+    A doubt about all of them comes before.
     """
     chosen: list[Recommendation] = []
-    uses: dict[tuple[str, str, str], list[str]] = {}
-    useless: dict[str, list[str]] = {}
     for use in dict.fromkeys(each.use for each in networks):
         own = [each for each in networks if each.use == use]
-        best = best_network(own) or max(own, key=lambda each: each.gain)
-        chosen.append(best)
-        if why := reason(best):
-            useless.setdefault(why, []).append(use)
-        else:
-            uses.setdefault((best.best.layer, best.model, at_checkpoint(best)), []).append(use)
-    doubt = f"no layer is shown to beat {_levels(chosen)}; if any, " if all_doubtful(chosen) else ""
-    models, checkpoints = {model for _, model, _ in uses}, {checkpoint for *_, checkpoint in uses}
-    told = [
-        layer + f" of {model}" * (len(models) > 1) + checkpoint * (len(checkpoints) > 1) + f" for {joined(own)}"
-        for (layer, model, checkpoint), own in uses.items()
-    ]
-    whose = f", of {min(models)}" if len(models) == 1 else ""
-    whose += min(checkpoints) if len(checkpoints) == 1 else ""
-    none = [f"nothing for {joined(own)}: {why}" for why, own in useless.items()]
-    return f"{doubt}take{whose + ',' if whose else ''} {'; '.join([*told, *none])}."
+        chosen.append(best_network(own) or max(own, key=lambda each: each.gain))
+    useful = [each for each in chosen if each.recommended is not None]
+    models = list(dict.fromkeys(each.model for each in useful))
+    checkpoints = list(dict.fromkeys(map(at_checkpoint, useful)))
+    answers: dict[str, dict[tuple[str, str], list[str]]] = {TAKE: {}, UNDECIDED: {}, NOTHING: {}}
+    for each in chosen:
+        checkpoint = at_checkpoint(each) if each.best.step < each.last_step and len(checkpoints) > 1 else ""
+        kind, what, why = _answer(each, each.best.layer + f" of {each.model}" * (len(models) > 1), checkpoint)
+        answers[kind].setdefault((what, why), []).append(each.use)
+    sure, undecided, nothing = (
+        [f"{what} for {joined(uses)}{why}" for (what, why), uses in own.items()] for own in answers.values()
+    )
+    clauses = [*sure, *([f"{UNDECIDED}: {joined(undecided)}"] if undecided else []), *nothing]
+    doubt = f"no layer is shown to beat {_levels(chosen)}; " + "if any, " * bool(sure) if all_doubtful(chosen) else ""
+    whose = f", {models[0]}" * (len(models) == 1) + checkpoints[0] * (len(checkpoints) == 1) if useful else ""
+    return f"{networks[0].dataset}{whose}: {doubt}{'; '.join(clauses)}."
 
 
-LOSSES = (
-    "*Last* and *before*: how much better (below 0: worse) the last layer of the last checkpoint and the one before it "
-    "are on unseen classes than a layer and checkpoint that were chosen on other folds (of a single fold: on one half "
-    "of the images, all scored on the other). *Ties*: layers that are not distinguishable from the one to take; in "
-    "brackets what the cheapest may lose at most of those that may lose no more than that one may itself."
+TAKE, UNDECIDED, NOTHING = "take", "undecided, best so far", "nothing"
+"""Kinds of answers."""
+
+
+def _answer(found: Recommendation, name: str, checkpoint: str) -> tuple[str, str, str]:
+    """What to do for a use: of which kind that is, the words before the use, and those after it.
+
+    Args:
+        found: for the use.
+        name: of its layer.
+        checkpoint: of the layer, as far as it is to be named.
+    """
+    last, is_last = found.gain_over_last, found.best.depth == found.last_depth
+    if why := reason(found):
+        return NOTHING, NOTHING, f": {why}"
+    if found.last_depth == 0:
+        return TAKE, f"take the only layer, {name}{checkpoint},", ""
+    if last.status == Payoff.PAYS:
+        return TAKE, f"take {name}{checkpoint}", ": choosing pays"
+    if last.status == Payoff.DOES_NOT_PAY:
+        at_most = decimals(last.at_most or 0.0, sign=True)
+        return TAKE, f"take the last layer, {name},", f": no earlier one is shown to be better (at most {at_most})"
+    if is_last:
+        return UNDECIDED, f"the last layer, {name}{checkpoint},", ""
+    cost = {"parameters": found.best.parameters_share, "multiply-adds": found.best.operations_share}
+    known = ["untrained"] if checkpoint.endswith(UNTRAINED) else []
+    known += ["not proven"] if last.low is not None and last.low > 0 else []
+    known += [f"{percent(share)} of {what}" for what, share in cost.items() if share is not None]
+    what = name + checkpoint.removesuffix(UNTRAINED)
+    return UNDECIDED, what + f" ({', '.join(known)})" * bool(known), ""
+
+
+GAINS = (
+    "*Gain over last*, *over before*: what choosing a layer and checkpoint gains over the last layer of the last "
+    "checkpoint, and over the layer before it. They are chosen on other folds than those on which all are scored (of "
+    "one fold on other classes, or on one half of the images). In brackets: the interval for the layer that is named. "
+    "A dash: the last layer, or the one before, is named itself. Choosing *pays* where the interval lies above 0, "
+    "*does not pay* where no layer and checkpoint gains more than `aggregate.worthwhile_gain`, else is *undecided*. "
+    "*Ties*: layers that are not distinguishable from the one to take; in brackets what the cheapest may lose at most "
+    "of those that may lose no more than that one may itself."
 )
 
 REGRET_WORDS = (

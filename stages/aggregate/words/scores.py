@@ -188,8 +188,6 @@ def explain(rows: Sequence[SummaryRow]) -> list[str]:
         f"Their level of 95 % is proven over other classes of {proven['classes']}, over other images of "
         f"{proven['images']}.",
         "*Last layer*, *pixels* (raw pixels as an embedding) and *chance* are unseen scores.",
-        "*Lead* estimates by how much the truly best earlier layer beats the last, in each scope; in brackets at least "
-        "and at most (one-sided bounds, each by itself).",
     ]
 
 

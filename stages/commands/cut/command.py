@@ -74,9 +74,10 @@ def cut(
     source = open_source(params, cell, CellPaths.of(cell), Wanted(**wanted))
     card = write_cut(out, source, onnx=onnx, tolerance=tolerance, licence=licence)
     size, at, agreement = card["size"], card["layer"], card["agreement"]
+    whole = "; nothing to cut: that is the last layer" if at["depth"] + 1 == at["layers"] else ""
     print(
         f"cut {cell_name(cell)} at layer {at['place']} (`{at['name']}`): "
         f"{size['parameters']:,} of {size['network_parameters']:,} parameters, "
         f"{size['multiply_adds'] / 1e6:.1f} of {size['network_multiply_adds'] / 1e6:.1f} million multiply-adds; "
-        f"at most {max(agreement['distance'].values()):.1e} from {agreement['source']}; in {out}"
+        f"at most {max(agreement['distance'].values()):.1e} from {agreement['source']}; in {out}{whole}"
     )

@@ -1,13 +1,13 @@
-"""The answer for each network and use: which layer to take, its score, what other layers lose, what the cut takes."""
+"""The answer for each network and use: which layer to take, its score, what choosing it gains, what the cut takes."""
 
 from collections.abc import Sequence
 from itertools import groupby
 from typing import Any
 
 from stages.aggregate.curves import Scores
-from stages.aggregate.recommend.schema import LayerRecord, Recommendation
+from stages.aggregate.recommend.schema import GainRecord, LayerRecord, Recommendation
 from stages.aggregate.words import recommendation as words
-from stages.aggregate.words.formatting import decimals, number, place
+from stages.aggregate.words.formatting import MISSING, decimals, number, place
 from stages.aggregate.words.scores import metric_name
 
 Card = dict[str, Any]
@@ -37,7 +37,9 @@ def _card(found: Recommendation, scores: Scores) -> Card:
         "doubt": words.doubt(found),
         "numbers": [
             (metric_name(found.metric), score, interval),
-            *((what, cells[name], "") for name, what in words.OTHERS.items()),
+            ("gain over the last layer", *_parts(found.gain_over_last)),
+            ("over the one before it", *_parts(found.gain_over_before)),
+            *_untrained(found),
             ("ties (at most)", cells["ties (at most)"], ""),
             *((advice, decimals(gain, sign=True), "") for advice, gain in words.gains(found).items()),
             ("parameters", cells["parameters"], _of_all(chosen.parameters, chosen.parameters_share)),
@@ -45,6 +47,21 @@ def _card(found: Recommendation, scores: Scores) -> Card:
         ],
         "layers": _bars(found, chosen, scores),
     }
+
+
+def _parts(gain: GainRecord) -> tuple[str, str]:
+    """A gain, and its interval."""
+    value, _, interval = words.gain_words(gain).partition(" ")
+    return value or MISSING, interval
+
+
+def _untrained(found: Recommendation) -> list[tuple[str, str, str]]:
+    """The gain of the network before fine-tuning over its own last layer, and of which layer it is."""
+    if found.untrained is None:
+        return []
+    gain, interval = _parts(found.untrained.gain_over_last)
+    where = f"layer {place(found.untrained.layer.depth, found.last_depth)}"
+    return [("untrained, over its own last", gain, f"{interval} {where}".lstrip())]
 
 
 def _of_all(part: int | None, share: float | None) -> str:

@@ -14,8 +14,10 @@ from stages.aggregate.charts.intervals import NO_BAND, with_bands
 from stages.aggregate.charts.networks import SPLITS, matrix, spans_much
 from stages.aggregate.charts.theme import COLORS, SHAPES
 from stages.aggregate.curves import MEAN, Name, Scores
+from stages.aggregate.facts import Facts
+from stages.aggregate.recommend.schema import GainRecord
 from stages.aggregate.render.page.provenance import Study
-from stages.aggregate.scope import INTERVAL_ENDS, LEADS
+from stages.aggregate.scope import INTERVAL_ENDS
 from stages.aggregate.words.figure_titles import averages
 from stages.aggregate.words.formatting import short_names
 from stages.aggregate.words.scores import DEFINITIONS, explain_scopes, metric_name
@@ -23,7 +25,9 @@ from stages.shared.tables.gallery import MEDIA_TYPE
 
 CURVE = ("fold", "metric", "split", "step")
 POINTS = ("value", "low", "high", "band", "tied", "best", "chance", "pixels")
-KNOWN = ("low", "high", "lead", "lead_at_least", "lead_at_most")
+GAIN = {"gain": "estimate", "gain_low": "low", "gain_high": "high"}
+"""Columns of the page, and what of a gain they are."""
+
 SPREAD = ["accuracy_sd", "unseen_sd", "seen_sd"]
 PLACES = 3
 """Decimals of a place in the plane, whose farthest image lies 1 from the middle."""
@@ -53,7 +57,7 @@ def page_data(study: Study) -> dict[str, Any]:
         "steps": sorted(map(int, main_curves(scores)["step"].unique())),
         "mean": averages(scores).words if averages(scores).vary else "the only fold",
         "series": table(all_series(scores), (*CURVE, *POINTS), networks),
-        "best": best_layers(summary, networks),
+        "best": best_layers(summary, study.results.facts, networks),
         "training": training_steps(of_main_curves(tables["steps.csv"], scores), networks),
         "similarity": layer_similarity(tables["layer_pairs.csv"], scores, networks),
         "classes": class_scores(tables["classes.csv"], summary, scores, networks),
@@ -70,19 +74,21 @@ def of_main_curves(table: pd.DataFrame, scores: Scores) -> pd.DataFrame:
     return table.merge(main_curves(scores)[["dataset", "model", "pooling"]].drop_duplicates())
 
 
-def best_layers(summary: pd.DataFrame, networks: Sequence[Name]) -> Columns:
-    """Give the best layer of every curve at its last step, with what is known of it in the wider scope.
+def best_layers(summary: pd.DataFrame, facts: Facts, networks: Sequence[Name]) -> Columns:
+    """Give the best layer of every curve at its last step, with its interval in the wider scope, and the gain.
 
     Args:
         summary: rows of summary.csv, of the main curves.
+        facts: of the study, which have the gains over the last layer of scores that lead a use, over all folds.
         networks: all, in the order of the grid.
     """
-    wider, narrower = (
-        summary[[*INTERVAL_ENDS[scope], *LEADS[scope]]].set_axis(KNOWN, axis=1) for scope in INTERVAL_ENDS
-    )
-    wanted = ("fold", "metric", "best_depth", "unseen", "last_value", *KNOWN, "seen", "accuracy")
+    wider, narrower = (summary[[*ends]].set_axis(["low", "high"], axis=1) for ends in INTERVAL_ENDS.values())
     known = wider.where(wider.notna().any(axis=1), narrower, axis=0)
-    return table(summary.assign(**known), wanted, networks)
+    of = zip(summary["dataset"], summary["model"], summary["metric"], summary["fold"], strict=True)
+    gains = [facts.gain_over_last(*key) if fold == MEAN else GainRecord() for *key, fold in of]
+    ends = {name: [getattr(gain, end) for gain in gains] for name, end in GAIN.items()}
+    wanted = ("fold", "metric", "best_depth", "unseen", "last_value", *known, *GAIN, "seen", "accuracy")
+    return table(summary.assign(**known, **ends), wanted, networks)
 
 
 def training_steps(steps: pd.DataFrame, networks: Sequence[Name]) -> Columns:

@@ -9,6 +9,7 @@ import base64
 import hashlib
 from collections.abc import Mapping
 from functools import cache
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -46,8 +47,8 @@ NETWORK_COLUMNS = [
     ("layer", "name", ""), ("value", "unseen", "of the best layer on unseen classes, as chosen: too high"),
     ("range", "interval", "of other classes if known, else of other images"),
     ("last", "last layer", "score of the last layer on unseen classes"),
-    ("lead", "lead", "over the last, without the bias of choosing it; of other classes if known, else of other images"),
-    ("least", "at least", "lower bound of the best earlier layer's lead"),
+    ("gain", "gain", "over the last layer, of choosing a layer by this score (docs/results.md); over all folds"),
+    ("least", "at least", "lower end of its interval"),
     ("seen", "seen", "best score of any layer on test images of the seen classes"),
     ("accuracy", "accuracy", "of the network on seen classes"),
     ("parameters", "parameters", "share of the network's parameters up to the best layer"),
@@ -99,6 +100,7 @@ def _texts(study: Study, blob: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "facts": facts,
         "words": words,
+        "answers": [words.headline(list(own)) for _, own in groupby(facts.of_use(), lambda each: each.dataset)],
         "cards": [cards[:SHOWN_CARDS], *([cards[SHOWN_CARDS:]] if len(cards) > SHOWN_CARDS else [])],
         "verdict": verdict(facts),
         "findings": [
@@ -115,7 +117,10 @@ def _texts(study: Study, blob: Mapping[str, Any]) -> dict[str, Any]:
         },
         "main_metric": score,
         "first_metrics": first,
-        "networks": [(each.row, network_words(each.row)) for each in networks],
+        "networks": [
+            (row, network_words(row, facts.gain_over_last(row.dataset, row.model, row.metric)))
+            for row in (each.row for each in networks)
+        ],
         "has_images": blob["gallery"]["network"],
         "has_steps": {(each.row.dataset, each.row.model) for each in networks if each.training},
         "network_columns": [column for column in NETWORK_COLUMNS if len(datasets) > 1 or column[0] != "dataset"],

@@ -150,10 +150,10 @@ function lead(row, chosen, x) {
   if (row.best === null || row.best === last || row.value[last] === null) return [];
   const [from, to] = [row.value[last], row.value[row.best]];
   const [best] = chosen.split === UNSEEN && chosen.step === "last" ? rowsOf(data.best, { network: row.network, metric: row.metric, fold: row.fold }) : [];
-  const range = interval(best?.lead_at_least, best?.lead_at_most);
+  const gain = best?.gain ?? null, { gain_low: low, gain_high: high } = best ?? {};
   return [{
     network: network.model, x, from, to, value: (from + to) / 2, text: "",
-    tip: { title: network.model, "best over last layer": signed(Math.abs(to - from)), ...(range ? { "bounds of the lead": range } : {}) },
+    tip: { title: network.model, ...(gain === null ? {} : { "gain over the last layer": signed(gain) + (low === null ? "" : ` [${signed(low)}, ${signed(high)}]`) }) },
   }];
 }
 
