@@ -142,10 +142,17 @@ def brief_doubts(networks: Sequence[Recommendation], *, known: bool) -> str:
     return f"{words} {levels}: {joined([each.use for each in own])}." if own else ""
 
 
-def all_doubtful(networks: Sequence[Recommendation]) -> bool:
-    """Whether for some use no layer is shown to beat chance and raw pixels, and for none one is."""
+def doubt_first(networks: Sequence[Recommendation]) -> str:
+    """Doubt the choices where for no use a layer is shown, at a proven level, to beat chance and raw pixels.
+
+    Nothing where for some use one is, or for none it is known that none is.
+    """
     useful = [each for each in networks if each.recommended is not None]
-    return any(each.doubtful for each in useful) and not any(each.doubtful is False for each in useful)
+    doubted = [each for each in useful if each.doubtful]
+    shown = [each for each in useful if each.doubtful is False and each.shortlist_scope]
+    if not doubted or any(is_proven(each.metric, each.shortlist_scope or "images") for each in shown):
+        return ""
+    return f"no layer is shown to beat {_levels(doubted)} for {joined([each.use for each in doubted])}; if any, "
 
 
 def _levels(networks: Sequence[Recommendation]) -> str:
@@ -325,7 +332,6 @@ def headline(networks: Sequence[Recommendation]) -> str:
             useless.setdefault(why, []).append(use)
         else:
             uses.setdefault((best.best.layer, best.model, at_checkpoint(best)), []).append(use)
-    doubt = f"no layer is shown to beat {_levels(chosen)}; if any, " if all_doubtful(chosen) else ""
     models, checkpoints = {model for _, model, _ in uses}, {checkpoint for *_, checkpoint in uses}
     told = [
         layer + f" of {model}" * (len(models) > 1) + checkpoint * (len(checkpoints) > 1) + f" for {joined(own)}"
@@ -334,7 +340,7 @@ def headline(networks: Sequence[Recommendation]) -> str:
     whose = f", of {min(models)}" if len(models) == 1 else ""
     whose += min(checkpoints) if len(checkpoints) == 1 else ""
     none = [f"nothing for {joined(own)}: {why}" for why, own in useless.items()]
-    return f"{doubt}take{whose + ',' if whose else ''} {'; '.join([*told, *none])}."
+    return f"{doubt_first(chosen)}take{whose + ',' if whose else ''} {'; '.join([*told, *none])}."
 
 
 LOSSES = (
