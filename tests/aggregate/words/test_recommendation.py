@@ -205,9 +205,12 @@ def test_the_headline_names_the_best_layer_for_each_use_as_it_can_be_typed():
 
 def test_of_pure_noise_the_headline_begins_with_the_doubt():
     unsure = [each.model_copy(update={"doubtful": True, "pixels": None}) for each in every_use()]
-    unsure[3] = unsure[3].model_copy(update={"doubtful": None})
-    assert headline(unsure).startswith("no layer is shown to beat chance; if any, take, of a at step 100, blocks.3 for")
-    assert headline([*unsure[:3], every_use()[3]]).startswith("take, of a")  # one of which a layer is shown to
+    unsure[0] = unsure[0].model_copy(update={"doubtful": None})
+    unsure[3] = unsure[3].model_copy(update={"doubtful": False})  # at no proven level
+    assert headline(unsure).startswith(
+        "no layer is shown to beat chance for retrieval and discovery; if any, take, of a at step 100, blocks.3 for"
+    )
+    assert headline([*unsure[:2], every_use()[2]]).startswith("take, of a")  # one of which a layer is shown to
 
 
 def test_the_headline_never_names_a_network_of_no_use():
