@@ -60,9 +60,9 @@ def test_out_is_of_two_studies(page, tmp_path):
         run(page.parent, "--out", tmp_path / "one.html")
 
 
-def study(folder, *models, score, at=4, **best):
+def study(folder, *models, score, at=4, normalize="none", **best):
     """Results of networks that were measured by NMI at nine layers; the score is that at depth `at`."""
-    told = [recommendation(model=model) for model in models]
+    told = [recommendation(model=model, normalize=normalize) for model in models]
     told = [each.model_copy(update={"best": each.best.model_copy(update=best)}) for each in told]
     write_facts(folder, Facts(told, [evidence(*map(network, models))]))
     rows = [
@@ -96,6 +96,16 @@ def test_two_studies_stand_on_one_page(tmp_path):
     assert "default-src 'none'; img-src data:" in page
     with pytest.raises(UserError, match=r"both\.html: must not exist"):
         run(tmp_path / "before", "--against", tmp_path / "after", "--out", out)
+
+
+def test_scores_of_other_rows_do_not_stand_beside_each_other(tmp_path):
+    for normalize in ("none", "l2"):
+        (tmp_path / normalize).mkdir()
+        study(tmp_path / normalize, "a", score=0.5, normalize=normalize)
+    out = tmp_path / "both.html"
+    run(tmp_path / "none", "--against", tmp_path / "l2", "--out", out)
+    rows = re.findall(r'<tr><th scope="row">(.*?)</tr>', out.read_text(encoding="utf-8"))
+    assert [row.count("<td>5/9</td>") for row in rows] == [1, 1]
 
 
 def test_a_study_that_was_kept_without_its_page_or_scores_by_layer_is_compared(tmp_path):

@@ -24,19 +24,15 @@ from stages.aggregate.recommend.candidates import SHARES, Candidates
 from stages.aggregate.recommend.criteria import best_candidate
 from stages.aggregate.scope import Scope
 from stages.shared.embeddings.split_names import SEEN
-from stages.shared.tables.scores import Neighbours
 
 
-def recommend_network(
-    network: Candidates, scores: Scores, regrets: pd.DataFrame, neighbours: Neighbours = "all"
-) -> schema.Recommendation:
+def recommend_network(network: Candidates, scores: Scores, regrets: pd.DataFrame) -> schema.Recommendation:
     """Recommend a layer and a checkpoint of one network for one use.
 
     Args:
         network: what can be chosen.
         scores: means over seeds and folds.
         regrets: its rows of regret.csv.
-        neighbours: which images can be an image's neighbours.
     """
     row, chosen = network.row, best_candidate(network.means)
     assert chosen is not None, "the main score chooses a layer at the last step (check_main_score)"
@@ -75,7 +71,6 @@ def recommend_network(
         fine_tuning=_fine_tuning(network),
         regret=_mean_regrets(regrets),
         normalize=scores.catalogue[row.metric].scaling,
-        neighbours=neighbours,
         missing=_missing(network, scores),
         unmeasured=[name for name in scores.label_free if np.isnan(network.known[0].label_free[name]).all()],
     )

@@ -41,10 +41,10 @@ def recommend_all(
     """
     candidates = collect_candidates(summary, scores, networks)
     regrets = [regret_table(network, scores.folds) for network in candidates]
-    pairs = zip(candidates, regrets, strict=True)
-    found = [recommend_network(network, scores, own, neighbours) for network, own in pairs]
+    found = [recommend_network(network, scores, own) for network, own in zip(candidates, regrets, strict=True)]
     if analyses:
-        found = [each.model_copy(update={"pair": pair_of(each, analyses["joined"])}) for each in found]
+        further = [{"pair": pair_of(each, analyses["joined"]), "neighbours": neighbours} for each in found]
+        found = [each.model_copy(update=own) for each, own in zip(found, further, strict=True)]
     return compare_networks(candidates, found), pd.concat(regrets, ignore_index=True)
 
 

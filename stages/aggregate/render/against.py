@@ -12,12 +12,10 @@ from stages.aggregate.charts.frame import Words, draw_svg, explain_marks, figure
 from stages.aggregate.charts.intervals import ends_alone, with_bands
 from stages.aggregate.curves import MEAN, equally_best
 from stages.aggregate.facts import Facts, check_result, read_facts
-from stages.aggregate.recommend.schema import Recommendation
 from stages.aggregate.render.page.page import templates
 from stages.aggregate.render.verdict import verdict
 from stages.aggregate.tables.score_tables import DEPTH_COLUMNS
-from stages.aggregate.words.recommendation import use_cells
-from stages.aggregate.words.scores import ROWS
+from stages.aggregate.words.recommendation import use_cells, use_of_rows
 from stages.shared.core.csv_table import read_table
 from stages.shared.embeddings.split_names import UNSEEN
 
@@ -75,14 +73,9 @@ def _rows(dataset: str, studies: Sequence[Told]) -> dict[tuple[str, str], list[S
         for each in study.facts.recommendations:
             if each.dataset == dataset:
                 cells = use_cells(each)
-                row = rows.setdefault((_use(each), each.model), [("",) * len(CELLS)] * len(studies))
+                row = rows.setdefault((use_of_rows(each), each.model), [("",) * len(CELLS)] * len(studies))
                 row[i] = [cells[name] if each.recommended else "–" for name in CELLS]
     return rows
-
-
-def _use(found: Recommendation) -> str:
-    """Name a use, its score and its rows: scores of other rows do not stand beside it."""
-    return f"{use_cells(found)['use']}, {ROWS[found.normalize]}"
 
 
 def _chart(dataset: str, studies: Sequence[Told]) -> str:
@@ -95,7 +88,7 @@ def _chart(dataset: str, studies: Sequence[Told]) -> str:
             if found.dataset == dataset and len(own):
                 best = own["depth"][equally_best(own["value"].to_numpy(dtype=float), found.better)]
                 points = ends_alone(own, min(best, default=-1), found.last_depth).assign(x=own["relative_depth"])
-                points = points.assign(line=f"{study.name}: {found.model}", use=_use(found))
+                points = points.assign(line=f"{study.name}: {found.model}", use=use_of_rows(found))
                 rows += records(points, ["line", "use", "x", "value", "low", "high", "tied", "best"])
     looks = theme.model_looks(list(dict.fromkeys(row["line"] for row in rows)))
     uses, panels = list(dict.fromkeys(row["use"] for row in rows)), []

@@ -87,6 +87,11 @@ def use_cells(found: Recommendation) -> dict[str, str]:
     }
 
 
+def use_of_rows(found: Recommendation) -> str:
+    """Name a use, its score and its rows: scores of other rows do not stand beside these."""
+    return f"{use_cells(found)['use']}, {ROWS[found.normalize]}"
+
+
 def brief_ties(found: Recommendation, *, priced: bool = True) -> str:
     """Number the layers that tie with the recommended one, the shallowest with what it may lose: `4 (-0.22), 6-8`.
 
