@@ -139,7 +139,7 @@ def test_real_experiments_are_read_from_dvcs_cache(tmp_path: Path):
     own = pd.read_csv(tmp_path / "data" / "results" / "summary.csv").set_index(["fold", "metric"])
     assert (
         table.loc[("stored", "nmi"), "unseen"] == own.loc[("mean", "nmi"), "unseen"]
-    )  # the last one is in the workspace
+    )  # the last one is here
     failed = workflow.run(*command, "l3", ok=False)
     assert failed.returncode == 2
     assert failed.stderr.startswith("error: l3: must be an experiment or a git revision whose data/results/summary.csv")
