@@ -26,7 +26,6 @@ from stages.measure.cell import Cell
 from stages.measure.metrics import HEAD_SCORES, LAYER_SCORES, PROBE, ScoreValue, is_clustered, needs_of, score_split
 from stages.measure.params import MeasureParams, chosen_steps
 from stages.measure.refits import refit
-from stages.measure.scores.kmeans import compare_clusterings
 from stages.shared.embeddings.embedding_store import Embeddings, Layer, open_embeddings
 from stages.shared.embeddings.split_names import SEEN, UNSEEN
 from stages.shared.runtime.console import progress
@@ -222,7 +221,7 @@ def score_rows(cell: Cell, job: Job, scaling: Normalize) -> Result:
         at = {name: (job.step,) if ANALYSES[name].ends else () for name in job.analyses}
         analysed = {name: load(name)(cell, job.layer, split, *step) for name, step in at.items()}
         if "clusterings" in needs:
-            compared, clusters = compare_clusterings(split.y, split.clusterings), split.clusters
+            compared, clusters = split.compared_clusterings, split.clusters
     return Result(job, scores, compared, clusters, refits, analysed)
 
 

@@ -90,8 +90,7 @@ Attributes:
     clusters: how many k-means made.
     nmi, ami: with the classes.
     layer_a, depth_a, pooling_a, layer_b, depth_b, pooling_b: the two embeddings, `a` not deeper than `b`. In joined.csv
-        `b` is empty where `a` stands alone with its rows as they are, and equals `a` where it stands alone with its
-        rows scaled to length 1.
+        `b` equals `a` where it stands alone.
     cka: their debiased linear centred kernel alignment.
     scaling: `none`: rows as they are; `l2`: rows scaled to length 1; `standard`: columns standardized.
 """
