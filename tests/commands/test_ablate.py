@@ -137,9 +137,7 @@ def test_real_experiments_are_read_from_dvcs_cache(tmp_path: Path):
     assert lines[0][1:] != lines[1][1:]
     table = pd.read_csv(tmp_path / "table.csv").set_index(["experiment", "metric"])
     own = pd.read_csv(tmp_path / "data" / "results" / "summary.csv").set_index(["fold", "metric"])
-    assert (
-        table.loc[("stored", "nmi"), "unseen"] == own.loc[("mean", "nmi"), "unseen"]
-    )  # the last one is here
+    assert table.loc[("stored", "nmi"), "unseen"] == own.loc[("mean", "nmi"), "unseen"]  # the last one is here
     failed = workflow.run(*command, "l3", ok=False)
     assert failed.returncode == 2
     assert failed.stderr.startswith("error: l3: must be an experiment or a git revision whose data/results/summary.csv")
