@@ -161,9 +161,10 @@ def explain_brackets(networks: Sequence[Recommendation]) -> str:
     """Explain what brackets in tables of uses are, else ties, and whose level is proven; nothing of no network."""
     shown: list[tuple[str, str, Scope | None]] = [(each.use, each.metric, each.best.scope) for each in networks]
     for each in networks:
-        of_gain, own = each.gain_over_last, each.best.scope
-        if of_gain.low is not None and (of_gain.scope, of_gain.proven) != (own, own and is_proven(each.metric, own)):
-            shown.append((f"gain for {each.use}", each.metric if of_gain.proven else "", of_gain.scope))
+        gain, own = each.gain_over_last, each.best.scope
+        unproven = not gain.proven and own is not None and is_proven(each.metric, own)
+        if gain.low is not None and (gain.scope != own or unproven):
+            shown.append((f"gain for {each.use}", each.metric if gain.proven else "", gain.scope))
     alone = [(each.use, each.metric, each.shortlist_scope) for each in networks if not each.best.scope]
     step = max((each.last_step for each in networks), default=0)
     brackets = explain_intervals("[ ]", shown, step) or ("No interval is known." if shown else "")
