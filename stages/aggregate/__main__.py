@@ -15,11 +15,13 @@ from stages.shared.core.stage_run import StageParser, StageRun
 from stages.aggregate.charts.draw import check_limits
 from stages.aggregate.facts import input_hashes
 from stages.aggregate.params import read_asked
-from stages.aggregate.read import read_all_thumbnails, read_galleries
+from stages.aggregate.read import read_all_thumbnails, read_galleries, read_versions, with_sets
 from stages.aggregate.render.page.provenance import Study, describe_run
 from stages.aggregate.render.verdict import verdict
 from stages.aggregate.render.write import write_results
 from stages.aggregate.results import compute_results
+from stages.aggregate.words.scores import versions_notice
+from stages.shared.core.versions import differing
 from stages.shared.runtime.console import Stopwatch, run_main
 
 NO_VERDICT = "WHICHLAYER_NO_VERDICT"
@@ -37,9 +39,12 @@ def main() -> None:
         "aggregate", args.params, keys=keys, reads=inputs, writes=[args.out], replace=True, record=args.record
     ) as run:
         asked = read_asked(args.params)
-        results = compute_results(args.measures, args.training, asked, args.notice)
+        mixed = versions_notice(differing(read_versions(args.measures, asked.grid)))
+        notice = " ".join(filter(None, [args.notice, mixed]))
+        results = compute_results(args.measures, args.training, asked, notice)
         about = describe_run(args.params, asked.grid, args.prepared)
-        pictures = read_all_thumbnails(args.thumbnails, asked.grid), read_galleries(args.measures, asked.grid)
+        galleries = read_galleries(args.measures, with_sets(args.measures, asked.grid))
+        pictures = read_all_thumbnails(args.thumbnails, asked.grid), galleries
         study = Study(results, about, *(pictures if asked.params.images else ()))
         folders = {"measures": args.measures, "training": args.training, "thumbnails": args.thumbnails}
         of = input_hashes(asked.grid, **folders, prepared=args.prepared)

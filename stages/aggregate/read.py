@@ -4,7 +4,7 @@ It walks the grid, never the folder: a model taken out leaves its files. The tab
 is not read, and a checkpoint that was not asked for is refused.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -12,7 +12,7 @@ import pandas as pd
 from stages.aggregate.columns import frame
 from stages.shared.core.csv_table import CELL_COLUMNS, TEXT
 from stages.shared.core.digests import cell_id, rerun_hint
-from stages.shared.core.params import ALL, Cell, CheckpointSteps, RunParams
+from stages.shared.core.params import ALL, Cell, CheckpointSteps, RunParams, check_as_many_sets
 from stages.shared.networks import training_table
 from stages.shared.runtime.errors import UserError
 from stages.shared.tables import gallery, metric_table
@@ -29,6 +29,23 @@ CURVE_COLUMNS = {"cell": TEXT, **training_table.COLUMNS}
 Attributes:
     cell: `<dataset>/<model>/<fold>/<seed>`.
 """
+
+
+def with_sets(measures: Path, run: RunParams) -> RunParams:
+    """Return a grid with its sets of classes in the place of folds, where classes are scored in sets.
+
+    Args:
+        measures: holds `<dataset>/<model>/<fold>/<seed>/`, with a folder of each set.
+        run: the grid.
+
+    Raises:
+        UserError: its datasets have different numbers of sets.
+    """
+    folders = {cell: measures.joinpath(*map(str, cell)) for cell in _of_unseen(run)}
+    counts = {cell[0]: metric_table.count_sets(folder) for cell, folder in folders.items() if folder.is_dir()}
+    check_as_many_sets(counts)
+    count = max(counts.values(), default=0)
+    return run.model_copy(update={"folds": [str(number) for number in range(count)]}) if count else run
 
 
 def read_curves(training: Path, run: RunParams, checkpoints: CheckpointSteps) -> pd.DataFrame:
@@ -125,6 +142,22 @@ def read_catalogue(measures: Path, run: RunParams) -> dict[str, Score]:
     return catalogue
 
 
+def read_versions(measures: Path, run: RunParams) -> list[tuple[str, Mapping[str, str]]]:
+    """Read with which versions of libraries each stage made each cell, in the order of the grid, beside its name.
+
+    Args:
+        measures: holds `<dataset>/<model>/<fold>/<seed>/versions.json`, of those that were embedded here.
+        run: the grid.
+
+    Raises:
+        UserError: a cell's file is damaged or was lost.
+    """
+    folders = {cell: _file(measures, cell, metric_table.VERSIONS, None).parent for cell in run.cells()}
+    return [
+        (_name(cell), own) for cell, folder in folders.items() for own in metric_table.read_versions(folder).values()
+    ]
+
+
 def read_analyses(measures: Path, run: RunParams, analyses: Collection[str]) -> dict[str, pd.DataFrame]:
     """Stack the tables of the analyses that were asked for, in the order of the grid, without fold `all`.
 
@@ -214,7 +247,7 @@ def image_paths(measures: Path, dataset: str, model: str, fold: str, run: RunPar
 
 def _file(root: Path, cell: Cell, name: str, what: str | None, stage: str = "measure") -> Path:
     """Return the path of a cell's file, which is as the stage wrote it; with `what` it is, it must exist."""
-    path = root.joinpath(*map(str, cell), name)
+    path = metric_table.cell_folder(root, cell) / name
     if what is None or path.parent.is_dir():
         OPEN[stage](path.parent, cell).check(name)
     if what is not None and not path.is_file():

@@ -11,7 +11,7 @@ from stages.aggregate.findings.collect import collect_findings
 from stages.aggregate.inference.intervals import add_uncertainty, infer_power
 from stages.aggregate.inference.network_data import NetworkData, collect_network_data
 from stages.aggregate.params import Asked
-from stages.aggregate.read import read_analyses, read_catalogue, read_curves, read_layers, read_refits
+from stages.aggregate.read import read_analyses, read_catalogue, read_curves, read_layers, read_refits, with_sets
 from stages.aggregate.recommend.recommend import recommend_all
 from stages.aggregate.tables.score_tables import score_tables
 from stages.aggregate.tables.summary import SummaryRow, check_main_score, summarize, summary_table
@@ -53,8 +53,8 @@ def compute_results(measures: Path, training: Path, asked: Asked, notice: str = 
     Raises:
         UserError: a cell lacks a table, has one of another version or step, or the main score chooses no layer.
     """
-    grid, params = asked.grid, asked.params
-    courses = read_curves(training, grid, asked.checkpoints)
+    grid, params = with_sets(measures, asked.grid), asked.params
+    courses = read_curves(training, asked.grid, asked.checkpoints)
     layers = read_layers(measures, courses, grid, asked.checkpoints)
     unseen = layers[layers["fold"] != ALL]
     catalogue = read_catalogue(measures, grid)
@@ -78,4 +78,4 @@ def compute_results(measures: Path, training: Path, asked: Asked, notice: str = 
     unit_rows = [name for name, score in catalogue.items() if score.scaling == "l2"]
     facts = Facts(recommendations, findings, params.use, f"{fold}/{grid.seeds[0]}", power, unit_rows, notice)
     tables |= {"training.csv": courses, "summary.csv": summary_table(summary), "regret.csv": regrets}
-    return Results(layers, scores, summary, facts, tables, networks, len(list(grid.cells())))
+    return Results(layers, scores, summary, facts, tables, networks, len(list(asked.grid.cells())))

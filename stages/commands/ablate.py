@@ -37,8 +37,8 @@ def ablate(experiments: Sequence[str], metrics: Sequence[str], out: Path | None)
 
     \b
         dvc exp run -n augment -S embed.augment=true
-        dvc exp run -n l2 -S measure.normalize=l2
-        whichlayer ablate HEAD augment l2
+        dvc exp run -n stored -S measure.normalize=none
+        whichlayer ablate HEAD augment stored
 
     A cell is g, the best layer's score, ± its standard deviation over folds (of one fold: over seeds), and the layer's
     depth.

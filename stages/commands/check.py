@@ -18,9 +18,10 @@ from stages.measure.metrics import SCORES
 from stages.measure.params import MeasureParams, check_class_sizes, check_steps, chosen_steps, probe_users
 from stages.prepare.candidates import Candidate, describe_counts
 from stages.prepare.params import TorchvisionParams
+from stages.prepare.pools import checked_fraction
 from stages.prepare.raw_files import check_regular, read_source_file
-from stages.prepare.splits import FoldPlan, checked_fraction
-from stages.shared.core.params import RunParams
+from stages.prepare.splits import FoldPlan
+from stages.shared.core.params import RunParams, check_as_many_sets
 from stages.shared.embeddings.split_names import UNSEEN
 from stages.shared.runtime.errors import UserError, check_known, prefix_errors
 from stages.shared.tables.metric_table import MIN_CLASSES
@@ -264,7 +265,8 @@ def check_classes(config: Config, raw: Path) -> list[str]:
     from stages.prepare.sources import SOURCE_FILES  # takes a second to import
     from stages.prepare.sources.torchvision import split_arguments
 
-    notes = []
+    notes: list[str] = []
+    sets: dict[str, int] = {}
     for dataset in config.run.datasets:
         params = config.datasets[dataset]
         if isinstance(params, TorchvisionParams):
@@ -285,14 +287,17 @@ def check_classes(config: Config, raw: Path) -> list[str]:
             check_schedules(config, plan)
         if plan.left_out:
             notes.append(f"datasets.{dataset}: left out for want of images: {describe_counts(plan.left_out)}")
+        sets[dataset] = len(plan.sets)
         seen, unseen = plan.folds[0][0].seen, plan.folds[0][0].unseen
         folded = Counter(label.casefold() for label in seen + unseen)
         if alike := sorted(label for label in seen + unseen if folded[label.casefold()] > 1):
             notes.append(f"datasets.{dataset}: classes differ in upper and lower case only: {listed(alike)}")
+        unseen = plan.sets[0] if plan.sets else unseen
         if seen and len(seen + unseen) < MANY_CLASSES:
             notes.append(FEW_CLASSES.format(dataset, len(seen + unseen), len(config.run.numbered)))
         elif len(unseen) < MIN_CLASSES:
             notes.append(FEW_UNSEEN.format(dataset, len(unseen), MIN_CLASSES))
+    check_as_many_sets(sets)
     return notes
 
 

@@ -14,6 +14,7 @@ import click
 from ruamel.yaml import YAML
 from ruamel.yaml.representer import RoundTripRepresenter
 
+from stages.aggregate.words.formatting import plural
 from stages.commands.check import check_config
 from stages.commands.config import Config, parse_config, read_config
 from stages.commands.project import PARAMS, RAW, ROOT, ProjectCommand, ProjectPath, use_option
@@ -52,8 +53,9 @@ def new(folder: Path, name: str, models: tuple[str, ...], table: str | None, use
     """Start a study of your own images: write the grid and the dataset to params.yaml, and link the images.
 
     FOLDER has a folder of images for each class, below train/ and test/ or not, or is an archive (.zip, .tar, ...) of
-    such folders; or it has a CSV that --table names. Some classes are left out, fold by fold; where fewer than twelve
-    have the images for that (23, or 5 below train/ and test/), frozen networks are measured on all.
+    such folders; or it has a CSV that --table names. Some classes are left out, fold by fold. Frozen networks have one
+    fold, whose classes are scored set by set, or all at once where fewer than twelve have the images for that (23, or 5
+    below train/ and test/).
 
     Nothing is written if something is wrong. Comments in params.yaml stay, and git undoes the changes.
     """
@@ -83,10 +85,11 @@ def new(folder: Path, name: str, models: tuple[str, ...], table: str | None, use
         rollback.pop_all()
     undo = f"git checkout {PARAMS.name}" + (f" && rm {link.relative_to(ROOT)}" if linked else "")
     training = "measured as it is" if frozen else f"fine-tuned on at most {entry['train']} images of a class"
-    unseen = len(plan.folds[0][0].unseen)
+    what, count = ("set", len(plan.sets)) if plan.sets else ("fold", len(folds))
+    unseen = len(plan.sets[0] if plan.sets else plan.folds[0][0].unseen)
     for line in [
         f"wrote {', '.join('.'.join(key) for key in changes)} and datasets.{name} to {PARAMS.name}; undo: {undo}",
-        f"{' and '.join(models)}: {training}; {len(folds)} fold(s) of {unseen} unseen classes",
+        f"{' and '.join(models)}: {training}; {plural(count, what)} of {unseen} unseen classes",
         *([f"bits: {bits}, as images that were read have it; prepare refuses larger values"] if bits else []),
         *notes,
         "next: `whichlayer plan` says how long it takes, `make repro` runs it",
@@ -136,7 +139,7 @@ def list_candidates(config: Config, folder: Path, params: DatasetParams) -> tupl
 
 
 def choose_splits(candidates: Sequence[Candidate], *, frozen: bool, probe_folds: int) -> dict[str, Any]:
-    """Choose the splits of a dataset: folds of unseen classes, or, of few classes and no training, all unseen.
+    """Choose the splits of a dataset: folds of unseen classes, or without training all unseen, in sets unless few.
 
     Args:
         candidates: its images.
@@ -151,12 +154,13 @@ def choose_splits(candidates: Sequence[Candidate], *, frozen: bool, probe_folds:
     tested = next(n for n in range(probe_folds, 100 * probe_folds) if round(TEST_FRACTION * n) >= probe_folds)
     least = tested if divided else probe_folds
     classes = sum(count >= least for count in counts.values())
-    all_unseen = frozen and "unseen" not in splits and classes < MIN_FOLDED_CLASSES
-    least = probe_folds if all_unseen else least
+    all_unseen, few = frozen and "unseen" not in splits, classes < MIN_FOLDED_CLASSES
+    least = probe_folds if all_unseen and few else least
     entry: dict[str, Any] = {"min_images": least} if min(counts.values()) < least else {}
-    if all_unseen:
-        return entry | {"unseen_classes": "all", "unseen": LIMITS["unseen"]}
-    entry |= LIMITS | ({"test_fraction": TEST_FRACTION} if divided else {})
+    entry |= {"unseen_classes": "all", "unseen": LIMITS["unseen"]} if all_unseen else LIMITS
+    if all_unseen and few:
+        return entry
+    entry |= {"test_fraction": TEST_FRACTION} if divided else {}
     if "unseen" in splits:
         return entry
     unseen = max(2, min(UNSEEN_CLASSES, classes // 3))

@@ -12,13 +12,13 @@ import argparse
 
 from stages.shared.core.stage_run import StageParser, StageRun
 from stages.embed.cell import Cell, KeptShards, open_cell
-from stages.embed.image_sets import available
+from stages.embed.image_sets import available, limit_training
 from stages.embed.loading import Checkpoints, checked_checkpoints
 from stages.embed.params import EmbedParams, TapsParams
 from stages.shared.core.params import read_model_part, read_section
 from stages.shared.core.seeding import cell_seed
+from stages.shared.core.versions import library_versions
 from stages.shared.images.image_store import fold_files, open_images
-from stages.shared.networks.network import library_versions
 from stages.shared.runtime.console import Stopwatch, run_main
 
 
@@ -34,7 +34,9 @@ def main() -> None:
         cell, checkpoints, left_out = read_cell(args)
         network = checkpoints.network
         attributes = {"dataset": args.dataset, "model": args.model, "fold": args.fold, "seed": args.seed}
-        attributes |= {"frozen": network.frozen, "versions": library_versions("torch", network.library, builds=False)}
+        versions = library_versions("torch", network.library, builds=False)
+        attributes |= {"frozen": network.frozen}
+        attributes |= {"made_with": {"finetune": checkpoints.last.versions, "embed": versions}}
         kept = KeptShards.claim(run, watch, cell.embedder.accelerator)
         layers = cell.write(run.scratch(args.out), attributes, kept)
     count = len(cell.checkpoints)
@@ -58,7 +60,7 @@ def read_cell(args: argparse.Namespace) -> tuple[Cell, Checkpoints, list[str]]:
     """Read and check what is embedded: the cell, its checkpoints, and what is left out."""
     taps = read_model_part(args.params, args.model, "taps", TapsParams)
     params = read_section(args.params, "embed", EmbedParams)
-    images = open_images(args.prepared, args.fold, dataset=args.dataset)
+    images = limit_training(open_images(args.prepared, args.fold, dataset=args.dataset), params.train_per_class)
     checkpoints = checked_checkpoints(args.weights, images, args.of)
     params, left_out = available(images, params, fold=args.fold, frozen=checkpoints.network.frozen)
     cell = open_cell(images, checkpoints, taps, params, seed=cell_seed(args.seed, args.fold))

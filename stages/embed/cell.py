@@ -119,7 +119,7 @@ class Cell:
 
         Args:
             out: the store to create.
-            attributes: JSON values to keep in it: dataset, model, fold, seed, versions, frozen.
+            attributes: JSON values to keep in it: dataset, model, fold, seed, made_with, frozen.
             kept: where it goes on from, and is kept; None: it starts anew and is not kept.
 
         Returns:
@@ -190,7 +190,7 @@ class Cell:
                 continue
             load_checkpoint(self.embedder.network, self.checkpoints[step])
             size = self.params.baseline_size if step == store.steps[0] else 0
-            with self.embedder.running() as embed:
+            with self.embedder.running(self.params.batch_size) as embed:
                 for number in range(0, len(batches), processes):
                     arrays: dict[str, NDArray[np.float32]] = {}
                     if number + process < len(batches):

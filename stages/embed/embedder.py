@@ -33,7 +33,7 @@ from stages.embed.taps.find import find_taps
 from stages.embed.taps.tap import Tap
 from stages.shared.core.seeding import child_seed
 from stages.shared.embeddings.embedding_store import BASELINE, LOGITS, Layer
-from stages.shared.images.image_store import SPLITS, PackedImages, Pixels, Rows
+from stages.shared.images.image_store import SPLITS, PackedImages, Pixels, Rows, filled
 from stages.shared.networks.network import Network, build_network, choose_device
 from stages.shared.networks.params import NetworkParams
 from stages.shared.networks.transforms import draw_angles, resize
@@ -193,16 +193,19 @@ class Embedder:
         return self.network.transform.training(batch, turned.angles[rows], padding=turned.padding, fill=turned.fill)
 
     @contextmanager
-    def running(self) -> Iterator[EmbedBatch]:
-        """Hook the layers of the network as it is; give what embeds a batch: rows and pixels -> {name: (B, D)}."""
+    def running(self, batch_size: int = 1) -> Iterator[EmbedBatch]:
+        """Hook the layers of the network as it is; give what embeds a batch: rows and pixels -> {name: (B, D)}.
+
+        A batch passes as `batch_size` images at least, so that an image's embedding does not depend on how many it has.
+        """
         with torch.inference_mode(), layer_embeddings(self.network, self.layers, logits=self.logits) as embed:
             blank = torch.zeros(1, 3, *[self.network.transform.size] * 2, device=self.accelerator.device)
             norms = FoldedNorms(lambda: embed(blank))
 
             def embed_batch(rows: Rows, pixels: Pixels) -> dict[str, NDArray[np.float32]]:
-                inputs = self.inputs(rows, pixels)
+                inputs = self.inputs(filled(rows, batch_size), filled(pixels, batch_size))
                 with self.accelerator.autocast(), norms or nullcontext():
-                    return to_arrays(embed(inputs))
+                    return {name: values[: len(pixels)] for name, values in to_arrays(embed(inputs)).items()}
 
             yield embed_batch
 

@@ -1,14 +1,17 @@
 """What a store holds: sets of images, each after the same change to its pixels."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from stages.embed.corruptions import ROOT_SEED, corrupt
 from stages.embed.params import EmbedParams, Kind, Severity
 from stages.shared.core.params import ALL
 from stages.shared.core.seeding import child_seed
+from stages.shared.embeddings.embedding_store import sample_columns
 from stages.shared.embeddings.split_names import SEEN, TRAIN, UNSEEN, corrupted_split
 from stages.shared.images.image_store import PackedImages, Pixels, Rows, batch_rows
 from stages.shared.runtime.errors import UserError, did_you_mean
@@ -59,7 +62,8 @@ def available(images: PackedImages, params: EmbedParams, *, fold: str, frozen: b
     """
     present = images.splits
     wanted: list[tuple[str, str]] = [("splits", split) for split in params.splits]
-    wanted += [("train_per_class", TRAIN)] if params.train_per_class else []
+    in_sets = "seen_as" in images.manifest  # whose images are training images of one another
+    wanted += [("train_per_class", TRAIN)] if params.train_per_class and not in_sets else []
     wanted += [("corruptions", SEEN)] if frozen and params.corruptions.kinds else []
     lacking = [(name, split) for name, split in wanted if split not in present]
     splits = [split for split in params.splits if split in present]
@@ -93,10 +97,23 @@ def sample_rows(images: PackedImages, split: str, per_class: int) -> Rows:
     `per_class` keeps those that a smaller one draws.
     """
     rows = images.rows(split)
-    samples = images.manifest.iloc[rows]
+    return rows[_among_first(images.manifest.iloc[rows], per_class)]
+
+
+def limit_training(images: PackedImages, per_class: int) -> PackedImages:
+    """Take at most `per_class` images of each class, as `sample_rows` draws them, as training images of other sets."""
+    if "seen_as" not in images.manifest:
+        return images
+    seen_as = images.manifest["seen_as"].copy()
+    training = seen_as.index[seen_as == TRAIN]
+    seen_as[training[~_among_first(images.manifest.loc[training], per_class)]] = ""
+    return replace(images, manifest=images.manifest.assign(seen_as=seen_as))
+
+
+def _among_first(samples: pd.DataFrame, per_class: int) -> NDArray[np.bool_]:
     places = samples["sample_id"].map(lambda name: child_seed(ROOT_SEED, "embed", "sample", name))
     ranks = places.groupby(samples["label"]).rank(method="first")
-    return rows[ranks.to_numpy() <= per_class]
+    return ranks.to_numpy() <= per_class
 
 
 def remaining_batches(sets: Sequence[ImageSet], size: int, rows_on_disk: int) -> list[Batch]:
@@ -118,8 +135,8 @@ def remaining_batches(sets: Sequence[ImageSet], size: int, rows_on_disk: int) ->
 
 
 def samples_of(images: PackedImages, sets: Sequence[ImageSet]) -> pd.DataFrame:
-    """List the samples of a store in row order: sample_id, split, label, group; all but splits are the images' own."""
-    columns = ["sample_id", "split", "label", "group"]
+    """List the samples of a store in row order, in its columns; all but splits are the images' own."""
+    columns = sample_columns(images.manifest)
     frames = [images.manifest.iloc[image_set.rows][columns] for image_set in sets]
     named = [f if s.split is None else f.assign(split=s.split) for f, s in zip(frames, sets, strict=True)]
     return pd.concat(named, ignore_index=True)

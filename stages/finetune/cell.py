@@ -6,6 +6,7 @@ from stages.shared.core.stage_run import StageRun
 from stages.finetune.history import History
 from stages.finetune.loop import FineTuning, ResumePoints
 from stages.finetune.params import FinetuneParams
+from stages.shared.core.versions import library_versions
 from stages.shared.images.image_store import PackedImages
 from stages.shared.networks.network import build_network, choose_device
 from stages.shared.networks.params import NetworkParams
@@ -45,7 +46,8 @@ def run_cell(
     """
     classes = max(1, len(images.seen))  # also of a frozen network: random weights depend on the head's size
     network = build_network(network_params, classes, seed=seed)
-    plain = network_params.model_dump(), params.augment.model_dump()
+    versions = library_versions("torch", network_params.library, builds=False)
+    plain = network_params.model_dump(), params.augment.model_dump(), versions
     if network_params.frozen:
         write_checkpoint(weights, network.body_state(), CheckpointInfo(0, (), *plain))
         history = History()

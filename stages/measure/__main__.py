@@ -3,7 +3,8 @@
 Reads one embedding store and the dataset's thumbnails; writes layers.csv (a row per step, split, layer and score),
 images.parquet (every image's contribution and cluster), clusterings.csv (what k-means found), refits.parquet (scores of
 the unseen split fitted again to parts of it), and of the last step gallery.parquet (where each layer puts the images
-that have a thumbnail) and, as asked for, the tables of analyses.
+that have a thumbnail) and, as asked for, the tables of analyses. Where its classes are scored in sets, each set has a
+folder of its own with these files.
 
     python -m stages.measure --dataset handwriting --model efficientnet_lite0 --fold 0 --seed 0 \\
         --embeddings EMBEDDINGS --thumbnails THUMBNAILS --out MEASURES
@@ -13,8 +14,9 @@ import argparse
 import sys
 
 from stages.shared.core.stage_run import StageParser, StageRun
+from stages.measure.cell import store_of_seen
 from stages.measure.checks import check_cell, check_finite, check_params
-from stages.measure.outputs import notes, write_cell
+from stages.measure.outputs import notes, write_measured
 from stages.measure.params import MeasureParams, available
 from stages.measure.run import measure, plan_jobs, worker_count
 from stages.shared.core.params import read_section
@@ -31,16 +33,20 @@ def main() -> None:
     with StageRun("measure", args.params, keys=["measure"], reads=reads, writes=[args.out], record=args.record) as run:
         asked = read_section(args.params, "measure", MeasureParams)
         store = open_embeddings(args.embeddings)
-        params, left_out = available(asked, args.fold, store.splits, frozen=store.frozen)
-        workers = worker_count(args.workers)
         check_cell(store, (args.dataset, args.model, args.fold, args.seed))
-        check_params(store, params)
-        jobs = plan_jobs(store, params)
-        check_finite(store, jobs, params)
+        sets = store.sets
+        of_others = all(store_of_seen(each) is not None for each in sets)
+        params, left_out = available(asked, args.fold, store.splits, frozen=store.frozen, of_others=of_others)
+        workers, jobs = worker_count(args.workers), []
+        for number, each in enumerate(sets):
+            check_params(each, params)
+            jobs += plan_jobs(each, params, number)
+        check_finite(store, plan_jobs(store, params), params)
         pictured = read_thumbnails(args.thumbnails, args.dataset)["sample_id"]
-        measured = measure(args.embeddings, store, params, jobs, workers=workers)
-        rows = write_cell(run.scratch(args.out), store, measured, params, pictured)
-    for note in [*left_out, *notes(store, params, measured.results)]:
+        measured = measure(args.embeddings, sets, params, jobs, workers=workers)
+        rows = write_measured(run.scratch(args.out), store, sets, measured, params, pictured)
+    said = [note for each, found in zip(sets, measured, strict=True) for note in notes(each, params, found.results)]
+    for note in dict.fromkeys([*left_out, *said]):
         print(f"measure: {note}", file=sys.stderr)
     counts = {"images": len(store.samples), "classes": store.samples["label"].nunique(), "layers": len(store.layers)}
     counts["checkpoints"] = len(store.steps)

@@ -131,6 +131,11 @@ def draw_halves(store: Embeddings, params: MeasureParams) -> tuple[NDArray[np.bo
     return halves, None
 
 
+def store_of_seen(store: Embeddings) -> Embeddings | None:
+    """Return the store that has the seen test images: of a set of classes those of other sets, which are not scored."""
+    return next((each for each in (store, store.last_step) if each and SEEN in each.splits), None)
+
+
 def extra_splits(store: Embeddings) -> dict[Extra, tuple[str, ...]]:
     """Splits that were embedded at the last checkpoint alone, by what analyses call them."""
     splits = store.last_step.splits if store.last_step else ()

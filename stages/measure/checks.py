@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from stages.measure.analyses.registry import ANALYSES, check_embedded
-from stages.measure.cell import extra_splits
+from stages.measure.cell import extra_splits, store_of_seen
 from stages.measure.metrics import LAYER_SCORES
 from stages.measure.params import MeasureParams, check_class_sizes, check_steps
 from stages.measure.run import Job, head_metrics, plan_jobs
@@ -50,7 +50,8 @@ def check_params(store: Embeddings, params: MeasureParams) -> None:
             f"which needs the split {SEEN!r}; add it to embed.splits, or name a score of layers: "
             f"{', '.join(LAYER_SCORES)}"
         )
-    check_embedded(params.analyses, store.splits, list(extra_splits(store)))
+    splits = dict.fromkeys([*store.splits, SEEN]) if store_of_seen(store) else store.splits
+    check_embedded(params.analyses, splits, list(extra_splits(store)))
     for split in store.splits:
         check_class_sizes(store.labels(split), split, params)
 

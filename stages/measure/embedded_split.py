@@ -10,7 +10,7 @@ from scipy.sparse import csc_array
 
 from stages.measure.arrays import Classes, Counts, Float32, Float64, Matches, Need, Rows, blocks
 from stages.measure.scores.geometry import covariance_spectrum
-from stages.measure.scores.kmeans import Clustering, Search, polish, rotate, searched_partitions
+from stages.measure.scores.kmeans import Clustering, Search, compare_clusterings, polish, rotate, searched_partitions
 from stages.measure.scores.neighbours import Scan, distance_sums, memberships, others, scan
 from stages.measure.scores.probe import held_out_predictions
 from stages.shared.tables.scores import Normalize
@@ -119,6 +119,11 @@ class EmbeddedSplit:
     def clusterings(self) -> list[Clustering]:
         """K-means into K clusters: different partitions, least inertia first."""
         return polish(self._searched_rows, self.starts, self.settings.search)
+
+    @property
+    def compared_clusterings(self) -> list[dict[str, float]]:
+        """A row for each of them, as `compare_clusterings` describes it."""
+        return compare_clusterings(self.y, self.clusterings)
 
     @property
     def clusters(self) -> NDArray[np.int32]:

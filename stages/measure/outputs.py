@@ -8,12 +8,15 @@ images.parquet     one row per step, split, layer, pooling and image: its contri
                    at the last step its distances to the seen training images
 refits.parquet     one row per step, layer, pooling, score and part of the unseen split that it was fitted to again
 gallery.parquet    of the last step, where each layer puts the images that have a thumbnail
+versions.json      the versions of the libraries with which each stage made the cell
 
+Where a cell's classes are scored in sets, each set has these files in a folder of its own, as a fold has.
 `stages.shared.tables.metric_table` has the columns that others read.
 """
 
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -43,11 +46,16 @@ from stages.shared.tables.metric_table import (
     finish_cell,
     left_out_part,
     row_keys,
+    set_folder,
     write_analysis,
     write_layer_scores,
     write_refits,
+    write_versions,
 )
 from stages.shared.tables.scores import write_scores
+
+LIBRARIES = ("numpy", "scipy", "scikit-learn")
+"""What scores depend on."""
 
 TEXT = pa.dictionary(pa.int32(), pa.string())
 TYPES = {"step": pa.int32(), "split": TEXT, "layer": TEXT, "depth": pa.int16(), "pooling": TEXT}
@@ -91,6 +99,36 @@ def tabulate(
     return pa.table(repeated | typed)
 
 
+def write_measured(
+    out: Path,
+    store: Embeddings,
+    sets: Sequence[Embeddings],
+    measured: Sequence[Measured],
+    params: MeasureParams,
+    pictured: Collection[str],
+) -> int:
+    """Write a cell's files and their digests, those of each set of its classes in a folder of its own.
+
+    Args:
+        out: folder to write into.
+        store: the embeddings that were measured.
+        sets: the same, once for each set of its classes.
+        measured: what was computed of each.
+        params, pictured: as `write_cell` takes them.
+
+    Returns:
+        Number of rows of layers.csv, of all sets together.
+    """
+    rows = 0
+    for each, found in zip(sets, measured, strict=True):
+        folder = out if each is store else set_folder(out, each.fold)
+        folder.mkdir(parents=True, exist_ok=True)
+        rows += write_cell(folder, each, found, params, pictured)
+    if sets[0] is not store:
+        finish_cell(out, store.cell)
+    return rows
+
+
 def write_cell(
     out: Path, store: Embeddings, measured: Measured, params: MeasureParams, pictured: Collection[str] | None = None
 ) -> int:
@@ -109,6 +147,7 @@ def write_cell(
     records = layer_records(store, measured)
     write_layer_scores(out / "layers.csv", records)
     write_scores(out, SCORES, params.normalize)
+    write_versions(out, {**store.made_with, "measure": {name: version(name) for name in LIBRARIES}})
     pq.write_table(image_table(store, measured), out / "images.parquet", compression="zstd")
     clusterings = [result.job.keys | row for result in measured.results for row in result.clusterings]
     if clusterings:

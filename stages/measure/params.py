@@ -164,15 +164,16 @@ class MeasureParams(Params):
 
 
 def available(
-    params: MeasureParams, fold: str, splits: Collection[str], *, frozen: bool
+    params: MeasureParams, fold: str, splits: Collection[str], *, frozen: bool, of_others: bool = False
 ) -> tuple[MeasureParams, list[str]]:
     """Leave out what needs classes that there are not: unseen ones in fold `all`, seen ones where all are unseen.
 
     Args:
         params: what is asked for.
         fold: the cell's.
-        splits: those that are embedded.
+        splits: those that are scored.
         frozen: whether the network is measured as it is, for which there need be no seen classes.
+        of_others: whether there are images of other sets of classes, which analyses read in the place of seen ones.
 
     Returns:
         The parameters, and what was left out, one sentence each.
@@ -180,8 +181,10 @@ def available(
     if fold != ALL and (SEEN in splits or not frozen):
         return params, []
     lacking, kind = (UNSEEN, "unseen") if fold == ALL else (SEEN, "seen")
-    analyses = [name for name in params.analyses if lacking not in ANALYSES[name].splits]
-    without = [name for name in params.analyses if name not in analyses]
+    lost = {name for name in params.analyses if lacking in ANALYSES[name].splits}
+    lost |= {name for name in params.analyses if lacking in ANALYSES[name].reads and not of_others}
+    analyses = [name for name in params.analyses if name not in lost]
+    without = [name for name in params.analyses if name in lost]
     without += ["measure.refits"] if fold == ALL and set(params.refits.metrics) & set(params.all_metrics) else []
     notes = [f"{', '.join(without)} left out: fold {fold} has no {kind} classes"] if without else []
     if fold == ALL and params.knn_k == "paper":

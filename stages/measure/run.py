@@ -26,7 +26,6 @@ from stages.measure.cell import Cell
 from stages.measure.metrics import HEAD_SCORES, LAYER_SCORES, PROBE, ScoreValue, is_clustered, needs_of, score_split
 from stages.measure.params import MeasureParams, chosen_steps
 from stages.measure.refits import refit
-from stages.measure.scores.kmeans import compare_clusterings
 from stages.shared.embeddings.embedding_store import Embeddings, Layer, open_embeddings
 from stages.shared.embeddings.split_names import SEEN, UNSEEN
 from stages.shared.runtime.console import progress
@@ -46,6 +45,7 @@ class Job:
         metrics: names of scores of layers.
         analyses: names from `ANALYSES`; at the last step, of some at the first as well, and of the baseline.
         refits: names of scores that are fitted again.
+        of: the cell's set of classes, by its place among them.
     """
 
     step: int
@@ -54,6 +54,7 @@ class Job:
     metrics: tuple[str, ...]
     analyses: tuple[str, ...] = ()
     refits: tuple[str, ...] = ()
+    of: int = 0
 
     @property
     def keys(self) -> dict[str, Any]:
@@ -70,8 +71,14 @@ class Job:
         return replace(self, metrics=kept(self.metrics), analyses=kept(self.analyses), refits=kept(self.refits))
 
 
-def plan_jobs(store: Embeddings, params: MeasureParams) -> list[Job]:
-    """List every layer of every split at every step, the baseline once for each split, in the order of the tables."""
+def plan_jobs(store: Embeddings, params: MeasureParams, of: int = 0) -> list[Job]:
+    """List every layer of every split at every step, the baseline once for each split, in the order of the tables.
+
+    Args:
+        store: the embeddings.
+        params: the stage's parameters.
+        of: place of this set of the cell's classes.
+    """
     jobs = []
     for step, split, layer in product(store.steps, store.splits, store.layers):
         if not is_baseline(layer):
@@ -83,7 +90,7 @@ def plan_jobs(store: Embeddings, params: MeasureParams) -> list[Job]:
                 for names in ("metrics", "analyses", "refits")
             )
             jobs.append(Job(step, split, layer, metrics, analyses, refits))
-    return [job for job in jobs if job.metrics or job.analyses]
+    return [replace(job, of=of) for job in jobs if job.metrics or job.analyses]
 
 
 def is_baseline(layer: Layer) -> bool:
@@ -159,18 +166,33 @@ class Measured:
     of_network: dict[str, AnalysisResult]
 
 
-def measure(path: Path, store: Embeddings, params: MeasureParams, jobs: Sequence[Job], *, workers: int) -> Measured:
+def measure(
+    path: Path, stores: Sequence[Embeddings], params: MeasureParams, jobs: Sequence[Job], *, workers: int
+) -> list[Measured]:
     """Compute all that is asked for of one cell: its jobs in processes, what looks at all layers at once in this one.
+
+    Args:
+        path: its embeddings.
+        stores: the same, once for each set of its classes (`Embeddings.sets`).
+        params: the stage's parameters.
+        jobs: of all of them.
+        workers: number of processes.
+
+    Returns:
+        One result for each store.
 
     Raises:
         UserError: an embedding is not finite, or a process was killed.
     """
-    results = repeat_baseline_at_steps(score_jobs(path, params, jobs, workers=workers), store, params)
-    cell = Cell(store, params)
-    with limit_to_one_thread(params):
-        names = [name for name in params.analyses if ANALYSES[name].whole_network or ANALYSES[name].head]
-        of_network = {name: load(name, "head" if ANALYSES[name].head else name)(cell) for name in names}
-    return Measured(results, score_head(store, params), of_network)
+    results, measured = score_jobs(path, params, jobs, workers=workers), []
+    for number, store in enumerate(stores):
+        own = repeat_baseline_at_steps([each for each in results if each.job.of == number], store, params)
+        cell = Cell(store, params)
+        with limit_to_one_thread(params):
+            names = [name for name in params.analyses if ANALYSES[name].whole_network or ANALYSES[name].head]
+            of_network = {name: load(name, "head" if ANALYSES[name].head else name)(cell) for name in names}
+        measured.append(Measured(own, score_head(store, params), of_network))
+    return measured
 
 
 def score(cell: Cell, job: Job) -> Result:
@@ -199,7 +221,7 @@ def score_rows(cell: Cell, job: Job, scaling: Normalize) -> Result:
         at = {name: (job.step,) if ANALYSES[name].ends else () for name in job.analyses}
         analysed = {name: load(name)(cell, job.layer, split, *step) for name, step in at.items()}
         if "clusterings" in needs:
-            compared, clusters = compare_clusterings(split.y, split.clusterings), split.clusters
+            compared, clusters = split.compared_clusterings, split.clusters
     return Result(job, scores, compared, clusters, refits, analysed)
 
 
@@ -233,9 +255,14 @@ def expected_cost(job: Job) -> tuple[bool, int, int]:
 
 
 def _here(path: Path, params: MeasureParams, jobs: Sequence[Job]) -> Iterator[Result]:
-    cell = Cell(open_embeddings(path), params)
+    cells = open_cells(path, params)
     with limit_to_one_thread(params):
-        yield from (score(cell, job) for job in jobs)
+        yield from (score(cells[job.of], job) for job in jobs)
+
+
+def open_cells(path: Path, params: MeasureParams) -> list[Cell]:
+    """Open a cell once for each set of its classes."""
+    return [Cell(store, params) for store in open_embeddings(path).sets]
 
 
 def _in_processes(path: Path, params: MeasureParams, jobs: Sequence[Job], workers: int) -> Iterator[Result]:
@@ -266,13 +293,13 @@ def _start(params: MeasureParams) -> None:
 
 
 @cache
-def _opened(path: Path, params: str) -> Cell:
+def _opened(path: Path, params: str) -> list[Cell]:
     """Open a cell, once in each process."""
-    return Cell(open_embeddings(path), MeasureParams.model_validate_json(params))
+    return open_cells(path, MeasureParams.model_validate_json(params))
 
 
 def _score(path: Path, params: str, job: Job) -> Result:
-    return score(_opened(path, params), job)
+    return score(_opened(path, params)[job.of], job)
 
 
 def _end_with_parent() -> None:

@@ -262,6 +262,10 @@ def prepare_dataset(
         for fold, splits in plan.splits.items():
             split_of = {c.sample_id: split for split, candidates in splits.items() for c in candidates}
             in_fold = images.assign(split=images["sample_id"].map(split_of))
+            if plan.sets:
+                set_of = {label: str(number) for number, labels in enumerate(plan.sets) for label in labels}
+                seen_as = in_fold["sample_id"].map(plan.seen_as).fillna("")
+                in_fold = in_fold.assign(set=in_fold["label"].map(set_of).fillna(""), seen_as=seen_as)
             write_fold(out, fold, in_fold.dropna(subset="split"))
     report = make_report(params.source, plan, skipped, duplicates, listing, scaled)
     write_report(out / "report.json", report)

@@ -65,11 +65,12 @@ class DatasetParams(Params):
         unseen_classes: names, or `all`, for networks that are measured as they are; `null`: `unseen_count` are drawn.
             Where both are given, the names stand. One of them is required, unless the data or the source name their
             unseen classes.
-        unseen_count: how many classes are drawn at random to be unseen.
+        unseen_count: how many classes are drawn at random to be unseen; with `unseen_classes: all`, the classes are
+            scored in sets of as many, those that would be unseen in folds 0, 1, ...
         unseen_seed: of this draw, and of those of further folds; `null`: the dataset's.
         seen_classes: names; `null`: all other classes.
-        folds: how many disjoint choices of the unseen classes are made; `null`: as many as there are, at most 4. The
-            first is the one that is named or drawn above.
+        folds: how many disjoint choices of the unseen classes (with `unseen_classes: all` and `unseen_count`: sets) are
+            made; `null`: as many as there are, at most 4. The first is the one that is named or drawn above.
         group: what keeps images together in splits and halves (a writer, patient, video): a regular expression with one
             pair of parentheses, searched in the path; of the source `table` a column's name.
         seed: root seed of this dataset; `null`: `prepare.seed`.
@@ -122,6 +123,11 @@ class DatasetParams(Params):
     def all_unseen(self) -> bool:
         """Whether every class is unseen, so that there are no train and test images."""
         return self.unseen_classes == "all"
+
+    @property
+    def in_sets(self) -> bool:
+        """Whether every class is unseen, and the classes are scored in sets."""
+        return self.all_unseen and self.unseen_count is not None
 
     def root_seed(self, default: int) -> int:
         """Return this dataset's own root seed, or else the default."""

@@ -4,28 +4,26 @@ Pure: no file is read. Fold 0 is the choice that the dataset's entry names or dr
 Further folds draw as many classes from those that were not yet chosen, by seed, until too few are left; adding a fold
 changes nothing of the others. Fold `all` leaves no class out: every class is seen.
 
+Where every class is unseen, so that fold 0 is the only one, its classes can be scored in sets: those that would be the
+unseen classes of folds 0, 1, ...; its images are then also divided as those of seen classes are.
+
 Every draw has a seed of its own, derived from the dataset's seed and from what is drawn, never from the fold; a smaller
 limit takes a subset of what a larger one takes.
 """
 
-from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass, replace
-from typing import TypeVar
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
-import numpy as np
-
-from stages.prepare.candidates import Candidate, Split, Splits, check_groups, class_counts, describe_counts, draw_groups
+from stages.prepare.candidates import Candidate, Split, Splits, check_groups, class_counts, describe_counts
 from stages.prepare.params import DatasetParams
+from stages.prepare.pools import class_pools, divide_as_seen, shuffled, take_limited
 from stages.shared.core.params import ALL
-from stages.shared.core.seeding import child_seed
 from stages.shared.runtime.errors import UserError, check_known, listed
 
 MAX_DEFAULT_FOLDS = 4
 """Folds that are made where the entry does not say how many, if as many disjoint choices exist."""
 
 MIN_SEEN_CLASSES = 2
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -73,11 +71,6 @@ def choose_folds(candidates: Sequence[Candidate], params: DatasetParams, seed: i
         )
     folds = [_fold(str(number), classes, unseen) for number, unseen in enumerate(groups[:wanted])]
     return [*folds, _fold(ALL, classes, ())]
-
-
-def shuffled(items: Sequence[T], seed: int, *names: str) -> list[T]:
-    """Return items in the order of a draw, which has a root seed and names, as `child_seed` takes them."""
-    return [items[i] for i in np.random.default_rng(child_seed(seed, *names)).permutation(len(items))]
 
 
 def count_choices(seen: int, unseen: int) -> int:
@@ -201,9 +194,6 @@ def _check_classes(field: str, names: Sequence[str], labels: Sequence[str]) -> N
 MINIMUM: dict[Split, int] = {"train": 1, "test": 2, "unseen": 2}
 """Images per class below which a score is undefined: a nearest neighbour of the same class needs a second image."""
 
-ByClass = dict[str, list[Candidate]]
-Pools = dict[Split, ByClass]
-
 
 @dataclass(frozen=True)
 class FoldPlan:
@@ -215,6 +205,8 @@ class FoldPlan:
         not_made: why a fold that nobody asked for is not made, by fold.
         alone: why fold 0 is the only one; empty if it need not be.
         left_out: images of the classes that have fewer than `min_images`.
+        sets: the classes of each set in which fold 0, of which every class is unseen, is scored; none: all at once.
+        seen_as: by image of fold 0, `train` or `test`: its split where its class is not of the set that is scored.
     """
 
     folds: list[tuple[Fold, Splits]]
@@ -222,6 +214,8 @@ class FoldPlan:
     not_made: dict[str, str]
     alone: str
     left_out: dict[str, int]
+    sets: tuple[tuple[str, ...], ...] = ()
+    seen_as: Mapping[str, Split] = field(default_factory=dict)
 
     @property
     def splits(self) -> dict[str, Splits]:
@@ -245,10 +239,14 @@ def plan_folds(candidates: Sequence[Candidate], params: DatasetParams, seed: int
     left_out = {label: count for label, count in class_counts(candidates).items() if count < least}
     ordered = sorted((c for c in candidates if c.label not in left_out), key=lambda c: c.sample_id)
     check_groups(ordered)
-    chosen = choose_folds(ordered, params, seed)
+    drawn = params.model_copy(update={"unseen_classes": None})
+    numbered = choose_folds(ordered, drawn, seed) if params.in_sets else []
+    sets = tuple(fold.unseen for fold in numbered if fold.unseen)
+    chosen = choose_folds(ordered, params.model_copy(update={"folds": None}) if sets else params, seed)
     folds, not_made = make_folds(chosen, params, lambda fold: assign_splits(ordered, params, seed, fold))
     alone = why_alone(ordered, folds[0][0])
-    return FoldPlan(folds, _packed(ordered, params, seed, folds), not_made, alone, left_out)
+    seen_as = divide_as_seen(folds[0][1]["unseen"], params, seed) if sets else {}
+    return FoldPlan(folds, _packed(ordered, params, seed, folds), not_made, alone, left_out, sets, seen_as)
 
 
 def without_dropped(plan: FoldPlan, kept: Collection[str], params: DatasetParams) -> FoldPlan:
@@ -284,8 +282,8 @@ def assign_splits(candidates: Sequence[Candidate], params: DatasetParams, seed: 
     Raises:
         UserError: a class has fewer images than the splits need.
     """
-    pools = _pools(candidates, params, fold, seed)
-    drawn = {split: _limit(pool, split, params, seed) if pool else [] for split, pool in pools.items()}
+    pools = class_pools(candidates, params, fold.seen, fold.unseen, seed)
+    drawn = {split: take_limited(pool, split, params, seed) if pool else [] for split, pool in pools.items()}
     splits = {split: sorted(images, key=lambda c: (c.label, c.sample_id)) for split, images in drawn.items()}
     return check_sizes(splits, fold, all_unseen=params.all_unseen)
 
@@ -325,72 +323,8 @@ def _packed(
     (first, splits), *others = folds
     if others:
         classes = tuple(sorted({*first.seen, *first.unseen}))
-        pools = _pools(ordered, params, Fold(ALL, classes, classes), seed)
+        pools = class_pools(ordered, params, classes, classes, seed)
         generous = params.model_copy(update={"on_short_class": "keep", "train_total": None, "test_total": None})
-        splits = {split: _limit(pool, split, generous, seed) for split, pool in pools.items()}
+        splits = {split: take_limited(pool, split, generous, seed) for split, pool in pools.items()}
     ids = {c.sample_id for candidates in splits.values() for c in candidates}
     return [c for c in ordered if c.sample_id in ids]
-
-
-def _pools(ordered: Sequence[Candidate], params: DatasetParams, fold: Fold, seed: int) -> Pools:
-    by_class: ByClass = {}
-    for candidate in ordered:
-        by_class.setdefault(candidate.label, []).append(candidate)
-    pools: Pools = {"train": {}, "test": {}, "unseen": {}}
-    has_test = any(c.split == "test" for c in ordered if c.label in fold.seen)
-    fraction = checked_fraction(params, has_test=has_test) if fold.seen else None
-    grouped = draw_groups(ordered, fraction, seed)
-    for label in fold.seen:
-        pools["train"][label], pools["test"][label] = _train_and_test(by_class[label], fraction, seed, grouped)
-    for label in fold.unseen:
-        kept = [c for c in by_class[label] if c.split != "test"]  # as in the paper: not its test images
-        pools["unseen"][label] = by_class[label] if params.all_unseen else kept or by_class[label]
-    return pools
-
-
-def checked_fraction(params: DatasetParams, *, has_test: bool) -> float | None:
-    """Return the share of test images to draw; None: the data have test images of their own.
-
-    Raises:
-        UserError: they have and one is given, or they have not and none is.
-    """
-    if has_test and params.test_fraction is not None:
-        raise UserError("test_fraction: the data have test images of their own; leave it out")
-    if not has_test and params.test_fraction is None:
-        raise UserError(
-            "the data have no test images of seen classes; give `test_fraction` (for example 0.2), or a test split"
-        )
-    return params.test_fraction
-
-
-def _train_and_test(
-    candidates: list[Candidate], fraction: float | None, seed: int, test: set[str] | None
-) -> tuple[list[Candidate], list[Candidate]]:
-    """Divide the images of a class; `test` has the ids of the test images where they are drawn by groups."""
-    if fraction is None:
-        return [c for c in candidates if c.split == "train"], [c for c in candidates if c.split == "test"]
-    if test is None:
-        drawn = shuffled(candidates, seed, "test", candidates[0].label)
-        test = {c.sample_id for c in drawn[: round(fraction * len(candidates))]}
-    return [c for c in candidates if c.sample_id not in test], [c for c in candidates if c.sample_id in test]
-
-
-def _limit(pool: ByClass, split: Split, params: DatasetParams, seed: int) -> list[Candidate]:
-    limit = getattr(params, split)
-    total = getattr(params, f"{split}_total", None)
-    if total is not None:
-        images = [c for label in sorted(pool) for c in pool[label]]
-        if len(images) < total:
-            raise UserError(
-                f"{split}_total must be at most the number of {split} images of the seen classes, "
-                f"{len(images)}; found {total}"
-            )
-        return shuffled(images, seed, "images", split)[:total]
-    few = {label: len(candidates) for label, candidates in pool.items() if len(candidates) < (limit or 0)}
-    if few and params.on_short_class == "error":
-        raise UserError(
-            f"{split}: every class must have {limit} {split} images, found {describe_counts(few)}; lower `{split}`, "
-            "add images, set `on_short_class: keep`, or leave out classes of few images (`min_images`)"
-        )
-    orders = {label: shuffled(pool[label], seed, "images", split, label) for label in pool}
-    return [candidate for order in orders.values() for candidate in order[:limit]]

@@ -15,8 +15,9 @@ from stages.aggregate.facts import read_facts
 from stages.aggregate.render.page.page import vega_bundle
 from stages.aggregate.render.verdict import verdict
 from stages.shared.runtime.errors import UserError
-from stages.shared.tables.metric_table import ANALYSIS_TABLES, COLUMNS
+from stages.shared.tables.metric_table import ANALYSIS_TABLES, COLUMNS, write_versions
 from tests.aggregate.synthetic import freeze, write_cells, write_params
+from tests.sealed import seal
 
 ROOT = Path(__file__).parents[2]
 PIPELINE = YAML(typ="safe", pure=True).load(ROOT / "dvc.yaml")
@@ -89,6 +90,22 @@ def test_a_notice_stands_on_every_output_and_changes_nothing_else(whole, monkeyp
     assert read_facts(root / "partial").notice == notice
     assert read_facts(root / "results").notice == ""
     assert b"notice" not in (root / "results" / "facts.json").read_bytes()
+
+
+def test_cells_that_were_made_with_several_versions_of_a_library_are_named(tmp_path, monkeypatch):
+    write_cells(tmp_path, ["handwriting"], ["small"], [0, 1, 2])
+    write_params(tmp_path / "params.yaml", ["handwriting"], ["small"], [0, 1, 2])
+    found = {0: {"embed": "1.0"}, 1: {"embed": "1.0", "measure": "1.0"}, 2: {"finetune": "1.0", "embed": "1.1"}}
+    for seed, stages in found.items():
+        (cell,) = (tmp_path / "measures").glob(f"*/*/*/{seed}")
+        write_versions(cell, {stage: {"torch": "2.0", "timm": version} for stage, version in stages.items()})
+        seal(cell)
+    aggregate(monkeypatch, tmp_path)
+    name = "/".join(cell.parts[-4:])
+    assert f"libraries, which may move their scores: timm 1.0 (3 cells) and 1.1 ({name}). `dvc repro -f`" in (
+        tmp_path / "results" / "report.html"
+    ).read_text(encoding="utf-8")
+    assert "torch" not in read_facts(tmp_path / "results").notice
 
 
 def test_what_is_written_is_what_dvc_expects(results):

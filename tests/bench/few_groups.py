@@ -74,7 +74,7 @@ def draw(
     shifts = shift * random.standard_normal((writer.max() + 1, WIDTH))
     apart = np.exp(APART * random.standard_normal(writer.max() + 1))
     X = apart[writer, None] * centres[y] + shifts[writer] + random.standard_normal((len(y), WIDTH))
-    return EmbeddedSplit(X.astype(np.float32), y, Settings("none", number * PER_WRITER, SEARCH, 1.0, 2, 0, 0)), writer
+    return EmbeddedSplit(X.astype(np.float32), y, Settings(number * PER_WRITER, SEARCH, 1.0, 2, 0, 0)), writer
 
 
 def scored(split: EmbeddedSplit) -> list[float]:

@@ -128,16 +128,16 @@ def test_real_experiments_are_read_from_dvcs_cache(tmp_path: Path):
     tiny_images(tmp_path / "data" / "raw" / "left", seed=0)
     workflow.start_repository()
     workflow.run("dvc", "exp", "run", "-n", "default")
-    workflow.run("dvc", "exp", "run", "-n", "l2", "-S", "measure.normalize=l2")
+    workflow.run("dvc", "exp", "run", "-n", "stored", "-S", "measure.normalize=none")
     assert workflow.computed() == {"prepare@left", "aggregate"} | CELL
     command = [sys.executable, "-c", "from stages.commands.cli import main; main()", "ablate"]
-    printed = workflow.run(*command, "default", "l2", "--out", "table.csv").stdout
-    lines = [cells(line) for line in printed.splitlines() if line.startswith(("| default", "| l2"))]
-    assert [line[0] for line in lines] == ["default", "l2"]
+    printed = workflow.run(*command, "default", "stored", "--out", "table.csv").stdout
+    lines = [cells(line) for line in printed.splitlines() if line.startswith(("| default", "| stored"))]
+    assert [line[0] for line in lines] == ["default", "stored"]
     assert lines[0][1:] != lines[1][1:]
     table = pd.read_csv(tmp_path / "table.csv").set_index(["experiment", "metric"])
     own = pd.read_csv(tmp_path / "data" / "results" / "summary.csv").set_index(["fold", "metric"])
-    assert table.loc[("l2", "nmi"), "unseen"] == own.loc[("mean", "nmi"), "unseen"]  # the last one is in the workspace
+    assert table.loc[("stored", "nmi"), "unseen"] == own.loc[("mean", "nmi"), "unseen"]  # the last one is here
     failed = workflow.run(*command, "l3", ok=False)
     assert failed.returncode == 2
     assert failed.stderr.startswith("error: l3: must be an experiment or a git revision whose data/results/summary.csv")

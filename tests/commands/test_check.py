@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -258,6 +259,21 @@ def test_classes_of_ones_own_images_are_counted_before_training(tmp_path: Path):
     assert [note[15:48] for note in check_classes(mine({}), tmp_path / "many")] == ["folds of 2 unseen classes have no"]
     without = {"measure.metrics": ["nmi"], "measure.analyses": ["k_sensitivity"]}
     check_classes(mine(without), tmp_path / "small")
+
+
+def test_all_datasets_must_have_as_many_sets_of_classes(tmp_path: Path):
+    write_images(tmp_path, 6, "abcdefgh")
+    (tmp_path / "more").symlink_to(tmp_path / "mine")
+    network = COMMITTED["models"]["efficientnet_lite0_frozen"]
+    sets = mine({"datasets.mine.unseen_classes": "all", "datasets.mine.unseen_count": 4, "models.frozen": network})
+    more = sets.datasets["mine"].model_copy(update={"unseen_count": 2})
+    run = sets.run.model_copy(update={"models": ["frozen"]})
+    assert check_classes(replace(sets, run=run), tmp_path) == []
+    both = replace(
+        sets, datasets={**sets.datasets, "more": more}, run=run.model_copy(update={"datasets": ["mine", "more"]})
+    )
+    with pytest.raises(UserError, match=r"as many sets of classes .*found 4 of more and 2 of mine"):
+        check_classes(both, tmp_path)
 
 
 def test_splits_that_ones_own_images_do_not_give_are_named_before_training(tmp_path: Path):

@@ -108,6 +108,25 @@ def test_the_bits_of_images_of_16_bits_are_proposed(project: Path, tmp_path: Pat
     assert entry.decode == {"size": 64, "fit": "crop", "fill": 255, "bits": 12}
 
 
+def test_frozen_networks_have_one_fold_whose_many_classes_are_scored_in_sets(project: Path, tmp_path: Path):
+    done = new(images(tmp_path / "birds", {**dict.fromkeys("abcdefghijklm", 30), "n": 22}))
+    assert done.exit_code == 0, done.exception
+    assert "measured as it is; 3 sets of 4 unseen classes" in done.output
+    assert changed(project)[4:] == [
+        "-  folds: [0, 1, 2, 3]",
+        "+  folds: [0]",
+        "+  mine:",
+        "+    source: folder",
+        "+    image_size: 64",
+        "+    on_short_class: keep",
+        "+    min_images: 23",
+        "+    unseen_classes: all",
+        "+    unseen: 100",
+        "+    test_fraction: 0.2",
+        "+    unseen_count: 4",
+    ]
+
+
 def test_training_gets_folds_and_a_schedule_that_fit_the_images(project: Path, tmp_path: Path):
     folder = images(project / "data" / "raw" / "birds", dict.fromkeys("abcdefghi", 30))
     done = new(folder, "--name", "birds", "--model", "efficientnet_lite0", "--model", "efficientnet_lite1")

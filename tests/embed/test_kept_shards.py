@@ -1,4 +1,5 @@
 from collections.abc import Iterable
+from math import ceil
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -95,6 +96,12 @@ class Run:
 TOTAL = 2 * 22 + 15 + 4 * 9
 
 
+def passing(batch_size: int) -> int:
+    """Images that pass through the network, of the sets of images batch by batch, the last of each filled up."""
+    passes = [22, 22, 15, *[9] * 4]
+    return sum(ceil(count / batch_size) * batch_size for count in passes)
+
+
 @pytest.mark.parametrize(("batch_size", "moments"), [(3, (17, 32)), (5, range(1, 22, 2)), (8, (2, 9)), (30, (2, 3, 7))])
 def test_a_run_that_was_killed_at_any_batch_gives_the_same_bytes(
     images: PackedImages,
@@ -105,7 +112,7 @@ def test_a_run_that_was_killed_at_any_batch_gives_the_same_bytes(
     moments: Iterable[int],
 ):
     undisturbed = Run(images, weights, tmp_path / "undisturbed")
-    assert undisturbed.go(monkeypatch, batch_size=batch_size) == TOTAL
+    assert undisturbed.go(monkeypatch, batch_size=batch_size) == passing(batch_size)
     assert undisturbed.said == []
     for at in moments:
         killed = Run(images, weights, tmp_path / f"{at}")
@@ -114,7 +121,7 @@ def test_a_run_that_was_killed_at_any_batch_gives_the_same_bytes(
         again = Run(images, weights, tmp_path / f"{at} again", left)
         after = again.go(monkeypatch, batch_size=batch_size)
         assert again.files == undisturbed.files, at
-        assert before + after - TOTAL <= SHARD - 1 + batch_size, at
+        assert before + after - passing(batch_size) <= SHARD - 1 + 2 * batch_size, at
         assert len(again.said) == (left is not None), at
     open_embeddings(undisturbed.folder / "out")
 

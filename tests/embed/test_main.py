@@ -2,6 +2,7 @@ import os
 import shutil
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,8 @@ def setup(folder: Path, *, layers: Any = "default", frozen: bool = False, **chan
     pack(folder / "prepared")
     network = NetworkParams.model_validate(entry)
     for step in (0,) if frozen else (0, 50):
-        info = CheckpointInfo(step, () if frozen else SEEN, network.model_dump(), {"degrees": 10.0, "padding": 20})
+        augment = {"degrees": 10.0, "padding": 20}
+        info = CheckpointInfo(step, () if frozen else SEEN, network.model_dump(), augment, {"timm": "0.1"})
         built = build_network(network, 3, seed=step)
         write_checkpoint(folder / "weights", built.body_state() if frozen else built.module.state_dict(), info)
     finish_checkpoints(folder / "weights", ("trees", "tiny", "0", 3))
@@ -156,6 +158,14 @@ def test_fold_all_is_embedded_without_unseen_images(
     assert store.last_step is not None
     assert store.last_step.splits == ("train", "blur_2", "contrast_2")
     assert "left out: embed.splits, since fold all has no unseen images" in capsys.readouterr().out
+
+
+def test_the_store_says_with_which_libraries_its_network_was_trained_and_embedded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    run(setup(tmp_path), monkeypatch)
+    now = {name: version(name).partition("+")[0] for name in ("timm", "torch")}
+    assert open_embeddings(tmp_path / "embeddings").made_with == {"finetune": {"timm": "0.1"}, "embed": now}
 
 
 def test_an_existing_store_is_not_overwritten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -2,6 +2,7 @@ import json
 import os
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +98,7 @@ def test_checkpoints_say_what_is_needed_to_build_and_feed_their_network(
     assert [info.step for info in infos] == [0, 2, 5]
     assert infos[1].classes == SEEN
     assert infos[1].augment == {"degrees": 10.0, "padding": 20}
+    assert infos[1].versions == {name: version(name).partition("+")[0] for name in ("timm", "torch")}
     params = NetworkParams.model_validate(infos[1].network)
     network = build_network(params, len(SEEN), seed=3, load_weights=False)
     first = read_state(paths[0])

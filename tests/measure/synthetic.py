@@ -21,6 +21,7 @@ from stages.shared.embeddings.embedding_store import (
 from stages.shared.tables.gallery import write_thumbnails
 
 SECTIONS = ("run", "datasets", "models", "prepare", "finetune", "embed", "aggregate")
+MADE_WITH = {"finetune": {"timm": "0.1"}, "embed": {"timm": "0.2"}}
 DEFAULT = {
     "metrics": ["nmi", "knn_purity", "nn1_accuracy", "probe_accuracy", "accuracy"],
     "extra": {"metrics": [], "steps": "ends"},
@@ -95,7 +96,7 @@ def write_store(
     )
     codes = np.unique(names, return_inverse=True)[1]
     arrays: dict[tuple[str, int], Any] = {}
-    cell = {"dataset": "toy", "model": "net", "fold": fold, "seed": 7}
+    cell = {"dataset": "toy", "model": "net", "fold": fold, "seed": 7, "made_with": MADE_WITH}
     with EmbeddingWriter(
         path, samples=samples, steps=steps, layers=layers, classes=classes, dtype="float32", attributes=cell
     ) as writer:

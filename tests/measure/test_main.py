@@ -4,6 +4,7 @@ import hashlib
 import json
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -19,10 +20,18 @@ from stages.measure.params import MeasureParams
 from stages.shared.core.params import read_section
 from stages.shared.embeddings.embedding_store import open_embeddings
 from stages.shared.tables.gallery import read_gallery
-from stages.shared.tables.metric_table import COLUMNS, read_layer_scores, read_refits
+from stages.shared.tables.metric_table import COLUMNS, read_layer_scores, read_refits, read_versions
 from stages.shared.tables.scores import read_scores
 from tests.measure.plane import plane_of
-from tests.measure.synthetic import DEFAULT, LAYERS, write_last_step, write_params, write_pictures, write_store
+from tests.measure.synthetic import (
+    DEFAULT,
+    LAYERS,
+    MADE_WITH,
+    write_last_step,
+    write_params,
+    write_pictures,
+    write_store,
+)
 
 ROOT = Path(__file__).parents[2]
 PROBE = "probe_accuracy"
@@ -87,7 +96,14 @@ def test_the_closing_line_and_the_log(cell):
         "images.parquet",
         "layers.csv",
         "scores.json",
+        "versions.json",
     ]
+
+
+def test_what_the_cell_was_made_with_is_handed_on(cell):
+    made_with = read_versions(cell[0] / "out")
+    assert made_with.pop("measure") == {name: version(name) for name in ("numpy", "scipy", "scikit-learn")}
+    assert made_with == MADE_WITH
 
 
 def test_the_facts_of_every_score_are_those_of_the_catalogue(cell):
@@ -253,6 +269,7 @@ def test_analyses_leave_their_files_and_do_not_depend_on_the_number_of_workers(w
         "refits.parquet",
         "scalings.csv",
         "scores.json",
+        "versions.json",
     ]
     assert all((whole / "out" / name).read_bytes() == (whole / "again" / name).read_bytes() for name in names)
 
@@ -498,4 +515,5 @@ def test_only_scores_of_the_head_may_be_asked_for(tmp_path):
         "images.parquet",
         "layers.csv",
         "scores.json",
+        "versions.json",
     ]

@@ -125,3 +125,6 @@ def test_what_looks_at_seen_classes_is_left_out_where_all_are_unseen(tmp_path):
     assert kept.analyses == ["k_sensitivity", "scalings"]
     assert notes == ["seen_matched, ood left out: fold 0 has no seen classes"]
     assert kept.model_copy(update={"analyses": asked.analyses}) == asked
+    kept, notes = available(asked, "0", ["unseen"], frozen=True, of_others=True)
+    assert kept.analyses == ["k_sensitivity", "ood", "scalings"]
+    assert notes == ["seen_matched left out: fold 0 has no seen classes"]

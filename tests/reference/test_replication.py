@@ -131,7 +131,7 @@ def test_what_fine_tuning_did_in_the_pilot():
     records = json.loads((DOCS / "pilot/results/recommendation.json").read_text())
     changes = {record["dataset"]: record["fine_tuning"] for record in records if record["use"] == "discovery"}
     one, other = changes["calligraphy"], changes["cifar100"]
-    assert (one["status"], other["status"]) == ("raised", "not distinguishable")
+    assert (one["status"], other["status"]) == ("raised", "not_distinguishable")
     assert f"raised g on calligraphy by {one['change']:.3f} [{one['low']:.3f}, {one['high']:.3f}]" in PAGE
     assert f"from none, {other['change']:+.3f} [{other['low']:+.3f}, {other['high']:+.3f}]" in PAGE
 

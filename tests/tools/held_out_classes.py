@@ -86,7 +86,6 @@ def compare(project: Workflow, new: Path, use: str) -> list[dict[str, str]]:
     """Lay out what was promised of one use, and what the classes that were left out give."""
     (found,) = json.loads(project.run("whichlayer", "recommend", "--use", use, "--json").stdout)
     best, metric = found["best"], found["metric"]
-    scaling = found["scaling"] or {"recommended": "none", "gain": None}
     cell = ("--from", f"{found['dataset']}/{found['model']}/0/0")
     promised = regret_table(project, metric)
 
@@ -99,26 +98,22 @@ def compare(project: Workflow, new: Path, use: str) -> list[dict[str, str]]:
         return np.stack(table["features"].to_list()), table["path"].str.partition("/")[0].to_numpy()
 
     def layer(name: str, step: int) -> tuple[Array, Array]:
-        at = ("--layer", name, "--step", str(step), "--scale", "none")
-        return features(f"{name}-{step}-none", *cell, *at)
+        at = ("--layer", name, "--step", str(step), "--scale", found["normalize"])
+        return features(f"{name}-{step}-{found['normalize']}", *cell, *at)
 
-    own = f"{best['layer']}-{best['step']}-{scaling['recommended']}"
-    scaled, labels = features(own, *cell, "--use", use)
-    plain, _ = layer(best["layer"], best["step"])
+    own = f"{best['layer']}-{best['step']}-{found['normalize']}"
+    taken, labels = features(own, *cell, "--use", use)
     if not (project.folder / f"{own}-cut").is_dir():
         of = ("--dataset", found["dataset"], "--model", found["model"], "--fold", "0")
         project.run("whichlayer", "cut", *of, "--use", use, "--no-onnx", "--out", f"{own}-cut")
     by_cut, _ = features(f"{own}-by-cut", "--from", f"{own}-cut")
-    print(f"{use}: the features of the cut are at most {np.abs(by_cut - scaled).max():.1e} from the network's\n")
+    print(f"{use}: the features of the cut are at most {np.abs(by_cut - taken).max():.1e} from the network's\n")
     rows = []
     about = {"use": use, "score": metric, "layer": f"`{best['layer']}` at step {best['step']}"}
     for rule, words in RULES.items():
         (name,) = set(promised[rule]["layer"])
-        gained = difference(metric, plain, layer(name, found["last_step"])[0], labels)
+        gained = difference(metric, taken, layer(name, found["last_step"])[0], labels)
         rows.append(about | {"over": f"{words}, `{name}`", "promised": promise(promised, rule), "gained": gained})
-    if scaling["recommended"] != "none":
-        over = {"over": f"itself, unscaled ({scaling['recommended']})", "promised": f"{scaling['gain']:+.3f}"}
-        rows.append(about | over | {"gained": difference(metric, scaled, plain, labels)})
     return rows
 
 

@@ -35,7 +35,7 @@ TAIL = (1 + LEVEL) / 2
 COUNTED = 0.5
 """Share of the degrees of freedom that counts where the jackknife over classes has the level: as of classes whose
 differences have a kurtosis of 5, where a layer fails on a few of them. By all of them such a layer, as good as the
-others on average, was said to pay in 0.07 of simulated studies of 12 classes; near a limit intervals held in 0.89."""
+others on average, was said to pay in up to 0.07 of simulated studies; near a limit intervals held in 0.89."""
 
 ROUNDING = 1e-9
 """Spread of a fold's gains up to which it is taken for a rounding error."""

@@ -75,7 +75,7 @@ def _of_dataset(
         **claimed,
         "tuned": words.brief_fine_tuning(chosen),
         "design": _design(networks, chosen),
-        "doubtful": "" if words.all_doubtful(chosen) else words.brief_doubts(chosen, known=True),
+        "doubtful": "" if words.doubt_first(chosen) else words.brief_doubts(chosen, known=True),
         "unbounded": words.brief_doubts(chosen, known=False),
         "gains": words.brief_gains(chosen),
     }

@@ -195,10 +195,17 @@ def brief_doubts(networks: Sequence[Recommendation], *, known: bool) -> str:
     return f"{words} {levels}: {joined([each.use for each in own])}." if own else ""
 
 
-def all_doubtful(networks: Sequence[Recommendation]) -> bool:
-    """Whether for some use no layer is shown to beat chance and raw pixels, and for none one is."""
+def doubt_first(networks: Sequence[Recommendation]) -> str:
+    """Doubt the choices where for no use a layer is shown, at a proven level, to beat chance and raw pixels.
+
+    Nothing where for some use one is, or for none it is known that none is.
+    """
     useful = [each for each in networks if each.recommended is not None]
-    return any(each.doubtful for each in useful) and not any(each.doubtful is False for each in useful)
+    doubted = [each for each in useful if each.doubtful]
+    shown = [each for each in useful if each.doubtful is False and each.shortlist_scope]
+    if not doubted or any(is_proven(each.metric, each.shortlist_scope or "images") for each in shown):
+        return ""
+    return f"no layer is shown to beat {_levels(doubted)} for {joined([each.use for each in doubted])}; "
 
 
 def _levels(networks: Sequence[Recommendation]) -> str:
@@ -358,7 +365,8 @@ def headline(networks: Sequence[Recommendation]) -> str:
         [f"{what} for {joined(uses)}{why}" for (what, why), uses in own.items()] for own in answers.values()
     )
     clauses = [*sure, *([f"{UNDECIDED}: {joined(undecided)}"] if undecided else []), *nothing]
-    doubt = f"no layer is shown to beat {_levels(chosen)}; " + "if any, " * bool(sure) if all_doubtful(chosen) else ""
+    doubt = doubt_first(chosen)
+    doubt += "if any, " * bool(doubt and sure)
     whose = f", {models[0]}" * (len(models) == 1) + checkpoints[0] * (len(checkpoints) == 1) if useful else ""
     return f"{networks[0].dataset}{whose}: {doubt}{'; '.join(clauses)}."
 

@@ -11,7 +11,7 @@ from stages.aggregate.curves import MEAN, Name, Scores
 from stages.aggregate.inference.network_data import NetworkData
 from stages.aggregate.scope import BOTH, PROVEN, Scope, is_proven
 from stages.aggregate.tables.summary import Level, SummaryRow
-from stages.aggregate.words.formatting import joined
+from stages.aggregate.words.formatting import joined, plural
 from stages.shared.tables.scores import Normalize
 
 NAMES = {
@@ -242,3 +242,21 @@ def closing_note(scores: Scores, measured: Mapping[Name, NetworkData]) -> str:
 def _few(names: Sequence[str], shown: int = 3) -> str:
     """Name a few, and count the others."""
     return ", ".join([*names[:shown], *([f"{len(names) - shown} more"] if len(names) > shown else [])])
+
+
+def versions_notice(differing: Mapping[str, Mapping[str, Sequence[str]]]) -> str:
+    """Say that cells were made with several versions of libraries; empty where they were not.
+
+    Args:
+        differing: library -> version -> names of cells.
+    """
+    found = [
+        f"{library} " + joined([f"{version} ({_cells(names)})" for version, names in versions.items()])
+        for library, versions in differing.items()
+    ]
+    made = "Cells were made with several versions of libraries, which may move their scores"
+    return f"{made}: {'; '.join(found)}. `dvc repro -f` computes all of them with today's." if found else ""
+
+
+def _cells(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else plural(len(names), "cell")

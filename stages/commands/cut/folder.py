@@ -12,8 +12,10 @@ The input `pixels` is (B, 3, S, S) uint8, RGB; the output `embedding` (B, width)
 
 import json
 import shlex
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +26,13 @@ from safetensors.torch import save
 from stages.commands.cut import export
 from stages.commands.cut.card import facts_of, readme
 from stages.commands.cut.cell import Float32, Source
+from stages.commands.grid import cell_name
 from stages.commands.project import new_output
 from stages.prepare.bits import FULL
-from stages.shared.core.digests import cell_id, file_sha256
+from stages.shared.core.digests import cell_id, file_sha256, rerun_hint
+from stages.shared.core.versions import differing, library_versions
 from stages.shared.embeddings.split_names import SEEN, UNSEEN
 from stages.shared.images.image_store import Pixels
-from stages.shared.networks.network import library_versions
 from stages.shared.runtime.errors import UserError
 
 FORMAT = "whichlayer.cut/1"
@@ -48,7 +51,8 @@ onnxruntime does, moved a fine-tuned EfficientNet-Lite0 by 4e-4; float16 rounds 
 BATCHES = (1, 2, 7)
 """Sizes of the batches with which every file is tried, beside all images at once."""
 
-MAX_IMAGES = 64
+MAX_IMAGES, LIBRARY_IMAGES = 64, 32
+"""With which a file is tried, and the network as another version of its library builds it."""
 
 Run = Callable[[Pixels], Float32]
 
@@ -80,7 +84,7 @@ class Reference:
         return float(distances.max() / max(length, np.finfo(np.float64).tiny))
 
 
-def take_reference(source: Source) -> Reference:
+def take_reference(source: Source, count: int = MAX_IMAGES) -> Reference:
     """Take images of the unseen split (of the test split where there is none), evenly spaced, and their embeddings.
 
     They are the stored ones; where `embed.augment` had images rotated before they were embedded, which a cut does not
@@ -89,16 +93,57 @@ def take_reference(source: Source) -> Reference:
     split = UNSEEN if UNSEEN in source.store.splits else SEEN
     images, samples = source.cell.images, source.store.samples
     ids = samples.loc[samples["split"] == split, "sample_id"].to_numpy(dtype=str)
-    places = np.unique(np.linspace(0, len(ids) - 1, MAX_IMAGES).round().astype(int))
+    places = np.unique(np.linspace(0, len(ids) - 1, count).round().astype(int))
     rows = images.manifest.reset_index().set_index("sample_id").loc[ids[places], "index"]
     pixels = images.read(rows.to_numpy()).transpose(0, 3, 1, 2).copy()
     if source.cell.params.augment:
-        with torch.inference_mode():
-            network = export.UpToLayer(source.cell.embedder.network, source.layers).eval()
-            embedded = [part.numpy() for part in network(torch.from_numpy(pixels))]
-        return Reference(split, "the network", pixels, source.scaler.join(embedded))
+        return Reference(split, "the network", pixels, embed_now(source, pixels))
     stored = [source.store.features(pooled.layer, source.step, split)[places] for pooled in source.layers]
     return Reference(split, "the embedding store", pixels, source.scaler.join(stored))
+
+
+def embed_now(source: Source, pixels: Pixels) -> Float32:
+    """Embed images by the network as it is built now, on the CPU: (B, 3, S, S) -> (B, width)."""
+    with torch.inference_mode():
+        network = export.UpToLayer(source.cell.embedder.network, source.layers).eval()
+        return source.scaler.join([part.numpy() for part in network(torch.from_numpy(pixels))])
+
+
+def check_versions(source: Source, run: Run, tolerance: float | None = None) -> None:
+    """Say on stderr that the cell was embedded with other versions of libraries, if it was.
+
+    If the network's own library is another, `run` must give the stored embeddings.
+
+    Args:
+        source: layers of the cell.
+        run: embeds new images: (B, 3, S, S) uint8 -> (B, width).
+        tolerance: as `check_agreement` takes it; None: half of `TOLERANCES`.
+
+    Raises:
+        UserError: it gives others, so that the library has changed the network.
+    """
+    library, cell = source.network_params.library, source.store.cell
+    now = library_versions("torch", library, builds=False)
+    changed = differing([("embed", source.store.made_with.get("embed", {})), ("now", now)])
+    if not changed:
+        return
+    said = ", ".join(f"{name} {', now '.join(versions)}" for name, versions in changed.items())
+    print(f"note: {cell_name(cell)} was embedded with other versions of libraries: {said}", file=sys.stderr)
+    if library in changed:
+        reference = take_reference(source, LIBRARY_IMAGES)
+        distance, most = reference.distance(run(reference.pixels)), tolerance or default_tolerance(source) / 2
+        if not distance <= most:
+            raise UserError(
+                f"{cell_name(cell)}: its network must give the stored embeddings to within {most:g} of their length, "
+                f"found a distance of {distance:.3g} on {len(reference.pixels)} images: its library makes another "
+                f"network of it ({said}); install the version before, or {rerun_hint('finetune', cell_id(cell))}, then "
+                "`dvc repro`"
+            )
+
+
+def default_tolerance(source: Source) -> float:
+    """Return how far a file may be from the reference: that of `TOLERANCES`."""
+    return TOLERANCES["float32" if source.cell.params.augment else source.cell.params.dtype]
 
 
 def check_agreement(run: Run, reference: Reference, tolerance: float, file: str) -> float:
@@ -162,8 +207,9 @@ def write_cut(out: Path, source: Source, *, onnx: bool, tolerance: float | None,
     Raises:
         UserError: the layer cannot be exported, or a file does not agree.
     """
+    check_versions(source, partial(embed_now, source), tolerance)
     images, reference = source.cell.images, take_reference(source)
-    tolerance = tolerance or TOLERANCES["float32" if source.cell.params.augment else source.cell.params.dtype]
+    tolerance = tolerance or default_tolerance(source)
     with new_output(out) as folder:
         folder.mkdir()
         program = export.export_layer(source.cell.embedder.network, source.layers, images.size, source.scaler)

@@ -22,7 +22,7 @@ import torch
 
 from stages.commands.cut.cell import CellPaths, Float32, Source, Wanted, open_source, recommended_cell
 from stages.commands.cut.export import explained, load_run
-from stages.commands.cut.folder import AGAIN, PREPROCESS, PROGRAM, read_cut
+from stages.commands.cut.folder import AGAIN, PREPROCESS, PROGRAM, check_versions, read_cut
 from stages.commands.dvc_project.workspace import stage_path
 from stages.commands.features.image_files import refuse_unreadable
 from stages.embed.embedder import stored
@@ -33,7 +33,8 @@ from stages.prepare.limits import RawFiles
 from stages.shared.core.digests import cell_id, file_sha256, json_hash
 from stages.shared.core.kept_work import KeptWork
 from stages.shared.core.params import Cell, read_section
-from stages.shared.images.image_store import Pixels
+from stages.shared.core.versions import library_versions
+from stages.shared.images.image_store import Pixels, filled
 from stages.shared.runtime.console import progress
 from stages.shared.runtime.errors import UserError
 
@@ -54,7 +55,7 @@ class Extractor:
         decode: how images are decoded, as the prepare stage does (`DatasetParams.decode`).
         batch_size: images per forward pass.
         embed: embeds a batch.
-        device: what runs it.
+        device: what runs it, and the version of the library that builds it.
     """
 
     about: Mapping[str, Any]
@@ -107,12 +108,13 @@ def from_cell(source: Source, resources: ExitStack) -> Extractor:
     if source.cell.params.augment:
         print(f"features: {ROTATED}", file=sys.stderr)
     embedder.network.move(accelerator.device)
-    embed_batch = resources.enter_context(embedder.running())
+    embed_batch = resources.enter_context(embedder.running(source.cell.params.batch_size))
 
     def embed(pixels: Pixels) -> Float32:
         embedded = embed_batch(np.arange(len(pixels)), pixels)
         return source.scaler.join([embedded[name] for name in names])
 
+    check_versions(source, lambda pixels: embed(pixels.transpose(0, 2, 3, 1)))
     about, layer = cell_id(source.store.cell) | {"step": source.step}, source.layer
     return Extractor(
         about=about | {"layer": layer.name, "pooling": layer.pooling, "scale": source.scaler.scaling},
@@ -121,7 +123,8 @@ def from_cell(source: Source, resources: ExitStack) -> Extractor:
         decode=source.dataset.decode | {"size": images.size, "fill": images.fill},
         batch_size=source.cell.params.batch_size,
         embed=embed,
-        device={"device": accelerator.device.type, "precision": accelerator.mixed_precision},
+        device={"device": accelerator.device.type, "precision": accelerator.mixed_precision}
+        | library_versions(source.network_params.library),
     )
 
 
@@ -142,7 +145,7 @@ def from_cut(folder: Path, batch_size: int, wanted: Wanted) -> Extractor:
         run = load_run(folder / PROGRAM)
 
     def embed(pixels: Pixels) -> Float32:
-        return run(np.ascontiguousarray(pixels.transpose(0, 3, 1, 2)))
+        return run(np.ascontiguousarray(filled(pixels, batch_size).transpose(0, 3, 1, 2)))[: len(pixels)]
 
     return Extractor(about, folder / PROGRAM, width, decode, batch_size, embed)
 

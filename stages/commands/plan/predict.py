@@ -248,13 +248,14 @@ class Predictor:
     def _measure(self, line: Line) -> Cost:
         """Measure a layer of middle width; a cell is measured in processes that import the libraries once more."""
         work, processes, steps = line.work, self.engine.processes, self.config.checkpoints(line.model)
-        images = line.images
+        images, sets = line.images.of_set, max(1, len(line.images.sets))
         splits = [split for split in (SEEN, UNSEEN) if getattr(images, split)]
         params, _ = available(self.config.measure, line.folds[0], splits, frozen=True)  # the other folds have as many
         width = sorted(layer.layer.width for layer in work.layers)[len(work.layers) // 2]
         key = images, width, steps
         layer = self._once(key, lambda: time_measuring(params, images, width, steps, self.allowed, self.most))
-        seconds = (len(work.layers) + work.baselines / len(steps)) * layer.seconds  # raw pixels are alike at all steps
+        layers = len(work.layers) + work.baselines / len(steps)  # raw pixels are alike at all steps
+        seconds = sets * layers * layer.seconds
         memory = (LIBRARIES["measure"] + layer.memory) * processes
         return Cost(2 * LOADED + seconds / min(processes, len(work.layers)), memory)
 

@@ -1,7 +1,7 @@
 """What one network has to do on one fold: images, passes, operations, disk and memory, without decoding an image."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from stages.commands.config import Config
@@ -22,6 +22,7 @@ class Images:
 
     Attributes:
         packed: images that are prepared for all folds together.
+        sets: number of classes of each set in which they are scored; none: all at once.
     """
 
     train: int
@@ -30,6 +31,14 @@ class Images:
     classes: int
     unseen_classes: int = 0
     packed: int = field(default=0, compare=False)
+    sets: tuple[int, ...] = ()
+
+    @property
+    def of_set(self) -> "Images":
+        """As many as one set of classes has; themselves where there are no sets."""
+        if not self.sets:
+            return self
+        return replace(self, unseen=self.unseen * self.sets[0] // self.unseen_classes, unseen_classes=self.sets[0])
 
 
 def count_images(config: Config, raw: Path, dataset: str) -> dict[str, Images]:
@@ -46,7 +55,7 @@ def count_images(config: Config, raw: Path, dataset: str) -> dict[str, Images]:
         splits = [plan.splits[fold][split] for split in ("train", "test", "unseen")]
         seen, _, others = (len({candidate.label for candidate in split}) for split in splits)
         train, test, unseen = map(len, splits)
-        images[fold] = Images(train, test, unseen, seen, others, packed=len(plan.packed))
+        images[fold] = Images(train, test, unseen, seen, others, len(plan.packed), tuple(map(len, plan.sets)))
     return images
 
 

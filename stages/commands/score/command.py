@@ -177,7 +177,7 @@ def measure_files(files: Sequence[EmbeddingFile], cells: Sequence[Cell], params:
     for cell, store in zip(cells, stores, strict=True):
         measures, jobs = _place(out / MEASURES, cell), plan_jobs(store, params)
         measures.mkdir(parents=True)
-        measured = measure(_place(out / EMBEDDINGS, cell), store, params, jobs, workers=worker_count(None))
+        [measured] = measure(_place(out / EMBEDDINGS, cell), [store], params, jobs, workers=worker_count(None))
         write_cell(measures, store, measured, params)
         said += notes(store, params, measured.results)
     return said

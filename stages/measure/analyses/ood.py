@@ -37,7 +37,8 @@ float32, so that features that do not vary are not measured in units of their ro
 def ood(cell: Cell, layer: Layer, split: EmbeddedSplit) -> AnalysisResult:
     """Score two distances; unseen images are the positive class, seen test images the negative one."""
     train, labels = cell.features_of_last(layer, TRAIN), np.unique(cell.last.labels(TRAIN), return_inverse=True)[1]
-    seen = cell.embedded(layer, cell.step, SEEN).X
+    of_others = SEEN in cell.last.splits
+    seen = cell.features_of_last(layer, SEEN) if of_others else cell.embedded(layer, cell.step, SEEN).X
     X = np.concatenate([seen, split.X])
     distances = {"knn": knn_distances(train, X), "mahalanobis": mahalanobis_distances(train, labels, X)}
     near = {kind: each[: len(seen)] for kind, each in distances.items()}

@@ -26,7 +26,8 @@ class Analysis:
     """What an analysis reads.
 
     Attributes:
-        splits: embedded splits; it belongs to the job of the first, and without any to every job.
+        splits: scored splits; it belongs to the job of the first, and without any to every job.
+        reads: further splits, of which it reads embeddings alone.
         extra: images embedded at the last checkpoint alone.
         whole_network: it looks at all layers at once, as NAME(cell), else at one, as NAME(cell, layer, split).
         ends: of one layer; it looks at the first checkpoint as well as at the last, as NAME(cell, layer, split, step).
@@ -36,6 +37,7 @@ class Analysis:
     """
 
     splits: tuple[str, ...] = ()
+    reads: tuple[str, ...] = ()
     extra: Extra | None = None
     whole_network: bool = False
     ends: bool = False
@@ -54,7 +56,7 @@ ANALYSES = {
     "layer_pairs": Analysis(whole_network=True),
     "scalings": Analysis((UNSEEN,), ends=True, scaling="l2"),
     "joined": Analysis((UNSEEN,), whole_network=True),
-    "ood": Analysis((UNSEEN, SEEN), extra="train"),
+    "ood": Analysis((UNSEEN,), (SEEN,), extra="train"),
     "corruptions": Analysis((SEEN,), extra="corrupted", head=True, probe=True),
 }
 
@@ -78,7 +80,8 @@ def check_embedded(names: Collection[str], splits: Collection[str], extra: Colle
     """
     for name in names:
         analysis = ANALYSES[name]
-        missing = [f"embed.splits to list {split!r}" for split in analysis.splits if split not in splits]
+        needed = analysis.splits + analysis.reads
+        missing = [f"embed.splits to list {split!r}" for split in needed if split not in splits]
         missing += [EXTRA[analysis.extra]] if analysis.extra and analysis.extra not in extra else []
         if missing:
             raise UserError(

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import get_args
 
 from stages.measure.analyses.result import AnalysisResult
-from stages.measure.cell import Cell
+from stages.measure.cell import Cell, store_of_seen
 from stages.measure.embedded_split import EmbeddedSplit
 from stages.measure.metrics import LAYER_SCORES
 from stages.measure.scores.probe import column_moments, standardize
@@ -36,6 +36,6 @@ def scaled_splits(cell: Cell, layer: Layer, split: EmbeddedSplit, step: int) -> 
     """
     for scaling in get_args(Normalize):
         yield scaling, split if scaling == cell.params.normalize else cell.embedded(layer, step, UNSEEN, scaling)
-    X = cell.store.features(layer, step, UNSEEN)
-    reference = cell.store.features(layer, step, SEEN) if SEEN in cell.store.splits else X
+    X, seen = cell.store.features(layer, step, UNSEEN), store_of_seen(cell.store)
+    reference = X if seen is None else seen.features(layer, step, SEEN)
     yield "standard", EmbeddedSplit(standardize(X, *column_moments(reference)), split.y, split.settings)

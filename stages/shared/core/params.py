@@ -7,7 +7,7 @@ the grid, and how a wrong value is reported.
 
 import copy
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from itertools import accumulate, pairwise, product
 from pathlib import Path
@@ -189,6 +189,24 @@ class RunParams(Params):
     def cells(self) -> Iterator[Cell]:
         """Yield every cell, in the order of the lists."""
         return product(self.datasets, self.models, self.folds, self.seeds)
+
+
+def check_as_many_sets(counts: Mapping[str, int]) -> None:
+    """Check that the classes of all datasets of a grid are scored in as many sets, which stand for its folds.
+
+    Args:
+        counts: number of sets by dataset; 0: all classes at once.
+
+    Raises:
+        UserError: naming two datasets that differ.
+    """
+    fewest, most = (choose(counts, key=counts.__getitem__, default="") for choose in (min, max))
+    if counts and counts[fewest] != counts[most]:
+        raise UserError(
+            f"run.datasets: all must have as many sets of classes (`unseen_classes: all` with `unseen_count`), found "
+            f"{counts[most]} of {most} and {counts[fewest]} of {fewest}; set `folds` of the first to fewer, or run one "
+            "without the other"
+        )
 
 
 class ModelEntry(Params):

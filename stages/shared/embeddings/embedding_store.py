@@ -6,6 +6,7 @@ Opens with `xarray.open_zarr(path, consolidated=False)`:
     pixels             (sample, feature_pixels): the raw-pixel baseline, depth -1, the same at every step
     logits             (step, sample, class) float32: the network's own head; not of a frozen network, which has none
     step, sample_id, split, label, group, class_name    coordinates; `group` is empty where images are not grouped
+    set, seen_as       further ones, where classes are scored in sets (`stages.shared.images.image_store`)
 
     last_step/         another such store, only of the last step (absent if it would be empty): the splits `train`
                        (some seen training images) and `<kind>_<severity>` (some seen test images, corrupted)
@@ -17,9 +18,9 @@ set, and the digests are written after that, the outer store's after the inner o
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +29,10 @@ import pandas as pd
 import zarr
 from numpy.typing import NDArray
 
-from stages.shared.core.digests import CELL, ArtifactId, Digests, cell_id, read_digests, record_files, repair_hint
+from stages.shared.core.digests import CELL, ArtifactId, Digests, read_digests, record_files, repair_hint
 from stages.shared.core.params import Cell
 from stages.shared.core.shard_reader import ShardReader
+from stages.shared.embeddings.split_names import SEEN, TRAIN
 from stages.shared.runtime.errors import UserError, check_known
 
 FORMAT = "whichlayer.embeddings/4"
@@ -41,8 +43,9 @@ BASELINE = "pixels"
 LOGITS = "logits"
 LAST_STEP = "last_step"
 SAMPLE_COLUMNS = ("sample_id", "split", "label", "group")
+SET_COLUMNS = ("set", "seen_as")
 
-COORDINATES = (*SAMPLE_COLUMNS, "step", "class_name")
+COORDINATES = (*SAMPLE_COLUMNS, *SET_COLUMNS, "step", "class_name")
 
 ONE_THREAD = {"threading.max_workers": 1, "async.concurrency": 1}
 """How stores are read: as fast as with zarr's own pool, whose threads each keep memory for a shard."""
@@ -90,10 +93,11 @@ class Embeddings:
         dataset, model, fold, seed: the cell.
         steps: the checkpoints' steps, ascending.
         layers: in order of depth, the raw-pixel baseline (depth -1) first if present.
-        samples: sample_id, split, label, group, in row order.
+        samples: `SAMPLE_COLUMNS`, and `SET_COLUMNS` where classes are scored in sets, in row order.
         classes: names of the head's classes.
         last_step: what was embedded only at the last step; None if nothing was.
         frozen: whether the network was not fine-tuned, so that it has only step 0 and no head.
+        made_with: versions of the libraries with which each stage made them, by stage.
     """
 
     dataset: str
@@ -108,6 +112,7 @@ class Embeddings:
     _digests: Digests
     last_step: "Embeddings | None" = None
     frozen: bool = False
+    made_with: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     @property
     def cell(self) -> Cell:
@@ -117,7 +122,25 @@ class Embeddings:
     @property
     def splits(self) -> tuple[str, ...]:
         """The splits that were embedded, in row order."""
-        return tuple(self.samples["split"].unique())
+        return tuple(split for split in self.samples["split"].unique() if split)
+
+    @property
+    def sets(self) -> "list[Embeddings]":
+        """The cell once for each set of its classes, as if that were a fold; itself alone where it has none.
+
+        Unseen are the images of the set; those of other classes are of the last step alone, in the splits train and
+        test. Other rows have an empty split.
+        """
+        if "set" not in self.samples:
+            return [self]
+        return [self._of_set(name) for name in sorted({*self.samples["set"]} - {""}, key=int)]
+
+    def _of_set(self, name: str) -> "Embeddings":
+        inside = self.samples["set"] == name
+        unseen, others = self.samples["split"].where(inside, ""), self.samples["seen_as"].mask(inside, "")
+        seen = replace(self, fold=name, samples=self.samples.assign(split=others))
+        last_step = seen if {TRAIN, SEEN} <= set(seen.splits) else None
+        return replace(self, fold=name, samples=self.samples.assign(split=unseen), last_step=last_step)
 
     def labels(self, split: str) -> NDArray[np.str_]:
         """Return the class names of one split's samples, (N,)."""
@@ -141,7 +164,8 @@ class Embeddings:
 
     def _read(self, name: str, step: int, split: str) -> Float32:
         index = () if name == BASELINE else (self.steps.index(step),)
-        cell = f"{self.dataset}, {self.model}, fold {self.fold}, seed {self.seed}"
+        of = self._digests.record.of
+        cell = ", ".join([str(of["dataset"]), str(of["model"]), f"fold {of['fold']}", f"seed {of['seed']}"])
         where = f"embeddings of {cell}: layer {name!r} at step {step}"
         reader = ShardReader(self._digests, name, self._arrays[name], index)
         values = np.asarray(reader.read(self._rows(split)), dtype=np.float32)
@@ -149,13 +173,18 @@ class Embeddings:
             raise UserError(
                 f"{where} must be finite, found NaN or infinity in {bad} of {len(values)} {split} images; "
                 "if training diverged, lower finetune.learning_rate; if embed.dtype is float16 the values may exceed "
-                f"its range: use float32; if files of the store were lost, {repair_hint('embed', cell_id(self.cell))}"
+                f"its range: use float32; if files of the store were lost, {repair_hint('embed', of)}"
             )
         return values
 
     def _rows(self, split: str) -> NDArray[np.int64]:
         check_known(split, self.splits, f"split {split!r} was not embedded")
         return np.flatnonzero(self.samples["split"] == split)
+
+
+def sample_columns(present: Container[str]) -> list[str]:
+    """List a store's columns of samples: those that all have, and of the others those that are present."""
+    return [*SAMPLE_COLUMNS, *(name for name in SET_COLUMNS if name in present)]
 
 
 def open_embeddings(path: Path) -> Embeddings:
@@ -186,11 +215,12 @@ def _open(path: Path) -> Embeddings:
         **{name: attrs[name] for name in CELL},
         steps=tuple(int(s) for s in arrays["step"][:]),
         layers=tuple(Layer(**layer) for layer in attrs["layers"]),
-        samples=pd.DataFrame({name: arrays[name][:].tolist() for name in SAMPLE_COLUMNS}),
+        samples=pd.DataFrame({name: arrays[name][:].tolist() for name in sample_columns(arrays)}),
         classes=tuple(arrays["class_name"][:].tolist()),
         _arrays=arrays,
         _digests=digests,
         frozen=bool(attrs.get("frozen", False)),
+        made_with=attrs.get("made_with", {}),
     )
 
 
@@ -224,12 +254,12 @@ class EmbeddingWriter(AbstractContextManager["EmbeddingWriter"]):
 
         Args:
             path: the group's folder, which must not exist, or hold those shards and nothing else.
-            samples: columns `SAMPLE_COLUMNS`; the rows of one split contiguous.
+            samples: columns `SAMPLE_COLUMNS`, and `SET_COLUMNS` if any; the rows of one split contiguous.
             steps: the checkpoints' steps, ascending.
             layers: every layer in order of depth; the one named `pixels` has no step axis.
             classes: names of the head's classes.
             dtype: `float32` or `float16`.
-            attributes: dataset, model, fold, seed, library versions: JSON values.
+            attributes: dataset, model, fold, seed, frozen, made_with: JSON values.
             written: how many rows of each step its shards hold; none if not given.
         """
         self.path, self.steps, self.layers = path, list(steps), list(layers)
@@ -249,7 +279,7 @@ class EmbeddingWriter(AbstractContextManager["EmbeddingWriter"]):
             format=FORMAT,
             **attributes,
             layers=[asdict(layer) for layer in layers],
-            coordinates=" ".join((*SAMPLE_COLUMNS, "class_name")),
+            coordinates=" ".join((*sample_columns(samples), "class_name")),
         )
 
     @property
@@ -311,7 +341,7 @@ class EmbeddingWriter(AbstractContextManager["EmbeddingWriter"]):
 
     def _coordinates(self, samples: pd.DataFrame, classes: Sequence[str]) -> None:
         self.group.create_array("step", data=np.array(self.steps, dtype=np.int64), dimension_names=("step",))
-        columns = {name: ("sample", samples[name].tolist()) for name in SAMPLE_COLUMNS}
+        columns = {name: ("sample", samples[name].tolist()) for name in sample_columns(samples)}
         columns["class_name"] = ("class", list(classes))
         for name, (dimension, values) in columns.items():
             array = self.group.create_array(name, shape=(len(values),), dtype=str, dimension_names=(dimension,))

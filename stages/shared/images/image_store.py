@@ -4,7 +4,8 @@
                                   attributes: format, size, fill, complete
     <dataset>/manifest.csv        one row per sample, in the array's order: sample_id, label, group, source, sha256
     <dataset>/digests.json        of all of these (`stages.shared.core.digests`)
-    <dataset>/folds/<fold>.csv    which samples one fold uses, in the manifest's order: sample_id, split
+    <dataset>/folds/<fold>.csv    which samples one fold uses, in the manifest's order: sample_id, split; where its
+                                  classes, all unseen, are scored in sets, also set, seen_as
     <dataset>/folds/<fold>.digests.json        of this table, and in its id the hash of the images' digests
 
 A fold is one choice of the unseen classes: `0`, `1`, ..., and `all`, which leaves none out. Images are packed once for
@@ -20,7 +21,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import chain, islice, pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -36,6 +37,9 @@ STORE, MANIFEST = "images.zarr", "manifest.csv"
 SPLITS = ("train", "test", "unseen")
 MANIFEST_COLUMNS = ("sample_id", "label", "group", "source", "sha256")
 FOLD_COLUMNS = ("sample_id", "split")
+SET_COLUMNS = ("set", "seen_as")
+"""Number of the set of an image's class, empty where it is in none; the image's split where its class is not of the set
+that is scored, `train`, `test` or none."""
 
 MAX_IMAGES_PER_CHUNK = 8
 MAX_CHUNK_BYTES = 96 << 10  # eight images of 64 px
@@ -44,6 +48,7 @@ MAX_SHARD_BYTES = 64 << 20  # a shard is buffered while it is written
 
 Pixels = NDArray[np.uint8]  # (B, S, S, 3), RGB
 Rows = NDArray[np.int64]  # (B,)
+T = TypeVar("T", bound=np.generic)
 
 
 def fold_path(path: Path, fold: str) -> Path:
@@ -71,8 +76,8 @@ class PackedImages:
     """A dataset's images in the splits of one fold, read from disk as they are asked for.
 
     Attributes:
-        manifest: one row per sample (`MANIFEST_COLUMNS`, then `split`: empty where the fold does not use it); the row
-            number is the sample's row in the store.
+        manifest: one row per sample (`MANIFEST_COLUMNS`, then `split`: empty where the fold does not use it, and
+            `SET_COLUMNS` where its classes are scored in sets); the row number is the sample's row in the store.
         size: height and width in pixels.
         fill: grey level of the background, 0 to 255.
         seen: the seen classes, sorted; a train or test image's target is its label's position here.
@@ -141,19 +146,19 @@ def open_images(path: Path, fold: str, *, dataset: str | None = None) -> PackedI
     digests = open_prepared(path, dataset)
     digests.check_sizes(STORE).check(f"{STORE}/zarr.json", f"{STORE}/pixels/zarr.json")
     manifest = read_manifest(digests)
-    splits = _read_fold(path, fold, manifest, digests.record)
+    of_fold = _read_fold(path, fold, manifest, digests.record)
     import zarr  # here: aggregate reads the manifest alone
 
     group = zarr.open_group(path / STORE, mode="r", zarr_format=3, use_consolidated=False)
     attrs, pixels = group.attrs.asdict(), ShardReader(digests, f"{STORE}/pixels", group["pixels"])
-    labels = manifest["label"]
+    labels, splits = manifest["label"], of_fold["split"]
     seen, unseen = (tuple(sorted(labels[splits.isin(which)].unique())) for which in (SPLITS[:2], SPLITS[2:]))
-    manifest = manifest.assign(split=splits)
+    manifest = manifest.join(of_fold)
     return PackedImages(manifest, int(attrs["size"]), int(attrs["fill"]), seen, unseen, pixels)
 
 
-def _read_fold(path: Path, fold: str, manifest: pd.DataFrame, images: Record) -> "pd.Series[str]":
-    """Read the split of every row of the manifest, empty where the fold does not use it."""
+def _read_fold(path: Path, fold: str, manifest: pd.DataFrame, images: Record) -> pd.DataFrame:
+    """Read the columns of a fold, of every row of the manifest; empty where the fold does not use it."""
     table = fold_path(path, fold)
     if not fold_digests(path, fold).is_file() and not table.is_file():
         present = sorted(file.stem for file in table.parent.glob("*.csv"))
@@ -162,13 +167,21 @@ def _read_fold(path: Path, fold: str, manifest: pd.DataFrame, images: Record) ->
         )
     of = fold_of(images, fold)
     read_digests(fold_digests(path, fold), format=FOLD_FORMAT, of=of, stage=STAGE).check(table.name)
-    splits = pd.read_csv(table, dtype=str, keep_default_na=False).set_index("sample_id")["split"]
-    return manifest["sample_id"].map(splits).fillna("").astype(str)
+    columns = pd.read_csv(table, dtype=str, keep_default_na=False).set_index("sample_id")
+    return pd.DataFrame({name: manifest["sample_id"].map(columns[name]).fillna("").astype(str) for name in columns})
 
 
 def batch_rows(rows: Rows, batch_size: int) -> list[Rows]:
     """Cut rows into consecutive batches; the last may be smaller."""
     return [rows[i : i + batch_size] for i in range(0, len(rows), batch_size)]
+
+
+def filled(batch: NDArray[T], batch_size: int) -> NDArray[T]:
+    """Fill a smaller batch up with repeats, (B, ...) -> (max(B, batch_size), ...).
+
+    What a network computes of an image differs in its last digits in small batches.
+    """
+    return np.resize(batch, (batch_size, *batch.shape[1:])) if len(batch) < batch_size else batch
 
 
 def open_prepared(path: Path, dataset: str | None) -> Digests:
@@ -239,11 +252,11 @@ def write_fold(path: Path, fold: str, splits: pd.DataFrame) -> None:
     Args:
         path: the dataset's folder, with its images.
         fold: its name: a number, or `all`.
-        splits: columns `FOLD_COLUMNS`, in the manifest's order.
+        splits: columns `FOLD_COLUMNS`, and `SET_COLUMNS` where its classes are scored in sets, in the manifest's order.
     """
     table = fold_path(path, fold)
     table.parent.mkdir(parents=True, exist_ok=True)
-    splits[list(FOLD_COLUMNS)].to_csv(table, index=False)
+    splits[[*FOLD_COLUMNS, *(name for name in SET_COLUMNS if name in splits)]].to_csv(table, index=False)
     images = Record.model_validate_json((path / DIGESTS).read_bytes())
     write_digests(fold_digests(path, fold), [table], format=FOLD_FORMAT, of=fold_of(images, fold))
 

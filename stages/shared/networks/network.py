@@ -14,7 +14,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
-from importlib.metadata import packages_distributions, version
 from pathlib import Path
 from traceback import walk_tb
 from types import ModuleType
@@ -28,6 +27,7 @@ from torch import Tensor, distributed, nn
 from torch.nn.modules import module as registration
 
 from stages.shared.core.seeding import child_seed
+from stages.shared.core.versions import library_versions
 from stages.shared.networks.hub import without_advice
 from stages.shared.networks.params import Deviation, Mean, NetworkParams
 from stages.shared.networks.transforms import Transform
@@ -105,18 +105,6 @@ def processor_name() -> str:
     described = Path("/proc/cpuinfo")
     lines = described.read_text(encoding="utf-8").splitlines() if described.is_file() else []
     return next((line for line in lines if line.startswith("model name")), platform.processor())
-
-
-def library_versions(*modules: str, builds: bool = True) -> dict[str, str]:
-    """Return the versions of the packages that these top-level modules come from, by module; of others nothing.
-
-    Args:
-        modules: their names.
-        builds: whether to tell builds apart: 2.13.0+cpu, not 2.13.0.
-    """
-    packages = packages_distributions()
-    found = {name: version(packages[name][0]) for name in sorted(modules) if name in packages}
-    return found if builds else {name: number.partition("+")[0] for name, number in found.items()}
 
 
 NORMALIZATION = {

@@ -2,14 +2,14 @@
 
 No code in them is run. A checkpoint is `weights/step_<six digits>.safetensors`; beside it lie its digests. Its one
 metadata key, `whichlayer`, is a JSON object with sorted keys (safetensors with several keys is not byte-stable) of what
-is needed to build and feed its network: format, step, classes, network (the params entry), augment.
+is needed to build and feed its network: format, step, classes, network (the params entry), augment, versions.
 """
 
 import json
 import pickle
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Any
@@ -271,12 +271,14 @@ class CheckpointInfo:
         classes: the head's classes, in the order of its outputs.
         network: the `network` part of the model's params entry, as plain values.
         augment: the training transform's parameters, as plain values.
+        versions: of the libraries that it was trained with.
     """
 
     step: int
     classes: tuple[str, ...]
     network: dict[str, Any]
     augment: dict[str, Any]
+    versions: Mapping[str, str] = field(default_factory=dict)
 
 
 def write_checkpoint(folder: Path, state: Mapping[str, torch.Tensor], info: CheckpointInfo) -> Path:
@@ -313,7 +315,8 @@ def read_info(path: Path) -> CheckpointInfo:
     """Read what a checkpoint, of which the digest was checked, says of itself, without its tensors."""
     with safe_open(path, framework="pt") as file:
         content = json.loads(file.metadata()[KEY])
-    return CheckpointInfo(content["step"], tuple(content["classes"]), content["network"], content["augment"])
+    classes, versions = tuple(content["classes"]), content.get("versions", {})
+    return CheckpointInfo(content["step"], classes, content["network"], content["augment"], versions)
 
 
 def read_state(path: Path) -> dict[str, torch.Tensor]:

@@ -5,11 +5,14 @@ layers.csv      the tidy metric table: one row per dataset, model, fold, seed, s
 images.parquet  one row per step, split, layer, pooling and image: its contribution to every score, its cluster, and
                 its distances to the training images
 refits.parquet  one row per step, layer, pooling, score and part of the unseen images that it was fitted to again
+versions.json   the versions of the libraries with which each stage made the cell, by stage
 digests.json    of all files of the cell (`stages.shared.core.digests`)
+
+Where the classes of a cell are scored in sets, `sets/<number>/` has these of each, as of a fold of that number.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -87,8 +90,7 @@ Attributes:
     clusters: how many k-means made.
     nmi, ami: with the classes.
     layer_a, depth_a, pooling_a, layer_b, depth_b, pooling_b: the two embeddings, `a` not deeper than `b`. In joined.csv
-        `b` is empty where `a` stands alone with its rows as they are, and equals `a` where it stands alone with its
-        rows scaled to length 1.
+        `b` equals `a` where it stands alone.
     cka: their debiased linear centred kernel alignment.
     scaling: `none`: rows as they are; `l2`: rows scaled to length 1; `standard`: columns standardized.
 """
@@ -109,7 +111,7 @@ CLUSTER = "cluster"
 OOD_KNN, OOD_MAHALANOBIS = "ood_knn", "ood_mahalanobis"
 """Columns of images.parquet: the image's distances to the seen training images, at the last step."""
 
-REFITS = "refits.parquet"
+REFITS, VERSIONS = "refits.parquet", "versions.json"
 
 
 MIN_CLASSES = 4
@@ -126,6 +128,38 @@ def left_out_part(classes: list[str]) -> str:
 
 MEASURE_AGAIN = rerun_hint("measure")
 """The remedy for a table that is not as it should be."""
+
+
+def write_versions(folder: Path, made_with: Mapping[str, Mapping[str, str]]) -> None:
+    """Write the versions of the libraries with which each stage made a cell, by stage, into its folder."""
+    (folder / VERSIONS).write_text(json.dumps(made_with, indent=1) + "\n", encoding="utf-8")
+
+
+def read_versions(folder: Path) -> dict[str, dict[str, str]]:
+    """Read what `write_versions` wrote into a cell's folder, with checked digests; nothing if it wrote nothing."""
+    path = folder / VERSIONS
+    made_with: dict[str, dict[str, str]] = json.loads(path.read_bytes()) if path.is_file() else {}
+    return made_with
+
+
+SETS = "sets"
+
+
+def set_folder(folder: Path, number: str) -> Path:
+    """Where the tables of one set of classes lie in the folder of their cell."""
+    return folder / SETS / number
+
+
+def count_sets(folder: Path) -> int:
+    """Return in how many sets the classes of a cell are scored; 0: all at once."""
+    return len([*(folder / SETS).glob("*")])
+
+
+def cell_folder(measures: Path, cell: Cell) -> Path:
+    """Where the tables of a cell lie: `<dataset>/<model>/<fold>/<seed>`; of a set, in that folder of fold 0."""
+    dataset, model, number, seed = cell
+    of_set = set_folder(measures / dataset / model / "0" / str(seed), number)
+    return of_set if of_set.is_dir() else measures.joinpath(*map(str, cell))
 
 
 def finish_cell(folder: Path, cell: Cell) -> None:

@@ -88,3 +88,11 @@ def test_a_family_of_many_is_estimated_without_its_correlation():
     assert alone.df == whole.df == pytest.approx(8 * max(1, np.trace(family) ** 2 / (family**2).sum()))
     np.testing.assert_array_equal(alone.variance, whole.variance)
     np.testing.assert_array_equal(alone.value, whole.value)
+
+
+def test_of_an_unknown_correlation_an_estimate_takes_one_half():
+    """Contrasts with one layer in common, whose errors are alike, have it; a bound is Bonferroni's instead."""
+    unknown = Contrasts(np.zeros(3), np.ones(3), 4, None)
+    half = np.array([[1, 0.5, 0.5], [0.5, 1, 0.5], [0.5, 0.5, 1]])
+    assert unknown.quantile(0.5) == max_t_quantile(half, 4, 0.5)
+    assert unknown.quantile() == pytest.approx(student.ppf(1 - 0.05 / 3, 4))

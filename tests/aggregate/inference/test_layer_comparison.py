@@ -6,6 +6,7 @@ from stages.aggregate.inference.contrasts import Inference
 from stages.aggregate.inference.layer_comparison import (
     best_against,
     best_of_two,
+    best_score,
     contenders,
     is_above,
     losses_at_most,
@@ -63,12 +64,30 @@ def test_layers_that_may_be_the_best_share_their_errors():
     assert score_contrasts(independent([0.2, 0.4], sd=0), np.ones(2)) is None
 
 
+def test_the_best_layers_estimate_has_its_own_error_and_its_lower_end_the_shared_one():
+    found = Inference(np.array([0.5, 0.51]), np.diag([0.02**2, 0.01**2]), 40)
+    both, shared = found.contrasts(np.eye(2)), np.sqrt((0.02**2 + 0.01**2) / 2)
+    best = best_score(found, score_contrasts(found, np.ones(2)))
+    assert best.value == pytest.approx(0.51 - both.quantile(0.5) * 0.01)
+    assert best.low == pytest.approx(0.51 - both.quantile(0.975) * shared)
+    assert best.high == pytest.approx(0.51 + student.ppf(0.975, 40) * 0.01)
+
+
 def test_a_layer_that_stands_alone_has_the_interval_of_one():
     peak = independent([0.1, 0.9, 0.1, 0.2])
     best, alone = best_of(peak), layer_estimates(peak)[1]
     assert (best.low, best.high, best.value) == pytest.approx((*alone.interval(), 0.9))
     assert best_against(peak).value == pytest.approx(0.7)
     assert contenders(peak, np.array([True, False, True, True])).tolist() == [False, False, False, True]
+
+
+def test_a_layer_is_left_out_of_an_estimate_at_95_percent_and_of_a_bound_at_99():
+    """A layer 0.06 below the best, 2.1 standard errors of a difference, is out of the first and in the second."""
+    error = 0.02 * np.sqrt(2)
+    lead = best_against(independent([0.54, 0.6, 0.3]))
+    assert lead.value == pytest.approx(0.3)
+    assert lead.low < 0.3 - 1.9 * error < 0.3 - student.ppf(0.95, 40) * error
+    assert ties(independent([0.6, 0.54, 0.549])).tolist() == [True, False, True]  # 1.8 errors: two may be the best
 
 
 def test_the_best_layers_of_two_networks_are_compared():

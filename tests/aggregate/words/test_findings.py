@@ -18,6 +18,7 @@ from stages.aggregate.words.findings import (
     finding_texts,
     status_words,
 )
+from stages.aggregate.words.scores import ROWS
 from tests.aggregate.findings.test_accuracy_rule import evidence as of_accuracies
 from tests.aggregate.findings.test_accuracy_rule import judge
 from tests.aggregate.networks import NO_INTERVALS, ONE_FOLD, STEPS, evidence, network
@@ -39,6 +40,12 @@ def details(claim, known):
 def summaries(*of_datasets):
     """Each claim's summary on the last of the datasets."""
     return [list(finding.summaries.values())[-1] for finding in finding_texts(of_datasets).values()]
+
+
+def test_findings_say_of_which_rows_they_are():
+    for unit_rows, scaling in (([], "none"), (["nmi"], "l2")):
+        cautions = [each.caution for each in finding_texts([evidence(network())], unit_rows).values()]
+        assert all(ROWS[scaling] in caution for caution in cautions)
 
 
 def test_three_claims_are_judged_for_every_dataset():

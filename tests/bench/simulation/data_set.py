@@ -111,7 +111,7 @@ def _clustered(X: Any, y: Any, subsets: Any, starts: Sequence[int], metrics: Seq
 def split_of(X: Any, y: Any) -> EmbeddedSplit:
     """One embedding, scored as the measure stage scores it."""
     k = min(int(np.bincount(y).max()), len(y) - 1)
-    return EmbeddedSplit(X, y, Settings("none", k, Search(), C=1.0, folds=5, probe_seed=0, few_shot_seed=0))
+    return EmbeddedSplit(X, y, Settings(k, Search(), C=1.0, folds=5, probe_seed=0, few_shot_seed=0))
 
 
 @cache

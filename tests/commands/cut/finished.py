@@ -56,5 +56,5 @@ def _embed(paths: CellPaths, network: NetworkParams, params: EmbedParams, fold: 
         write_checkpoint(paths.weights, state, info)
     finish_checkpoints(paths.weights, ("trees", "tiny", fold, 3))
     cell = open_cell(images, checked_checkpoints(paths.weights, images), TapsParams(), params, seed=3)
-    names = {"dataset": "trees", "model": "tiny", "fold": fold, "seed": 3, "frozen": network.frozen, "versions": {}}
+    names = {"dataset": "trees", "model": "tiny", "fold": fold, "seed": 3, "frozen": network.frozen}
     cell.write(paths.embeddings, names)

@@ -5,18 +5,22 @@ import json
 import shutil
 import tarfile
 import zipfile
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+import torch
 import xarray
 from click.testing import CliRunner, Result
 from sklearn.preprocessing import StandardScaler, normalize
 
 from stages.commands.cli import whichlayer
+from stages.commands.cut import folder as cut_folder
 from stages.commands.features import extraction
+from stages.embed import embedder
 from stages.shared.embeddings.embedding_store import open_embeddings
 from stages.shared.runtime.errors import UserError, explain_system_error
 from tests.commands.features.made import CELL, finish_cell
@@ -64,6 +68,38 @@ def test_vectors_of_the_dataset_are_those_of_the_store(cell: Path, tmp_path: Pat
         assert found.dtype == np.float32
         np.testing.assert_allclose(found, store.features(stored, step, split), rtol=0, atol=2e-6)
         assert table.loc[manifest.loc[ids, "source"], "sha256"].tolist() == manifest.loc[ids, "sha256"].tolist()
+
+
+@pytest.fixture
+def upgraded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another version of timm than the cell was embedded with."""
+    now = {"timm": "99.0.0", "torch": version("torch").partition("+")[0]}
+    monkeypatch.setattr(cut_folder, "library_versions", lambda *_, **__: now)
+
+
+@pytest.mark.usefixtures("upgraded")
+def test_another_version_of_the_networks_library_is_noted(cell: Path, tmp_path: Path):
+    done = features(cell, cell / "raw", tmp_path / "a.parquet")
+    assert done.exit_code == 0
+    said = f"note: trees-tiny-0-3 was embedded with other versions of libraries: timm {version('timm')}, now 99.0.0\n"
+    assert said in done.stderr
+
+
+@pytest.mark.usefixtures("upgraded")
+def test_a_version_that_makes_another_network_is_refused(cell: Path, tmp_path: Path, monkeypatch):
+    build = embedder.build_network
+
+    def with_other_activations(*arguments, **options):
+        network = build(*arguments, **options)
+        for name, module in [*network.module.named_modules()]:
+            if isinstance(module, torch.nn.ReLU):
+                network.module.set_submodule(name, torch.nn.GELU())
+        return network
+
+    monkeypatch.setattr(embedder, "build_network", with_other_activations)
+    refused(cell, "must give the stored embeddings to within 0.001 of", cell / "raw", tmp_path / "a.parquet")
+    monkeypatch.setattr(cut_folder, "library_versions", lambda *_, **__: {})  # as without the comparison
+    assert features(cell, cell / "raw", tmp_path / "a.parquet").exit_code == 0
 
 
 def test_in_the_same_batches_vectors_are_the_same_bits(cell: Path, tmp_path: Path):

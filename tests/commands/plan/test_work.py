@@ -41,6 +41,13 @@ def test_images_of_the_papers_datasets_are_known_without_a_download(
     assert count(RAW, dataset, changes) == {"0": Images(*expected)}
 
 
+def test_classes_in_sets_are_measured_set_by_set():
+    sets = {"unseen_classes": "all", "unseen_count": 5, "unseen": 300, "test_fraction": None}
+    images = count(RAW, "calligraphy", sets)["0"]
+    assert (images.unseen, images.unseen_classes, images.sets) == (20 * 300, 20, (5, 5, 5, 5))
+    assert (images.of_set.unseen, images.of_set.unseen_classes) == (5 * 300, 5)
+
+
 @pytest.mark.parametrize(
     ("dataset", "changes", "expected"),
     [

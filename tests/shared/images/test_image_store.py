@@ -12,6 +12,7 @@ from stages.shared.images.image_store import (
     FORMAT,
     MANIFEST_COLUMNS,
     batch_rows,
+    filled,
     fold_digests,
     fold_files,
     open_images,
@@ -256,3 +257,11 @@ def test_a_chunk_that_changed_after_its_file_was_checked_is_no_image(tmp_path: P
     shard.write_bytes(bytes(content))
     with pytest.raises(ValueError, match="a checksum does not match"):
         packed.read(np.array([0, 2]))
+
+
+def test_a_smaller_batch_is_filled_up_with_repeats():
+    rows, pixels = np.array([3, 9]), np.arange(2 * 4 * 4 * 3, dtype=np.uint8).reshape(2, 4, 4, 3)
+    assert filled(rows, 5).tolist() == [3, 9, 3, 9, 3]
+    np.testing.assert_array_equal(filled(pixels, 5), pixels[[0, 1, 0, 1, 0]])
+    assert filled(rows, 2) is rows
+    assert filled(rows, 1) is rows

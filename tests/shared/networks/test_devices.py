@@ -1,12 +1,11 @@
 from collections.abc import Iterator
-from importlib.metadata import version
 
 import pytest
 import torch
 from accelerate.state import AcceleratorState
 
 from stages.shared.networks import network
-from stages.shared.networks.network import choose_device, computing, library_versions
+from stages.shared.networks.network import choose_device, computing
 from stages.shared.runtime.errors import UserError
 
 
@@ -34,12 +33,6 @@ def test_the_environment_chooses_the_precision(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("ACCELERATE_USE_CPU", "true")
     monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", "bf16")
     assert dtype_under_autocast() == torch.bfloat16
-
-
-def test_versions_are_of_the_packages_that_modules_come_from_whatever_these_are_called():
-    assert library_versions("torch", "PIL", "stages", "sys") == {"PIL": version("pillow"), "torch": version("torch")}
-    assert library_versions("open_clip") == {"open_clip": version("open_clip_torch")}
-    assert library_versions("torch", builds=False) == {"torch": version("torch").partition("+")[0]}
 
 
 def test_a_run_goes_on_only_under_the_same_versions_of_all_that_is_imported(monkeypatch: pytest.MonkeyPatch):

@@ -1,0 +1,116 @@
+"""A frozen network that is embedded once and scored set by set has the scores of one that is embedded fold by fold."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+from ruamel.yaml import YAML
+
+from stages.aggregate.params import read_asked
+from stages.aggregate.read import with_sets
+from stages.aggregate.results import Results, compute_results
+from stages.shared.runtime.errors import UserError
+from tests.shared.runtime.tiny_cell import ROOT, run_stage
+
+CLASSES = "abcdefghi"  # two sets of four, and one class in none
+TABLES = ("k_sensitivity", "layer_pairs", "scalings", "joined")
+
+
+def write_raw(folder: Path) -> Path:
+    random = np.random.default_rng(0)
+    for number, label in enumerate(CLASSES):
+        (folder / label).mkdir(parents=True)
+        for image in range(10):
+            pixels = random.normal(30 + 20 * number, 60, (24, 24, 3)).clip(0, 255).astype(np.uint8)
+            Image.fromarray(pixels).save(folder / label / f"{image}.png")
+    return folder
+
+
+def write_params(path: Path, folds: list[int], **entry: Any) -> Path:
+    yaml = YAML(typ="safe", pure=True)
+    params = yaml.load(ROOT / "params.yaml")
+    network = params["models"]["efficientnet_lite0_frozen"]["network"] | {"image_size": 32}
+    params["models"] = {"net": {"network": network, "taps": {"layers": ["blocks.1", "blocks.4"]}}}
+    params["datasets"] = {"mine": {"source": "folder", "image_size": 32, "test_fraction": 0.5, "unseen_count": 4}}
+    params["datasets"]["mine"] |= entry
+    params["run"] = {"datasets": ["mine"], "models": ["net"], "folds": folds, "seeds": [0]}
+    params["embed"] |= {"batch_size": 16, "train_per_class": 3, "baseline_size": 2}
+    params["measure"] |= {"analyses": [*TABLES, "ood"]}
+    params["measure"]["kmeans"] |= {"starts": 3, "polished": 1}
+    params["measure"]["refits"] |= {"halves": 2, "starts": 2, "polished": 1}
+    yaml.dump(params, path)
+    return path
+
+
+def run(folder: Path, raw: Path, folds: list[int], **entry: Any) -> Results:
+    folder.mkdir()
+    params, prepared, thumbnails = (
+        write_params(folder / "params.yaml", folds, **entry),
+        folder / "prepared",
+        folder / "t",
+    )
+    run_stage("prepare", {"dataset": "mine"}, params=params, raw=raw, out=prepared, thumbnails=thumbnails)
+    for fold in map(str, folds):
+        cell = {"dataset": "mine", "model": "net", "fold": fold, "seed": "0"}
+        weights, embeddings = folder / "weights" / fold, folder / "embeddings" / fold
+        place = Path("mine", "net", fold, "0")
+        history, out = folder / "training" / place / "training.csv", folder / "measures" / place
+        run_stage("finetune", cell, params=params, prepared=prepared, weights=weights, history=history)
+        run_stage("embed", cell, params=params, prepared=prepared, weights=weights, out=embeddings)
+        one = {**cell, "workers": "1"}
+        run_stage("measure", one, params=params, embeddings=embeddings, thumbnails=thumbnails, out=out)
+    return compute_results(folder / "measures", folder / "training", read_asked(params))
+
+
+@pytest.fixture(scope="module")
+def studies(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Results, Results]:
+    folder = tmp_path_factory.mktemp("sets")
+    raw = write_raw(folder / "raw")
+    return folder, run(folder / "folds", raw, [0, 1]), run(folder / "sets", raw, [0], unseen_classes="all")
+
+
+def unseen(path: Path) -> pd.DataFrame:
+    table = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path)
+    table = table.astype(dict.fromkeys(table.select_dtypes("category"), object))
+    return table[table["split"] == "unseen"].dropna(axis=1, how="all").reset_index(drop=True)
+
+
+@pytest.mark.parametrize("number", ["0", "1"])
+def test_a_set_has_the_scores_of_a_fold_to_the_last_digit(studies: tuple[Path, Results, Results], number: str):
+    """Also of detection, whose seen images are those of the other classes, of two sets and of none."""
+    of_fold = studies[0] / "folds" / "measures" / "mine" / "net" / number / "0"
+    of_set = studies[0] / "sets" / "measures" / "mine" / "net" / "0" / "0" / "sets" / number
+    for file in ("refits.parquet", "gallery.parquet", "scores.json"):
+        assert (of_set / file).read_bytes() == (of_fold / file).read_bytes(), file
+    for file in ("layers.csv", "clusterings.csv", "images.parquet", *(f"{name}.csv" for name in TABLES)):
+        pd.testing.assert_frame_equal(unseen(of_set / file), unseen(of_fold / file), check_exact=True, obj=file)
+    layers = pd.read_csv(of_set / "layers.csv")
+    assert set(layers["split"]) == {"unseen"}
+    assert {"ood_auroc_knn", "probe_accuracy", "nmi"} <= set(layers["metric"])
+
+
+def test_sets_are_summed_up_as_folds_are(studies: tuple[Path, Results, Results]):
+    folds, sets = studies[1:]
+    ours, theirs = (
+        results.scores.curves.query("split == 'unseen'").reset_index(drop=True) for results in (sets, folds)
+    )
+    pd.testing.assert_frame_equal(ours, theirs, check_exact=True)
+    assert (ours["ci_images_low"].notna() & (ours["fold"] == "mean")).any()
+    kept = ["dataset", "model", "fold", "metric", "unseen", "best_layer", "last_value"]
+    pd.testing.assert_frame_equal(sets.tables["summary.csv"][kept], folds.tables["summary.csv"][kept])
+    assert (sets.n_cells, folds.n_cells) == (1, 2)
+    assert sets.facts.cell == "0/0"
+
+
+def test_datasets_of_a_grid_must_have_as_many_sets(tmp_path: Path):
+    asked = read_asked(write_params(tmp_path / "params.yaml", [0]))
+    for dataset, count in {"mine": 2, "other": 3}.items():
+        for number in range(count):
+            (tmp_path / dataset / "net" / "0" / "0" / "sets" / str(number)).mkdir(parents=True)
+    assert with_sets(tmp_path, asked.grid).folds == ["0", "1"]
+    both = asked.grid.model_copy(update={"datasets": ["mine", "other"]})
+    with pytest.raises(UserError, match="found 3 of other and 2 of mine; set `folds` of the first to fewer"):
+        with_sets(tmp_path, both)

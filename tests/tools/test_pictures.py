@@ -1,0 +1,28 @@
+"""The pictures of README were made from the results that are in git."""
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from docs.tools import hero, sources
+
+README = (sources.ROOT / "README.md").read_text(encoding="utf-8")
+PICTURES = sorted(set(re.findall(r"docs/images/[\w-]+\.png", README)))
+
+
+@pytest.mark.parametrize("picture", PICTURES)
+def test_a_picture_of_readme_is_of_the_results_in_git(picture: str):
+    assert sources.is_current(sources.ROOT / picture)
+
+
+def test_a_picture_of_other_results_or_of_none_is_out_of_date(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(sources, "ROOT", tmp_path)
+    results, picture = tmp_path / "results.csv", tmp_path / "picture.png"
+    results.write_text("1")
+    shutil.copyfile(hero.FONTS.parents[1] / "images" / "hero.png", picture)
+    sources.label(picture, results)
+    assert sources.is_current(picture)
+    results.write_text("2")
+    assert not sources.is_current(picture)
