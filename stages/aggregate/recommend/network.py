@@ -30,6 +30,7 @@ from stages.aggregate.params import WORTHWHILE
 from stages.aggregate.recommend import schema
 from stages.aggregate.recommend.candidates import SHARES, Candidates
 from stages.aggregate.scope import PROVEN, Scope
+from stages.aggregate.tables.summary import Level
 from stages.shared.embeddings.split_names import SEEN
 from stages.shared.tables.scores import Neighbours
 
@@ -50,24 +51,18 @@ def recommend_network(
         neighbours: which images can be an image's neighbours.
         worthwhile: gain over the last layer up to which choosing does not pay.
     """
-    row, best = network.row, best_candidate(network.means)
-    assert best is not None, "the main score chooses a layer at the last step (check_main_score)"
-    over_last, over_before = _gains(network, slice(None), worthwhile)
-    unbeaten = row.unbeaten_by(network.sign * network.means[best])
-    takes_last = over_last.status == Payoff.DOES_NOT_PAY and not unbeaten
-    chosen = (len(network.steps) - 1, len(network.points) - 1) if takes_last else best
+    row, (over_last, over_before) = network.row, _gains(network, slice(None), worthwhile)
+    chosen, unbeaten = _chosen(network, over_last)
     step, known = network.steps[chosen[0]], {step: refits for step, refits in network.refits.items() if refits}
     together = infer(*known.values()) if step in known else {}
     alone = infer_layers(known[step]) if together else {}
-    sure = {  # the score that is chosen is the best of all checkpoints, that of the last layer is of no choice
-        scope: replace(
-            alone[scope],
-            best=Bounds(alone[scope].low[-1], alone[scope].high[-1], network.sign * network.means[chosen])
-            if takes_last
-            else score_intervals(inference, known[step].score)[1],
-        )
+    sure = {  # the score that is chosen is the best of all checkpoints
+        scope: replace(alone[scope], best=score_intervals(inference, known[step].score)[1])
         for scope, inference in together.items()
     }
+    if chosen != best_candidate(network.means):  # but the last layer, where choosing does not pay
+        value = network.sign * network.means[chosen]
+        sure = {scope: replace(own, best=Bounds(own.low[-1], own.high[-1], value)) for scope, own in sure.items()}
     losses = _losses_at_most(network, known, next(iter(together.values()), None))
     scope, widest = next(iter(sure.items()), (None, None))
     tied = np.flatnonzero([True] if widest.tied is None else widest.tied) if widest else ()  # None: of a single layer
@@ -101,6 +96,15 @@ def recommend_network(
         missing=_missing(network, scores),
         unmeasured=[name for name in scores.label_free if np.isnan(network.known[0].label_free[name]).all()],
     )
+
+
+def _chosen(network: Candidates, over_last: Gain) -> tuple[tuple[int, int], tuple[Level, float] | None]:
+    """The candidate to take, the last layer where choosing does not pay; and the baseline that no layer beats."""
+    best = best_candidate(network.means)
+    assert best is not None, "the main score chooses a layer at the last step (check_main_score)"
+    unbeaten = network.row.unbeaten_by(network.sign * network.means[best])
+    takes_last = over_last.status == Payoff.DOES_NOT_PAY and not unbeaten
+    return (len(network.steps) - 1, len(network.points) - 1) if takes_last else best, unbeaten
 
 
 def _gains(network: Candidates, steps: slice, worthwhile: float) -> tuple[Gain, Gain]:

@@ -174,8 +174,8 @@ def test_both_gains_and_an_interval_stay_where_a_table_has_no_room():
     for found, head, row in (
         (
             wide,
-            "use                           network  layer  score  gain over last           before",
-            "discovery (cluster accuracy)  a        5/9    0.388  +0.140 [+0.030, +0.250]  +0.080",
+            "use                           layer  score  gain over last           before",
+            "discovery (cluster accuracy)  5/9    0.388  +0.140 [+0.030, +0.250]  +0.080",
         ),
         (
             [recommendation(use="discovery", metric="cluster_silhouette")],

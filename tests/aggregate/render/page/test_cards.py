@@ -37,8 +37,8 @@ def test_a_card_says_what_the_recommendation_says(study, cards):
             ("over the one before it", found.gain_over_before),
         ):
             known = gain.estimate is not None
-            expected = f"{gain.estimate:+.3f}", f"[{gain.low:+.3f}, {gain.high:+.3f}]"
-            assert numbers[name] == (expected if known else ("–", ""))
+            expected = (f"{gain.estimate:+.3f}", f"[{gain.low:+.3f}, {gain.high:+.3f}]") if known else ("–", "")
+            assert numbers[name] == expected
         assert numbers["parameters"][0] == f"{100 * chosen.parameters_share:.0f} %"
         total = chosen.operations / chosen.operations_share / 1e6
         share, of_all = numbers["multiply-adds"]
