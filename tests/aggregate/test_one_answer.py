@@ -69,7 +69,7 @@ def study(models, answers):
     networks = collect_network_data(layers, refits, run, SCORES)
     scores = add_uncertainty(average(layers, run, SCORES), networks)
     summary = summarize(scores, "nmi")
-    recommendations, _ = recommend_all(summary, scores, networks)
+    recommendations, _ = recommend_all(summary, scores, networks, worthwhile=0.02)
     steps = {("d", each.model): each.best.step for each in recommendations if each.metric == "nmi"}
     findings = collect_findings(summary, scores, networks, steps_table(scores), 0.05, steps)
     return scores, summary, Facts(recommendations, findings)

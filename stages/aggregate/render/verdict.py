@@ -20,6 +20,7 @@ from stages.aggregate.render.documents import regrets_table
 from stages.aggregate.words import recommendation as words
 from stages.aggregate.words.findings import TITLES, status_words
 from stages.aggregate.words.formatting import MISSING, harmless, joined, number, plural, wrapped
+from stages.aggregate.words.headline import headline
 
 MAX_LINES, WIDTH = 12, 80
 
@@ -68,7 +69,7 @@ def _of_dataset(
         for claim in (Claim.DEPTH, Claim.ACCURACY)
         if claims and not {each.status for each in findings.outcomes(claim)} <= {Status.UNKNOWN, Status.OUT_OF_SCOPE}
     }
-    head, table = wrapped(words.headline(networks), WIDTH), use_table(chosen)
+    head, table = wrapped(headline(networks), WIDTH), use_table(chosen)
     texts = {
         "brackets": f"{words.explain_brackets(chosen)} {words.scored_as(networks)}".strip(),
         "ties": words.brief_tied(chosen),

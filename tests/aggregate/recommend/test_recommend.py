@@ -25,7 +25,7 @@ from tests.aggregate.recommend import made
 
 def of_tables(layers, refits, run=made.RUN):
     """The recommendations for discovery on both datasets, and the regrets that stand in them."""
-    found, regrets = recommend_all(*made.gathered(layers, refits, run))
+    found, regrets = recommend_all(*made.gathered(layers, refits, run), worthwhile=0.02)
     return [each for each in found if each.use == "discovery"], regrets[regrets["metric"] == "nmi"]
 
 
@@ -281,9 +281,9 @@ def test_where_a_value_of_either_checkpoint_is_missing_fine_tuning_is_not_judged
     layers, refits = separated(0)
     network = made.candidates(layers, refits)[0]
     scores, regrets = made.gathered(layers, refits)[1], regret_table(network, made.FOLDS)
-    assert recommend_network(network, scores, regrets).fine_tuning is not None
+    assert recommend_network(network, scores, regrets, worthwhile=0.02).fine_tuning is not None
     incomplete = network.refits | {network.steps[unknown]: None}
-    found = recommend_network(replace(network, refits=incomplete), scores, regrets)
+    found = recommend_network(replace(network, refits=incomplete), scores, regrets, worthwhile=0.02)
     assert found.fine_tuning is None
     chosen_unknown = network.steps[unknown] == found.best.step
     assert [each.loss_at_most is None for each in found.checkpoints] == [

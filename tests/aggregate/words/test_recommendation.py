@@ -4,6 +4,7 @@ from stages.aggregate.findings.facts import Status
 from stages.aggregate.recommend.criteria import all_criteria
 from stages.aggregate.recommend.schema import Missing, ScopeRecord
 from stages.aggregate.words.findings import STATUSES
+from stages.aggregate.words.headline import headline
 from stages.aggregate.words.recommendation import (
     LACKING,
     brief_fine_tuning,
@@ -13,7 +14,6 @@ from stages.aggregate.words.recommendation import (
     caveat,
     criterion_words,
     explain_brackets,
-    headline,
     lost,
     notes,
     pair,
