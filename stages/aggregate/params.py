@@ -24,10 +24,6 @@ class AskedMeasures(Params):
     neighbours: Neighbours = "all"
 
 
-WORTHWHILE = 0.02
-"""Gain up to which choosing is said not to pay, by default."""
-
-
 class AggregateParams(Params):
     """How the results are summed up.
 
@@ -47,7 +43,7 @@ class AggregateParams(Params):
     main_metric: Annotated[str, Field(pattern=r"^[a-z0-9_]+$")]
     use: Literal["classifier", "retrieval", "discovery", "detection"] | None = None
     images: bool = True
-    worthwhile_gain: Annotated[float, Field(ge=0)] = WORTHWHILE
+    worthwhile_gain: Annotated[float, Field(ge=0)] = 0.02
     accuracy_margin: Annotated[float, Field(ge=0, le=1)]
 
     @field_validator("main_metric")

@@ -65,8 +65,9 @@ def compute_results(measures: Path, training: Path, asked: Asked, notice: str = 
     scores = add_uncertainty(means, networks)
     tables = score_tables(unseen, scores, networks) | {f"{name}.csv": table for name, table in analyses.items()}
     summary = summarize(scores, params.main_metric)
-    how = asked.measured.neighbours, params.worthwhile_gain
-    recommendations, regrets = recommend_all(summary, scores, networks, analyses, *how)
+    recommendations, regrets = recommend_all(
+        summary, scores, networks, analyses, asked.measured.neighbours, worthwhile=params.worthwhile_gain
+    )
     chosen = {
         (each.dataset, each.model): each.recommended.step
         for each in recommendations

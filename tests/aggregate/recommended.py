@@ -56,9 +56,12 @@ UNTRAINED = UntrainedRecord(
     gain_over_last=OVER_LAST.model_copy(update={"estimate": 0.21, "low": 0.12, "high": 0.3}),
 )
 UNDECIDED = OVER_LAST.model_copy(update={"low": -0.01, "status": Payoff.UNDECIDED})
-OF_LAST = OVER_LAST.model_copy(update={"estimate": None, "low": None, "high": None, "at_most": 0.018})
-NONE = OF_LAST.model_copy(update={"at_most": None, "scope": None, "proven": False, "status": Payoff.UNDECIDED})
-"""Gains: not shown, of the last layer itself, and not known."""
+FOLDS_ALONE = OVER_LAST.model_copy(update={"at_most": None, "proven": False, "status": Payoff.UNDECIDED})
+TWO_FOLDS = FOLDS_ALONE.model_copy(update={"low": None, "high": None})
+OF_LAST = UNDECIDED.model_copy(update={"estimate": None, "low": None, "high": None, "at_most": 0.018})
+NOT_WORTH_IT = OF_LAST.model_copy(update={"status": Payoff.DOES_NOT_PAY})
+NONE = GainRecord()
+"""Other gains: the last two of the last layer itself, and not known."""
 
 RECOMMENDATION = Recommendation(
     dataset="handwriting",

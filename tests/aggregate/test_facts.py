@@ -59,7 +59,7 @@ def test_missing_damaged_and_old_facts_are_errors(tmp_path):
         read_facts(tmp_path)
 
 
-@pytest.mark.parametrize(("replaced", "found"), [("facts/3", "facts/3"), (None, "facts/1")])
+@pytest.mark.parametrize(("replaced", "found"), [("facts/4", "facts/4"), (None, "facts/1")])
 def test_facts_of_another_version_are_not_called_damaged(tmp_path, replaced, found):
     write_facts(tmp_path, Facts([RECOMMENDATION], []))
     path = tmp_path / "facts.json"

@@ -20,6 +20,7 @@ from stages.aggregate.render.verdict import describe, verdict
 from stages.aggregate.render.write import headline_numbers
 from stages.aggregate.tables.score_tables import steps_table
 from stages.aggregate.tables.summary import summarize
+from stages.aggregate.words import recommendation as words
 from stages.measure.metrics import SCORES
 from stages.shared.core.params import RunParams
 from stages.shared.tables.metric_table import ALL_BUT_ONE_CLASS, HALF, HEAD
@@ -29,7 +30,8 @@ PARTS = [(ALL_BUT_ONE_CLASS, f"class {i}") for i in range(4)] + [(HALF, str(i)) 
 LEADING = {"classifier": "probe_accuracy", "retrieval": "map_at_r", "discovery": "nmi", "detection": "ood_auroc_knn"}
 NAMES = {"classifier": "probe", "retrieval": "MAP@R", "discovery": "NMI", "detection": "AUROC"}
 BEST_LAYERS = {"classifier": "d", "retrieval": "a", "discovery": "b", "detection": "e"}
-AT = r"(?: at step (\d+)(?: \(not fine-tuned\))?)?"
+AT = r"(?: at step (\d+)(?: \(untrained\))?)?"
+USE = f"(?:{'|'.join(LEADING)})"
 
 
 def tables(models, answers):
@@ -67,7 +69,7 @@ def study(models, answers):
     networks = collect_network_data(layers, refits, run, SCORES)
     scores = add_uncertainty(average(layers, run, SCORES), networks)
     summary = summarize(scores, "nmi")
-    recommendations, _ = recommend_all(summary, scores, networks)
+    recommendations, _ = recommend_all(summary, scores, networks, worthwhile=0.02)
     steps = {("d", each.model): each.best.step for each in recommendations if each.metric == "nmi"}
     findings = collect_findings(summary, scores, networks, steps_table(scores), 0.05, steps)
     return scores, summary, Facts(recommendations, findings)
@@ -76,12 +78,12 @@ def study(models, answers):
 def headline_of(text):
     """What the first sentence of a verdict names: use -> network, step, layer."""
     sentence = re.split(r"\.\nuse ", text.replace("\n  ", " "))[0]
-    network, step, rest = re.fullmatch(rf"d: take(?:, of (\w+))?{AT},? (.*)", sentence).groups()
+    network, step, rest = re.fullmatch(rf"d(?:, (\w+?))?{AT}: (.*)", sentence).groups()
+    layer = rf"(?:take |so far: |and |, |the last layer, )(\w)(?: of (\w+))?{AT}(?: \([^)]*\))?,? for"
     named = {}
-    for part in rest.split("; "):
-        layer, own_network, own_step, uses = re.fullmatch(rf"(\w)(?: of (\w+))?{AT} for (.*)", part).groups()
-        for use in re.findall(r"\w+", uses.replace(" and ", " ")):
-            named[use] = (own_network or network, int(own_step or step), layer)
+    for name, own_network, own_step, uses in re.findall(rf"{layer} ({USE}(?:(?:, | and ){USE})*)", rest):
+        for use in re.findall(USE, uses):
+            named[use] = (own_network or network, int(own_step or step or STEPS[-1]), name)
     return named
 
 
@@ -134,7 +136,19 @@ def test_all_name_the_best_layer_of_the_best_network_at_its_step(step, best):
         numbers = of_metrics[network]["uses"][use]
         assert (numbers["layer"], numbers["step"]) == (layer, at)
 
+        for name, record in (("gain_over_last", found.gain_over_last), ("gain_over_before", found.gain_over_before)):
+            known = record.model_dump().items()
+            assert numbers[name] == {key: round(each, 6) if type(each) is float else each for key, each in known}
+        assert numbers["gain_over_last"]["status"] == ("pays" if use in ("retrieval", "discovery") else "undecided")
+        gained, before = words.gain_words(found.gain_over_last) or "–", found.gain_over_before.estimate
+        before = "–" if before is None else f"{before:+.3f}"
+        untrained = found.untrained.gain_over_last.estimate
+        untrained = f"{use} {found.untrained.layer.depth + 1}/5" + ("" if untrained is None else f" {untrained:+.3f}")
+        assert numbers["untrained"]["layer"] == found.untrained.layer.layer
+        assert untrained in " ".join(told.split())
+
         cells = rows_of(told)[use]
+        assert cells[-2:] == [gained, before]
         assert cells[0] == f"{use} ({NAMES[use]})"
         assert f"{place}/5" in cells
         assert any(cell.startswith(value) for cell in cells)
@@ -143,7 +157,8 @@ def test_all_name_the_best_layer_of_the_best_network_at_its_step(step, best):
         (row,) = (row for row in table if row[:2] == [f"`{network}`", f"{use} ({NAMES[use]})"])
         assert row[2:4] == [f"{place} of 5 (`{layer}`)", str(at)]
         assert row[4].startswith(value)
-        checkpoint = f" at step {at}" + ("" if at else " (not fine-tuned)")
+        assert row[5:7] == [gained, before]
+        checkpoint = f" at step {at}" + ("" if at else " (untrained)")
         sentence = (
             rf"{use} \({NAMES[use]}\): layer {place} of 5 \(`{layer}`, [^`]* {value}[^)]*\){re.escape(checkpoint)}, "
         )
@@ -152,8 +167,12 @@ def test_all_name_the_best_layer_of_the_best_network_at_its_step(step, best):
         (card,) = (card for card in cards[network] if card["use"] == f"{use} ({NAMES[use]})")
         assert card["answer"] == f"Layer {place} of 5 ({layer}){checkpoint}"
         assert card["numbers"][0][1] == value
+        assert " ".join(card["numbers"][1][1:]).strip() == gained
         assert [bar["looks"] for bar in card["layers"]].index("taken") == place - 1
 
         printed = describe([each for each in facts.recommendations if each.model == network])
         assert rows_of(printed)[use][1] == f"{place}/5"
+        assert rows_of(printed)[use][-2] == gained
+        assert words.payoff(found) in said
+        assert words.payoff(found) in " ".join(printed.split())
         assert re.search(sentence, " ".join(printed.split()))

@@ -82,6 +82,8 @@ RECORDS = {
     "layers of recommendation.json": schema.LayerRecord,
     "best of recommendation.json": schema.CandidateRecord,
     "scopes of recommendation.json": schema.ScopeRecord,
+    "gains of recommendation.json": schema.GainRecord,
+    "untrained of recommendation.json": schema.UntrainedRecord,
     "regret of recommendation.json": schema.RegretRecord,
     "checkpoints of recommendation.json": schema.CheckpointRecord,
     "fine_tuning of recommendation.json": schema.FineTuningRecord,

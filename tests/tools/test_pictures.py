@@ -26,4 +26,3 @@ def test_a_picture_of_other_results_or_of_none_is_out_of_date(tmp_path: Path, mo
     assert sources.is_current(picture)
     results.write_text("2")
     assert not sources.is_current(picture)
-

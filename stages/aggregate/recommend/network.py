@@ -1,6 +1,6 @@
 """The recommendation for one use of one network: its best candidate, what ties with it, and how sure that is."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -9,7 +9,6 @@ import pandas as pd
 from stages.aggregate.curves import MEAN, Scores, best_candidate, best_index, point_keys
 from stages.aggregate.findings.facts import change_status
 from stages.aggregate.inference.contrasts import Estimate, Float64, Inference
-from stages.aggregate.inference.gain import Gain, Payoff, gain_over
 from stages.aggregate.inference.intervals import (
     LayerInference,
     beats_baselines,
@@ -26,20 +25,15 @@ from stages.aggregate.inference.layer_comparison import (
 )
 from stages.aggregate.inference.network_data import Refits, unseen_rows
 from stages.aggregate.inference.scopes import lacks_groups
-from stages.aggregate.params import WORTHWHILE
 from stages.aggregate.recommend import schema
 from stages.aggregate.recommend.candidates import SHARES, Candidates
-from stages.aggregate.scope import PROVEN, Scope
+from stages.aggregate.recommend.gains import Choice, choose
+from stages.aggregate.scope import Scope
 from stages.shared.embeddings.split_names import SEEN
-from stages.shared.tables.scores import Neighbours
 
 
 def recommend_network(
-    network: Candidates,
-    scores: Scores,
-    regrets: pd.DataFrame,
-    neighbours: Neighbours = "all",
-    worthwhile: float = WORTHWHILE,
+    network: Candidates, scores: Scores, regrets: pd.DataFrame, *, worthwhile: float
 ) -> schema.Recommendation:
     """Recommend a layer and a checkpoint of one network for one use.
 
@@ -47,30 +41,19 @@ def recommend_network(
         network: what can be chosen.
         scores: means over seeds and folds.
         regrets: its rows of regret.csv.
-        neighbours: which images can be an image's neighbours.
         worthwhile: gain over the last layer up to which choosing does not pay.
     """
-    row, best = network.row, best_candidate(network.means)
-    assert best is not None, "the main score chooses a layer at the last step (check_main_score)"
-    over_last, over_before = _gains(network, slice(None), worthwhile)
-    unbeaten = row.unbeaten_by(network.sign * network.means[best])
-    takes_last = over_last.status == Payoff.DOES_NOT_PAY and not unbeaten
-    chosen = (len(network.steps) - 1, len(network.points) - 1) if takes_last else best
-    step, known = network.steps[chosen[0]], {step: refits for step, refits in network.refits.items() if refits}
+    row, choice = network.row, choose(network, worthwhile)
+    assert choice is not None, "the main score chooses a layer at the last step (check_main_score)"
+    step = network.steps[choice.taken[0]]
+    known = {step: refits for step, refits in network.refits.items() if refits}
     together = infer(*known.values()) if step in known else {}
-    alone = infer_layers(known[step]) if together else {}
-    sure = {  # the score that is chosen is the best of all checkpoints, that of the last layer is of no choice
-        scope: replace(
-            alone[scope],
-            best=Bounds(alone[scope].low[-1], alone[scope].high[-1], network.sign * network.means[chosen])
-            if takes_last
-            else score_intervals(inference, known[step].score)[1],
-        )
-        for scope, inference in together.items()
-    }
     losses = _losses_at_most(network, known, next(iter(together.values()), None))
+    sure = _sureness(network, choice, known[step], together) if together else {}
     scope, widest = next(iter(sure.items()), (None, None))
     tied = np.flatnonzero([True] if widest.tied is None else widest.tied) if widest else ()  # None: of a single layer
+    best = _best(network, _layer(network, *choice.taken, losses), sure)
+    unbeaten = row.unbeaten_by(best.value)
     keys = point_keys(network.points)
     levels = {"chance": row.chance, "pixels": row.baseline}
     shown = beats_baselines(network.data, row.metric, [*known] if step in known else [step], keys, **levels)
@@ -83,13 +66,13 @@ def recommend_network(
         candidate_steps=network.steps,
         last_step=row.step,
         last_depth=row.last_depth,
-        best=_best(network, _layer(network, *chosen, losses), sure),
-        gain_over_last=schema.GainRecord.of(over_last),
-        gain_over_before=schema.GainRecord.of(over_before),
+        best=best,
+        gain_over_last=schema.GainRecord.of(choice.over_last),
+        gain_over_before=schema.GainRecord.of(choice.over_before),
         untrained=_untrained(network, losses, worthwhile),
         unbeaten=unbeaten and schema.Baseline(name=unbeaten[0], value=unbeaten[1]),
         doubtful=False if unbeaten else None if shown is None else not shown,
-        shortlist=[] if unbeaten else [_layer(network, chosen[0], layer, losses) for layer in map(int, tied)],
+        shortlist=[] if unbeaten else [_layer(network, choice.taken[0], layer, losses) for layer in map(int, tied)],
         shortlist_scope=None if unbeaten else scope,
         pixels=row.baseline,
         chance=row.chance,
@@ -97,40 +80,42 @@ def recommend_network(
         fine_tuning=_fine_tuning(network),
         regret=_mean_regrets(regrets),
         normalize=scores.catalogue[row.metric].scaling,
-        neighbours=neighbours,
         missing=_missing(network, scores),
         unmeasured=[name for name in scores.label_free if np.isnan(network.known[0].label_free[name]).all()],
     )
 
 
-def _gains(network: Candidates, steps: slice, worthwhile: float) -> tuple[Gain, Gain]:
-    """Compute what choosing among these checkpoints gains over the last layer of their last one, and the one before it.
+def _sureness(
+    network: Candidates, choice: Choice, refits: Refits, together: Mapping[Scope, Inference]
+) -> dict[Scope, LayerInference]:
+    """Infer how sure the scores of the checkpoint that is taken are; that of its layer knows how it was chosen.
 
-    Where that does not pay, the last layer is named, so that neither is a gain of the layer that is named. Both are
-    in one scope.
+    Args:
+        network: what can be chosen.
+        choice: what is taken.
+        refits: of its checkpoint.
+        together: what is known of all checkpoints, of which it is the best; or else the last one, which was not chosen.
     """
-    gains, refits, proven = (
-        network.gains[:, steps],
-        [*network.refits.values()][steps],
-        PROVEN.get(network.row.metric, ()),
-    )
-    if len(network.points) == 1:
-        return Gain(), Gain()
-    last, before = (gain_over((-1, at), gains, refits, proven=proven, worthwhile=worthwhile) for at in (-1, -2))
-    if last.status == Payoff.DOES_NOT_PAY:
-        return replace(last, estimate=None, low=None, high=None), Gain()
-    return last, before if last.scope in (None, before.scope) else Gain()
+    alone, value = infer_layers(refits), network.sign * network.means[choice.taken]
+    if choice.does_not_pay:
+        return {
+            scope: replace(alone[scope], best=Bounds(alone[scope].low[-1], alone[scope].high[-1], value))
+            for scope in together
+        }
+    return {
+        scope: replace(alone[scope], best=score_intervals(inference, refits.score)[1])
+        for scope, inference in together.items()
+    }
 
 
 def _untrained(network: Candidates, losses: Float64, worthwhile: float) -> schema.UntrainedRecord | None:
     """Choose a layer of the network before it was fine-tuned; None where it was not, or has no score there."""
-    best = best_index(network.means[0], "higher") if network.steps[0] == 0 < len(network.steps) - 1 else None
-    if best is None:
+    fine_tuned = network.steps[0] == 0 < len(network.steps) - 1
+    choice = choose(network, worthwhile, steps=slice(1)) if fine_tuned else None
+    if choice is None:
         return None
-    gain, _ = _gains(network, slice(1), worthwhile)
-    layer = len(network.points) - 1 if gain.status == Payoff.DOES_NOT_PAY else best
-    record = schema.GainRecord.of(gain)
-    return schema.UntrainedRecord(layer=_layer(network, 0, layer, losses), gain_over_last=record)
+    layer, gain = _layer(network, *choice.taken, losses), schema.GainRecord.of(choice.over_last)
+    return schema.UntrainedRecord(layer=layer, gain_over_last=gain)
 
 
 def _losses_at_most(network: Candidates, known: Collection[int], together: Inference | None) -> Float64:

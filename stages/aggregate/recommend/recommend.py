@@ -14,7 +14,6 @@ from stages.aggregate.inference.contrasts import LEVEL
 from stages.aggregate.inference.intervals import state_widest
 from stages.aggregate.inference.layer_comparison import best_of_two
 from stages.aggregate.inference.network_data import NetworkData
-from stages.aggregate.params import WORTHWHILE
 from stages.aggregate.recommend.candidates import Candidates, collect_candidates
 from stages.aggregate.recommend.network import recommend_network
 from stages.aggregate.recommend.pairs import pair_of
@@ -30,7 +29,8 @@ def recommend_all(
     networks: dict[Name, NetworkData],
     analyses: Mapping[str, pd.DataFrame] | None = None,
     neighbours: Neighbours = "all",
-    worthwhile: float = WORTHWHILE,
+    *,
+    worthwhile: float,
 ) -> tuple[list[Recommendation], pd.DataFrame]:
     """Recommend a layer and a checkpoint for every use, and compute what every way of choosing one cost.
 
@@ -45,7 +45,8 @@ def recommend_all(
     candidates = collect_candidates(summary, scores, networks)
     regrets = [regret_table(network, scores.folds) for network in candidates]
     pairs = zip(candidates, regrets, strict=True)
-    found = [recommend_network(network, scores, own, neighbours, worthwhile) for network, own in pairs]
+    found = [recommend_network(network, scores, own, worthwhile=worthwhile) for network, own in pairs]
+    found = [each.model_copy(update={"neighbours": neighbours}) for each in found]
     if analyses:
         found = [each.model_copy(update={"pair": pair_of(each, analyses["joined"])}) for each in found]
     return compare_networks(candidates, found), pd.concat(regrets, ignore_index=True)

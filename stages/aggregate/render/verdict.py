@@ -20,6 +20,7 @@ from stages.aggregate.render.documents import regrets_table
 from stages.aggregate.words import recommendation as words
 from stages.aggregate.words.findings import TITLES, status_words
 from stages.aggregate.words.formatting import MISSING, harmless, joined, number, plural, wrapped
+from stages.aggregate.words.headline import headline
 
 MAX_LINES, WIDTH = 12, 80
 
@@ -68,7 +69,7 @@ def _of_dataset(
         for claim in (Claim.DEPTH, Claim.ACCURACY)
         if claims and not {each.status for each in findings.outcomes(claim)} <= {Status.UNKNOWN, Status.OUT_OF_SCOPE}
     }
-    head, table = wrapped(words.headline(networks), WIDTH), use_table(chosen)
+    head, table = wrapped(headline(networks), WIDTH), use_table(chosen)
     texts = {
         "brackets": f"{words.explain_brackets(chosen)} {words.scored_as(networks)}".strip(),
         "ties": words.brief_tied(chosen),
@@ -95,16 +96,18 @@ def _of_dataset(
 def use_table(chosen: Sequence[Recommendation]) -> str:
     """Lay out the layer of each use, its score, and what choosing it gains.
 
-    Where a line does not fit, these go in this order: a word of the last heading, the score's interval, the network.
+    Where a line does not fit, these go in this order: a word of the last heading, the score's interval, the network,
+    the score's name.
     """
     if not chosen:
         return ""
     several = len({each.model for each in chosen}) > 1
     rows = [words.use_cells(each) | {"network": harmless(each.model)} for each in chosen]
     known = [heading for heading in COLUMNS if any(row[heading] != MISSING for row in rows)]
-    for gone in range(4):
+    for gone in range(5):
         kept = [heading for heading in known if heading != "network" or (several and gone < 3)]
-        cells = [row | {"score": row["score"].partition(" ")[0]} if gone > 1 else row for row in rows]
+        brief = {"use": gone > 3, "score": gone > 1}
+        cells = [row | {name: row[name].partition(" ")[0] for name in brief if brief[name]} for row in rows]
         headings = [heading.removeprefix("over ") if gone else heading for heading in kept]
         aligned = ["right" if heading == "over before" else "left" for heading in kept]
         body = [[row[heading] for heading in kept] for row in cells]

@@ -21,7 +21,7 @@ def networks(*gaps, scope="classes"):
         first = replace(
             first, refits={step: replace(each, without=each.without[:, :, :0]) for step, each in first.refits.items()}
         )
-    found = recommend_network(first, made.gathered(layers, refits)[1], regret_table(first, made.FOLDS))
+    found = recommend_network(first, made.gathered(layers, refits)[1], regret_table(first, made.FOLDS), worthwhile=0.02)
     noise = np.random.default_rng(1)
     candidates, recommendations = [first], [found]
     for number, gap in enumerate(gaps):

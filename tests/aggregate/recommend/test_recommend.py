@@ -9,13 +9,14 @@ import pytest
 
 from stages.aggregate.curves import point_keys
 from stages.aggregate.inference import scopes
+from stages.aggregate.inference.gain import Payoff
 from stages.aggregate.inference.intervals import beats_baselines
 from stages.aggregate.inference.layer_comparison import best_of_two, losses_at_most, score_intervals, ties
 from stages.aggregate.inference.scopes import class_inference
 from stages.aggregate.recommend.network import _fine_tuning, recommend_network
 from stages.aggregate.recommend.recommend import recommend_all
 from stages.aggregate.recommend.regret import regret_table
-from stages.aggregate.recommend.schema import Missing
+from stages.aggregate.recommend.schema import GainRecord, Missing
 from stages.measure.metrics import SCORES
 from stages.shared.core.params import RunParams
 from tests.aggregate.inference.refit_frames import refits_of
@@ -24,7 +25,7 @@ from tests.aggregate.recommend import made
 
 def of_tables(layers, refits, run=made.RUN):
     """The recommendations for discovery on both datasets, and the regrets that stand in them."""
-    found, regrets = recommend_all(*made.gathered(layers, refits, run))
+    found, regrets = recommend_all(*made.gathered(layers, refits, run), worthwhile=0.02)
     return [each for each in found if each.use == "discovery"], regrets[regrets["metric"] == "nmi"]
 
 
@@ -67,42 +68,75 @@ def test_the_best_mean_over_folds_is_recommended_with_its_cost(seed, better):
 
 
 @pytest.mark.parametrize(("seed", "better"), [(0, "higher"), (1, "higher"), (2, "lower")])
-def test_a_loss_is_against_the_choice_of_the_other_folds_on_the_one_left_out(seed, better):
+def test_a_gain_is_that_of_the_choice_of_the_other_folds_on_the_one_left_out(seed, better):
     layers, refits = made.tables(seed, better=better)
     (found, _), _ = of_tables(layers, refits)
     own = layers[(layers["metric"] == "nmi") & (layers["split"] == "unseen") & (layers["dataset"] == "d")]
-    scores = own[own["depth"] >= 0].groupby(["fold", "step", "layer"])["value"].mean()
-    losses = {"last_layer": [], "penultimate": [], "two_thirds": []}
-    for fold in made.FOLDS:
-        others = scores.drop(fold, level="fold").groupby(["step", "layer"]).mean()
-        chosen = others.idxmax() if better == "higher" else others.idxmin()
-        for name, layer in {"last_layer": "e", "penultimate": "d", "two_thirds": "d"}.items():
-            losses[name].append(scores[(fold, *chosen)] - scores[fold, 50, layer])
-    sign = 1 if better == "higher" else -1
-    for name, values in losses.items():
-        assert found.loss(name) == pytest.approx(sign * np.mean(values))
-    assert found.loss("other_folds") == 0
-    assert found.loss("highest_participation_ratio") is None  # not measured
+    every = own[own["depth"] >= 0].groupby(["fold", "step", "layer"])["value"].mean()
+    every = every if better == "higher" else -every
+
+    def gained(scores, at, layer):
+        lead = []
+        for fold in made.FOLDS:
+            chosen = scores.drop(fold, level="fold").groupby(["step", "layer"]).mean().idxmax()
+            lead.append(scores[(fold, *chosen)] - scores[fold, at, layer])
+        return np.mean(lead)
+
+    assert found.gain_over_last.estimate == pytest.approx(gained(every, 50, "e"))
+    assert found.gain_over_before.estimate == pytest.approx(gained(every, 50, "d"))
+    untrained = every[every.index.get_level_values("step") == 0]
+    best = untrained.groupby("layer").mean().idxmax()
+    assert (found.untrained.layer.step, found.untrained.layer.layer) == (0, best)
+    expected = None if best == "e" else pytest.approx(gained(untrained, 0, "e"))
+    assert found.untrained.gain_over_last.estimate == expected
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_a_loss_of_a_single_fold_is_against_the_choice_of_one_half_on_the_other(seed):
-    layers, refits = (table[table["fold"] == "0"] for table in made.tables(seed))
+def leading(*leads):
+    """Tables in which layers are better than the last one by this much, at every step."""
+    layers, refits = separated(0)
+    of_layer = dict(zip(made.LAYERS, (*leads, 0.0), strict=True))
+    for table in (layers, refits):
+        known = table["metric"].eq("nmi") & table["layer"].isin(list(made.LAYERS))
+        noise = np.random.default_rng(0).normal(0, 0.001, len(table))
+        table.loc[known, "value"] = (0.5 + table["layer"].map(of_layer) + noise)[known]
+    return layers, refits
+
+
+def test_where_choosing_does_not_pay_the_last_layer_of_the_last_checkpoint_is_taken():
+    tables = leading(-0.3, -0.2, -0.1, 0.0)
+    (found, _), _ = of_tables(*tables)
+    assert found.gain_over_last.status == Payoff.DOES_NOT_PAY
+    assert (found.best.layer, found.best.step) == ("e", 50)
+    assert (found.gain_over_last.estimate, found.gain_over_before.estimate) == (None, None)
+    assert 0 < found.gain_over_last.at_most < 0.02
+    assert found.best.classes.value == found.best.value  # of a layer that was not chosen
+    assert found.best.classes.low < found.best.value < found.best.classes.high
+    assert found.untrained.layer.layer == "e"
+    stricter, _ = recommend_all(*made.gathered(*tables), worthwhile=0.0)
+    assert {each.gain_over_last.status for each in stricter} == {Payoff.UNDECIDED}
+
+
+def test_where_choosing_pays_the_best_layer_is_taken_before_and_after_fine_tuning():
+    (found, _), _ = of_tables(*leading(-0.3, 0.2, -0.1, 0.0))
+    assert found.gain_over_last.status == found.untrained.gain_over_last.status == Payoff.PAYS
+    assert (found.best.layer, found.untrained.layer.layer) == ("b", "b")
+
+
+def test_of_a_single_layer_no_gain_is_known():
+    layers, refits = (table[table["layer"].isin(["pixels", "a"])] for table in separated(0))
+    (found, _), _ = of_tables(layers, refits)
+    assert found.gain_over_last == found.gain_over_before == GainRecord()
+
+
+def test_gains_of_a_single_fold_are_in_the_scope_of_its_interval():
+    layers, refits = (table[table["fold"] == "0"] for table in made.tables(0))
     run = RunParams(datasets=made.DATASETS, models=["m"], folds=[0], seeds=made.SEEDS)
     (found, _), _ = of_tables(layers, refits, run)
-    own = refits[(refits["kind"] == "half") & (refits["dataset"] == "d") & (refits["depth"] >= 0)]
-    scores = own.groupby(["part", "step", "layer"])["value"].mean()
-    lost = []
-    for i in range(made.HALVES):
-        here, other = str(i), str(i + 1 if i % 2 == 0 else i - 1)
-        lost.append(scores[(other, *scores[here].idxmax())] - scores[here, 50, "e"])
-    (last,) = (each for each in found.regret if each.criterion == "last_layer")
-    assert last.at_least == pytest.approx(np.mean(lost))
-    assert found.loss("last_layer") == pytest.approx(np.clip(np.mean(lost), 0, last.at_most))
-    assert found.loss("other_folds") is None
+    assert found.gain_over_last.scope == found.gain_over_before.scope == found.best.scope == "images"
+    assert found.gain_over_last.low <= found.gain_over_last.estimate <= found.gain_over_last.high
     assert Missing.OTHER_FOLDS in found.missing
     (without, _), _ = of_tables(layers, refits[refits["kind"] != "half"], run)
-    assert without.loss("last_layer") is None
+    assert without.gain_over_last == GainRecord()
 
 
 def test_the_shortlist_and_fine_tuning_are_the_recipe_applied_to_the_arrays():
@@ -247,9 +281,9 @@ def test_where_a_value_of_either_checkpoint_is_missing_fine_tuning_is_not_judged
     layers, refits = separated(0)
     network = made.candidates(layers, refits)[0]
     scores, regrets = made.gathered(layers, refits)[1], regret_table(network, made.FOLDS)
-    assert recommend_network(network, scores, regrets).fine_tuning is not None
+    assert recommend_network(network, scores, regrets, worthwhile=0.02).fine_tuning is not None
     incomplete = network.refits | {network.steps[unknown]: None}
-    found = recommend_network(replace(network, refits=incomplete), scores, regrets)
+    found = recommend_network(replace(network, refits=incomplete), scores, regrets, worthwhile=0.02)
     assert found.fine_tuning is None
     chosen_unknown = network.steps[unknown] == found.best.step
     assert [each.loss_at_most is None for each in found.checkpoints] == [

@@ -6,7 +6,7 @@ import pytest
 from stages.aggregate.render.documents import strict_json
 from stages.aggregate.render.write import headline_numbers
 from stages.aggregate.tables.summary import summarize
-from tests.aggregate.recommended import REGRET, recommendation
+from tests.aggregate.recommended import OVER_BEFORE, OVER_LAST, UNTRAINED, recommendation
 from tests.aggregate.synthetic import uncertain
 from tests.aggregate.tables.conftest import two_seeds
 
@@ -22,45 +22,36 @@ def headline(rows, recommendations):
 
 
 def test_metrics_hold_the_headline_of_every_dataset_and_model(scores):
-    known = uncertain(scores, ci_images_low=0.5, ci_images_high=0.6123456789, lead_images=-0.1)
+    known = uncertain(scores, ci_images_low=0.5, ci_images_high=0.6123456789)
     expected = {
         "step": 10,
         "accuracy": 0.8,
         "g_unseen": 0.55,
         "g_seen": 0.9,
         "last_value": 0.55,
-        "lead": -0.1,
         "scope": "images",
         "ci_low": 0.5,
         "ci_high": 0.612346,
-        "lead_at_least": None,
-        "lead_at_most": None,
         "uses": {},
     }
     assert headline(summarize(known, "nmi"), []) == {"d": {"m": expected}}
-    assert headline(summarize(scores, "nmi"), [])["d"]["m"]["lead"] is None
-    wider = uncertain(
-        scores, ci_images_low=0.5, ci_classes_low=0.3, lead_images_at_least=0.2, lead_classes_at_least=0.1
-    )
-    found = headline(summarize(wider, "nmi"), [])["d"]["m"]
-    assert (found["scope"], found["ci_low"], found["lead_at_least"]) == ("classes", 0.3, 0.1)
-    perfect = uncertain(scores, ci_images_low=0.5, lead_images_at_least=0.2, lead_classes_at_least=0.1)
-    found = headline(summarize(perfect, "nmi"), [])["d"]["m"]
-    assert (found["scope"], found["ci_low"], found["lead_at_least"]) == ("classes", None, 0.1)
+    wider = headline(summarize(uncertain(scores, ci_images_low=0.5, ci_classes_low=0.3), "nmi"), [])["d"]["m"]
+    assert (wider["scope"], wider["ci_low"]) == ("classes", 0.3)
 
 
-def test_each_use_has_its_layer_its_score_and_what_other_layers_lose(scores):
+def test_each_use_has_its_layer_its_score_and_what_choosing_it_gains(scores):
     found = [recommendation(dataset="d", model="m"), recommendation(dataset="d", model="other", use="retrieval")]
     uses = headline(summarize(uncertain(scores), "nmi"), found)["d"]["m"]["uses"]
     assert list(uses) == ["discovery"]
     value, low, high = found[0].best.estimate
     expected = {"layer": "blocks.3", "depth": 4, "step": 100, "score": value, "low": low, "high": high}
     assert {name: uses["discovery"][name] for name in expected} == pytest.approx(expected)
-    assert uses["discovery"]["last"] == pytest.approx(-found[0].loss("last_layer"))
-    same = [recommendation(dataset="d", model="m", regret=[each.model_copy(update={"value": 0.3}) for each in REGRET])]
-    written = strict_json(headline_numbers(summarize(uncertain(scores), "nmi"), same))
-    assert '"last": 0.0' in written
-    assert "-0.0," not in written
+    assert uses["discovery"]["gain_over_last"] == OVER_LAST.model_dump()
+    assert uses["discovery"]["gain_over_before"] == OVER_BEFORE.model_dump()
+    assert uses["discovery"]["untrained"]["layer"] == "blocks.1"
+    assert uses["discovery"]["untrained"]["gain_over_last"] == UNTRAINED.gain_over_last.model_dump()
+    tiny = recommendation(dataset="d", model="m", gain_over_last=OVER_LAST.model_copy(update={"low": -1e-9}))
+    assert "-0.0," not in strict_json(headline_numbers(summarize(uncertain(scores), "nmi"), [tiny]))
 
 
 def test_it_is_strict_json_whatever_the_numbers(scores):

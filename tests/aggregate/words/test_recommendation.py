@@ -4,15 +4,16 @@ from stages.aggregate.findings.facts import Status
 from stages.aggregate.recommend.criteria import all_criteria
 from stages.aggregate.recommend.schema import Missing, ScopeRecord
 from stages.aggregate.words.findings import STATUSES
+from stages.aggregate.words.headline import headline
 from stages.aggregate.words.recommendation import (
     LACKING,
     brief_fine_tuning,
     brief_gains,
     brief_ties,
+    brief_untrained,
     caveat,
     criterion_words,
     explain_brackets,
-    headline,
     lost,
     notes,
     pair,
@@ -23,11 +24,18 @@ from stages.aggregate.words.recommendation import (
 )
 from stages.measure.metrics import SCORES
 from tests.aggregate.recommended import (
+    FOLDS_ALONE,
     JOINED,
     LEADS,
+    NONE,
+    NOT_WORTH_IT,
+    OF_LAST,
+    OVER_LAST,
     RECOMMENDATION,
-    REGRET,
     SHORTLIST,
+    TWO_FOLDS,
+    UNDECIDED,
+    UNTRAINED,
     every_use,
     layer,
     recommendation,
@@ -37,20 +45,20 @@ from tests.aggregate.recommended import (
 ALL_CRITERIA = all_criteria([name for name, score in SCORES.items() if score.label_free])
 
 
-def test_the_sentences_name_the_layer_what_ties_what_it_takes_and_what_others_lose():
+def test_the_sentences_name_the_layer_what_it_takes_whether_choosing_pays_and_what_ties():
     assert sentences(RECOMMENDATION) == (
         "discovery (NMI): layer 5 of 9 (`blocks.3`, NMI 0.388 [0.310, 0.470]) at step 100, with 50 % of the parameters "
-        "and 40 % of the multiply-adds. Not distinguishable (other classes), with what each may lose at most (the "
+        "and 40 % of the multiply-adds. Choosing pays: +0.140 [+0.030, +0.250] over the last layer and +0.080 [-0.020, "
+        "+0.170] over the one before it. Not distinguishable (other classes), with what each may lose at most (the "
         "recommended one, 0.055): layers 4 (`blocks.2`, 0.051) and 6 (`blocks.4`, 0.034). "
-        "On unseen classes that such a choice did not know: last layer -0.140, layer before it -0.080. "
         "What fine-tuning to step 100 did to the best score: raised, +0.090 [+0.020, +0.160] (other classes); to that "
-        "of the last layer: lowered, -0.050 [-0.080, -0.020] (other classes). Before fine-tuning, layer 3 (`blocks.1`) "
-        "may lose 0.130 at most."
+        "of the last layer: lowered, -0.050 [-0.080, -0.020] (other classes). Untrained: layer 3 of 9 (`blocks.1`), "
+        "+0.210 [+0.120, +0.300] over its own last."
     )
 
 
 def test_joining_is_told_as_far_as_it_gains():
-    assert "before it -0.080. Layers 4 (`blocks.2`) and 7" in sentences(recommendation(pair=JOINED))
+    assert "(`blocks.4`, 0.034). Layers 4 (`blocks.2`) and 7" in sentences(recommendation(pair=JOINED))
     assert pair(recommendation(pair=JOINED)) == (
         "Layers 4 (`blocks.2`) and 7 (`blocks.5`) joined, the rows of each scaled to length 1, gained +0.050 [+0.010, "
         "+0.090] (no proven level) over the best single layer of rows of length 1."
@@ -81,13 +89,59 @@ def test_what_to_do_with_layers_is_a_line_for_all_uses():
     assert brief_gains([RECOMMENDATION]) == ""
 
 
-def test_what_is_lost_is_turned_where_lower_scores_are_better():
-    assert (use_cells(RECOMMENDATION)["last"], use_cells(RECOMMENDATION)["before"]) == ("-0.140", "-0.080")
-    assert use_cells(recommendation(better="lower"))["last"] == "+0.140"
-    assert use_cells(recommendation(regret=REGRET[:2]))["before"] == "–"
-    single = recommendation(regret=REGRET[1:])  # no other fold to choose on
-    assert use_cells(single)["last"] == "-0.150"
-    assert "last layer +0.140, layer before it +0.080" in sentences(recommendation(better="lower"))
+GAINED = "+0.140 [+0.030, +0.250]"
+
+
+@pytest.mark.parametrize(
+    ("gain", "cell", "told"),
+    [
+        (
+            OVER_LAST,
+            GAINED,
+            f"Choosing pays: {GAINED} over the last layer and +0.080 [-0.020, +0.170] over the one bef",
+        ),
+        (
+            UNDECIDED,
+            "+0.140 [-0.010, +0.250]",
+            "Whether choosing pays is undecided (at most +0.270): +0.140 [-0.010, +0.250] over the last layer and +0.0",
+        ),
+        (FOLDS_ALONE, GAINED, f"Whether choosing pays is undecided (not proven): {GAINED} over the last layer and "),
+        (TWO_FOLDS, "+0.140 (not proven)", "is undecided (not proven): +0.140 (not proven) over the last layer and "),
+        (OF_LAST, "–", "Whether choosing pays is undecided (at most +0.018): +0.080 [-0.020, +0.170] over the one bef"),
+        (
+            NOT_WORTH_IT,
+            "–",
+            "Choosing does not pay: no earlier layer is shown to be better than the last (at most +0.018). There is ",
+        ),
+        (NONE, "–", "Whether choosing pays is undecided: +0.080 "),
+    ],
+)
+def test_whether_choosing_pays_is_told_with_what_it_gains(gain, cell, told):
+    found = recommendation(gain_over_last=gain)
+    assert use_cells(found)["gain over last"] == cell
+    assert told in sentences(found)
+    unknown = recommendation(gain_over_last=NONE, gain_over_before=NONE)
+    assert use_cells(unknown)["over before"] == "–"
+    assert "Whether choosing pays is undecided. " in sentences(unknown)
+
+
+def test_what_the_brackets_of_gains_are_of_is_told_where_it_is_something_else():
+    assert explain_brackets([recommendation(gain_over_last=FOLDS_ALONE)]) == (
+        "[ ]: 95 % for other unseen classes and retraining (gain for discovery: not proven)."
+    )
+    images = recommendation(gain_over_last=OVER_LAST.model_copy(update={"scope": "images", "proven": False}))
+    assert explain_brackets([images]) == (
+        "[ ]: 95 % for other unseen classes and retraining; gain for discovery: for other images of these classes "
+        "(gain for discovery: not proven)."
+    )
+
+
+def test_the_network_before_fine_tuning_has_an_answer_of_its_own():
+    itself = UNTRAINED.model_copy(update={"gain_over_last": NOT_WORTH_IT})
+    found = [recommendation(use="retrieval"), recommendation(untrained=itself), recommendation(untrained=None)]
+    assert brief_untrained(found) == "Untrained, over its own last layer: retrieval 3/9 +0.210, discovery 3/9."
+    assert brief_untrained(found[2:]) == ""
+    assert sentences(found[1]).endswith(" Untrained: layer 3 of 9 (`blocks.1`).")
 
 
 def test_a_score_of_which_less_is_better_is_lowered_where_it_gets_better():
@@ -110,16 +164,14 @@ def test_what_fine_tuning_did_has_words_for_every_status(status):
 
 
 def test_a_checkpoint_is_named_unless_the_network_was_measured_as_it_is():
-    assert " at step 0 (not fine-tuned), with 50 %" in sentences(recommendation(step=0))
-    frozen = sentences(recommendation(step=0, candidate_steps=[0]))
-    assert "0.470]), with 50 %" in frozen
-    assert "Before fine-tuning" not in frozen
+    assert " at step 0 (untrained), with 50 %" in sentences(recommendation(step=0))
+    assert "0.470]), with 50 %" in sentences(recommendation(step=0, candidate_steps=[0]))
 
 
 def test_ties_are_told_as_far_as_they_are_known():
     assert brief_ties(RECOMMENDATION) == "4 (-0.05), 6"
     four = [*SHORTLIST, layer(6, "blocks.5", 0.3), layer(7, "blocks.6", 0.3)]
-    assert brief_ties(recommendation(shortlist=four), priced=False) == "4, 6-8"
+    assert brief_ties(recommendation(shortlist=four, loss_at_most=None)) == "4, 6-8"
     five = [layer(depth, "x", 0.3, loss_at_most=loss) for depth, loss in ((1, 0.2), (2, 0.06), (3, 0.05), (5, 0.01))]
     assert brief_ties(recommendation(shortlist=five)) == "2, 3, 4 (-0.05), 6"  # 6 costs more than the one to take
     assert brief_ties(recommendation(shortlist=five, loss_at_most=0.04)) == "2-4, 6"
@@ -148,7 +200,7 @@ def test_without_a_recommendation_there_is_a_reason_and_nothing_else():
 def test_a_doubt_follows_the_choice():
     doubtful = recommendation(doubtful=True, pixels=0.3)
     but = "it is not shown that a layer beats chance (0.010) and raw pixels (0.300)"
-    assert f" of the multiply-adds. But {but}. Not dist" in sentences(doubtful)
+    assert f" of the multiply-adds. But {but}. Choosing pays" in sentences(doubtful)
     assert (caveat(doubtful), caveat(RECOMMENDATION)) == (but, None)
     assert caveat(recommendation(doubtful=True, chance=None)) == "it is not shown that a layer beats raw pixels (0.100)"
     assert caveat(recommendation(doubtful=None, pixels=None)) == "no bound tells if a layer beats chance (0.010)"
@@ -166,7 +218,7 @@ def test_an_interval_is_that_of_the_wider_scope_that_is_known_and_so_explained()
     )
     unknown = ScopeRecord(value=None, low=None, high=None, lead=None, lead_at_least=None, lead_at_most=None)
     for classes in (None, unknown):
-        images = recommendation(use="classifier", metric="probe_accuracy", classes=classes)
+        images = recommendation(use="classifier", metric="probe_accuracy", classes=classes, gain_over_last=NONE)
         assert use_cells(images)["score"] == "0.389 [0.370, 0.410]"
         assert explain_brackets([images]) == "[ ]: for other images of these classes (classifier: not proven)."
     both = explain_brackets([RECOMMENDATION, images])
@@ -174,33 +226,47 @@ def test_an_interval_is_that_of_the_wider_scope_that_is_known_and_so_explained()
         "[ ]: 95 % for other unseen classes and retraining; classifier: for other images of these classes "
         "(classifier: not proven)."
     )
-    none = recommendation(classes=None, images=None)
+    none = recommendation(classes=None, images=None, gain_over_last=NONE)
     assert use_cells(none)["score"] == "0.390"
     assert explain_brackets([none]) == "No interval is known. Ties: 95 % for other unseen classes and retraining."
-    untied = recommendation(classes=None, images=None, shortlist_scope=None)
+    untied = none.model_copy(update={"shortlist_scope": None})
     assert explain_brackets([untied]) == "No interval is known."
 
 
-def test_what_other_choices_lose_is_said_of_what_they_did_not_know():
-    assert "On unseen classes that such a choice did not know: " in sentences(RECOMMENDATION)
-    assert "On images that such a choice did not know: " in sentences(recommendation(n_folds=1))
-
-
-def test_the_headline_names_the_best_layer_for_each_use_as_it_can_be_typed():
+def test_the_headline_answers_for_each_use_by_names_that_can_be_typed():
     assert headline(every_use()) == (
-        "take, of a at step 100, blocks.3 for classifier, retrieval, discovery and detection."
+        "handwriting, a at step 100: take blocks.3 for classifier, retrieval, discovery and detection: choosing pays."
     )
     first = [
         recommendation(use=use, metric=LEADS[use], layer=layer, step=step)
         for use, layer, step in (("classifier", "bn2", 0), ("retrieval", "blocks.2", 100), ("discovery", "bn2", 0))
     ]
     assert headline(first) == (
-        "take, of a, bn2 at step 0 (not fine-tuned) for classifier and discovery; blocks.2 at step 100 for retrieval."
+        "handwriting, a: take bn2 at step 0 (untrained) for classifier and discovery: choosing pays; take blocks.2 for "
+        "retrieval: choosing pays."
     )
     other = recommendation(use="discovery", model="b", value=0.5, candidate_steps=[100])
     assert headline([*first[:2], other]).endswith(
-        "; blocks.2 of a at step 100 for retrieval; blocks.3 of b at step 100 for discovery."
+        "; take blocks.2 of a for retrieval: choosing pays; take blocks.3 of b for discovery: choosing pays."
     )
+
+
+def test_the_headline_has_three_verdicts_the_surest_first():
+    of_last = {"layer": "bn2", "depth": 8}
+    undecided = recommendation(use="classifier", gain_over_last=UNDECIDED)
+    untrained = recommendation(use="classifier", gain_over_last=FOLDS_ALONE, step=0)
+    no = recommendation(use="detection", gain_over_last=NOT_WORTH_IT, **of_last)
+    last = recommendation(use="retrieval", gain_over_last=OF_LAST, **of_last)
+    assert headline([undecided, no, RECOMMENDATION, last]) == (
+        "handwriting, a at step 100: take the last layer, bn2, for detection: no earlier one is shown to be better (at "
+        "most +0.018); take blocks.3 for discovery: choosing pays; undecided, best so far: blocks.3 (50 % of "
+        "parameters, 40 % of multiply-adds) for classifier and the last layer, bn2, for retrieval."
+    )
+    assert headline([untrained, last]).startswith(
+        "handwriting, a: undecided, best so far: blocks.3 at step 0 (untrained, not proven, 50 % of parameters, "
+    )
+    only = recommendation(layer="pool", depth=0, last_depth=0, step=0, candidate_steps=[0], gain_over_last=NONE)
+    assert headline([only]) == "handwriting, a: take the only layer, pool, for discovery."
 
 
 def test_of_pure_noise_the_headline_begins_with_the_doubt():
@@ -208,17 +274,21 @@ def test_of_pure_noise_the_headline_begins_with_the_doubt():
     unsure[0] = unsure[0].model_copy(update={"doubtful": None})
     unsure[3] = unsure[3].model_copy(update={"doubtful": False})  # at no proven level
     assert headline(unsure).startswith(
-        "no layer is shown to beat chance for retrieval and discovery; if any, take, of a at step 100, blocks.3 for"
+        "handwriting, a at step 100: no layer is shown to beat chance for retrieval and discovery; if any, take blocks"
     )
-    assert headline([*unsure[:2], every_use()[2]]).startswith("take, of a")  # one of which a layer is shown to
+    assert "if any" not in headline([*unsure[:2], every_use()[2]])  # one of which a layer is shown to
+    undecided = [each.model_copy(update={"gain_over_last": UNDECIDED}) for each in unsure]
+    assert " for retrieval and discovery; undecided, best so far: blocks.3 (" in headline(undecided)
 
 
 def test_the_headline_never_names_a_network_of_no_use():
     scratch = useless(model="scratch", value=0.45)
     assert "scratch" not in headline([scratch, RECOMMENDATION])
-    assert headline([scratch]) == f"take nothing for discovery: {reason(scratch)}."
+    assert headline([scratch]) == f"handwriting: nothing for discovery: {reason(scratch)}."
     retrieval = recommendation(use="retrieval", metric="map_at_r")
-    assert headline([retrieval, scratch]).startswith("take, of a at step 100, blocks.3 for retrieval; nothing for disc")
+    assert headline([retrieval, scratch]).endswith(
+        f"for retrieval: choosing pays; nothing for discovery: {reason(scratch)}."
+    )
 
 
 def test_the_headline_has_the_best_of_all_networks_where_none_is_of_use_and_each_use_its_reason():
@@ -227,7 +297,7 @@ def test_the_headline_has_the_best_of_all_networks_where_none_is_of_use_and_each
     least = useless(use="classifier", metric="ood_fpr95_knn", better="lower", model="b", value=0.6)
     twin = useless(use="retrieval", value=0.3)
     assert headline([worse, poor, twin, least, best]) == (
-        f"take nothing for classifier: {reason(least)}; nothing for discovery and retrieval: {reason(best)}."
+        f"handwriting: nothing for classifier: {reason(least)}; nothing for discovery and retrieval: {reason(best)}."
     )
 
 

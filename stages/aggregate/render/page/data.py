@@ -15,7 +15,6 @@ from stages.aggregate.charts.networks import SPLITS, matrix, spans_much
 from stages.aggregate.charts.theme import COLORS, SHAPES
 from stages.aggregate.curves import MEAN, Name, Scores
 from stages.aggregate.facts import Facts
-from stages.aggregate.recommend.schema import GainRecord
 from stages.aggregate.render.page.provenance import Study
 from stages.aggregate.scope import INTERVAL_ENDS
 from stages.aggregate.words.figure_titles import averages
@@ -85,10 +84,10 @@ def best_layers(summary: pd.DataFrame, facts: Facts, networks: Sequence[Name]) -
     wider, narrower = (summary[[*ends]].set_axis(["low", "high"], axis=1) for ends in INTERVAL_ENDS.values())
     known = wider.where(wider.notna().any(axis=1), narrower, axis=0)
     of = zip(summary["dataset"], summary["model"], summary["metric"], summary["fold"], strict=True)
-    gains = [facts.gain_over_last(*key) if fold == MEAN else GainRecord() for *key, fold in of]
-    ends = {name: [getattr(gain, end) for gain in gains] for name, end in GAIN.items()}
+    gains = [facts.gain_over_last(*key) if fold == MEAN else None for *key, fold in of]
+    ends = {name: [getattr(gain, end, None) for gain in gains] for name, end in GAIN.items()}
     wanted = ("fold", "metric", "best_depth", "unseen", "last_value", *known, *GAIN, "seen", "accuracy")
-    return table(summary.assign(**known, **ends), wanted, networks)
+    return table(summary.assign(**known, **pd.DataFrame(ends, index=summary.index)), wanted, networks)
 
 
 def training_steps(steps: pd.DataFrame, networks: Sequence[Name]) -> Columns:

@@ -26,6 +26,7 @@ from stages.aggregate.render.verdict import verdict
 from stages.aggregate.words import recommendation as words
 from stages.aggregate.words.figure_titles import network_words
 from stages.aggregate.words.findings import finding_texts, status_words
+from stages.aggregate.words.headline import headline
 
 HERE = Path(__file__).parent
 USES: dict[str, str] = {
@@ -100,7 +101,7 @@ def _texts(study: Study, blob: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "facts": facts,
         "words": words,
-        "answers": [words.headline(list(own)) for _, own in groupby(facts.of_use(), lambda each: each.dataset)],
+        "answers": [headline(list(own)) for _, own in groupby(facts.of_use(), lambda each: each.dataset)],
         "cards": [cards[:SHOWN_CARDS], *([cards[SHOWN_CARDS:]] if len(cards) > SHOWN_CARDS else [])],
         "verdict": verdict(facts),
         "findings": [

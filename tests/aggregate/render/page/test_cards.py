@@ -25,15 +25,20 @@ def test_every_network_has_an_answer_for_each_use(cards):
 def test_a_card_says_what_the_recommendation_says(study, cards):
     for card, found in answers(study, cards):
         chosen = found.recommended
-        checkpoint = f"step {chosen.step}" + ("" if chosen.step else " (not fine-tuned)")
+        checkpoint = f"step {chosen.step}" + ("" if chosen.step else " (untrained)")
         assert card["answer"] == f"Layer {chosen.depth + 1} of 5 ({chosen.layer}) at {checkpoint}"
         numbers = {name: (value, further) for name, value, further in card["numbers"]}
         score = "NMI" if found.use == "discovery" else "1-NN accuracy"
         interval = f"[{chosen.classes.low:.3f}, {chosen.classes.high:.3f}]"
         assert numbers[score] == (f"{chosen.classes.value:.3f}", interval)
         assert chosen.classes.low < chosen.classes.value <= chosen.value < chosen.classes.high
-        assert float(numbers["last layer"][0]) == pytest.approx(-found.loss("last_layer"), abs=5e-4)
-        assert float(numbers["layer before it"][0]) == pytest.approx(-found.loss("penultimate"), abs=5e-4)
+        for name, gain in (
+            ("gain over the last layer", found.gain_over_last),
+            ("over the one before it", found.gain_over_before),
+        ):
+            known = gain.estimate is not None
+            expected = (f"{gain.estimate:+.3f}", f"[{gain.low:+.3f}, {gain.high:+.3f}]") if known else ("–", "")
+            assert numbers[name] == expected
         assert numbers["parameters"][0] == f"{100 * chosen.parameters_share:.0f} %"
         total = chosen.operations / chosen.operations_share / 1e6
         share, of_all = numbers["multiply-adds"]

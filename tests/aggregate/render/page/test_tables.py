@@ -20,7 +20,7 @@ def named(columns, networks):
 
 
 def test_best_layers_are_the_summarys(study, networks):
-    table = named(best_layers(study.results.tables["summary.csv"], networks), networks)
+    table = named(best_layers(study.results.tables["summary.csv"], study.results.facts, networks), networks)
     rows = study.results.tables["summary.csv"]
     both = rows.merge(table, on=["model", "fold", "metric"], suffixes=("_table", ""), validate="1:1")
     assert len(both) == len(rows)
@@ -28,11 +28,13 @@ def test_best_layers_are_the_summarys(study, networks):
     for column in ("unseen", "last_value"):
         assert (both[column].astype(float) - both[f"{column}_table"].astype(float)).abs().max() <= 5e-4
     means = both[both["fold"] == "mean"]
-    for end in ("", "_at_least", "_at_most"):
-        assert (means[f"lead{end}"].astype(float) - means[f"lead_classes{end}"]).abs().max() <= 5e-4
+    for row in means.itertuples():
+        gain = study.results.facts.gain_over_last(row.dataset, row.model, row.metric)
+        shown = [None if pd.isna(value) else value for value in (row.gain, row.gain_low, row.gain_high)]
+        assert shown == [each and round(each, 3) for each in (gain.estimate, gain.low, gain.high)]
+    assert means["gain"].notna().any()
     assert (means["low"].astype(float) - means["ci_classes_low"]).abs().max() <= 5e-4
-    single = both[both["fold"] != "mean"]  # of a single fold, other classes are not known
-    assert (single["lead_at_least"].astype(float) - single["lead_images_at_least"]).abs().max() <= 5e-4
+    assert both.loc[both["fold"] != "mean", "gain"].isna().all()
 
 
 def test_training_is_that_of_steps(study, networks):
