@@ -17,8 +17,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from stages.shared.core.digests import file_sha256
 from stages.shared.core.params import read_run
 from stages.shared.networks.network import processor_name
@@ -60,8 +58,6 @@ def read_study(root: Path) -> Run:
         "scores": (root / "data" / "measures").joinpath(*map(str, cell), "layers.csv"),
     }
     findings, uses = (json.loads((results / f"{name}.json").read_text()) for name in ("findings", "recommendation"))
-    summary = pd.read_csv(results / "summary.csv", dtype={"fold": str, "tied_classes": str})
-    over_folds = summary[summary["fold"] == "mean"].set_index("metric")
     (networks,) = json.loads((results / "metrics.json").read_text()).values()
     (network,) = networks.values()
     return {
@@ -69,9 +65,9 @@ def read_study(root: Path) -> Run:
         "environment": {name: os.environ[name] for name in FIXED if name in os.environ},
         "seed": cell[-1],
         "accuracy": network["accuracy"],
-        "uses": {record["use"]: read_use(record, over_folds.loc[record["metric"]]) for record in uses},
+        "uses": {record["use"]: read_use(record) for record in uses},
         "findings": {
-            f"{finding['claim'].partition(' ')[0]}, {outcome['scope']}": outcome["status"]
+            f"{finding['claim'].partition(' ')[0]}, {outcome['scope']}, step {outcome['step']}": outcome["status"]
             for finding in findings
             for outcome in finding["outcomes"]
             if outcome["scope"]
@@ -80,24 +76,23 @@ def read_study(root: Path) -> Run:
     }
 
 
-def read_use(record: Mapping[str, Any], last: "pd.Series[Any]") -> dict[str, Any]:
-    """Take a use's checkpoint from its recommendation, and how good layers are after training from summary.csv.
-
-    Args:
-        record: the recommendation.
-        last: the row of the use's score, over all folds, at the last checkpoint.
-    """
-    tied = str(last["tied_classes"]).split(";") if pd.notna(last["tied_classes"]) else []
-    lead = last["lead_classes"] if pd.notna(last["lead_classes"]) else last["lead_images"]
-    numbers = {"best": last["unseen"], "last": last["last_value"], "lead": lead}
-    known = {name: round(float(value), 4) for name, value in numbers.items() if pd.notna(value)}
-    layer, ties = int(last["best_depth"]) + 1, [int(depth) + 1 for depth in tied]
-    return {"score": record["metric"], "step": record["best"]["step"], "layer": layer, "ties": ties} | known
+def read_use(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Take of a recommendation what it names and the numbers that are printed of it."""
+    best, gain, untrained = record["best"], record["gain_over_last"], record["untrained"]
+    numbers = {
+        "value": (best["classes"] or best)["value"],
+        **{name: gain[name] for name in ("estimate", "low", "high")},
+        "untrained": untrained and untrained["gain_over_last"]["estimate"],
+    }
+    layers = [layer["depth"] + 1 for layer in record["shortlist"]]
+    named = {"score": record["metric"], "step": best["step"], "layer": best["depth"] + 1, "ties": layers}
+    return named | {"status": gain["status"]} | {k: round(v, 4) for k, v in numbers.items() if v is not None}
 
 
 def numbers_of(run: Run) -> dict[str, float]:
-    """List the numbers of one run by what they are: the accuracy, and the best, the last and the lead of every use."""
-    named = ((use, name) for use in run["uses"] for name in ("best", "last", "lead") if name in run["uses"][use])
+    """List the numbers of one run by what they are: the accuracy, and the score and the gains of every use."""
+    wanted = ("value", "estimate", "untrained")
+    named = ((use, name) for use in run["uses"] for name in wanted if name in run["uses"][use])
     return {"accuracy": run["accuracy"]} | {f"{use}, {name}": run["uses"][use][name] for use, name in named}
 
 
@@ -105,11 +100,11 @@ def differences(runs: Mapping[str, Run], run: Run) -> Iterator[str]:
     """Yield a line for each number out of its range, status of a finding, layer and hash that is not as recorded."""
     alike = [known for known in runs.values() if known["seed"] == run["seed"]]
     for name, value in numbers_of(run).items():
-        low, high = limits([numbers_of(known)[name] for known in alike])
+        low, high = limits([numbers_of(known).get(name, value) for known in alike])
         if not low <= value <= high:
             yield f"{name}: must lie in {low:.3f} to {high:.3f}, found {value:.3f}"
     for finding, status in run["findings"].items():
-        known = sorted({each["findings"][finding] for each in alike})
+        known = sorted({each["findings"].get(finding, status) for each in alike})
         if status not in known:
             yield f"finding {finding}: must be {' or '.join(known)}, found {status}"
     for use, found in run["uses"].items():

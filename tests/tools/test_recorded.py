@@ -2,8 +2,6 @@ import copy
 import json
 import re
 
-import numpy as np
-import pandas as pd
 import pytest
 
 from tests.tools.recorded import FIXED, ROOT, RUNS, differences, limits, numbers_of, read_use
@@ -66,15 +64,15 @@ def test_the_makefile_sets_all_that_fixes_rounding():
     assert re.findall(r"^export (\w+) := \S", exact, flags=re.M) == [*ON_CPU, *FIXED]
 
 
-def test_a_use_is_read_after_training_with_the_layers_that_tie_there():
-    record = {"metric": "nmi", "best": {"depth": 2, "step": 0}}
-    row = {
-        "best_depth": 3,
-        "unseen": 0.61239,
-        "last_value": 0.5,
-        "lead_classes": np.nan,
-        "lead_images": np.nan,
-        "tied_classes": "2;3",
+def test_a_use_is_read_with_what_it_names_and_the_numbers_that_are_printed():
+    layers = [{"depth": 2}, {"depth": 3}]
+    gain = {"estimate": 0.01239, "low": -0.01, "high": None, "status": "undecided"}
+    record = {
+        "metric": "nmi",
+        "best": {"depth": 3, "step": 0, "value": 0.7, "classes": {"value": 0.61239}},
+        "shortlist": layers,
+        "gain_over_last": gain,
+        "untrained": None,
     }
-    known = read_use(record, pd.Series(row))
-    assert known == {"score": "nmi", "step": 0, "layer": 4, "ties": [3, 4], "best": 0.6124, "last": 0.5}
+    named = {"score": "nmi", "step": 0, "layer": 4, "ties": [3, 4], "status": "undecided"}
+    assert read_use(record) == named | {"value": 0.6124, "estimate": 0.0124, "low": -0.01}
