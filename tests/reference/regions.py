@@ -1,17 +1,15 @@
 """Which table stands on which page of docs/, and how they are written there."""
 
-import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from ruamel.yaml import YAML
 
+from docs.evidence import tables
 from stages.aggregate import curves, read, scope
 from stages.aggregate.params import AggregateParams
 from stages.aggregate.recommend import regret, schema
-from stages.aggregate.render.documents import regret_tables
 from stages.aggregate.tables import score_tables, summary
-from stages.aggregate.words.recommendation import REGRET_WORDS
 from stages.embed.params import EmbedParams, TapsParams
 from stages.finetune.params import FinetuneParams
 from stages.measure.params import MeasureParams
@@ -24,7 +22,6 @@ from stages.shared.tables import gallery, metric_table
 from tests.reference.columns import check_described, column_table, record_table
 from tests.reference.default_study import runs_table, spread_table
 from tests.reference.descriptions import of_class, of_constant
-from tests.reference.frozen import frozen_table
 from tests.reference.pages import fill
 from tests.reference.parameters import entry_table, section_table, variants_table
 from tests.reference.published import comparison_tables, correlation_table
@@ -114,21 +111,24 @@ def regions() -> Iterator[tuple[str, str, str]]:
     yield "paper-tables.md", "beside the published numbers", comparison_tables(DOCS)
     yield "paper-tables.md", "rank correlations", correlation_table(DOCS)
     yield "paper-tables.md", "pilot", fold_tables(PILOT)
-    yield "recommend.md", "regret", _pilot_regrets()
     yield "default-study.md", "runs", runs_table(RUNS)
     yield "../README.md", "spread", spread_table(RUNS)
-    yield "recommend.md", "frozen networks", frozen_table(DOCS / "frozen")
+    yield from evidence()
     for name, record in RECORDS.items():
         yield "columns.md", name, record_table(record)
 
 
-def _pilot_regrets() -> str:
-    """What choosing a layer cost in the pilot, use by use."""
-    known = schema.Recommendation.model_fields
-    records = json.loads((PILOT / "recommendation.json").read_text())
-    found = [schema.Recommendation(**{name: record[name] for name in known if name in record}) for record in records]
-    tables = [f"**{table.heading}**\n\n{table.text('pipe')}" for table in regret_tables(found)]
-    return "\n\n".join([REGRET_WORDS, *tables])
+def evidence() -> Iterator[tuple[str, str, str]]:
+    """Yield the regions that show what choosing gains on frozen networks."""
+    frozen = tables.read_scores("frozen.csv")
+    yield "../README.md", "gains", tables.short_table(frozen)
+    pairs = (f"**{name}**\n\n{tables.pairs_table(frozen, score)}" for name, score in tables.SCORES.items())
+    yield "evidence/README.md", "pairs", "\n\n".join(pairs)
+    for heading, table in tables.tables():
+        if "pair" not in heading:
+            yield "evidence/README.md", heading, table
+        if "pair" not in heading and not heading.endswith(", after training"):
+            yield "recommend.md", heading, table
 
 
 def write_pages(docs: Path) -> list[Path]:
