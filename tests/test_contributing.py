@@ -194,7 +194,11 @@ def norms(cell: Cell, layer: Layer, split: EmbeddedSplit) -> AnalysisResult:
     return AnalysisResult(rows=rows)
 ''',
     )
-    copy.after("stages/measure/analyses/registry.py", '"k_sensitivity": Analysis()', '    "norms": Analysis(),\n')
+    copy.after(
+        "stages/measure/analyses/registry.py",
+        '"layer_pairs": Analysis(',
+        '    "norms": Analysis(),\n',
+    )
     copy.after(
         "stages/shared/tables/metric_table.py",
         "ANALYSIS_TABLES = {",

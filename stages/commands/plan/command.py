@@ -155,7 +155,7 @@ def disk(needed: float, here: Path, cache: Path) -> str:
     free, free_of_cache = shutil.disk_usage(here).free, shutil.disk_usage(cache).free
     line = f"disk: {size(needed)} for prepared images, checkpoints and stores"
     if here.stat().st_dev == cache.stat().st_dev:
-        line += f" (twice that if DVC's cache cannot link), {size(free)} free"
+        line += f" (twice that with DVC's cache, unless `cache.type` links), {size(free)} free"
         room = free / 2
     else:
         line += f", {size(free)} free; as much for DVC's cache, {size(free_of_cache)} free there"

@@ -147,9 +147,10 @@ def check_inside(path: Path) -> None:
     if (project / ".git").exists() and project in chain and not folder.resolve().is_relative_to(project):
         link = next(each for each in chain if each.is_symlink())
         raise UserError(
-            f"{link}: must be a folder in the project, found a link to {link.readlink()}: DVC refuses results behind "
-            "it, after they were computed. Take the link away; for results on another disk `dvc config --local "
-            "cache.dir /path/on/that/disk` and `dvc config --local cache.type symlink` (docs/scale.md#disk)"
+            f"{link.relative_to(project)}: must be a folder in the project, found a link to {link.readlink()}: DVC "
+            "refuses results behind it, after they were computed. Take the link away; for results on another disk "
+            "`dvc config --local cache.dir /path/on/that/disk` and `dvc config --local cache.type symlink` "
+            "(docs/scale.md#disk)"
         )
 
 

@@ -83,6 +83,11 @@ def test_one_fold_has_the_jackknife_alone():
         agree(each.interval(), [expected.low, expected.high])
 
 
+def test_of_two_folds_the_jackknife_has_the_classes_of_each_less_one():
+    case = LAYERS[0]
+    assert class_inference(refits_of(case["values"][:2], case["without"][:2])).df == 2 * (5 - 1)
+
+
 def test_contrasts_that_never_vary_are_dropped():
     given = scores(LAYERS[0])
     repeat = [0, 1, 2, 3, 4, 4]  # the last layer twice

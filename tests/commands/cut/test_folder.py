@@ -113,11 +113,11 @@ def test_the_folder_holds_its_files_and_nothing_beside_it(written: Written):
 def test_a_folder_is_read_as_it_was_written(written: Written):
     about, width, decode = written.read
     cell = {"dataset": "trees", "model": "tiny", "fold": "0", "seed": 3, "step": 50}
-    assert about == cell | {"layer": "blocks.2", "pooling": "class_token", "scale": "none"}
+    assert about == cell | {"layer": "blocks.2", "pooling": "class_token", "scale": "l2"}
     assert decode == {"size": 40, "fit": "crop", "fill": 255, "bits": 16}
     preprocess = json.loads((written.path / "preprocess.json").read_text())
     assert preprocess["input"] == {"name": "pixels", "dtype": "uint8", "shape": ["batch", 3, 40, 40]}
-    output = {"name": "embedding", "dtype": "float32", "shape": ["batch", width], "scale": "none"}
+    output = {"name": "embedding", "dtype": "float32", "shape": ["batch", width], "scale": "l2"}
     assert preprocess["output"] == output
 
 

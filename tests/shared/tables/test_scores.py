@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from math import inf
 from pathlib import Path
 
@@ -20,6 +21,15 @@ def test_facts_come_back_in_their_order_and_a_missing_limit_is_null(tmp_path: Pa
     scores = read_scores(tmp_path, CELL)
     assert scores == SCORES
     assert list(scores) == list(SCORES)
+
+
+def test_rows_are_scaled_for_what_is_declared_so_unless_none_are(tmp_path: Path):
+    scores = SCORES | {"hits": replace(SCORES["hits"], scaling="l2")}
+    found = {}
+    for normalize in ("l2", "none"):
+        write_scores(tmp_path, scores, normalize)
+        found[normalize] = [score.scaling for score in read_scores(tmp_path, CELL).values()]
+    assert found == {"l2": ["none", "l2"], "none": ["none", "none"]}
 
 
 @pytest.mark.parametrize(
