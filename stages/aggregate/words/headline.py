@@ -60,7 +60,6 @@ def _answer(found: Recommendation, name: str, checkpoint: str) -> tuple[str, str
         return UNDECIDED, f"the last layer, {name}{checkpoint},", ""
     cost = {"parameters": found.best.parameters_share, "multiply-adds": found.best.operations_share}
     known = ["untrained"] if checkpoint.endswith(UNTRAINED) else []
-    known += ["not proven"] if last.low is not None and last.low > 0 else []
     known += [f"{percent(share)} of {what}" for what, share in cost.items() if share is not None]
     what = name + checkpoint.removesuffix(UNTRAINED)
     return UNDECIDED, what + f" ({', '.join(known)})" * bool(known), ""
