@@ -31,7 +31,8 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A repository of git with some code, of which nothing was committed."""
     (tmp_path / "stages").mkdir()
     (tmp_path / "stages" / "a.py").write_text("x = 1\n")
-    for words in (["init", "-q"], ["add", "stages"]):
+    (tmp_path / "dvc.yaml").write_text("stages: {}\n")
+    for words in (["init", "-q"], ["add", "stages", "dvc.yaml"]):
         subprocess.run(["git", *words], cwd=tmp_path, check=True)
     DvcRepo.init(str(tmp_path)).close()
     (tmp_path / ".dvcignore").write_text((ROOT / ".dvcignore").read_text())
