@@ -45,7 +45,7 @@ def test_missing_damaged_and_old_facts_are_errors(tmp_path):
     with pytest.raises(UserError, match=r"facts\.json: must be the facts .*, found no file; run the aggregate stage"):
         read_facts(tmp_path)
     path.mkdir()
-    with pytest.raises(UserError, match="found no file"):
+    with pytest.raises(UserError, match=r"must be a file of at most .*, found a folder"):
         read_facts(tmp_path)
     with pytest.raises(UserError, match="found no file"):
         read_facts(Path(__file__))

@@ -75,7 +75,7 @@ def test_a_notice_stands_on_every_output_and_changes_nothing_else(whole, monkeyp
     root, notice = whole[0], "Incomplete: 3 of 8 cells are missing (a, b, c)."
     aggregate(monkeypatch, root, "partial", "--notice", notice)
     printed = capsys.readouterr().out.partition("\n\n")[2]
-    assert printed.startswith(f"{notice}\nhandwriting: ")
+    assert printed.startswith(f"{notice}\nhandwriting")
     assert files(root / "partial") == files(root / "results")
     for file in files(root / "partial"):
         content = (root / "partial" / file).read_bytes()
@@ -182,7 +182,7 @@ def test_four_folds_speak_of_other_classes(tmp_path, monkeypatch, capsys):
     assert [(each["model"], each["shortlist_scope"]) for each in advised] == [(model, "classes") for model in MODELS]
     summary_md = (tmp_path / "results/summary.md").read_text()
     assert "## What choosing a layer costs" in summary_md
-    sentences = re.findall(r"^- (\w+), discovery \(NMI\): layer .* did not know: last layer", summary_md, re.MULTILINE)
+    sentences = re.findall(r"^- (\w+), discovery \(NMI\): layer .* over the last layer", summary_md, re.MULTILINE)
     assert sentences == MODELS
     assert "[ ]: 95 % for other unseen classes and retraining." in capsys.readouterr().out
 

@@ -44,12 +44,12 @@ TITLES = {
 ABOUT = {
     Claim.ACCURACY: (
         "g is the best layer's score on unseen classes. The claim denies an implication: one counter-example shows it, "
-        "and networks that agree show nothing. The networks, each at its last step, were chosen, not sampled."
+        "and networks that agree show nothing. The networks, each at its last checkpoint, were chosen, not sampled."
     ),
     Claim.DEPTH: (
         "The lead is by how much the truly best earlier layer beats the last. Its bounds are one-sided, each by "
-        "itself; that layer is the best one or among those not distinguishable from it. It is judged at the last step, "
-        "and where another checkpoint is recommended at that, too, of which the bounds do not know that it was chosen."
+        "itself; that layer is the best one or among those not distinguishable from it. It is judged at the last "
+        "checkpoint, and where another is recommended at that, too, of which the bounds do not know that it was chosen."
     ),
     Claim.FINE_TUNING: ("The last step is compared with step 0, as two networks on the same classes; g need not rise."),
 }

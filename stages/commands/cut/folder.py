@@ -208,8 +208,7 @@ def write_cut(out: Path, source: Source, *, onnx: bool, tolerance: float | None,
         UserError: the layer cannot be exported, or a file does not agree.
     """
     check_versions(source, partial(embed_now, source), tolerance)
-    images, reference = source.cell.images, take_reference(source)
-    tolerance = tolerance or default_tolerance(source)
+    images, reference, tolerance = source.cell.images, take_reference(source), tolerance or default_tolerance(source)
     with new_output(out) as folder:
         folder.mkdir()
         program = export.export_layer(source.cell.embedder.network, source.layers, images.size, source.scaler)

@@ -169,7 +169,7 @@ class Shard:
     sha256: list[str]
     features: Float32
     unreadable: dict[str, str]
-    depths: list[Depth]
+    depths: list[Depth] = field(default_factory=list)
 
 
 class Shards:

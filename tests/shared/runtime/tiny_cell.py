@@ -114,6 +114,7 @@ def run_stage(stage: str, cell: dict[str, str], **paths: Path) -> None:
     """Run the entry point of a stage as `python -m` does."""
     options = {**cell, **{name: str(path) for name, path in paths.items()}}
     sys.argv = [stage, *(part for name, value in options.items() for part in (f"--{name}", value))]
+    sys.modules.pop(f"stages.{stage}.__main__", None)  # that other tests imported
     try:
         runpy.run_module(f"stages.{stage}", run_name="__main__", alter_sys=True)
     except SystemExit as ended:
