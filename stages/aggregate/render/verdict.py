@@ -25,7 +25,7 @@ from stages.aggregate.words.headline import headline
 MAX_LINES, WIDTH = 12, 80
 
 COLUMNS = ("use", "network", "layer", "score", "gain over last", "over before")
-DISPENSABLE_LINES = ("unbounded", "accuracy", "depth", "tuned", "ties", "gains", "design", "brackets")
+DISPENSABLE_LINES = ("unbounded", "accuracy", "depth", "tuned", "design", "ties", "gains", "brackets")
 """Lines that go, in this order, where there are too many."""
 
 

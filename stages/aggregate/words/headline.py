@@ -10,6 +10,9 @@ from stages.aggregate.words.recommendation import UNTRAINED, at_checkpoint, doub
 TAKE, UNDECIDED, NOTHING = "take", "undecided, best so far", "nothing"
 """Kinds of answers."""
 
+OF_PARAMETERS = " of parameters"
+"""What shares are of, which the first one names."""
+
 
 def headline(networks: Sequence[Recommendation]) -> str:
     """Answer for each use of one dataset, by names that can be typed: the best network's, what is sure first.
@@ -35,7 +38,8 @@ def headline(networks: Sequence[Recommendation]) -> str:
     doubt = doubt_first(chosen)
     doubt += "if any, " * bool(doubt and sure)
     whose = f", {models[0]}" * (len(models) == 1) + checkpoints[0] * (len(checkpoints) == 1) if useful else ""
-    return f"{networks[0].dataset}{whose}: {doubt}{'; '.join(clauses)}."
+    told, unit, others = f"{doubt}{'; '.join(clauses)}.".partition(OF_PARAMETERS)
+    return f"{networks[0].dataset}{whose}: {told}{unit}{others.replace(OF_PARAMETERS, '')}"
 
 
 def _answer(found: Recommendation, name: str, checkpoint: str) -> tuple[str, str, str]:
@@ -58,8 +62,8 @@ def _answer(found: Recommendation, name: str, checkpoint: str) -> tuple[str, str
         return TAKE, f"take the last layer, {name},", f": no earlier one is shown to be better (at most {at_most})"
     if is_last:
         return UNDECIDED, f"the last layer, {name}{checkpoint},", ""
-    cost = {"parameters": found.best.parameters_share, "multiply-adds": found.best.operations_share}
     known = ["untrained"] if checkpoint.endswith(UNTRAINED) else []
-    known += [f"{percent(share)} of {what}" for what, share in cost.items() if share is not None]
-    what = name + checkpoint.removesuffix(UNTRAINED)
+    share = found.best.parameters_share
+    known += [percent(share) + OF_PARAMETERS] if share is not None else []
+    what = name if checkpoint.endswith(UNTRAINED) else name + checkpoint
     return UNDECIDED, what + f" ({', '.join(known)})" * bool(known), ""

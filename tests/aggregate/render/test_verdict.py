@@ -193,7 +193,7 @@ def test_where_choosing_does_not_pay_the_last_layer_is_the_first_words():
     assert told[:3] == [
         "handwriting, a at step 100: take the last layer, bn2, for discovery: no earlier",
         "  one is shown to be better (at most +0.018); undecided, best so far: blocks.3",
-        "  (50 % of parameters, 40 % of multiply-adds) for retrieval.",
+        "  (50 % of parameters) for retrieval.",
     ]
     assert told[4] == "discovery (NMI)  9/9    0.388 [0.310, 0.470]  –                             –"
 

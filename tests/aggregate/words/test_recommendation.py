@@ -260,7 +260,7 @@ def test_the_headline_has_three_verdicts_the_surest_first():
     assert headline([undecided, no, RECOMMENDATION, last]) == (
         "handwriting, a at step 100: take the last layer, bn2, for detection: no earlier one is shown to be better (at "
         "most +0.018); take blocks.3 for discovery: choosing pays; undecided, best so far: blocks.3 (50 % of "
-        "parameters, 40 % of multiply-adds) for classifier and the last layer, bn2, for retrieval."
+        "parameters) for classifier and the last layer, bn2, for retrieval."
     )
     assert headline([untrained, last]).startswith(
         "handwriting, a: undecided, best so far: blocks.3 at step 0 (untrained, not proven, 50 % of parameters, "
