@@ -127,6 +127,14 @@ def test_each_rule_chooses_and_is_scored_in_the_rows_of_the_choice(study, arrays
     )
 
 
+def test_a_recommendation_names_the_rows_of_its_score(study):
+    results, scaled = study
+    l2 = bool(np.isclose(np.linalg.norm(scaled(np.full((1, 2), 3.0))), 1))
+    assert ("map_at_r" in results.facts.unit_rows) == l2
+    for use, rows in (("retrieval", "l2" if l2 else "none"), ("classifier", "none")):
+        assert {each.normalize for each in results.facts.of_use(use)} == {rows}
+
+
 def test_rows_decide_in_this_study(arrays):
     """Else what is above would hold in other rows, too."""
     for dataset in ("one", "two"):
