@@ -99,9 +99,9 @@ def test_presets_are_valid_and_differ_from_the_default_only_where_they_say():
 
 def test_the_verdict_in_the_readme_is_that_of_the_metrics_in_git():
     """`make repro` prints the verdict; its numbers are those of metrics.json as git has it: processors differ."""
-    blocks = re.findall(r"^```\n(handwriting: .*?)^```$", (ROOT / "README.md").read_text(), flags=re.M | re.S)
+    blocks = re.findall(r"^```\n(handwriting, .*?)^```$", (ROOT / "README.md").read_text(), flags=re.M | re.S)
     lines = blocks[0].splitlines()
-    assert (len(blocks), len(lines) <= 14, max(map(len, lines)) <= 80) == (1, True, True)
+    assert (len(blocks), len(lines) <= 16, max(map(len, lines)) <= 80) == (1, True, True)
     show = ["git", "show", ":data/results/metrics.json"]
     known = subprocess.run(show, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     ((_, network),) = json.loads(known)["handwriting"].items()

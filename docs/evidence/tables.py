@@ -44,7 +44,7 @@ Pairs = Mapping[tuple[str, str], Curves]
 
 def read_scores(name: str) -> pd.DataFrame:
     """Read a table: dataset, network, step, fold, layer, depth, rows (raw or unit), score, value."""
-    return pd.read_csv(HERE / name, dtype={"fold": str})
+    return pd.read_csv(HERE / name, dtype={"fold": str, "columns": str})
 
 
 def curves_of(scores: pd.DataFrame, score: str, rows: str) -> dict[tuple[str, str], Curves]:
