@@ -262,8 +262,9 @@ def test_the_headline_has_three_verdicts_the_surest_first():
         "most +0.018); take blocks.3 for discovery: choosing pays; undecided, best so far: blocks.3 (50 % of "
         "parameters) for classifier and the last layer, bn2, for retrieval."
     )
-    assert headline([untrained, last]).startswith(
-        "handwriting, a: undecided, best so far: blocks.3 at step 0 (untrained, not proven, 50 % of parameters, "
+    assert headline([untrained, last]) == (
+        "handwriting, a: undecided, best so far: blocks.3 (untrained, 50 % of parameters) for classifier and the last "
+        "layer, bn2, for retrieval."
     )
     only = recommendation(layer="pool", depth=0, last_depth=0, step=0, candidate_steps=[0], gain_over_last=NONE)
     assert headline([only]) == "handwriting, a: take the only layer, pool, for discovery."
