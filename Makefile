@@ -106,4 +106,5 @@ held-out: setup
 	python -m tests.tools.held_out_classes $(IMAGES) .cache/held_out
 
 docs: setup
+	python -m docs.tools.hero docs/images
 	python -m tests.reference
