@@ -17,6 +17,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from stages.shared.core.digests import file_sha256
 from stages.shared.core.params import read_run
 from stages.shared.networks.network import processor_name
@@ -100,11 +102,12 @@ def differences(runs: Mapping[str, Run], run: Run) -> Iterator[str]:
     """Yield a line for each number out of its range, status of a finding, layer and hash that is not as recorded."""
     alike = [known for known in runs.values() if known["seed"] == run["seed"]]
     for name, value in numbers_of(run).items():
-        low, high = limits([numbers_of(known).get(name, value) for known in alike])
+        known = [numbers_of(each)[name] for each in alike if name in numbers_of(each)]
+        low, high = limits(known) if known else (np.nan, np.nan)
         if not low <= value <= high:
             yield f"{name}: must lie in {low:.3f} to {high:.3f}, found {value:.3f}"
     for finding, status in run["findings"].items():
-        known = sorted({each["findings"].get(finding, status) for each in alike})
+        known = sorted({each["findings"][finding] for each in alike if finding in each["findings"]})
         if status not in known:
             yield f"finding {finding}: must be {' or '.join(known)}, found {status}"
     for use, found in run["uses"].items():

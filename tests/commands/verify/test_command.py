@@ -147,13 +147,16 @@ def test_what_the_grid_no_longer_has_is_named_as_not_compared(project: Path):
     assert json.loads(verify("--json").stdout)["outside"] == ["make"]
 
 
-@pytest.mark.parametrize("content", ["", "stages: {}\n"])
-def test_a_pipeline_without_stages_is_refused(project: Path, content: str):
+@pytest.mark.parametrize(
+    ("content", "found"),
+    [("", "be the whole workflow, found something missing"), ("stages: {}\n", "have stages, found none")],
+)
+def test_a_pipeline_without_stages_is_refused(project: Path, content: str, found: str):
     (project / "dvc.yaml").write_text(content)
     damage(project / "out" / "big")
     done = verify()
     assert isinstance(done.exception, UserError)
-    assert "dvc.yaml: must " in str(done.exception)
+    assert f"dvc.yaml: must {found}" in str(done.exception)
 
 
 PIPELINE = """
