@@ -71,7 +71,7 @@ def find_folds(
     Raises:
         UserError: the splits cannot be made, or a fold is not among them.
     """
-    from stages.prepare.packing import list_images  # takes a second to import
+    from stages.prepare.sources import list_images  # takes a second to import
 
     params, seed = config.datasets[dataset], config.root_seed(dataset)
     with ExitStack() as resources, prefix_errors(f"datasets.{dataset}"):

@@ -125,7 +125,7 @@ def list_candidates(config: Config, folder: Path, params: DatasetParams) -> tupl
         UserError: they cannot be listed, or are of one class.
     """
     from stages.prepare.decode import decode_many, pixel_limit
-    from stages.prepare.packing import list_images  # takes a second to import
+    from stages.prepare.sources import list_images  # takes a second to import
 
     with ExitStack() as resources, pixel_limit(config.prepare.max_pixels):
         candidates = list_images(folder, params, config.prepare.seed, resources).candidates

@@ -8,7 +8,6 @@ import hashlib
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
 from typing import IO
 
@@ -17,14 +16,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from stages.prepare.bits import FULL, Depth, count_bits, fewest_bits
-from stages.prepare.candidates import Candidate, Listing, Split, check_candidates
+from stages.prepare.candidates import Candidate, Split
 from stages.prepare.decode import decode_many, pixel_limit
 from stages.prepare.duplicates import resolve_duplicates
-from stages.prepare.groups import group_by_name
 from stages.prepare.params import DEFAULT_MAX_PIXELS, DatasetParams
 from stages.prepare.raw_files import check_regular
 from stages.prepare.report import Report, Skipped, make_report, write_report
-from stages.prepare.sources import SOURCES
+from stages.prepare.sources import list_images
 from stages.prepare.splits import FoldPlan, plan_folds, without_dropped
 from stages.shared.images.image_store import MANIFEST_COLUMNS, write_fold, write_images
 from stages.shared.runtime.console import progress
@@ -71,20 +69,6 @@ def prepare_dataset(
     report = make_report(params.source, plan, skipped, duplicates, listing, scaled)
     write_report(out / "report.json", report)
     return report
-
-
-def list_images(raw: Path, params: DatasetParams, seed: int, resources: ExitStack) -> Listing:
-    """List what a dataset's source offers, with the groups that its entry asks for.
-
-    Raises:
-        UserError: the raw data are missing or damaged, two images have one id, a name has control characters, or an
-            image has no group.
-    """
-    listing = SOURCES[params.source](raw, params, seed, resources)
-    check_candidates(listing.candidates)
-    if params.group is None or any(c.group for c in listing.candidates):
-        return listing
-    return replace(listing, candidates=group_by_name(listing.candidates, params.group))
 
 
 def _with_splits(plan: FoldPlan) -> list[tuple[Candidate, Split]]:

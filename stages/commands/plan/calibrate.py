@@ -27,7 +27,7 @@ from stages.measure.cell import Cell
 from stages.measure.params import MeasureParams
 from stages.measure.run import limit_to_one_thread, plan_jobs, score
 from stages.prepare.decode import decode_many
-from stages.prepare.packing import list_images
+from stages.prepare.sources import list_images
 from stages.shared.embeddings.embedding_store import Embeddings, Layer
 from stages.shared.embeddings.split_names import SEEN, UNSEEN
 from stages.shared.networks.network import build_network, choose_device

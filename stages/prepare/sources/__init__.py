@@ -2,10 +2,13 @@
 
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from stages.prepare.candidates import Listing
+from stages.prepare.candidates import Listing, check_candidates
+from stages.prepare.groups import group_by_name
+from stages.prepare.params import DatasetParams
 from stages.prepare.sources.calligraphy import list_calligraphy
 from stages.prepare.sources.cifar100 import list_cifar100
 from stages.prepare.sources.folder import list_folder
@@ -24,3 +27,17 @@ SOURCES: dict[str, Source] = {
     "cifar100": list_cifar100,
     "torchvision": list_torchvision,
 }
+
+
+def list_images(raw: Path, params: DatasetParams, seed: int, resources: ExitStack) -> Listing:
+    """List what a dataset's source offers, with the groups that its entry asks for.
+
+    Raises:
+        UserError: the raw data are missing or damaged, two images have one id, a name has control characters, or an
+            image has no group.
+    """
+    listing = SOURCES[params.source](raw, params, seed, resources)
+    check_candidates(listing.candidates)
+    if params.group is None or any(c.group for c in listing.candidates):
+        return listing
+    return replace(listing, candidates=group_by_name(listing.candidates, params.group))

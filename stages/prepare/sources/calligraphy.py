@@ -80,5 +80,5 @@ def _git(arguments: list[str], what: str, advice: str) -> None:
     except FileNotFoundError:
         raise UserError(f"{what}: git is not installed; install it, or {advice}") from None
     except subprocess.CalledProcessError as error:
-        reason = os.fsdecode(error.stderr).strip() or f"git ended with {error.returncode}"
+        reason = " ".join(os.fsdecode(error.stderr).split()) or f"git ended with {error.returncode}"
         raise UserError(f"{what}: cannot be fetched ({reason}). Run it again, or without a network {advice}") from None

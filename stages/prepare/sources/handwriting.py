@@ -55,10 +55,9 @@ def list_handwriting(raw: Path, params: HandwritingParams, seed: int, resources:
         UserError: a font's package is not installed, or a font is not the one that was committed.
     """
     source = read_fonts_file(raw)
-    fonts = find_fonts(source, raw)
     counts: dict[Literal["train", "test"], int] = {"train": max(params.train, params.unseen), "test": params.test}
     candidates = []
-    for label, font in fonts.items():
+    for label, font in find_fonts(source, raw).items():
         for split, count in counts.items():
             for number in range(count):
                 image_seed = child_seed(seed, SEED_NAME, label, split, number)

@@ -79,15 +79,13 @@ def _candidate(row: dict[str, str], files: RawFiles, paths: dict[str, str]) -> C
         raise UserError(f"path must be relative to the raw folder and inside it, found {row['path']!r}")
     path = paths.get(path, paths.get(normalize("NFC", path), path))  # macOS encodes accents in names otherwise
     if path not in paths:
-        folder = posixpath.dirname(path)
-        neighbours = [other for other in paths.values() if posixpath.dirname(other) == folder]
+        neighbours = [other for other in paths.values() if posixpath.dirname(other) == posixpath.dirname(path)]
         raise UserError(f"file {row['path']!r} is not there: {did_you_mean(path, neighbours or paths)}")
-    if not row["label"].strip():
-        raise UserError("label must not be empty")
+    for column in ("label", "group"):
+        if column in row and not row[column].strip():
+            raise UserError(f"{column} must not be empty")
     split = row.get("split")
     if split is not None and split not in SPLITS:
         raise UserError(f"split must be one of {', '.join(SPLITS)}; found {split!r}")
-    group = row.get("group", "").strip()
-    if "group" in row and not group:
-        raise UserError("the group must not be empty")
-    return Candidate(path, row["label"].strip(), cast(Split | None, split), path, files.content(path), group)
+    label, group = row["label"].strip(), row.get("group", "").strip()
+    return Candidate(path, label, cast(Split | None, split), path, files.content(path), group)

@@ -1,8 +1,6 @@
-"""The calligraphers: fetched by commit, from a folder or over HTTP, whole or not at all; or from the raw folder."""
+"""The calligraphers: fetched by commit, whole or not at all, or from the raw folder."""
 
-import os
 import subprocess
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
@@ -10,7 +8,6 @@ from stages.prepare.params import CalligraphyParams
 from stages.prepare.sources import calligraphy
 from stages.prepare.sources.calligraphy import list_calligraphy
 from stages.shared.runtime.errors import UserError
-from tests.serving import serving
 
 PARAMS = CalligraphyParams(source="calligraphy", image_size=64)
 ADDRESS = "https://git.example/"
@@ -35,22 +32,12 @@ def repository(make_folder):
 
 
 @pytest.fixture
-def look_in(monkeypatch):
-    """Have git look for the repositories of ADDRESS elsewhere."""
-
-    def look(place):
-        monkeypatch.setenv("GIT_CONFIG_COUNT", "1")
-        monkeypatch.setenv("GIT_CONFIG_KEY_0", f"url.{place}/.insteadOf")
-        monkeypatch.setenv("GIT_CONFIG_VALUE_0", ADDRESS)
-
-    return look
-
-
-@pytest.fixture
-def raw(tmp_path, repository, look_in, monkeypatch):
-    """A raw folder that holds only source.json, and an empty cache."""
+def raw(tmp_path, repository, monkeypatch):
+    """A raw folder that holds only source.json, and an empty cache; git looks beside the repository for ADDRESS."""
     monkeypatch.setenv("WHICHLAYER_CACHE", str(tmp_path / "cache"))
-    look_in(f"file://{repository.parent}")
+    monkeypatch.setenv("GIT_CONFIG_COUNT", "1")
+    monkeypatch.setenv("GIT_CONFIG_KEY_0", f"url.file://{repository.parent}/.insteadOf")
+    monkeypatch.setenv("GIT_CONFIG_VALUE_0", ADDRESS)
     (tmp_path / "calligraphy").mkdir()
     (tmp_path / "calligraphy" / "source.json").write_text("{}")
 
@@ -129,62 +116,3 @@ def test_a_link_in_the_repository_leads_nowhere(raw, repository, resources, save
     contents = {c.sample_id: c.content() for c in list_calligraphy(raw(), PARAMS, 0, resources).candidates}
     assert contents.keys() - set(EXPECTED) == {"train/csl/own.png"}
     assert contents["train/csl/own.png"] == str(tmp_path / "own.png").encode()
-
-
-# --- over HTTP
-
-
-class Handler(BaseHTTPRequestHandler):
-    """Serves the repositories of a folder through git's own back end; what it answers passes the server's `spoil`."""
-
-    def do_GET(self):
-        path, _, query = self.path.partition("?")
-        environment = {
-            **os.environ, "GIT_PROJECT_ROOT": str(self.server.folder), "GIT_HTTP_EXPORT_ALL": "1", "PATH_INFO": path,
-            "QUERY_STRING": query, "REQUEST_METHOD": self.command, "CONTENT_TYPE": self.headers.get("Content-Type", ""),
-            "GIT_PROTOCOL": self.headers.get("Git-Protocol", ""),
-            "HTTP_CONTENT_ENCODING": self.headers.get("Content-Encoding", ""),
-        }  # fmt: skip
-        asked = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        done = subprocess.run(["git", "http-backend"], input=asked, env=environment, capture_output=True, check=True)
-        head, _, body = done.stdout.partition(b"\r\n\r\n")
-        self.wfile.write(b"HTTP/1.0 200 OK\r\n" + head + b"\r\nContent-Length: %d\r\n\r\n" % len(body))
-        self.wfile.write(self.server.spoil(body) if b"PACK" in body else body)
-
-    def do_POST(self):
-        self.do_GET()
-
-    def log_message(self, *args):
-        pass
-
-
-@pytest.fixture
-def server(repository, raw, look_in):
-    """A server of the repository, which may spoil the packed files on the way."""
-    git(repository, "config", "uploadpack.allowAnySHA1InWant", "true")
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.folder, server.spoil = repository.parent, lambda body: body
-    with serving(server) as url:
-        look_in(url)
-        yield server
-
-
-def test_a_commit_is_fetched_over_http(server, raw, resources):
-    assert ids(list_calligraphy(raw(), PARAMS, 0, resources)) == EXPECTED
-
-
-@pytest.mark.parametrize(
-    "spoil",
-    [
-        pytest.param(lambda body: body[: len(body) // 2], id="cut"),
-        pytest.param(lambda body: body[:-100] + bytes([body[-100] ^ 1]) + body[-99:], id="damaged"),
-    ],
-)
-def test_a_spoiled_transfer_leaves_nothing_and_is_made_good_by_another(spoil, server, raw, resources, tmp_path):
-    folder = raw()
-    server.spoil = spoil
-    with pytest.raises(UserError, match=r"cannot be fetched \(.+\)\. Run it again, or without a network copy"):
-        list_calligraphy(folder, PARAMS, 0, resources)
-    assert list((tmp_path / "cache").iterdir()) == []
-    server.spoil = lambda body: body
-    assert ids(list_calligraphy(folder, PARAMS, 0, resources)) == EXPECTED
