@@ -57,7 +57,7 @@ def read_list(path: Path, columns: Sequence[str] = ("path",)) -> list[dict[str, 
         UserError: it cannot be read, a column or cell is empty, or a path stands there twice.
     """
     check_regular(path)
-    content, is_csv = path.read_bytes(), path.suffix.lower() == ".csv"
+    content, is_csv = read_file(path), path.suffix.lower() == ".csv"
     texts = ([line.rstrip("\r")] for line in decoded(content, path).split("\n") if line.rstrip("\r"))
     read = (cells for _, cells in csv_rows(content, path)) if is_csv else texts
     header = next(read, []) if is_csv else ["path"]

@@ -1,5 +1,6 @@
 import hashlib
 import pickle
+import tarfile
 
 import numpy as np
 import pytest
@@ -62,12 +63,21 @@ def test_reads_the_authors_archive_from_the_cache_or_the_raw_folder(raw, archive
         assert f"{candidate.split}/{candidate.label}/" in candidate.sample_id
 
 
+ARRAY = (
+    b"cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\n(I0\ntS'b'\ntR"
+    b"(I1\n(I1\nI256\ntcnumpy\ndtype\n(S'u1'\nI0\nI1\ntR(I3\nS'|'\nNNNI-1\nI-1\nI0\ntbI00\nT\0\1\0\0%btb"
+)
+"""How Python 2 pickles an array of 256 bytes."""
+
+
 def test_a_pickle_of_python_2_is_read(tmp_path):
-    """Its texts are bytes: `'fine_labels'` pickled by `str` of Python 2."""
-    content = b"(dS'fine_label_names'\n(lS'apple'\nas."
+    """Its texts are bytes."""
+    content = b"(dS'fine_label_names'\n(lS'apple'\nasS'data'\n" + ARRAY % bytes(range(256)) + b"s."
     path = write_tar(tmp_path / "x.tar.gz", {"cifar-100-python/meta": content})
-    with cifar100.tarfile.open(path) as files:
-        assert cifar100._unpickle(files, "meta") == {"fine_label_names": ["apple"]}
+    with tarfile.open(path) as files:
+        found = cifar100._unpickle(files, "meta")
+    assert found["fine_label_names"] == ["apple"]
+    assert np.array_equal(found["data"], [range(256)])
 
 
 def test_a_folder_of_images_gives_the_same_ids(raw, resources):
