@@ -10,7 +10,7 @@ import click
 from stages.commands.config import Config, read_config
 from stages.commands.dvc_project.workspace import open_repo, output_paths, stage_path
 from stages.commands.features.image_files import describe, not_images
-from stages.commands.folds import find_folds, is_absent
+from stages.commands.folds import find_folds
 from stages.commands.project import RAW, ProjectCommand, json_option, listed, params_option
 from stages.finetune.params import schedule_length
 from stages.measure.analyses.registry import Extra, check_embedded
@@ -19,7 +19,7 @@ from stages.measure.params import MeasureParams, check_class_sizes, check_steps,
 from stages.prepare.candidates import Candidate, describe_counts
 from stages.prepare.params import TorchvisionParams
 from stages.prepare.pools import checked_fraction
-from stages.prepare.raw_files import check_regular, read_source_file
+from stages.prepare.raw_files import check_regular
 from stages.prepare.splits import FoldPlan
 from stages.shared.core.params import RunParams, check_as_many_sets
 from stages.shared.embeddings.split_names import UNSEEN
@@ -253,17 +253,16 @@ def check_classes(config: Config, raw: Path) -> list[str]:
 
     Images are listed, and opened only where their names do not end as an image's. Those that would first be downloaded
     are not: of them the entry alone says which folds there are and how many images, and of torchvision's datasets
-    whether there are test images. The `source.json` that names the download is read.
+    whether there are test images.
 
     Returns:
         What a user should know of datasets of few classes, a sentence each.
 
     Raises:
-        UserError: the splits cannot be made, a fold is not there, a class has too few images for the probe, or a
-            `source.json` or an entry of torchvision's is not valid.
+        UserError: the splits cannot be made, a fold is not there, a class has too few images for the probe, or an
+            entry of torchvision's is not valid.
     """
-    from stages.prepare.sources import SOURCE_FILES  # takes a second to import
-    from stages.prepare.sources.torchvision import split_arguments
+    from stages.prepare.sources.torchvision import split_arguments  # takes a second to import
 
     notes: list[str] = []
     sets: dict[str, int] = {}
@@ -274,9 +273,6 @@ def check_classes(config: Config, raw: Path) -> list[str]:
                 if not params.all_unseen:
                     checked_fraction(params, has_test="test" in split_arguments(params))
             continue
-        with prefix_errors(f"datasets.{dataset}"):
-            if is_absent(config, raw, dataset):
-                read_source_file(raw / dataset, SOURCE_FILES[params.source])
         own = params.source in OWN and params.on_bad_image == "error"
         plan = find_folds(config, raw, dataset, inspect=check_images if own else None)
         with prefix_errors(f"datasets.{dataset}"):

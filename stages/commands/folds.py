@@ -1,16 +1,17 @@
 """Which folds a dataset has, and why no others: of images that are there, or of what is yet to be downloaded."""
 
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from math import ceil
 from pathlib import Path
 
 from stages.aggregate.words.formatting import plural
 from stages.commands.config import Config
 from stages.prepare.candidates import Candidate, Split
-from stages.prepare.limits import Resources
+from stages.prepare.folds import MAX_DEFAULT_FOLDS, count_choices
 from stages.prepare.params import DatasetParams
-from stages.prepare.raw_files import has_only_source_file
-from stages.prepare.splits import MAX_DEFAULT_FOLDS, FoldPlan, count_choices, plan_folds
+from stages.prepare.raw_data import has_only_source_file
+from stages.prepare.splits import FoldPlan, plan_folds
 from stages.shared.core.params import ALL
 from stages.shared.runtime.errors import UserError, prefix_errors
 
@@ -70,10 +71,10 @@ def find_folds(
     Raises:
         UserError: the splits cannot be made, or a fold is not among them.
     """
-    from stages.prepare.packing import list_images  # takes a second to import
+    from stages.prepare.sources import list_images  # takes a second to import
 
     params, seed = config.datasets[dataset], config.root_seed(dataset)
-    with Resources(config.prepare.limits) as resources, prefix_errors(f"datasets.{dataset}"):
+    with ExitStack() as resources, prefix_errors(f"datasets.{dataset}"):
         if is_absent(config, raw, dataset) and (is_counted(params) or not counted):
             candidates = expected_images(params)
         else:

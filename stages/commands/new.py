@@ -19,8 +19,8 @@ from stages.commands.check import check_config
 from stages.commands.config import Config, parse_config, read_config
 from stages.commands.project import PARAMS, RAW, ROOT, ProjectCommand, ProjectPath, use_option
 from stages.prepare.bits import fewest_bits
-from stages.prepare.candidates import TABLE_INSTEAD, Candidate, class_counts, describe_counts
-from stages.prepare.limits import Resources
+from stages.prepare.candidates import Candidate, class_counts, describe_counts
+from stages.prepare.class_folders import TABLE_INSTEAD
 from stages.prepare.params import DatasetParams, parse_dataset
 from stages.prepare.splits import FoldPlan, plan_folds
 from stages.shared.runtime.errors import UserError, check_known, prefix_errors
@@ -125,10 +125,9 @@ def list_candidates(config: Config, folder: Path, params: DatasetParams) -> tupl
         UserError: they cannot be listed, or are of one class.
     """
     from stages.prepare.decode import decode_many, pixel_limit
-    from stages.prepare.packing import list_images  # takes a second to import
+    from stages.prepare.sources import list_images  # takes a second to import
 
-    limits = config.prepare.limits
-    with Resources(limits) as resources, pixel_limit(limits.pixels):
+    with ExitStack() as resources, pixel_limit(config.prepare.max_pixels):
         candidates = list_images(folder, params, config.prepare.seed, resources).candidates
         if len(counts := class_counts(candidates)) < 2:
             found = describe_counts(counts)

@@ -43,7 +43,7 @@ def main() -> None:
         params = read_dataset(args.params, args.dataset)
         seed = params.root_seed(section.seed)
         prepared, thumbnails = run.scratch(args.out), run.scratch(args.thumbnails)
-        report = prepare_dataset(args.raw, prepared, params, seed, args.dataset, section.limits)
+        report = prepare_dataset(args.raw, prepared, params, seed, args.dataset, section.max_pixels)
         make_thumbnails(prepared, thumbnails, list(report.images), seed, args.dataset)
     for note in report.notes():
         print(printable(f"prepare {args.dataset}: {note}"), file=sys.stderr, flush=True)

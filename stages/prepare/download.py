@@ -1,39 +1,32 @@
 """Downloads into a cache outside the DAG: resumed where they were cut, checked, moved into place only when whole."""
 
 import os
-import sys
 import time
-from contextlib import AbstractContextManager
 from pathlib import Path
 
-import platformdirs
 import requests
-from filelock import FileLock, Timeout
 
 from stages.shared.core.digests import file_sha256
 from stages.shared.runtime.console import progress
 from stages.shared.runtime.errors import UserError
 
-CACHE_VARIABLE = "WHICHLAYER_CACHE"
 BLOCK = 1 << 16  # bytes; a cut loses at most one block
 ATTEMPTS = 4
 TIMEOUT = (10, 60)  # seconds to connect, and without a byte
 
 
 def cache_folder() -> Path:
-    """Return where downloads are kept: `$WHICHLAYER_CACHE`, else the user's cache folder of this system."""
-    folder = os.environ.get(CACHE_VARIABLE)
-    return Path(folder) if folder else platformdirs.user_cache_path("whichlayer")
+    """Return where downloads are kept: `$WHICHLAYER_CACHE`, else a folder of the user's cache."""
+    folder = os.environ.get("WHICHLAYER_CACHE")
+    return Path(folder or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "whichlayer")
 
 
 def download(url: str, path: Path, *, sha256: str, size: int, advice: str, pause: float = 1.0) -> Path:
     """Download a file unless it is there; what a cut connection left behind is continued.
 
-    One process at a time does so; others wait, and take what it has brought.
-
     Args:
         url: where it is.
-        path: where it goes; until it is whole and checked it is called `<name>.part`. Beside it, `<name>.lock` stays.
+        path: where it goes; until it is whole and checked it is called `<name>.part`.
         sha256: of the whole file, hexadecimal.
         size: of the whole file in bytes.
         advice: what to do without a network, for the message.
@@ -47,17 +40,15 @@ def download(url: str, path: Path, *, sha256: str, size: int, advice: str, pause
     """
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        with _lock(path):
-            if not path.exists():
-                part = path.with_name(path.name + ".part")
-                _fetch_part(url, part, size, advice, pause)
-                if (file_hash := file_sha256(part)) != sha256:
-                    part.unlink()
-                    raise UserError(
-                        f"{url}: must have the SHA-256 {sha256}, found {file_hash}; it was discarded. Try again; "
-                        f"if that does not help, the file on the server has changed: {advice}"
-                    )
-                part.replace(path)
+        part = path.with_name(path.name + ".part")
+        _fetch_part(url, part, size, advice, pause)
+        if (file_hash := file_sha256(part)) != sha256:
+            part.unlink()
+            raise UserError(
+                f"{url}: must have the SHA-256 {sha256}, found {file_hash}; it was discarded. Try again; if that does "
+                f"not help, the file on the server has changed: {advice}"
+            )
+        part.replace(path)
     return verified(path, sha256)
 
 
@@ -72,15 +63,6 @@ def verified(path: Path, sha256: str) -> Path:
             f"{path}: must have the SHA-256 {sha256}, found {file_hash}; it is damaged or another version: remove it"
         )
     return path
-
-
-def _lock(path: Path) -> AbstractContextManager[object]:
-    lock = FileLock(f"{path}.lock")
-    try:
-        return lock.acquire(timeout=0)
-    except Timeout:
-        print(f"{path}: another process is downloading it; waiting for that", file=sys.stderr, flush=True)
-        return lock.acquire()
 
 
 def _fetch_part(url: str, part: Path, size: int, advice: str, pause: float) -> None:
@@ -104,20 +86,15 @@ def _continue(url: str, part: Path, size: int) -> None:
     have = _length(part)
     if have >= size:
         return
-    headers = {"Range": f"bytes={have}-"} if have else {}
-    headers["Accept-Encoding"] = "identity"  # lengths and ranges count the file's own bytes
+    identity = {"Accept-Encoding": "identity"}  # lengths and ranges count the file's own bytes
+    headers = identity | ({"Range": f"bytes={have}-"} if have else {})
     with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT) as response:
-        if response.status_code == requests.codes.requested_range_not_satisfiable:
-            part.unlink()  # another file was begun under this name
-            return
         response.raise_for_status()
         resumed = response.status_code == requests.codes.partial_content
         with part.open("ab" if resumed else "wb") as file:
             total = (size - (have if resumed else 0)) // BLOCK + 1
             for block in progress(response.iter_content(BLOCK), total=total, what=part.stem, unit="x 64 KiB"):
                 file.write(block)
-                if file.tell() > size:
-                    return  # another file, perhaps without an end; its hash will say so
 
 
 def _length(path: Path) -> int:

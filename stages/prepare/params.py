@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from stages.prepare.bits import FULL, Bits
-from stages.prepare.limits import DEFAULT_LIMITS, LimitsParams, inside
+from stages.prepare.names import inside
 from stages.shared.core.params import Params, load_entry, parse
 from stages.shared.runtime.errors import check_known, did_you_mean, short_repr
 
@@ -18,6 +18,8 @@ Labels = Annotated[list[Label], Field(min_length=1)]
 All = Literal["all"]
 MAX_GENERATED = 10_000
 """Images of a class that are made and not found, so that nothing else bounds their number."""
+
+DEFAULT_MAX_PIXELS = 50_000_000
 
 Keywords = dict[str, str | bool | int | float]
 
@@ -34,11 +36,11 @@ class PrepareParams(Params):
 
     Attributes:
         seed: root seed of every random choice of images and classes; a dataset may have its own `seed`.
-        limits: of what raw data may hold.
+        max_pixels: most pixels of one image, before it is resized.
     """
 
     seed: Annotated[int, Field(ge=0)]
-    limits: LimitsParams = DEFAULT_LIMITS
+    max_pixels: Annotated[int, Field(ge=1, lt=2**40)] = DEFAULT_MAX_PIXELS
 
 
 class DatasetParams(Params):
@@ -250,18 +252,12 @@ class TorchvisionParams(DatasetParams):
             raise ValueError("`kwargs`: EMNIST must have a split, found none; give {split: letters}, or another")
         for field in ("kwargs", "train_kwargs", "test_kwargs"):
             for argument, value in (getattr(self, field) or {}).items():
-                _check_argument(self.name, f"`{field}`", argument, value)
+                if argument not in (accepted := TORCHVISION_DATASETS[self.name]):
+                    takes = ", ".join(accepted) or "none"
+                    raise ValueError(f"`{field}`: {self.name} takes {takes}, found {short_repr(argument)}")
+                if isinstance(value, str) and not re.fullmatch(r"[A-Za-z0-9_-]{1,60}", value):  # no path
+                    raise ValueError(f"`{field}`: {argument} must be a word, found {short_repr(value)}")
         return self
-
-
-def _check_argument(dataset: str, field: str, argument: str, value: str | bool | float) -> None:
-    accepted = TORCHVISION_DATASETS[dataset]
-    if argument not in accepted:
-        raise ValueError(f"{field}: {dataset} takes {', '.join(accepted) or 'none'}, found {short_repr(argument)}")
-    if isinstance(value, str) and not re.fullmatch(r"[A-Za-z0-9_-]{1,60}", value):
-        raise ValueError(f"{field}: {argument} must be a word, found {short_repr(value)}")
-    if dataset == "FakeData" and not (type(value) is int and 1 <= value <= MAX_GENERATED):
-        raise ValueError(f"{field}: {argument} must be 1 to {MAX_GENERATED}, found {short_repr(value)}")
 
 
 DATASET_PARAMS: dict[str, type[DatasetParams]] = {

@@ -52,6 +52,7 @@ MODULES = (
     "stages/aggregate/inference",
     "stages/aggregate/recommend",
     "stages/aggregate/findings",
+    "stages/prepare/folds.py",
     "stages/prepare/splits.py",
     "stages/embed",
     "stages/shared/embeddings",

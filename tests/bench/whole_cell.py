@@ -24,8 +24,7 @@ from typing import Self
 import numpy as np
 from ruamel.yaml import YAML
 
-from stages.prepare.raw_files import read_source_file
-from stages.prepare.sources.handwriting import HandwritingFile, find_fonts, render_word
+from stages.prepare.sources.handwriting import find_fonts, read_fonts_file, render_word
 from tests.workflow import ROOT, Workflow
 
 SIZE, UNSEEN_CLASSES = 64, 5
@@ -105,7 +104,7 @@ def make_project(folder: Path, steps: int, images: list[int]) -> Workflow:
 def write_raw(folder: Path, counts: dict[str, int]) -> None:
     """Draw handwriting, `<split>/<class>/<number>.png`: so many images of each class of a split."""
     raw = ROOT / "data" / "raw" / "handwriting"
-    source = read_source_file(raw, HandwritingFile)
+    source = read_fonts_file(raw)
     random = np.random.default_rng(0)
     for number, (label, font) in enumerate(find_fonts(source, raw).items()):
         for split in ["unseen"] if number < UNSEEN_CLASSES else ["train", "test"]:

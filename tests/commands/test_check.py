@@ -296,25 +296,6 @@ def test_what_would_be_downloaded_is_not_listed(tmp_path: Path, monkeypatch: pyt
             check_classes(config({"datasets.public": public | change, "run.datasets": grid}), tmp_path)
 
 
-@pytest.mark.parametrize(
-    ("dataset", "changes"),
-    [
-        ("calligraphy", {"repository": "--upload-pack=touch PWNED;", "commit": "."}),
-        ("calligraphy", {"commit": "a" * 40 + "\n"}),
-        ("cifar100", {"url": "file:///etc/passwd"}),
-    ],
-)
-def test_a_source_file_that_names_another_kind_of_download_is_refused(tmp_path, monkeypatch, dataset, changes):
-    monkeypatch.chdir(tmp_path)
-    shutil.copytree(ROOT / "data" / "raw" / dataset, tmp_path / dataset)
-    source = tmp_path / dataset / "source.json"
-    source.write_text(json.dumps(json.loads(source.read_text()) | changes))
-    message = rf"datasets\.{dataset}: .*source\.json: {next(iter(changes))}: .*, found .*; restore it"
-    with pytest.raises(UserError, match=message):
-        check_classes(config({"run.datasets": [dataset]}), tmp_path)
-    assert [path.name for path in tmp_path.iterdir()] == [dataset]
-
-
 def test_only_the_folds_of_the_grid_need_images_enough(tmp_path: Path):
     """In fold 1 classes c and d are the seen ones; `all` needs every class."""
     write_images(tmp_path, 13)

@@ -7,7 +7,6 @@ from tests.faults import (
     damaged_outputs,
     embedding_files,
     killed_runs,
-    patterns,
     scarcity,
 )
 from tests.faults.campaign import Campaign
@@ -18,7 +17,6 @@ CAMPAIGNS: dict[str, Campaign] = {
     "tables": changed_raw_data.TABLES,
     "weights": changed_raw_data.WEIGHTS_FILES,
     "embeddings": embedding_files.CAMPAIGN,
-    "patterns": patterns.CAMPAIGN,
     "params": changed_params.CAMPAIGN,
     "inputs": damaged_inputs.CAMPAIGN,
     "outputs": damaged_outputs.CAMPAIGN,

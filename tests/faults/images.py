@@ -5,7 +5,6 @@ import struct
 import zlib
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
 FORMATS = ("PNG", "JPEG", "GIF", "TIFF", "BMP", "WEBP", "ICO", "PPM", "TGA")
@@ -51,39 +50,6 @@ def gif_bomb(side: int = 60_000) -> bytes:
     """A GIF of a small screen and a frame of many pixels."""
     frame = struct.pack("<BHHHHB", 0x2C, 0, 0, side, side, 0)
     return b"GIF89a" + struct.pack("<HHBBB", 8, 8, 0x80, 0, 0) + bytes(6) + frame + b"\x02\x02\x4c\x01\x00;"
-
-
-def jpeg_of_scans(more: int, side: int = 64) -> bytes:
-    """A progressive JPEG whose last scan comes so many times more."""
-    buffer = io.BytesIO()
-    Image.new("L", (side, side), 128).save(buffer, "JPEG", progressive=True)
-    content, end = buffer.getvalue()[:-2], buffer.getvalue()[-2:]
-    return content + content[content.rindex(b"\xff\xda") :] * more + end
-
-
-def tiled_tiff(pixels: NDArray[np.uint8], tile: int, *, first: tuple[int, int] | None = None) -> bytes:
-    """A TIFF of (H, W, 3) in one tile, compressed.
-
-    Args:
-        pixels: no larger than the tile.
-        tile: its side, as the directory says.
-        first: a type of TIFF's and a side that the directory says before that.
-    """
-    height, width = pixels.shape[:2]
-    whole = np.zeros((min(tile, 256), min(tile, 256), 3), np.uint8)
-    whole[:height, :width] = pixels
-    data = zlib.compress(whole.tobytes())
-    sides = [(tag, *pair) for tag in (322, 323) for pair in [*([first] if first else []), (4, tile)]]
-    tags = [(256, 4, width), (257, 4, height), (259, 4, 8), (262, 4, 2), (277, 4, 3), *sides, (324, 4, 0)]
-    tags += [(325, 4, len(data))]
-    start = 8 + 2 + 12 * (len(tags) + 1) + 4  # of the numbers of bits, of a side in 64 bits, and of the data
-    bits = struct.pack("<3H", 8, 8, 8) + struct.pack("<q", first[1] if first else 0)
-    entries = [struct.pack("<HHII", 258, 3, 3, start)]
-    for tag, kind, value in tags:
-        value = {324: start + len(bits)}.get(tag, start + 6 if kind > 4 else value)
-        entries.append(struct.pack("<HHII", tag, kind, 1, value))
-    entries.sort(key=lambda entry: entry[:2][::-1])
-    return b"II*\0" + struct.pack("<IH", 8, len(entries)) + b"".join(entries) + bytes(4) + bits + data
 
 
 def postscript(command: str) -> bytes:

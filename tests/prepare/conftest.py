@@ -1,6 +1,7 @@
 """Synthetic images and params files."""
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,6 @@ import pytest
 from PIL import Image
 
 from stages.prepare.candidates import Candidate
-from stages.prepare.limits import Resources
 
 PARAMS = """
 run: {{datasets: [mine], models: [net], folds: [0], seeds: [0]}}
@@ -71,7 +71,7 @@ def write_params(tmp_path) -> Callable[..., Path]:
 @pytest.fixture
 def resources():
     """What a source opens is closed after the test."""
-    with Resources() as stack:
+    with ExitStack() as stack:
         yield stack
 
 

@@ -8,7 +8,7 @@ def candidate(label, source):
     return Candidate("id", label, None, source, lambda: b"")
 
 
-@pytest.mark.parametrize("character", ["\r", "\n", "\t", "\0", "\x7f", "\x85", "\u2028"])
+@pytest.mark.parametrize("character", ["\r", "\n", "\t", "\0", "\x7f", "\u2028", "\udcff"])
 def test_control_characters_in_names_are_refused(character):
     with pytest.raises(UserError) as error:
         check_candidates([candidate("a", "a/1.png"), candidate(f"b{character}x", "b/1.png")])
@@ -30,19 +30,8 @@ def test_other_names_are_accepted():
 
 
 @pytest.mark.parametrize(
-    "name",
-    ["dots\u200b", "\u200edots", "do\u200fts", "\u061cdots", "\ufeffdots", "dots\U000e0041", "dots ", "\u00a0dots"],
-)
-def test_names_of_classes_that_print_like_others_are_refused(name):
-    with pytest.raises(UserError) as error:
-        check_candidates([candidate(name, "a/1.png")])
-    assert f"must not have invisible characters, or blanks at its ends, found {name!a}; rename it" in str(error.value)
-    check_candidates([candidate("a", f"a/{name}.png")])  # of a file's name no table makes a class
-
-
-@pytest.mark.parametrize(
     ("one", "other"),
-    [("caf\u00e9", "cafe\u0301"), ("\uac00", "\u1100\u1161"), ("dots", "do\u200cts"), ("✔", "✔\ufe0f")],
+    [("caf\u00e9", "cafe\u0301"), ("\uac00", "\u1100\u1161"), ("dots", "do\u200cts"), ("dots", "dots ")],
 )
 def test_two_classes_that_look_alike_are_refused(one, other):
     for name in (one, other):

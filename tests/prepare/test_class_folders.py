@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from stages.prepare.candidates import list_classes
+from stages.prepare.class_folders import list_classes
 from stages.shared.runtime.errors import UserError
 
 

@@ -185,7 +185,7 @@ def test_more_pixels_than_the_limit_are_refused(draft):
     content = encode(Image.new("L", (40, 30)), "JPEG" if draft else "PNG")
     with pixel_limit(1200):
         decode(content, 8, "crop", 255)
-    with pixel_limit(1199), pytest.raises(BadImageError, match=r"more than 1199 pixels, prepare\.limits\.pixels"):
+    with pixel_limit(1199), pytest.raises(BadImageError, match=r"more than 1199 pixels, prepare\.max_pixels"):
         decode(content, 8, "crop", 255)
     decode(content, 8, "crop", 255)
 
@@ -199,10 +199,6 @@ def test_more_pixels_than_the_limit_are_refused(draft):
         (images.icon_bomb(), "more than 50000000 pixels"),
         (images.gif_bomb(), "more than 50000000 pixels"),
         (images.png_with_text_bomb(), "damaged or unusual"),
-        (images.jpeg_of_scans(100), "a JPEG of more than 100 scans"),
-        (images.tiled_tiff(noise(16, 16), 16_384), "more than 50000000 pixels"),
-        (images.tiled_tiff(noise(16, 16), 16, first=(16, 16_384)), "more than 50000000 pixels"),
-        (images.tiled_tiff(noise(16, 16), 16, first=(17, 16_384)), "more than 50000000 pixels"),
     ],
     ids=[
         "says",
@@ -211,10 +207,6 @@ def test_more_pixels_than_the_limit_are_refused(draft):
         "icon",
         "gif",
         "text",
-        "scans",
-        "tile",
-        "unsigned tile",
-        "signed tile",
     ],
 )
 def test_bombs_are_refused_before_they_fill_memory(content, reason):
@@ -265,24 +257,6 @@ def test_an_image_that_is_converted_in_parts_is_the_same(mode, orientation, monk
     assert np.array_equal(decode(content, 16, "pad", 77), whole)
 
 
-def test_scans_are_counted_up_to_the_end_of_the_image_and_outside_its_segments():
-    photo = Image.fromarray(noise(64, 48))
-    exif = Image.Exif()
-    exif[0x010E] = "\xff\xda" * 150  # a thumbnail, a maker's note
-    progressive = encode(photo, "JPEG", progressive=True, exif=exif)
-    expected = decode(progressive, 32, "crop", 255)
-    assert np.array_equal(decode(progressive + b"\xff\xda" * 150, 32, "crop", 255), expected)  # a film behind it
-    few = images.jpeg_of_scans(90)
-    assert np.array_equal(decode(few, 32, "crop", 255), decode(images.jpeg_of_scans(0), 32, "crop", 255))
-
-
-def test_tiles_within_the_limit_are_read():
-    pixels = noise(24, 24)
-    assert np.array_equal(decode(images.tiled_tiff(pixels, 256), 24, "crop", 255), pixels)
-    with pixel_limit(256 * 256 - 1), pytest.raises(BadImageError, match="more than 65535 pixels"):
-        decode(images.tiled_tiff(pixels, 256), 24, "crop", 255)
-
-
 def test_a_format_that_starts_a_program_is_not_read(monkeypatch):
     monkeypatch.setattr("subprocess.Popen.__init__", lambda *_, **__: pytest.fail("started a program"))
     with pytest.raises(BadImageError, match="not an image of a format that is read"):
@@ -306,18 +280,6 @@ def test_a_damaged_image_is_an_image_or_an_error(kind, seed):
         pass
 
 
-@pytest.mark.filterwarnings("ignore::UserWarning:PIL")  # of odd metadata
-@settings(max_examples=200, derandomize=True, deadline=None, database=None)
-@given(content=st.binary(max_size=300), start=st.sampled_from(["", *images.FORMATS]))
-def test_any_bytes_are_an_image_or_an_error(content, start):
-    content = (images.encoded(start)[:24] if start else b"") + content
-    try:
-        with pixel_limit(1_000_000):
-            assert decode(content, 8, "pad", 255).shape == (8, 8, 3)
-    except BadImageError:
-        pass
-
-
 @pytest.mark.parametrize(
     "error",
     [
@@ -335,17 +297,3 @@ def test_what_the_machine_lacks_is_no_damage(monkeypatch, error):
     with pytest.raises(type(error)) as caught:
         decode(encode(Image.fromarray(noise(8, 8))), 8, "crop", 255)
     assert caught.value is error
-
-
-@pytest.mark.parametrize("kind", ["AVIF", "DDS"])
-def test_damage_of_every_format_is_an_error(kind):
-    """Of these two Pillow raises a RuntimeError, too."""
-    if kind not in known_formats():
-        pytest.skip("this Pillow was built without it")
-    whole, found = images.encoded(kind), set()
-    for seed in range(150):
-        try:
-            decode(damaged(whole, seed), 8, "crop", 255)
-        except BadImageError as error:
-            found.add(str(error).split(":")[0])
-    assert "damaged or unusual" in found

@@ -1,7 +1,7 @@
 import pandas as pd
 import pytest
 
-from stages.prepare.packing import resolve_duplicates
+from stages.prepare.duplicates import DuplicateCounts, resolve_duplicates
 from stages.shared.runtime.errors import UserError
 
 
@@ -27,7 +27,7 @@ def names(images):
 def test_nothing_happens_without_copies(policy):
     stay, counts = resolved(CLEAN, policy)
     assert stay.equals(pd.DataFrame(CLEAN))
-    assert (counts.groups, counts.dropped) == (0, 0)
+    assert counts == DuplicateCounts(0, 0, {"train": 0, "test": 0, "unseen": 0}, 0)
 
 
 @pytest.mark.parametrize(("images", "fault"), [(TRAIN_TEST, "two splits"), (TWO_CLASSES, "two classes")])

@@ -4,8 +4,9 @@ import re
 
 import pytest
 
+from stages.prepare.folds import choose_folds
 from stages.prepare.params import FolderParams
-from stages.prepare.splits import choose_folds, plan_folds, without_dropped
+from stages.prepare.splits import plan_folds, without_dropped
 from stages.shared.runtime.errors import UserError
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from sklearn.model_selection import StratifiedGroupKFold
 
-from stages.prepare.candidates import draw_groups, group_by_name
+from stages.prepare.groups import draw_groups, group_by_name
 from stages.prepare.params import FolderParams
 from stages.prepare.splits import plan_folds
 from stages.shared.core.seeding import child_seed
@@ -77,40 +77,3 @@ def test_a_group_that_comes_in_train_and_in_test_is_refused(make_candidates):
 def test_too_few_groups_for_the_fraction(writers):
     with pytest.raises(UserError, match="at least 20 groups"):
         plan_folds(writers, params(test_fraction=0.05), 0)
-
-
-def test_an_expression_that_would_search_for_years_is_refused(make_candidates, monkeypatch):
-    monkeypatch.setattr("stages.prepare.candidates.SEARCH_SECONDS", 0.1)
-    candidates = make_candidates({"a" * 40: {None: 1}})
-    with pytest.raises(UserError, match=r"\$x' must be searched in all images within 0\.1 s, and was not up to 'N"):
-        group_by_name(candidates, r"((?:a|aa)+)$x")
-
-
-def test_an_expression_that_searches_each_image_for_a_while_is_refused(make_candidates, monkeypatch):
-    monkeypatch.setattr("stages.prepare.candidates.SEARCH_SECONDS", 0.2)
-    slow = r"^(?:(?:(?:.|..)+)+Q|(.*))"  # some milliseconds for each name
-    few = make_candidates({"abcdefg": {None: 2}})
-    assert [c.group for c in group_by_name(few, slow)] == [c.sample_id for c in few]
-    many = make_candidates({"abcdefg": {None: 5000}})
-    with pytest.raises(UserError, match=r"in all images within 0\.2 s, and was not up to 'None/abcdefg/\d+'; "):
-        group_by_name(many, slow)
-
-
-@pytest.mark.parametrize(
-    "pattern",
-    [r"(?:(?:\d{100}){100}){100}(b)", r"(?:\d+){1,1000000}(b)", r"(?x)(?:a{1000}) # {\n{1000}(b)", "(b{100000})"],
-)
-def test_repetitions_that_would_fill_memory_are_refused(make_candidates, pattern):
-    with pytest.raises(UserError, match=r"shorter than 100000 letters with its repetitions \{n\} written out, found"):
-        group_by_name(make_candidates({"a": {None: 1}}), pattern)
-
-
-def test_repetitions_of_ids_are_read(make_candidates):
-    candidates = make_candidates({"0a" * 16: {None: 1}, "2024-01-31_120000": {None: 1}})
-    found = group_by_name(candidates, r"/((?:[0-9a-f]{8}){4}|\d{4}(?:-\d{2}){2}_\d{6})/")
-    assert [c.group for c in found] == ["0a" * 16, "2024-01-31_120000"]
-
-
-def test_an_expression_of_more_levels_than_can_be_read_is_refused(make_candidates):
-    with pytest.raises(UserError, match=r"must be a regular expression, found '\(\(\(.*recursion"):
-        group_by_name(make_candidates({"a": {None: 1}}), "(" * 3000 + ")" * 3000)

@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from stages.prepare.limits import LimitsParams
 from stages.prepare.packing import prepare_dataset
 from stages.prepare.params import FolderParams
 from stages.shared.images.image_store import open_images
@@ -165,26 +164,23 @@ def test_more_images_than_a_block_or_a_shard(make_folder, tmp_path, monkeypatch)
 def test_what_is_left_out_or_beyond_a_limit_is_said(five_classes, tmp_path, save_image):
     save_image(five_classes / ".f" / "00.png", 99)
     Image.new("L", (40, 40)).save(five_classes / "a" / "large.png")
-    limits = LimitsParams(pixels=1599)
-    with pytest.raises(
-        UserError, match=r"a/large\.png cannot be decoded: more than 1599 pixels, prepare\.limits\.pixels"
-    ):
-        prepare_dataset(five_classes, tmp_path / "out", params(), 0, "mine", limits)
-    report = prepare_dataset(five_classes, tmp_path / "out", params(on_bad_image="skip"), 0, "mine", limits)
+    with pytest.raises(UserError, match=r"a/large\.png cannot be decoded: more than 1599 pixels, prepare\.max_pixels"):
+        prepare_dataset(five_classes, tmp_path / "out", params(), 0, "mine", max_pixels=1599)
+    report = prepare_dataset(five_classes, tmp_path / "out", params(on_bad_image="skip"), 0, "mine", max_pixels=1599)
     assert report.hidden == (".f",)
     assert "1 hidden folder(s) were left out: .f" in report.notes()
     assert [skipped.source for skipped in report.skipped] == ["a/large.png"]
 
 
-def no_more_files(path, limits):
+def no_more_files(path):
     raise OSError(errno.EMFILE, os.strerror(errno.EMFILE), str(path))
 
 
-def cannot_be_read(path, limits):
+def cannot_be_read(path):
     raise OSError(errno.EIO, os.strerror(errno.EIO), str(path))
 
 
-def may_not_be_read(path, limits):
+def may_not_be_read(path):
     raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
 
 

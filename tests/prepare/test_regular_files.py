@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from stages.prepare.limits import Resources
-from stages.prepare.raw_files import check_regular, open_raw
+from stages.prepare.raw_files import check_regular
 from stages.shared.runtime.errors import UserError
 
 
@@ -83,16 +82,3 @@ def test_files_that_dvc_takes_for_its_own_are_refused_where_it_would_find_them(r
     check_regular(raw)
     (tmp_path / "link").symlink_to(raw)  # DVC follows no link to a folder, and the folder may be its own repository
     check_regular(tmp_path / "link", for_dvc=True)
-
-
-@pytest.mark.parametrize("deep", [100, 101])
-def test_folders_are_nested_at_most_a_hundred_times(raw: Path, resources: Resources, deep: int):
-    folder = raw / "/".join("d" * deep)
-    folder.mkdir(parents=True)
-    (folder / "1.png").touch()
-    for read in (check_regular, lambda path: open_raw(path, resources)):
-        if deep == 100:
-            read(raw)
-            continue
-        with pytest.raises(UserError, match=r"raw: must have at most 100 folders in each other, found more; move"):
-            read(raw)

@@ -1,6 +1,8 @@
 from stages.prepare.candidates import Listing
-from stages.prepare.packing import DuplicateCounts, make_report
-from stages.prepare.splits import Fold, FoldPlan
+from stages.prepare.duplicates import DuplicateCounts
+from stages.prepare.folds import Fold
+from stages.prepare.report import make_report
+from stages.prepare.splits import FoldPlan
 
 
 def test_small_scored_classes_are_listed(make_candidates):

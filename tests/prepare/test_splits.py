@@ -3,8 +3,9 @@ from collections import Counter
 import pytest
 
 from stages.prepare.candidates import check_candidates
+from stages.prepare.folds import Fold, choose_unseen
 from stages.prepare.params import FolderParams
-from stages.prepare.splits import Fold, check_sizes, choose_unseen, plan_folds
+from stages.prepare.splits import check_sizes, plan_folds
 from stages.shared.runtime.errors import UserError
 
 

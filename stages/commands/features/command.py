@@ -13,6 +13,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,6 @@ from stages.commands.features.extraction import Shard, Shards, open_extractor
 from stages.commands.project import FEATURES, ProjectCommand, ProjectPath, check_new, params_option
 from stages.prepare.bits import FULL, Depth, count_bits, describe_bits, fewest_bits
 from stages.prepare.decode import pixel_limit
-from stages.prepare.limits import Resources
 from stages.prepare.params import PrepareParams
 from stages.shared.core.kept_work import claim_work
 from stages.shared.core.params import read_section
@@ -67,8 +67,8 @@ def features(images: Path, origin: Path | None, out: Path, skip_unreadable: bool
     check_new(out, folder=out.suffix == ".zarr")
     if Path(os.path.realpath(out)).is_relative_to(os.path.realpath(images)):
         raise UserError(f"--out must lie outside {images}, whose files are taken for images; found {out}")
-    limits = read_section(params, "prepare", PrepareParams).limits
-    with Resources(limits) as resources, pixel_limit(limits.pixels):
+    max_pixels = read_section(params, "prepare", PrepareParams).max_pixels
+    with ExitStack() as resources, pixel_limit(max_pixels):
         files = image_files.list_images(images, resources)
         unreadable = image_files.not_images({path: files.content(path) for path in files.paths})
         files = replace(files, paths=tuple(path for path in files.paths if path not in unreadable))

@@ -29,7 +29,7 @@ from stages.embed.embedder import stored
 from stages.embed.params import EmbedParams
 from stages.prepare.bits import Depth
 from stages.prepare.decode import decode_many, digest, read_content
-from stages.prepare.limits import RawFiles
+from stages.prepare.raw_files import RawFiles
 from stages.shared.core.digests import cell_id, file_sha256, json_hash
 from stages.shared.core.kept_work import KeptWork
 from stages.shared.core.params import Cell, read_section

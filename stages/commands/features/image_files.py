@@ -2,29 +2,30 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from io import StringIO
-from itertools import islice
+from contextlib import ExitStack
 from pathlib import Path, PurePosixPath
 
 from PIL import Image
 
 from stages.commands.project import listed
+from stages.prepare.archives import is_archive
 from stages.prepare.candidates import Content
+from stages.prepare.csv_rows import csv_rows, decoded
 from stages.prepare.decode import BadImageError, damage_named, known_formats, open_image, read_content
-from stages.prepare.limits import DEFAULT_LIMITS, LimitsParams, RawFiles, Resources
-from stages.prepare.raw_files import check_regular, csv_rows, is_archive, open_raw, read_file
+from stages.prepare.raw_data import open_raw
+from stages.prepare.raw_files import RawFiles, check_regular, read_file
 from stages.shared.runtime.errors import CONTROL, UserError
 
 LISTS = (".csv", ".txt")
 
 
-def list_images(where: Path, resources: Resources) -> RawFiles:
+def list_images(where: Path, resources: ExitStack) -> RawFiles:
     """List all files of a folder, of an archive or of a list as images. Hidden files are left out.
 
     Args:
         where: a folder, which may hold folders or one archive; an archive; a text file of paths, one a line, or a CSV
             with a column `path`, which are relative to the list's folder or absolute; or an image.
-        resources: closes the archive, and has the limits.
+        resources: closes the archive, and removes what is unpacked.
 
     Raises:
         UserError: it is empty, the archive or list is damaged, or an entry is a pipe, a device or a link to
@@ -35,8 +36,8 @@ def list_images(where: Path, resources: Resources) -> RawFiles:
         files = open_raw(where, resources)
     else:
         is_list = where.suffix.lower() in LISTS
-        named = [row["path"] for row in read_list(where, limits=resources.limits)] if is_list else [where.name]
-        files = RawFiles(where.parent, tuple(named), (), lambda path: read_file(where.parent / path, resources.limits))
+        named = [row["path"] for row in read_list(where)] if is_list else [where.name]
+        files = RawFiles(where.parent, tuple(named), (), lambda path: read_file(where.parent / path))
     for path in files.paths:
         if CONTROL.search(path):
             raise UserError(f"{files.where}: the name of a file must not have control characters, found {path!r}")
@@ -45,32 +46,23 @@ def list_images(where: Path, resources: Resources) -> RawFiles:
     return files
 
 
-def read_list(
-    path: Path, columns: Sequence[str] = ("path",), *, limits: LimitsParams = DEFAULT_LIMITS
-) -> list[dict[str, str]]:
+def read_list(path: Path, columns: Sequence[str] = ("path",)) -> list[dict[str, str]]:
     """Read the rows of a list of images.
 
     Args:
         path: a CSV, or a text file of paths, one a line.
         columns: those that are wanted; a text file has `path` alone.
-        limits: of its bytes and rows.
 
     Raises:
-        UserError: it cannot be read, exceeds a limit, a column or cell is empty, or a path stands there twice.
+        UserError: it cannot be read, a column or cell is empty, or a path stands there twice.
     """
     check_regular(path)
-    limits.check_size(path.parent, path.name, path.stat().st_size)
-    try:
-        text, is_csv = path.read_text(encoding="utf-8-sig"), path.suffix.lower() == ".csv"
-    except UnicodeDecodeError as error:
-        line = error.object[: error.start].count(b"\n") + 1
-        raise UserError(f"{path}, line {line}: must be a list in UTF-8, found {error}; write it again") from None
-    texts = ([line.rstrip("\n")] for line in StringIO(text) if line != "\n")
-    read = (cells for _, cells in csv_rows(StringIO(text), path)) if is_csv else texts
+    content, is_csv = read_file(path), path.suffix.lower() == ".csv"
+    texts = ([line.rstrip("\r")] for line in decoded(content, path).split("\n") if line.rstrip("\r"))
+    read = (cells for _, cells in csv_rows(content, path)) if is_csv else texts
     header = next(read, []) if is_csv else ["path"]
-    named = (dict(zip(header, cells, strict=False)) for cells in islice(read, limits.files + 1))
+    named = (dict(zip(header, cells, strict=False)) for cells in read)
     rows = [{column: row.get(column, "") for column in columns} for row in named]
-    limits.check_count(path, len(rows))
     empty = next((column for column in columns if not all(row.get(column) for row in rows)), None)
     if empty or not rows:
         found = f"a row without {empty}" if empty else "no row"

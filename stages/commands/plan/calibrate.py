@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from functools import cache
 from math import ceil
@@ -27,8 +27,7 @@ from stages.measure.cell import Cell
 from stages.measure.params import MeasureParams
 from stages.measure.run import limit_to_one_thread, plan_jobs, score
 from stages.prepare.decode import decode_many
-from stages.prepare.limits import Resources
-from stages.prepare.packing import list_images
+from stages.prepare.sources import list_images
 from stages.shared.embeddings.embedding_store import Embeddings, Layer
 from stages.shared.embeddings.split_names import SEEN, UNSEEN
 from stages.shared.networks.network import build_network, choose_device
@@ -71,7 +70,7 @@ class Cost:
 def time_decoding(config: Config, raw: Path, dataset: str) -> float:
     """Time decoding some images of a dataset, and return how many seconds all take."""
     params = config.datasets[dataset]
-    with Resources(config.prepare.limits) as resources:
+    with ExitStack() as resources:
         contents = [c.content for c in list_images(raw, params, config.root_seed(dataset), resources).candidates]
         some = contents[:: max(1, len(contents) // DECODED)]
         decode = decode_many(some, **params.decode)

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from stages.commands.features.image_files import read_list
 from stages.commands.score.arrays_file import MAX_TEXT, SEEN_GROUP, ArraysFile, Described, open_arrays, readable
 from stages.prepare.candidates import describe_counts
-from stages.prepare.limits import check_class_names
+from stages.prepare.names import check_class_names
 from stages.shared.embeddings.embedding_store import BASELINE, LAST_STEP, SAMPLE_COLUMNS, EmbeddingWriter, Layer
 from stages.shared.embeddings.split_names import SEEN, UNSEEN
 from stages.shared.runtime.errors import CONTROL, UserError, prefix_errors

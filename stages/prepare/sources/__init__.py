@@ -1,21 +1,23 @@
 """The sources of images: one file each, one line each in `SOURCES`."""
 
 from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from stages.prepare.candidates import Listing
-from stages.prepare.limits import Resources
-from stages.prepare.raw_files import SourceFile
-from stages.prepare.sources.calligraphy import CalligraphyFile, list_calligraphy
-from stages.prepare.sources.cifar100 import Cifar100File, list_cifar100
+from stages.prepare.candidates import Listing, check_candidates
+from stages.prepare.groups import group_by_name
+from stages.prepare.params import DatasetParams
+from stages.prepare.sources.calligraphy import list_calligraphy
+from stages.prepare.sources.cifar100 import list_cifar100
 from stages.prepare.sources.folder import list_folder
 from stages.prepare.sources.handwriting import list_handwriting
 from stages.prepare.sources.table import list_table
 from stages.prepare.sources.torchvision import list_torchvision
 
-Source = Callable[[Path, Any, int, Resources], Listing]
-"""(raw folder, the entry's parameters, root seed, limits and what is closed at the end) -> candidates."""
+Source = Callable[[Path, Any, int, ExitStack], Listing]
+"""(raw folder, the entry's parameters, root seed, what is closed at the end) -> candidates."""
 
 SOURCES: dict[str, Source] = {
     "handwriting": list_handwriting,
@@ -26,5 +28,16 @@ SOURCES: dict[str, Source] = {
     "torchvision": list_torchvision,
 }
 
-SOURCE_FILES: dict[str, type[SourceFile]] = {"calligraphy": CalligraphyFile, "cifar100": Cifar100File}
-"""Models of `source.json`, of the sources that download what it names."""
+
+def list_images(raw: Path, params: DatasetParams, seed: int, resources: ExitStack) -> Listing:
+    """List what a dataset's source offers, with the groups that its entry asks for.
+
+    Raises:
+        UserError: the raw data are missing or damaged, two images have one id, a name has control characters, or an
+            image has no group.
+    """
+    listing = SOURCES[params.source](raw, params, seed, resources)
+    check_candidates(listing.candidates)
+    if params.group is None or any(c.group for c in listing.candidates):
+        return listing
+    return replace(listing, candidates=group_by_name(listing.candidates, params.group))

@@ -5,32 +5,25 @@ hash covers its content.
 """
 
 import os
-import re
 import shutil
 import subprocess
 import tempfile
-import textwrap
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Annotated
 
-from pydantic import Field
-
-from stages.prepare.candidates import Listing, list_classes
+from stages.prepare.candidates import Listing
+from stages.prepare.class_folders import list_classes
 from stages.prepare.download import cache_folder
-from stages.prepare.limits import Resources
 from stages.prepare.params import CalligraphyParams
-from stages.prepare.raw_files import HttpsUrl, SourceFile, has_only_source_file, list_files, open_raw, read_source_file
-from stages.shared.runtime.errors import UserError, printable
+from stages.prepare.raw_data import has_only_source_file, open_raw
+from stages.prepare.raw_files import list_files
+from stages.shared.runtime.errors import UserError
+
+REPOSITORY = "https://github.com/evgerritz/calligraphy_data"
+COMMIT = "e81150450aa8d99cb581f3b5c4fa94eaaa30840d"
 
 
-class CalligraphyFile(SourceFile):
-    """What `source.json` says: the repository and the commit."""
-
-    repository: HttpsUrl
-    commit: Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]
-
-
-def list_calligraphy(raw: Path, params: CalligraphyParams, seed: int, resources: Resources) -> Listing:
+def list_calligraphy(raw: Path, params: CalligraphyParams, seed: int, resources: ExitStack) -> Listing:
     """List the images of `{train,test}/<artist>/*` from the raw folder if they are there, else from the repository.
 
     Folders beside `train` and `test` are ignored: the repository has some that only link to them.
@@ -40,11 +33,10 @@ def list_calligraphy(raw: Path, params: CalligraphyParams, seed: int, resources:
     """
     if not has_only_source_file(raw):
         return list_classes(open_raw(raw, resources, refused=in_split), others="ignore")
-    source = read_source_file(raw, CalligraphyFile)
-    folder = cache_folder() / f"calligraphy-{source.commit}"
+    folder = cache_folder() / f"calligraphy-{COMMIT}"
     if not folder.exists():
-        fetch_commit(source.repository, source.commit, folder, raw)
-    return list_classes(list_files(folder, resources.limits, refused=in_split), others="ignore")
+        fetch_commit(REPOSITORY, COMMIT, folder, raw)
+    return list_classes(list_files(folder, refused=in_split), others="ignore")
 
 
 def in_split(path: str) -> bool:
@@ -53,7 +45,7 @@ def in_split(path: str) -> bool:
 
 
 def fetch_commit(repository: str, commit: str, folder: Path, raw: Path) -> None:
-    """Fetch one commit's files; the folder appears only when they are whole, perhaps by another process.
+    """Fetch one commit's files; the folder appears only when they are whole.
 
     A link in the repository becomes a file with its target's name: none leads out of the folder.
 
@@ -78,11 +70,7 @@ def fetch_commit(repository: str, commit: str, folder: Path, raw: Path) -> None:
         ):
             _git(arguments, f"{repository} at {commit}", advice)
         shutil.rmtree(work / ".git")
-        try:
-            work.replace(folder)
-        except OSError:
-            if not folder.is_dir():  # else another process was first: the same commit, the same files
-                raise
+        work.replace(folder)
 
 
 def _git(arguments: list[str], what: str, advice: str) -> None:
@@ -92,12 +80,5 @@ def _git(arguments: list[str], what: str, advice: str) -> None:
     except FileNotFoundError:
         raise UserError(f"{what}: git is not installed; install it, or {advice}") from None
     except subprocess.CalledProcessError as error:
-        reason = f"git said: {_words(os.fsdecode(error.stderr))}, and ended with {error.returncode}"
+        reason = " ".join(os.fsdecode(error.stderr).split()) or f"git ended with {error.returncode}"
         raise UserError(f"{what}: cannot be fetched ({reason}). Run it again, or without a network {advice}") from None
-
-
-def _words(stderr: str) -> str:
-    """Return git's last line, harmless and short, without the server's text, which may advise anything."""
-    own, remote, _ = stderr.partition("remote error:")
-    lines = [line for line in re.split("[\r\n]+", own + remote) if line.strip() and not line.startswith("remote:")]
-    return printable(textwrap.shorten(lines[-1] if lines else "nothing", 120)).rstrip(":")

@@ -1,14 +1,15 @@
 """A user's own images: a folder or one archive, with one folder per class, below split folders or not."""
 
+from contextlib import ExitStack
 from pathlib import Path
 
-from stages.prepare.candidates import Listing, list_classes
-from stages.prepare.limits import Resources
+from stages.prepare.candidates import Listing
+from stages.prepare.class_folders import list_classes
 from stages.prepare.params import FolderParams
-from stages.prepare.raw_files import open_raw
+from stages.prepare.raw_data import open_raw
 
 
-def list_folder(raw: Path, params: FolderParams, seed: int, resources: Resources) -> Listing:
+def list_folder(raw: Path, params: FolderParams, seed: int, resources: ExitStack) -> Listing:
     """List the images of `<class>/*` or `{train,test,unseen}/<class>/*`.
 
     Raises:

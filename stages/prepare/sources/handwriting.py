@@ -5,24 +5,23 @@ class writes the same words, so that only the hand tells classes apart. An image
 its split and its number.
 """
 
-import hashlib
+from contextlib import ExitStack
 from functools import lru_cache, partial
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
-import fontpkg
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont, ImageOps
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, ValidationError
 
 from stages.prepare.candidates import Candidate, Listing
-from stages.prepare.limits import Resources
 from stages.prepare.params import HandwritingParams
-from stages.prepare.raw_files import Sha256, SourceFile, read_source_file
+from stages.prepare.raw_files import SOURCE_FILE
 from stages.shared.core.digests import file_sha256
 from stages.shared.core.params import Id, Params
 from stages.shared.core.seeding import child_seed
-from stages.shared.runtime.errors import UserError
+from stages.shared.runtime.errors import UserError, with_command
 
 FONT_PIXELS = 128  # the size at which a word is drawn, before it is scaled down
 EXTENT = (0.70, 0.96)  # the word's longer side, as a share of the image
@@ -30,48 +29,35 @@ DEGREES = 8.0  # rotation, to either side
 INK = (0, 90)  # grey levels
 SEED_NAME = "hands"  # the dataset's first name; another one would draw other images
 
-Word = Annotated[str, Field(pattern=r"^\p{L}[\p{L}\p{M}\p{N}'-]{0,39}$")]
-"""One line, and not so long that drawing it takes much memory."""
-
 
 class FontEntry(Params):
     """One typeface: the PyPI package that carries it, its version, the font's file name and SHA-256."""
 
-    package: Annotated[str, Field(pattern=r"^fontpkg-[a-z0-9][a-z0-9-]*$", max_length=100)]
-    version: Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)*$", max_length=30)]
-    file: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_,.\[\]-]*$", max_length=200)]
-    sha256: Sha256
+    package: str
+    version: str
+    file: str
+    sha256: str
 
 
-class HandwritingFile(SourceFile):
-    """What `source.json` says: the typefaces by class, the words, and the SHA-256 of the words joined by blanks."""
+class HandwritingFile(Params):
+    """What is read of `source.json`: the typefaces by class, and the words."""
+
+    model_config = ConfigDict(extra="ignore")
 
     fonts: dict[Id, FontEntry]
-    words: Annotated[list[Word], Field(min_length=1)]
-    words_sha256: Sha256
-
-    @model_validator(mode="after")
-    def _known_words(self) -> Self:
-        sha256 = hashlib.sha256(" ".join(self.words).encode()).hexdigest()
-        if sha256 != self.words_sha256:
-            raise ValueError(
-                f"the words must have the SHA-256 {self.words_sha256[:12]}..., found {sha256[:12]}...; make a dataset "
-                "of your own with its own hash"
-            )
-        return self
+    words: Annotated[list[str], Field(min_length=1)]
 
 
-def list_handwriting(raw: Path, params: HandwritingParams, seed: int, resources: Resources) -> Listing:
+def list_handwriting(raw: Path, params: HandwritingParams, seed: int, resources: ExitStack) -> Listing:
     """List the images that can be rendered: each class has enough for any role.
 
     Raises:
         UserError: a font's package is not installed, or a font is not the one that was committed.
     """
-    source = read_source_file(raw, HandwritingFile)
-    fonts = find_fonts(source, raw)
+    source = read_fonts_file(raw)
     counts: dict[Literal["train", "test"], int] = {"train": max(params.train, params.unseen), "test": params.test}
     candidates = []
-    for label, font in fonts.items():
+    for label, font in find_fonts(source, raw).items():
         for split, count in counts.items():
             for number in range(count):
                 image_seed = child_seed(seed, SEED_NAME, label, split, number)
@@ -82,30 +68,39 @@ def list_handwriting(raw: Path, params: HandwritingParams, seed: int, resources:
     return Listing(candidates)
 
 
-def find_fonts(source: HandwritingFile, raw: Path) -> dict[str, Path]:
-    """Find and verify the font file of each class.
+def read_fonts_file(raw: Path) -> HandwritingFile:
+    """Read which fonts and words the dataset has.
 
     Raises:
-        UserError: naming every package that is missing, or a font with another SHA-256.
+        UserError: `source.json` is missing, or not as it was committed.
     """
-    paths, missing = {}, []
+    path = raw / SOURCE_FILE
+    try:
+        return HandwritingFile.model_validate_json(path.read_bytes())
+    except (FileNotFoundError, NotADirectoryError, ValidationError) as error:
+        restore_it = with_command("restore it", "git checkout --", path)
+        raise UserError(f"{path}: must be as it comes with the project, found {error}; {restore_it}") from None
+
+
+def find_fonts(source: HandwritingFile, raw: Path) -> dict[str, Path]:
+    """Find and verify the font file of each class; no code of its package is run.
+
+    Raises:
+        UserError: a font's package is not installed, or a font has another SHA-256.
+    """
+    paths = {}
     for label, entry in source.fonts.items():
         try:
-            paths[label] = fontpkg.path(entry.package.removeprefix("fontpkg-"))
-        except fontpkg.FontpkgError:
-            missing.append(f"{entry.package} {entry.version}")
-    if missing:
-        raise UserError(
-            f"{raw}: needs font packages that are not installed: {', '.join(missing)}; `python -m pip install .` "
-            "installs those of the project; a package is code, so install another one only if you trust its author"
-        )
-    for (label, path), entry in zip(paths.items(), source.fonts.values(), strict=True):
-        if path.name != entry.file or file_sha256(path) != entry.sha256:
+            files = distribution(entry.package).files or []
+        except PackageNotFoundError:
+            files = []
+        path = next((Path(str(file.locate())) for file in files if file.name == entry.file), None)
+        if path is None or file_sha256(path) != entry.sha256:
             raise UserError(
-                f"{raw}: the font of class {label!r} must be {entry.file} with SHA-256 {entry.sha256[:12]}..., "
-                f"found {path.name} with {file_sha256(path)[:12]}...; if {entry.package} {entry.version} is a "
-                "package of the project, uninstall it and run `python -m pip install .`"
+                f"{raw}: the font of class {label!r} must be {entry.file} of the package {entry.package} "
+                f"{entry.version}, found {'another' if path else 'none'}; `python -m pip install '.[handwriting]'`"
             )
+        paths[label] = path
     return paths
 
 

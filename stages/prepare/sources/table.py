@@ -2,22 +2,24 @@
 
 import posixpath
 from collections.abc import Iterator
-from io import BytesIO, TextIOWrapper
+from contextlib import ExitStack
 from pathlib import Path
 from typing import cast
 from unicodedata import normalize
 
 from stages.prepare.candidates import Candidate, Listing, Split
-from stages.prepare.limits import LimitsParams, RawFiles, Resources, inside
+from stages.prepare.csv_rows import csv_rows
+from stages.prepare.names import inside
 from stages.prepare.params import TableParams
-from stages.prepare.raw_files import csv_rows, open_raw, read_file
+from stages.prepare.raw_data import open_raw
+from stages.prepare.raw_files import RawFiles, read_file
 from stages.shared.images.image_store import SPLITS
 from stages.shared.runtime.errors import UserError, did_you_mean, listed, prefix_errors
 
 COLUMNS = ("path", "label", "split")
 
 
-def list_table(raw: Path, params: TableParams, seed: int, resources: Resources) -> Listing:
+def list_table(raw: Path, params: TableParams, seed: int, resources: ExitStack) -> Listing:
     """List the images that a CSV names; their paths are relative to the raw folder (or to its one archive).
 
     Raises:
@@ -28,7 +30,7 @@ def list_table(raw: Path, params: TableParams, seed: int, resources: Resources) 
     where = f"{raw}/{params.table}"
     paths = {normalize("NFC", path): path for path in files.paths} | {path: path for path in files.paths}
     candidates: dict[str, Candidate] = {}
-    for line, row in _rows(_read_table(raw, files, params.table, resources.limits), where, params.group):
+    for line, row in _rows(_read_table(raw, files, params.table), where, params.group):
         with prefix_errors(f"{where}, line {line}"):
             candidate = _candidate(row, files, paths)
             if candidate.source in candidates:
@@ -40,13 +42,9 @@ def list_table(raw: Path, params: TableParams, seed: int, resources: Resources) 
     return Listing(list(candidates.values()), ignored, files.hidden)
 
 
-def _read_table(raw: Path, files: RawFiles, name: str, limits: LimitsParams) -> bytes:
-    own = raw / name
-    if own.is_file():
-        try:
-            return read_file(own, limits)
-        except OSError as error:
-            raise UserError(f"{own}: cannot be read ({error.strerror or error})") from None
+def _read_table(raw: Path, files: RawFiles, name: str) -> bytes:
+    if (own := raw / name).is_file():
+        return read_file(own)
     if name in files.paths:
         return files.read(name)
     tables = [path for path in files.paths if path.lower().endswith(".csv")]
@@ -55,7 +53,7 @@ def _read_table(raw: Path, files: RawFiles, name: str, limits: LimitsParams) -> 
 
 def _rows(content: bytes, where: str, group: str | None) -> Iterator[tuple[int, dict[str, str]]]:
     """Yield of each row the line where it begins and its cells by column, that of its group as `group`."""
-    lines = csv_rows(TextIOWrapper(BytesIO(content), encoding="utf-8-sig", newline=""), where)
+    lines = csv_rows(content, where)
     _, header = next(lines, (1, []))
     wanted = {column: column for column in COLUMNS} | ({"group": group} if group else {})
     missing = [name for column, name in wanted.items() if column != "split" and name not in header]
@@ -81,15 +79,13 @@ def _candidate(row: dict[str, str], files: RawFiles, paths: dict[str, str]) -> C
         raise UserError(f"path must be relative to the raw folder and inside it, found {row['path']!r}")
     path = paths.get(path, paths.get(normalize("NFC", path), path))  # macOS encodes accents in names otherwise
     if path not in paths:
-        folder = posixpath.dirname(path)
-        neighbours = [other for other in paths.values() if posixpath.dirname(other) == folder]
+        neighbours = [other for other in paths.values() if posixpath.dirname(other) == posixpath.dirname(path)]
         raise UserError(f"file {row['path']!r} is not there: {did_you_mean(path, neighbours or paths)}")
-    if not row["label"].strip():
-        raise UserError("label must not be empty")
+    for column in ("label", "group"):
+        if column in row and not row[column].strip():
+            raise UserError(f"{column} must not be empty")
     split = row.get("split")
     if split is not None and split not in SPLITS:
         raise UserError(f"split must be one of {', '.join(SPLITS)}; found {split!r}")
-    group = row.get("group", "").strip()
-    if "group" in row and not group:
-        raise UserError("the group must not be empty")
-    return Candidate(path, row["label"].strip(), cast(Split | None, split), path, files.content(path), group)
+    label, group = row["label"].strip(), row.get("group", "").strip()
+    return Candidate(path, label, cast(Split | None, split), path, files.content(path), group)

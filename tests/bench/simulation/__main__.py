@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pandas as pd
-from platformdirs import user_cache_path
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
@@ -25,6 +24,7 @@ from stages.aggregate.findings import facts
 from stages.aggregate.inference import contrasts, gain, intervals, layer_comparison, network_data, scopes
 from stages.aggregate.scope import PROVEN
 from stages.measure.metrics import SCORES
+from stages.prepare.download import cache_folder
 from tests.bench.simulation import class_studies, coverage_table, power_table, store
 from tests.bench.simulation.coverage_table import COMPARED, one_network, two_networks
 from tests.bench.simulation.data_set import Kind, code_hash, hash_of, metrics_of, simulate
@@ -50,7 +50,7 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=2, help="processes")
     parser.add_argument("--design", nargs="+", choices=list(DESIGNS), default=list(DESIGNS), metavar="NAME")
     parser.add_argument("--kind", nargs="+", choices=KINDS, default=KINDS, help="of scores")
-    parser.add_argument("--folder", type=Path, default=user_cache_path("whichlayer") / "coverage", help="what is kept")
+    parser.add_argument("--folder", type=Path, default=cache_folder() / "coverage", help="what is kept")
     parser.add_argument("--out", type=Path, help="a CSV file for the table")
     parser.add_argument("--page", type=Path, help="a page for it, as docs/coverage.md is")
     args = parser.parse_args()

@@ -309,9 +309,6 @@ def test_a_mistake_is_one_error(cell: Path, tmp_path: Path):
     for text, said in said_of.items():
         (tmp_path / "list.csv").write_text(text)
         refused(cell, f"found {said}", tmp_path / "list.csv", out)
-    for long in ("a" * 2**20 + "\n", 'path\na,"' + '\n","' * 2**18):
-        (tmp_path / "list.csv").write_text(long)
-        refused(cell, "with commas: a row of more than 1048576 characters", tmp_path / "list.csv", out)
     (tmp_path / "list.txt").write_text("a" * 2**20 + "\n")
     said = explain_system_error(features(cell, tmp_path / "list.txt", out).exception)
     assert "must be a path that the system takes, found: File name too long" in said
@@ -322,7 +319,9 @@ def test_a_mistake_is_one_error(cell: Path, tmp_path: Path):
         refused(cell, f"list.csv, line {place + 1}: must be a list in UTF-8", tmp_path / "list.csv", out)
     with (tmp_path / "sparse.txt").open("wb") as file:
         file.truncate(2**40)
-    refused(cell, "member 'sparse.txt' must have at most 300000000 bytes", tmp_path / "sparse.txt", out)
+    refused(
+        cell, "sparse.txt: must fit in the memory that is free, found 1099511627776 bytes", tmp_path / "sparse.txt", out
+    )
     (tmp_path / "list.txt").write_text("")
     refused(cell, "must have path in every row, found no row", tmp_path / "list.txt", out)
     assert "CSV" not in str(features(cell, tmp_path / "list.txt", out).exception)

@@ -222,7 +222,7 @@ def test_the_order_of_cells_obeys_the_limits_of_params_yaml(tmp_path: Path):
     shutil.make_archive(str(tmp_path / "data" / "raw" / "mine" / "images"), "zip", tmp_path / "mine")
     content = load(ROOT / "params.yaml")
     content["datasets"] = {"mine": {"source": "folder", "image_size": 32, "unseen_count": 2, "test_fraction": 0.4}}
-    content["prepare"]["limits"]["files"] = 5
+    content["prepare"]["max_pixels"] = 5
     content["run"] |= {"datasets": ["mine"], "folds": [0]}
     with pytest.raises(UserError, match=r"images\.zip.* 5 files"):
         plan_lines(parse_config(content), tmp_path / "data" / "raw")

