@@ -4,7 +4,7 @@ from contextlib import suppress
 from typing import Any, cast
 
 import open_clip
-from open_clip import resize_pos_embed
+from open_clip.model import resize_pos_embed
 from torch import Tensor, nn
 from torch.nn.modules import module as registration
 
