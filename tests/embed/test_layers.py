@@ -6,7 +6,7 @@ from stages.embed.taps.tap import Tap
 from stages.shared.core.params import parse
 from stages.shared.embeddings.embedding_store import Layer
 from stages.shared.runtime.errors import UserError
-from tests.pydantic_says import a, at_least, at_least_items, one_of
+from tests.pydantic_says import a
 
 TAPS = [
     Tap("stem", 0, "nchw", False, 0, 8, 100, 1000),
@@ -44,15 +44,9 @@ def test_the_baseline_is_a_layer_before_the_first():
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
-        ({"splits": ["tests"]}, f"embed.splits.0: {one_of('train', 'test', 'unseen')}; found 'tests'"),
-        ({"splits": []}, f"embed.splits: {at_least_items(1, 0)}"),
         ({"splits": ["test", "test"]}, "embed.splits: must not repeat an entry"),
-        ({"pooling": "auto"}, f"embed.pooling: {a('list')}; found 'auto'"),
-        ({"pooling": ["avg"]}, f"embed.pooling.0: {one_of('auto', 'mean', 'token0', 'max', 'paper')}"),
+        ({"pooling": ["max", "max"]}, "embed.pooling: must not repeat an entry"),
         ({"augment": "no"}, f"embed.augment: {a('bool')}; found 'no'"),
-        ({"baseline_size": -1}, f"embed.baseline_size: {at_least(0)}"),
-        ({"dtype": "float64"}, f"embed.dtype: {one_of('float32', 'float16')}"),
-        ({"train_per_class": -1}, f"embed.train_per_class: {at_least(0)}"),
         ({"batchsize": 3}, "embed.batchsize is not a parameter: did you mean 'batch_size' or 'baseline_size'?"),
     ],
 )

@@ -81,25 +81,6 @@ def test_a_cell_is_embedded(tmp_path: Path):
         assert data.logits.sizes == {"step": 1, "sample": 9, "class": 3}
 
 
-@pytest.mark.parametrize(
-    ("changes", "expected"),
-    [
-        (
-            {"splits": ["test", "unseeen"]},
-            r"embed\.splits\.1: Input should be 'train', 'test' or 'unseen'; found 'unseeen'",
-        ),
-        ({"layers": ["blocks.O"]}, r"blocks\.O"),
-        ({"baseline": 3}, r"embed\.baseline is not a parameter: did you mean 'baseline_size'"),
-    ],
-)
-def test_wrong_params_leave_no_store(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], expected: str
-):
-    with pytest.raises(UserError, match=expected):
-        run(setup(tmp_path, **changes), monkeypatch)
-    assert not (tmp_path / "embeddings").exists()
-
-
 def test_a_split_without_images_and_missing_inputs_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     arguments = setup(tmp_path)
     pack(tmp_path / "few", unseen=0)
@@ -145,13 +126,6 @@ def test_the_store_says_with_which_libraries_its_network_was_trained_and_embedde
     run(setup(tmp_path), monkeypatch)
     now = {name: version(name).partition("+")[0] for name in ("timm", "torch")}
     assert open_embeddings(tmp_path / "embeddings").made_with == {"finetune": {"timm": "0.1"}, "embed": now}
-
-
-def test_an_existing_store_is_not_overwritten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    arguments = setup(tmp_path)
-    (tmp_path / "embeddings" / "other").mkdir(parents=True)
-    with pytest.raises(UserError, match="embeddings: must not exist before the stage has run; remove it"):
-        run(arguments, monkeypatch)
 
 
 def test_checkpoints_that_changed_places_or_are_of_another_cell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

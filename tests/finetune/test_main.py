@@ -169,13 +169,6 @@ def test_a_split_without_images_is_named(tmp_path: Path, monkeypatch: pytest.Mon
         run(setup(tmp_path), monkeypatch)
 
 
-def test_left_over_checkpoints_are_not_mixed_with_new_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    (tmp_path / "out" / "weights").mkdir(parents=True)
-    (tmp_path / "out" / "weights" / "step_000900.safetensors").touch()
-    with pytest.raises(UserError, match=r"weights: must not exist before the stage has run; remove it \(rm -r "):
-        run(setup(tmp_path), monkeypatch)
-
-
 def test_weights_that_are_nan_stop_before_a_checkpoint_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     def poisoned(*args: Any, **kwargs: Any) -> Network:
         network = build_network(*args, **kwargs)
