@@ -45,7 +45,8 @@ class Cell:
     @cached_property
     def training_rows(self) -> Rows:
         """Rows of the training images, which are embedded only at the last checkpoint, in a store inside the store."""
-        return sample_rows(self.images, TRAIN, self.params.train_per_class)
+        per_class = self.params.train_per_class
+        return sample_rows(self.images, TRAIN, per_class) if per_class else np.empty(0, np.int64)
 
     def write(self, out: Path, attributes: Mapping[str, Any]) -> int:
         """Embed into a new store: one forward pass per image and checkpoint, and per training image.

@@ -20,12 +20,12 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> PackedImages:
     return pack(tmp_path_factory.mktemp("packed") / "d", size=16, train=20)
 
 
-@pytest.mark.parametrize("per_class", [0, 1, 7, 20, 100])
+@pytest.mark.parametrize("per_class", [1, 7, 20, 100])
 def test_a_sample_has_so_many_images_of_each_class_and_of_its_split_alone(images: PackedImages, per_class: int):
     rows = sample_rows(images, "train", per_class)
     drawn = images.manifest.iloc[rows]
-    assert set(drawn.split) <= {"train"}
-    assert drawn.label.value_counts().to_dict() == dict.fromkeys(SEEN * bool(per_class), min(per_class, 20))
+    assert drawn.split.unique().tolist() == ["train"]
+    assert drawn.label.value_counts().to_dict() == dict.fromkeys(SEEN, min(per_class, 20))
     assert (np.diff(rows) > 0).all()
 
 
