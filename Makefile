@@ -8,8 +8,8 @@ export DVC_NO_ANALYTICS := 1
 # `make repro EXACT=1`: the same bytes on every processor that has AVX2, by the same versions of libraries, the same
 # instructions and the same number of threads, without a GPU (docs/default-study.md).
 ifdef EXACT
-export ACCELERATE_USE_CPU := true
-export ACCELERATE_MIXED_PRECISION := no
+export WHICHLAYER_DEVICE := cpu
+export WHICHLAYER_PRECISION := no
 export ATEN_CPU_CAPABILITY := avx2
 export ONEDNN_MAX_CPU_ISA := AVX2
 export MKL_CBWR := COMPATIBLE

@@ -94,7 +94,7 @@ def test_presets_are_valid_and_differ_from_the_default_only_where_they_say():
         "embed.augment",
     }
     assert different == expected | {
-        "embed.corruptions", "measure.analyses", "measure.kmeans", "measure.knn_k", "measure.normalize",
+        "measure.analyses", "measure.kmeans", "measure.knn_k", "measure.normalize",
     }  # fmt: skip
 
 

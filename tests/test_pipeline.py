@@ -331,7 +331,7 @@ def docstring_lines(node: ast.FunctionDef) -> int:
 
 @pytest.mark.parametrize("stage", ["prepare", "aggregate"])
 def test_prepare_and_aggregate_reach_torch_only_inside_the_torchvision_source(stage):
-    heavy = {"torch", "torchvision", "timm", "transformers", "open_clip", "accelerate"}
+    heavy = {"torch", "torchvision", "timm", "transformers", "open_clip"}
     for path in closure(STAGES / stage / "__main__.py"):
         lazy_source = path == STAGES / "prepare" / "sources" / "torchvision.py"
         nodes = tree(path).body if lazy_source else ast.walk(tree(path))

@@ -19,7 +19,6 @@ ANOTHER: dict[str, Any] = {
     "run.datasets": ["cifar100"], "run.models": ["resnet50"], "run.folds": [1, "all"], "run.seeds": [0, 1],
     "finetune.steps": [0, 50], "finetune.keep": "last", "finetune.schedule_steps": 508,
     "embed.splits": ["train", "test", "unseen"], "embed.pooling": ["max", "mean"], "embed.dtype": "float16",
-    "embed.corruptions.kinds": ["blur", "noise"], "embed.corruptions.severities": [2],
     "measure.metrics": ["nmi", "accuracy"], "measure.extra.metrics": [], "measure.extra.steps": [0, 100],
     "measure.analyses": [], "measure.normalize": "none", "measure.knn_k": "paper", "measure.neighbours": "other_groups",
     "measure.probe.steps": [0, 100],

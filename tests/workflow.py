@@ -145,7 +145,6 @@ def tiny_params(workflow: Workflow, datasets: Iterable[str], models: Iterable[st
             "measure.extra.metrics": [],  # and few figures: aggregate runs in nearly every test
             "measure.analyses": ["k_sensitivity"],
             "embed.train_per_class": 0,
-            "embed.corruptions.kinds": [],
         }
     )
 

@@ -1,7 +1,7 @@
 """Sum up what every cell of the grid measured: tables, figures, metrics and the verdict.
 
 Reads the tables and training curves of all cells; writes layers.csv, summary.{csv,md,tex}, steps.csv, depth.csv,
-classes.csv, robustness.csv, regret.csv, a table of each analysis, training.csv, facts.json, findings.json,
+classes.csv, regret.csv, a table of each analysis, training.csv, facts.json, findings.json,
 recommendation.json, metrics.json, figures/ and report.html (docs/results.md describes each), and prints the verdict.
 
     python -m stages.aggregate --measures data/measures --training data/training \\

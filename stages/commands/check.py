@@ -13,9 +13,9 @@ from stages.commands.features.image_files import describe, not_images
 from stages.commands.folds import find_folds
 from stages.commands.project import RAW, ProjectCommand, json_option, listed, params_option
 from stages.finetune.params import schedule_length
-from stages.measure.analyses.registry import Extra, check_embedded
-from stages.measure.metrics import SCORES
-from stages.measure.params import MeasureParams, check_class_sizes, check_steps, chosen_steps, probe_users
+from stages.measure.analyses.registry import check_embedded
+from stages.measure.metrics import PROBE, SCORES
+from stages.measure.params import MeasureParams, check_class_sizes, check_steps, chosen_steps
 from stages.prepare.candidates import Candidate, describe_counts
 from stages.prepare.params import TorchvisionParams
 from stages.prepare.pools import checked_fraction
@@ -171,8 +171,7 @@ def check_analyses(config: Config) -> None:
             f"embed.splits: must list 'unseen', found {_joined(embed.splits)}: a layer is chosen by its score on "
             "unseen classes; add it"
         )
-    extra: dict[Extra, bool] = {"train": embed.train_per_class > 0, "corrupted": bool(embed.corruptions.kinds)}
-    check_embedded(config.measure.analyses, embed.splits, [kind for kind, wanted in extra.items() if wanted])
+    check_embedded(config.measure.analyses, embed.splits, training=embed.train_per_class > 0)
 
 
 def _joined(values: Sequence[object]) -> str:
@@ -240,11 +239,12 @@ def check_datasets(config: Config) -> None:
                 f"run.models needs; set models.{tuned[0]}.network.frozen: true, or name the unseen classes"
             )
         for split in config.embed.splits:
-            limit, users = getattr(entry, split), probe_users(split, config.measure)
-            if users and limit is not None and limit < folds and (split == UNSEEN or not entry.all_unseen):
+            limit, probed = getattr(entry, split), PROBE in config.measure.all_metrics
+            if probed and limit is not None and limit < folds and (split == UNSEEN or not entry.all_unseen):
                 raise UserError(
                     f"datasets.{dataset}.{split}: must be at least measure.probe.folds, {folds}, found {limit}: every "
-                    f"fold needs an image of every class; raise it, lower the folds, or take {' and '.join(users)}"
+                    f"fold needs an image of every class; raise it, lower the folds, or take {PROBE} out of "
+                    "measure.metrics and measure.extra.metrics"
                 )
 
 

@@ -1,4 +1,4 @@
-"""List what stages that were stopped have kept, to go on from."""
+"""List what trainings that were stopped have kept, to go on from."""
 
 import contextlib
 import os
@@ -14,29 +14,25 @@ from stages.shared.core.kept_work import read_record
 from stages.shared.runtime.processes import is_alive
 from stages.shared.runtime.scratch import PARTIAL
 
-RESUMABLE = {"finetune": "--weights", "embed": "--out"}
-"""Stages that go on after they were stopped, and which of their outputs grows."""
-
 
 @click.command(cls=ProjectCommand)
 def unfinished() -> None:
-    """List what stages that were stopped have kept, to go on from, and what it takes on disk.
+    """List what trainings that were stopped have kept, to go on from, and what it takes on disk.
 
-    Running the stage again goes on from it, or removes it where code, parameters, inputs or machine are others. It can
+    Running finetune again goes on from it, or removes it where code, parameters, inputs or machine are others. It can
     be deleted by hand at any time.
     """
-    lines = [line for stage, option in RESUMABLE.items() for line in describe(stage, stage_path(stage, option))]
+    lines = [*describe(stage_path("finetune", "--weights"))]
     for folder in sorted((ROOT / FINISHED).glob("*")):
         used = f"{size(bytes_in(folder))} in {folder.relative_to(ROOT)}"
         lines.append(f"{folder.name} has finished, kept until DVC starts another stage: {used}")
     print("\n".join(lines or ["nothing unfinished is kept"]))
 
 
-def describe(stage: str, template: Path) -> Iterator[str]:
-    """Describe each folder of unfinished work of a stage.
+def describe(template: Path) -> Iterator[str]:
+    """Describe each folder of unfinished work.
 
     Args:
-        stage: its name.
         template: the output beside which it lies, with `{NAME}` for what differs between cells.
     """
     pattern = Path(of_cell(str(template.relative_to(ROOT)), "****"))
@@ -47,7 +43,7 @@ def describe(stage: str, template: Path) -> Iterator[str]:
         record = read_record(folder)
         done = f"after {record['progress']['done']}" if record else "with nothing to go on from"
         state = "runs, kept" if is_alive(mark) else "was stopped"
-        yield f"{stage}@{cell} {state} {done}: {size(bytes_in(folder))} in {folder.relative_to(ROOT)}"
+        yield f"finetune@{cell} {state} {done}: {size(bytes_in(folder))} in {folder.relative_to(ROOT)}"
 
 
 def bytes_in(folder: Path) -> int:

@@ -1,8 +1,7 @@
 """Embed the images of one fold of a prepared dataset at every layer of one network, at each of its checkpoints.
 
 Reads packed images and checkpoints; writes one Zarr group: an array per layer, (step, sample, feature), beside the
-head's logits and a raw-pixel baseline. A group inside it holds more images at the last checkpoint: training images, and
-corrupted test images. A run that was stopped goes on after the last shard that it wrote.
+head's logits and a raw-pixel baseline. A group inside it holds training images at the last checkpoint.
 
     python -m stages.embed --dataset handwriting --model efficientnet_lite0 --fold 0 --seed 0 \\
         --prepared PREPARED --weights WEIGHTS --out EMBEDDINGS
@@ -11,9 +10,9 @@ corrupted test images. A run that was stopped goes on after the last shard that 
 import argparse
 
 from stages.shared.core.stage_run import StageParser, StageRun
-from stages.embed.cell import Cell, KeptShards, open_cell
+from stages.embed.cell import open_cell
 from stages.embed.image_sets import available, limit_training
-from stages.embed.loading import Checkpoints, checked_checkpoints
+from stages.embed.loading import checked_checkpoints
 from stages.embed.params import EmbedParams, TapsParams
 from stages.shared.core.params import read_model_part, read_section
 from stages.shared.core.seeding import cell_seed
@@ -28,43 +27,28 @@ def main() -> None:
     watch = Stopwatch("embed", args.cell, args.log)
     keys = ["embed", f"models.{args.model}.taps"]
     inputs = [*fold_files(args.prepared, args.fold), args.weights]
-    with StageRun(
-        "embed", args.params, keys=keys, reads=inputs, writes=[args.out], resumable=True, record=args.record
-    ) as run:
-        cell, checkpoints, left_out = read_cell(args)
+    with StageRun("embed", args.params, keys=keys, reads=inputs, writes=[args.out], record=args.record) as run:
+        taps = read_model_part(args.params, args.model, "taps", TapsParams)
+        params = read_section(args.params, "embed", EmbedParams)
+        images = limit_training(open_images(args.prepared, args.fold, dataset=args.dataset), params.train_per_class)
+        checkpoints = checked_checkpoints(args.weights, images, args.of)
         network = checkpoints.network
+        params, left_out = available(images, params, fold=args.fold, frozen=network.frozen)
+        cell = open_cell(images, checkpoints, taps, params, seed=cell_seed(args.seed, args.fold))
         attributes = {"dataset": args.dataset, "model": args.model, "fold": args.fold, "seed": args.seed}
         versions = library_versions("torch", network.library, builds=False)
         attributes |= {"frozen": network.frozen}
         attributes |= {"made_with": {"finetune": checkpoints.last.versions, "embed": versions}}
-        kept = KeptShards.claim(run, watch, cell.embedder.accelerator)
-        layers = cell.write(run.scratch(args.out), attributes, kept)
+        layers = cell.write(run.scratch(args.out), attributes)
     count = len(cell.checkpoints)
     watch.done(
         f"{len(cell.rows)} images at {layers} layers and {count} checkpoint{'s' if count > 1 else ''}, "
-        f"{sum(len(image_set.rows) for image_set in cell.last_step_sets)} more at the last"
-        + "".join(f"; left out: {phrase}" for phrase in left_out),
+        f"{len(cell.training_rows)} more at the last" + "".join(f"; left out: {phrase}" for phrase in left_out),
         **run.logged,
         images=len(cell.rows),
         checkpoints=count,
         operations=cell.embedder.layers[-1].layer.operations,
     )
-
-
-def help_first() -> None:
-    """Do a share of the work of the process that writes."""
-    read_cell(parse_args())[0].help()
-
-
-def read_cell(args: argparse.Namespace) -> tuple[Cell, Checkpoints, list[str]]:
-    """Read and check what is embedded: the cell, its checkpoints, and what is left out."""
-    taps = read_model_part(args.params, args.model, "taps", TapsParams)
-    params = read_section(args.params, "embed", EmbedParams)
-    images = limit_training(open_images(args.prepared, args.fold, dataset=args.dataset), params.train_per_class)
-    checkpoints = checked_checkpoints(args.weights, images, args.of)
-    params, left_out = available(images, params, fold=args.fold, frozen=checkpoints.network.frozen)
-    cell = open_cell(images, checkpoints, taps, params, seed=cell_seed(args.seed, args.fold))
-    return cell, checkpoints, left_out
 
 
 def parse_args() -> argparse.Namespace:
@@ -77,4 +61,4 @@ def parse_args() -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    run_main(main, help_first)
+    run_main(main)

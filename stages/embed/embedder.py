@@ -23,7 +23,6 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from accelerate import Accelerator
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
@@ -34,7 +33,8 @@ from stages.embed.taps.tap import Tap
 from stages.shared.core.seeding import child_seed
 from stages.shared.embeddings.embedding_store import BASELINE, LOGITS, Layer
 from stages.shared.images.image_store import SPLITS, PackedImages, Pixels, Rows, filled
-from stages.shared.networks.network import Network, build_network, choose_device
+from stages.shared.networks.device import Compute, choose_device
+from stages.shared.networks.network import Network, build_network
 from stages.shared.networks.params import NetworkParams
 from stages.shared.networks.transforms import draw_angles, resize
 from stages.shared.runtime.errors import UserError
@@ -175,18 +175,18 @@ class Embedder:
         layers: the layers under their poolings.
         logits: whether the head's logits are taken too.
         rotation: with `embed.augment`; None: the evaluation transform.
-        accelerator: device and precision.
+        compute: device and precision.
     """
 
     network: Network
     layers: Sequence[PooledLayer]
     logits: bool
     rotation: Rotation | None
-    accelerator: Accelerator
+    compute: Compute
 
     def inputs(self, rows: Rows, pixels: Pixels) -> Tensor:
         """Transform one batch: (B, S, S, 3) uint8 -> (B, 3, size, size) float32 on the device."""
-        batch = torch.from_numpy(pixels).to(self.accelerator.device, non_blocking=True)
+        batch = torch.from_numpy(pixels).to(self.compute.device, non_blocking=True)
         if self.rotation is None:
             return self.network.transform.evaluation(batch)
         turned = self.rotation
@@ -199,12 +199,12 @@ class Embedder:
         A batch passes as `batch_size` images at least, so that an image's embedding does not depend on how many it has.
         """
         with torch.inference_mode(), layer_embeddings(self.network, self.layers, logits=self.logits) as embed:
-            blank = torch.zeros(1, 3, *[self.network.transform.size] * 2, device=self.accelerator.device)
+            blank = torch.zeros(1, 3, *[self.network.transform.size] * 2, device=self.compute.device)
             norms = FoldedNorms(lambda: embed(blank))
 
             def embed_batch(rows: Rows, pixels: Pixels) -> dict[str, NDArray[np.float32]]:
                 inputs = self.inputs(filled(rows, batch_size), filled(pixels, batch_size))
-                with self.accelerator.autocast(), norms or nullcontext():
+                with self.compute.autocast(), norms or nullcontext():
                     return {name: values[: len(pixels)] for name, values in to_arrays(embed(inputs)).items()}
 
             yield embed_batch
@@ -235,14 +235,14 @@ def open_embedder(
     """
     network = build_network(network_params, max(1, classes), seed=seed, load_weights=False)
     taps = find_taps(network, network_params, taps_params)
-    accelerator = choose_device(several=True)
-    network.move(accelerator.device)
+    compute = choose_device()
+    network.move(compute.device)
     return Embedder(
         network=network,
         layers=pooled_layers(taps, params.pooling),
         logits=not network_params.frozen,
         rotation=draw_rotation(images, augment, seed) if params.augment else None,
-        accelerator=accelerator,
+        compute=compute,
     )
 
 
@@ -289,5 +289,5 @@ def stored(values: NDArray[np.float32], name: str, step: int, dtype: str) -> NDA
     raise UserError(
         f"layer {name!r} at step {step} must be finite, found NaN or infinity in {bad} of {len(converted)} images of "
         "a batch. Values above 65504 overflow with embed.dtype float16 (use float32) and with "
-        "ACCELERATE_MIXED_PRECISION=fp16 (use bf16, or no); else training diverged: lower finetune.learning_rate"
+        "WHICHLAYER_PRECISION=fp16 (use bf16, or no); else training diverged: lower finetune.learning_rate"
     )

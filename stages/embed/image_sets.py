@@ -1,50 +1,17 @@
-"""What a store holds: sets of images, each after the same change to its pixels."""
+"""Which images are embedded: the splits that a dataset has, and a sample of its training images."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from stages.embed.corruptions import ROOT_SEED, corrupt
-from stages.embed.params import EmbedParams, Kind, Severity
+from stages.embed.params import EmbedParams
 from stages.shared.core.params import ALL
 from stages.shared.core.seeding import child_seed
-from stages.shared.embeddings.embedding_store import sample_columns
-from stages.shared.embeddings.split_names import SEEN, TRAIN, UNSEEN, corrupted_split
-from stages.shared.images.image_store import PackedImages, Pixels, Rows, batch_rows
+from stages.shared.embeddings.split_names import TRAIN, UNSEEN
+from stages.shared.images.image_store import PackedImages, Rows
 from stages.shared.runtime.errors import UserError, did_you_mean
-
-
-@dataclass(frozen=True)
-class ImageSet:
-    """Some images of a dataset, and what becomes of them.
-
-    Attributes:
-        rows: their rows in the dataset, split after split, each ascending.
-        split: their split in the store; None: each image's own.
-        corruption: what is done to their pixels; None: nothing.
-    """
-
-    rows: Rows
-    split: str | None = None
-    corruption: tuple[Kind, Severity] | None = None
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Images that pass through the network together.
-
-    Attributes:
-        image_set: the set that they are of.
-        rows: (B,) their rows in the dataset.
-        rows_on_disk: for how many of them, from the first, an earlier run has written the embeddings.
-    """
-
-    image_set: ImageSet
-    rows: Rows
-    rows_on_disk: int
 
 
 def available(images: PackedImages, params: EmbedParams, *, fold: str, frozen: bool) -> tuple[EmbedParams, list[str]]:
@@ -64,7 +31,6 @@ def available(images: PackedImages, params: EmbedParams, *, fold: str, frozen: b
     wanted: list[tuple[str, str]] = [("splits", split) for split in params.splits]
     in_sets = "seen_as" in images.manifest  # whose images are training images of one another
     wanted += [("train_per_class", TRAIN)] if params.train_per_class and not in_sets else []
-    wanted += [("corruptions", SEEN)] if frozen and params.corruptions.kinds else []
     lacking = [(name, split) for name, split in wanted if split not in present]
     splits = [split for split in params.splits if split in present]
     refused = [(name, split) for name, split in lacking if (fold, split) != (ALL, UNSEEN)]
@@ -74,20 +40,9 @@ def available(images: PackedImages, params: EmbedParams, *, fold: str, frozen: b
             f"embed.{name} asks for {split!r}, of which fold {fold} of this dataset has no images: "
             f"{did_you_mean(split, present)}"
         )
-    corruptions = params.corruptions if SEEN in present else params.corruptions.model_copy(update={"kinds": []})
     sample = params.train_per_class if TRAIN in present else 0
-    reduced = params.model_copy(update={"splits": splits, "train_per_class": sample, "corruptions": corruptions})
+    reduced = params.model_copy(update={"splits": splits, "train_per_class": sample})
     return reduced, [f"embed.{name}, since fold {fold} has no {split} images" for name, split in lacking]
-
-
-def last_step_sets(images: PackedImages, params: EmbedParams) -> list[ImageSet]:
-    """List what is embedded only at the last checkpoint: some training images, then corrupted test images."""
-    sets = [ImageSet(sample_rows(images, TRAIN, params.train_per_class), TRAIN)] if params.train_per_class else []
-    corruptions = params.corruptions
-    for kind in corruptions.kinds:
-        test = sample_rows(images, SEEN, corruptions.per_class)
-        sets += [ImageSet(test, corrupted_split(kind, s), (kind, s)) for s in corruptions.severities]
-    return sets
 
 
 def sample_rows(images: PackedImages, split: str, per_class: int) -> Rows:
@@ -111,40 +66,6 @@ def limit_training(images: PackedImages, per_class: int) -> PackedImages:
 
 
 def _among_first(samples: pd.DataFrame, per_class: int) -> NDArray[np.bool_]:
-    places = samples["sample_id"].map(lambda name: child_seed(ROOT_SEED, "embed", "sample", name))
+    places = samples["sample_id"].map(lambda name: child_seed(0, "embed", "sample", name))
     ranks = places.groupby(samples["label"]).rank(method="first")
     return ranks.to_numpy() <= per_class
-
-
-def remaining_batches(sets: Sequence[ImageSet], size: int, rows_on_disk: int) -> list[Batch]:
-    """List the batches that are left to embed; they are cut alike whatever is on disk.
-
-    Args:
-        sets: what a store holds.
-        size: images per batch.
-        rows_on_disk: how many rows of the store, from the first, are on disk.
-    """
-    batches = []
-    for image_set in sets:
-        for rows in batch_rows(image_set.rows, size):
-            done = min(rows_on_disk, len(rows))
-            rows_on_disk -= done
-            if done < len(rows):
-                batches.append(Batch(image_set, rows, done))
-    return batches
-
-
-def samples_of(images: PackedImages, sets: Sequence[ImageSet]) -> pd.DataFrame:
-    """List the samples of a store in row order, in its columns; all but splits are the images' own."""
-    columns = sample_columns(images.manifest)
-    frames = [images.manifest.iloc[image_set.rows][columns] for image_set in sets]
-    named = [f if s.split is None else f.assign(split=s.split) for f, s in zip(frames, sets, strict=True)]
-    return pd.concat(named, ignore_index=True)
-
-
-def change_pixels(images: PackedImages, image_set: ImageSet, rows: Rows, pixels: Pixels) -> Pixels:
-    """Corrupt images as their set asks for: (B, S, S, 3) uint8 -> the same shape and type."""
-    if image_set.corruption is None:
-        return pixels
-    names = images.manifest["sample_id"].iloc[rows].tolist()
-    return corrupt(pixels, names, *image_set.corruption, fill=images.fill)

@@ -2,13 +2,11 @@
 
 from typing import Annotated, Literal, Self, TypeVar
 
-from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from stages.shared.core.params import Params
 
 Pooling = Literal["auto", "mean", "token0", "max", "paper"]
-Kind = Literal["blur", "noise", "contrast", "rotation"]
-Severity = Literal[1, 2, 3]
 T = TypeVar("T")
 
 
@@ -17,22 +15,6 @@ def without_repeats(values: list[T]) -> list[T]:
     if len(set(values)) < len(values):
         raise ValueError("must not repeat an entry")
     return values
-
-
-class CorruptionsParams(Params):
-    """Corrupted copies of seen test images (`corruptions.py` defines each).
-
-    Attributes:
-        kinds: which corruptions (docs/analyses.md#corruptions); `[]`: none. They need `test` in `embed.splits`.
-        severities: how much of each; every kind is made at every severity.
-        per_class: how many images per class at most, the same in every kind and severity.
-    """
-
-    kinds: list[Kind]
-    severities: Annotated[list[Severity], Field(min_length=1)]
-    per_class: Annotated[int, Field(ge=1, le=1_000_000)]
-
-    _no_repeats = field_validator("kinds", "severities")(without_repeats)
 
 
 class EmbedParams(Params):
@@ -49,7 +31,6 @@ class EmbedParams(Params):
         batch_size: images per forward pass.
         train_per_class: how many training images per class, at most, are embedded at the last checkpoint, for
             detection of unseen classes; 0: none.
-        corruptions: the corrupted copies, embedded at the last checkpoint.
     """
 
     splits: Annotated[list[Literal["train", "test", "unseen"]], Field(min_length=1)]
@@ -59,18 +40,8 @@ class EmbedParams(Params):
     dtype: Literal["float32", "float16"]
     batch_size: Annotated[int, Field(ge=1, le=1_000_000)]
     train_per_class: Annotated[int, Field(ge=0, le=1_000_000)]
-    corruptions: CorruptionsParams
 
     _no_repeats = field_validator("splits", "pooling")(without_repeats)
-
-    @field_validator("corruptions")
-    @classmethod
-    def _beside_their_originals(cls, corruptions: CorruptionsParams, info: ValidationInfo) -> CorruptionsParams:
-        if corruptions.kinds and "test" not in info.data.get("splits", ["test"]):
-            raise ValueError(
-                "kinds must be [] unless embed.splits lists 'test': copies are compared with their originals"
-            )
-        return corruptions
 
 
 class TapsParams(Params):

@@ -57,13 +57,6 @@ def read_cell(args: argparse.Namespace) -> tuple[PackedImages, NetworkParams, Fi
     return images, network, params, length, cell_seed(args.seed, args.fold)
 
 
-def help_first() -> None:
-    """Do a share of the work of the process that writes."""
-    from stages.finetune.cell import help_cell
-
-    help_cell(*read_cell(parse_args()))
-
-
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
     parser = StageParser(__doc__, "dataset", "model", "fold", "seed")
@@ -74,4 +67,4 @@ def parse_args() -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    run_main(main, help_first)
+    run_main(main)

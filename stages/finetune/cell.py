@@ -8,7 +8,8 @@ from stages.finetune.loop import FineTuning, ResumePoints
 from stages.finetune.params import FinetuneParams
 from stages.shared.core.versions import library_versions
 from stages.shared.images.image_store import PackedImages
-from stages.shared.networks.network import build_network, choose_device
+from stages.shared.networks.device import choose_device
+from stages.shared.networks.network import build_network
 from stages.shared.networks.params import NetworkParams
 from stages.shared.networks.weights import CheckpointInfo, write_checkpoint
 from stages.shared.runtime.console import Stopwatch
@@ -26,8 +27,6 @@ def run_cell(
     watch: Stopwatch,
 ) -> History:
     """Fine-tune one network and write its checkpoints; write a frozen one unchanged, without a head.
-
-    What several processes train is not kept.
 
     Args:
         images: the dataset.
@@ -58,17 +57,5 @@ def run_cell(
         if step in params.kept(frozen=False):
             write_checkpoint(weights, network.module.state_dict(), CheckpointInfo(step, images.seen, *plain))
 
-    training = FineTuning(network, images.in_memory(), params, length, seed, choose_device(several=True))
-    alone = training.accelerator.num_processes == 1
-    points = ResumePoints.claim(run, watch, network, training.accelerator, weights) if alone else None
-    return training.run(save, points)
-
-
-def help_cell(
-    images: PackedImages, network_params: NetworkParams, params: FinetuneParams, length: int, seed: int
-) -> None:
-    """Do this process's share of what `run_cell` does in the first one; nothing is written."""
-    if not network_params.frozen:
-        network = build_network(network_params, len(images.seen), seed=seed)
-        training = FineTuning(network, images.in_memory(), params, length, seed, choose_device(several=True))
-        training.run(lambda step: None)
+    training = FineTuning(network, images.in_memory(), params, length, seed, choose_device())
+    return training.run(save, ResumePoints.claim(run, watch, network, training.compute, weights))

@@ -57,11 +57,11 @@ class History:
     def state(self) -> dict[str, Any]:
         """Return all that it holds, as tensors and plain values."""
         losses = torch.stack(self._losses).cpu() if self._losses else torch.empty(0)
-        return {"rows": self.rows, "skipped": self.skipped, "losses": losses}
+        return {"rows": self.rows, "losses": losses}
 
     def restore(self, state: Mapping[str, Any], device: torch.device) -> None:
         """Become what `state` gave; losses go to the device on which more will be added."""
-        self.rows, self.skipped = list(state["rows"]), int(state["skipped"])
+        self.rows = list(state["rows"])
         self._losses = list(state["losses"].to(device).unbind())
 
     def summary(self) -> str:
@@ -81,5 +81,5 @@ def diverged(what: str) -> UserError:
     """Return the error of a training run with numbers that are not finite."""
     return UserError(
         f"training diverged: {what}, which must be finite. Lower finetune.learning_rate; on a GPU, train without fp16 "
-        "(ACCELERATE_MIXED_PRECISION=bf16, or no); check the dataset's images and the network's initial weights"
+        "(WHICHLAYER_PRECISION=bf16, or no); check the dataset's images and the network's initial weights"
     )

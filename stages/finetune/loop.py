@@ -8,6 +8,7 @@ its continuation gives the same bits.
 """
 
 import copy
+import hashlib
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -17,12 +18,10 @@ from typing import Any, Self
 
 import numpy as np
 import torch
-import xxhash
-from accelerate import Accelerator
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.utils import clip_grad_norm_
 from torch.optim import AdamW, Optimizer
 
 from stages.shared.core.stage_run import StageRun
@@ -31,11 +30,11 @@ from stages.finetune.params import FinetuneParams
 from stages.shared.core.kept_work import KeptWork, claim_work
 from stages.shared.core.seeding import child_seed
 from stages.shared.images.image_store import PackedImages, Pixels, Rows, batch_rows
-from stages.shared.networks.network import Network, add_up, computing
+from stages.shared.networks.device import Compute
+from stages.shared.networks.network import Network
 from stages.shared.networks.transforms import draw_angles
 from stages.shared.runtime.console import Stopwatch, progress
 from stages.shared.runtime.errors import UserError
-from stages.shared.runtime.processes import LAUNCH
 
 EVERY_SECONDS = 30.0
 """Least time between two resume points that are not at checkpoints."""
@@ -51,25 +50,26 @@ class TrainingState:
     Attributes:
         module: its parameters and buffers.
         optimizer: its moments.
+        scaler: the loss scale, in fp16.
         angles: the generator of rotations; dropout draws from torch's own.
-        accelerator: device, and in fp16 the loss scale.
+        device: where the network is.
         history: the rows so far, and the losses since the last.
     """
 
     module: nn.Module
     optimizer: Optimizer
+    scaler: torch.amp.GradScaler
     angles: torch.Generator
-    accelerator: Accelerator
+    device: torch.device
     history: History
 
     def write(self, path: Path) -> None:
         """Write it to a file that `torch.load(weights_only=True)` reads. Memory formats of tensors are kept."""
-        scaler = self.accelerator.scaler
         content = {
             "module": {name: tensor.detach() for name, tensor in tensors_of(self.module).items()},
             "optimizer": self.optimizer.state_dict(),
-            "generators": {**global_generators(self.accelerator.device), "angles": self.angles.get_state()},
-            "scaler": scaler.state_dict() if scaler else {},
+            "generators": {**global_generators(self.device), "angles": self.angles.get_state()},
+            "scaler": self.scaler.state_dict(),
             "history": self.history.state(),
         }
         with path.open("wb") as file:  # whose errors say what the system says
@@ -88,11 +88,10 @@ class TrainingState:
             for name, tensor in tensors_of(self.module).items():
                 tensor.copy_(content["module"][name])
         self.optimizer.load_state_dict(content["optimizer"])
-        set_global_generators(content["generators"], self.accelerator.device)
+        set_global_generators(content["generators"], self.device)
         self.angles.set_state(content["generators"]["angles"])
-        if self.accelerator.scaler:
-            self.accelerator.scaler.load_state_dict(content["scaler"])
-        self.history.restore(content["history"], self.accelerator.device)
+        self.scaler.load_state_dict(content["scaler"])
+        self.history.restore(content["history"], self.device)
         return True
 
 
@@ -107,7 +106,7 @@ def _shapes(tensors: dict[str, Tensor]) -> dict[str, tuple[int, ...]]:
 
 def weights_hash(module: nn.Module) -> str:
     """Hash a module's parameters and buffers."""
-    hasher = xxhash.xxh3_128()
+    hasher = hashlib.sha256()
     for name, tensor in tensors_of(module).items():
         hasher.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
         hasher.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
@@ -146,9 +145,9 @@ class ResumePoints:
     _last: float = field(default_factory=time.monotonic)
 
     @classmethod
-    def claim(cls, run: StageRun, watch: Stopwatch, network: Network, accelerator: Accelerator, weights: Path) -> Self:
+    def claim(cls, run: StageRun, watch: Stopwatch, network: Network, compute: Compute, weights: Path) -> Self:
         """Take over an earlier run's work if it is of the same cell, code, parameters, inputs, machine and weights."""
-        facts = {"cell": watch.cell, "machine": computing(accelerator), "weights": weights_hash(network.module)}
+        facts = {"cell": watch.cell, "machine": compute.facts, "weights": weights_hash(network.module)}
         return cls(claim_work(run, facts, watch.say), weights, watch.say)
 
     def restore(self, state: TrainingState) -> int:
@@ -206,7 +205,7 @@ class FineTuning:
         params: the `finetune` section.
         length: of the learning-rate schedule, in optimizer steps.
         seed: root seed of the order of images, their rotation, and dropout.
-        accelerator: device and precision.
+        compute: device and precision.
     """
 
     network: Network
@@ -214,7 +213,7 @@ class FineTuning:
     params: FinetuneParams
     length: int
     seed: int
-    accelerator: Accelerator
+    compute: Compute
 
     def run(self, save: Callable[[int], None], points: ResumePoints | None = None) -> History:
         """Train up to the last of `params.steps`.
@@ -230,19 +229,16 @@ class FineTuning:
             UserError: loss or logits became NaN or infinite, or the network cannot train on a last batch of one image.
         """
         self._check_last_batch()
-        self._check_processes()
         module, params, last = self.network.module, self.params, self.params.steps[-1]
         module.requires_grad_(True)
-        self.network.move(self.accelerator.device)
-        optimizer = self.accelerator.prepare(make_optimizer(module, params))
-        history = History()
-        state = TrainingState(module, optimizer, torch.Generator(), self.accelerator, history)
+        self.network.move(self.compute.device)
+        optimizer, scaler, history = make_optimizer(module, params), self.compute.scaler(), History()
+        state = TrainingState(module, optimizer, scaler, torch.Generator(), self.compute.device, history)
         taken = points.restore(state) if points else 0
         if taken == 0:
             if 0 in params.steps:
                 self._checkpoint(0, history, save)
-            of_process = [self.accelerator.process_index] if self.accelerator.process_index else []
-            torch.manual_seed(child_seed(self.seed, "finetune", "dropout", *of_process))
+            torch.manual_seed(child_seed(self.seed, "finetune", "dropout"))
             state.angles.manual_seed(child_seed(self.seed, "finetune", "rotation"))
         batches = islice(training_batches(self.images.rows("train"), params.batch_size, self.seed, last), taken, None)
         read = progress(self.images.batches(batches), total=last, what="finetune", unit="step", done_before=taken)
@@ -251,13 +247,13 @@ class FineTuning:
                 group["lr"] = self._learning_rate(step - 1)
             module.train()
             loss = self._loss(rows, pixels, draw_angles(len(rows), params.augment.degrees, state.angles))
-            self.accelerator.backward(loss)
-            add_up(self.accelerator, [loss.detach(), *(p.grad for p in module.parameters() if p.grad is not None)])
-            self.accelerator.clip_grad_norm_(module.parameters(), params.clip_norm)
-            optimizer.step()
+            scaler.scale(loss).backward()
+            scaler.unscale_(optimizer)
+            clip_grad_norm_(module.parameters(), params.clip_norm)
+            scaler.step(optimizer)
+            scaler.update()
             optimizer.zero_grad()
             history.add_loss(loss)
-            history.skipped += bool(self.accelerator.optimizer_step_was_skipped)
             if step in params.steps:
                 self._checkpoint(step, history, save)
             elif step % ROW_EVERY == 0:
@@ -265,20 +261,16 @@ class FineTuning:
                 history.add_row(step, learning_rate=self._learning_rate(step))
             if points and step < last:
                 points.after_step(step, state, last=last, checkpoint=step in params.steps)
+        history.skipped = last - updates(optimizer)
         return history
 
     def _loss(self, rows: Rows, pixels: Pixels, angles: Tensor) -> Tensor:
-        """Pass one training batch through the network: (B,), (B, S, S, 3) uint8, (B,) degrees -> cross-entropy.
-
-        Of several processes each passes a share of the batch, and gets its part of the mean.
-        """
-        mine = slice(self.accelerator.process_index, None, self.accelerator.num_processes)
-        part, rows, pixels, angles = len(rows[mine]) / len(rows), rows[mine], pixels[mine], angles[mine]
+        """Pass one training batch through the network: (B,), (B, S, S, 3) uint8, (B,) degrees -> cross-entropy."""
         padding, fill = self.params.augment.padding, self.images.fill
         inputs = self.network.transform.training(self._on_device(pixels), angles, padding=padding, fill=fill)
-        with self.accelerator.autocast():
+        with self.compute.autocast():
             logits = self.network.logits(inputs)
-        return functional.cross_entropy(logits.float(), self._on_device(self.images.targets(rows))) * part
+        return functional.cross_entropy(logits.float(), self._on_device(self.images.targets(rows)))
 
     def _learning_rate(self, step: int) -> float:
         return self.params.learning_rate * (1 - step / self.length)
@@ -300,7 +292,7 @@ class FineTuning:
         with torch.no_grad():  # not inference_mode: training may use what a module caches
             for batch, pixels in self.images.batches(rows):
                 inputs = self.network.transform.evaluation(self._on_device(pixels))
-                with self.accelerator.autocast():
+                with self.compute.autocast():
                     logits = self.network.logits(inputs)
                 if not bool(logits.isfinite().all()):
                     raise diverged("the network's logits of test images are NaN or infinite")
@@ -309,7 +301,7 @@ class FineTuning:
         return correct / total
 
     def _on_device(self, array: NDArray[Any]) -> Tensor:
-        return torch.from_numpy(array).to(self.accelerator.device, non_blocking=True)
+        return torch.from_numpy(array).to(self.compute.device, non_blocking=True)
 
     def _check_last_batch(self) -> None:
         """Try the last batch of an epoch if it holds one image, on which batch normalization may fail.
@@ -330,20 +322,6 @@ class FineTuning:
                 f"{self.params.batch_size}), on which this network cannot train ({error}); change finetune.batch_size"
             ) from None
 
-    def _check_processes(self) -> None:
-        """Check that several processes come to what one would, up to rounding."""
-        processes, smallest = self.accelerator.num_processes, len(self.images.rows("train")) % self.params.batch_size
-        if processes > 1 and any(isinstance(m, _BatchNorm) for m in self.network.module.modules()):
-            raise UserError(
-                f"a network with batch normalization trains in one process, found a launcher with {processes}: each "
-                f"would normalize with its own share of a batch; unset {LAUNCH}, or let several cells run side by side"
-            )
-        if processes > (smallest or self.params.batch_size):
-            raise UserError(
-                f"every batch must have an image for each of {processes} processes, found one of "
-                f"{smallest or self.params.batch_size}; change finetune.batch_size, or take fewer processes"
-            )
-
 
 def training_batches(rows: Rows, batch_size: int, seed: int, steps: int) -> Iterator[Rows]:
     """Yield the rows of `steps` batches: epoch after epoch, each in an order of its own, its last batch kept."""
@@ -362,3 +340,8 @@ def make_optimizer(module: nn.Module, params: FinetuneParams) -> Optimizer:
         {"params": [w for w in weights if w.ndim <= 1], "weight_decay": 0.0},
     ]
     return AdamW(groups, lr=params.learning_rate, betas=(0.9, 0.999), eps=1e-8, fused=True)
+
+
+def updates(optimizer: Optimizer) -> int:
+    """Count the updates of an optimizer, which leaves out steps whose fp16 gradients overflowed."""
+    return max((int(state["step"]) for state in optimizer.state.values()), default=0)

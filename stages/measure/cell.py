@@ -11,8 +11,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.measure.analyses.registry import Extra
-from stages.measure.arrays import Classes, Float32, Need, Rows
+from stages.measure.arrays import Classes, Float32, Need
 from stages.measure.embedded_split import EmbeddedSplit, Settings, scaled
 from stages.measure.params import MeasureParams
 from stages.measure.refits import class_groups
@@ -20,7 +19,7 @@ from stages.measure.scores.kmeans import Search
 from stages.measure.scores.neighbours import others
 from stages.shared.core.seeding import child_seed
 from stages.shared.embeddings.embedding_store import Embeddings, Layer
-from stages.shared.embeddings.split_names import SEEN, TRAIN, UNSEEN, parse_corrupted_split
+from stages.shared.embeddings.split_names import SEEN, TRAIN, UNSEEN
 from stages.shared.runtime.errors import UserError
 from stages.shared.tables.scores import Normalize
 
@@ -54,7 +53,6 @@ class Cell:
         scaling: Normalize = "none",
         *,
         needs: Collection[Need] = (),
-        copies: bool = False,
     ) -> EmbeddedSplit:
         """Read one layer of one split.
 
@@ -62,21 +60,13 @@ class Cell:
             layer, step, split: which.
             scaling: of its rows.
             needs: what scores will need of it.
-            copies: whether to read the corrupted copies of seen test images beside it.
         """
         X = scaled(self.store.features(layer, step, split), scaling)
-        corrupted = self.corruptions if copies else ()
-        read = {name: (self.copied_rows, self.features_of_last(layer, name)) for name in corrupted}
-        return EmbeddedSplit(X, self.classes[split], self.settings[split], needs, read)
+        return EmbeddedSplit(X, self.classes[split], self.settings[split], needs)
 
     def features_of_last(self, layer: Layer, split: str) -> Float32:
         """One layer's embedding of a split that was embedded at the last step only, (M, D)."""
         return self.last.features(layer, self.step, split)
-
-    @property
-    def corruptions(self) -> tuple[str, ...]:
-        """Splits of corrupted copies of seen test images."""
-        return extra_splits(self.store).get("corrupted", ())
 
     @property
     def halves_search(self) -> Search:
@@ -93,19 +83,6 @@ class Cell:
     def halves(self) -> NDArray[np.bool_]:
         """Halves of the unseen images, (B, N)."""
         return draw_halves(self.store, self.params)[0]
-
-    @cached_property
-    def copied_rows(self) -> Rows:
-        """Indices of the copies' originals among the seen test images, (m,), the same for every corruption.
-
-        Raises:
-            ValueError: corruptions hold copies of different images, or in another order.
-        """
-        index = {sample: row for row, sample in enumerate(sample_ids(self.store, SEEN))}
-        first, *others = ([index[name] for name in sample_ids(self.last, split)] for split in self.corruptions)
-        if any(other != first for other in others):
-            raise ValueError("every corruption must hold copies of the same images in the same order")
-        return np.array(first, dtype=np.int64)
 
 
 def sample_ids(store: Embeddings, split: str) -> list[str]:
@@ -136,14 +113,9 @@ def store_of_seen(store: Embeddings) -> Embeddings | None:
     return next((each for each in (store, store.last_step) if each and SEEN in each.splits), None)
 
 
-def extra_splits(store: Embeddings) -> dict[Extra, tuple[str, ...]]:
-    """Splits that were embedded at the last checkpoint alone, by what analyses call them."""
-    splits = store.last_step.splits if store.last_step else ()
-    found: dict[Extra, tuple[str, ...]] = {
-        "train": tuple(split for split in splits if split == TRAIN),
-        "corrupted": tuple(split for split in splits if parse_corrupted_split(split)),
-    }
-    return {kind: names for kind, names in found.items() if names}
+def has_training(store: Embeddings) -> bool:
+    """Return whether training images were embedded at the last checkpoint."""
+    return store.last_step is not None and TRAIN in store.last_step.splits
 
 
 def settings_of(store: Embeddings, split: str, params: MeasureParams) -> Settings:

@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 
 from stages.measure.analyses.registry import ANALYSES, check_embedded
-from stages.measure.cell import extra_splits, store_of_seen
+from stages.measure.cell import has_training, store_of_seen
 from stages.measure.metrics import LAYER_SCORES
 from stages.measure.params import MeasureParams, check_class_sizes, check_steps
 from stages.measure.run import Job, head_metrics, plan_jobs
 from stages.shared.core.params import Cell
 from stages.shared.embeddings.embedding_store import Embeddings
-from stages.shared.embeddings.split_names import SEEN, UNSEEN
+from stages.shared.embeddings.split_names import SEEN, TRAIN, UNSEEN
 from stages.shared.runtime.errors import UserError
 
 
@@ -51,7 +51,7 @@ def check_params(store: Embeddings, params: MeasureParams) -> None:
             f"{', '.join(LAYER_SCORES)}"
         )
     splits = dict.fromkeys([*store.splits, SEEN]) if store_of_seen(store) else store.splits
-    check_embedded(params.analyses, splits, list(extra_splits(store)))
+    check_embedded(params.analyses, splits, training=has_training(store))
     for split in store.splits:
         check_class_sizes(store.labels(split), split, params)
 
@@ -64,8 +64,6 @@ def check_finite(store: Embeddings, jobs: Sequence[Job], params: MeasureParams) 
     """
     for job in jobs:
         store.features(job.layer, job.step, job.split)
-    kinds = [kind for name in params.analyses if (kind := ANALYSES[name].extra)]
-    if store.last_step is not None:
-        for split in (split for kind in kinds for split in extra_splits(store)[kind]):
-            for layer in store.layers:
-                store.last_step.features(layer, store.steps[-1], split)
+    if store.last_step is not None and any(ANALYSES[name].training for name in params.analyses):
+        for layer in store.layers:
+            store.last_step.features(layer, store.steps[-1], TRAIN)

@@ -1,7 +1,7 @@
 """One layer's embedding of one split, with what several scores need of it, computed once and when first asked for."""
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -60,7 +60,6 @@ class EmbeddedSplit:
         settings: how to compute.
         needs: what scores will need: neighbours and distances to classes then come from one pass. What is not named can
             be asked for all the same.
-        copies: by name, (m,) rows of images in X and (m, D) float32 embeddings of their corrupted copies.
         rows: (N,) indices, or (>= N,) whether an image belongs; None: all.
         known_rotated: (N, C) float32, of a part: the same rows of the whole's `rotated`.
         known_scan: of the same images, with distances to their classes if `needs` names them; made here if missing.
@@ -70,7 +69,6 @@ class EmbeddedSplit:
     y: Classes
     settings: Settings
     needs: Collection[Need] = ()
-    copies: Mapping[str, tuple[Rows, Float32]] = field(default_factory=dict)
     rows: Rows | Matches | None = None
     known_rotated: Float32 | None = None
     known_scan: Scan | None = None
@@ -184,12 +182,10 @@ class EmbeddedSplit:
         return unit_rows(directions, out=directions)
 
     @cached_property
-    def probe(self) -> tuple[Classes, dict[str, Classes]]:
-        """Class predicted for every image, (N,), and its copies, (m,) by name, by the probe fitted without its fold."""
+    def probe(self) -> Classes:
+        """Class predicted for every image by the probe fitted without its fold, (N,)."""
         settings = self.settings
-        return held_out_predictions(
-            self.X, self.y, C=settings.C, folds=settings.folds, seed=settings.probe_seed, copies=self.copies
-        )
+        return held_out_predictions(self.X, self.y, C=settings.C, folds=settings.folds, seed=settings.probe_seed)
 
     def leaves_neighbours(self, rows: Rows | Matches) -> bool:
         """Whether some images are not all of one group, of which none may be a neighbour of its own."""

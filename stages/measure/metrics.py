@@ -149,7 +149,7 @@ def few_shot_accuracy(split: "EmbeddedSplit", *, shots: int) -> ScoreValue:
 
 def probe_accuracy(split: "EmbeddedSplit") -> ScoreValue:
     """Share of images that a linear classifier fitted without them recognizes."""
-    return mean_over(split.probe[0] == split.y)
+    return mean_over(split.probe == split.y)
 
 
 def intrinsic_dimension(split: "EmbeddedSplit") -> ScoreValue:

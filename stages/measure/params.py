@@ -228,18 +228,12 @@ def check_class_sizes(labels: Iterable[str], split: str, params: MeasureParams) 
     sizes = Counter(map(str, labels))
     if len(sizes) < 2:
         raise UserError(f"split {split!r} must have at least 2 classes to separate, found only {next(iter(sizes))!r}")
-    folds, users = params.probe.folds, probe_users(split, params)
+    folds = params.probe.folds
     short = [f"{name!r} ({sizes[name]})" for name in sorted(sizes, key=sizes.__getitem__) if sizes[name] < folds]
-    if users and short:
+    if short and PROBE in params.all_metrics:
         raise UserError(
             f"every class must have an image for each of measure.probe.folds, {folds}, in the split {split!r}, found "
             f"{listed(short)}; add images, take such classes out (of a dataset by `min_images`), change its limits or "
-            f"`test_fraction`, lower the folds, or take {' and '.join(users)}"
+            f"`test_fraction`, lower the folds, or take {PROBE} out of measure.metrics and "
+            "measure.extra.metrics"
         )
-
-
-def probe_users(split: str, params: MeasureParams) -> list[str]:
-    """Return what fits the linear probe on a split, and what to take it out of, for people."""
-    users = [f"{PROBE} out of measure.metrics and measure.extra.metrics"] if PROBE in params.all_metrics else []
-    probing = [name for name in params.analyses if ANALYSES[name].probe and ANALYSES[name].belongs_to(split)]
-    return users + [f"{name} out of measure.analyses" for name in probing]

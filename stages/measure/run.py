@@ -158,7 +158,7 @@ class Measured:
     Attributes:
         results: of every layer, split and step, in the order of the tables.
         heads: scores of the network's own head, by step and name.
-        of_network: results of the analyses of the head and of all layers at once, by the analysis.
+        of_network: results of the analyses of all layers at once, by the analysis.
     """
 
     results: list[Result]
@@ -189,8 +189,7 @@ def measure(
         own = repeat_baseline_at_steps([each for each in results if each.job.of == number], store, params)
         cell = Cell(store, params)
         with limit_to_one_thread(params):
-            names = [name for name in params.analyses if ANALYSES[name].whole_network or ANALYSES[name].head]
-            of_network = {name: load(name, "head" if ANALYSES[name].head else name)(cell) for name in names}
+            of_network = {name: load(name)(cell) for name in params.analyses if ANALYSES[name].whole_network}
         measured.append(Measured(own, score_head(store, params), of_network))
     return measured
 
@@ -211,9 +210,8 @@ def score(cell: Cell, job: Job) -> Result:
 
 def score_rows(cell: Cell, job: Job, scaling: Normalize) -> Result:
     """Read one layer of one split in one kind of rows and compute its scores, its refits and its analyses."""
-    copies = any(ANALYSES[name].extra == "corrupted" for name in job.analyses)
     needs = needs_of(job.metrics)
-    split = cell.embedded(job.layer, job.step, job.split, scaling, needs=needs, copies=copies)
+    split = cell.embedded(job.layer, job.step, job.split, scaling, needs=needs)
     compared, clusters = [], None
     with config_context(assume_finite=True, skip_parameter_validation=True):  # checked once, not in 28,000 small fits
         scores = score_split(split, job.metrics)

@@ -109,7 +109,7 @@ def metric_rows(
             dict(head, value=0.05 + 0.8 * (1 - np.exp(-step / 40)) + noise.normal(0, 0.01), chance=1 / 15, ceiling=1.0)
         )
     table = pd.DataFrame(rows)
-    return table.assign(better="higher", relative=np.nan)
+    return table.assign(better="higher")
 
 
 def training_rows(
@@ -182,7 +182,7 @@ def freeze(grid: Path, model: str) -> None:
 
 
 def with_analyses(folder: Path, rows: pd.DataFrame, seed: int) -> pd.DataFrame:
-    """Write the further files of one cell; returns its rows with the NMI of the clusters, and corrupted copies."""
+    """Write the further files of one cell; returns its rows with the NMI of the clusters."""
     folder.mkdir(parents=True)
     last = rows[rows["step"] == rows["step"].max()]
     images = image_rows(last, seed)
@@ -204,9 +204,7 @@ def with_analyses(folder: Path, rows: pd.DataFrame, seed: int) -> pd.DataFrame:
     )
     scaled[[*columns, "scaling", "metric", "value"]].to_csv(folder / "scalings.csv", index=False)
     write_pairs(folder, nmi[nmi["split"] == "unseen"][columns])
-    clean = last[(last["split"] == "test") & last["metric"].isin(["nmi", "probe_accuracy"])]
-    corrupted = [clean.assign(split=f"blur_{severity}", relative=1 - 0.1 * severity) for severity in (1, 2, 3)]
-    return pd.concat([rows, *corrupted]).assign(better="higher")
+    return rows.assign(better="higher")
 
 
 def thumbnail_rows(each: int = 4) -> pd.DataFrame:

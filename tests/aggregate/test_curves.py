@@ -101,8 +101,8 @@ def test_a_curve_tells_the_pooling_of_every_layer():
     ]
 
 
-def test_corrupted_copies_are_no_curve():
-    rows = [point("a", 0, "mean", 0.1), point("a", 0, "mean", 0.9, split="blur_3")]
+def test_a_matched_selection_is_no_curve():
+    rows = [point("a", 0, "mean", 0.1), point("a", 0, "mean", 0.9, split="unseen_matched")]
     assert set(average(typed(pd.DataFrame(rows)), ONE, SCORES).curves["split"]) == {"unseen"}
 
 

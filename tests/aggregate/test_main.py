@@ -30,7 +30,7 @@ def paths_of(outputs):
 
 OUTS, METRICS = (paths_of(PIPELINE["stages"]["aggregate"][key]) for key in ("outs", "metrics"))
 MODELS = ["small", "small_scratch"]
-FURTHER = ("classes", "k_sensitivity", "layer_pairs", "scalings", "joined", "robustness")
+FURTHER = ("classes", "k_sensitivity", "layer_pairs", "scalings", "joined")
 
 
 @pytest.fixture(scope="module")
@@ -110,7 +110,7 @@ def test_cells_that_were_made_with_several_versions_of_a_library_are_named(tmp_p
 
 def test_what_is_written_is_what_dvc_expects(results):
     assert {f"data/results/{f.parts[0]}" for f in files(results)} == {*OUTS, *METRICS} - {"data/made_of/aggregate.json"}
-    names = ["overview-handwriting", "steps-handwriting", "robustness-handwriting"]
+    names = ["overview-handwriting", "steps-handwriting"]
     names += [f"{figure}-handwriting-{model}" for figure in ("depth", "layer_pairs") for model in MODELS]
     assert {f.name for f in files(results / "figures")} == {f"{name}.png" for name in names}
     assert {f.name for f in files(results / "figures_svg")} == {f"{name}.svg" for name in names}
@@ -220,9 +220,7 @@ def test_tables_of_further_analyses_hold_every_cell(results):
         "layer_pairs": 4 * 6,
         "scalings": 4 * 2 * 3 * 3,  # cells, splits, layers, scalings
         "joined": 4 * 6,
-        "robustness": 2 * 2 * 4 * 3,  # models, scores, layers with the baseline, severities
     }
-    assert tables["robustness"]["relative"].unique().tolist() == pytest.approx([0.9, 0.8, 0.7])
 
 
 def test_cells_with_metric_tables_alone_have_no_intervals_and_are_named(grid, monkeypatch, capsys):

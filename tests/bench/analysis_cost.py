@@ -1,7 +1,7 @@
 """What scores, refits and each analysis of the last step cost on one cell, in CPU seconds on one thread.
 
 The cell is synthetic, as in `measure_cost`: nine layers and the raw-pixel baseline, 15 seen and 5 unseen classes, 100
-training images per class, and 20 images per class in 12 corruptions. As in the stage, refits and analyses are charged
+training images per class. As in the stage, refits and analyses are charged
 with what they compute beyond the scores of the same layer, which come first.
 
     python -m tests.bench.analysis_cost --seen 600 --unseen 500
@@ -36,8 +36,7 @@ from tests.bench.measure_cost import MEASURE, WIDTHS, correlated
 
 LAYERS = [Layer(f"layer{i}", f"layer{i}", i, "mean", width, 0, 0) for i, width in enumerate(WIDTHS)]
 PIXELS = Layer("pixels", "", -1, "none", 192, 0, 0)
-CORRUPTIONS = [f"{kind}_{severity}" for kind in ("blur", "noise", "contrast", "rotation") for severity in (1, 2, 3)]
-SEEN, UNSEEN, PER_CLASS, TRAIN_PER_CLASS = 15, 5, 20, 100
+SEEN, UNSEEN, TRAIN_PER_CLASS = 15, 5, 100
 PARAMS = {"metrics": list(LAYER_SCORES), "analyses": list(ANALYSES)}
 
 
@@ -64,8 +63,7 @@ def time_cell(path: Path, params: MeasureParams) -> dict[str, float]:
     cell = Cell(open_embeddings(path), params)
     with limit_to_one_thread(params):
         for job in plan_jobs(cell.store, params):
-            copies = any(ANALYSES[name].extra == "corrupted" for name in job.analyses)
-            split = cell.embedded(job.layer, job.step, job.split, needs=needs_of(job.metrics), copies=copies)
+            split = cell.embedded(job.layer, job.step, job.split, needs=needs_of(job.metrics))
             spent["scores"] += seconds_of(score_split, split, job.metrics)
             if job.refits:
                 spent["refits"] += seconds_of(
@@ -86,21 +84,19 @@ def seconds_of(function: Callable[..., Any], *arguments: Any) -> float:
 
 
 def write_store(path: Path, seen: int, unseen: int, layers: list[Layer]) -> None:
-    """Write a store of one step with its training and corrupted images."""
+    """Write a store of one step with its training images."""
     main = [("test", seen, SEEN), ("unseen", unseen, UNSEEN)]
-    last = [("train", SEEN * TRAIN_PER_CLASS, SEEN), *((name, SEEN * PER_CLASS, SEEN) for name in CORRUPTIONS)]
     write_part(path, main, layers)
-    write_part(path / LAST_STEP, last, layers)
+    write_part(path / LAST_STEP, [("train", SEEN * TRAIN_PER_CLASS, SEEN)], layers)
     write_store_digests(path, {})  # again, with the inner store's
 
 
 def write_part(path: Path, splits: list[tuple[str, int, int]], layers: list[Layer]) -> None:
-    """Write one store; images of a split are numbered, so that those of a corruption are the first test images."""
+    """Write one store."""
     parts = []
     for split, count, classes in splits:
         names = [f"{'unseen' if split == 'unseen' else 'seen'}{c}" for c in np.arange(count) % classes]
-        family = split if split in ("train", "unseen") else "test"
-        ids = [f"{family}{i}" for i in range(count)]
+        ids = [f"{split}{i}" for i in range(count)]
         parts.append(pd.DataFrame({"sample_id": ids, "split": split, "label": names, "group": ""}))
     cell = {"dataset": "synthetic", "model": "nine", "fold": "0", "seed": 0}
     with EmbeddingWriter(

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from stages.embed.params import CorruptionsParams, EmbedParams
+from stages.embed.params import EmbedParams
 from stages.shared.images.image_store import MANIFEST_COLUMNS, PackedImages, open_images, write_fold, write_images
 from stages.shared.networks.network import build_network
 from stages.shared.networks.params import NetworkParams, WeightsParams
@@ -21,7 +21,6 @@ PARAMS = EmbedParams(
     dtype="float32",
     batch_size=128,
     train_per_class=0,
-    corruptions=CorruptionsParams(kinds=[], severities=[1], per_class=1),
 )
 
 

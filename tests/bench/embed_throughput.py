@@ -21,12 +21,14 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch.nn import functional
+from torch.nn.utils import clip_grad_norm_
 
 from stages.embed.cell import Cell, open_cell
 from stages.embed.loading import checked_checkpoints
 from stages.embed.params import TapsParams
 from stages.finetune.loop import FineTuning, make_optimizer
-from stages.shared.networks.network import build_network, choose_device
+from stages.shared.networks.device import choose_device
+from stages.shared.networks.network import build_network
 from stages.shared.runtime.startup import keep_freed_memory
 from tests.bench.cells import PARAMS, network_params, pack_noise, pack_random, write_random_checkpoint
 from tests.bench.durability_cost import finetune_params
@@ -86,7 +88,7 @@ def pass_forward(cell: Cell, count: int) -> None:
     rows = cell.rows[: cell.params.batch_size]
     inputs = cell.embedder.inputs(rows, cell.images.read(rows))
     sizes = [cell.params.batch_size] * (count // cell.params.batch_size) + [count % cell.params.batch_size]
-    with torch.inference_mode(), cell.embedder.accelerator.autocast():
+    with torch.inference_mode(), cell.embedder.compute.autocast():
         for size in filter(None, sizes):
             logits = cell.embedder.network.logits(inputs[:size])
     logits.cpu()  # waits for the device
@@ -98,21 +100,21 @@ def finetune_pair(folder: Path, steps: int) -> tuple[Callable[[], None], Callabl
     images = pack_noise(folder / "seen", {"train": 10 * params.batch_size, "test": 10}, 64).in_memory()
     network = build_network(network_params(64), len(images.seen), seed=0)
     training = FineTuning(network, images, params, 2 * steps, 0, choose_device())
-    device = training.accelerator.device
+    device = training.compute.device
     network.move(device)
     rows = images.rows("train")[:: len(images.rows("train")) // params.batch_size][: params.batch_size]
     inputs = network.transform.evaluation(torch.from_numpy(images.read(rows)).to(device))
     targets = torch.from_numpy(images.targets(rows)).to(device)
-    optimizer = training.accelerator.prepare(make_optimizer(network.module, params))
+    optimizer = make_optimizer(network.module, params)
 
     def step_barely() -> None:
         network.module.train()
         for _ in range(steps):
-            with training.accelerator.autocast():
+            with training.compute.autocast():
                 logits = network.logits(inputs)
             loss = functional.cross_entropy(logits.float(), targets)
-            training.accelerator.backward(loss)
-            training.accelerator.clip_grad_norm_(network.module.parameters(), params.clip_norm)
+            loss.backward()
+            clip_grad_norm_(network.module.parameters(), params.clip_norm)
             optimizer.step()
             optimizer.zero_grad()
         loss.item()  # waits for the device

@@ -80,7 +80,7 @@ GUARDS = {"strict", "frozen"}
 """Keyword arguments without which a program that is right gives the same result."""
 
 LIBRARIES = ("numpy", "pandas", "scipy.stats", "sklearn.cluster", "pyarrow.parquet", "zarr", "pydantic", "torch")
-LIBRARIES += ("PIL.Image", "hypothesis", "skdim.id", "timm", "transformers", "accelerate")
+LIBRARIES += ("PIL.Image", "hypothesis", "skdim.id", "timm", "transformers")
 PYTEST = ("-x", "-q", "-p", "no:cacheprovider", "-m", "not slow and not fleet")
 PYTEST += ("-W", "ignore::pytest.PytestAssertRewriteWarning")  # libraries are imported before pytest starts
 MEMORY = 12 << 30

@@ -20,7 +20,7 @@ from ruamel.yaml import YAML
 from tests.bench.whole_cell import CELL, make_project, run
 from tests.workflow import ROOT, Workflow
 
-BF16 = {"ACCELERATE_MIXED_PRECISION": "bf16"}
+BF16 = {"WHICHLAYER_PRECISION": "bf16"}
 VARIANTS: dict[str, tuple[str, str, dict[str, str]]] = {  # what is run again, embed.dtype, environment
     "float32": ("finetune", "float32", {}),
     "stored in float16": ("embed", "float16", {}),

@@ -50,7 +50,7 @@ def differences(path: Path, depths: list[int] | None, tolerances: list[float]) -
             counted += len(y)
             for tolerance in tolerances:
                 with patch.object(probe, "TOLERANCE", tolerance):
-                    found, _ = probe.held_out_predictions(X, y, C=C, folds=FOLDS, seed=SEED)
+                    found = probe.held_out_predictions(X, y, C=C, folds=FOLDS, seed=SEED)
                 differ[tolerance] += int((found != best).sum())
     return counted, differ
 

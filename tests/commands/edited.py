@@ -16,8 +16,7 @@ COMMITTED = YAML_SAFE.load(ROOT / "params.yaml")
 GRID = {
     "run.folds": [0],
     "finetune.steps": [0, 50, 100],
-    "embed.corruptions.kinds": ["blur", "noise", "contrast", "rotation"],
-    "measure.analyses": ["seen_matched", "k_sensitivity", "layer_pairs", "ood", "corruptions"],
+    "measure.analyses": ["seen_matched", "k_sensitivity", "layer_pairs", "ood"],
 }
 """What tests count on, whatever the default grid is."""
 

@@ -144,7 +144,6 @@ def test_the_committed_params_hold():
         ("measure.refits.steps", [70], "measure.refits.steps: must name checkpoints, found 70; finetune.steps and"),
         ("measure.extra.steps", [0, 70], "measure.extra.steps: must name checkpoints, found 70; finetune.steps and"),
         ("embed.train_per_class", 0, "measure.analyses: 'ood' needs embed.train_per_class to be more than 0, but"),
-        ("embed.corruptions.kinds", [], "measure.analyses: 'corruptions' needs embed.corruptions.kinds to name some, "),
         ("embed.splits", ["test"], "embed.splits: must list 'unseen', found test"),
         ("datasets.handwriting.test", 4, "datasets.handwriting.test: must be at least measure.probe.folds, 5, found 4"),
     ],
@@ -220,7 +219,7 @@ def test_the_probe_as_a_further_score_has_a_checkpoint(extra: object, probe: obj
 
 @pytest.mark.parametrize("name", ["seen_matched", "ood"])
 def test_analyses_of_seen_images_need_them(name: str):
-    without = {"embed.splits": ["unseen"], "embed.corruptions.kinds": []}
+    without = {"embed.splits": ["unseen"]}
     check_edited({**without, "measure.analyses": ["layer_pairs"]})
     found = message({**without, "measure.analyses": [name]})
     assert f"measure.analyses: '{name}' needs embed.splits to list 'test'" in found
@@ -228,8 +227,8 @@ def test_analyses_of_seen_images_need_them(name: str):
 
 def test_small_classes_are_accepted_without_the_probe():
     changes = {"datasets.handwriting.test": 4, "measure.metrics": NO_PROBE}
-    assert "or take corruptions out of measure.analyses" in message(changes)
-    check_edited({**changes, "measure.analyses": ["k_sensitivity"]})
+    assert "take probe_accuracy out of" in message({**changes, "measure.metrics": ["probe_accuracy"]})
+    check_edited(changes)
 
 
 MINE = RunParams(datasets=["mine"], models=["m"], folds=[0], seeds=[0])
@@ -399,7 +398,7 @@ def test_limits_and_counts_of_seen_classes_do_not_matter_where_all_are_unseen(tm
     changes = {"datasets.mine.unseen_classes": "all", "datasets.mine.test": 2, **FROZEN}
     check_datasets(mine(changes))
     check_classes(mine(changes), tmp_path)
-    of_the_test_split = {"measure.metrics": ["nmi"], "measure.analyses": ["corruptions"], "datasets.mine.unseen": 4}
+    of_the_test_split = {"measure.metrics": ["nmi", "probe_accuracy"], "datasets.mine.unseen": 4}
     check_datasets(mine(changes | of_the_test_split))
     with pytest.raises(UserError, match=r"datasets\.mine\.unseen: must be at least measure\.probe\.folds, 5, found 4"):
         check_datasets(mine(changes | {"datasets.mine.unseen": 4}))

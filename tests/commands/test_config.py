@@ -55,11 +55,6 @@ def test_every_section_and_entry_is_there_and_frozen():
         ("finetune.learning_rat", 1.0, "finetune.learning_rat is not a parameter: did you mean 'learning_rate'?"),
         ("finetune.learning_rate", "fast", f"learning_rate: {a('float')}; found 'fast' (str)"),
         ("embed.pooling", ["middle"], "embed.pooling.0"),
-        (
-            "embed.splits",
-            ["unseen"],
-            "embed.corruptions: kinds must be [] unless embed.splits lists 'test'",
-        ),
         ("measure.metrics", ["nmii"], "did you mean 'nmi' or 'ami'?"),
         ("measure.extra.metrics", ["nmi"], "extra.metrics must not repeat a name of metrics, found ['nmi']"),
         ("measure.analyses", ["odd"], "measure.analyses.0: unknown analysis 'odd': did you mean 'ood'?"),

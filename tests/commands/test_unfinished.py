@@ -13,7 +13,6 @@ from stages.shared.runtime.processes import process_mark
 DVC = """
 stages:
   finetune: {cmd: "finetune --weights data/checkpoints/{dataset}/{model}/{fold}/{seed}/weights"}
-  embed: {cmd: "embed --out data/embeddings/{dataset}/{model}/{fold}/{seed}"}
 """
 
 
@@ -39,19 +38,19 @@ def test_what_was_stopped_is_listed_with_its_cell_and_size(folder: Path):
     assert run() == ["nothing unfinished is kept"]
     alive = process_mark(os.getppid())
     kept(folder, "data/checkpoints/trees/net_1/all/3/.weights.partial-7-1", "optimizer step 8 of 9")
-    kept(folder, f"data/embeddings/trees/net_1/0/3/.partial-x/.3.partial-{alive}", "elsewhere")
-    kept(folder, f"data/embeddings/trees/net_1/0/.3.partial-{alive}", "5 of 12 embeddings")
+    kept(folder, f"data/checkpoints/trees/net_1/0/3/.partial-x/.weights.partial-{alive}", "elsewhere")
+    kept(folder, f"data/checkpoints/trees/net_1/0/4/.weights.partial-{alive}", "optimizer step 2 of 9")
     (folder / "data/checkpoints/trees/net_1/0/3/.weights.partial-8-1").mkdir(parents=True)
-    kept(folder, ".dvc/tmp/whichlayer-finished/embed@trees-net_1-0-2", "12 of 12 embeddings")
+    kept(folder, ".dvc/tmp/whichlayer-finished/finetune@trees-net_1-0-2", "optimizer step 8 of 9")
     beside = "data/checkpoints/trees/net_1"
     assert run() == [
         f"finetune@trees-net_1-0-3 was stopped with nothing to go on from: 0 MiB in {beside}/0/3/.weights.partial-8-1",
+        "finetune@trees-net_1-0-4 runs, kept after optimizer step 2 of 9: 3 MiB in "
+        f"{beside}/0/4/.weights.partial-{alive}",
         "finetune@trees-net_1-all-3 was stopped after optimizer step 8 of 9: 3 MiB in "
         f"{beside}/all/3/.weights.partial-7-1",
-        "embed@trees-net_1-0-3 runs, kept after 5 of 12 embeddings: 3 MiB in "
-        f"data/embeddings/trees/net_1/0/.3.partial-{alive}",
-        "embed@trees-net_1-0-2 has finished, kept until DVC starts another stage: 3 MiB in "
-        ".dvc/tmp/whichlayer-finished/embed@trees-net_1-0-2",
+        "finetune@trees-net_1-0-2 has finished, kept until DVC starts another stage: 3 MiB in "
+        ".dvc/tmp/whichlayer-finished/finetune@trees-net_1-0-2",
     ]
 
 

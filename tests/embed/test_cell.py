@@ -12,7 +12,6 @@ import xarray
 from torch import nn
 
 from stages.embed import cell, embedder
-from stages.embed.corruptions import corrupt
 from stages.embed.embedder import layer_embeddings, pooled_layers
 from stages.embed.image_sets import sample_rows
 from stages.embed.loading import checked_checkpoints
@@ -38,9 +37,9 @@ TAPS = [
 ]
 VALUES = {
     "splits": ["test", "unseen"], "pooling": ["auto", "max"], "augment": False, "baseline_size": 4, "dtype": "float32",
-    "batch_size": 5, "train_per_class": 0, "corruptions": {"kinds": [], "severities": [1], "per_class": 1},
+    "batch_size": 5, "train_per_class": 0,
 }  # fmt: skip
-LAST = {"train_per_class": 5, "corruptions": {"kinds": ["noise", "rotation"], "severities": [1, 3], "per_class": 3}}
+LAST = {"train_per_class": 5}
 
 
 class Tiny(nn.Module):
@@ -273,33 +272,25 @@ def test_a_checkpoint_that_does_not_fit_is_named(run: Callable[..., Embeddings])
         run(other)
 
 
-def test_the_last_step_holds_training_images_and_copies_made_worse(
-    run: Callable[..., Embeddings], images: PackedImages, tmp_path: Path
-):
+def test_the_last_step_holds_training_images(run: Callable[..., Embeddings], images: PackedImages, tmp_path: Path):
     first, last = tiny(1), tiny(2)
     store = run(first, last, **LAST)
     inner = store.last_step
     assert inner is not None
     assert (inner.steps, inner.layers, inner.classes) == ((50,), store.layers, store.classes)
-    assert inner.splits == ("train", "noise_1", "noise_3", "rotation_1", "rotation_3")
-    train, clean = sample_rows(images, "train", 5), sample_rows(images, "test", 3)
-    pixels = {"train": images.read(train)}
-    ids = images.manifest.sample_id[clean].tolist()
-    for kind in ("noise", "rotation"):
-        for severity in (1, 3):
-            pixels[f"{kind}_{severity}"] = corrupt(images.read(clean), ids, kind, severity, fill=images.fill)
-    for split, found in pixels.items():
-        values = expected_of(last, found)
-        for layer in inner.layers[1:]:
-            np.testing.assert_allclose(inner.features(layer, 50, split), values[layer.name], rtol=1e-4, atol=1e-5)
-        np.testing.assert_allclose(inner.logits(50, split), values["head"], rtol=1e-4, atol=1e-5)
-        np.testing.assert_array_equal(inner.features(inner.layers[0], 50, split), embedder.raw_pixels(found, 4))
-        samples = inner.samples[inner.samples.split == split]
-        rows = images.manifest.iloc[train if split == "train" else clean]
-        assert samples.sample_id.tolist() == rows.sample_id.tolist()
-        assert samples.label.tolist() == rows.label.tolist()
+    assert inner.splits == ("train",)
+    train = sample_rows(images, "train", 5)
+    pixels = images.read(train)
+    values = expected_of(last, pixels)
+    for layer in inner.layers[1:]:
+        np.testing.assert_allclose(inner.features(layer, 50, "train"), values[layer.name], rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(inner.logits(50, "train"), values["head"], rtol=1e-4, atol=1e-5)
+    np.testing.assert_array_equal(inner.features(inner.layers[0], 50, "train"), embedder.raw_pixels(pixels, 4))
+    rows = images.manifest.iloc[train]
+    assert inner.samples.sample_id.tolist() == rows.sample_id.tolist()
+    assert inner.samples.label.tolist() == rows.label.tolist()
     with xarray.open_zarr(tmp_path / "e", group="last_step", consolidated=False) as data:
-        assert data["stem"].sizes == {"step": 1, "sample": 15 + 4 * 9, "feature_stem": 4}
+        assert data["stem"].sizes == {"step": 1, "sample": 15, "feature_stem": 4}
         assert (data.step.values.tolist(), data.attrs["complete"], data.attrs["seed"]) == ([50], True, SEED)
 
 
@@ -318,42 +309,22 @@ def test_the_last_step_changes_nothing_around_it(run: Callable[..., Embeddings],
     assert outside == without
 
 
-def test_copies_made_worse_do_not_depend_on_the_batch_nor_on_what_else_is_asked_for(run: Callable[..., Embeddings]):
-    corruptions = {"kinds": ["noise", "rotation"], "severities": [1, 3], "per_class": 3}
-    inner = run(tiny(1), **LAST).last_step
-    alone = {**corruptions, "kinds": ["rotation"], "severities": [3]}
-    other = run(tiny(1), out="other", batch_size=2, train_per_class=0, corruptions=alone).last_step
-    assert inner is not None
-    assert other is not None
-    assert other.splits == ("rotation_3",)
-    stem = inner.layers[1]
-    np.testing.assert_allclose(
-        other.features(stem, 0, "rotation_3"), inner.features(stem, 0, "rotation_3"), rtol=1e-5, atol=1e-6
-    )
-
-
-def test_with_augment_a_copy_is_turned_by_the_angle_of_its_original(
+def test_with_augment_training_images_are_turned_by_their_own_angles(
     run: Callable[..., Embeddings], images: PackedImages
 ):
-    gentle = {"kinds": ["contrast"], "severities": [1], "per_class": 4}
-    inner = run(tiny(1), augment=True, train_per_class=2, corruptions=gentle).last_step
+    inner = run(tiny(1), augment=True, **LAST).last_step
     assert inner is not None
-    rows = images.rows("test")
-    ids = images.manifest.sample_id[rows].tolist()
+    taken = sample_rows(images, "train", 5)
     angles = embedder.draw_rotation(images, AUGMENT, SEED).angles
-    for split, found, taken in (
-        ("contrast_1", corrupt(images.read(rows), ids, "contrast", 1, fill=255), rows),
-        ("train", images.read(sample_rows(images, "train", 2)), sample_rows(images, "train", 2)),
-    ):
-        turned = Transform(SIZE, MEAN, STD, False).training(
-            torch.from_numpy(found), angles[taken], padding=AUGMENT["padding"], fill=255
-        )
-        with torch.no_grad():
-            stem = tiny(1).stem(turned).mean((2, 3)).numpy()
-        np.testing.assert_allclose(inner.features(inner.layers[1], 0, split), stem, rtol=1e-4, atol=1e-5)
+    turned = Transform(SIZE, MEAN, STD, False).training(
+        torch.from_numpy(images.read(taken)), angles[taken], padding=AUGMENT["padding"], fill=255
+    )
+    with torch.no_grad():
+        stem = tiny(1).stem(turned).mean((2, 3)).numpy()
+    np.testing.assert_allclose(inner.features(inner.layers[1], 0, "train"), stem, rtol=1e-4, atol=1e-5)
 
 
-def test_a_copy_that_is_not_finite_leaves_the_whole_store_unfinished(
+def test_a_training_image_that_is_not_finite_leaves_the_whole_store_unfinished(
     run: Callable[..., Embeddings], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     stored = cell.stored

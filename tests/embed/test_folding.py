@@ -14,7 +14,8 @@ from stages.embed.embedder import Embedder, layer_embeddings, pooled_layers
 from stages.embed.folding import FoldedNorms
 from stages.embed.params import TapsParams
 from stages.embed.taps.find import find_taps
-from stages.shared.networks.network import build_network, choose_device
+from stages.shared.networks.device import choose_device
+from stages.shared.networks.network import build_network
 from stages.shared.networks.params import NetworkParams, WeightsParams
 
 
@@ -75,7 +76,7 @@ def test_a_checkpoint_that_is_loaded_next_is_folded_anew():
     entry = NetworkParams(library="torchvision", name="resnet18", weights=WeightsParams(source="none"), image_size=32)
     network = build_network(entry, 5, seed=0)
     network.module.eval()
-    embedder = Embedder(network, [], logits=True, rotation=None, accelerator=choose_device())
+    embedder = Embedder(network, [], logits=True, rotation=None, compute=choose_device())
     pixels = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3), dtype=np.uint8)
     for _ in range(2):
         shuffle(network.module)

@@ -1,25 +1,21 @@
-from typing import get_args
-
 import pytest
 
 from stages.embed.embedder import baseline_layers, pooled_layers
-from stages.embed.params import EmbedParams, Kind
+from stages.embed.params import EmbedParams
 from stages.embed.taps.tap import Tap
 from stages.shared.core.params import parse
 from stages.shared.embeddings.embedding_store import Layer
 from stages.shared.runtime.errors import UserError
-from tests.pydantic_says import a, at_least, at_least_items, one_of
+from tests.pydantic_says import a
 
 TAPS = [
     Tap("stem", 0, "nchw", False, 0, 8, 100, 1000),
     Tap("blocks.0", 1, "tokens", True, 1, 16, 300, 3000),
     Tap("head", 2, "vector", False, 0, 32, 700, 7000),
 ]
-WORSE = {"kinds": ["blur"], "severities": [1, 2], "per_class": 2}
 VALUES = {
     "splits": ["test", "unseen"], "pooling": ["auto"], "augment": False, "baseline_size": 8, "dtype": "float32",
-    "batch_size": 128,
-    "train_per_class": 0, "corruptions": WORSE,
+    "batch_size": 128, "train_per_class": 0,
 }  # fmt: skip
 
 
@@ -48,25 +44,9 @@ def test_the_baseline_is_a_layer_before_the_first():
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
-        ({"splits": ["tests"]}, f"embed.splits.0: {one_of('train', 'test', 'unseen')}; found 'tests'"),
-        ({"splits": []}, f"embed.splits: {at_least_items(1, 0)}"),
         ({"splits": ["test", "test"]}, "embed.splits: must not repeat an entry"),
-        ({"pooling": "auto"}, f"embed.pooling: {a('list')}; found 'auto'"),
-        ({"pooling": ["avg"]}, f"embed.pooling.0: {one_of('auto', 'mean', 'token0', 'max', 'paper')}"),
+        ({"pooling": ["max", "max"]}, "embed.pooling: must not repeat an entry"),
         ({"augment": "no"}, f"embed.augment: {a('bool')}; found 'no'"),
-        ({"baseline_size": -1}, f"embed.baseline_size: {at_least(0)}"),
-        ({"dtype": "float64"}, f"embed.dtype: {one_of('float32', 'float16')}"),
-        ({"train_per_class": -1}, f"embed.train_per_class: {at_least(0)}"),
-        ({"corruptions": {**WORSE, "kinds": ["fog"]}}, f"embed.corruptions.kinds.0: {one_of(*get_args(Kind))}"),
-        ({"corruptions": {**WORSE, "severities": [4]}}, f"embed.corruptions.severities.0: {one_of(1, 2, 3)}"),
-        ({"corruptions": {**WORSE, "severities": []}}, f"embed.corruptions.severities: {at_least_items(1, 0)}"),
-        ({"corruptions": {**WORSE, "severities": [1, 1]}}, "severities: must not repeat an entry"),
-        ({"corruptions": {**WORSE, "per_class": 0}}, f"embed.corruptions.per_class: {at_least(1)}"),
-        ({"corruptions": {**WORSE, "kind": []}}, "embed.corruptions.kind is not a parameter: did you mean 'kinds'"),
-        (
-            {"splits": ["unseen"]},
-            "embed.corruptions: kinds must be [] unless embed.splits lists 'test'",
-        ),
         ({"batchsize": 3}, "embed.batchsize is not a parameter: did you mean 'batch_size' or 'baseline_size'?"),
     ],
 )

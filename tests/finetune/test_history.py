@@ -36,7 +36,7 @@ def test_the_first_step_that_diverged_is_named_with_remedies(bad: float):
         history.check_losses(14)
     assert f"the training loss at optimizer step 13 is {bad}" in str(error.value)
     assert "Lower finetune.learning_rate" in str(error.value)
-    assert "ACCELERATE_MIXED_PRECISION=bf16" in str(error.value)
+    assert "WHICHLAYER_PRECISION=bf16" in str(error.value)
 
 
 def test_finite_losses_pass():

@@ -5,7 +5,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from accelerate import Accelerator
 from torch import nn
 from torch.nn import functional
 from transformers.optimization import get_linear_schedule_with_warmup
@@ -14,6 +13,7 @@ from stages.finetune.loop import FineTuning, make_optimizer, training_batches
 from stages.finetune.params import FinetuneParams
 from stages.shared.core.seeding import child_seed
 from stages.shared.images.image_store import PackedImages
+from stages.shared.networks.device import Compute
 from stages.shared.networks.network import Network
 from stages.shared.networks.transforms import Transform, draw_angles
 from stages.shared.runtime.errors import UserError
@@ -21,6 +21,7 @@ from tests.packed import pack
 
 SIZE, SEED, LENGTH = 16, 5, 40
 HALF = (0.5, 0.5, 0.5)
+COMPUTE = Compute(torch.device("cpu"), "no")
 VALUES = {
     "steps": [0, 4, 13], "keep": "all", "schedule_epochs": None, "schedule_steps": LENGTH, "learning_rate": 0.02,
     "batch_size": 7, "weight_decay": 0.0, "clip_norm": 0.5, "augment": {"degrees": 10.0, "padding": 20},
@@ -40,7 +41,7 @@ def network(*layers: nn.Module) -> Network:
 
 def training(images: PackedImages, net: Network, **changes: Any) -> FineTuning:
     params = FinetuneParams.model_validate({**VALUES, **changes})
-    return FineTuning(net, images, params, LENGTH, SEED, Accelerator(cpu=True))
+    return FineTuning(net, images, params, LENGTH, SEED, COMPUTE)
 
 
 def test_weights_equal_a_plain_loop(images: PackedImages):
@@ -145,6 +146,22 @@ def test_a_loss_that_becomes_nan_stops_the_training_and_saves_nothing_more(image
     ):
         training(images, network(Poison(6, training=True))).run(saved.append)
     assert saved == [0, 4]
+
+
+def test_a_step_whose_scaled_gradients_overflow_is_counted_and_moves_nothing(
+    images: PackedImages, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(Compute, "scaler", lambda self: torch.amp.GradScaler("cpu"))
+    plain, skipping = network(), network()
+    training(images, plain, steps=[1]).run(lambda step: None)
+    steps = iter([1.0, math.inf])
+    skipping.module[0].weight.register_hook(lambda gradient: gradient * next(steps))
+    history = training(images, skipping, steps=[2]).run(lambda step: None)
+    assert (history.skipped, history.summary().partition(",")[0]) == (
+        1, "2 optimizer steps (1 without an update: fp16 overflow)",
+    )  # fmt: skip
+    for found, expected in zip(skipping.module.parameters(), plain.module.parameters(), strict=True):
+        torch.testing.assert_close(found, expected)
 
 
 def test_logits_that_are_nan_stop_it_too(images: PackedImages):

@@ -51,15 +51,6 @@ def outputs(folder: Path, name: str) -> list[str]:
     return ["--weights", str(folder / name / "weights"), "--history", str(folder / name / "training" / "training.csv")]
 
 
-def launched(arguments: list[str]) -> subprocess.CompletedProcess[str]:
-    """Run the stage in two processes, with the options of dvc.yaml."""
-    launcher = f"{sys.executable} -m torch.distributed.run --standalone --nproc-per-node 2"
-    environment = {**ONE_THREAD, "CUDA_VISIBLE_DEVICES": "", "WHICHLAYER_LAUNCH": launcher}
-    log = Path(arguments[-1]).parents[1] / "log.jsonl"
-    command = [sys.executable, "-m", "stages.finetune", *arguments, "--log", str(log)]
-    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
-
-
 def run(arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", ["finetune", *arguments])
     main()
@@ -178,13 +169,6 @@ def test_a_split_without_images_is_named(tmp_path: Path, monkeypatch: pytest.Mon
         run(setup(tmp_path), monkeypatch)
 
 
-def test_left_over_checkpoints_are_not_mixed_with_new_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    (tmp_path / "out" / "weights").mkdir(parents=True)
-    (tmp_path / "out" / "weights" / "step_000900.safetensors").touch()
-    with pytest.raises(UserError, match=r"weights: must not exist before the stage has run; remove it \(rm -r "):
-        run(setup(tmp_path), monkeypatch)
-
-
 def test_weights_that_are_nan_stop_before_a_checkpoint_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     def poisoned(*args: Any, **kwargs: Any) -> Network:
         network = build_network(*args, **kwargs)
@@ -221,32 +205,3 @@ def test_unseen_classes_alone_suffice_for_a_frozen_network_and_for_no_other(
         run(setup(tmp_path), monkeypatch)
     run(setup(tmp_path, {"frozen": True}), monkeypatch)
     assert len(written(tmp_path / "out" / "weights")) == 1
-
-
-def test_two_processes_train_as_one_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    one = setup(tmp_path, {"name": "test_vit.r160_in1k"})  # without batch normalization
-    run(one, monkeypatch)
-    done = launched([*one[:-4], *outputs(tmp_path, "two")])
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.count("optimizer steps") == 1
-    alone, shared = (pd.read_csv(tmp_path / name / "training" / "training.csv", comment="#") for name in ("out", "two"))
-    assert len(alone) == 3
-    pd.testing.assert_frame_equal(alone, shared, rtol=1e-5)
-    last = [read_state(written(tmp_path / name / "weights")[-1]) for name in ("out", "two")]
-    first = read_state(written(tmp_path / "out" / "weights")[0])
-    for name, tensor in last[0].items():
-        moved = (tensor - first[name]).norm()
-        assert (tensor - last[1][name]).norm() <= 0.02 * moved, name
-
-
-def test_batch_normalization_needs_one_process(tmp_path: Path):
-    done = launched(setup(tmp_path))
-    assert done.returncode != 0
-    said = "error: a network with batch normalization trains in one process, found a launcher with 2"
-    assert done.stderr.count(said) == 1
-    assert not (tmp_path / "out").exists() or not list((tmp_path / "out").iterdir())
-
-
-def test_every_process_needs_an_image_of_every_batch(tmp_path: Path):
-    done = launched(setup(tmp_path, {"name": "test_vit.r160_in1k"}, batch_size=23))
-    assert "error: every batch must have an image for each of 2 processes, found one of 1" in done.stderr

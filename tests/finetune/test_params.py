@@ -5,7 +5,7 @@ import pytest
 from stages.finetune.params import FinetuneParams, schedule_length
 from stages.shared.core.params import parse
 from stages.shared.runtime.errors import UserError
-from tests.pydantic_says import a, above, at_least, at_least_items, at_most, one_of
+from tests.pydantic_says import at_most
 
 VALUES = {
     "steps": [0, 50, 100], "keep": "all", "schedule_epochs": 4, "schedule_steps": None, "learning_rate": 2e-4,
@@ -22,36 +22,13 @@ def params(**changes: Any) -> FinetuneParams:
     [
         ({"steps": [0, 100, 50]}, "finetune.steps: must ascend, without repeats; found [0, 100, 50]"),
         ({"steps": [0, 0]}, "finetune.steps: must ascend, without repeats"),
-        ({"steps": []}, f"finetune.steps: {at_least_items(1, 0)}"),
-        ({"steps": [-1]}, f"finetune.steps.0: {at_least(0)}"),
-        ({"steps": 100}, f"finetune.steps: {a('list')}; found 100 (int)"),
-        ({"keep": "first"}, f"finetune.keep: {one_of('all', 'last')}"),
         ({"schedule_epochs": None}, "schedule_epochs or schedule_steps must be a number, found null in both; give one"),
         ({"schedule_epoch": 4}, "finetune.schedule_epoch is not a parameter: did you mean 'schedule_epochs'"),
-        ({"schedule_epochs": 0}, f"finetune.schedule_epochs: {at_least(1)}"),
         (
             {"schedule_steps": 99},
             "finetune.schedule_steps: must be at least the last of finetune.steps, 100; lengthen it",
         ),
-        ({"learning_rate": 0}, f"finetune.learning_rate: {above(0)}"),
-        ({"learning_rate": float("inf")}, f"finetune.learning_rate: {at_most(1000)}"),
-        ({"learning_rate": 1e300}, f"finetune.learning_rate: {at_most(1000)}; found 1e+300"),
         ({"learning_rate": float("nan")}, f"finetune.learning_rate: {at_most(1000)}; found nan"),
-        ({"steps": [0, 10**12]}, f"finetune.steps.1: {at_most(10000000)}; found"),
-        ({"schedule_steps": 10**12}, f"finetune.schedule_steps: {at_most(10000000)}; found"),
-        ({"schedule_epochs": 10**30}, f"finetune.schedule_epochs: {at_most(10000000)}"),
-        ({"batch_size": 10**30}, f"finetune.batch_size: {at_most(1000000)}"),
-        ({"weight_decay": 1e300}, f"finetune.weight_decay: {at_most(1000)}"),
-        ({"clip_norm": 1e300}, f"finetune.clip_norm: {at_most(1000)}"),
-        ({"learning_rate": "2e-4"}, f"finetune.learning_rate: {a('float')}; found '2e-4' (str)"),
-        ({"batch_size": 0}, f"finetune.batch_size: {at_least(1)}"),
-        ({"weight_decay": -0.1}, f"finetune.weight_decay: {at_least(0)}"),
-        ({"clip_norm": 0}, f"finetune.clip_norm: {above(0)}"),
-        ({"augment": {"degrees": 10.0}}, "finetune.augment.padding is missing"),
-        (
-            {"augment": {"degrees": 200, "padding": 0}},
-            f"finetune.augment.degrees: {at_most(180)}",
-        ),
     ],
 )
 def test_a_wrong_value_says_why(changes: dict[str, Any], expected: str):

@@ -121,11 +121,8 @@ def write_last_step(
     *,
     step: int = 10,
     train: Sequence[int] = (5, 4, 6),
-    corrupted: Sequence[str] = ("blur_1", "noise_3"),
     layers: Sequence[Layer] = LAYERS,
     classes: Sequence[str] = ("test0", "test1", "test2"),
-    per_class: int = 4,
-    sizes: Sequence[int] = (8, 8, 8),
     spoil: dict[str, Any] | None = None,
     fold: str = "0",
 ) -> dict[str, Any]:
@@ -133,19 +130,11 @@ def write_last_step(
 
     Args:
         train: training images per seen class.
-        corrupted: splits of copies of the first `per_class` test images of every class; the higher the
-            severity, the farther from their class.
-        sizes: test images per class in the store.
         spoil: layer -> function that changes the array before it is written.
     """
-    names, n_train = [f"test{c}" for c, n in enumerate(train) for _ in range(n)], sum(train)
-    rows = [start + i for start in np.cumsum([0, *sizes[:-1]]) for i in range(per_class)]
-    ids = [f"t{n:03}" for n in range(n_train)] + [f"i{row:03}" for _ in corrupted for row in rows]
-    labels = names + [f"test{c}" for _ in corrupted for c in range(len(sizes)) for _ in range(per_class)]
-    splits = ["train"] * n_train + [split for split in corrupted for _ in rows]
-    samples = pd.DataFrame({"sample_id": ids, "split": splits, "label": labels, "group": ""})
+    labels, ids = [f"test{c}" for c, n in enumerate(train) for _ in range(n)], [f"t{n:03}" for n in range(sum(train))]
+    samples = pd.DataFrame({"sample_id": ids, "split": "train", "label": labels, "group": ""})
     codes = np.unique(labels, return_inverse=True)[1]
-    noise = np.array([0.5] * n_train + [float(split[-1]) for split in corrupted for _ in rows])[:, None]
     arrays: dict[str, Any] = {}
     cell = {"dataset": "toy", "model": "net", "fold": fold, "seed": 7}
     with EmbeddingWriter(
@@ -160,7 +149,7 @@ def write_last_step(
         for number, layer in enumerate(layers):
             random = np.random.default_rng([number, 0 if layer.depth < 0 else step])
             centres = random.normal(size=(5, layer.width))
-            X = (centres[codes] + noise * random.normal(size=(len(codes), layer.width))).astype(np.float32)
+            X = (centres[codes] + 0.5 * random.normal(size=(len(codes), layer.width))).astype(np.float32)
             arrays[layer.name] = (spoil or {}).get(layer.name, lambda a: a)(X)
             writer.write(layer.name, step, arrays[layer.name])
         if classes:

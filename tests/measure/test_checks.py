@@ -1,7 +1,6 @@
 import numpy as np
 import pytest
 
-from stages.measure.analyses.registry import ANALYSES
 from stages.measure.checks import check_cell, check_finite, check_params
 from stages.measure.params import MeasureParams
 from stages.measure.run import plan_jobs
@@ -54,36 +53,13 @@ def test_small_classes_are_accepted_without_the_probe(tmp_path):
     check_params(store, params(metrics=["nmi", "knn_purity"]))
 
 
-@pytest.mark.parametrize(
-    ("train", "corrupted", "message"),
-    [
-        ((), ("blur_1",), r"'ood' needs embed\.train_per_class to be more than 0, .* test, unseen, corrupted; change"),
-        ((3, 3, 3), (), r"'corruptions' needs embed\.corruptions\.kinds to name some, .* test, unseen, train; change"),
-    ],
-)
-def test_analyses_of_what_was_not_embedded_name_both_remedies(tmp_path, train, corrupted, message):
-    write_store(tmp_path / "store")
-    write_last_step(tmp_path / "store", train=train, corrupted=corrupted)
-    with pytest.raises(UserError, match=message):
-        check_params(open_embeddings(tmp_path / "store"), params(analyses=list(ANALYSES)))
-
-
 def test_nothing_embedded_at_the_last_step_alone_is_enough_for_the_other_analyses(store):
     check_params(store, params(analyses=["seen_matched", "k_sensitivity", "layer_pairs"]))
-    with pytest.raises(UserError, match=r"or take ood out of measure\.analyses"):
+    with pytest.raises(UserError, match=r"'ood' needs embed\.train_per_class to be more than 0, .* take ood out of"):
         check_params(store, params(analyses=["ood"]))
 
 
-def test_corruptions_need_images_for_the_folds_even_without_the_probes_score(tmp_path):
-    write_store(tmp_path / "store", sizes={"test": (2, 5), "unseen": (1, 4)})
-    write_last_step(tmp_path / "store")
-    with pytest.raises(
-        UserError, match=r"split 'test', found 'test0' \(2\); .*, or take corruptions out of measure\.analyses"
-    ):
-        check_params(open_embeddings(tmp_path / "store"), params(metrics=["nmi"], analyses=["corruptions"]))
-
-
-@pytest.mark.parametrize(("name", "stops"), [("ood", True), ("corruptions", False), ("layer_pairs", False)])
+@pytest.mark.parametrize(("name", "stops"), [("ood", True), ("layer_pairs", False)])
 def test_what_an_analysis_looks_at_must_be_finite(tmp_path, name, stops):
     def spoil(X):
         X[2, 1] = np.nan  # a training image

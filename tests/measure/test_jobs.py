@@ -51,9 +51,9 @@ def test_further_scores_are_computed_at_their_own_steps(store):
 
 
 def test_analyses_belong_to_the_last_step_and_to_the_baseline(store):
-    every = params(analyses=["seen_matched", "k_sensitivity", "layer_pairs", "ood", "corruptions"])
+    every = params(analyses=["seen_matched", "k_sensitivity", "layer_pairs", "ood"])
     at_last = {split: job_at(10, split, store.layers[1], store.steps, every).analyses for split in ("test", "unseen")}
-    assert at_last == {"test": ("k_sensitivity", "corruptions"), "unseen": ("seen_matched", "k_sensitivity", "ood")}
+    assert at_last == {"test": ("k_sensitivity",), "unseen": ("seen_matched", "k_sensitivity", "ood")}
     jobs = plan_jobs(store, every)
     with_analyses = {(job.step, job.layer.name) for job in jobs if job.analyses}
     assert with_analyses == {(0, "pixels"), (10, "stem"), (10, "stem@max"), (10, "blocks.0")}

@@ -37,7 +37,7 @@ def measured(tmp_path_factory):
     for name, spoil in (("plain", lambda X: X), ("stretched", stretch)):
         path = tmp_path_factory.mktemp(name) / "store"
         write_store(path, steps=(10,), sizes=SIZES, spoil={(layer.name, 10): spoil for layer in LAYERS})
-        write_last_step(path, sizes=SIZES["test"], spoil={layer.name: spoil for layer in LAYERS})
+        write_last_step(path, spoil={layer.name: spoil for layer in LAYERS})
         for normalize in ("none", "l2"):
             asked = {"metrics": list(LAYER_SCORES), "analyses": OF_LAYERS, "normalize": normalize}
             refits = DEFAULT["refits"] | {"metrics": REFITTED}
@@ -80,7 +80,7 @@ def rows_of(result):
     numbers = {}
     for name, found in result.analysed.items():
         for each in found.scores:
-            numbers[name, each.split, each.metric] = (each.score.value, each.relative)
+            numbers[name, each.split, each.metric] = (each.score.value,)
         for row in found.rows:
             own = {key: value for key, value in row.items() if key in ("clusters", "scaling", "metric")}
             numbers[name, *own.values()] = tuple(row[key] for key in row if key not in own)
@@ -89,7 +89,7 @@ def rows_of(result):
 
 def test_analyses_take_the_rows_of_their_scores(measured):
     found, _ = measured
-    as_stored = {"ood_auroc_knn", "ood_fpr95_knn", "ood_auroc_mahalanobis", "ood_fpr95_mahalanobis", "probe_accuracy"}
+    as_stored = {"ood_auroc_knn", "ood_fpr95_knn", "ood_auroc_mahalanobis", "ood_fpr95_mahalanobis"}
     moved = set()
     for stored, scaled, other in zip(
         *(found[key] for key in (("stretched", "none"), ("stretched", "l2"), ("plain", "l2"))), strict=True
@@ -102,7 +102,7 @@ def test_analyses_take_the_rows_of_their_scores(measured):
             else:
                 assert values == pytest.approx(plain[name, *which], nan_ok=True, abs=1e-6)
                 moved |= {name} if values != before[name, *which] else set()
-    assert moved == {"seen_matched", "k_sensitivity", "corruptions"}
+    assert moved == {"seen_matched", "k_sensitivity"}
 
 
 def test_clusters_are_those_of_the_rows_that_nmi_is_of(measured):

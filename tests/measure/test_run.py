@@ -67,8 +67,8 @@ def test_refits_then_analyses_then_wide_layers_come_first():
     jobs = [
         Job(0, "unseen", LAYERS[3], (), (), ("nmi",)),
         Job(0, "unseen", LAYERS[1], (), ("ood",), ("nmi",)),
-        Job(0, "test", LAYERS[3], (), ("ood", "corruptions")),
-        Job(0, "test", LAYERS[1], (), ("ood", "corruptions")),
+        Job(0, "test", LAYERS[3], (), ("ood", "k_sensitivity")),
+        Job(0, "test", LAYERS[1], (), ("ood", "k_sensitivity")),
         Job(0, "test", LAYERS[3], ()),
     ]
     assert sorted(jobs, key=expected_cost, reverse=True) == [jobs[i] for i in (1, 0, 2, 3, 4)]

@@ -63,9 +63,6 @@ TABLES: dict[str, Callable[[], str]] = {
     "layers.csv": lambda: column_table(metric_table.COLUMNS, METRIC, KEYS),
     "regret.csv": lambda: column_table(regret.REGRET_COLUMNS, of_constant(regret, "REGRET_COLUMNS")),
     "classes.csv": lambda: column_table(score_tables.CLASS_COLUMNS, of_constant(score_tables, "CLASS_COLUMNS"), KEYS),
-    "robustness.csv": lambda: column_table(
-        score_tables.ROBUSTNESS_COLUMNS, of_constant(score_tables, "ROBUSTNESS_COLUMNS"), KEYS
-    ),
     "training.csv": lambda: column_table(read.CURVE_COLUMNS, of_constant(read, "CURVE_COLUMNS"), TRAINING, KEYS),
     "gallery.parquet": lambda: column_table(
         {field.name: str(field.type) for field in gallery.GALLERY}, of_constant(gallery, "GALLERY"), KEYS

@@ -151,26 +151,6 @@ def test_which_layers_detect_unseen_classes_depends_on_the_measure():
     assert f"at the best layers AUROC is {auroc} and FPR95 is {fpr95}." in PAGE
 
 
-def test_what_a_probe_keeps_on_corrupted_images():
-    table = pd.read_csv(DOCS / "study/seed0/results/robustness.csv").query("metric == 'probe_accuracy'")
-    table = table[table["model"].isin(LITES)].assign(clean=lambda rows: rows["value"] / rows["relative"])
-    means = table.groupby(["dataset", "model", "depth"])[["relative", "clean", "value"]].mean()
-    pixels = means.xs(-1, level="depth").groupby("dataset").first()
-    layers = means.query("depth >= 0")
-    kept = layers.loc[layers["clean"].groupby(["dataset", "model"]).idxmax(), "relative"].groupby("dataset")
-    spans = [f"{100 * low:.0f} to {100 * high:.0f} %" for low, high in kept.agg(["min", "max"]).to_numpy()]
-    assert f"keeps {spans[0]} of its accuracy on calligraphy and {spans[1]} on CIFAR-100" in PAGE
-    first, second = (f"{100 * share:.0f} %" for share in pixels["relative"])
-    assert f"{first} on calligraphy, more than any layer, and {second} on CIFAR-100" in PAGE
-    assert layers.loc["calligraphy"]["relative"].max() < pixels.loc["calligraphy", "relative"]
-    assert layers.query("depth > 1").loc["cifar100"]["relative"].max() < pixels.loc["cifar100", "relative"]
-    assert f"{pixels['clean'].iloc[0]:.2f} and {pixels['clean'].iloc[1]:.2f} on clean images" in PAGE
-    best = layers["value"].groupby(["dataset", "model"]).max().groupby("dataset").agg(["min", "max"])
-    texts = [f"{low:.2f} to {high:.2f}" for low, high in best.to_numpy()]
-    assert f"reach {pixels['value'].iloc[1]:.2f}, the best layers {texts[1]}" in PAGE
-    assert f"reach {pixels['value'].iloc[0]:.2f}, where the best layers reach {texts[0]}" in PAGE
-
-
 @pytest.mark.parametrize("dataset", NAMES)
 def test_seen_classes_are_best_at_layer_8(dataset: str):
     summary = pd.read_csv(DOCS / "study/results/summary.csv")

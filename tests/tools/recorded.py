@@ -21,7 +21,7 @@ import numpy as np
 
 from stages.shared.core.digests import file_sha256
 from stages.shared.core.params import read_run
-from stages.shared.networks.network import processor_name
+from stages.shared.networks.device import processor_name
 
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "data" / "results"

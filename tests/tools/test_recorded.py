@@ -6,7 +6,7 @@ import pytest
 
 from tests.tools.recorded import FIXED, ROOT, RUNS, differences, limits, numbers_of, read_use
 
-ON_CPU = ("ACCELERATE_USE_CPU", "ACCELERATE_MIXED_PRECISION")
+ON_CPU = ("WHICHLAYER_DEVICE", "WHICHLAYER_PRECISION")
 RUNS_KNOWN = json.loads(RUNS.read_text())
 NAME, RUN = next(iter(RUNS_KNOWN.items()))
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from stages.aggregate.charts import theme
-from stages.aggregate.charts.datasets import LINE_LOOKS, STEP_AXIS, overview, overview_layers, robustness, steps
+from stages.aggregate.charts.datasets import LINE_LOOKS, STEP_AXIS, overview, overview_layers, steps
 from stages.aggregate.charts.frame import with_notice, write_figure
 from stages.aggregate.charts.networks import depth, depth_layers, layer_pair_layers, layer_pairs
 from stages.aggregate.charts.theme import Look, Spec, encode_looks, layer
@@ -56,8 +56,6 @@ def make_figures(results: Results, models: Sequence[str]) -> dict[str, Spec]:
         figures[f"overview-{findings.dataset}"] = overview(results, models, findings)
         if any(each.training for each in findings.networks):
             figures[f"steps-{findings.dataset}"] = steps(results, findings)
-        if corrupted := robustness(results, models, findings):
-            figures[f"robustness-{findings.dataset}"] = corrupted
     return figures | depth(results) | layer_pairs(results)
 
 

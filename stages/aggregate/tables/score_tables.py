@@ -1,8 +1,7 @@
-"""classes.csv, depth.csv, steps.csv and robustness.csv: scores averaged, followed over depth and over training."""
+"""classes.csv, depth.csv and steps.csv: scores averaged, followed over depth and over training."""
 
 from collections.abc import Mapping
 
-import numpy as np
 import pandas as pd
 
 from stages.aggregate.columns import BOOLEAN, frame
@@ -10,7 +9,7 @@ from stages.aggregate.curves import CURVE, KEYS, Name, Scores
 from stages.aggregate.inference.network_data import CLASS_KEYS, NetworkData
 from stages.aggregate.scope import INTERVALS
 from stages.shared.core.csv_table import FLOAT, INTEGER, TEXT
-from stages.shared.embeddings.split_names import SEEN, UNSEEN, parse_corrupted_split
+from stages.shared.embeddings.split_names import SEEN, UNSEEN
 
 CLASS_COLUMNS = {**CLASS_KEYS, "label": TEXT, "n_images": INTEGER, "value": FLOAT}
 """Columns of classes.csv.
@@ -72,33 +71,18 @@ Attributes:
         `mean` over folds.
 """
 
-CORRUPTED = {"dataset": TEXT, "model": TEXT, "layer": TEXT, "depth": INTEGER, "pooling": TEXT, "metric": TEXT}
-CORRUPTED |= {"corruption": TEXT, "severity": INTEGER}
-VALUES = {"value": FLOAT, "chance": FLOAT, "relative": FLOAT, "clean": FLOAT}
-ROBUSTNESS_COLUMNS = CORRUPTED | VALUES
-"""Columns of robustness.csv.
 
-Attributes:
-    corruption, severity: of the copies of seen test images.
-    value, chance: means over folds and seeds.
-    relative: mean of the cells' own ratios to the clean originals.
-    clean: mean score of the clean originals.
-"""
-
-
-def score_tables(layers: pd.DataFrame, scores: Scores, networks: Mapping[Name, NetworkData]) -> dict[str, pd.DataFrame]:
+def score_tables(scores: Scores, networks: Mapping[Name, NetworkData]) -> dict[str, pd.DataFrame]:
     """Make the tables of scores, by file name.
 
     Args:
-        layers: metric rows of all cells that leave classes out.
-        scores: their means, with `UNCERTAINTY`.
+        scores: means of all cells that leave classes out, with `UNCERTAINTY`.
         networks: the measured data of each network.
     """
     classes = (table for network in networks.values() if network.images for table in network.images.classes)
     return {
         "classes.csv": frame(classes, CLASS_COLUMNS),
         "depth.csv": depth_table(scores),
-        "robustness.csv": robustness_table(layers),
         "steps.csv": steps_table(scores),
     }
 
@@ -134,32 +118,3 @@ def steps_table(scores: Scores) -> pd.DataFrame:
         columns = chosen[["curve", "step", "value", "sd", "layer", "depth"]].set_axis(["curve", "step", *names], axis=1)
         table = table.merge(columns, how="left")
     return frame([table.drop(columns="curve")], STEPS_COLUMNS)
-
-
-def robustness_table(layers: pd.DataFrame) -> pd.DataFrame:
-    """Average scores of corrupted copies of the seen test images over seeds.
-
-    Args:
-        layers: metric rows of all cells.
-
-    Returns:
-        `ROBUSTNESS_COLUMNS`; no rows where nothing was corrupted.
-    """
-    parts = {split: parse_corrupted_split(split) for split in layers["split"].unique()}
-    corrupted = {split: part for split, part in parts.items() if part}
-    rows = layers[layers["split"].isin(corrupted)]
-    kinds, severities = ([corrupted[split][i] for split in rows["split"]] for i in (0, 1))
-    rows = rows.assign(corruption=kinds, severity=severities, clean=_clean(rows))
-    means = rows.groupby(list(CORRUPTED), sort=False, dropna=False)[list(VALUES)].mean(skipna=False)
-    return frame([means.reset_index()], ROBUSTNESS_COLUMNS)
-
-
-def _clean(rows: pd.DataFrame) -> "pd.Series[float]":
-    """The score of the clean originals, from which every row has its share.
-
-    A share of 0 says nothing of them, but those of other corruptions do; there is none where it is 0 itself.
-    """
-    cells = ["dataset", "model", "fold", "seed", "layer", "depth", "pooling", "metric"]
-    clean = (rows["value"] / rows["relative"].replace(0.0, np.nan)).astype(float)
-    known = clean.groupby([rows[name] for name in cells], dropna=False).transform("max")
-    return known.mask(rows["relative"].isna(), 0.0)

@@ -5,7 +5,7 @@ domain, too.
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from stages.aggregate.curves import Scores, sign_of
 from stages.aggregate.findings.facts import Claim, DatasetFindings
@@ -85,22 +85,6 @@ def training_title(findings: DatasetFindings) -> str:
         return "g of seen and of unseen classes, of networks that were measured at one step"
     rising = f"{sum(rises)} of {plural(len(rises), 'network')}"
     return f"g of unseen classes is better after training than before in {rising} {UNSURE}"
-
-
-def robustness_title(kept: tuple[float, float] | None, lost: Mapping[str, Sequence[int]]) -> str:
-    """Return what corruption does to the best layers, and where raw pixels beat them.
-
-    Args:
-        kept: least and greatest share of their score that the layers keep which are best on clean images.
-        lost: corruption -> the severities at which raw pixels beat every layer.
-    """
-    kinds = [f"{kind} (severity {joined(list(map(str, severities)))})" for kind, severities in lost.items()]
-    beaten = f"raw pixels beat every layer under {joined(kinds)}" if kinds else ""
-    if kept is None:
-        return capitalized(beaten) or "Scores of corrupted images"
-    low, high = (f"{100 * share:.0f}" for share in kept)
-    keep = f"On corrupted images the best layers of clean ones keep {low} to {high} % of their score"
-    return f"{keep}; {beaten}" if beaten else keep
 
 
 def pairs_title(similarities: Sequence[float], classes: str) -> str:

@@ -176,7 +176,7 @@ def check_agreement(run: Run, reference: Reference, tolerance: float, file: str)
             f"{file} must give the embeddings of {reference.source} to within {tolerance:g} of their length, found a "
             f"distance of {distance:.3g} on {len(reference.pixels)} images of the split {reference.split!r}, so "
             "nothing was written. If embed ran in mixed precision, as on a GPU by default, run it again with "
-            "ACCELERATE_MIXED_PRECISION=no; or allow more with --tolerance"
+            "WHICHLAYER_PRECISION=no; or allow more with --tolerance"
         )
     return distance
 

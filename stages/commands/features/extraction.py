@@ -104,10 +104,9 @@ def from_cell(source: Source, resources: ExitStack) -> Extractor:
     """Take layers of one checkpoint, as the embed stage does, scaled and joined."""
     names, images = [pooled.layer.name for pooled in source.layers], source.cell.images
     embedder = replace(source.cell.embedder, layers=source.layers, logits=False, rotation=None)
-    accelerator = embedder.accelerator
     if source.cell.params.augment:
         print(f"features: {ROTATED}", file=sys.stderr)
-    embedder.network.move(accelerator.device)
+    embedder.network.move(embedder.compute.device)
     embed_batch = resources.enter_context(embedder.running(source.cell.params.batch_size))
 
     def embed(pixels: Pixels) -> Float32:
@@ -123,7 +122,7 @@ def from_cell(source: Source, resources: ExitStack) -> Extractor:
         decode=source.dataset.decode | {"size": images.size, "fill": images.fill},
         batch_size=source.cell.params.batch_size,
         embed=embed,
-        device={"device": accelerator.device.type, "precision": accelerator.mixed_precision}
+        device={"device": embedder.compute.device.type, "precision": embedder.compute.precision}
         | library_versions(source.network_params.library),
     )
 

@@ -13,9 +13,9 @@ import numpy as np
 import pandas as pd
 import psutil
 import torch
-from accelerate import Accelerator
 from numpy.typing import NDArray
 from torch.nn import functional
+from torch.nn.utils import clip_grad_norm_
 
 from stages.commands.config import Config
 from stages.commands.plan.work import Images
@@ -30,7 +30,8 @@ from stages.prepare.decode import decode_many
 from stages.prepare.sources import list_images
 from stages.shared.embeddings.embedding_store import Embeddings, Layer
 from stages.shared.embeddings.split_names import SEEN, UNSEEN
-from stages.shared.networks.network import build_network, choose_device
+from stages.shared.networks.device import Compute, choose_device
+from stages.shared.networks.network import build_network
 from stages.shared.networks.params import NetworkParams
 from stages.shared.runtime.durations import process_peak
 
@@ -94,44 +95,44 @@ def time_embedding(
         Seconds of building the network, and what an image takes.
     """
     began = time.process_time()
-    network, accelerator = build_network(entry, classes, seed=0, load_weights=False), choose_device()
-    network.move(accelerator.device)
+    network, compute = build_network(entry, classes, seed=0, load_weights=False), choose_device()
+    network.move(compute.device)
     build = time.process_time() - began
-    embedder = Embedder(network, layers, logits=not entry.frozen, rotation=None, accelerator=accelerator)
+    embedder = Embedder(network, layers, logits=not entry.frozen, rotation=None, compute=compute)
     with embedder.running() as embed:
         step = lambda pixels: embed(np.arange(len(pixels)), pixels)  # noqa: E731
-        return build, time_batches(step, batch_size, size, accelerator, allowed)
+        return build, time_batches(step, batch_size, size, compute, allowed)
 
 
 def time_training(entry: NetworkParams, params: FinetuneParams, size: int, *, classes: int, allowed: float) -> Cost:
     """Time training steps; the arguments are those of `time_embedding`, with the `finetune` section."""
-    network, accelerator = build_network(entry, classes, seed=0, load_weights=False), choose_device()
-    network.move(accelerator.device)
+    network, compute = build_network(entry, classes, seed=0, load_weights=False), choose_device()
+    network.move(compute.device)
     module = network.module.requires_grad_(True).train()
-    optimizer = accelerator.prepare(make_optimizer(module, params))
+    optimizer = make_optimizer(module, params)
 
     def step(pixels: NDArray[np.uint8]) -> None:
-        images = torch.from_numpy(pixels).to(accelerator.device)
+        images = torch.from_numpy(pixels).to(compute.device)
         inputs = network.transform.training(images, torch.zeros(len(pixels)), padding=params.augment.padding, fill=0)
-        with accelerator.autocast():
+        with compute.autocast():
             logits = network.logits(inputs)
-        targets = torch.arange(len(pixels), device=accelerator.device) % classes
-        accelerator.backward(functional.cross_entropy(logits.float(), targets))
-        accelerator.clip_grad_norm_(module.parameters(), params.clip_norm)
+        targets = torch.arange(len(pixels), device=compute.device) % classes
+        functional.cross_entropy(logits.float(), targets).backward()
+        clip_grad_norm_(module.parameters(), params.clip_norm)
         optimizer.step()
         optimizer.zero_grad()
 
-    return time_batches(step, params.batch_size, size, accelerator, allowed)
+    return time_batches(step, params.batch_size, size, compute, allowed)
 
 
-def time_batches(step: Step, batch: int, size: int, accelerator: Accelerator, allowed: float) -> Cost:
+def time_batches(step: Step, batch: int, size: int, compute: Compute, allowed: float) -> Cost:
     """Time a step of two images, of four times as many and so on while it may, and extend that to the stage's batch.
 
     Args:
         step: takes images, (B, size, size, 3).
         batch: of the stage.
         size: height and width of the images.
-        accelerator: where it runs.
+        compute: where it runs.
         allowed: seconds that the steps of the largest size may take together; of the second one twice as many.
 
     Returns:
@@ -141,7 +142,7 @@ def time_batches(step: Step, batch: int, size: int, accelerator: Accelerator, al
 
     def cost_of(count: int, repeats: int = REPEATS) -> Cost:
         pixels = random.integers(0, 256, (count, size, size, 3), dtype=np.uint8)
-        costs = [timed(lambda: step(pixels), accelerator) for _ in range(repeats)]
+        costs = [timed(lambda: step(pixels), compute) for _ in range(repeats)]
         return Cost(min(cost.seconds for cost in costs), max(cost.memory for cost in costs))
 
     few = min(SMALLEST_BATCH, batch)
@@ -196,11 +197,11 @@ def extended(few: float, of_few: Cost, many: float, of_many: Cost, *, growth: in
     return Cost(of_whole(growth, of_few.seconds, of_many.seconds), of_whole(1, of_few.memory, of_many.memory))
 
 
-def timed(work: Callable[[], object], accelerator: Accelerator | None = None) -> Cost:
+def timed(work: Callable[[], object], compute: Compute | None = None) -> Cost:
     """Do some work; what other programs take meanwhile does not count, unless a GPU works, whose memory is not seen."""
     with suppress(OSError):  # Linux forgets the peak so far
         Path("/proc/self/clear_refs").write_bytes(b"5")
-    held, on_gpu = psutil.Process().memory_info().rss, accelerator is not None and accelerator.device.type != "cpu"
+    held, on_gpu = psutil.Process().memory_info().rss, compute is not None and compute.device.type != "cpu"
     wall, processor = time.perf_counter(), time.process_time()
     work()
     if on_gpu:
@@ -247,7 +248,7 @@ def time_measuring(
             cell = Cell(make_layer(counts, share, width, steps), params)
             cost_of_job = cache(lambda job: timed(lambda: score(cell, job)))
             for job in plan_jobs(cell.store, params):
-                without_extra = tuple(name for name in job.analyses if ANALYSES[name].extra is None)
+                without_extra = tuple(name for name in job.analyses if not ANALYSES[name].training)
                 alike = replace(job, step=steps[-1], analyses=without_extra)  # embeddings are the same at every step
                 costs.append(cost_of_job(alike))
         return Cost(sum(cost.seconds for cost in costs), max(cost.memory for cost in costs))

@@ -103,10 +103,8 @@ def work_of(config: Config, model: str, images: Images) -> Work:
     if not entry.frozen:
         schedule_length(finetune, images.train, epochs=entry.epochs)
     trained = min(steps[-1] * finetune.batch_size, steps[-1] * images.train) if steps else 0
-    embedded, corruptions = sum(getattr(images, split) for split in embed.splits), embed.corruptions
+    embedded = sum(getattr(images, split) for split in embed.splits)
     extra = min(images.train, images.classes * embed.train_per_class)  # at the last checkpoint only, at most
-    copies = len(corruptions.kinds) * len(corruptions.severities)
-    extra += copies * min(images.test, images.classes * corruptions.per_class)
     tested = len(steps) * images.test
     passed = tested + len(saved) * embedded + extra
     state = network.body_state() if entry.frozen else network.module.state_dict()

@@ -138,7 +138,7 @@ def read_asked(
             check_known(name, LAYER_SCORES, f"--metrics must name scores of layers, found {name!r}")
         scores, extra = [*metrics], []
         aggregate = aggregate.model_copy(update={"main_metric": metrics[0]})
-    analyses = [n for n in measure.analyses if not ANALYSES[n].extra and set(ANALYSES[n].splits) <= set(splits)]
+    analyses = [n for n in measure.analyses if not ANALYSES[n].training and set(ANALYSES[n].splits) <= set(splits)]
     left_out = [name for name in (*scores, *extra) if name in HEAD_SCORES]
     left_out += [name for name in measure.analyses if name not in analyses]
     values = measure.model_dump() | {"analyses": analyses, "normalize": normalize or measure.normalize}

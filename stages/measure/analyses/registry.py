@@ -7,18 +7,11 @@ its columns are in `ANALYSIS_TABLES` of stages/shared/tables/metric_table.py. do
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any, Literal
+from typing import Any
 
 from stages.shared.embeddings.split_names import SEEN, UNSEEN
 from stages.shared.runtime.errors import UserError
 from stages.shared.tables.scores import Normalize
-
-Extra = Literal["train", "corrupted"]
-EXTRA: dict[Extra, str] = {
-    "train": "embed.train_per_class to be more than 0",
-    "corrupted": "embed.corruptions.kinds to name some",
-}
-"""Images that may be embedded at the last checkpoint alone, and what asks for them."""
 
 
 @dataclass(frozen=True)
@@ -28,21 +21,17 @@ class Analysis:
     Attributes:
         splits: scored splits; it belongs to the job of the first, and without any to every job.
         reads: further splits, of which it reads embeddings alone.
-        extra: images embedded at the last checkpoint alone.
+        training: whether it reads training images, which are embedded at the last checkpoint alone.
         whole_network: it looks at all layers at once, as NAME(cell), else at one, as NAME(cell, layer, split).
         ends: of one layer; it looks at the first checkpoint as well as at the last, as NAME(cell, layer, split, step).
-        head: of one layer; the function `head(cell)` beside it scores the network's own head.
-        probe: it fits the linear probe on its first split.
         scaling: of its split's rows, where `measure.normalize` asks for any.
     """
 
     splits: tuple[str, ...] = ()
     reads: tuple[str, ...] = ()
-    extra: Extra | None = None
+    training: bool = False
     whole_network: bool = False
     ends: bool = False
-    head: bool = False
-    probe: bool = False
     scaling: Normalize = "none"
 
     def belongs_to(self, split: str) -> bool:
@@ -56,24 +45,23 @@ ANALYSES = {
     "layer_pairs": Analysis(whole_network=True),
     "scalings": Analysis((UNSEEN,), ends=True, scaling="l2"),
     "joined": Analysis((UNSEEN,), whole_network=True),
-    "ood": Analysis((UNSEEN,), (SEEN,), extra="train"),
-    "corruptions": Analysis((SEEN,), extra="corrupted", head=True, probe=True),
+    "ood": Analysis((UNSEEN,), (SEEN,), training=True),
 }
 
 
-def load(name: str, function: str | None = None) -> Callable[..., Any]:
-    """Import an analysis and return its function, or another one beside it; the result is an `AnalysisResult`."""
-    found: Callable[..., Any] = getattr(import_module(f"{__package__}.{name}"), function or name)
+def load(name: str) -> Callable[..., Any]:
+    """Import an analysis and return its function; the result is an `AnalysisResult`."""
+    found: Callable[..., Any] = getattr(import_module(f"{__package__}.{name}"), name)
     return found
 
 
-def check_embedded(names: Collection[str], splits: Collection[str], extra: Collection[Extra]) -> None:
+def check_embedded(names: Collection[str], splits: Collection[str], *, training: bool) -> None:
     """Check that what analyses read is embedded.
 
     Args:
         names: the analyses.
         splits: the splits that are embedded.
-        extra: what is embedded at the last checkpoint alone.
+        training: whether training images are embedded at the last checkpoint.
 
     Raises:
         UserError: naming the first analysis that lacks something, and both remedies.
@@ -82,9 +70,9 @@ def check_embedded(names: Collection[str], splits: Collection[str], extra: Colle
         analysis = ANALYSES[name]
         needed = analysis.splits + analysis.reads
         missing = [f"embed.splits to list {split!r}" for split in needed if split not in splits]
-        missing += [EXTRA[analysis.extra]] if analysis.extra and analysis.extra not in extra else []
+        missing += ["embed.train_per_class to be more than 0"] if analysis.training and not training else []
         if missing:
             raise UserError(
                 f"measure.analyses: {name!r} needs {missing[0]}, but embedded are the images {', '.join(splits)}"
-                f"{''.join(f', {kind}' for kind in extra)}; change that, or take {name} out of measure.analyses"
+                f"{', train' * training}; change that, or take {name} out of measure.analyses"
             )

@@ -12,11 +12,10 @@ class ScoreRow:
     """One row of layers.csv that stands beside the scores of the catalogue.
 
     Attributes:
-        split: what was scored: a split, or a name for a selection or for corrupted copies of one.
+        split: what was scored: a split, or a name for a selection of one.
         metric: the score's name.
         score: its value, chance and ceiling.
         n_images, n_classes: what it was computed on.
-        relative: the value over that of clean copies of the same images; NaN where that is 0, None of other rows.
     """
 
     split: str
@@ -24,7 +23,6 @@ class ScoreRow:
     score: ScoreValue
     n_images: int
     n_classes: int
-    relative: float | None = None
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,9 @@ MAX_ITERATIONS = 300
 ELEMENTS = 2**18
 """Of the largest array that is computed at once: it stays in the processor's cache."""
 
+MIN_STARTS = 4
+"""Starts that are seeded at once, also where their arrays exceed the cache: each would read all rows by itself."""
+
 MAX_COPIED = 512
 """Columns of which a transposed copy saves time; of more its memory counts."""
 
@@ -43,7 +46,7 @@ def search(X: Float32, clusters: int, seeds: Sequence[int]) -> tuple[NDArray[np.
             return np.tile(as_they_appear, (len(seeds), 1)), np.zeros(len(seeds))
     numbers = start_numbers(tuple(seeds), clusters)
     candidates = numbers.shape[1] // max(1, clusters - 1)
-    seeded = blocks(len(seeds), ELEMENTS // (candidates * len(X)))
+    seeded = blocks(len(seeds), max(MIN_STARTS, ELEMENTS // (candidates * len(X))))
     centres = np.concatenate([seed_centres(X, clusters, numbers[starts]) for starts in seeded])
     moved = blocks(len(seeds), ELEMENTS // (clusters * len(X)))
     labels, inertia = zip(*(lloyd(X, centres[starts]) for starts in moved), strict=True)

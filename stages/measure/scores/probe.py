@@ -1,11 +1,9 @@
 """The linear probe: cross-validated multinomial logistic regression on one embedding."""
 
 import warnings
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.linalg import solve_triangular
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold
@@ -34,18 +32,12 @@ ELEMENTS_PER_BLOCK = 2**18
 
 ALL = slice(None)
 
-Copies = Mapping[str, tuple[Rows, Float32]]
-"""By name, (m,) rows of images and (m, D) float32 embeddings of their copies."""
 
-
-def held_out_predictions(
-    X: Float32, y: Classes, *, C: float, folds: int, seed: int, copies: Copies | None = None
-) -> tuple[Classes, dict[str, Classes]]:
-    """Predict the class of every image, and of its copies, by a classifier fitted on the other folds.
+def held_out_predictions(X: Float32, y: Classes, *, C: float, folds: int, seed: int) -> Classes:
+    """Predict the class of every image by a classifier fitted on the other folds.
 
     In each fold: standardization from the training part, then logistic regression with the objective of
-    scikit-learn, C * (sum of losses) + ||w||^2 / 2, the intercept free. Its optimum is unique. Copies take no part in
-    fitting: a copy is standardized as its original is, by the training part of the fold that held the original out.
+    scikit-learn, C * (sum of losses) + ||w||^2 / 2, the intercept free. Its optimum is unique.
 
     Args:
         X: (N, D) float32.
@@ -53,28 +45,22 @@ def held_out_predictions(
         C: inverse strength of the penalty.
         folds: number of stratified, shuffled folds.
         seed: of the shuffle.
-        copies: by name, (m,) rows of images in X and (m, D) float32 embeddings of their copies.
 
     Returns:
-        (N,) predicted classes, which do not depend on copies, and by name (m,) those of the copies.
+        (N,) predicted classes.
     """
-    copies = copies or {}
     wide = X.shape[1] >= 2 * len(X)
     settings: dict[str, Any] = {"C": C, "solver": "newton-cg", "tol": TOLERANCE, "max_iter": MAX_ITERATIONS}
     classifier = LogisticRegression(**settings, warm_start=not wide)  # in the same coordinates, folds' optima are near
     predictions = np.empty_like(y)
-    of_copies = {name: np.empty(len(originals), y.dtype) for name, (originals, _) in copies.items()}
     for train, held_out in StratifiedKFold(folds, shuffle=True, random_state=seed).split(X, y):
-        here = {name: np.flatnonzero(np.isin(originals, held_out)) for name, (originals, _) in copies.items()}
         moments = column_moments(X, train)
-        parts = [(X, train), (X, held_out), *((copies[name][1], rows) for name, rows in here.items())]
-        scaled = [standardize(part, *moments, rows) for part, rows in parts]
-        fitted, *tested = span_coordinates(*scaled) if wide else scaled
-        predictions[held_out], *found = fit_and_predict(classifier, fitted, y[train], *tested)
-        for (name, rows), classes in zip(here.items(), found, strict=True):
-            of_copies[name][rows] = classes
-        del scaled, fitted, tested  # before the next fold's are made
-    return predictions, of_copies
+        fitted, tested = standardize(X, *moments, train), standardize(X, *moments, held_out)
+        if wide:
+            fitted, tested = span_coordinates(fitted, tested)
+        predictions[held_out] = fit_and_predict(classifier, fitted, y[train], tested)
+        del fitted, tested  # before the next fold's are made
+    return predictions
 
 
 def column_moments(X: Float32, rows: Rows | slice = ALL) -> tuple[Float64, Float64]:
@@ -111,7 +97,7 @@ def standardize(X: Float32, mean: Float64, deviation: Float64, rows: Rows | slic
     return scaled
 
 
-def span_coordinates(train: Float32, *others: Float32) -> tuple[Float32, ...]:
+def span_coordinates(train: Float32, others: Float32) -> tuple[Float32, Float32]:
     """Rotate wide data into an orthonormal basis of the training rows' span.
 
     The penalty is the same in any such basis and the optimum lies in the span, so that the predictions are the same
@@ -119,45 +105,37 @@ def span_coordinates(train: Float32, *others: Float32) -> tuple[Float32, ...]:
 
     Args:
         train: (n, D) float32, standardized.
-        others: further images, each (m, D) float32.
+        others: further images, (m, D) float32.
 
     Returns:
-        All parts, (n, n) and each (m, n); float32.
+        Both, (n, n) and (m, n); float32.
     """
     n, D = train.shape
     doubles = train.astype(np.float64)
     products = doubles @ doubles.T
     products[np.diag_indices(n)] += NEGLIGIBLE * D  # what is centred has n - 1 dimensions at most
     coordinates = np.linalg.cholesky(products)  # as a QR decomposition's, in half of its time
-    found = (solve_triangular(coordinates, doubles @ other.T.astype(np.float64), lower=True).T for other in others)
-    return coordinates.astype(np.float32), *(np.ascontiguousarray(other, np.float32) for other in found)
+    found = solve_triangular(coordinates, doubles @ others.T.astype(np.float64), lower=True).T
+    return coordinates.astype(np.float32), np.ascontiguousarray(found, np.float32)
 
 
-def fit_and_predict(classifier: LogisticRegression, train: Float32, y: Classes, *others: Float32) -> list[Classes]:
+def fit_and_predict(classifier: LogisticRegression, train: Float32, y: Classes, others: Float32) -> Classes:
     """Fit in single precision, which is twice as fast; in double precision where that does not converge.
 
     Args:
         classifier: to fit, from where it ended last if its `warm_start` says so.
         train: (n, D) float32, standardized.
         y: (n,) classes.
-        others: images to predict, each (m, D).
+        others: images to predict, (m, D).
 
     Returns:
-        (m,) predicted classes of each of the others.
+        (m,) predicted classes of the others.
     """
     try:
         with warnings.catch_warnings():
             for category in UNSOLVED:
                 warnings.simplefilter("error", category)
-            return _solve(classifier, train, y, others)
+            predicted = classifier.fit(train, y).predict(others)
     except UNSOLVED:
-        doubles = [other.astype(np.float64) for other in others]
-        return _solve(classifier, train.astype(np.float64), y, doubles)
-
-
-def _solve(
-    classifier: LogisticRegression, train: NDArray[np.floating], y: Classes, others: Sequence[NDArray[np.floating]]
-) -> list[Classes]:
-    classifier.fit(train, y)
-    empty = np.empty(0, np.int64)
-    return [np.asarray(classifier.predict(other), dtype=np.int64) if len(other) else empty for other in others]
+        predicted = classifier.fit(train.astype(np.float64), y).predict(others.astype(np.float64))
+    return np.asarray(predicted, dtype=np.int64)

@@ -9,7 +9,7 @@ Opens with `xarray.open_zarr(path, consolidated=False)`:
     set, seen_as       further ones, where classes are scored in sets (`stages.shared.images.image_store`)
 
     last_step/         another such store, only of the last step (absent if it would be empty): the splits `train`
-                       (some seen training images) and `<kind>_<severity>` (some seen test images, corrupted)
+                       (some seen training images)
     digests/           an empty group; its attributes are the digests of all files (`stages.shared.core.digests`), of
                        last_step/ only those of its own digests
 
@@ -248,19 +248,17 @@ class EmbeddingWriter(AbstractContextManager["EmbeddingWriter"]):
         classes: Sequence[str],
         dtype: str,
         attributes: Mapping[str, Any],
-        written: Mapping[int, int] | None = None,
     ) -> None:
-        """Create the store, around the shards that are there already of a store that was not finished.
+        """Create the store.
 
         Args:
-            path: the group's folder, which must not exist, or hold those shards and nothing else.
+            path: the group's folder, which must not exist.
             samples: columns `SAMPLE_COLUMNS`, and `SET_COLUMNS` if any; the rows of one split contiguous.
             steps: the checkpoints' steps, ascending.
             layers: every layer in order of depth; the one named `pixels` has no step axis.
             classes: names of the head's classes.
             dtype: `float32` or `float16`.
             attributes: dataset, model, fold, seed, frozen, made_with: JSON values.
-            written: how many rows of each step its shards hold; none if not given.
         """
         self.path, self.steps, self.layers = path, list(steps), list(layers)
         self.of = {name: attributes[name] for name in CELL}
@@ -273,7 +271,7 @@ class EmbeddingWriter(AbstractContextManager["EmbeddingWriter"]):
             self._arrays[LOGITS] = self._create(LOGITS, len(classes), "float32", "class")
         self._buffers: dict[str, list[Float32]] = {name: [] for name in self._arrays}
         keys = [(name, step) for name in self._arrays for step in (self.steps[:1] if name == BASELINE else self.steps)]
-        self._written = {(name, step): (written or {}).get(step, 0) for name, step in keys}
+        self._written = dict.fromkeys(keys, 0)
         self._coordinates(samples, classes)
         self.group.attrs.update(
             format=FORMAT,
@@ -281,19 +279,6 @@ class EmbeddingWriter(AbstractContextManager["EmbeddingWriter"]):
             layers=[asdict(layer) for layer in layers],
             coordinates=" ".join((*sample_columns(samples), "class_name")),
         )
-
-    @property
-    def written(self) -> dict[int, int]:
-        """How many rows of every array are on disk, by step; only right between whole batches."""
-        return {
-            step: min(self._written[name, step] for name in self._arrays if name != BASELINE) for step in self.steps
-        }
-
-    @property
-    def shards(self) -> list[Path]:
-        """Files of the rows that are on disk; only right between whole batches."""
-        folders = [self.path / name / "c" for name in self._arrays]
-        return sorted(file for folder in folders for file in folder.rglob("*") if file.is_file())
 
     def write(self, name: str, step: int, batch: Float32) -> None:
         """Append a batch of rows of one array.

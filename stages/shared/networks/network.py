@@ -1,12 +1,8 @@
 """A network of one of four libraries, built from a params entry: its own module tree, how and where to feed it.
 
-Importing this imports torch, but no network library. Device and precision come from the machine and the environment,
-never from params.yaml; they may move the last digits of a result, and nothing else. `ACCELERATE_MIXED_PRECISION` (no,
-fp16, bf16) and `ACCELERATE_USE_CPU` (true) override what is chosen here.
+Importing this imports torch, but no network library.
 """
 
-import os
-import platform
 import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -14,98 +10,22 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
-from pathlib import Path
 from traceback import walk_tb
 from types import ModuleType
-from typing import TypeVar, cast
+from typing import cast
 
 import psutil
 import torch
-from accelerate import Accelerator
 from pydantic import TypeAdapter, ValidationError
-from torch import Tensor, distributed, nn
+from torch import Tensor, nn
 from torch.nn.modules import module as registration
 
 from stages.shared.core.seeding import child_seed
-from stages.shared.core.versions import library_versions
 from stages.shared.networks.hub import without_advice
 from stages.shared.networks.params import Deviation, Mean, NetworkParams
 from stages.shared.networks.transforms import Transform
 from stages.shared.networks.weights import LibraryModel, in_head, load_entry_weights
 from stages.shared.runtime.errors import UserError, explain_system_error
-from stages.shared.runtime.processes import LAUNCHED
-
-T = TypeVar("T")
-
-
-def choose_device(*, several: bool = False) -> Accelerator:
-    """Choose the device, with fp16 mixed precision on a CUDA device and full precision elsewhere.
-
-    Args:
-        several: whether the work can be shared by several processes.
-
-    Raises:
-        UserError: the environment asks for a precision that the device lacks, or for more processes than may be.
-    """
-    torch.backends.cudnn.deterministic = True
-    wished = os.environ.get("ACCELERATE_MIXED_PRECISION", "")
-    processes = int(os.environ.get("WORLD_SIZE", "1")) if several and LAUNCHED else 1
-    on_cpu = os.environ.get("ACCELERATE_USE_CPU", "false").lower() in {"1", "true", "yes"}
-    on_cpu |= processes > 1 and not torch.accelerator.is_available()  # else accelerate would not join them
-    precision = wished or ("fp16" if torch.cuda.is_available() and not on_cpu else "no")
-    try:
-        accelerator = Accelerator(cpu=on_cpu, mixed_precision=precision)
-    except ValueError as error:
-        raise UserError(
-            f"ACCELERATE_MIXED_PRECISION={precision} is not supported on this device ({error}); unset it, or set it "
-            "to `no`"
-        ) from None
-    if accelerator.num_processes > 1 and not several:
-        raise UserError(f"this runs in one process, found a launcher with {accelerator.num_processes}; start it alone")
-    if processes > accelerator.num_processes:
-        raise UserError(
-            f"a launcher's {processes} processes must join, and do not on {accelerator.device.type}; set "
-            "ACCELERATE_USE_CPU=true, or run the stage without a launcher"
-        )
-    return accelerator
-
-
-def gather(accelerator: Accelerator, mine: T) -> list[T]:
-    """Bring what every process has to the first one, in their order; the others get an empty list."""
-    if accelerator.num_processes == 1:
-        return [mine]
-    gathered = [mine] * accelerator.num_processes if accelerator.is_main_process else None
-    distributed.gather_object(mine, gathered)
-    return gathered or []
-
-
-def add_up(accelerator: Accelerator, tensors: Sequence[Tensor]) -> None:
-    """Replace tensors, of the same shapes in every process, by their sums over the processes, in one transfer."""
-    if accelerator.num_processes > 1:
-        joined = torch.cat([tensor.reshape(-1) for tensor in tensors])
-        distributed.all_reduce(joined)
-        for tensor, total in zip(tensors, torch.split(joined, [tensor.numel() for tensor in tensors]), strict=True):
-            tensor.copy_(total.view_as(tensor))
-
-
-def computing(accelerator: Accelerator) -> dict[str, object]:
-    """List what of a machine and its installation may decide the last digits of a result, in plain values."""
-    device = accelerator.device
-    return {
-        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
-        "precision": accelerator.mixed_precision,
-        "threads": torch.get_num_threads(),
-        "processor": [platform.machine(), processor_name(), torch.backends.cpu.get_cpu_capability()],
-        "libraries": library_versions(*{name.partition(".")[0] for name in sys.modules}),
-    }
-
-
-def processor_name() -> str:
-    """Return the CPU's name, as far as the system knows it."""
-    described = Path("/proc/cpuinfo")
-    lines = described.read_text(encoding="utf-8").splitlines() if described.is_file() else []
-    return next((line for line in lines if line.startswith("model name")), platform.processor())
-
 
 NORMALIZATION = {
     "mean": (TypeAdapter(tuple[Mean, Mean, Mean]), "three numbers within 10,000 of 0"),

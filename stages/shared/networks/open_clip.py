@@ -1,15 +1,17 @@
 """Visual towers of open_clip (CLIP and its kin), with a linear head on the image embedding."""
 
+from contextlib import suppress
 from typing import Any, cast
 
-import open_clip.model
+import open_clip
 from open_clip.model import resize_pos_embed
 from torch import Tensor, nn
+from torch.nn.modules import module as registration
 
-from stages.shared.networks.hub import private
+from stages.shared.networks.hub import REMEDY, safe_names
 from stages.shared.networks.params import NetworkParams
 from stages.shared.networks.timm import convert_state
-from stages.shared.networks.weights import LibraryModel
+from stages.shared.networks.weights import LibraryModel, read_hub_file
 from stages.shared.runtime.errors import UserError, check_known
 
 
@@ -45,9 +47,7 @@ def build(params: NetworkParams, classes: int) -> LibraryModel:
         mean=pretrained.get("mean", open_clip.OPENAI_DATASET_MEAN),
         std=pretrained.get("std", open_clip.OPENAI_DATASET_STD),
         hub=f"open_clip's {params.name} {tag}",
-        download=lambda: open_clip.create_model(
-            params.name, pretrained=tag, force_image_size=params.image_size, force_quick_gelu=quick
-        ).state_dict(),
+        download=lambda: _downloaded(pretrained),
         convert=lambda state: _converted(state, module),
     )
 
@@ -63,11 +63,31 @@ def _tag(params: NetworkParams) -> str | None:
     return tag
 
 
+def _downloaded(pretrained: dict[str, Any]) -> dict[str, Tensor]:
+    repository, _, file = pretrained.get("hf_hub", "").rpartition("/")
+    if not repository:
+        raise UserError(f"weights.name: must be on the hub, found them at {pretrained.get('url')}; {REMEDY}")
+    return read_hub_file(repository, safe_names(file or "open_clip_pytorch_model.bin"))
+
+
+class _BuiltError(Exception):
+    """Stops building a CLIP model at its visual tower."""
+
+
 def _tower(config: dict[str, Any], params: NetworkParams, quick_gelu: bool) -> nn.Module:
     vision = {**config["vision_cfg"], "image_size": params.image_size, **(params.config or {})}
     if "timm_model_name" in vision:
         vision["timm_model_pretrained"] = False
-    tower = private(open_clip.model, "_build_vision_tower")(config["embed_dim"], vision, quick_gelu)
+    towers: list[Any] = []
+
+    def stop(parent: nn.Module, name: str, child: nn.Module | None) -> None:
+        if isinstance(parent, open_clip.CLIP) and name == "visual":
+            towers.append(child)
+            raise _BuiltError  # before the text tower, which takes memory, time and random numbers
+
+    with registration.register_module_module_registration_hook(stop), suppress(_BuiltError):
+        open_clip.CLIP(config["embed_dim"], vision, config["text_cfg"], quick_gelu)
+    (tower,) = towers
     if "timm_model_name" in vision and hasattr(tower, "set_input_size"):
         tower.set_input_size(params.image_size)
     return cast(nn.Module, tower)

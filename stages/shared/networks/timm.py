@@ -8,6 +8,7 @@ from typing import Any, cast
 import timm
 from torch import Tensor, nn
 
+from stages.shared.networks.hub import check_torch_cache, hub_file, safe_names
 from stages.shared.networks.params import NetworkParams
 from stages.shared.networks.weights import LibraryModel, fits
 from stages.shared.runtime.errors import UserError, check_known, did_you_mean
@@ -23,16 +24,14 @@ def build(params: NetworkParams, classes: int) -> LibraryModel:
     if not cfg["classifier"]:
         raise UserError(f"network.name: timm's {params.name} must have a classifier, found none; name another network")
     head = (cfg["classifier"],) if isinstance(cfg["classifier"], str) else tuple(cfg["classifier"])
-    timm.models.set_pretrained_check_hash(True)
     return LibraryModel(
         module,
         head,
         mean=cfg["mean"],
         std=cfg["std"],
         hub=f"timm's {params.name} {params.weights.name or ''}".rstrip(),
-        download=lambda: timm.create_model(name, pretrained=True, **arguments).state_dict(),
+        download=lambda: _downloaded(name, cfg, arguments),
         convert=lambda state: convert_state(state, module, head),
-        torch_url=None if cfg.get("hf_hub_id") else cfg.get("url"),  # of those that are not on the hub
     )
 
 
@@ -50,6 +49,18 @@ def _full_name(params: NetworkParams) -> str:
     if hub and not tags:
         raise UserError(f"weights: timm has no weights of {architecture}; use source: file or none")
     return f"{architecture}.{tag}" if tag else architecture
+
+
+def _downloaded(name: str, cfg: dict[str, Any], arguments: dict[str, Any]) -> dict[str, Tensor]:
+    """Let timm load its own weights, from a file that was compared with its hash."""
+    overlay: dict[str, Any] = {}
+    if cfg.get("hf_hub_id"):
+        path = hub_file(cfg["hf_hub_id"], safe_names(cfg.get("hf_hub_filename") or "pytorch_model.bin"))
+        overlay = {"file": str(path), "custom_load": path.suffix == ".npz"}
+    else:
+        check_torch_cache(cfg["url"])
+        timm.models.set_pretrained_check_hash(True)
+    return dict(timm.create_model(name, pretrained=True, pretrained_cfg_overlay=overlay, **arguments).state_dict())
 
 
 def convert_state(state: dict[str, Tensor], module: nn.Module, head: Sequence[str]) -> dict[str, Tensor]:

@@ -10,6 +10,7 @@ import torchvision.models as library
 from torch import Tensor, nn
 from torchvision.models.vision_transformer import interpolate_embeddings
 
+from stages.shared.networks.hub import check_torch_cache
 from stages.shared.networks.params import IMAGENET_MEAN, IMAGENET_STD, NetworkParams, check_overrides
 from stages.shared.networks.weights import LibraryModel
 from stages.shared.runtime.errors import UserError, check_known
@@ -36,10 +37,14 @@ def build(params: NetworkParams, classes: int) -> LibraryModel:
         mean=getattr(transform, "mean", IMAGENET_MEAN),
         std=getattr(transform, "std", IMAGENET_STD),
         hub=f"torchvision's {published}",
-        download=lambda: library.get_model(params.name, weights=published, progress=False).state_dict(),
+        download=lambda: _downloaded(params.name, published),
         convert=lambda state: resized(state, module, params),
-        torch_url=getattr(published, "url", None),
     )
+
+
+def _downloaded(name: str, published: Any) -> dict[str, Tensor]:
+    check_torch_cache(published.url)
+    return dict(library.get_model(name, weights=published, progress=False).state_dict())
 
 
 def _weights(params: NetworkParams) -> Any:

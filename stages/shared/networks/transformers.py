@@ -8,7 +8,6 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, cast
 
 import transformers
@@ -16,11 +15,10 @@ from huggingface_hub.errors import StrictDataclassError
 from timm.layers import resample_abs_pos_embed
 from torch import Tensor, nn
 from transformers.models.auto import modeling_auto
-from transformers.utils import cached_file
 
-from stages.shared.networks.hub import hub_access
+from stages.shared.networks.hub import hub_access, hub_file, safe_names
 from stages.shared.networks.params import IMAGENET_MEAN, IMAGENET_STD, NetworkParams, check_overrides, is_plain
-from stages.shared.networks.weights import LibraryModel
+from stages.shared.networks.weights import LibraryModel, read_hub_file
 from stages.shared.runtime.errors import UserError, did_you_mean
 
 HALF = (0.5, 0.5, 0.5)
@@ -66,9 +64,6 @@ WRAPPING = {
 }  # fmt: skip
 """Fields of the configurations of types that build another library's network, or fetch another repository's."""
 
-MAX_CLASSES = 100_000
-"""ImageNet-22k has 21,843."""
-
 
 def build(params: NetworkParams, classes: int) -> LibraryModel:
     """Build an image classifier; `config` overrides fields of its configuration.
@@ -85,8 +80,7 @@ def build(params: NetworkParams, classes: int) -> LibraryModel:
         std=described.std,
         hub=f"the hub's {params.name}",
         download=lambda: _downloaded(params, config),
-        convert=lambda state: _renamed(_resized(state, module), module),
-        files=("config.json", "weights"),
+        convert=lambda state: _converted(state, module, params),
     )
 
 
@@ -102,8 +96,7 @@ def _describe(params: NetworkParams) -> Architecture:
             "network.name: transformers needs a hub repository (owner/name) or, with weights from a file or none, "
             f"a model type, found {params.name!r}: {did_you_mean(params.name, [*ARCHITECTURES, *types])}"
         )
-    _check_no_folder(params.name)
-    with hub_access(f"the configuration of {params.name}", files=("config.json", "preprocessor_config.json")):
+    with hub_access(f"the configuration of {params.name}"):
         config, fields = read_config(params.name)
         normalization = _read_normalization(params.name)
     kept = {name: value for name, value in fields.items() if name not in NOT_COMPUTED}
@@ -119,35 +112,25 @@ def _read_normalization(name: str) -> tuple[Any, Any]:
         UserError: it is no mapping in JSON.
         OSError: there is no such file.
     """
-    processor = _read_json(name, "processor_config.json", required=False).get("image_processor")
+    processor = _read_json(name, "processor_config.json", "preprocessor_config.json").get("image_processor")
     if not isinstance(processor, Mapping):
-        processor = _read_json(name, "preprocessor_config.json", required=True)
+        processor = _read_json(name, "preprocessor_config.json")
     return processor.get("image_mean"), processor.get("image_std")
 
 
-def _read_json(name: str, file: str, *, required: bool) -> Mapping[str, Any]:
-    """Read a mapping from a repository's JSON; an empty one if the file need not be there and is not."""
-    path = cached_file(name, file, _raise_exceptions_for_missing_entries=required)
-    if path is None:
-        return {}
+def _read_json(name: str, *files: str) -> Mapping[str, Any]:
+    """Read a mapping from the first of several files that a repository has."""
+    path = hub_file(name, files)
     try:
-        content = json.loads(Path(path).read_bytes())
+        content = json.loads(path.read_bytes())
     except (ValueError, RecursionError):
         content = None
     if not isinstance(content, Mapping):
         raise UserError(
-            f"network.name: the {file} of {name} must be a mapping in JSON, found other text in {path}; "
+            f"network.name: the {path.name} of {name} must be a mapping in JSON, found other text in {path}; "
             "name another repository"
         )
     return content
-
-
-def _check_no_folder(name: str) -> None:
-    if Path(name).exists():
-        raise UserError(
-            f"network.name: {name!r} must be a repository of the hub, but is a folder here, which transformers would "
-            "read instead; run from another folder, or rename that one"
-        )
 
 
 def _configured(described: Architecture, params: NetworkParams, classes: int) -> Any:
@@ -168,25 +151,25 @@ def _configured(described: Architecture, params: NetworkParams, classes: int) ->
 
 
 def _downloaded(params: NetworkParams, config: Any) -> dict[str, Tensor]:
-    """Let transformers load the repository's weights into the repository's own classifier.
+    """Read a repository's weights.
 
     Raises:
         UserError: the network built here is not the one that the weights were made for.
     """
-    _check_no_folder(params.name)
-    transformers.utils.logging.set_verbosity_error()  # it warns of a fresh head, which is meant
-    described, _ = read_config(params.name)
-    model = transformers.AutoModelForImageClassification.from_pretrained(
-        params.name, config=described, trust_remote_code=False
-    )
-    ours, hub = config.to_dict(), model.config.to_dict()
+    ours, hub = config.to_dict(), read_config(params.name)[0].to_dict()
     for name in sorted(ours.keys() & hub.keys() - NOT_COMPUTED - set(params.config or {})):
         if ours[name] != hub[name]:
             raise UserError(
                 f"{params.name}: the hub's configuration has {name} = {hub[name]!r}, the one built here "
                 f"{ours[name]!r}; set it in the entry: config: {{{name}: {hub[name]!r}}}"
             )
-    return dict(model.state_dict())
+    return read_hub_file(params.name, safe_names("pytorch_model.bin"))
+
+
+def _converted(state: dict[str, Tensor], module: Any, params: NetworkParams) -> dict[str, Tensor]:
+    """Give weights the module's names and sizes; of a repository, leave out those that are no classifier's."""
+    found, own = _renamed(_resized(state, module), module), module.state_dict()
+    return {name: tensor for name, tensor in found.items() if name in own or params.weights.source != "hub"}
 
 
 def _resized(state: dict[str, Tensor], module: nn.Module) -> dict[str, Tensor]:
@@ -233,29 +216,20 @@ def read_config(name: str) -> tuple[Any, dict[str, Any]]:
     """Read a repository's configuration.
 
     Returns:
-        The configuration with the repository's own number of classes, and the fields of the architecture.
+        The configuration, and the fields of the architecture.
 
     Raises:
         UserError: it is not of an image classifier of transformers' own, or has a field that may be a path.
         OSError: there is none.
     """
     where = f"network.name: the config.json of {name}"
-    content = _read_json(name, "config.json", required=True)
+    content = _read_json(name, "config.json")
     class_ = config_class(str(content.get("model_type")), where)
     fields = _fields(class_, content, where)
-    labels, names = content.get("id2label"), content.get("architectures")
-    classes = len(labels) if isinstance(labels, Mapping) else content.get("num_labels", 2)
-    if not isinstance(classes, int) or not 0 <= classes <= MAX_CLASSES:  # transformers makes a table of their names
-        raise UserError(
-            f"{where} must have 0 to {MAX_CLASSES:,} classes, found num_labels = {str(classes)[:80]}; name another "
-            "repository"
-        )
     try:
-        config = class_(**{**fields, "num_labels": classes})
+        return class_(**fields), fields
     except StrictDataclassError as error:
         raise UserError(f"{where}: {error}") from None
-    config.architectures = [one for one in names if isinstance(one, str)] if isinstance(names, list) else []
-    return config, fields
 
 
 def config_class(type_: str, where: str) -> Any:

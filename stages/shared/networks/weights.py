@@ -8,7 +8,7 @@ is needed to build and feed its network: format, step, classes, network (the par
 import json
 import pickle
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from stages.shared.core.digests import DIGESTS, Digests, cell_id, file_sha256, read_digests, write_digests
 from stages.shared.core.params import Cell
-from stages.shared.networks.hub import hub_access, weights_only
+from stages.shared.networks.hub import hub_access, hub_file, weights_only
 from stages.shared.networks.params import NetworkParams, WeightsParams, check_file
 from stages.shared.runtime.errors import UserError, check_known, explain_system_error, listed, prefix_errors
 
@@ -48,9 +48,8 @@ class LibraryModel:
         head: prefixes of the names of the classification head's parameters.
         mean, std: the library's normalization of RGB in [0, 1], if it gives one.
         hub: what messages call the library's own weights.
-        download: lets the library load them; returns them by name.
+        download: finds them, in the cache or on a hub, and returns them by name.
         convert: gives weights the names, and position embeddings the size, that this module has; by default unchanged.
-        torch_url, files: what `download` loads, as `hub_access` takes them.
     """
 
     module: nn.Module
@@ -60,8 +59,6 @@ class LibraryModel:
     hub: str
     download: Callable[[], State]
     convert: Callable[[dict[str, Tensor]], State] = dict
-    torch_url: str | None = None
-    files: Iterable[str] = ("weights",)
 
 
 def load_entry_weights(model: LibraryModel, params: NetworkParams) -> None:
@@ -73,7 +70,7 @@ def load_entry_weights(model: LibraryModel, params: NetworkParams) -> None:
     weights = params.weights
     if weights.source == "hub":
         where = model.hub
-        with hub_access(where, model.torch_url, files=model.files):
+        with hub_access(where):
             state = dict(model.download())
     elif weights.source == "package":
         where = str(weights.name)
@@ -148,16 +145,33 @@ def read_file(weights: WeightsParams) -> dict[str, Tensor]:
             tensors.
     """
     path = check_file(weights)
-    with prefix_errors(f"weights.path: {path}"), path.open("rb") as file:
+    with prefix_errors(f"weights.path: {path}"):
+        return _read_tensors(path)
+
+
+def read_hub_file(repository: str, names: Sequence[str]) -> dict[str, Tensor]:
+    """Read a repository's weights, by the first of their names that it has, as a user's file.
+
+    Raises:
+        UserError: the file is damaged, or holds more than tensors.
+        OSError: it is not to be had (`hub_file`).
+    """
+    path = hub_file(repository, names)
+    with prefix_errors(f"{repository}: {path.name}"):
+        return _read_tensors(path)
+
+
+def _read_tensors(path: Path) -> dict[str, Tensor]:
+    with path.open("rb") as file:
         start = file.read(9)
-        if start[8:] == b"{":  # after the header's length
-            return _unwrap(_read_safetensors(path))
-        if start.startswith((b"PK", b"\x80")):  # a zip archive, or a pickle
-            return _read_torch(path)
-        raise UserError(
-            f"must be a safetensors or torch file, found one that begins with {start!r}: a text or web page, or a "
-            "pointer of git-lfs? Download or save the weights again"
-        )
+    if start[8:] == b"{":  # after the header's length
+        return _unwrap(_read_safetensors(path))
+    if start.startswith((b"PK", b"\x80")):  # a zip archive, or a pickle
+        return _read_torch(path)
+    raise UserError(
+        f"must be a safetensors or torch file, found one that begins with {start!r}: a text or web page, or a pointer "
+        "of git-lfs? Download or save the weights again"
+    )
 
 
 def _read_safetensors(path: Path) -> dict[str, Tensor]:
@@ -209,7 +223,8 @@ def load_state(module: nn.Module, state: State, *, head: Sequence[str], keep_hea
         where: where the weights come from, for the message.
 
     Raises:
-        UserError: naming the first tensors that are missing, unexpected, of another shape or type, or not finite.
+        UserError: naming the first tensors that are missing, unexpected, of another shape or type, or not finite; or
+            all are 0.
     """
     wanted = module.state_dict()
     heads = {name for name in [*wanted, *state] if in_head(name, head)}
@@ -222,10 +237,10 @@ def load_state(module: nn.Module, state: State, *, head: Sequence[str], keep_hea
         lines = [f"{where} does not fit the network:", *problems, remedy + (size if resized else "")]
         raise UserError("\n  ".join(lines))
     module.load_state_dict(state, strict=False)
-    _check_finite(module, where)
+    _check_values(module, head, where)
 
 
-def _check_finite(module: nn.Module, where: str) -> None:
+def _check_values(module: nn.Module, head: Sequence[str], where: str) -> None:
     statistics = ((n, b) for n, b in module.named_buffers() if n.endswith(("running_mean", "running_var")))
     tensors = [*module.named_parameters(), *statistics]
     if bad := [name for name, tensor in tensors if not bool(tensor.isfinite().all())]:
@@ -233,6 +248,8 @@ def _check_finite(module: nn.Module, where: str) -> None:
             f"{where}: weights must be finite, found NaN or infinity in {len(bad)} tensors: "
             f"{listed(bad, MAX_SHOWN)}; the file is damaged, or its training diverged: take other weights"
         )
+    if not any(bool(tensor.any()) for name, tensor in module.named_parameters() if not in_head(name, head)):
+        raise UserError(f"{where}: weights must say something, found only zeros; take other weights")
 
 
 def fits(state: State, module: nn.Module, head: Sequence[str]) -> bool:

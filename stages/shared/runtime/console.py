@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from stages.shared.runtime.durations import log_duration
 from stages.shared.runtime.errors import UserError, explain_system_error, printable
-from stages.shared.runtime.processes import FURTHER, kill_children
+from stages.shared.runtime.processes import kill_children
 
 T = TypeVar("T")
 
@@ -87,11 +87,10 @@ class Stopped(BaseException):
         self.status = 128 + number
 
 
-def run_main(main: Callable[[], None], helper: Callable[[], None] | None = None) -> NoReturn:
+def run_main(main: Callable[[], None]) -> NoReturn:
     """Run a main function: a `UserError`, and a lack of room or memory, becomes one message and exit status 2.
 
-    Ctrl-C and SIGTERM become one line and status 130 or 143, as in a shell. Other errors keep their traceback. In the
-    further processes of a launcher `helper` runs, where it is given.
+    Ctrl-C and SIGTERM become one line and status 130 or 143, as in a shell. Other errors keep their traceback.
     """
     gc.freeze()  # the libraries' objects, which every full collection would go through
     gc.enable()
@@ -99,7 +98,7 @@ def run_main(main: Callable[[], None], helper: Callable[[], None] | None = None)
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
         with stop_on_signals():
-            (helper if helper and FURTHER else main)()
+            main()
     except UserError as error:
         fail(str(error))
     except Exception as error:
@@ -113,14 +112,8 @@ def run_main(main: Callable[[], None], helper: Callable[[], None] | None = None)
     sys.exit(0)
 
 
-FIRST_SECONDS = 5.0
-"""What the first process has to say what a further one would say too, and to end it."""
-
-
 def fail(message: str) -> NoReturn:
-    """Print an error and exit with status 2; a further process of a launcher lets the first one do it."""
-    if FURTHER:
-        time.sleep(FIRST_SECONDS)
+    """Print an error and exit with status 2."""
     print(f"error: {printable(message)}", file=sys.stderr, flush=True)
     _exit(2)
 

@@ -17,13 +17,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-DECIDING = (
-    "OMP_NUM_THREADS",
-    "WHICHLAYER_WORKERS",
-    "WHICHLAYER_LAUNCH",
-    "CUDA_VISIBLE_DEVICES",
-    "ACCELERATE_USE_CPU",
-)
+DECIDING = ("OMP_NUM_THREADS", "WHICHLAYER_WORKERS", "CUDA_VISIBLE_DEVICES", "WHICHLAYER_DEVICE")
 """Environment variables by which the same machine is faster or slower."""
 
 

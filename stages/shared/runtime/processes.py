@@ -1,53 +1,12 @@
-"""The processes around a stage: the DVC that started it, without which it ends, launchers, its children.
-
-`WHICHLAYER_LAUNCH` is a launcher's command, such as `torchrun --nproc-per-node 4`; a stage that can share its work
-becomes that command, which starts the stage once for each device. The first process is the stage, as always; the
-others do a share of its work, and write nothing.
-"""
+"""The processes around a stage: the DVC that started it, without which it ends, and its children."""
 
 import contextlib
-import json
 import os
-import shlex
-import sys
 import threading
 import time
 from itertools import pairwise
 
 import psutil
-
-LAUNCH = "WHICHLAYER_LAUNCH"
-ARGUMENTS = "WHICHLAYER_ARGUMENTS"
-"""Hands a stage's arguments over: as its own options torchrun refuses `--log`, which several of them begin with."""
-
-SHARING = ("stages.finetune", "stages.embed")
-
-LAUNCHED = {ARGUMENTS, "RANK"} <= os.environ.keys()
-"""Whether a launcher started this process."""
-
-FURTHER = LAUNCHED and os.environ["RANK"] != "0"
-"""Whether this is one of those that help the first."""
-
-
-def launch(stage: str) -> None:
-    """Become the launcher, if the environment names one and the stage can share its work."""
-    launcher = shlex.split(os.environ.get(LAUNCH, ""))
-    if "RANK" in os.environ and stage in SHARING and not launcher:  # libraries would wait for other processes
-        sys.exit(f"error: RANK must be set by the launcher that {LAUNCH} names alone, found it without; unset it")
-    if not launcher or stage not in SHARING:
-        return
-    if ARGUMENTS in os.environ:
-        if not LAUNCHED:
-            found = f"found {shlex.join(launcher)!r}, which did not"
-            sys.exit(f"error: {LAUNCH} must name a launcher that sets RANK, {found}; unset it")
-        sys.argv[1:] = json.loads(os.environ[ARGUMENTS])
-    else:
-        os.environ[ARGUMENTS] = json.dumps(sys.argv[1:])
-        try:
-            os.execvp(launcher[0], [*launcher, "-m", stage])
-        except OSError as error:
-            sys.exit(f"error: {LAUNCH} must begin with a command, found {launcher[0]!r} ({error.strerror})")
-
 
 STARTED_BY_DVC = "DVC_STAGE"
 """The environment variable that DVC sets for the commands of its stages."""
@@ -87,18 +46,16 @@ class DvcWatch:
 
 
 def ancestor_pids() -> list[int]:
-    """List the process ids from this process up to its closest ancestor that is neither a shell nor a launcher.
+    """List the process ids from this process up to its closest ancestor that is no shell.
 
     DVC runs a command through a shell, which stays in between or not.
     """
-    line, launchers = [os.getpid()], int(LAUNCHED)
+    line = [os.getpid()]
     with contextlib.suppress(psutil.Error):
         for ancestor in psutil.Process().parents():
             line.append(ancestor.pid)
             if ancestor.name() not in SHELLS:
-                if not launchers:
-                    return line
-                launchers -= 1
+                return line
     return line[:1]
 
 
@@ -107,8 +64,8 @@ def orphaned(line: list[int]) -> bool:
 
     Args:
         line: from `ancestor_pids`. If DVC was gone before, it ends at a process of another session than the one before
-            it (a launcher may give its processes sessions of their own), or has no end; not noticed only where one
-            process of the same session adopts orphans, as the first one of a container may.
+            it, or has no end; not noticed only where one process of the same session adopts orphans, as the first one
+            of a container may.
     """
     try:
         kept = all(psutil.Process(child).ppid() == parent for child, parent in pairwise(line))

@@ -13,7 +13,7 @@ from types import TracebackType
 
 from stages.shared.runtime.console import fail
 from stages.shared.runtime.errors import explain_limits, explain_system_error
-from stages.shared.runtime.processes import DvcWatch, launch
+from stages.shared.runtime.processes import DvcWatch
 
 DVC = DvcWatch()
 
@@ -58,5 +58,4 @@ STARTED = getattr(getattr(sys.modules["__main__"], "__spec__", None), "name", ""
 """What `python -m` started."""
 
 if STARTED.startswith("stages.") and STARTED.endswith(".__main__"):
-    launch(STARTED.removesuffix(".__main__"))
     begin_stage()

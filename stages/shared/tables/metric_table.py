@@ -36,8 +36,8 @@ KEYS = {**CELL_COLUMNS, **ROW_KEYS, "metric": TEXT}
 Attributes:
     dataset, model, fold, seed: the cell; `fold` is a number or `all`.
     step: optimizer steps taken; 0 is the network before fine-tuning.
-    split: `test` (seen classes) or `unseen`; at the last step also `seen_matched` and `unseen_matched`, and
-        `<corruption>_<severity>` (docs/analyses.md).
+    split: `test` (seen classes) or `unseen`; at the last step also `seen_matched` and `unseen_matched`
+        (docs/analyses.md).
     layer, depth, pooling: the embedding; `depth` counts from 0 at the input side, -1 is the raw-pixel baseline
         (`pixels`). Of `accuracy` the layer is `head`, the others are empty, and step 0 has no row.
     metric: the score (docs/scores.md).
@@ -52,14 +52,12 @@ COLUMNS = KEYS | {
     "operations": INTEGER,
     "width": INTEGER,
     "better": TEXT,
-    "relative": FLOAT,
 }
 """The contract's columns (the keys and `value`), then what stands beside a value.
 
 Attributes:
     value: the score.
-    chance: the value expected of an embedding that is unrelated to the classes; empty for scores that see no class, and
-        for `nmi` of corrupted copies.
+    chance: the value expected of an embedding that is unrelated to the classes; empty for scores that see no class.
     ceiling: the best value that these class sizes allow; empty for scores that see no class.
     n_images, n_classes: of the split; what a score leaves out of them the notes of the measure stage count.
     parameters: of the network up to this layer.
@@ -67,7 +65,6 @@ Attributes:
         and attention.
     width: the layer's number of features.
     better: which values are better: `higher`, `lower` or `neither`.
-    relative: of corrupted copies: the value, divided by that of their clean originals; empty elsewhere.
 """
 
 HEAD = "head"

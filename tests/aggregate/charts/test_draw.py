@@ -11,16 +11,14 @@ from stages.aggregate.tables.score_tables import depth_table, steps_table
 from stages.aggregate.tables.summary import summarize
 from tests.aggregate.charts.drawing import Drawing
 from tests.aggregate.charts.test_layer_pairs import layer_pairs
-from tests.aggregate.charts.test_robustness import corrupted
 
 MODELS = ["small", "small_scratch"]
 
 
-def made(scores, main_metric="nmi", robustness=None, pairs=None):
+def made(scores, main_metric="nmi", pairs=None):
     tables = {
         "depth.csv": depth_table(scores),
         "steps.csv": steps_table(scores),
-        "robustness.csv": corrupted().head(0) if robustness is None else robustness,
         "layer_pairs.csv": layer_pairs().head(0) if pairs is None else pairs,
     }
     summary = summarize(scores, main_metric)
@@ -83,9 +81,8 @@ def test_overview_and_steps_show_the_main_curve_alone(scores):
 
 
 def test_every_figure_is_of_the_means_over_folds_and_says_something(folded):
-    robust = corrupted().replace({"l.0": "stem", "l.1": "blocks.0"})
-    figures = {name: Drawing(spec) for name, spec in make(folded, pairs=layer_pairs(), robustness=robust).items()}
-    assert len(figures) == 6
+    figures = {name: Drawing(spec) for name, spec in make(folded, pairs=layer_pairs()).items()}
+    assert len(figures) == 5
     assert all("mean of 3 folds, 2 seeds each" in figure.caption and figure.message for figure in figures.values())
     title = "Unseen classes separate best before the last layer by 4 of 4 scores (no interval of a proven level)"
     assert figures["depth-handwriting-small"].message == title
@@ -116,9 +113,8 @@ def test_which_figures_are_drawn(scores):
         "depth-handwriting-small_scratch",
         "depth_discovery-handwriting-small",
     ]
-    robust = corrupted().replace({"l.0": "stem", "l.1": "elsewhere"})
-    named = [name for name in make(more, "ami", robustness=robust, pairs=pairs) if "small_scratch" not in name]
-    assert named[2:] == ["robustness-handwriting", "depth-handwriting-small", "layer_pairs-handwriting-small"]
+    named = [name for name in make(more, "ami", pairs=pairs) if "small_scratch" not in name]
+    assert named[2:] == ["depth-handwriting-small", "layer_pairs-handwriting-small"]
 
 
 def test_every_use_that_a_score_tells_of_has_a_figure(scores):
@@ -133,13 +129,11 @@ def test_every_use_that_a_score_tells_of_has_a_figure(scores):
 
 
 def test_networks_that_are_set_aside_are_named(scores):
-    robust = corrupted(models=("small", "small_scratch")).replace({"l.0": "stem", "l.1": "blocks.0"})
-    results = made(scores, robustness=robust)
+    results = made(scores)
     facts = Facts([], [findings_of(results.facts.findings[0].rows, beaten=["small"])])
     figures = make_figures(replace(results, facts=facts), MODELS)
     captions = {name: Drawing(spec).caption for name, spec in figures.items()}
     assert captions["steps-handwriting"].endswith("Not counted above, since they say little: small.")
-    assert captions["robustness-handwriting"].endswith("Left out, since they say little: small.")
     assert (
         "small, in grey: no layer is shown to beat chance and raw pixels"
         in Drawing(figures["overview-handwriting"]).texts

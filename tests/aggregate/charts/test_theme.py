@@ -4,11 +4,10 @@ import numpy as np
 import pytest
 from colorspacious import cspace_convert, deltaE
 
-from stages.aggregate.charts.datasets import LINES, SHADES
+from stages.aggregate.charts.datasets import LINES
 from stages.aggregate.charts.theme import (
     COLORS,
     GREY,
-    ORANGE,
     PRINT,
     SEEN,
     SHAPES,
@@ -22,7 +21,6 @@ FIGURES = {
     "overview": (*COLORS, GREY),
     "depth": (UNSEEN, SEEN),
     "steps": tuple(look.color for _, look in LINES.values()),
-    "robustness": (*SHADES, ORANGE, GREY),
 }
 """The colours that stand beside each other in one figure."""
 

@@ -10,7 +10,6 @@ from stages.aggregate.words.figure_titles import (
     layers_title,
     networks_title,
     pairs_title,
-    robustness_title,
     training_title,
 )
 from stages.aggregate.words.scores import Averages
@@ -125,16 +124,6 @@ def test_a_best_score_that_is_nearer_to_chance_than_to_a_perfect_one_is_said_to_
     assert not layers_title([far]).endswith(words)
     assert layers_title([near, lower]).endswith(words)
     assert not layers_title([near, far]).endswith(words)
-
-
-def test_corruption_and_where_raw_pixels_win():
-    assert (
-        robustness_title((0.4, 0.9), {})
-        == "On corrupted images the best layers of clean ones keep 40 to 90 % of their score"
-    )
-    both = robustness_title((0.4, 0.9), {"noise": [1, 3]})
-    assert both.endswith("of their score; raw pixels beat every layer under noise (severity 1 and 3)")
-    assert robustness_title(None, {"noise": [1]}) == "Raw pixels beat every layer under noise (severity 1)"
 
 
 @pytest.mark.parametrize(

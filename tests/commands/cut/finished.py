@@ -19,7 +19,7 @@ from tests.packed import pack, write_fold_all
 TINY = {"library": "timm", "name": "test_vit.r160_in1k", "weights": {"source": "none"}, "image_size": 32}
 EMBED = {
     "splits": ["test", "unseen"], "pooling": ["auto", "max"], "augment": False, "baseline_size": 4, "dtype": "float32",
-    "batch_size": 16, "train_per_class": 0, "corruptions": {"kinds": [], "severities": [1], "per_class": 1},
+    "batch_size": 16, "train_per_class": 0,
 }  # fmt: skip
 STEPS = (0, 50)
 

@@ -24,7 +24,7 @@ from stages.shared.networks.weights import CheckpointInfo, finish_checkpoints, w
 TINY = {"library": "timm", "name": "test_resnet.r160_in1k", "weights": {"source": "none"}, "image_size": 32}
 EMBED = {
     "splits": ["test", "unseen"], "pooling": ["auto", "max"], "augment": False, "baseline_size": 4, "dtype": "float32",
-    "batch_size": 5, "train_per_class": 0, "corruptions": {"kinds": [], "severities": [2], "per_class": 2},
+    "batch_size": 5, "train_per_class": 0,
 }  # fmt: skip
 DATASET = {"source": "folder", "image_size": 32, "fit": "pad", "fill": 200, "test_fraction": 0.5, "unseen_count": 2}
 CELL = "trees/tiny/0/3"

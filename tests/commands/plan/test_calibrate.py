@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from accelerate import Accelerator
+import torch
 from numpy.typing import NDArray
 
 from stages.commands.plan import calibrate
@@ -21,6 +21,7 @@ from stages.commands.plan.calibrate import (
 from stages.commands.plan.work import Images, work_of
 from stages.measure.cell import Cell
 from stages.measure.run import Job, limit_to_one_thread, plan_jobs, score
+from stages.shared.networks.device import Compute
 from tests.commands.edited import config
 
 TINY = {"library": "timm", "name": "test_resnet.r160_in1k", "weights": {"source": "none"}, "image_size": 32}
@@ -46,7 +47,7 @@ def batches(monkeypatch: pytest.MonkeyPatch, seconds: float, allowed: float, fix
 
     for clock in ("process_time", "perf_counter"):
         monkeypatch.setattr(calibrate.time, clock, lambda: now[0])
-    found = time_batches(step, 72, 8, Accelerator(cpu=True), allowed)
+    found = time_batches(step, 72, 8, Compute(torch.device("cpu"), "no"), allowed)
     if allowed > 2 * (seconds + fixed):
         assert found.seconds == pytest.approx(seconds + fixed / 72)
     return sizes
@@ -65,7 +66,7 @@ def test_memory_is_that_of_the_images_of_a_batch():
             for page in range(0, len(block), mmap.PAGESIZE):
                 block[page] = 1
 
-    memory = time_batches(step, 16, 8, Accelerator(cpu=True), 10.0).memory
+    memory = time_batches(step, 16, 8, Compute(torch.device("cpu"), "no"), 10.0).memory
     assert memory == pytest.approx(2**24, rel=0.3)
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 import stages.measure.analyses
-from stages.measure.analyses.registry import ANALYSES, EXTRA, Analysis, check_embedded, load
+from stages.measure.analyses.registry import ANALYSES, Analysis, check_embedded, load
 from stages.shared.runtime.errors import UserError
 from stages.shared.tables.metric_table import ANALYSIS_TABLES
 
@@ -20,8 +20,6 @@ def test_an_analysis_is_the_function_of_its_name(name: str):
     arguments = ["cell"] if ANALYSES[name].whole_network else ["cell", "layer", "split"]
     arguments += ["step"] if ANALYSES[name].ends else []
     assert list(inspect.signature(load(name)).parameters) == arguments
-    if ANALYSES[name].head:
-        assert list(inspect.signature(load(name, "head")).parameters) == ["cell"]
 
 
 def test_tables_have_the_names_of_analyses():
@@ -41,11 +39,11 @@ def test_an_analysis_of_one_layer_belongs_to_the_job_of_its_first_split(analysis
 
 
 def test_what_analyses_read_must_be_embedded():
-    check_embedded(ANALYSES, ["test", "unseen"], list(EXTRA))
-    check_embedded(["k_sensitivity", "layer_pairs"], ["unseen"], [])
+    check_embedded(ANALYSES, ["test", "unseen"], training=True)
+    check_embedded(["k_sensitivity", "layer_pairs"], ["unseen"], training=False)
     with pytest.raises(UserError) as error:
-        check_embedded(["k_sensitivity", "ood"], ["unseen"], ["corrupted"])
+        check_embedded(["k_sensitivity", "ood"], ["unseen"], training=True)
     assert str(error.value) == (
-        "measure.analyses: 'ood' needs embed.splits to list 'test', but embedded are the images unseen, corrupted; "
+        "measure.analyses: 'ood' needs embed.splits to list 'test', but embedded are the images unseen, train; "
         "change that, or take ood out of measure.analyses"
     )

@@ -14,8 +14,7 @@ import torch
 from huggingface_hub import constants
 from safetensors.torch import save
 
-from stages.shared.networks import hub as hub_module
-from stages.shared.networks.hub import hub_access
+from stages.shared.networks.hub import hub_access, hub_file
 from stages.shared.networks.network import build_network
 from stages.shared.networks.params import NetworkParams
 from stages.shared.runtime.errors import UserError
@@ -46,8 +45,11 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(self.server.content[start : start + self.server.cut_after if cut else None])
 
     def _head(self, start: int) -> bool:
-        if "/resolve/" not in self.path:  # other questions to the hub, whose answers its client can do without
-            self.send_error(404)
+        if "/resolve/" not in self.path or (self.server.lacks and self.path.endswith(self.server.lacks)):
+            self.send_response(404)  # to other questions too, whose answers the hub's client can do without
+            self.send_header("X-Error-Code", "EntryNotFound")
+            self.send_header("X-Repo-Commit", "0" * 40)
+            self.end_headers()
             return False
         self.send_response(206 if start else 200)
         self.send_header("X-Repo-Commit", "0" * 40)
@@ -66,7 +68,7 @@ class Hub(ThreadingHTTPServer):
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
-        self.content, self.cuts, self.cut_after = WEIGHTS, 0, 0
+        self.content, self.cuts, self.cut_after, self.lacks = WEIGHTS, 0, 0, ""
         self.starts: list[int] = []
 
 
@@ -117,47 +119,58 @@ def test_a_download_that_is_cut_again_and_again_leaves_nothing(hub: Hub, cached:
     assert torch.equal(load(), PUBLISHED["layer4.0.conv1.weight"])
 
 
-def test_a_damaged_file_of_the_right_size_is_refused_and_deleted(hub: Hub, cached: Any) -> None:
-    hub.content = WEIGHTS[:-1] + bytes([WEIGHTS[-1] ^ 1])
+@pytest.mark.parametrize("content", [WEIGHTS[:-1] + bytes([WEIGHTS[-1] ^ 1]), bytes(len(WEIGHTS))])
+def test_a_damaged_file_of_the_right_size_is_refused_and_its_blob_named(
+    hub: Hub, tmp_path: Path, content: bytes
+) -> None:
+    hub.content = content
     with pytest.raises(
-        UserError, match=r"resnet10t cannot be loaded: model\.safetensors differs from its hash and was deleted"
-    ):
+        UserError, match=r"resnet10t cannot be loaded: model\.safetensors differs from its hash"
+    ) as error:
         load()
-    assert cached() == []
+    [blob] = (tmp_path / "hub").glob("*/blobs/*")
+    assert f"delete {blob} and run it again" in str(error.value)
+    blob.unlink()
     hub.content = WEIGHTS
     assert torch.equal(load(), PUBLISHED["layer4.0.conv1.weight"])
 
 
-def test_a_file_too_damaged_to_be_read_is_refused_and_deleted(hub: Hub, cached: Any) -> None:
-    hub.content = bytes(len(WEIGHTS))
-    with pytest.raises(UserError, match="differs from its hash"):
-        load()
-    assert cached() == []
-
-
 def test_what_a_killed_run_left_unverified_is_refused_before_it_is_loaded(
-    hub: Hub, cached: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A kill between a download's end and its verification leaves a blob that is in no snapshot."""
     blobs = tmp_path / "hub" / "models--timm--resnet10t.c3_in1k" / "blobs"
     blobs.mkdir(parents=True)
     (blobs / SHA256).write_bytes(WEIGHTS[:-1] + bytes([WEIGHTS[-1] ^ 1]))
-    with monkeypatch.context() as patched:
-        patched.setattr("safetensors.torch.load_file", lambda *_, **__: pytest.fail("loaded"))
-        with pytest.raises(UserError, match=r"model\.safetensors differs from its hash and was deleted; run it again"):
-            load()
-    assert cached() == []
-    assert torch.equal(load(), PUBLISHED["layer4.0.conv1.weight"])
+    monkeypatch.setattr("safetensors.torch.load_file", lambda *_, **__: pytest.fail("loaded"))
+    with pytest.raises(UserError, match=r"model\.safetensors differs from its hash; delete .* and run it again"):
+        load()
 
 
-def test_a_cache_that_rots_is_refused_and_downloaded_again(hub: Hub, cached: Any, tmp_path: Path) -> None:
+def test_a_cache_that_rots_is_refused(hub: Hub, tmp_path: Path) -> None:
     load()
     [blob] = (tmp_path / "hub").glob("*/blobs/*")
     blob.write_bytes(WEIGHTS[:-1] + bytes([WEIGHTS[-1] ^ 1]))
     with pytest.raises(UserError, match="differs from its hash"):
         load()
+    assert hub.starts == [0]
+
+
+def test_of_several_names_the_first_that_a_repository_has_is_taken(hub: Hub) -> None:
+    hub.lacks = "model.safetensors"
+    assert hub_file("somebody/net", ["model.safetensors", "pytorch_model.bin"]).name == "pytorch_model.bin"
+    with (
+        pytest.raises(UserError, match=r"(?s)a network cannot be loaded: .*404.*model.safetensors"),
+        hub_access("a network"),
+    ):
+        hub_file("somebody/net", ["model.safetensors"])
+
+
+def test_a_cached_file_needs_no_server(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    load()
+    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
     assert torch.equal(load(), PUBLISHED["layer4.0.conv1.weight"])
-    assert hub.starts == [0, 0]
+    assert hub.starts == [0]
 
 
 @pytest.mark.parametrize(
@@ -168,10 +181,7 @@ def test_a_cache_that_rots_is_refused_and_downloaded_again(hub: Hub, cached: Any
         (PermissionError(errno.EACCES, "", "/x"), "/x: must be a place that you may read and write"),
     ],
 )
-def test_a_disk_without_room_is_not_a_missing_network(
-    error: OSError, said: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(hub_module, "_answers", lambda url: True)
+def test_a_disk_without_room_is_not_a_missing_network(error: OSError, said: str) -> None:
     for raised in (error, FileNotFoundError(f"Failed to download: {error}")):  # as open_clip hides it
         with pytest.raises(UserError, match=f"a network cannot be loaded: {said}") as found, hub_access("a network"):
             raise raised from error

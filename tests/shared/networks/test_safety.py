@@ -116,10 +116,3 @@ def test_a_skeleton_opens_no_file_of_weights(library: str, tmp_path: Path) -> No
 def test_the_libraries_own_names_are_names() -> None:
     for library, names in (("timm", timm.list_models()), ("open_clip", open_clip.list_models())):
         assert [params(library, name=name).name for name in names] == names
-
-
-def test_a_folder_is_not_read_in_place_of_the_hub_s_repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    transformers.ViTConfig(hidden_size=16).save_pretrained(tmp_path / "owner" / "net")
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(UserError, match=r"'owner/net' must be a repository of the hub, but is a folder here"):
-        build_skeleton(params("transformers", name="owner/net"), 2)

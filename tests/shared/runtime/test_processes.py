@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from stages.shared.runtime import processes
-from stages.shared.runtime.processes import ARGUMENTS, ancestor_pids, is_running, orphaned
+from stages.shared.runtime.processes import ancestor_pids, is_running, orphaned
 
 ROOT = Path(__file__).parents[3]
 STAGE = """
@@ -101,17 +101,6 @@ def test_the_line_ends_at_the_first_process_that_is_no_shell(monkeypatch: pytest
     assert set(names[:-1]) <= set(processes.SHELLS)
     assert names[-1] not in processes.SHELLS
     assert not orphaned([os.getpid(), os.getppid()])
-
-
-def test_the_line_goes_on_behind_a_launcher():
-    line = "from stages.shared.runtime.processes import ancestor_pids, orphaned; line = ancestor_pids(); "
-    line += "print(line[1:]); assert not orphaned(line)"
-    launcher = f"import os, subprocess, sys; print([os.getpid(), {os.getpid()}], flush=True); "
-    environment, apart = {"RANK": "1", ARGUMENTS: "[]"}, "check=True, start_new_session=True"  # as torchrun does
-    launcher += f"subprocess.run([sys.executable, '-c', {line!r}], env=os.environ | {environment}, {apart})"
-    done = subprocess.run([sys.executable, "-c", launcher], cwd=ROOT, capture_output=True, text=True, check=True)
-    expected, found = done.stdout.splitlines()
-    assert found == expected
 
 
 @pytest.mark.parametrize("line", [[os.getpid()], [os.getpid(), os.getpid()], [os.getpid(), 2**22 - 1]])

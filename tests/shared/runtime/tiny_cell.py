@@ -42,8 +42,6 @@ def unwatched(items: Iterable[Any], **options: Any) -> Iterator[Any]:
 
 
 STUBS: dict[str, Any] = {
-    "LAUNCH": "",
-    "LAUNCHED": False,
     "CONTROL": re.compile("(?!)"),
     "MAX_NAMES": 0,
     "DVC": Silent(),
@@ -64,7 +62,7 @@ STUBS: dict[str, Any] = {
     "progress": unwatched,
     "remove": nothing,
     "remove_leftovers": nothing,
-    "run_main": lambda main, helper=None: main(),
+    "run_main": lambda main: main(),
     "short_repr": lambda value: "",
     "with_command": lambda remedy, command, path: remedy,
 }
@@ -100,8 +98,7 @@ def write_params(path: Path) -> None:
     params["datasets"] = {"mine": dataset}
     params["run"] = {"datasets": ["mine"], "models": ["net"], "folds": [0], "seeds": [0]}
     params["finetune"] |= {"steps": [0, 3], "schedule_steps": 9, "batch_size": 5}
-    corruptions = {"kinds": ["noise"], "severities": [1], "per_class": 2}
-    params["embed"] |= {"batch_size": 5, "train_per_class": 2, "baseline_size": 4, "corruptions": corruptions}
+    params["embed"] |= {"batch_size": 5, "train_per_class": 2, "baseline_size": 4}
     measure = params["measure"]
     measure |= {"metrics": ["nmi", "knn_purity", "accuracy"], "analyses": ["ood"]}
     measure["extra"]["metrics"] = ["silhouette"]
