@@ -28,9 +28,7 @@ def main() -> None:
     watch = Stopwatch("embed", args.cell, args.log)
     keys = ["embed", f"models.{args.model}.taps"]
     inputs = [*fold_files(args.prepared, args.fold), args.weights]
-    with StageRun(
-        "embed", args.params, keys=keys, reads=inputs, writes=[args.out], resumable=True, record=args.record
-    ) as run:
+    with StageRun("embed", args.params, keys=keys, reads=inputs, writes=[args.out], resumable=True) as run:
         cell, checkpoints, left_out = read_cell(args)
         network = checkpoints.network
         attributes = {"dataset": args.dataset, "model": args.model, "fold": args.fold, "seed": args.seed}

@@ -8,6 +8,7 @@ its continuation gives the same bits.
 """
 
 import copy
+import hashlib
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -17,7 +18,6 @@ from typing import Any, Self
 
 import numpy as np
 import torch
-import xxhash
 from accelerate import Accelerator
 from numpy.typing import NDArray
 from torch import Tensor, nn
@@ -107,7 +107,7 @@ def _shapes(tensors: dict[str, Tensor]) -> dict[str, tuple[int, ...]]:
 
 def weights_hash(module: nn.Module) -> str:
     """Hash a module's parameters and buffers."""
-    hasher = xxhash.xxh3_128()
+    hasher = hashlib.sha256()
     for name, tensor in tensors_of(module).items():
         hasher.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
         hasher.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
