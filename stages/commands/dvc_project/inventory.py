@@ -40,7 +40,7 @@ class Survey:
 
 @contextmanager
 def locked(repo: "Repo") -> Iterator[None]:
-    """Keep DVC from changing the project, and wait for no stage that runs: that is a `LockError`."""
+    """Keep DVC from changing the project; a `LockError` if it is at work, or a stage runs."""
     from dvc.rwlock import rwlock
 
     written = [str(out.fs_path) for stage in repo.index.stages for out in stage.outs]
@@ -60,18 +60,20 @@ def survey(repo: "Repo") -> Survey:
         raise UserError("dvc.yaml: must have stages, found none; put it back (`git checkout HEAD dvc.yaml`)")
     found = Survey(outside=sorted(read_lock(Path(repo.root_dir)).keys() - {stage.addressing for stage in stages}))
     damaged = survey_cache(repo, found)
-    made = [Path(repo.root_dir, CODE.name), *(Path(out.fs_path) for stage in stages for out in stage.outs)]
+    made = {Path(repo.root_dir, CODE.name), *(Path(out.fs_path) for stage in stages for out in stage.outs)}
+    around = {parent for path in made for parent in path.parents}
     for stage in progress(stages, total=len(stages), what="verify the workspace", unit="stages"):
-        read = [dep for dep in stage.deps if not any(overlap(Path(dep.fs_path), path) for path in made)]
-        for each in (each for each in [*stage.outs, *read] if isinstance(each.hash_info.value, str)):
+        places = [(out, found.damaged) for out in stage.outs] + [(dep, found.sources) for dep in stage.deps]
+        for each, problems in places:
             path = Path(each.fs_path)
-            if not os.path.lexists(path):
+            is_made = path in around or not made.isdisjoint([path, *path.parents])
+            if not isinstance(each.hash_info.value, str) or (is_made and problems is found.sources):
+                continue  # parameters, what dvc.lock lacks, what a stage made
+            if os.path.lexists(path):
+                wrong = compare(repo, path, each.hash_info, damaged, found)
+                problems.update({place: f"{problem} ({stage.addressing})" for place, problem in wrong.items()})
+            else:
                 found.absent.append(path)
-            elif problems := compare(repo, path, each.hash_info, damaged, found):
-                if each in read:
-                    found.sources[path] = f"not what {stage.addressing} read, as dvc.lock has it"
-                else:
-                    found.damaged |= {place: f"{problem} ({stage.addressing})" for place, problem in problems.items()}
     return found
 
 
@@ -103,7 +105,7 @@ def compare(repo: "Repo", path: Path, expected: Any, damaged: Collection[str], f
     from dvc_data.hashfile.db import HashFileDB
     from dvc_data.hashfile.tree import Tree
 
-    cache, place = repo.cache.local, {path: OTHER}
+    cache = repo.cache.local
     nothing_remembered = HashFileDB(cache.fs, cache.path)
     try:
         _, _, now = build(nothing_remembered, str(path), repo.fs, "md5", dry_run=True, ignore=repo.dvcignore)
@@ -113,7 +115,7 @@ def compare(repo: "Repo", path: Path, expected: Any, damaged: Collection[str], f
     if now.hash_info.value == expected.value:
         return {}
     if not isinstance(now, Tree) or expected.value in damaged or not cache.exists(expected.value):
-        return place
+        return {path: OTHER}
     listed, present = (
         {path.joinpath(*key): info.value for key, _, info in tree} for tree in (Tree.load(cache, expected), now)
     )
@@ -122,8 +124,3 @@ def compare(repo: "Repo", path: Path, expected: Any, damaged: Collection[str], f
         for file in sorted(listed.keys() | present.keys())
         if listed.get(file) != present.get(file)
     }
-
-
-def overlap(one: Path, other: Path) -> bool:
-    """Whether one of two paths lies in the other."""
-    return one.is_relative_to(other) or other.is_relative_to(one)

@@ -110,16 +110,17 @@ class Predictor:
             **counts: other numbers that must be equal.
         """
         wanted = comparable({key: value_at(self.config.content, key) for key in stage_params(stage, item)})
-        seconds = "seconds" if self.on_gpu and stage in ("finetune", "embed") else "cpu"
+        clock = "seconds" if self.on_gpu and stage in ("finetune", "embed") else "cpu"
         costs = []
         for row in (row for row in self.rows if row["stage"] == stage):
             ratio = images / row["images"] if images else 1.0
             same = all(row[name] == count for name, count in counts.items())
             if same and 1 / MAX_RATIO <= ratio <= MAX_RATIO and comparable(row["parameters"]) == wanted:
-                costs.append((row[seconds] * ratio, row["memory"] * (processes() if stage == "measure" else 1)))
+                costs.append((row[clock] * ratio, row["memory"] * (processes() if stage == "measure" else 1)))
         if not costs:
             return None
-        return Cost(*(statistics.median(column) for column in zip(*costs[-RECENT:], strict=True)), logged=True)
+        seconds, memory = (statistics.median(column) for column in zip(*costs[-RECENT:], strict=True))
+        return Cost(seconds, memory, logged=True)
 
     def timed(self, work: Callable[..., Trial], *args: object) -> Trial:
         """Time a piece in a process of its own, unless one that costs the same was timed."""

@@ -294,7 +294,7 @@ def check_values(content: Any) -> None:
         UserError: naming the text: DVC would put what it refers to, such as a variable of the environment, into
             params.yaml and git.
     """
-    waiting, met = [("", content)], set()
+    waiting, met = [("", content)], set[int]()
     while waiting:
         name, value = waiting.pop()
         if isinstance(value, str) and "${" in value:

@@ -132,7 +132,7 @@ def test_raw_data_are_named_and_left_alone(project: Path):
     before = (project / "raw" / "a.txt").read_bytes()
     done = verify("--remove")
     assert done.exit_code == 1
-    assert "\n  raw: not what make read, as dvc.lock has it\n" in done.stdout
+    assert "\n  raw: other content (make)\n" in done.stdout
     assert (project / "raw" / "a.txt").read_bytes() == before
 
 
