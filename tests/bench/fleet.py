@@ -22,7 +22,6 @@ from itertools import product
 from pathlib import Path
 
 from stages.commands.plan.predict import fleet_seconds
-
 from tests.bench.scale import write_empty_work
 from tests.workflow import ROOT, Workflow, tiny_images, tiny_params
 

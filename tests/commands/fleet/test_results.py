@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from stages.shared.core.made_of import dvc_hash
 
 from stages.aggregate.facts import finish_results
 from stages.commands.fleet.cells import done_cells, largest_grid, notice
 from stages.commands.fleet.command import check_replaceable, results
+from stages.shared.core.made_of import dvc_hash
 from stages.shared.core.params import Cell, RunParams
 from stages.shared.runtime.errors import UserError
 

@@ -7,9 +7,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from stages.commands.plan.calibrate import Cost
 
 from stages.commands.fleet import cells
+from stages.commands.plan.calibrate import Cost
 from stages.shared.runtime.errors import UserError
 
 CELLS = [("d", "m", "0", 0), ("d", "m", "1", 0), ("d", "n", "0", 0)]
