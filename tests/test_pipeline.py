@@ -151,9 +151,9 @@ def test_nothing_else_imports_commands_and_no_deps_name_them():
 
 
 def test_one_folder_imports_dvc_and_names_its_files():
-    """So what DVC does not call public is met in one place; stages compare dvc.lock with what others read."""
-    own, compares = STAGES / "commands" / "dvc_project", STAGES / "shared" / "core" / "made_of.py"
-    for path in (path for path in SOURCES if own not in path.parents and path != compares):
+    """So what DVC does not call public is met in one place."""
+    own = STAGES / "commands" / "dvc_project"
+    for path in (path for path in SOURCES if own not in path.parents):
         names = {n.module or "" for n in ast.walk(tree(path)) if isinstance(n, ast.ImportFrom)}
         names |= {a.name for n in ast.walk(tree(path)) if isinstance(n, ast.Import) for a in n.names}
         assert not {name.split(".")[0] for name in names} & {"dvc", "dvc_data"}, path
@@ -194,19 +194,8 @@ def test_a_stage_guards_the_parameters_inputs_and_outputs_of_dvc_yaml(stage):
     folders = {name: re.sub(r"args\.(\w+)", lambda m: flags[m[1]], name) for name in (*reads, *writes)}
     paths = {name: path.removesuffix("/training.csv.parent") for name, path in folders.items()}
     assert [depended_on(paths[name]) for name in reads] == [d for d in PIPELINE[stage]["deps"] if d.startswith("data/")]
-    assert ast.unparse(guarded["record"]) == "args.record"
-    assert ("raw" in guarded) == any(d.startswith("data/raw/") for d in PIPELINE[stage]["deps"])
     outs = [*PIPELINE[stage]["outs"], *PIPELINE[stage].get("metrics", [])]
-    written = {paths[name] for name in writes} | {flags["record"]}
-    assert written == ({"data/results", "data/made_of/aggregate.json"} if stage == "aggregate" else set(outs))
-
-
-@pytest.mark.parametrize("stage", STAGE_NAMES)
-def test_a_stage_writes_down_what_it_read_where_none_depends_on_it(stage):
-    (record,) = [out for out in PIPELINE[stage]["outs"] if isinstance(out, str) and "/made_of/" in out]
-    cell = "-".join(f"${{item.{name}}}" for name in PIPELINE[stage].get("matrix", {}))  # as DVC names it
-    assert record == f"data/made_of/{stage}{cell and '.'}{cell}.json"
-    assert not any("made_of" in dep for other in PIPELINE.values() for dep in other["deps"])
+    assert {paths[name] for name in writes} == ({"data/results"} if stage == "aggregate" else set(outs))
 
 
 def depended_on(path: str) -> str:

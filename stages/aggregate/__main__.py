@@ -35,9 +35,7 @@ def main() -> None:
     watch = Stopwatch("aggregate", args.cell, args.log)
     keys = ["run", "aggregate", "measure", "embed", "finetune", "prepare", "datasets", "models"]
     inputs = [args.measures, args.training, args.thumbnails, args.prepared]
-    with StageRun(
-        "aggregate", args.params, keys=keys, reads=inputs, writes=[args.out], replace=True, record=args.record
-    ) as run:
+    with StageRun("aggregate", args.params, keys=keys, reads=inputs, writes=[args.out], replace=True) as run:
         asked = read_asked(args.params)
         mixed = versions_notice(differing(read_versions(args.measures, asked.grid)))
         notice = " ".join(filter(None, [args.notice, mixed]))

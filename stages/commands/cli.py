@@ -23,7 +23,7 @@ COMMANDS = {
     "features": ("stages.commands.features.command", "Embed new images with a finished network."),
     "report": ("stages.commands.results", "Name the page of a finished workflow, or open it in the browser."),
     "score": ("stages.commands.score.command", "Score embeddings that any tool made, from files."),
-    "verify": ("stages.commands.verify", "Find and repair damaged data, which DVC does not see."),
+    "verify": ("stages.commands.verify", "Find damaged data, which DVC does not see."),
     "unfinished": ("stages.commands.unfinished", "List what stages that were stopped have kept, to go on from."),
     "ablate": ("stages.commands.ablate", "Tabulate DVC experiments: what each choice does to the scores."),
     "verdict": ("stages.commands.results", "Print the verdict of a finished workflow again."),

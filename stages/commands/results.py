@@ -11,7 +11,6 @@ from stages.aggregate.render.verdict import WIDTH, describe
 from stages.aggregate.render.verdict import verdict as verdict_of
 from stages.aggregate.words.formatting import wrapped
 from stages.commands.dvc_project.workspace import stage_path
-from stages.commands.outdated import note_outdated
 from stages.commands.project import ProjectCommand, ProjectPath, json_option, use_option
 from stages.shared.runtime.errors import UserError, check_known
 
@@ -28,7 +27,6 @@ def verdict(results: Path, use: str | None, as_json: bool) -> None:
     RESULTS is the folder that the aggregate stage wrote; by default the one that dvc.yaml names.
     """
     facts = read_facts(results)
-    note_outdated(results)
     if as_json:
         found, claims = recommendation_records(facts.of_use(use)), finding_records(facts)
         print(strict_json({"recommendations": found, "findings": claims}, facts.notice))
@@ -49,7 +47,6 @@ def recommend(results: Path, dataset: str | None, model: str | None, use: str | 
     records of recommendation.json.
     """
     facts = read_facts(results)
-    note_outdated(results)
     chosen = facts.of_use(use)
     for what, name in {"dataset": dataset, "model": model}.items():
         known = {str(getattr(each, what)) for each in chosen}
@@ -73,6 +70,5 @@ def report(results: Path, show: bool) -> None:
         raise UserError(f"{page}: must be the page of a finished workflow, found no file; run `make repro`")
     check_result(page)
     print(page)
-    note_outdated(results)
     if show and not webbrowser.open(page.as_uri()):
         raise UserError(f"--open: found no browser on this machine; open {page} elsewhere, it needs nothing beside it")

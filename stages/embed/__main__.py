@@ -27,7 +27,7 @@ def main() -> None:
     watch = Stopwatch("embed", args.cell, args.log)
     keys = ["embed", f"models.{args.model}.taps"]
     inputs = [*fold_files(args.prepared, args.fold), args.weights]
-    with StageRun("embed", args.params, keys=keys, reads=inputs, writes=[args.out], record=args.record) as run:
+    with StageRun("embed", args.params, keys=keys, reads=inputs, writes=[args.out]) as run:
         taps = read_model_part(args.params, args.model, "taps", TapsParams)
         params = read_section(args.params, "embed", EmbedParams)
         images = limit_training(open_images(args.prepared, args.fold, dataset=args.dataset), params.train_per_class)

@@ -26,9 +26,7 @@ def main() -> None:
     watch = Stopwatch("finetune", args.cell, args.log)
     keys, outputs = ["finetune", f"models.{args.model}.network"], [args.weights, args.history.parent]
     reads = [*fold_files(args.prepared, args.fold)]
-    with StageRun(
-        "finetune", args.params, keys=keys, reads=reads, writes=outputs, resumable=True, record=args.record
-    ) as run:
+    with StageRun("finetune", args.params, keys=keys, reads=reads, writes=outputs, resumable=True) as run:
         images, network, params, length, seed = read_cell(args)
 
         # torch takes seconds to import: what is wrong above is reported first

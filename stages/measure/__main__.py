@@ -30,7 +30,7 @@ def main() -> None:
     args = parse_args()
     watch = Stopwatch("measure", args.cell, args.log)
     reads = [args.embeddings, args.thumbnails]
-    with StageRun("measure", args.params, keys=["measure"], reads=reads, writes=[args.out], record=args.record) as run:
+    with StageRun("measure", args.params, keys=["measure"], reads=reads, writes=[args.out]) as run:
         asked = read_section(args.params, "measure", MeasureParams)
         store = open_embeddings(args.embeddings)
         check_cell(store, (args.dataset, args.model, args.fold, args.seed))

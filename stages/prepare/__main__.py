@@ -36,9 +36,7 @@ def main() -> None:
     watch = Stopwatch("prepare", args.cell, args.log)
     keys = ["prepare", f"datasets.{args.dataset}"]
     writes = [args.out, args.thumbnails]
-    with StageRun(
-        "prepare", args.params, keys=keys, reads=[args.raw], writes=writes, record=args.record, raw=[args.raw]
-    ) as run:
+    with StageRun("prepare", args.params, keys=keys, reads=[args.raw], writes=writes) as run:
         section = read_section(args.params, "prepare", PrepareParams)
         params = read_dataset(args.params, args.dataset)
         seed = params.root_seed(section.seed)

@@ -55,7 +55,7 @@ def test_missing_damaged_and_old_facts_are_errors(tmp_path):
         read_facts(tmp_path)
     write_facts(tmp_path, Facts([RECOMMENDATION], []))
     path.write_text(path.read_text().replace('"model": "a",', ""))
-    with pytest.raises(UserError, match=r"\(recommendations\.0\.model: Field required\); repair it .* or run the agg"):
+    with pytest.raises(UserError, match=r"\(recommendations\.0\.model: Field required\); remove it .* or run the agg"):
         read_facts(tmp_path)
 
 

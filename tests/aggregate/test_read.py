@@ -174,7 +174,7 @@ def test_a_table_of_another_version_is_named(grid, run, file, column):
 def test_a_table_of_another_cell_is_named(grid, run):
     cells = grid / f"measures/{SMALL}"
     (cells / "1/layers.csv").write_bytes((cells / "0/layers.csv").read_bytes())
-    with pytest.raises(UserError, match=r"1/layers\.csv: must be as the measure stage wrote it, found .*; repair"):
+    with pytest.raises(UserError, match=r"1/layers\.csv: must be as the measure stage wrote it, found .*; remove"):
         layers_of(grid, run)
     shutil.copytree(cells / "0", cells / "1", dirs_exist_ok=True)
     with pytest.raises(UserError, match=r"1/digests\.json: must be of .* seed 1, found .* seed 0; run the measure"):
@@ -237,7 +237,7 @@ def test_galleries_are_those_of_the_grid_in_its_order(tmp_path):
 def test_a_gallery_that_is_missing_or_another_cells_is_named(grid, run):
     cells = grid / f"measures/{SMALL}"
     (cells / "1/gallery.parquet").write_bytes((cells / "0/gallery.parquet").read_bytes())
-    with pytest.raises(UserError, match=r"1/gallery\.parquet: must be as the measure stage wrote it, found .*; repair"):
+    with pytest.raises(UserError, match=r"1/gallery\.parquet: must be as the measure stage wrote it, found .*; remove"):
         read_galleries(grid / "measures", run)
     (cells / "1/gallery.parquet").unlink()
     seal(cells / "1")

@@ -40,7 +40,7 @@ def test_damage_is_named(results: Path, tmp_path: Path, name: str, damage: str):
     sibling = tmp_path / "sibling"
     sibling.write_bytes(b"of another study")
     DAMAGES[damage](results / name, sibling)
-    with pytest.raises(UserError, match=rf"{name}: must be as the aggregate stage wrote it, found .*; repair it with"):
+    with pytest.raises(UserError, match=rf"{name}: must be as the aggregate stage wrote it, found .*; remove it with"):
         READERS[name](results / name)
 
 
@@ -64,7 +64,7 @@ def test_results_that_have_lost_their_digests_are_not_read(results: Path, name: 
     (results / "report.html").write_text("<!doctype html>")
     finish_results(results)
     harm(results / "digests.json")
-    with pytest.raises(UserError, match=r"digests\.json: must say what is in .*, found no such file .*repair it with"):
+    with pytest.raises(UserError, match=r"digests\.json: must say what is in .*, found no such file .*remove it with"):
         READERS[name](results / name)
 
 

@@ -59,8 +59,6 @@ def scores_of(workflow: Workflow, first: str, dtype: str, environment: dict[str,
     for stage in stages[stages.index(first) :]:
         for folder in FOLDERS[stage]:
             shutil.rmtree(workflow.folder / "data" / folder, ignore_errors=True)
-        for record in (workflow.folder / "data" / "made_of").glob(f"{stage}.*"):
-            record.unlink()
         run_stage(workflow, stage, environment)
     (table,) = (workflow.folder / "data" / "measures").rglob("layers.csv")
     return pd.read_csv(table, comment="#").set_index(KEY)["value"]

@@ -128,9 +128,6 @@ def multiply(workflow: Workflow, cells: int) -> None:
     for one in [path for path in data.glob("*/mine/net/0/0") if path.is_dir()]:
         for seed in range(1, cells):
             shutil.copytree(one, one.parent / str(seed))
-    for one in (data / "made_of").glob("*.mine-net-0-0.json"):
-        for seed in range(1, cells):
-            shutil.copy(one, one.with_name(one.name.replace("-0.json", f"-{seed}.json")))
     workflow.edit_params({"run.seeds": list(range(cells))})
     path = workflow.folder / "dvc.lock"
     entries = re.split(r"(?m)^(?=  \S)", path.read_text())

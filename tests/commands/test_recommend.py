@@ -56,8 +56,7 @@ def test_what_people_read_has_it_too(results):
 
 
 @pytest.mark.parametrize("command", [verdict, recommend])
-def test_without_results_there_is_one_message(command, tmp_path, monkeypatch):
-    monkeypatch.setattr("stages.commands.results.note_outdated", lambda results: pytest.fail("said of nothing"))
+def test_without_results_there_is_one_message(command, tmp_path):
     with pytest.raises(UserError, match="found no file"):
         CliRunner().invoke(command, [str(tmp_path)], catch_exceptions=False)
 

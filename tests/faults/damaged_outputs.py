@@ -1,4 +1,4 @@
-"""Campaign: files of a finished project are damaged, then `dvc repro`, or `whichlayer verify --repair`, mends them.
+"""Campaign: files of a finished project are damaged; `dvc repro`, after `verify --remove` or not, makes them again.
 
 DVC goes by size and time, and trusts its cache: rot (one bit, the time kept) and damaged objects of the cache are what
 `whichlayer verify` is for.
@@ -10,7 +10,6 @@ from pathlib import Path
 from tests.commands.verify.made import damage as rot
 from tests.faults.campaign import Campaign, Place, shuffled
 from tests.faults.damage import ARTIFACTS, DAMAGES, Artifact
-from tests.faults.killed_runs import VERIFY
 from tests.faults.kills import artifacts
 from tests.faults.outcomes import ERROR, Outcome, failure, same_or_failure, sentence
 from tests.workflow import Workflow
@@ -118,16 +117,17 @@ def _object(project: Workflow, path: Path) -> Path:
 
 
 def _verify(project: Workflow, path: Path, expected: dict[str, bytes]) -> Outcome:
-    """Verify must name the file, unless DVC has mended it already, and mend it."""
-    done = project.run(*VERIFY, ok=False)
+    """Verify must name and remove the file, unless DVC has mended it already, and DVC make it again."""
+    done = project.run("whichlayer", "verify", "--remove", ok=False)
     if done.returncode and path.name == "dvc.lock":  # DVC cannot read it; git has it
         return sentence(done.stderr, [path.name])
-    if done.returncode:
-        return failure("verify --repair fails", done.stdout + done.stderr)
-    outcome = same_or_failure(artifacts(project.folder), expected, done.stdout, "by `whichlayer verify --repair`")
+    again = project.run("dvc", "repro", ok=False)
+    if done.returncode or again.returncode:
+        return failure("verify --remove or dvc repro fails", done.stdout + done.stderr + again.stderr)
+    outcome = same_or_failure(artifacts(project.folder), expected, done.stdout, "by `whichlayer verify --remove`")
     named = str(path.relative_to(project.folder)) in done.stdout
     whole = "all are as they were written" in done.stdout.splitlines()[0]
     return outcome if named or whole else failure("verify does not name the file", done.stdout)
 
 
-CAMPAIGN = Campaign("finished files damaged, then dvc repro or verify --repair", names(), run, ("grid",), seconds=400)
+CAMPAIGN = Campaign("finished files damaged, then dvc repro or verify --remove", names(), run, ("grid",), seconds=400)

@@ -1,11 +1,10 @@
 """Outcomes on disk, a line of JSON for each trial, so that a campaign goes on where it was cut."""
 
+import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
-
-import xxhash
 
 from tests.faults.outcomes import Outcome, shortened
 from tests.faults.workers import Done
@@ -14,7 +13,7 @@ from tests.workflow import ROOT
 
 def code_hash() -> str:
     """Hash what the outcomes are about: the code of the stages and commands, dvc.yaml, params.yaml."""
-    hasher = xxhash.xxh3_64()
+    hasher = hashlib.sha256()
     for path in [*sorted((ROOT / "stages").rglob("*.py")), ROOT / "dvc.yaml", ROOT / "params.yaml"]:
         hasher.update(str(path.relative_to(ROOT)).encode() + path.read_bytes())
     return hasher.hexdigest()

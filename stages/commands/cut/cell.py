@@ -16,7 +16,7 @@ from stages.aggregate.words.formatting import joined
 from stages.aggregate.words.recommendation import reason
 from stages.commands.dvc_project.workspace import stage_path
 from stages.commands.grid import cell_name
-from stages.commands.outdated import check_made_of, note_outdated
+from stages.commands.outdated import check_made_of
 from stages.embed import cell as embed_stage
 from stages.embed.embedder import PooledLayer
 from stages.embed.loading import checked_checkpoints, load_checkpoint
@@ -141,8 +141,6 @@ def choose(store: Embeddings, results: Path, wanted: Wanted) -> tuple[list[Layer
     names = wanted.layers or [RECOMMENDED]
     asked = RECOMMENDED in names or (None in (wanted.step, wanted.scale) and (results / FILE).is_file())
     found = read_facts(results).of_use(wanted.use) if asked else []
-    if asked:
-        note_outdated(results)
     found = [each for each in found if (each.dataset, each.model) == store.cell[:2]]
     useful = [each for each in found if each.recommended is not None]
     layers = [_recommended(store, found, useful) if name == RECOMMENDED else _named(store, name) for name in names]

@@ -6,7 +6,6 @@ have no checkout.
 """
 
 import configparser
-import re
 import shutil
 import subprocess
 import sys
@@ -19,14 +18,11 @@ from typing import TYPE_CHECKING, Any
 from ruamel.yaml import YAML, YAMLError
 
 from stages.commands.project import ROOT
-from stages.shared.core.params import Cell, bracket_depth, read_yaml
+from stages.shared.core.params import Cell, read_yaml
 from stages.shared.runtime.errors import UserError
 
 if TYPE_CHECKING:
     from dvc.repo import Repo
-
-MAX_DEPTH = 10_000
-"""Open brackets, or columns of indentation; with some ten thousand the parser needs more than the stack."""
 
 PROJECT_FILES = ("dvc.yaml", "dvc.lock", "params.yaml")
 """What DVC reads of the project at once."""
@@ -62,16 +58,11 @@ def stage_path(stage: str, option: str, cell: Cell | None = None) -> Path:
 
 @_reading_stages()
 def inputs_of(stages: Sequence[str], cell: Cell) -> list[str]:
-    """Return what some stages of a cell read of earlier stages, and what these wrote down of what they read.
-
-    Returns:
-        Paths in the project.
-    """
+    """Return what some stages of a cell read of earlier stages: paths in the project."""
     known = _stages_of(ROOT / "dvc.yaml")
     earlier = [*known][: [*known].index(stages[0])]
     read = [of_cell(path, cell) for stage in stages for path in known[stage]["deps"]]
     outs = [of_cell(path, cell) for stage in earlier for path in known[stage]["outs"]]
-    read += [out for out in outs if records_folder() in Path(out).parents]
     return [out for out in outs if any(f"{path}/".startswith(f"{out}/") for path in read)]
 
 
@@ -83,11 +74,6 @@ def output_paths(cells: Iterable[Cell]) -> set[Path]:
         for stage in _stages_of(ROOT / "dvc.yaml").values()
         for out in stage["outs"]
     }
-
-
-def records_folder() -> Path:
-    """Return the folder, in the project, of what stages wrote down of what they read."""
-    return stage_path("aggregate", "--record").parent.relative_to(ROOT)
 
 
 @_reading_stages()
@@ -156,9 +142,8 @@ def enter(computed: Lock, *, remote: bool) -> None:
 
 
 def read_by_aggregate() -> tuple[str, ...]:
-    """Return how the paths of what aggregate reads of cells begin: measures, training curves, records of inputs."""
-    folders = [stage_path("aggregate", option).relative_to(ROOT) for option in ("--measures", "--training")]
-    return tuple(f"{folder}/" for folder in (*folders, records_folder()))
+    """Return how the paths of what aggregate reads of cells begin: measures, training curves."""
+    return tuple(f"{stage_path('aggregate', option).relative_to(ROOT)}/" for option in ("--measures", "--training"))
 
 
 def fetch(hashes: Sequence[str]) -> None:
@@ -244,20 +229,6 @@ def run_dvc(*words: str) -> None:
         raise UserError(f"`dvc {' '.join(words)}` must succeed, it ended with {done.returncode}; see its output above")
 
 
-def check_depth(file: Path) -> None:
-    """Check that a file is not nested so deep that DVC's parser would end the process.
-
-    Raises:
-        UserError: it is.
-    """
-    content = file.read_bytes() if file.is_file() else b""
-    if bracket_depth(content) > MAX_DEPTH or re.search(rb"^[ ?-]{%d}" % MAX_DEPTH, content, re.MULTILINE):
-        raise UserError(
-            f"{file}: must not be nested deeper than {MAX_DEPTH:,} times, found more; put it back (`git checkout HEAD "
-            f"{file.name}`)"
-        )
-
-
 @contextmanager
 def open_repo(*, wait: bool = False) -> "Iterator[Repo]":
     """Open the project with DVC.
@@ -269,11 +240,12 @@ def open_repo(*, wait: bool = False) -> "Iterator[Repo]":
         UserError: DVC cannot read it, or do what is asked of it.
     """
     from dvc.exceptions import DvcException
+    from dvc.lock import LockError
     from dvc.repo import Repo
+    from dvc.rwlock import RWLockFileCorruptedError
     from dvc.scm import SCMError
 
     _stages_of(ROOT / "dvc.yaml")  # of an empty file DVC says that all is up to date
-    check_depth(ROOT / "dvc.lock")
     try:
         with Repo(str(ROOT), _wait_for_lock=wait) as repo:
             yield repo
@@ -284,6 +256,10 @@ def open_repo(*, wait: bool = False) -> "Iterator[Repo]":
             remedy = f"fix {damaged}, or put it back (`git checkout HEAD {damaged}`)"
         if isinstance(error, SCMError):
             remedy = "make it one (`git init`), or let DVC do without (`dvc config --local core.no_scm true`)"
+        if isinstance(error, LockError):
+            remedy = "wait until the other DVC has ended"
+        if isinstance(error, RWLockFileCorruptedError):
+            remedy = "a DVC that was killed left it: where none runs, `rm .dvc/tmp/rwlock`"
         raise UserError(f"DVC must be able to read and restore the project, found: {reason}; {remedy}") from None
 
 

@@ -2,62 +2,50 @@
 
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import click
+import psutil
 from tabulate import tabulate
 
 from stages.aggregate.facts import read_facts
 from stages.aggregate.words.findings import power_sentence
-from stages.aggregate.words.formatting import plural
 from stages.commands.config import Config, read_config
 from stages.commands.dvc_project.workspace import cache_folder, stage_path
 from stages.commands.grid import CELL_STAGES, ON_GPU, all_stages, count_stages, open_stages
-from stages.commands.plan.predict import Around, Cells, Engine, Line, Machine, Predictor, side_by_side
+from stages.commands.plan.cost import Cost, Line, Predictor
 from stages.commands.plan.work import count_images, work_of
 from stages.commands.project import RAW, ROOT, FiniteRange, ProjectCommand, json_option, params_option, size
 from stages.prepare.raw_files import check_regular
+from stages.shared.runtime.durations import processors
 from stages.shared.runtime.errors import UserError
 
-SMALLER = {
-    "finetune": "lower finetune.batch_size",
-    "embed": "lower embed.batch_size, or set embed.dtype to float16",
-    "measure": "measure in fewer processes (WHICHLAYER_WORKERS=1, --threads of a fleet), or lower the dataset's `test` "
-    "and `unseen`",
-}
-"""What makes a stage of one cell fit into less memory."""
+Seconds = dict[str, list[float]]
+"""What every run of a stage takes, by stage."""
 
 
 @click.command(cls=ProjectCommand)
 @params_option
-@click.option(
-    "--workers", type=click.IntRange(1), help="Predict `fleet run` with so many cells at once, not `dvc repro`."
-)
-@click.option("--threads", type=click.IntRange(1), help="Of each cell, as in `fleet run`; by default 1.")
-@click.option("--time/--no-time", "timed", default=True, help="Predict time and memory, by timing what no run tells.")
+@click.option("--time/--no-time", "timed", default=True, help="Estimate time and memory, by timing what no run tells.")
 @click.option(
     "--lead", type=FiniteRange(min=0, min_open=True), help="Say what would show such a lead over the last layer."
 )
 @json_option
-def plan(
-    params: Path, workers: int | None, threads: int | None, timed: bool, as_json: bool, lead: float | None
-) -> None:
+def plan(params: Path, timed: bool, as_json: bool, lead: float | None) -> None:
     """Print what would run in the current grid, and what it would take on this machine.
 
-    How many images pass through which network, disk, time and memory: of `dvc repro`, or with --workers of a fleet.
-    Time and memory are those of earlier runs of the same work on this machine, else from some seconds of each network's
-    real work. Networks get random weights, so that a plan needs no downloads.
+    How many images pass through which network, disk, time and memory. Time and memory are estimates: what earlier runs
+    of the same work took here, else from one batch of training and of embedding, and one layer that is measured.
+    Networks get random weights, so that a plan needs no downloads.
 
     --lead says how many folds, seeds or unseen classes would show such a lead over the last layer, by this project's
     finished study.
     """
-    if threads and not workers:
-        raise UserError("--threads is of the cells of a fleet; give --workers, too")
     shown = [] if lead is None else pilot(stage_path("aggregate", "--out"), lead)
-    config, engine = read_config(params), Engine(workers or 0, threads or 1)
+    config = read_config(params)
     for dataset in config.run.datasets:
         check_regular(RAW / dataset, for_dvc=True)  # DVC, asked below, waits for a pipe
     of_project = params in (Path("params.yaml"), ROOT / "params.yaml")  # the one that DVC reads
@@ -68,19 +56,21 @@ def plan(
         print(f"stages that would run, or come from the cache: {counts}\n\n{table(lines)}")
         print(f"For each of the folds of a line and one seed of {len(config.run.seeds)}.\n")
         print(disk(needed_disk(config, lines), Path(), cache_folder()), flush=True)
-    predictor = Predictor(config, engine, lines)
-    predicted = predictor.predict(RAW, stages) if timed and stages else None
+    predictor = Predictor(config)
+    cells = [*predictor.cells(lines, stages).values()] if timed else []
+    seconds, memory = stage_seconds(predictor, cells, stages), memory_of(cells)
+    if predictor.on_gpu:
+        memory |= dict.fromkeys(ON_GPU, 0.0)  # theirs is the GPU's
     if as_json:
         planned: dict[str, Any] = {"stages": count_stages(stages), "lines": [asdict(line) for line in lines]}
         planned |= {"disk": needed_disk(config, lines)} | ({"pilot": shown} if shown else {})
-        if predicted:
-            planned["seconds"] = {name: sum(each) for name, each in seconds_of(*predicted).items()}
-            planned["memory"] = memory_of(predicted[0])
+        if timed:
+            planned |= {"seconds": {name: sum(each) for name, each in seconds.items()}, "memory": memory}
         print(json.dumps(planned, indent=2, ensure_ascii=False))
         return
-    if predicted:
-        here = predictor.here
-        print(*time_lines(*predicted, engine, here), *memory_lines(predicted[0], engine, here), sep="\n")
+    if cells:
+        print(*time_lines(cells, seconds, on_gpu=predictor.on_gpu), sep="\n")
+        print(*memory_lines(memory, psutil.virtual_memory().total), sep="\n")
     if shown:
         print("", *shown, sep="\n")
 
@@ -144,23 +134,12 @@ def needed_disk(config: Config, lines: Sequence[Line]) -> int:
 
 
 def disk(needed: float, here: Path, cache: Path) -> str:
-    """Compare disk with what is free.
-
-    Args:
-        needed: bytes.
-        here: where the results go.
-        cache: where DVC keeps them, perhaps on another disk; the folder may be yet to be made.
-    """
+    """Compare the bytes that are needed with what is free where results go, and where DVC keeps a copy of them."""
     cache = next(folder for folder in (cache, *cache.absolute().parents) if folder.exists())
-    free, free_of_cache = shutil.disk_usage(here).free, shutil.disk_usage(cache).free
-    line = f"disk: {size(needed)} for prepared images, checkpoints and stores"
-    if here.stat().st_dev == cache.stat().st_dev:
-        line += f" (twice that with DVC's cache, unless `cache.type` links), {size(free)} free"
-        room = free / 2
-    else:
-        line += f", {size(free)} free; as much for DVC's cache, {size(free_of_cache)} free there"
-        room = min(free, free_of_cache)
-    if needed > room:
+    alike, free = here.stat().st_dev == cache.stat().st_dev, [shutil.disk_usage(each).free for each in (here, cache)]
+    line = f"disk: {size(needed)} for prepared images, checkpoints and stores, and as much for DVC's cache (unless "
+    line += f"`cache.type` links); {size(free[0])} free{'' if alike else f', {size(free[1])} for the cache'}"
+    if needed > min(free) / (2 if alike else 1):
         line += (
             "\nwarning: that may not fit; `finetune.keep: last` keeps one checkpoint per cell, "
             "`embed.dtype: float16` halves the stores"
@@ -168,49 +147,41 @@ def disk(needed: float, here: Path, cache: Path) -> str:
     return line
 
 
-def seconds_of(cells: Cells, around: Around) -> dict[str, Sequence[float]]:
-    """Return what every run of a stage takes, by stage, and what runs them."""
-    of_cells = {stage: [cell[stage].seconds for cell in cells if stage in cell] for stage in CELL_STAGES}
-    return {"prepare": around["prepare"], **of_cells, **around}
+def stage_seconds(predictor: Predictor, cells: Sequence[Mapping[str, Cost]], stages: Collection[str]) -> Seconds:
+    """Return what every run of a stage takes, by stage; of prepare and aggregate only what earlier runs tell."""
+    found = {stage: [cell[stage].seconds for cell in cells if stage in cell] for stage in CELL_STAGES}
+    for name in stages:
+        stage, _, dataset = name.partition("@")
+        if stage not in CELL_STAGES and (earlier := predictor.earlier(stage, dataset)):
+            found.setdefault(stage, []).append(earlier.seconds)
+    return found
 
 
-def memory_of(cells: Cells) -> dict[str, float]:
+def memory_of(cells: Sequence[Mapping[str, Cost]]) -> dict[str, float]:
     """Return the bytes that the largest run of each stage of cells needs."""
     return {stage: max((cell[stage].memory for cell in cells if stage in cell), default=0) for stage in CELL_STAGES}
 
 
-def time_lines(cells: Cells, around: Around, engine: Engine, here: Machine) -> list[str]:
+def time_lines(cells: Sequence[Mapping[str, Cost]], seconds: Seconds, *, on_gpu: bool) -> list[str]:
     """Return how long each stage takes, and all.
 
     Args:
         cells: what the open stages of every cell take.
-        around: seconds of other stages, and of what runs them.
-        engine, here: what runs them.
+        seconds: of every run, by stage.
+        on_gpu: whether networks run on one.
     """
-    by_stage = seconds_of(cells, around)
-    rows = [f"  {stage:9s} {len(each):4d} x {up_to(each)}" for stage, each in by_stage.items() if any(each)]
-    logged = {one.logged for cell in cells for one in cell.values()}
-    sources = {True: "earlier runs on this machine", False: "some seconds of each network's work"}
+    logged = {cost.logged for cell in cells for cost in cell.values()}
+    sources = {True: "earlier runs here", False: "one timed batch or layer of each network"}
     source = " and ".join(text for kind, text in sources.items() if kind in (logged or {True}))
-    title = f"time of `{engine}` on this machine ({here}), from {source}"
-    if not engine.workers:
-        total = f"  in all {duration(sum(map(sum, by_stage.values())))}, one stage after another"
-        return [f"{title}, within a factor of 1.5:", *rows, total]
-    slowdown, few = engine.slowdown(here), 0 < here.gpus < engine.workers
-    at_once = {CELL_STAGES: engine.workers} | ({ON_GPU: here.gpus} if few else {})
-    cells_end = slowdown * max(side_by_side(cells, stages, workers) for stages, workers in at_once.items())
-    total = f"  in all {duration(sum(map(sum, around.values())) + cells_end)}, "
-    total += f"{plural(engine.workers, 'cell')} at once with {plural(engine.threads, 'thread')} each"
-    total += f"; finetune and embed of {here.gpus} at once, on {plural(here.gpus, 'GPU')}" if few else ""
-    if slowdown > 1:
-        total += f"; {slowdown:.1f} times slower than one alone, since processors are too few"
-    return [f"{title}:", *rows, total]
-
-
-def up_to(seconds: Sequence[float]) -> str:
-    """Write the longest of some durations, with `up to` before it where others are shorter."""
-    shortest, longest = duration(min(seconds)), duration(max(seconds))
-    return f"{'' if shortest == longest else 'up to '}{longest}"
+    rows = [f"  {stage:9s} {len(each):4d} x {duration(max(each))}" for stage, each in seconds.items() if each]
+    total, count = sum(map(sum, seconds.values())), processors()
+    unit = "processor's time (finetune, embed: by the clock)" if on_gpu else "processor's time"
+    return [
+        f"estimated {unit} on an idle machine, within a factor of 2, from {source}:",
+        *rows,
+        f"  in all {duration(total)}; by the clock {duration(total / count)} where all {count} processors are at work",
+        "  DVC itself is not counted, nor prepare and aggregate before their first run here",
+    ]
 
 
 def duration(seconds: float) -> str:
@@ -220,17 +191,10 @@ def duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
-def memory_lines(cells: Cells, engine: Engine, here: Machine) -> list[str]:
-    """Return how much memory the open stages need at once, and what would make one fit that does not."""
-    needed = {stage: memory for stage, memory in memory_of(cells).items() if memory}
-    if not needed:
-        return []
-    text = ", ".join(f"{stage} {size(memory)}" for stage, memory in needed.items())
-    lines = [f"memory of one cell: {text}; {size(here.memory)} in this machine"]
-    at_once = max(1, engine.workers)
-    for stage, memory in needed.items():
-        if memory * at_once > here.memory:
-            where = f" in {at_once} cells at once" if at_once > 1 else ""
-            remedy = "take fewer --workers" if at_once > 1 else SMALLER[stage]
-            lines.append(f"warning: {stage}{where} may not fit; {remedy}")
-    return lines
+def memory_lines(needed: Mapping[str, float], room: int) -> list[str]:
+    """Return how many bytes each stage needs, and what would make one fit that does not into a machine's."""
+    text = ", ".join(f"{stage} {size(memory)}" for stage, memory in needed.items() if memory)
+    lines = [f"estimated memory of one cell, within a factor of 2: {text}; {size(room)} in this machine"]
+    smaller = "lower finetune.batch_size or embed.batch_size, or measure in fewer processes (WHICHLAYER_WORKERS=1)"
+    lines += [f"warning: {stage} may not fit; {smaller}" for stage in needed if needed[stage] > room]
+    return lines if text else []

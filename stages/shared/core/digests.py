@@ -9,25 +9,17 @@ A file of JSON beside an artifact, by default `digests.json`, written last:
 the digests and sorted; there is no time in it, so that the same files have the same digests. A reader checks the files
 that it reads, each once.
 
-The hash is XXH3 with 128 bits: it finds damage and mix-ups, not forgery. On one core of a small server, reading from
-memory, it takes 0.1 to 0.2 s for 1 GB, where SHA-256 takes 0.7 s and BLAKE2b 1.3 s. In a cell of the default study,
-whose stages take half a minute each, all checkpoints take 5 ms and all embeddings 7 ms.
-
-And what a stage reads, before and after it: code by hash from the first import on, files by size and time, parameters
-by value.
+Hashes are SHA-256.
 """
 
 import hashlib
 import json
-import os
-import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from errno import ENOENT
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
-import xxhash
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from stages.shared.runtime.errors import UserError, explain_system_error
@@ -74,24 +66,19 @@ class ZarrGroup(BaseModel):
 
 def json_hash(value: object) -> str:
     """Hash JSON values; equal for equal values."""
-    return xxhash.xxh3_128_hexdigest(json.dumps(value, sort_keys=True).encode())
-
-
-def hash_file(path: Path, algorithm: Callable[[], Any] = xxhash.xxh3_128) -> str:
-    """Hash a file, a block at a time: hexadecimal digits."""
-    with path.open("rb", buffering=0) as file:
-        return hashlib.file_digest(file, algorithm).hexdigest()
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
 def file_sha256(path: Path) -> str:
     """Return the SHA-256 of a file, hexadecimal."""
-    return hash_file(path, hashlib.sha256)
+    with path.open("rb", buffering=0) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def record_files(folder: Path, files: Iterable[Path], *, format: str, of: ArtifactId) -> Record:
     """Compute the digests of files, and of all files in folders, below one folder."""
     paths = sorted((file.relative_to(folder).as_posix(), file) for path in files for file in files_below(path))
-    digests = {name: (file.stat().st_size, hash_file(file)) for name, file in paths}
+    digests = {name: (file.stat().st_size, file_sha256(file)) for name, file in paths}
     record = Record(format=format, of=dict(of), files=digests)
     return record.model_copy(update={"hash": record.hash_others()})
 
@@ -164,7 +151,7 @@ class Digests:
             self.check_sizes(name)
             for path in self._listed(name):
                 try:
-                    hash_on_disk = hash_file(self.folder / path)
+                    hash_on_disk = file_sha256(self.folder / path)
                 except OSError as error:
                     if explain_system_error(error):
                         raise
@@ -214,7 +201,7 @@ def read_digests(path: Path, *, format: str, of: ArtifactId, stage: str, zarr: b
         ) from None
     try:
         record = ZarrGroup.model_validate_json(content).attributes if zarr else Record.model_validate_json(content)
-        problem = "" if record.hash == record.hash_others() else "another hash"
+        problem = "" if record.hash == record.hash_others() else "another hash, or one of an earlier version"
     except ValidationError as error:
         problem = error.errors()[0]["msg"]
     if problem:
@@ -238,7 +225,7 @@ def describe_id(of: Mapping[str, str | int | None]) -> str:
 
 def repair_hint(stage: str, of: ArtifactId | None = None) -> str:
     """Return the remedy for an artifact that is damaged."""
-    return f"repair it with `whichlayer verify --repair`, or {rerun_hint(stage, of)}"
+    return f"remove it with `whichlayer verify --remove` and run `dvc repro`, or {rerun_hint(stage, of)}"
 
 
 def rerun_hint(stage: str, of: ArtifactId | None = None) -> str:
@@ -249,90 +236,3 @@ def rerun_hint(stage: str, of: ArtifactId | None = None) -> str:
     item = {"prepare": ("dataset",), "aggregate": ()}.get(stage, CELL)
     cell = "-".join(str((of or {}).get(name, name.upper())) for name in item)
     return f"run the {stage} stage again (`dvc repro --single-item --force {stage}{'@' if cell else ''}{cell}`)"
-
-
-CODE = Path(__file__).parents[2]
-ABSENT = "nothing"
-
-State = Mapping[str, object]
-"""Hashes or sizes and times of files by path, or values of parameters by dotted name."""
-
-
-def code_state() -> dict[str, str]:
-    """Hash the code of all stages, in milliseconds: {path below `stages`: SHA-256}."""
-    return {str(path.relative_to(CODE)): file_sha256(path) for path in sorted(CODE.rglob("*.py"))}
-
-
-CODE_AT_START = code_state()
-
-
-def code_changes(stage: str) -> Iterator[str]:
-    """Yield the files that have changed of a stage's own folder and of the shared code that was imported."""
-    changed = differences(CODE_AT_START, code_state())
-    yield from (str(Path(CODE.name) / file) for file in _of_stage(changed, stage))
-
-
-def code_folders(stage: str) -> list[str]:
-    """Return the folders that have the code of a stage: its own, and those of shared code that was imported."""
-    folders = [Path(file).parent.parts for file in _of_stage(CODE_AT_START, stage)]
-    named = {parts[: 2 if parts[0] == "shared" else 1] for parts in folders if parts != ("shared",)}
-    return sorted("/".join((CODE.name, *parts)) for parts in named)
-
-
-def _of_stage(files: Iterable[str], stage: str) -> Iterator[str]:
-    imported = {getattr(module, "__file__", None) for module in list(sys.modules.values())}
-    for file in files:
-        if decides(file, stage) and (str(CODE / file) in imported or Path(file).parts[0] == stage):
-            yield file
-
-
-def decides(file: str, stage: str) -> bool:
-    """Return whether a file of code can change what a stage makes: its own and shared ones, but `shared/runtime`."""
-    folder, *inner = Path(file).parts
-    return folder == stage or (folder == "shared" and inner[0] != "runtime")
-
-
-def file_states(path: Path) -> dict[str, object]:
-    """Return size and time of change of a file, or of every file below a folder but hidden ones; none are opened."""
-    if not path.is_dir():
-        return {str(path): _size_and_time(path)} if path.exists() else {}
-    states: dict[str, object] = {}
-    folders = [str(path)]
-    while folders:
-        with os.scandir(folders.pop()) as entries:
-            for entry in entries:
-                if entry.name.startswith("."):
-                    continue
-                if entry.is_dir(follow_symlinks=False):
-                    folders.append(entry.path)
-                else:
-                    states[entry.path] = _size_and_time(entry)
-    return states
-
-
-def _size_and_time(file: Path | os.DirEntry[str]) -> tuple[int, int] | None:
-    try:
-        status = file.stat()
-    except OSError:  # a link to nothing
-        return None
-    return status.st_size, status.st_mtime_ns
-
-
-def differences(before: State, after: State) -> list[str]:
-    """Return the names, sorted, whose values differ or that are only in one state."""
-    return sorted(name for name in before.keys() | after.keys() if before.get(name, ABSENT) != after.get(name, ABSENT))
-
-
-def value_at(tree: Any, key: str) -> Any:
-    """Look up a dotted key in nested mappings; None if it is not there."""
-    for part in key.split("."):
-        tree = tree.get(part) if isinstance(tree, dict) else None
-    return tree
-
-
-def flat(value: Any, name: str = "") -> dict[str, object]:
-    """Flatten nested mappings: {dotted name: value}, each name below the one that is given."""
-    if not isinstance(value, dict):
-        return {name: value}
-    start = f"{name}." if name else ""
-    return {leaf: found for key, below in value.items() for leaf, found in flat(below, f"{start}{key}").items()}

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from stages.shared.core.stage_run import RECORD, StageRun
-from stages.shared.core.digests import hash_file, json_hash
+from stages.shared.core.digests import file_sha256, json_hash
 from stages.shared.runtime.scratch import remove
 
 FORMAT = "whichlayer.resume/1"
@@ -51,7 +51,7 @@ class KeptWork:
         """
         self.check()
         names = [str(file.relative_to(self.folder)) for file in files]
-        kept = {name: self.files.get(name) or hash_file(self.folder / name) for name in names}
+        kept = {name: self.files.get(name) or file_sha256(self.folder / name) for name in names}
         outdated = self.files.keys() - kept.keys()
         self.progress, self.files = progress, kept
         content = {"format": FORMAT, "facts": dict(self.facts), "progress": progress, "files": kept}
@@ -74,7 +74,7 @@ class KeptWork:
         if changed := [name for name, value in self.facts.items() if content["facts"].get(name) != value]:
             return f"it was made with other {' and '.join(changed)}"
         for name, expected in content["files"].items():
-            if not (left / name).is_file() or hash_file(left / name) != expected:
+            if not (left / name).is_file() or file_sha256(left / name) != expected:
                 return f"{left / name} is damaged"
         left.rename(self.folder)
         self.progress, self.files = content["progress"], content["files"]

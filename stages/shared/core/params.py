@@ -6,16 +6,14 @@ the grid, and how a wrong value is reported.
 """
 
 import copy
-import re
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
-from itertools import accumulate, pairwise, product
+from itertools import pairwise, product
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 from ruamel.yaml import YAML, YAMLError
-from ruamel.yaml.constructor import ConstructorError, SafeConstructor
 from ruamel.yaml.error import MarkedYAMLError
 
 from stages.shared.runtime.errors import UserError, check_known, irregular, prefix_errors, short_repr
@@ -24,70 +22,40 @@ from stages.shared.runtime.param_errors import describe_wrong_value
 UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError, OverflowError)
 """What the parser raises beside its own errors, for example for a date, number or boolean that is none."""
 
-MAX_BYTES = 2**20
-MAX_DEPTH = 100
-"""Open brackets; the parser takes seconds for hundreds, and ends with an error for thousands."""
-
 
 def read_yaml(path: Path) -> Any:
     """Read a params file; nothing in it is executed.
 
     Raises:
-        UserError: it cannot be read, is too large, or is no YAML.
+        UserError: it cannot be read, or is no YAML.
     """
     return copy.deepcopy(_parsed(path, _content(path)))
 
 
 @lru_cache(maxsize=1)  # a stage reads several sections
 def _parsed(path: Path, content: bytes) -> Any:
-    if bracket_depth(content) > MAX_DEPTH:
-        raise UserError(f"{path}: not valid YAML: more than {MAX_DEPTH} brackets are open at once")
     try:
-        parser = YAML(typ="safe", pure=True)  # the parser DVC uses: both see the same values
-        parser.Constructor = _WithoutMerging
-        return parser.load(content)
+        return YAML(typ="safe", pure=True).load(content)  # the parser DVC uses: both see the same values
     except (YAMLError, *UNREADABLE) as error:
         raise UserError(f"{path}: not valid YAML{_explained(error)}") from None
-
-
-class _WithoutMerging(SafeConstructor):  # type: ignore[misc]
-    """Refuse the keys by which a mapping takes the items of others: eight lines with them may have a billion items."""
-
-    def flatten_mapping(self, node: Any) -> None:
-        for key, _ in node.value:
-            if key.tag == "tag:yaml.org,2002:merge":
-                raise ConstructorError(
-                    problem="merge keys (<<) are not read; write the items", problem_mark=key.start_mark
-                )
-            if key.tag == "tag:yaml.org,2002:value":  # a plain `=`, a text here as in the class above
-                key.tag = "tag:yaml.org,2002:str"
 
 
 def _content(path: Path) -> bytes:
     try:
         if kind := irregular(path.stat().st_mode):  # a pipe would be waited for, and a device has no end
             raise UserError(f"{path}: must be a regular file, found {kind}; name one with --params")
-        with path.open("rb") as file:
-            content = file.read(MAX_BYTES + 1)
+        content = path.read_bytes()
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; run from the repository's root, or name it with --params") from None
     except OSError as error:
         raise UserError(
             f"{path}: must be a file that can be read, found: {error.strerror}; name it with --params"
         ) from None
-    if len(content) > MAX_BYTES:
-        raise UserError(f"{path}: must have at most {MAX_BYTES} bytes, found more; take out what is not a parameter")
     try:
         content.decode()
     except UnicodeDecodeError:
         raise UserError(f"{path}: must be text in UTF-8, which DVC reads, found another; save it as UTF-8") from None
     return content
-
-
-def bracket_depth(content: bytes) -> int:
-    """Largest number of brackets that are open at once, those in texts and comments included."""
-    brackets = re.findall(rb"[\[\]{}]", content)
-    return max(accumulate(1 if bracket in b"[{" else -1 for bracket in brackets), default=0)
 
 
 def _explained(error: Exception) -> str:
@@ -110,9 +78,6 @@ MAX_ERRORS = 10
 
 MAX_STEPS = 10_000_000
 """Optimizer steps of a training; that many take weeks."""
-
-MAX_VALUES = 200_000
-"""Of a params file, those counted again that an alias repeats."""
 
 ALL = "all"
 """The fold that leaves no class out: every class is seen."""
@@ -323,28 +288,29 @@ def checked(content: Any, path: Path) -> dict[str, Any]:
 
 
 def check_values(content: Any) -> None:
-    """Check that no text is one that `dvc exp run -S` replaces, and that there are not too many values.
+    """Check that no text is one that `dvc exp run -S` replaces.
 
     Raises:
         UserError: naming the text: DVC would put what it refers to, such as a variable of the environment, into
-            params.yaml and git. Or aliases (`*name`) repeat values without an end.
+            params.yaml and git.
     """
-    waiting, count = [("", content)], 0
+    waiting, met = [("", content)], set[int]()
     while waiting:
         name, value = waiting.pop()
-        count += 1
-        if count + len(waiting) > MAX_VALUES:
-            raise UserError(f"must have at most {MAX_VALUES} values, found more; do not repeat them by aliases (*name)")
         if isinstance(value, str) and "${" in value:
             raise UserError(
                 f"{name or 'a key'} must not contain ${{, found {short_repr(value)}: `dvc exp run -S` would "
                 "replace it by what it refers to, and write that down; write the value itself"
             )
+        if id(value) in met:  # of what aliases repeat
+            continue
         if isinstance(value, dict):
             waiting += [("", key) for key in value]
-            waiting += [(f"{name[:200]}.{key}" if name else str(key), below) for key, below in value.items()]
-        elif isinstance(value, list | tuple):
+            waiting += [(f"{name}.{key}" if name else str(key), below) for key, below in value.items()]
+            met.add(id(value))
+        elif isinstance(value, list):
             waiting += [(name, below) for below in value]
+            met.add(id(value))
 
 
 class CheckpointSteps(Params):

@@ -3,9 +3,8 @@
 DVC hashes code, parameters and inputs when a stage has ended: what was edited meanwhile would be recorded as what the
 result was made from. And DVC takes every file in an output's folder for the stage's own. So a stage
 
-- compares, at its end, its code, parameters and inputs with what they were at its start, and fails if they differ;
-- writes down what it read (`stages.shared.core.made_of`), and compares what the stages before it wrote down with
-  what DVC recorded, since an edit may come between a stage's last look and DVC's;
+- compares, at its end, its code, parameters and inputs with what they were at its start, and fails if they differ (an
+  edit between that look and DVC's stays unseen);
 - writes into scratch folders beside its outputs, which become the outputs only after that;
 - ends when the DVC that started it has ended, and on Ctrl-C.
 
@@ -30,8 +29,7 @@ from pathlib import Path
 
 from ruamel.yaml import YAML, YAMLError
 
-from stages.shared.core import digests
-from stages.shared.core.made_of import check_records, stage_of, stages_before, write_record
+from stages.shared.core import snapshot
 from stages.shared.core.params import UNREADABLE
 from stages.shared.runtime.errors import UserError, with_command
 from stages.shared.runtime.processes import STARTED_BY_DVC
@@ -98,7 +96,6 @@ class StageParser(argparse.ArgumentParser):
         for name in item:
             self.add_argument(f"--{name}", required=True, type=_item_name, help=ITEM[name])
         self.add_argument("--params", type=Path, default=Path("params.yaml"), help="the params file")
-        self.add_argument("--record", type=Path, help="write down in this file what was read")
         self.add_argument("--log", type=Path, help="append this run's duration to this JSON-lines file")
 
     def add_artifact(self, flag: str, text: str) -> None:
@@ -164,8 +161,6 @@ class StageRun(AbstractContextManager["StageRun"]):
         keys: dotted names of the parameters that it reads, as dvc.yaml lists them.
         reads: the files and folders that it reads.
         writes: the files and folders that it makes.
-        record: the file in which to write down what it read; None: nowhere.
-        raw: those of `reads` that no stage made.
         replace: whether `writes` is a folder that may hold other files: those of equal names are replaced.
         resumable: whether what a run has written of the first of `writes` is kept in the folder `work`, if it does not
             end well.
@@ -178,8 +173,6 @@ class StageRun(AbstractContextManager["StageRun"]):
     keys: Sequence[str]
     reads: Sequence[Path]
     writes: Sequence[Path]
-    record: Path | None = None
-    raw: Sequence[Path] = ()
     replace: bool = False
     resumable: bool = False
     resumed: bool = field(default=False, init=False)
@@ -188,20 +181,16 @@ class StageRun(AbstractContextManager["StageRun"]):
         """Record the state of what the stage reads.
 
         Raises:
-            UserError: an output exists already or would lie outside the project, or a stage before this one read
-                something else than dvc.lock says.
+            UserError: an output exists already, or DVC would refuse it since it lies outside the project.
         """
-        outputs = [*self.writes, self.record] if self.record else self.writes
-        for path in outputs if self.record else ():
+        for path in self.writes if own_folder() else ():
             check_inside(path)
         self._text, self._mixed = self._params_text(), False
-        self._inputs: dict[Path, digests.State] = {path: digests.file_states(path) for path in self.reads}
-        if self.record:
-            check_records(self.record.parent, stages_before(self.record, self.params))
-        self._folders = {path: partial_path(path) for path in outputs}
+        self._inputs: dict[Path, snapshot.State] = {path: snapshot.file_states(path) for path in self.reads}
+        self._folders = {path: partial_path(path) for path in self.writes}
         self.work = self._folders[self.writes[0]]
         remove_stored()
-        for path in outputs:
+        for path in self.writes:
             if not (self.resumable and path == self.writes[0]):
                 remove_leftovers(path)
             if not self.replace and path.exists() and not is_empty_folder(path):
@@ -224,7 +213,7 @@ class StageRun(AbstractContextManager["StageRun"]):
     def parameters(self) -> dict[str, object]:
         """The parameters that the stage reads, as they were at the start, in plain values by dotted name."""
         tree = YAML(typ="safe", pure=True).load(self._text)
-        return {key: digests.value_at(tree, key) for key in self.keys}
+        return {key: snapshot.value_at(tree, key) for key in self.keys}
 
     @property
     def logged(self) -> dict[str, object]:
@@ -234,7 +223,7 @@ class StageRun(AbstractContextManager["StageRun"]):
     @property
     def facts(self) -> dict[str, object]:
         """What determines the result, as it was at the start, in plain values: code, parameters, inputs."""
-        code = {name: sha for name, sha in digests.CODE_AT_START.items() if digests.decides(name, self.stage)}
+        code = {name: sha for name, sha in snapshot.CODE_AT_START.items() if snapshot.decides(name, self.stage)}
         inputs = {name: str(state) for found in self._inputs.values() for name, state in found.items()}
         return {"code": code, "parameters": self.parameters, "inputs": inputs}
 
@@ -252,9 +241,6 @@ class StageRun(AbstractContextManager["StageRun"]):
         published = False
         try:
             if kind is None:
-                if self.record:
-                    folders, of = digests.code_folders(self.stage), stage_of(self.record)
-                    write_record(self.scratch(self.record), self.parameters, self.raw, folders, stage=of)
                 self.check_unchanged()
                 DVC.check()
                 if self.resumable and (self.work / RECORD).is_file():
@@ -272,7 +258,7 @@ class StageRun(AbstractContextManager["StageRun"]):
 
     def check_unchanged(self) -> None:
         """Raise a `UserError` if code, parameters or inputs are others than at the start."""
-        self._refuse([*digests.code_changes(self.stage), *self._params_changes(), *self._input_changes()])
+        self._refuse([*snapshot.code_changes(self.stage), *self._params_changes(), *self._input_changes()])
 
     def check_inputs(self) -> None:
         """Raise a `UserError` if inputs are others than at the start."""
@@ -281,7 +267,7 @@ class StageRun(AbstractContextManager["StageRun"]):
     def _input_changes(self) -> list[str]:
         changed = []
         for path, before in self._inputs.items():
-            changed += digests.differences(before, digests.file_states(path))
+            changed += snapshot.differences(before, snapshot.file_states(path))
         self._mixed |= bool(changed)
         return changed
 
@@ -303,8 +289,8 @@ class StageRun(AbstractContextManager["StageRun"]):
             yield str(self.params)
             return
         for key in self.keys:
-            values = (digests.flat(digests.value_at(tree, key), key) for tree in (before, after))
-            for name in digests.differences(*values):
+            values = (snapshot.flat(snapshot.value_at(tree, key), key) for tree in (before, after))
+            for name in snapshot.differences(*values):
                 yield f"{self.params}: {name}"
 
 

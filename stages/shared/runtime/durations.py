@@ -1,8 +1,8 @@
 """The log of how long stages took, a line of JSON for each run: the one module that writes and reads it.
 
-A line says `stage`, `cell` and `seconds`, and since 0.3 what the run can be compared by: `memory` (bytes at its peak),
-`machine`, and of its work the `parameters` that it read and counts such as `images`. Lines without these are kept, and
-say nothing of another run. A stage that came from DVC's cache adds none.
+A line says `stage`, `cell` and `seconds`, and what the run can be compared by: `cpu` (seconds of all processors),
+`memory` (bytes at its peak), `machine`, and of its work the `parameters` that it read and counts such as `images`.
+Lines of earlier versions lack some of it, and say nothing of another run. A stage that came from DVC's cache adds none.
 
 Nothing of the project is imported here: a fleet sends this module to machines that have no checkout.
 """
@@ -41,8 +41,22 @@ def peak_memory() -> int:
 
 
 def process_peak() -> int:
-    """Return the bytes of memory that this process had to hold at once."""
+    """Return the bytes of memory that this process had to hold at once.
+
+    On Linux `getrusage` has the peak of the process that started this one, where that is larger.
+    """
+    with contextlib.suppress(OSError):
+        status = Path("/proc/self/status").read_text(encoding="ascii")
+        return int(status.partition("VmHWM:")[2].split()[0]) * 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+def processor_seconds() -> float:
+    """Return the seconds of all processors that this process took, and those that it started and that it waited for."""
+    import psutil
+
+    own = psutil.Process()
+    return float(sum(sum(each.cpu_times()[:4]) for each in [own, *own.children(recursive=True)]))
 
 
 def log_duration(log: Path, stage: str, cell: str, seconds: float, work: Mapping[str, object]) -> None:
@@ -58,7 +72,7 @@ def log_duration(log: Path, stage: str, cell: str, seconds: float, work: Mapping
         OSError: it cannot be written.
     """
     row = {"stage": stage, "cell": cell, "seconds": round(seconds, 2)}
-    row |= {"memory": peak_memory(), "machine": machine(os.environ), **work}
+    row |= {"cpu": round(processor_seconds(), 2), "memory": peak_memory(), "machine": machine(os.environ), **work}
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("a", encoding="utf-8") as file:
         file.write(json.dumps(row) + "\n")

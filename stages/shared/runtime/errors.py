@@ -1,13 +1,12 @@
 """What the user can fix: one kind of error, what its messages share, and a machine without room, memory or permission.
 
-Names, values and paths that others wrote are made harmless and short for a terminal, a table or a message. Libraries
+Names, values and paths that others wrote are made harmless for a terminal, a table or a message. Libraries
 tell of a full disk and of want of memory in different ways: one sentence says it in place of their tracebacks.
 """
 
 import errno
 import os
 import re
-import reprlib
 import resource
 import shlex
 import stat
@@ -19,10 +18,7 @@ from pathlib import Path
 CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 """What moves the cursor, colours, ends a line or turns the direction of writing, and halves of characters."""
 
-MAX_VALUE_LENGTH = 300
-MAX_WORD_LENGTH = 400
-MAX_LINE_LENGTH = 3000
-MAX_LINES, MAX_NAMES = 60, 30
+MAX_VALUE_LENGTH, MAX_NAMES = 300, 30
 
 
 class UserError(Exception):
@@ -67,45 +63,22 @@ def with_command(remedy: str, command: str, path: object) -> str:
     It cannot where `printable` would change the quoted path: a name can be written so that what is left is a command.
     """
     quoted = shlex.quote(str(path))
-    pasted = len(quoted) <= MAX_WORD_LENGTH and not CONTROL.search(quoted)
-    return f"{remedy} ({command} {quoted})" if pasted else remedy
+    return remedy if CONTROL.search(quoted) else f"{remedy} ({command} {quoted})"
 
 
 def printable(text: str) -> str:
-    """Escape control characters but the ends of lines, and cut what is too long to be read."""
-    lines = [_printable_line(line) for line in text.split("\n")]
-    more = [f"... and {len(lines) - MAX_LINES} more lines"] if len(lines) > MAX_LINES else []
-    return "\n".join([*lines[:MAX_LINES], *more])
+    """Escape control characters but the ends of lines."""
+    return "\n".join(CONTROL.sub(_escaped, line) for line in text.split("\n"))
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return found[0].encode("unicode_escape").decode()
 
 
 def short_repr(value: object) -> str:
-    """Write a value as Python does, but a few of its characters or items: it may have any size."""
-    return _middle_out(_SHORT.repr(value), MAX_VALUE_LENGTH)
-
-
-def _printable_line(line: str) -> str:
-    escaped = CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), line)
-    words = re.sub(rf"\S{{{MAX_WORD_LENGTH + 1},}}", lambda found: _middle_out(found[0], MAX_WORD_LENGTH), escaped)
-    return _middle_out(words, MAX_LINE_LENGTH)
-
-
-def _middle_out(text: str, most: int) -> str:
-    if len(text) <= most:
-        return text
-    return f"{text[: most // 2]}...({len(text)} characters)...{text[-most // 4 :]}"
-
-
-class _Short(reprlib.Repr):
-    def __init__(self) -> None:
-        super().__init__()
-        self.maxlevel, self.maxlist, self.maxdict, self.maxstring, self.maxlong, self.maxother = 3, 12, 6, 100, 60, 100
-
-    def repr_int(self, value: int, level: int) -> str:
-        """Write a whole number; Python refuses to write one of thousands of digits."""
-        return super().repr_int(value, level) if value.bit_length() < 10_000 else f"<{value.bit_length()} bits>"
-
-
-_SHORT = _Short()
+    """Write a value as Python does, cut where it is long."""
+    text = repr(value)
+    return text if len(text) <= MAX_VALUE_LENGTH else f"{text[:MAX_VALUE_LENGTH]}... ({len(text)} characters)"
 
 
 PROBLEMS = {

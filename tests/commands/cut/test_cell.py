@@ -139,18 +139,6 @@ def recommend(folder: Path, **changes: Any) -> Path:
     return folder
 
 
-def test_what_is_asked_of_results_is_said_to_be_outdated(
-    store: Embeddings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    noted: list[Path] = []
-    monkeypatch.setattr("stages.commands.cut.cell.note_outdated", noted.append)
-    results = recommend(tmp_path)
-    choose(store, results, Wanted(["last"], 50, scale="none"))
-    assert noted == []
-    choose(store, results, Wanted(["last"], 50))
-    assert noted == [results]
-
-
 def test_a_name_is_the_store_s(store: Embeddings, tmp_path: Path):
     assert choose_layer(store, "last", tmp_path)[0] == next(
         x for x in store.layers if x.depth == store.layers[-1].depth

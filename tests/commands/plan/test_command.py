@@ -13,19 +13,8 @@ from click.testing import CliRunner
 
 from stages.aggregate.facts import Facts, write_facts
 from stages.aggregate.inference.intervals import Power
-from stages.commands.plan.calibrate import Cost
-from stages.commands.plan.command import (
-    SMALLER,
-    disk,
-    duration,
-    memory_lines,
-    needed_disk,
-    pilot,
-    plan,
-    table,
-    time_lines,
-)
-from stages.commands.plan.predict import Engine, Line, Machine
+from stages.commands.plan.command import disk, duration, memory_lines, needed_disk, pilot, plan, table, time_lines
+from stages.commands.plan.cost import Cost, Line
 from stages.commands.plan.work import Images, Work
 from stages.commands.project import size
 from stages.shared.runtime.errors import UserError
@@ -46,31 +35,21 @@ WORK = Work(
 )
 
 
-MACHINE = Machine(2, 8 * 2**30)
-GPU = Machine(8, 8 * 2**30, "cuda", 2)
-
-
 def test_a_disk_that_is_too_small_is_said_with_what_saves_room(tmp_path: Path):
     assert "warning" not in disk(2**20, tmp_path, tmp_path / "cache")
     assert disk(3 * 2**30, tmp_path, tmp_path).startswith("disk: 3.0 GiB for prepared images, checkpoints and stores")
     assert "finetune.keep: last" in disk(1e18, tmp_path, tmp_path)
 
 
-def test_another_disk_of_the_cache_needs_room_too(monkeypatch: pytest.MonkeyPatch):
-    here, there = (
-        SimpleNamespace(
-            stat=lambda device=device: SimpleNamespace(st_dev=device),
-            exists=lambda: True,
-            absolute=lambda: Path("/"),
-            room=room,
-        )
-        for device, room in ((1, 10 * 2**30), (2, 4 * 2**30))
-    )
+def test_a_cache_needs_as_much_room_on_its_own_disk_and_twice_as_much_on_the_same(monkeypatch: pytest.MonkeyPatch):
+    def folder(device: int, room: int) -> SimpleNamespace:
+        of_disk = SimpleNamespace(st_dev=device)
+        return SimpleNamespace(stat=lambda: of_disk, exists=lambda: True, absolute=lambda: Path("/"), room=room * 2**30)
+
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: SimpleNamespace(free=folder.room))
-    few, many = disk(3 * 2**30, here, there), disk(5 * 2**30, here, there)  # type: ignore[arg-type]
-    assert "10.0 GiB free; as much for DVC's cache, 4.0 GiB free there" in few
-    assert "warning" not in few
-    assert "that may not fit" in many
+    for needed, device, fits in ((3, 2, True), (5, 2, False), (3, 1, True), (4.5, 1, True), (5.5, 1, False)):
+        said = disk(needed * 2**30, folder(1, 10), folder(device, 4 if device == 2 else 10))  # type: ignore[arg-type]
+        assert ("that may not fit" not in said) == fits
 
 
 def test_prepared_images_take_disk_too():
@@ -84,70 +63,23 @@ def test_prepared_images_take_disk_too():
 
 
 CELLS = [{"finetune": Cost(seconds, 1.0)} for seconds in (100.0, 40.0, 60.0)]
-AROUND = {"prepare": [5.0], "aggregate": [15.0]}
 
 
-def test_time_of_dvc_repro_adds_up_stage_by_stage():
-    title, *rows, total = time_lines(CELLS, AROUND | {"DVC": [2.0] * 5}, Engine(), MACHINE)
-    assert title == (
-        "time of `dvc repro` on this machine (2 processors, no GPU), from some seconds of each network's work, "
-        "within a factor of 1.5:"
-    )
-    assert rows == [
-        "  prepare      1 x 5 s", "  finetune     3 x up to 2 min", "  aggregate    1 x 15 s", "  DVC          5 x 2 s"
-    ]  # fmt: skip
-    assert total == "  in all 4 min, one stage after another"
+def test_times_add_up_and_are_divided_by_the_processors(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("stages.commands.plan.command.processors", lambda: 4)
+    seconds = {"finetune": [100.0, 40.0, 60.0], "embed": [], "aggregate": [40.0]}
+    _, *rows, total, _ = time_lines(CELLS, seconds, on_gpu=False)
+    assert rows == ["  finetune     3 x 2 min", "  aggregate    1 x 40 s"]
+    assert total == "  in all 4 min; by the clock 60 s where all 4 processors are at work"
     assert [duration(s) for s in (89, 600, 7200)] == ["89 s", "10 min", "2.0 h"]
 
 
-def test_time_of_a_fleet_ends_with_its_last_cell():
-    cells = [{"finetune": Cost(seconds, 1.0)} for seconds in (20.0, 10.0, 10.0)]
-
-    def total(engine: Engine, machine: Machine = MACHINE) -> str:
-        return time_lines(cells, AROUND | {"fleet": [20.0]}, engine, machine)[-1]
-
-    assert total(Engine(2)) == f"  in all {5 + 15 + 20 + 27:.0f} s, 2 cells at once with 1 thread each"  # 2 x 13.5
-    assert total(Engine(1, 2)) == "  in all 2 min, 1 cell at once with 2 threads each"
-    assert "2.0 times slower than one alone, since processors are too few" in total(Engine(2, 2))
-
-
-def test_where_gpus_are_few_cells_wait_for_them_and_measure_does_not():
-    cells = [{"finetune": Cost(16.5, 0.0), "embed": Cost(10.0, 0.0), "measure": Cost(100.0, 1.0)}] * 8
-    words = "; finetune and embed of 2 at once, on 2 GPUs"
-    measured = time_lines(cells, {"prepare": [], "aggregate": []}, Engine(4), GPU)[-1]
-    assert measured == f"  in all 4 min, 4 cells at once with 1 thread each{words}"  # 2 x 130
-    crowded = time_lines(cells * 4, {"prepare": [], "aggregate": []}, Engine(64), replace(GPU, processors=64))[-1]
-    assert crowded == f"  in all 8 min, 64 cells at once with 1 thread each{words}"  # 16 x 30
-
-
-def memory(engine: Engine, machine: Machine = MACHINE, **gib: float) -> list[str]:
-    return memory_lines([{stage: Cost(1.0, size * 2**30) for stage, size in gib.items()}], engine, machine)
-
-
-def test_the_source_of_predictions_is_said():
-    earlier, timed = Cost(1.0, 1.0, logged=True), Cost(1.0, 1.0)
-    both = "earlier runs on this machine and some seconds of each network's work"
-    for cells, source in (
-        ([], "earlier runs on this machine"),
-        ([{"finetune": earlier}], "earlier runs on this machine"),
-        ([{"finetune": earlier, "embed": timed}], both),
-    ):
-        assert f"no GPU), from {source}, within" in time_lines(cells, AROUND, Engine(), MACHINE)[0]
-
-
-def test_memory_that_is_lacking_is_said_with_what_lowers_it(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setenv("WHICHLAYER_WORKERS", "2")
-    first, *warnings = memory(Engine(), finetune=5, embed=1, measure=9)
-    assert first == "memory of one cell: finetune 5.0 GiB, embed 1.0 GiB, measure 9.0 GiB; 8.0 GiB in this machine"
-    assert warnings == [f"warning: measure may not fit; {SMALLER['measure']}"]
-    assert memory(Engine(), finetune=9)[1] == "warning: finetune may not fit; lower finetune.batch_size"
-    assert memory(Engine()) == []
-
-
-def test_memory_that_a_fleet_lacks_is_said_with_its_own_options():
-    assert memory(Engine(2), finetune=5)[1] == (
-        "warning: finetune in 2 cells at once may not fit; take fewer --workers"
-    )
+def test_memory_that_is_lacking_is_said_with_what_lowers_it():
+    room = 8 * 2**30
+    first, *warnings = memory_lines({"finetune": 5 * 2**30, "measure": 9 * 2**30}, room)
+    assert first.endswith("finetune 5.0 GiB, measure 9.0 GiB; 8.0 GiB in this machine")
+    assert [line.partition(";")[0] for line in warnings] == ["warning: measure may not fit"]
+    assert memory_lines({"finetune": 0, "embed": 0}, room) == []
 
 
 def test_the_table_has_a_line_per_network():
@@ -215,8 +147,3 @@ def test_what_a_lead_takes_is_said_by_a_finished_study(tmp_path: Path):
     write_facts(tmp_path, Facts([], []))
     with pytest.raises(UserError, match=r"--lead: .* must hold a study that tells of other classes"):
         pilot(tmp_path, 0.15)
-
-
-def test_threads_without_a_fleet_are_refused():
-    with pytest.raises(UserError, match="--threads is of the cells of a fleet; give --workers, too"):
-        CliRunner().invoke(plan, ["--threads", "2"], catch_exceptions=False)

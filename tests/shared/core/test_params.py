@@ -173,22 +173,12 @@ def test_a_wrong_network_says_why(path: Path, old: str, new: str, expected: str)
 
 
 def test_a_wrong_value_is_shown_in_short(path: Path):
-    for value in (f"'{'x' * 100_000}'", f"0x{'F' * 5000}", f"[{', '.join(['1'] * 3000)}]"):
+    for value in (f"'{'x' * 100_000}'", f"[{', '.join(['1'] * 3000)}]"):
         with pytest.raises(UserError) as error:
             read_section(changed(path, "metrics: [nmi]", f"metrics: {value}"), "measure", MeasureParams)
         assert "measure.metrics" in str(error.value)
         assert len(str(error.value)) < 1500
         changed(path, f"metrics: {value}", "metrics: [nmi]")
-
-
-def test_aliases_do_not_make_a_message_long(path: Path):
-    levels = [f"&l{n} [{', '.join([f'*l{n - 1}'] * 10)}]" for n in range(1, 40)]
-    bomb = f"[&l0 [1], {', '.join(levels)}]"
-    for old, new in (("seeds: [0, 1]", f"seeds: {bomb}"), ("folds: [0]", f"folds: {bomb}")):
-        with pytest.raises(UserError) as error:
-            read_run(changed(path, old, new))
-        assert len(str(error.value)) < 4000
-        changed(path, new, old)
 
 
 def test_a_key_that_is_no_name_is_quoted(path: Path):
@@ -278,12 +268,6 @@ def test_what_is_wrong_between_keys_is_said_without_all_of_their_values(path: Pa
         ("embed: {}\n", "embed: !!int abc\n", "not valid YAML: invalid literal for int()"),
         ("embed: {}\n", "embed: !!bool x\n", "not valid YAML: 'x' is not of the type"),
         pytest.param("embed: {}\n", f"embed: {'9' * 6000}\n", "not valid YAML: Exceeds the limit", id="digits"),
-        pytest.param(
-            "embed: {}\n",
-            f"embed: {'[' * 5000}\n",
-            "more than 100 brackets are open at once",
-            id="brackets",
-        ),
     ],
 )
 def test_a_wrong_file_says_why(path: Path, old: str, new: str, expected: str):
@@ -326,15 +310,3 @@ def test_a_dollar_alone_is_text(path: Path):
     assert (
         load(changed(path, "source: handwriting", "source: 'a$ {b}'"))["datasets"]["handwriting"]["source"] == "a$ {b}"
     )
-
-
-@pytest.mark.parametrize("repeated", ["wide", "deep", "itself"])
-def test_aliases_that_repeat_values_without_an_end_are_refused(path: Path, repeated: str):
-    texts = {
-        "wide": f"[&a [{'1,' * 2000}], [{'*a,' * 2000}]]",
-        "deep": "[&a0 [1], " + ", ".join(f"&a{i} [*a{i - 1}, *a{i - 1}]" for i in range(1, 60)) + "]",
-        "itself": "&a [*a]",
-    }
-    with pytest.raises(UserError, match=r"params\.yaml: must have at most 200000 values, found more; do not repeat"):
-        load(changed(path, "prepare: {}", f"prepare: {{x: {texts[repeated]}}}"))
-    assert load(changed(path, texts[repeated], "[&a [1, 2], *a]"))["prepare"] == {"x": [[1, 2], [1, 2]]}

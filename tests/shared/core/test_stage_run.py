@@ -1,5 +1,3 @@
-import hashlib
-import json
 import os
 import re
 import signal
@@ -12,7 +10,7 @@ import psutil
 import pytest
 
 from stages.shared.core.stage_run import RECORD, StageRun
-from stages.shared.core import digests, stage_run
+from stages.shared.core import snapshot, stage_run
 from stages.shared.runtime.console import Stopped
 from stages.shared.runtime.errors import UserError, explain_system_error
 from stages.shared.runtime.processes import process_mark
@@ -153,7 +151,7 @@ def test_kept_work_outlives_an_edit_but_not_another_input(folder: Path, monkeypa
         with run:
             keep(run, folder)
             if edited == "code":
-                monkeypatch.setattr(digests, "CODE_AT_START", {**digests.CODE_AT_START, "measure/run.py": "another"})
+                monkeypatch.setattr(snapshot, "CODE_AT_START", {**snapshot.CODE_AT_START, "measure/run.py": "another"})
             elif edited == "params":
                 (folder / "params.yaml").write_text(PARAMS.replace("10", "11"))
             else:
@@ -244,63 +242,10 @@ def test_parameters_of_other_stages_may_change(folder: Path, text: str):
 
 
 def test_changed_code_fails_it(folder: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(digests, "CODE_AT_START", {**digests.CODE_AT_START, "measure/run.py": "another hash"})
+    monkeypatch.setattr(snapshot, "CODE_AT_START", {**snapshot.CODE_AT_START, "measure/run.py": "another hash"})
     with pytest.raises(UserError, match=r"^stages/measure/run\.py changed while"):
         work(folder, lambda: None)
     assert "out" not in names(folder)
-
-
-def recorded(folder: Path, meanwhile: Callable[[], object] = lambda: None, **kind: bool) -> Path:
-    """Run a stage that writes down what it read, and return where."""
-    record = folder / "made_of" / "measure.a-b-0-0.json"
-    with StageRun(
-        "measure", folder / "params.yaml", keys=["measure"], reads=[folder / "input"], writes=[folder / "out"],
-        record=record, raw=[folder / "input"], **kind,
-    ) as run:  # fmt: skip
-        write(run, folder / "out", a="1")
-        meanwhile()
-    return record
-
-
-def test_what_a_stage_read_is_written_down_beside_its_outputs(folder: Path):
-    read = json.loads(recorded(folder).read_text())
-    assert read["stage"] == "measure@a-b-0-0"
-    assert read["parameters"] == {"measure": {"k": 1, "kmeans": {"starts": 10}}}
-    files = json.dumps([{"md5": hashlib.md5(b"a").hexdigest(), "relpath": "a"}])
-    assert read["raw"] == {str(folder / "input"): f"{hashlib.md5(files.encode()).hexdigest()}.dir"}
-    assert {"stages/measure", "stages/shared/core"} <= read["code"].keys()
-    assert not read["code"].keys() & {"stages/shared/runtime", "stages/prepare", "stages/commands", "stages/shared"}
-    assert names(folder) == ["input", "made_of", "out", "params.yaml"]
-    assert names(folder / "made_of") == ["measure.a-b-0-0.json"]
-
-
-def test_a_stage_that_replaces_files_replaces_what_it_wrote_down(folder: Path):
-    before = recorded(folder).read_bytes()
-    (folder / "params.yaml").write_text(PARAMS.replace("k: 1", "k: 2"))
-    with pytest.raises(UserError, match="must not exist before the stage has run"):
-        recorded(folder)
-    assert json.loads(recorded(folder, replace=True).read_bytes())["parameters"]["measure"]["k"] == 2
-    assert json.loads(before)["parameters"]["measure"]["k"] == 1
-
-
-def test_nothing_is_written_down_of_work_that_is_not_kept(folder: Path):
-    with pytest.raises(UserError, match="changed while measure ran"):
-        recorded(folder, lambda: (folder / "input" / "b").write_text("new"))
-    assert names(folder / "made_of") == []
-
-
-def test_no_work_begins_on_what_dvc_recorded_wrongly(folder: Path, monkeypatch: pytest.MonkeyPatch):
-    asked: list[object] = []
-
-    def refuse(*of: object) -> None:
-        asked.extend(of)
-        raise UserError("recorded wrongly")
-
-    monkeypatch.setattr(stage_run, "check_records", refuse)
-    with pytest.raises(UserError, match="recorded wrongly"):
-        recorded(folder)
-    assert asked == [folder / "made_of", ["prepare@a", "finetune@a-b-0-0", "embed@a-b-0-0"]]
-    assert names(folder) == ["input", "params.yaml"]
 
 
 def test_an_error_of_the_work_is_not_hidden_by_a_change(folder: Path):
@@ -372,9 +317,10 @@ def test_figures_take_more(limit: str, said: str, tmp_path: Path):
 @pytest.fixture
 def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A clone of git that is the working directory, beside a folder `disk`."""
-    for name in ("clone/.git", "clone/cache", "disk"):
+    for name in ("clone/.git", "clone/.dvc", "clone/cache", "disk"):
         (tmp_path / name).mkdir(parents=True)
     monkeypatch.chdir(tmp_path / "clone")
+    monkeypatch.setenv("DVC_STAGE", "measure@a-b-0-0")
     return tmp_path / "clone"
 
 
@@ -386,7 +332,7 @@ def test_a_result_behind_a_link_out_of_the_project_is_refused_before_the_work(cl
     Path(link).parent.mkdir(exist_ok=True, parents=True)
     Path(link).symlink_to(clone.parent / target)
     with pytest.raises(UserError, match=rf"{link}: must be a folder in the project, found a link to .*/{target}: DVC"):
-        StageRun("measure", Path("none"), keys=[], reads=[], writes=[Path("data/net/out")], record=Path("record.json"))
+        StageRun("measure", Path("none"), keys=[], reads=[], writes=[Path("data/net/out")])
 
 
 def test_links_that_dvc_takes_are_left_alone(clone: Path, monkeypatch: pytest.MonkeyPatch):

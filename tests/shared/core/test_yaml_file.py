@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from stages.shared.core.params import MAX_BYTES, read_yaml
+from stages.shared.core.params import read_yaml
 from stages.shared.runtime.errors import UserError
 
 
@@ -43,26 +43,7 @@ def test_pipes_and_devices_are_refused_without_opening_them(path: Path):
             read_yaml(special)
 
 
-def test_a_file_is_read_up_to_a_limit(path: Path):
-    path.write_text("a: 1 #".ljust(MAX_BYTES))
-    assert read_yaml(path) == {"a": 1}
-    path.write_text("a: 1 #".ljust(MAX_BYTES + 1))
-    with pytest.raises(UserError, match=f"must have at most {MAX_BYTES} bytes"):
-        read_yaml(path)
-
-
 def test_another_encoding_is_refused_as_dvc_does(path: Path):
     path.write_text("a: 1", encoding="utf-16")
     with pytest.raises(UserError, match="must be text in UTF-8"):
         read_yaml(path)
-
-
-def test_merge_keys_are_refused_before_they_multiply(path: Path):
-    """Eight lines of ten merges each would take a billion items."""
-    lines = ["a0: &a0 {k: 1}", *(f"a{i}: &a{i} {{<<: [{', '.join([f'*a{i - 1}'] * 10)}]}}" for i in range(1, 9))]
-    for text in ("\n".join(lines), "a: &a {b: 1}\nc: {!!merge x: *a}\n", "a: &a {b: 1}\nc: {<<: *a}\n"):
-        path.write_text(text)
-        with pytest.raises(UserError, match=r"line 2: merge keys \(<<\) are not read; write the items$"):
-            read_yaml(path)
-    path.write_text("a: &a {b: 1, '<<': 2}\nc: *a\n")  # an alias, and a text, as before
-    assert read_yaml(path) == {"a": {"b": 1, "<<": 2}, "c": {"b": 1, "<<": 2}}

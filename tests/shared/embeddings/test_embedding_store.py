@@ -177,7 +177,7 @@ def test_the_store_inside_another_cells_store_is_refused(tmp_path: Path):
                 fill(inner, values, STEPS[-1:])
     shutil.rmtree(tmp_path / "e" / "last_step")
     shutil.copytree(tmp_path / "f" / "last_step", tmp_path / "e" / "last_step")
-    with pytest.raises(UserError, match=r"e/last_step/digests/zarr\.json: must be as .* found other content; repair"):
+    with pytest.raises(UserError, match=r"e/last_step/digests/zarr\.json: must be as .* found other content; remove"):
         open_embeddings(tmp_path / "e")
 
 
@@ -255,7 +255,7 @@ def test_a_value_that_is_not_finite_is_named_with_layer_step_and_count(tmp_path:
 def test_a_lost_shard_is_no_embedding(tmp_path: Path):
     write(tmp_path / "e", arrays())
     (tmp_path / "e" / "stem" / "c" / "1" / "1" / "0").unlink()
-    with pytest.raises(UserError, match=r"e/stem/c/1/1/0: must be as the embed stage wrote it, found no file; repair"):
+    with pytest.raises(UserError, match=r"e/stem/c/1/1/0: must be as the embed stage wrote it, found no file; remove"):
         open_embeddings(tmp_path / "e")
 
 

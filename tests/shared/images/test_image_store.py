@@ -135,7 +135,7 @@ def test_images_are_compared_with_their_digests_when_they_are_read(tmp_path: Pat
     with pytest.raises(UserError, match=rf"{second}: must be as the prepare stage wrote it, found other content"):
         packed.read(np.array([3, 9]))
     first.unlink()  # of which zarr would say that its images are black
-    with pytest.raises(UserError, match=rf"{first}: .*found no file; repair it with `whichlayer verify"):
+    with pytest.raises(UserError, match=rf"{first}: .*found no file; remove it with `whichlayer verify"):
         open_images(tmp_path / "d", "0")
 
 

@@ -4,14 +4,7 @@ import unicodedata
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stages.shared.runtime.errors import (
-    MAX_LINE_LENGTH,
-    MAX_LINES,
-    MAX_WORD_LENGTH,
-    printable,
-    short_repr,
-    with_command,
-)
+from stages.shared.runtime.errors import printable, short_repr, with_command
 
 
 def test_what_a_terminal_would_obey_is_escaped():
@@ -34,20 +27,8 @@ def test_a_command_in_a_message_is_one_command_with_one_path_or_there_is_none(pa
 def test_a_path_in_a_command_is_quoted_for_the_shell():
     assert with_command("remove it", "rm -r --", "/data/x") == "remove it (rm -r -- /data/x)"
     assert with_command("remove it", "rm -r --", "/x; touch y;#") == "remove it (rm -r -- '/x; touch y;#')"
-    for path in ("/x\ny", "/\x1b[31m", "'" * 300):  # of which printing would make something else
+    for path in ("/x\ny", "/\x1b[31m"):  # of which printing would make something else
         assert with_command("remove it", "rm -r --", path) == "remove it"
-
-
-def test_what_is_too_long_keeps_both_its_ends():
-    word = printable("/" + "a" * 5000 + "/z.png must be short")
-    assert word.startswith("/aaaa")
-    assert word.endswith("aaa/z.png must be short")
-    assert "...(5007 characters)..." in word
-    assert printable("x" * MAX_WORD_LENGTH) == "x" * MAX_WORD_LENGTH
-    assert len(printable("ab " * 5000)) < MAX_LINE_LENGTH
-    lines = printable("x\n" * 1000).split("\n")
-    assert lines[-1] == f"... and {1001 - MAX_LINES} more lines"
-    assert len(lines) == MAX_LINES + 1
 
 
 @settings(max_examples=300, derandomize=True, deadline=None, database=None)
@@ -60,11 +41,4 @@ def test_any_text_can_be_printed_on_any_terminal(text: str):
 
 def test_a_value_is_written_in_short():
     assert short_repr([0, 0]) == "[0, 0]"
-    assert short_repr("short") == "'short'"
-    assert len(short_repr("x" * 750_000)) == 100
-    assert len(short_repr(list(range(10**6)))) < 100
-    assert short_repr(16**5000) == "<20001 bits>"
-    levels: list[object] = [1]
-    for _ in range(60):
-        levels = [levels] * 10  # 10 to the power of 60 items
-    assert len(short_repr(levels)) < 400
+    assert len(short_repr("x" * 750_000)) < 350

@@ -1,0 +1,27 @@
+"""What is estimated of a tiny grid before it runs, against what its stages log."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.workflow import Workflow, tiny_images, tiny_params
+
+pytestmark = pytest.mark.slow
+
+
+def test_time_and_memory_are_estimated_within_a_factor_of_2(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("WHICHLAYER_WORKERS", "1")  # whose log has the memory of all
+    project = Workflow(tmp_path / "project")
+    tiny_params(project, ["mine"], ["net"])
+    tiny_images(project.folder / "data" / "raw" / "mine", seed=0)
+    project.start_repository()
+    first = json.loads(project.run("whichlayer", "plan", "--json").stdout)
+    project.repro()
+    rows = [json.loads(line) for line in project.text("data/durations.jsonl").splitlines()]
+    for row in (row for row in rows if row["stage"] in ("finetune", "embed", "measure")):
+        assert 0.5 < first["seconds"][row["stage"]] / row["cpu"] < 2, row["stage"]
+        assert 0.5 < first["memory"][row["stage"]] / row["memory"] < 2, row["stage"]
+    (project.folder / "dvc.lock").unlink()
+    again = json.loads(project.run("whichlayer", "plan", "--json").stdout)
+    assert again["seconds"] == {row["stage"]: row["cpu"] for row in rows}
