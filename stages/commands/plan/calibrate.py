@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from functools import cache
 from math import ceil
 from pathlib import Path
-from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -29,7 +28,7 @@ from stages.measure.run import limit_to_one_thread, plan_jobs, score
 from stages.prepare.decode import decode_many
 from stages.prepare.limits import Resources
 from stages.prepare.packing import list_images
-from stages.shared.embeddings.embedding_store import Embeddings, Layer
+from stages.shared.embeddings.embedding_store import Embeddings, InMemory, Layer
 from stages.shared.embeddings.split_names import SEEN, UNSEEN
 from stages.shared.networks.network import build_network, choose_device
 from stages.shared.networks.params import NetworkParams
@@ -257,17 +256,9 @@ def time_measuring(
     return grown(cost_of, share, allowed, times=2, growth=GROWTH, pieces=2, most=most)
 
 
-class MadeEmbeddings(Embeddings):
-    """Embeddings of one layer that lie in memory, the same at every step: its arrays are those of the splits."""
-
-    def features(self, layer: Layer, step: int, split: str) -> NDArray[np.float32]:
-        """Return the embedding of one split, (N, width)."""
-        return np.asarray(self._arrays[split])
-
-
-def make_layer(counts: Mapping[str, tuple[int, int]], share: float, width: int, steps: Sequence[int]) -> MadeEmbeddings:
+def make_layer(counts: Mapping[str, tuple[int, int]], share: float, width: int, steps: Sequence[int]) -> Embeddings:
     """Make embeddings of a share of the images: classes that overlap, with a falling spectrum."""
-    parts, values, rank = [], {}, min(width, RANK)
+    parts, values, rank = [], [], min(width, RANK)
     for split, (count, classes) in counts.items():
         classes = min(classes, max(MIN_CLASSES, ceil(share * classes)))
         labels = np.arange(max(ceil(share * count), 2 * classes)) % classes
@@ -277,6 +268,7 @@ def make_layer(counts: Mapping[str, tuple[int, int]], share: float, width: int, 
         latent = 0.6 * random.normal(size=(classes, rank))[labels] + random.normal(size=(len(labels), rank))
         latent /= np.sqrt(1 + np.arange(rank))
         noise = 0.1 * random.normal(size=(len(labels), width))
-        values[split] = (latent @ random.normal(size=(rank, width)) + noise).astype(np.float32)
+        values.append((latent @ random.normal(size=(rank, width)) + noise).astype(np.float32))
     layers, samples = (Layer("layer", "layer", 0, "mean", width, 1, 1),), pd.concat(parts, ignore_index=True)
-    return MadeEmbeddings("plan", "plan", "0", 0, tuple(steps), layers, samples, (), values, _digests=cast(Any, None))
+    source = InMemory({}, {"layer": np.concatenate(values)})  # the same at every step
+    return Embeddings("plan", "plan", "0", 0, tuple(steps), layers, samples, (), source)

@@ -161,23 +161,6 @@ def irregular(mode: int) -> str | None:
     return None if stat.S_ISREG(mode) else KINDS.get(stat.S_IFMT(mode), "something else")
 
 
-@contextmanager
-def limited_memory(room: int) -> Iterator[None]:
-    """Let this process take so many bytes of memory more meanwhile, and no more; beyond is a MemoryError, on Linux."""
-    try:
-        taken = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[5]) * os.sysconf("SC_PAGESIZE")
-    except OSError:  # not on Linux
-        yield
-        return
-    before, hard = resource.getrlimit(resource.RLIMIT_DATA)
-    limits = [limit for limit in (before, taken + room) if limit != resource.RLIM_INFINITY]
-    resource.setrlimit(resource.RLIMIT_DATA, (min(limits), hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_DATA, (before, hard))
-
-
 def explain_limits(**least_of: int) -> str | None:
     """Return in one sentence that a process may not reserve the memory that a stage takes; None if it may.
 
