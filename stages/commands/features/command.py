@@ -9,7 +9,6 @@ the array `about`.
 
 import csv
 import json
-import os
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -60,8 +59,6 @@ def features(images: Path, origin: Path | None, out: Path, skip_unreadable: bool
     if out.suffix not in WRITERS:
         raise UserError(f"--out must end in {', '.join(WRITERS)}, found {out.name!r}")
     check_new(out, folder=False)
-    if Path(os.path.realpath(out)).is_relative_to(os.path.realpath(images)):
-        raise UserError(f"--out must lie outside {images}, whose files are taken for images; found {out}")
     limits = read_section(params, "prepare", PrepareParams).limits
     with Resources(limits) as resources, pixel_limit(limits.pixels):
         files = image_files.list_images(images, resources)

@@ -86,14 +86,11 @@ class Layer:
 
 
 class Source(Protocol):
-    """Where a cell's arrays are.
-
-    Attributes:
-        of: dataset, model, fold and seed, for messages.
-    """
+    """Where a cell's arrays are."""
 
     @property
-    def of(self) -> ArtifactId: ...  # noqa: D102
+    def of(self) -> ArtifactId:
+        """Dataset, model, fold and seed, for messages."""
 
     def read(self, name: str, index: tuple[int, ...], rows: NDArray[np.int64]) -> NDArray[Any]:
         """Read rows (B, width) of one array, at an index of the axes before."""
