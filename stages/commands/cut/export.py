@@ -32,6 +32,7 @@ TRACES = ("stack_trace", "nn_module_stack", "source_fn_stack", "torch_fn", "from
 """Metadata of a node about the code that it comes from: paths of this machine, and names of classes."""
 
 PACKAGES = ("onnx", "onnxscript", "onnxruntime")
+WITHOUT_ONNX = "pip install '.[export]', or leave the file out with --no-onnx"
 INPUT, OUTPUT = "pixels", "embedding"
 
 
@@ -182,7 +183,7 @@ def save_onnx(program: Path, path: Path) -> None:
     Raises:
         UserError: it holds more than one file can (2 GiB), or an operation that torch cannot translate.
     """
-    with explained("model.onnx cannot be made", "pip install '.[export]', or leave the file out with --no-onnx"):
+    with explained("model.onnx cannot be made", WITHOUT_ONNX):
         torch.onnx.export(
             torch.export.load(program),
             f=path,
@@ -196,7 +197,8 @@ def save_onnx(program: Path, path: Path) -> None:
 
 def load_onnx(path: Path) -> Callable[[NDArray[np.uint8]], NDArray[np.float32]]:
     """Load an ONNX file into onnxruntime, on the CPU: (B, 3, S, S) uint8 -> (B, width) float32."""
-    import onnxruntime  # of the extra
+    with explained("model.onnx cannot be loaded", WITHOUT_ONNX):
+        import onnxruntime  # of the extra
 
-    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     return lambda pixels: np.asarray(session.run([OUTPUT], {INPUT: pixels})[0])

@@ -212,9 +212,10 @@ def test_a_file_is_the_same_bytes_and_names_nothing_of_this_machine(tmp_path: Pa
 def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     network, layer = branches(nn.Linear(4, 3))
     save_program(export_layer(network, [layer], S, Scaler()), tmp_path / "model.pt2")
-    monkeypatch.setitem(sys.modules, "onnxscript", None)
-    with pytest.raises(UserError, match=r"model\.onnx cannot be made .*; pip install '\.\[export\]', or leave"):
-        save_onnx(tmp_path / "model.pt2", tmp_path / "model.onnx")
+    save_onnx(tmp_path / "model.pt2", tmp_path / "model.onnx")
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    with pytest.raises(UserError, match=r"model\.onnx cannot be loaded .*; pip install '\.\[export\]', or leave"):
+        load_onnx(tmp_path / "model.onnx")
 
 
 NUMBERS = torch.arange(6.0).reshape(2, 3)
