@@ -1,7 +1,5 @@
 """Check params.yaml, the raw data and the networks of the grid before `dvc repro`."""
 
-import json
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,28 +7,27 @@ import click
 
 from stages.commands.config import Config, read_config
 from stages.commands.dvc_project.workspace import open_repo, output_paths, stage_path
-from stages.commands.features.image_files import describe, not_images
 from stages.commands.folds import find_folds
-from stages.commands.project import RAW, ProjectCommand, json_option, listed, params_option
+from stages.commands.project import RAW, ProjectCommand, params_option
 from stages.finetune.params import schedule_length
 from stages.measure.analyses.registry import check_embedded
-from stages.measure.metrics import PROBE, SCORES
-from stages.measure.params import MeasureParams, check_class_sizes, check_steps, chosen_steps
-from stages.prepare.candidates import Candidate, describe_counts
+from stages.measure.checks import check_ranking
+from stages.measure.metrics import SCORES
+from stages.measure.params import check_class_sizes, check_steps, chosen_steps
+from stages.prepare.candidates import describe_counts
 from stages.prepare.params import TorchvisionParams
 from stages.prepare.pools import checked_fraction
 from stages.prepare.raw_files import check_regular
 from stages.prepare.splits import FoldPlan
 from stages.shared.core.params import RunParams, check_as_many_sets
 from stages.shared.embeddings.split_names import UNSEEN
-from stages.shared.runtime.errors import UserError, check_known, prefix_errors
+from stages.shared.runtime.errors import UserError, prefix_errors
 from stages.shared.tables.metric_table import MIN_CLASSES
 
 
 @click.command(cls=ProjectCommand)
-@json_option
 @params_option
-def check(params: Path, as_json: bool) -> None:
+def check(params: Path) -> None:
     """Check params.yaml, the raw data and the networks of the grid before `dvc repro`.
 
     DVC itself reports a missing raw folder as a bare `[Errno 2]` and a missing entry of params.yaml by its key alone;
@@ -38,17 +35,14 @@ def check(params: Path, as_json: bool) -> None:
     your own images, the length of the training, files of weights, networks and their layers are checked here as well,
     since their own stage would find out only after others have run.
 
-    It takes some seconds: your own images are listed (opened are those alone whose names do not end as an image's), and
-    networks are built, without weights but those of files and packages.
+    It takes some seconds: your own images are listed, not opened, and networks are built, without weights but those of
+    files and packages.
     """
     config = read_config(params)
     with open_repo():
         stage_path("aggregate", "--out")  # of the last stage in dvc.yaml
     notes = check_config(config, RAW)
     run, count = config.run, len(list(config.run.cells()))
-    if as_json:
-        print(json.dumps({"cells": count, **run.model_dump(), "notes": notes}, indent=2, ensure_ascii=False))
-        return
     print(
         f"check: {params} is valid; {count} cell{'s' if count > 1 else ''}: datasets {', '.join(run.datasets)}; models "
         f"{', '.join(run.models)}; folds {', '.join(run.folds)}; seeds {', '.join(map(str, run.seeds))}"
@@ -68,7 +62,6 @@ def check_config(config: Config, raw: Path) -> list[str]:
     """
     check_sections(config)
     check_raw(raw, config.run)
-    check_outputs(config.run)
     notes = check_classes(config, raw)
     check_networks(config)
     return notes
@@ -103,18 +96,6 @@ def check_sections(config: Config) -> None:
     check_checkpoints(config)
     check_analyses(config)
     check_datasets(config)
-
-
-def check_ranking(wanted: str, measure: MeasureParams, where: str = "aggregate.main_metric") -> None:
-    """Check that a score is among those that are measured, and ranks layers.
-
-    Raises:
-        UserError: it is not; the nearest that are.
-    """
-    known = measure.all_metrics
-    check_known(wanted, known, f"{where}: {wanted!r} must be in measure.metrics or measure.extra.metrics")
-    if SCORES[wanted].better == "neither":
-        raise UserError(f"{where}: must be a score by which a layer is better, found {wanted!r}; try nmi")
 
 
 def check_use(config: Config) -> None:
@@ -178,9 +159,6 @@ def _joined(values: Sequence[object]) -> str:
     return ", ".join(map(str, values))
 
 
-OWN = ("folder", "table")
-"""Sources whose images are a user's own files."""
-
 MANY_CLASSES = 12
 FEW_CLASSES = (
     "datasets.{}: of {} classes in all, {} fold(s) of unseen ones say little of how other classes would come out; "
@@ -211,18 +189,6 @@ def check_raw(raw: Path, run: RunParams) -> None:
         check_regular(folder, for_dvc=True)
 
 
-def check_outputs(run: RunParams) -> None:
-    """Check that what the stages of the grid write lies in the project, also where folders are links.
-
-    Raises:
-        UserError: it does not; names the link.
-    """
-    from stages.shared.core.stage_run import check_inside  # watches for DVC from its import on
-
-    for path in sorted(output_paths(run.cells())):
-        check_inside(path)
-
-
 def check_datasets(config: Config) -> None:
     """Check that the grid's datasets have seen classes for what is fine-tuned, and images for the probe's folds.
 
@@ -251,9 +217,8 @@ def check_datasets(config: Config) -> None:
 def check_classes(config: Config, raw: Path) -> list[str]:
     """Check that the grid's datasets have its folds, with an image of every class for each fold of the probe.
 
-    Images are listed, and opened only where their names do not end as an image's. Those that would first be downloaded
-    are not: of them the entry alone says which folds there are and how many images, and of torchvision's datasets
-    whether there are test images.
+    Images are listed, not opened. Of those that would first be downloaded the entry alone says which folds there are
+    and how many images, and of torchvision's datasets whether there are test images.
 
     Returns:
         What a user should know of datasets of few classes, a sentence each.
@@ -273,8 +238,7 @@ def check_classes(config: Config, raw: Path) -> list[str]:
                 if not params.all_unseen:
                     checked_fraction(params, has_test="test" in split_arguments(params))
             continue
-        own = params.source in OWN and params.on_bad_image == "error"
-        plan = find_folds(config, raw, dataset, inspect=check_images if own else None)
+        plan = find_folds(config, raw, dataset)
         with prefix_errors(f"datasets.{dataset}"):
             for fold in config.run.folds:
                 for split, found in plan.splits[fold].items():
@@ -285,9 +249,6 @@ def check_classes(config: Config, raw: Path) -> list[str]:
             notes.append(f"datasets.{dataset}: left out for want of images: {describe_counts(plan.left_out)}")
         sets[dataset] = len(plan.sets)
         seen, unseen = plan.folds[0][0].seen, plan.folds[0][0].unseen
-        folded = Counter(label.casefold() for label in seen + unseen)
-        if alike := sorted(label for label in seen + unseen if folded[label.casefold()] > 1):
-            notes.append(f"datasets.{dataset}: classes differ in upper and lower case only: {listed(alike)}")
         unseen = plan.sets[0] if plan.sets else unseen
         if seen and len(seen + unseen) < MANY_CLASSES:
             notes.append(FEW_CLASSES.format(dataset, len(seen + unseen), len(config.run.numbered)))
@@ -295,19 +256,6 @@ def check_classes(config: Config, raw: Path) -> list[str]:
             notes.append(FEW_UNSEEN.format(dataset, len(unseen), MIN_CLASSES))
     check_as_many_sets(sets)
     return notes
-
-
-def check_images(candidates: Sequence[Candidate]) -> None:
-    """Open the files whose names do not end as an image's.
-
-    Raises:
-        UserError: naming those that are none.
-    """
-    bad = not_images({each.source: each.content for each in candidates})
-    if bad:
-        raise UserError(
-            f"every file in a class must be an image, found {describe(bad)}; remove them, or set `on_bad_image: skip`"
-        )
 
 
 def check_schedules(config: Config, plan: FoldPlan) -> None:

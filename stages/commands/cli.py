@@ -25,7 +25,6 @@ COMMANDS = {
     "score": ("stages.commands.score.command", "Score embeddings that any tool made, from files."),
     "verify": ("stages.commands.verify", "Find damaged data, which DVC does not see."),
     "unfinished": ("stages.commands.unfinished", "List what stages that were stopped have kept, to go on from."),
-    "ablate": ("stages.commands.ablate", "Tabulate DVC experiments: what each choice does to the scores."),
     "verdict": ("stages.commands.results", "Print the verdict of a finished workflow again."),
 }
 """Name -> module that has a function of that name, and what it does."""

@@ -1,6 +1,6 @@
 """Which folds a dataset has, and why no others: of images that are there, or of what is yet to be downloaded."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from math import ceil
 from pathlib import Path
@@ -52,12 +52,7 @@ def expected_images(params: DatasetParams) -> list[Candidate]:
     ]
 
 
-Inspect = Callable[[Sequence[Candidate]], None]
-
-
-def find_folds(
-    config: Config, raw: Path, dataset: str, *, counted: bool = False, inspect: Inspect | None = None
-) -> FoldPlan:
+def find_folds(config: Config, raw: Path, dataset: str, *, counted: bool = False) -> FoldPlan:
     """Find the folds of a dataset, which must have those of the grid, and the images of each; none is read.
 
     Args:
@@ -66,7 +61,6 @@ def find_folds(
         dataset: its id.
         counted: whether the numbers of images must be right, so that images whose number only the files tell are
             downloaded.
-        inspect: looks at the images that are packed, while an archive is open.
 
     Raises:
         UserError: the splits cannot be made, or a fold is not among them.
@@ -80,8 +74,6 @@ def find_folds(
         else:
             candidates = list_images(raw / dataset, params, seed, resources).candidates
         plan = plan_folds(candidates, params, seed)
-        if inspect:
-            inspect(plan.packed)
     refuse_lacking(plan, dataset, config.run.folds, params)
     return plan
 

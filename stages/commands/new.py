@@ -1,8 +1,6 @@
 """Start a study of your own images: the grid and an entry in params.yaml, and a link to the images below data/raw."""
 
-import os
 import re
-import subprocess
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from io import StringIO
@@ -83,7 +81,7 @@ def new(folder: Path, name: str, models: tuple[str, ...], table: str | None, use
         notes = check_config(parse_config(content), RAW)
         PARAMS.write_text(text, encoding="utf-8", newline=ends)
         rollback.pop_all()
-    undo = f"git checkout {PARAMS.name}" + (f" && rm {link.relative_to(ROOT)}" if linked else "")
+    undo = f"git checkout -p {PARAMS.name}" + (f" && rm {link.relative_to(ROOT)}" if linked else "")
     training = "measured as it is" if frozen else f"fine-tuned on at most {entry['train']} images of a class"
     what, count = ("set", len(plan.sets)) if plan.sets else ("fold", len(folds))
     unseen = len(plan.sets[0] if plan.sets else plan.folds[0][0].unseen)
@@ -98,7 +96,7 @@ def new(folder: Path, name: str, models: tuple[str, ...], table: str | None, use
 
 
 def check_free(config: Config, name: str, folder: Path, models: Sequence[str]) -> None:
-    """Check that the name is free and the networks known, and that git can undo what is written.
+    """Check that the name is free and the networks known.
 
     Raises:
         UserError: naming what is not.
@@ -110,12 +108,6 @@ def check_free(config: Config, name: str, folder: Path, models: Sequence[str]) -
     link = RAW / name
     if name in config.datasets or ((link.is_symlink() or link.exists()) and not link == ROOT / folder):
         raise UserError(f"--name: {name!r} must be free, found it in `datasets` or {link}; choose another name")
-    done = subprocess.run(["git", "status", "--porcelain", "--", PARAMS], capture_output=True, check=False)
-    if done.returncode or done.stdout:
-        raise UserError(
-            f"{PARAMS.name}: must be as git has it, so that `git checkout` undoes what is written to it, found "
-            f"{os.fsdecode(done.stderr).strip() or 'changes'}; commit them (git commit {PARAMS.name}), or undo them"
-        )
 
 
 def list_candidates(config: Config, folder: Path, params: DatasetParams) -> tuple[list[Candidate], int | None]:

@@ -43,7 +43,7 @@ def main() -> None:
             jobs += plan_jobs(each, params, number)
         check_finite(store, plan_jobs(store, params), params)
         pictured = read_thumbnails(args.thumbnails, args.dataset)["sample_id"]
-        measured = measure(args.embeddings, sets, params, jobs, workers=workers)
+        measured = measure(sets, params, jobs, workers=workers)
         rows = write_measured(run.scratch(args.out), store, sets, measured, params, pictured)
     said = [note for each, found in zip(sets, measured, strict=True) for note in notes(each, params, found.results)]
     for note in dict.fromkeys([*left_out, *said]):

@@ -10,9 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
-from functools import cache, partial
 from itertools import product
-from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
@@ -26,7 +24,7 @@ from stages.measure.cell import Cell
 from stages.measure.metrics import HEAD_SCORES, LAYER_SCORES, PROBE, ScoreValue, is_clustered, needs_of, score_split
 from stages.measure.params import MeasureParams, chosen_steps
 from stages.measure.refits import refit
-from stages.shared.embeddings.embedding_store import Embeddings, Layer, open_embeddings
+from stages.shared.embeddings.embedding_store import Embeddings, Layer
 from stages.shared.embeddings.split_names import SEEN, UNSEEN
 from stages.shared.runtime.console import progress
 from stages.shared.runtime.errors import UserError
@@ -167,13 +165,12 @@ class Measured:
 
 
 def measure(
-    path: Path, stores: Sequence[Embeddings], params: MeasureParams, jobs: Sequence[Job], *, workers: int
+    stores: Sequence[Embeddings], params: MeasureParams, jobs: Sequence[Job], *, workers: int
 ) -> list[Measured]:
     """Compute all that is asked for of one cell: its jobs in processes, what looks at all layers at once in this one.
 
     Args:
-        path: its embeddings.
-        stores: the same, once for each set of its classes (`Embeddings.sets`).
+        stores: its embeddings, once for each set of its classes (`Embeddings.sets`).
         params: the stage's parameters.
         jobs: of all of them.
         workers: number of processes.
@@ -184,7 +181,7 @@ def measure(
     Raises:
         UserError: an embedding is not finite, or a process was killed.
     """
-    results, measured = score_jobs(path, params, jobs, workers=workers), []
+    results, measured = score_jobs(stores, params, jobs, workers=workers), []
     for number, store in enumerate(stores):
         own = repeat_baseline_at_steps([each for each in results if each.job.of == number], store, params)
         cell = Cell(store, params)
@@ -223,11 +220,13 @@ def score_rows(cell: Cell, job: Job, scaling: Normalize) -> Result:
     return Result(job, scores, compared, clusters, refits, analysed)
 
 
-def score_jobs(path: Path, params: MeasureParams, jobs: Sequence[Job], *, workers: int) -> list[Result]:
+def score_jobs(
+    stores: Sequence[Embeddings], params: MeasureParams, jobs: Sequence[Job], *, workers: int
+) -> list[Result]:
     """Compute the scores of all jobs.
 
     Args:
-        path: the cell's embeddings.
+        stores: the cell's embeddings, once for each set of its classes; each process gets a copy of those in memory.
         params: the stage's parameters.
         jobs: what to compute.
         workers: number of processes, at most one for each job; 1 computes in this one.
@@ -240,9 +239,8 @@ def score_jobs(path: Path, params: MeasureParams, jobs: Sequence[Job], *, worker
     """
     longest_first = sorted(range(len(jobs)), key=lambda i: expected_cost(jobs[i]), reverse=True)
     ordered = [jobs[i] for i in longest_first]
-    computed = (
-        _in_processes(path, params, ordered, workers) if min(workers, len(jobs)) > 1 else _here(path, params, ordered)
-    )
+    several = min(workers, len(jobs)) > 1
+    computed = _in_processes(stores, params, ordered, workers) if several else _here(stores, params, ordered)
     results = dict(zip(longest_first, progress(computed, total=len(jobs), what="measure", unit="layers"), strict=True))
     return [results[i] for i in range(len(jobs))]
 
@@ -252,29 +250,26 @@ def expected_cost(job: Job) -> tuple[bool, int, int]:
     return bool(job.refits), len(job.analyses), job.layer.width
 
 
-def _here(path: Path, params: MeasureParams, jobs: Sequence[Job]) -> Iterator[Result]:
-    cells = open_cells(path, params)
+def _here(stores: Sequence[Embeddings], params: MeasureParams, jobs: Sequence[Job]) -> Iterator[Result]:
+    cells = [Cell(store, params) for store in stores]
     with limit_to_one_thread(params):
         yield from (score(cells[job.of], job) for job in jobs)
 
 
-def open_cells(path: Path, params: MeasureParams) -> list[Cell]:
-    """Open a cell once for each set of its classes."""
-    return [Cell(store, params) for store in open_embeddings(path).sets]
-
-
-def _in_processes(path: Path, params: MeasureParams, jobs: Sequence[Job], workers: int) -> Iterator[Result]:
+def _in_processes(
+    stores: Sequence[Embeddings], params: MeasureParams, jobs: Sequence[Job], workers: int
+) -> Iterator[Result]:
     context = multiprocessing.get_context("forkserver" if os.name == "posix" else "spawn")
     context.set_forkserver_preload([__name__])  # so that workers are forked with the libraries loaded
     workers = min(workers, len(jobs))
     try:
-        pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_start, initargs=(params,))
+        pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_start, initargs=(stores, params))
     except OSError as error:  # semaphores, which they share, need /dev/shm
         print(f"measure: in one process, since several cannot be had here ({error})", file=sys.stderr, flush=True)
-        yield from _here(path, params, jobs)
+        yield from _here(stores, params, jobs)
         return
     try:
-        yield from pool.map(partial(_score, path, params.model_dump_json()), jobs)
+        yield from pool.map(_score, jobs)
     except (BrokenProcessPool, EOFError, ConnectionError):  # the last two of the server that starts them
         raise UserError(
             f"one of {workers} measuring processes was killed, most likely for want of memory; use fewer with "
@@ -284,20 +279,19 @@ def _in_processes(path: Path, params: MeasureParams, jobs: Sequence[Job], worker
         pool.shutdown(cancel_futures=True)
 
 
-def _start(params: MeasureParams) -> None:
+_cells: list[Cell] = []
+"""Of a process: the cell, once for each set of its classes."""
+
+
+def _start(stores: Sequence[Embeddings], params: MeasureParams) -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends it without a traceback; the stage says that it stopped
     threading.Thread(target=_end_with_parent, daemon=True).start()
     limit_to_one_thread(params)
+    _cells.extend(Cell(store, params) for store in stores)
 
 
-@cache
-def _opened(path: Path, params: str) -> list[Cell]:
-    """Open a cell, once in each process."""
-    return open_cells(path, MeasureParams.model_validate_json(params))
-
-
-def _score(path: Path, params: str, job: Job) -> Result:
-    return score(_opened(path, params)[job.of], job)
+def _score(job: Job) -> Result:
+    return score(_cells[job.of], job)
 
 
 def _end_with_parent() -> None:

@@ -21,7 +21,7 @@ from stages.embed.params import TapsParams
 from stages.finetune.loop import FineTuning, ResumePoints
 from stages.finetune.params import FinetuneParams
 from stages.shared.core.kept_work import KeptWork
-from stages.shared.embeddings.embedding_store import open_embeddings, write_store_digests
+from stages.shared.embeddings.embedding_store import Stored, open_embeddings, write_store_digests
 from stages.shared.images.image_store import PackedImages
 from stages.shared.networks.network import build_network, choose_device
 from stages.shared.networks.params import NetworkParams, WeightsParams
@@ -132,7 +132,9 @@ def print_digests(folder: Path, images: PackedImages) -> None:
 
 
 def check_store(path: Path) -> None:
-    digests = open_embeddings(path)._digests
+    source = open_embeddings(path).source
+    assert isinstance(source, Stored)
+    digests = source.digests
     digests.check(*digests.record.files)
 
 

@@ -5,7 +5,6 @@ from tests.faults import (
     changed_raw_data,
     damaged_inputs,
     damaged_outputs,
-    embedding_files,
     killed_runs,
     scarcity,
 )
@@ -16,7 +15,6 @@ CAMPAIGNS: dict[str, Campaign] = {
     "archives": changed_raw_data.ARCHIVES,
     "tables": changed_raw_data.TABLES,
     "weights": changed_raw_data.WEIGHTS_FILES,
-    "embeddings": embedding_files.CAMPAIGN,
     "params": changed_params.CAMPAIGN,
     "inputs": damaged_inputs.CAMPAIGN,
     "outputs": damaged_outputs.CAMPAIGN,

@@ -16,7 +16,7 @@ from tests.measure.synthetic import DEFAULT, LAYERS, write_store
 ROOT = Path(__file__).parents[2]
 
 
-def die(path, params, job):
+def die(job):
     os._exit(1)
 
 
@@ -42,11 +42,12 @@ def test_a_wrong_number_of_workers_is_named(monkeypatch, text):
 def test_results_keep_the_order_of_the_jobs(tmp_path):
     write_store(tmp_path / "store", steps=(0, 5))
     params = parse(DEFAULT | {"metrics": ["nn1_accuracy"]}, MeasureParams, where="measure")
-    jobs = plan_jobs(open_embeddings(tmp_path / "store"), params)
-    results = score_jobs(tmp_path / "store", params, jobs, workers=1)
+    stores = open_embeddings(tmp_path / "store").sets
+    jobs = plan_jobs(stores[0], params)
+    results = score_jobs(stores, params, jobs, workers=1)
     assert [result.job for result in results] == jobs
     assert len({job.layer.width for job in jobs}) > 1
-    assert score_jobs(tmp_path / "store", params, [], workers=2) == []
+    assert score_jobs(stores, params, [], workers=2) == []
 
 
 def test_where_processes_cannot_share_semaphores_one_measures(tmp_path, monkeypatch, capsys):
@@ -55,10 +56,11 @@ def test_where_processes_cannot_share_semaphores_one_measures(tmp_path, monkeypa
 
     write_store(tmp_path / "store", steps=(0,))
     params = parse(DEFAULT | {"metrics": ["nn1_accuracy"]}, MeasureParams, where="measure")
-    jobs = plan_jobs(open_embeddings(tmp_path / "store"), params)
-    alone = score_jobs(tmp_path / "store", params, jobs, workers=1)
+    stores = open_embeddings(tmp_path / "store").sets
+    jobs = plan_jobs(stores[0], params)
+    alone = score_jobs(stores, params, jobs, workers=1)
     monkeypatch.setattr(scoring, "ProcessPoolExecutor", refuse)
-    found = score_jobs(tmp_path / "store", params, jobs, workers=2)
+    found = score_jobs(stores, params, jobs, workers=2)
     assert [(each.job, repr(each.scores)) for each in found] == [(each.job, repr(each.scores)) for each in alone]
     assert "in one process, since several cannot be had here ([Errno 38]" in capsys.readouterr().err
 
@@ -77,10 +79,11 @@ def test_refits_then_analyses_then_wide_layers_come_first():
 def test_a_killed_process_is_reported_with_a_remedy(tmp_path, monkeypatch):
     write_store(tmp_path / "store", steps=(0,))
     params = parse(DEFAULT, MeasureParams, where="measure")
-    jobs = plan_jobs(open_embeddings(tmp_path / "store"), params)
+    stores = open_embeddings(tmp_path / "store").sets
+    jobs = plan_jobs(stores[0], params)
     monkeypatch.setattr(scoring, "_score", die)
     with pytest.raises(UserError, match="one of 2 measuring processes was killed, most likely for want of memory"):
-        score_jobs(tmp_path / "store", params, jobs, workers=2)
+        score_jobs(stores, params, jobs, workers=2)
 
 
 @pytest.mark.parametrize("error", [EOFError(), ConnectionResetError(), BrokenPipeError()])
@@ -90,10 +93,11 @@ def test_a_killed_server_of_processes_is_reported_alike(tmp_path, monkeypatch, e
 
     write_store(tmp_path / "store", steps=(0,))
     params = parse(DEFAULT, MeasureParams, where="measure")
-    jobs = plan_jobs(open_embeddings(tmp_path / "store"), params)
+    stores = open_embeddings(tmp_path / "store").sets
+    jobs = plan_jobs(stores[0], params)
     monkeypatch.setattr(scoring.ProcessPoolExecutor, "map", lose_server)
     with pytest.raises(UserError, match="one of 2 measuring processes was killed, most likely for want of memory"):
-        score_jobs(tmp_path / "store", params, jobs, workers=2)
+        score_jobs(stores, params, jobs, workers=2)
 
 
 def test_scores_load_no_library_whose_threads_were_not_limited():

@@ -278,11 +278,6 @@ def open_source(params: Path, cell: Cell, paths: CellPaths, wanted: Wanted) -> S
     """
     dataset, model, fold, seed = cell
     check_made_of(params, cell, paths.results)
-    if not paths.embeddings.exists():
-        run = read_run(params)
-        lists = (run.datasets, run.models, run.folds, [*map(str, run.seeds)])
-        for name, known in zip(map(str, cell), lists, strict=True):
-            check_known(name, known, f"{cell_name(cell)}: must be of the grid, whose `run` lacks {name}")
     taps = read_model_part(params, model, "taps", TapsParams)
     embed = read_section(params, "embed", EmbedParams)
     store = open_embeddings(paths.embeddings)

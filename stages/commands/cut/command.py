@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 import click
 
 from stages.commands.grid import cell_name
-from stages.commands.project import FiniteRange, ProjectCommand, ProjectPath, check_new, params_option, use_option
+from stages.commands.project import ProjectCommand, ProjectPath, check_new, params_option, use_option
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -41,7 +41,7 @@ def layer_options(command: F) -> F:
 @click.option("--out", required=True, type=ProjectPath(), help="The folder to create.")
 @click.option("--onnx/--no-onnx", default=True, help="Whether to write model.onnx, which takes the extra `export`.")
 @click.option(
-    "--tolerance", type=FiniteRange(min=0, min_open=True), help="Largest distance from the stored embeddings."
+    "--tolerance", type=click.FloatRange(0, min_open=True), help="Largest distance from the stored embeddings."
 )
 @click.option("--licence", help="Licence of the pre-trained weights, for the card, if it is not known here.")
 @params_option
@@ -64,12 +64,9 @@ def cut(
     is scaled to length 1, and they are joined.
     """
     from stages.commands.cut.cell import CellPaths, Wanted, choose_cell, open_source  # torch takes seconds to import
-    from stages.commands.cut.export import check_packages
     from stages.commands.cut.folder import write_cut
 
     check_new(out)
-    if onnx:
-        check_packages()
     cell = choose_cell(params, dataset, model, fold, seed)
     source = open_source(params, cell, CellPaths.of(cell), Wanted(**wanted))
     card = write_cut(out, source, onnx=onnx, tolerance=tolerance, licence=licence)

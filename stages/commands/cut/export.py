@@ -8,7 +8,6 @@ import logging
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from importlib.util import find_spec
 from io import BytesIO
 from operator import attrgetter
 from pathlib import Path
@@ -33,10 +32,8 @@ TRACES = ("stack_trace", "nn_module_stack", "source_fn_stack", "torch_fn", "from
 """Metadata of a node about the code that it comes from: paths of this machine, and names of classes."""
 
 PACKAGES = ("onnx", "onnxscript", "onnxruntime")
+WITHOUT_ONNX = "pip install '.[export]', or leave the file out with --no-onnx"
 INPUT, OUTPUT = "pixels", "embedding"
-BATCH = "batch"
-MAX_BYTES = 2**31 - 2**24
-"""Of tensors that fit into one ONNX file, whose limit is 2 GiB."""
 
 
 class UpToLayer(nn.Module):
@@ -180,50 +177,28 @@ def quiet() -> Iterator[None]:
         logging.disable(logging.NOTSET)
 
 
-def check_packages() -> None:
-    """Check that the packages of the extra `export` are there.
+def save_onnx(program: Path, path: Path) -> None:
+    """Translate a program that `save_program` wrote: input `pixels`, output `embedding`, any number of images.
 
     Raises:
-        UserError: one is not.
+        UserError: it holds more than one file can (2 GiB), or an operation that torch cannot translate.
     """
-    if missing := [name for name in PACKAGES if find_spec(name) is None]:
-        raise UserError(
-            f"model.onnx takes {', '.join(PACKAGES)}, found no {', '.join(missing)}; "
-            "pip install '.[export]', or leave the file out with --no-onnx"
+    with explained("model.onnx cannot be made", WITHOUT_ONNX):
+        torch.onnx.export(
+            torch.export.load(program),
+            f=path,
+            dynamo=True,
+            input_names=[INPUT],
+            output_names=[OUTPUT],
+            external_data=False,
+            verbose=False,
         )
-
-
-def save_onnx(program: ExportedProgram, path: Path, image_size: int) -> None:
-    """Write a program as an ONNX file: input `pixels`, S = `image_size`, output `embedding`, any number of images.
-
-    Notes of the code that the graph comes from, with this machine's paths, are left out.
-
-    Raises:
-        UserError: it holds more than one file can, or an operation that torch cannot translate.
-    """
-    size = sum(tensor.nbytes for tensor in program.state_dict.values())
-    if size > MAX_BYTES:
-        raise UserError(f"model.onnx holds at most 2 GiB, found {size / 2**30:.1f} GiB of tensors; use --no-onnx")
-    example = torch.zeros(EXAMPLES, 3, image_size, image_size, dtype=torch.uint8)
-    with explained("model.onnx cannot be made", "leave the file out with --no-onnx"):
-        translated = torch.onnx.export(
-            program, (example,), dynamo=True, input_names=[INPUT], output_names=[OUTPUT], verbose=False
-        )
-    assert translated is not None
-    model = translated.model_proto  # made anew whenever it is asked for
-    graph = model.graph
-    for value in (*graph.input, *graph.output):
-        value.type.tensor_type.shape.dim[0].dim_param = BATCH
-    del graph.value_info[:], model.metadata_props[:], graph.metadata_props[:]
-    nodes = [*graph.node, *(node for function in model.functions for node in function.node)]
-    for item in (*nodes, *graph.input, *graph.output, *graph.initializer, *model.functions):
-        del item.metadata_props[:]
-    path.write_bytes(model.SerializeToString(deterministic=True))
 
 
 def load_onnx(path: Path) -> Callable[[NDArray[np.uint8]], NDArray[np.float32]]:
     """Load an ONNX file into onnxruntime, on the CPU: (B, 3, S, S) uint8 -> (B, width) float32."""
-    import onnxruntime  # of the extra
+    with explained("model.onnx cannot be loaded", WITHOUT_ONNX):
+        import onnxruntime  # of the extra
 
-    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     return lambda pixels: np.asarray(session.run([OUTPUT], {INPUT: pixels})[0])

@@ -4,18 +4,16 @@
     model.onnx            the same for onnxruntime; not with `--no-onnx`
     weights.safetensors   the tensors that model.pt2 holds, by the names that the network's library gives them
     preprocess.json       how an image file becomes the input; all that follows is in the graph
-    card.json, README.md  the model card: what it is, for programs and for people
-    SHA256SUMS            the hash of each of them, for `sha256sum -c`: torch loads a damaged model.pt2 without a word
+    card.json, README.md  the model card: what it is, for programs and for people; with the hashes of the other files,
+                          since torch loads a damaged model.pt2 without a word
 
 The input `pixels` is (B, 3, S, S) uint8, RGB; the output `embedding` (B, width) float32.
 """
 
 import json
-import shlex
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,21 +26,21 @@ from stages.commands.cut.card import facts_of, readme
 from stages.commands.cut.cell import Float32, Source
 from stages.commands.grid import cell_name
 from stages.commands.project import new_output
-from stages.prepare.bits import FULL
 from stages.shared.core.digests import cell_id, file_sha256, rerun_hint
 from stages.shared.core.versions import differing, library_versions
 from stages.shared.embeddings.split_names import SEEN, UNSEEN
 from stages.shared.images.image_store import Pixels
 from stages.shared.runtime.errors import UserError
 
-FORMAT = "whichlayer.cut/1"
+FORMAT = "whichlayer.cut/2"
 PROGRAM, ONNX, WEIGHTS = "model.pt2", "model.onnx", "weights.safetensors"
-PREPROCESS, CARD, README, SUMS = "preprocess.json", "card.json", "README.md", "SHA256SUMS"
+PREPROCESS, CARD, README = "preprocess.json", "card.json", "README.md"
+
+ABOUT = {"layer": "name", "pooling": "pooling", "scale": "scale"}
+DECODE = {"size": "image_size", "fit": "fit", "fill": "fill", "bits": "bits"}
+"""What a cut is of, and how it decodes: names here, and in its files."""
 
 AGAIN = "cut again (`whichlayer cut`)"
-
-MAX_TEXT = 2**24
-"""Bytes of a file of a cut that is read as text."""
 
 TOLERANCES = {"float32": 2e-3, "float16": 3e-3}
 """Largest distance by default, by the type that the store keeps; see `check_agreement`. Computing in another order, as
@@ -109,7 +107,7 @@ def embed_now(source: Source, pixels: Pixels) -> Float32:
         return source.scaler.join([part.numpy() for part in network(torch.from_numpy(pixels))])
 
 
-def check_versions(source: Source, run: Run, tolerance: float | None = None) -> None:
+def check_versions(source: Source, run: Run) -> None:
     """Say on stderr that the cell was embedded with other versions of libraries, if it was.
 
     If the network's own library is another, `run` must give the stored embeddings.
@@ -117,7 +115,6 @@ def check_versions(source: Source, run: Run, tolerance: float | None = None) -> 
     Args:
         source: layers of the cell.
         run: embeds new images: (B, 3, S, S) uint8 -> (B, width).
-        tolerance: as `check_agreement` takes it; None: half of `TOLERANCES`.
 
     Raises:
         UserError: it gives others, so that the library has changed the network.
@@ -131,7 +128,7 @@ def check_versions(source: Source, run: Run, tolerance: float | None = None) -> 
     print(f"note: {cell_name(cell)} was embedded with other versions of libraries: {said}", file=sys.stderr)
     if library in changed:
         reference = take_reference(source, LIBRARY_IMAGES)
-        distance, most = reference.distance(run(reference.pixels)), tolerance or default_tolerance(source) / 2
+        distance, most = reference.distance(run(reference.pixels)), default_tolerance(source) / 2
         if not distance <= most:
             raise UserError(
                 f"{cell_name(cell)}: its network must give the stored embeddings to within {most:g} of their length, "
@@ -175,19 +172,10 @@ def check_agreement(run: Run, reference: Reference, tolerance: float, file: str)
         raise UserError(
             f"{file} must give the embeddings of {reference.source} to within {tolerance:g} of their length, found a "
             f"distance of {distance:.3g} on {len(reference.pixels)} images of the split {reference.split!r}, so "
-            "nothing was written. If embed ran in mixed precision, as on a GPU by default, run it again with "
-            "WHICHLAYER_PRECISION=no; or allow more with --tolerance"
+            "nothing was written. If libraries have other versions now, or embed ran in mixed precision (as on a GPU), "
+            "run it again with WHICHLAYER_PRECISION=no; or allow more with --tolerance"
         )
     return distance
-
-
-def command_line(source: Source, out: Path, *, onnx: bool, licence: str | None) -> str:
-    """Return the command that cuts the same layer again, with nothing left to defaults."""
-    given = [*cell_id(source.store.cell).items(), ("step", source.step)]
-    given += [("layer", pooled.layer.name) for pooled in source.layers]
-    given += [("scale", source.scaler.scaling), ("out", out.name), *([("licence", licence)] if licence else [])]
-    words = [word for name, value in given for word in (f"--{name}", str(value))]
-    return shlex.join(["whichlayer", "cut", *words, *([] if onnx else ["--no-onnx"])])
 
 
 def write_cut(out: Path, source: Source, *, onnx: bool, tolerance: float | None, licence: str | None) -> dict[str, Any]:
@@ -207,7 +195,6 @@ def write_cut(out: Path, source: Source, *, onnx: bool, tolerance: float | None,
     Raises:
         UserError: the layer cannot be exported, or a file does not agree.
     """
-    check_versions(source, partial(embed_now, source), tolerance)
     images, reference, tolerance = source.cell.images, take_reference(source), tolerance or default_tolerance(source)
     with new_output(out) as folder:
         folder.mkdir()
@@ -216,7 +203,7 @@ def write_cut(out: Path, source: Source, *, onnx: bool, tolerance: float | None,
         (folder / WEIGHTS).write_bytes(save({name: value.clone() for name, value in program.state_dict.items()}))
         distance = {PROGRAM: check_agreement(export.load_run(folder / PROGRAM), reference, tolerance, PROGRAM)}
         if onnx:
-            export.save_onnx(program, folder / ONNX, images.size)
+            export.save_onnx(folder / PROGRAM, folder / ONNX)
             distance[ONNX] = check_agreement(export.load_onnx(folder / ONNX), reference, tolerance, ONNX)
         decode = {"mode": "RGB", "orientation": "as EXIF says", "image_size": images.size, "fit": source.dataset.fit}
         decode |= {"fill": images.fill, "bits": source.dataset.decode["bits"]}
@@ -231,7 +218,10 @@ def write_cut(out: Path, source: Source, *, onnx: bool, tolerance: float | None,
             "format": FORMAT,
             "cell": cell_id(source.store.cell) | {"step": source.step},
             **facts_of(source, program.state_dict, licence),
-            "files": {path.name: path.stat().st_size for path in sorted(folder.iterdir())},
+            "files": {
+                path.name: {"bytes": path.stat().st_size, "sha256": file_sha256(path)}
+                for path in sorted(folder.iterdir())
+            },
             "agreement": {
                 "source": reference.source,
                 "split": reference.split,
@@ -240,19 +230,11 @@ def write_cut(out: Path, source: Source, *, onnx: bool, tolerance: float | None,
                 "distance": {name: float(f"{d:.2g}") for name, d in distance.items()},
             },
             "versions": library_versions("torch", source.network_params.library, *(export.PACKAGES if onnx else ())),
-            "command": command_line(source, out, onnx=onnx, licence=licence),
         }
         write_json(folder / PREPROCESS, preprocess)
         write_json(folder / CARD, card)
         (folder / README).write_text(readme(card, decode), encoding="utf-8")
-        write_sums(folder)
     return card
-
-
-def write_sums(folder: Path) -> None:
-    """Write the hashes of all files of a folder, as `sha256sum` does."""
-    lines = [f"{file_sha256(path)}  {path.name}\n" for path in sorted(folder.iterdir()) if path.name != SUMS]
-    (folder / SUMS).write_text("".join(lines), encoding="utf-8")
 
 
 def read_cut(path: Path) -> tuple[dict[str, Any], int, dict[str, Any]]:
@@ -263,27 +245,21 @@ def read_cut(path: Path) -> tuple[dict[str, Any], int, dict[str, Any]]:
         an image becomes the input: `size` in pixels, `fit`, `fill` and `bits` (`DatasetParams.decode`).
 
     Raises:
-        UserError: it is no such folder, of another version, lacks a file or a key, or a file is not as it was written.
+        UserError: it is no such folder, of another version, lacks a file or a key, or the network is not as it was
+            written.
     """
-    for name in (SUMS, PREPROCESS, CARD, PROGRAM):
-        file = path / name
-        if not file.is_file() or (name != PROGRAM and file.stat().st_size > MAX_TEXT):
-            raise UserError(f"{path}: must hold {name}, of at most {MAX_TEXT} bytes, found no such file; {AGAIN}")
-        if name != SUMS and f"{file_sha256(file)}  {name}".encode() not in (path / SUMS).read_bytes().split(b"\n"):
-            raise UserError(f"{file}: must be as it was written ({SUMS}), found other content; {AGAIN}")
     try:
         preprocess, card = (json.loads((path / name).read_bytes()) for name in (PREPROCESS, CARD))
         for content in (preprocess, card):
             if content["format"] != FORMAT:
                 raise UserError(f"{path}: must be of format {FORMAT}, found {content['format']!r}; {AGAIN}")
-        cell, layer, decode = card["cell"], card["layer"], preprocess["decode"]
-        about = {name: cell[name] for name in ("dataset", "model", "fold", "seed", "step")}
-        about |= {"layer": layer["name"], "pooling": layer["pooling"], "scale": layer.get("scale", "none")}
-        bits = {"bits": decode.get("bits", FULL)}  # cuts of earlier versions have none
-        decode = {"size": decode["image_size"], "fit": decode["fit"], "fill": decode["fill"], **bits}
-        return about, layer["width"], decode
-    except (KeyError, TypeError, ValueError, RecursionError) as error:
-        raise UserError(f"{path}: {PREPROCESS} or {CARD} lacks something ({error}); {AGAIN}") from None
+        if file_sha256(path / PROGRAM) != card["files"][PROGRAM]["sha256"]:
+            raise UserError(f"{path / PROGRAM}: must be as it was written ({CARD}), found other content; {AGAIN}")
+        layer, decode = card["layer"], preprocess["decode"]
+        about = card["cell"] | {name: layer[part] for name, part in ABOUT.items()}
+        return about, layer["width"], {name: decode[part] for name, part in DECODE.items()}
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        raise UserError(f"{path}: must hold a whole cut, found {type(error).__name__}: {error}; {AGAIN}") from None
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:

@@ -9,7 +9,7 @@ import configparser
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -319,22 +319,3 @@ def seen_by_dvc(paths: Sequence[str]) -> list[str]:
     """Return those of some paths in the project that .dvcignore leaves."""
     with open_repo() as repo:
         return [path for path in paths if not repo.dvcignore.is_ignored_file(str(ROOT / path))]
-
-
-def read_revision(path: Path, revision: str) -> str:
-    """Read a file in the project as an experiment or a git revision has it.
-
-    Raises:
-        UserError: there is no such experiment, or its file is not in the cache.
-    """
-    from dvc import api
-    from dvc.exceptions import DvcException
-    from dvc.scm import SCMError
-
-    try:
-        return str(api.read(str(path), repo=str(ROOT), rev=revision))
-    except (DvcException, SCMError, OSError) as error:
-        raise UserError(
-            f"{revision}: must be an experiment or a git revision whose {path} is in DVC's cache, found: {error}; "
-            "`dvc exp list` names them, `dvc exp run -n NAME` makes one"
-        ) from None

@@ -13,7 +13,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import astuple, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,6 @@ from stages.commands.dvc_project.workspace import stage_path
 from stages.commands.features.image_files import refuse_unreadable
 from stages.embed.embedder import stored
 from stages.embed.params import EmbedParams
-from stages.prepare.bits import Depth
 from stages.prepare.decode import decode_many, digest, read_content
 from stages.prepare.raw_files import RawFiles
 from stages.shared.core.digests import cell_id, file_sha256, json_hash
@@ -161,14 +160,12 @@ class Shard:
         sha256: (n,) of their files, hexadecimal.
         features: (n, D) float32.
         unreadable: path and reason of the images that it lacks.
-        depths: of the images of more than 8 bits a sample.
     """
 
     paths: list[str]
     sha256: list[str]
     features: Float32
     unreadable: dict[str, str]
-    depths: list[Depth] = field(default_factory=list)
 
 
 class Shards:
@@ -230,7 +227,6 @@ class Shards:
         of = self._extractor
         for file, paths in missing:
             unreadable, hashes, batch, features = {}, [], [], [np.empty((0, of.width), np.float32)]
-            depths = []
             decoded = decode_many([self._images.content(path) for path in paths], **of.decode)
             for path, (sha256, image) in zip(paths, decoded, strict=True):
                 hashes.append(sha256 or self._sha256(path))
@@ -238,7 +234,6 @@ class Shards:
                     unreadable[path] = image
                 else:
                     batch.append(image.pixels)
-                    depths += [astuple(image.depth)] if image.depth else []
                 if batch and (len(batch) == of.batch_size or path == paths[-1]):
                     features.append(stored(of.embed(np.stack(batch)), of.about["layer"], of.about["step"], "float32"))
                     batch = []
@@ -246,7 +241,6 @@ class Shards:
             if not skip:
                 refuse_unreadable(self._images.where, unreadable)
             texts: dict[str, Any] = {"sha256": np.array(hashes, "U64"), "unreadable": np.array(json.dumps(unreadable))}
-            texts["depths"] = np.array(json.dumps(depths))
             with file.open("wb") as opened:
                 np.savez(opened, features=np.concatenate(features), **texts)
             self._keep([each for each, _ in self._shards if each.name in self._work.files or each == file])
@@ -257,8 +251,7 @@ def _read(file: Path, paths: Sequence[str]) -> Shard:
         unreadable: dict[str, str] = json.loads(str(saved["unreadable"]))
         hashes = zip(paths, saved["sha256"].tolist(), strict=True)
         kept = {path: sha256 for path, sha256 in hashes if path not in unreadable}
-        depths = [Depth(*values) for values in json.loads(str(saved["depths"]))]
-        return Shard([*kept], [*kept.values()], saved["features"], unreadable, depths)
+        return Shard([*kept], [*kept.values()], saved["features"], unreadable)
 
 
 def _hashes(file: Path) -> list[str]:

@@ -1,20 +1,17 @@
 """The images of any folder or archive, of a list, or one alone, listed without labels and without being decoded."""
 
+import csv
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import ExitStack
-from pathlib import Path, PurePosixPath
-
-from PIL import Image
+from io import StringIO
+from pathlib import Path
 
 from stages.commands.project import listed
 from stages.prepare.archives import is_archive
-from stages.prepare.candidates import Content
-from stages.prepare.csv_rows import csv_rows, decoded
-from stages.prepare.decode import BadImageError, damage_named, known_formats, open_image, read_content
 from stages.prepare.raw_data import open_raw
 from stages.prepare.raw_files import RawFiles, check_regular, read_file
-from stages.shared.runtime.errors import CONTROL, UserError
+from stages.shared.runtime.errors import UserError
 
 LISTS = (".csv", ".txt")
 
@@ -36,61 +33,32 @@ def list_images(where: Path, resources: ExitStack) -> RawFiles:
         files = open_raw(where, resources)
     else:
         is_list = where.suffix.lower() in LISTS
-        named = [row["path"] for row in read_list(where)] if is_list else [where.name]
+        named = read_list(where) if is_list else [where.name]
         files = RawFiles(where.parent, tuple(named), (), lambda path: read_file(where.parent / path))
-    for path in files.paths:
-        if CONTROL.search(path):
-            raise UserError(f"{files.where}: the name of a file must not have control characters, found {path!r}")
-        if files.where == where.parent:  # named, and not listed from a folder that was looked through
-            check_regular(files.where / path)
+        for path in files.paths:
+            check_regular(where.parent / path)
     return files
 
 
-def read_list(path: Path, columns: Sequence[str] = ("path",)) -> list[dict[str, str]]:
-    """Read the rows of a list of images.
-
-    Args:
-        path: a CSV, or a text file of paths, one a line.
-        columns: those that are wanted; a text file has `path` alone.
+def read_list(path: Path) -> list[str]:
+    """Read the images that a list names: a text file of paths, one a line, or the column `path` of a CSV.
 
     Raises:
-        UserError: it cannot be read, a column or cell is empty, or a path stands there twice.
+        UserError: it cannot be read, or a path is missing or stands there twice.
     """
     check_regular(path)
-    content, is_csv = read_file(path), path.suffix.lower() == ".csv"
-    texts = ([line.rstrip("\r")] for line in decoded(content, path).split("\n") if line.rstrip("\r"))
-    read = (cells for _, cells in csv_rows(content, path)) if is_csv else texts
-    header = next(read, []) if is_csv else ["path"]
-    named = (dict(zip(header, cells, strict=False)) for cells in read)
-    rows = [{column: row.get(column, "") for column in columns} for row in named]
-    empty = next((column for column in columns if not all(row.get(column) for row in rows)), None)
-    if empty or not rows:
-        found = f"a row without {empty}" if empty else "no row"
-        found += "; a CSV has a header" if is_csv else ""
-        raise UserError(f"{path}: must have {' and '.join(columns)} in every row, found {found}")
-    twice = next((name for name, count in Counter(row["path"] for row in rows).items() if count > 1), None)
-    if twice:
+    try:
+        text = read_file(path).decode("utf-8-sig")
+        rows = csv.DictReader(StringIO(text), strict=True) if path.suffix.lower() == ".csv" else None
+        names = [line for line in text.splitlines() if line] if rows is None else [row.get("path") or "" for row in rows]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise UserError(f"{path}: must be a list in UTF-8, found {error}; write it again") from None
+    if not all(names) or not names:
+        found = "a row without path" if names else "no row"
+        raise UserError(f"{path}: must have a path in every row, found {found}; a CSV has a header")
+    if twice := next((name for name, count in Counter(names).items() if count > 1), None):
         raise UserError(f"{path}: must name every image once, found {twice!r} twice; take one out")
-    return rows
-
-
-def not_images(files: Mapping[str, Callable[[], Content]]) -> dict[str, str]:
-    """Open the files whose names do not end as an image's, and return why some are none.
-
-    Args:
-        files: path -> a function that reads it.
-    """
-    formats = known_formats()
-    endings = {ending for ending, kind in Image.registered_extensions().items() if kind in formats}
-    reasons = {}
-    for path in (path for path in files if PurePosixPath(path).suffix.lower() not in endings):
-        file = read_content(files[path])
-        try:
-            with damage_named():
-                open_image(file if isinstance(file, bytes) else b"")  # what cannot be read is no image
-        except BadImageError as error:
-            reasons[path] = str(error)
-    return reasons
+    return names
 
 
 def refuse_unreadable(where: Path, reasons: Mapping[str, str]) -> None:

@@ -22,7 +22,7 @@ from collections.abc import Container, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
@@ -85,6 +85,46 @@ class Layer:
         return self.module or self.name, self.depth, self.pooling
 
 
+class Source(Protocol):
+    """Where a cell's arrays are."""
+
+    @property
+    def of(self) -> ArtifactId:
+        """Dataset, model, fold and seed, for messages."""
+
+    def read(self, name: str, index: tuple[int, ...], rows: NDArray[np.int64]) -> NDArray[Any]:
+        """Read rows (B, width) of one array, at an index of the axes before."""
+
+
+@dataclass(frozen=True)
+class InMemory:
+    """Arrays (N, width) of one step, by name."""
+
+    of: ArtifactId
+    arrays: Mapping[str, Float32]
+
+    def read(self, name: str, index: tuple[int, ...], rows: NDArray[np.int64]) -> NDArray[Any]:
+        """Take rows of one array."""
+        return self.arrays[name][rows]
+
+
+@dataclass(frozen=True)
+class Stored:
+    """Arrays of a store; files are compared with their digests when they are read."""
+
+    arrays: Mapping[str, zarr.Array]
+    digests: Digests
+
+    @property
+    def of(self) -> ArtifactId:
+        """What the store belongs to."""
+        return self.digests.record.of
+
+    def read(self, name: str, index: tuple[int, ...], rows: NDArray[np.int64]) -> NDArray[Any]:
+        """Read rows of one array."""
+        return ShardReader(self.digests, name, self.arrays[name], index).read(rows)
+
+
 @dataclass(frozen=True)
 class Embeddings:
     """One cell's embeddings, read a layer of a split at a time.
@@ -95,6 +135,7 @@ class Embeddings:
         layers: in order of depth, the raw-pixel baseline (depth -1) first if present.
         samples: `SAMPLE_COLUMNS`, and `SET_COLUMNS` where classes are scored in sets, in row order.
         classes: names of the head's classes.
+        source: where the arrays are.
         last_step: what was embedded only at the last step; None if nothing was.
         frozen: whether the network was not fine-tuned, so that it has only step 0 and no head.
         made_with: versions of the libraries with which each stage made them, by stage.
@@ -108,8 +149,7 @@ class Embeddings:
     layers: tuple[Layer, ...]
     samples: pd.DataFrame
     classes: tuple[str, ...]
-    _arrays: Mapping[str, zarr.Array]
-    _digests: Digests
+    source: Source
     last_step: "Embeddings | None" = None
     frozen: bool = False
     made_with: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
@@ -164,11 +204,10 @@ class Embeddings:
 
     def _read(self, name: str, step: int, split: str) -> Float32:
         index = () if name == BASELINE else (self.steps.index(step),)
-        of = self._digests.record.of
+        of = self.source.of
         cell = ", ".join([str(of["dataset"]), str(of["model"]), f"fold {of['fold']}", f"seed {of['seed']}"])
         where = f"embeddings of {cell}: layer {name!r} at step {step}"
-        reader = ShardReader(self._digests, name, self._arrays[name], index)
-        values = np.asarray(reader.read(self._rows(split)), dtype=np.float32)
+        values = np.asarray(self.source.read(name, index, self._rows(split)), dtype=np.float32)
         if bad := int((~np.isfinite(values)).any(axis=1).sum()):
             raise UserError(
                 f"{where} must be finite, found NaN or infinity in {bad} of {len(values)} {split} images; "
@@ -217,8 +256,7 @@ def _open(path: Path) -> Embeddings:
         layers=tuple(Layer(**layer) for layer in attrs["layers"]),
         samples=pd.DataFrame({name: arrays[name][:].tolist() for name in sample_columns(arrays)}),
         classes=tuple(arrays["class_name"][:].tolist()),
-        _arrays=arrays,
-        _digests=digests,
+        source=Stored(arrays, digests),
         frozen=bool(attrs.get("frozen", False)),
         made_with=attrs.get("made_with", {}),
     )

@@ -13,7 +13,6 @@ import stat
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from difflib import get_close_matches
-from pathlib import Path
 
 CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 """What moves the cursor, colours, ends a line or turns the direction of writing, and halves of characters."""
@@ -132,23 +131,6 @@ KINDS = {
 def irregular(mode: int) -> str | None:
     """Name the kind of what is no regular file, which nobody should open (a FIFO would wait for ever); else None."""
     return None if stat.S_ISREG(mode) else KINDS.get(stat.S_IFMT(mode), "something else")
-
-
-@contextmanager
-def limited_memory(room: int) -> Iterator[None]:
-    """Let this process take so many bytes of memory more meanwhile, and no more; beyond is a MemoryError, on Linux."""
-    try:
-        taken = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[5]) * os.sysconf("SC_PAGESIZE")
-    except OSError:  # not on Linux
-        yield
-        return
-    before, hard = resource.getrlimit(resource.RLIMIT_DATA)
-    limits = [limit for limit in (before, taken + room) if limit != resource.RLIM_INFINITY]
-    resource.setrlimit(resource.RLIMIT_DATA, (min(limits), hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_DATA, (before, hard))
 
 
 def explain_limits(**least_of: int) -> str | None:

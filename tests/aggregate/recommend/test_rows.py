@@ -1,19 +1,19 @@
 """Every way of choosing a layer is scored in the rows in which the recommended one is chosen."""
 
-from contextlib import ExitStack
-
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.preprocessing import normalize as unit
 
 from stages.aggregate.params import AggregateParams, Asked, AskedMeasures
 from stages.aggregate.recommend.criteria import all_criteria
 from stages.aggregate.results import compute_results
-from stages.commands.score.command import CHECKPOINT, MEASURES, TRAINING, measure_files
-from stages.commands.score.embedding_file import open_file, read_embedding_file
+from stages.commands.score.arrays import CHECKPOINT, score_arrays
 from stages.measure.metrics import LAYER_SCORES
 from stages.measure.params import MeasureParams
+from stages.shared.core.digests import cell_id
 from stages.shared.core.params import RunParams, parse
+from stages.shared.networks import training_table
 from tests.measure.synthetic import DEFAULT, embedded
 
 LAYERS = {"a": (2.0, 0.0), "b": (0.8, 0.0), "c": (0.4, 1.5), "d": (1.0, 1.5)}
@@ -51,26 +51,31 @@ def study(request, arrays, tmp_path_factory):
     asked = {"metrics": ["map_at_r", "probe_accuracy", *LABEL_FREE], "normalize": request.param}
     params = parse(DEFAULT | asked | {"refits": DEFAULT["refits"] | {"metrics": ["map_at_r"]}}, MeasureParams, where="")
     axes = {"datasets": ["one", "two"], "models": ["net"], "folds": list(range(FOLDS)), "seeds": [0]}
-    with ExitStack() as resources, pytest.MonkeyPatch.context() as patch:
-        patch.setenv("WHICHLAYER_WORKERS", "1")
-        for dataset in axes["datasets"]:
-            files = [write_fold(folder, arrays, dataset, fold, resources) for fold in range(FOLDS)]
-            measure_files(files, [(dataset, "net", str(fold), 0) for fold in range(FOLDS)], params, folder)
-    grid = RunParams.model_validate(axes)
     of_results = AggregateParams(main_metric="map_at_r", accuracy_margin=0.05)
+    for dataset in axes["datasets"]:
+        of_images = joined(arrays, dataset)
+        named = {"measure": params, "aggregate": of_results, "dataset": dataset, "model": "net"}
+        score_arrays(**of_images, **named, tables=folder / "measures")
+    grid = RunParams.model_validate(axes)
+    for cell in grid.cells():
+        curve = pd.DataFrame([cell_id(cell) | {"step": 0}], columns=list(training_table.COLUMNS))
+        training_table.write_training(folder.joinpath("training", *map(str, cell), "training.csv"), curve, cell)
     asked = Asked(grid, CHECKPOINT, AskedMeasures(analyses=[]), of_results)
     scaled = unit if request.param == "l2" else np.asarray
-    return compute_results(folder / MEASURES, folder / TRAINING, asked), lambda X: scaled(X.astype(np.float64))
+    return compute_results(folder / "measures", folder / "training", asked), lambda X: scaled(X.astype(np.float64))
 
 
-def write_fold(folder, arrays, dataset, fold, resources):
-    path, content = folder / f"{dataset}{fold}.npz", {}
-    for split, prefix, kind in (("unseen", "", f"new{fold}"), ("test", "seen/", "old")):
-        of = {layer: X for (*where, layer), X in arrays.items() if where == [dataset, fold, split]}
-        content |= {f"{prefix}{layer}": X for layer, X in of.items()}
-        content[f"{prefix}labels"] = np.repeat([f"{kind}{c}" for c in range(CLASSES)], EACH)
-    np.savez(path, **content)
-    return read_embedding_file(open_file(path, None, resources))
+def joined(arrays, dataset):
+    """What one dataset's embeddings are for `score_arrays`: of every fold the seen images, then the unseen ones."""
+    parts = [(fold, split) for fold in range(FOLDS) for split in ("test", "unseen")]
+    layers = dict.fromkeys(layer for of, _, _, layer in arrays if of == dataset)
+    kinds = [f"new{fold}" if split == "unseen" else "old" for fold, split in parts]
+    return {
+        "layers": {name: np.concatenate([arrays[dataset, *part, name] for part in parts]) for name in layers},
+        "labels": [f"{kind}{c}" for kind in kinds for c in np.repeat(range(CLASSES), EACH)],
+        "seen": np.repeat([split == "test" for _, split in parts], CLASSES * EACH),
+        "folds": np.repeat([fold for fold, _ in parts], CLASSES * EACH),
+    }
 
 
 def map_at_r(X):

@@ -81,8 +81,6 @@ def test_what_is_not_there_is_named_with_what_to_run(finished: Finished, tmp_pat
     elsewhere = CellPaths(paths.prepared, paths.weights, tmp_path / "none", paths.results)
     with pytest.raises(UserError, match=r"none: no embeddings there; run the embed stage"):
         open_source(params, cell, elsewhere, Wanted(layers=["blocks.1"]))
-    with pytest.raises(UserError, match=r"oaks-tiny-0-3: must be of the grid, whose `run` lacks oaks: .*known: trees"):
-        open_source(params, ("oaks", *cell[1:]), elsewhere, Wanted(layers=["blocks.1"]))
 
 
 def test_checkpoints_that_were_made_again_at_other_steps_are_refused(finished: Finished, tmp_path: Path):

@@ -1,6 +1,7 @@
 """A layer as a program of its own: what it gives, and that it holds what the layer depends on, and nothing else."""
 
 import os
+import sys
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
@@ -14,7 +15,6 @@ from torch import Tensor, nn
 from stages.commands.cut import export
 from stages.commands.cut.cell import Scaler
 from stages.commands.cut.export import (
-    check_packages,
     export_layer,
     load_onnx,
     load_program,
@@ -101,7 +101,7 @@ def check_layer(network: Network, layer: PooledLayer, folder: Path, *, with_onnx
     assert all(n.rpartition(".")[0] in below or not n.endswith(("running_mean", "running_var")) for n in buffers)
     runs = {"pt2": lambda pixels: loaded(pixels).numpy()}
     if with_onnx:
-        save_onnx(program, folder / "model.onnx", S)
+        save_onnx(folder / "model.pt2", folder / "model.onnx")
         names = {tensor.name for tensor in onnx.load(folder / "model.onnx").graph.initializer}
         assert not names & (set(network.module.state_dict()) - set(state))
         session = load_onnx(folder / "model.onnx")
@@ -200,7 +200,7 @@ def test_a_file_is_the_same_bytes_and_names_nothing_of_this_machine(tmp_path: Pa
     for name in ("one", "another"):
         program = export_layer(network, [layer], S, Scaler())
         save_program(program, tmp_path / f"{name}.pt2")
-        save_onnx(program, tmp_path / f"{name}.onnx", S)
+        save_onnx(tmp_path / f"{name}.pt2", tmp_path / f"{name}.onnx")
     for kind in ("pt2", "onnx"):
         content = (tmp_path / f"one.{kind}").read_bytes()
         assert content == (tmp_path / f"another.{kind}").read_bytes()
@@ -209,16 +209,13 @@ def test_a_file_is_the_same_bytes_and_names_nothing_of_this_machine(tmp_path: Pa
             assert str(path).encode() not in content
 
 
-def test_missing_packages_and_files_that_are_too_large_are_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     network, layer = branches(nn.Linear(4, 3))
-    program = export_layer(network, [layer], S, Scaler())
-    monkeypatch.setattr(export, "MAX_BYTES", 100)
-    with pytest.raises(UserError, match=r"model\.onnx holds at most 2 GiB, found 0\.0 GiB of tensors; use --no-onnx"):
-        save_onnx(program, tmp_path / "model.onnx", S)
-    check_packages()
-    monkeypatch.setattr(export, "find_spec", lambda name: None if name == "onnxscript" else name)
-    with pytest.raises(UserError, match=r"found no onnxscript; pip install '\.\[export\]', or leave the file out with"):
-        check_packages()
+    save_program(export_layer(network, [layer], S, Scaler()), tmp_path / "model.pt2")
+    save_onnx(tmp_path / "model.pt2", tmp_path / "model.onnx")
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    with pytest.raises(UserError, match=r"model\.onnx cannot be loaded .*; pip install '\.\[export\]', or leave"):
+        load_onnx(tmp_path / "model.onnx")
 
 
 NUMBERS = torch.arange(6.0).reshape(2, 3)

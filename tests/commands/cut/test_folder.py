@@ -23,9 +23,8 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from stages.aggregate.facts import Facts, write_facts
-from stages.aggregate.tables.score_tables import DEPTH_COLUMNS
 from stages.commands.cut import folder as cut_folder
-from stages.commands.cut.card import code, layer_scores, readme
+from stages.commands.cut.card import layer_scores, readme
 from stages.commands.cut.cell import Scaler, Source, Wanted, open_source
 from stages.commands.cut.export import load_program
 from stages.commands.cut.folder import (
@@ -36,11 +35,9 @@ from stages.commands.cut.folder import (
     read_cut,
     take_reference,
     write_cut,
-    write_sums,
 )
 from stages.commands.project import ROOT, check_new
 from stages.prepare.decode import decode
-from stages.shared.core.csv_table import write_table
 from stages.shared.images.image_store import Pixels, open_images
 from stages.shared.networks.weights import read_state
 from stages.shared.runtime.errors import UserError
@@ -50,7 +47,7 @@ from tests.commands.cut.finished import finish_cell
 from tests.packed import SEEN, UNSEEN
 from tests.prepare.deep_images import ramp
 
-CARDS = {"README.md", "SHA256SUMS", "card.json", "preprocess.json"}
+CARDS = {"README.md", "card.json", "preprocess.json"}
 FILES = CARDS | {"model.onnx", "model.pt2", "weights.safetensors"}
 DOCS = ROOT / "docs" / "cut.md"
 
@@ -78,36 +75,25 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Written:
 
 
 def write_scores(results: Path) -> None:
-    keys = {"dataset": "trees", "model": "tiny", "fold": "mean", "pooling": "class_token", "metric": "nmi", "step": 50}
-    layer = {"depth": 3, "relative_depth": 0.5, "layer": "blocks.2", "better": "higher"}
-    unseen = {"split": "unseen", "value": 0.5, "ci_images_low": 0.4, "ci_images_high": 0.61}
-    rows = [
-        {**keys, **layer, **unseen},
-        {**keys, **layer, "split": "test", "value": 0.25},
-        {**keys, **layer, **unseen, "fold": "0", "value": 0.9},
-        {**keys, **layer, **unseen, "pooling": "max", "value": 0.9},
-        {**keys, **layer, **unseen, "step": 25, "value": 0.9},
-    ]
-    table = pd.DataFrame(rows, columns=list(DEPTH_COLUMNS))
-    write_table(results / "depth.csv", table, DEPTH_COLUMNS)
+    """Write scores of the layer in two folds at both steps, beside others."""
     write_facts(results, Facts([recommendation()], [], unit_rows=["nmi"]))
-    first = {**keys, "seed": 3, "layer": "blocks.2", "step": 0, "split": "unseen", "better": "higher"}
-    cells = [("0", 0.2), ("1", 0.4), ("all", 0.9)]
-    scores = pd.DataFrame([first | {"fold": fold, "value": value} for fold, value in cells], columns=[*COLUMNS])
-    other = [{"pooling": "max"}, {"step": 50}, {"layer": "blocks.1"}, {"split": "unseen_matched"}]
-    write_layer_scores(
-        results / "layers.csv", pd.concat([scores, *(scores.assign(**each, value=0.9) for each in other)])
-    )
+    keys = {"dataset": "trees", "model": "tiny", "seed": 3, "pooling": "class_token", "metric": "nmi", "step": 50}
+    of_layer = keys | {"layer": "blocks.2", "split": "unseen", "better": "higher"}
+    rows = [of_layer | {"fold": fold, "value": value} for fold, value in (("0", 0.2), ("1", 0.4), ("all", 0.9))]
+    rows += [of_layer | {"fold": "0", "split": "test", "value": 0.25}]
+    rows += [of_layer | {"fold": "0", "step": 0, "value": 0.125}]
+    others = ({"pooling": "max"}, {"layer": "blocks.1"}, {"split": "unseen_matched"}, {"metric": "probe_accuracy"})
+    rows += [of_layer | {"fold": "0", "value": 0.9} | other for other in others]
+    write_layer_scores(results / "layers.csv", pd.DataFrame(rows, columns=[*COLUMNS]))
 
 
 def test_the_folder_holds_its_files_and_nothing_beside_it(written: Written):
     assert {path.name for path in written.path.iterdir()} == FILES
     assert [path.name for path in written.path.parent.iterdir()] == ["cut"]
-    sizes = {name: (written.path / name).stat().st_size for name in FILES if name in written.card["files"]}
-    assert written.card["files"] == sizes
-    assert set(sizes) == FILES - CARDS
-    subprocess.run(["sha256sum", "--check", "--strict", "--quiet", "SHA256SUMS"], cwd=written.path, check=True)
-    assert len((written.path / "SHA256SUMS").read_text().splitlines()) == len(FILES) - 1
+    assert set(written.card["files"]) == FILES - CARDS
+    for name, about in written.card["files"].items():
+        content = (written.path / name).read_bytes()
+        assert about == {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
 
 
 def test_a_folder_is_read_as_it_was_written(written: Written):
@@ -121,56 +107,28 @@ def test_a_folder_is_read_as_it_was_written(written: Written):
     assert preprocess["output"] == output
 
 
-def edit(path: Path, **changes: Any) -> None:
-    """Change a file of a cut, as another version would have written it."""
-    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
-    write_sums(path.parent)
-
-
-def test_what_is_no_cut_is_named(written: Written, tmp_path: Path):
-    path = tmp_path / "cut"
-    with pytest.raises(UserError, match=r"cut: must hold SHA256SUMS, .* found no such file; cut again"):
+def test_what_is_no_whole_cut_is_named(written: Written, tmp_path: Path):
+    path, card = tmp_path / "cut", written.card
+    with pytest.raises(UserError, match=r"cut: must hold a whole cut, found FileNotFoundError: .*; cut again"):
         read_cut(path)
     shutil.copytree(written.path, path)
-    edit(path / "card.json", layer={"name": "blocks.1"})
-    with pytest.raises(UserError, match=r"lacks something \('pooling'\)"):
-        read_cut(path)
-    edit(path / "card.json", format="whichlayer.cut/0")
-    with pytest.raises(UserError, match=r"must be of format whichlayer\.cut/1, found 'whichlayer\.cut/0'"):
-        read_cut(path)
-    (path / "card.json").write_text("{")
-    with pytest.raises(UserError, match=r"card\.json: must be as it was written"):
-        read_cut(path)
-    write_sums(path)
-    with pytest.raises(UserError, match=r"or card\.json lacks something \(Expecting"):
-        read_cut(path)
-    (path / "card.json").write_text("[" * 100_000)
-    write_sums(path)
-    with pytest.raises(UserError, match=r"or card\.json lacks something \(maximum recursion depth"):
-        read_cut(path)
-    (path / "card.json").write_text((written.path / "card.json").read_text())
-    write_sums(path)
-    with (path / "SHA256SUMS").open("r+b") as file:
-        file.truncate(2**40)
-    with pytest.raises(
-        UserError, match="must hold SHA256SUMS, of at most 16777216 bytes, found no such file; cut again"
+    for changed, message in (
+        ({**card, "layer": {"name": "blocks.1"}}, "found KeyError: 'pooling'"),
+        ({**card, "format": "whichlayer.cut/1"}, r"must be of format whichlayer\.cut/2, found 'whichlayer\.cut/1'"),
+        ([], "must hold a whole cut, found TypeError"),
     ):
-        read_cut(path)
-    write_sums(path)
-    for name in ("model.pt2", "SHA256SUMS"):
-        (path / name).unlink()
-        with pytest.raises(UserError, match=rf"must hold {name}, .* found no such file; cut again"):
+        (path / "card.json").write_text(json.dumps(changed))
+        with pytest.raises(UserError, match=message):
             read_cut(path)
 
 
-@pytest.mark.parametrize("name", ["model.pt2", "preprocess.json", "card.json"])
 @pytest.mark.parametrize("place", [0.3, 0.6, 0.9])
-def test_one_bit_that_flips_is_found(written: Written, tmp_path: Path, name: str, place: float):
+def test_one_bit_of_the_network_that_flips_is_found(written: Written, tmp_path: Path, place: float):
     path = Path(shutil.copytree(written.path, tmp_path / "cut"))
-    content = bytearray((path / name).read_bytes())
+    content = bytearray((path / PROGRAM).read_bytes())
     content[int(place * len(content))] ^= 1
-    (path / name).write_bytes(content)
-    with pytest.raises(UserError, match=rf"{name}: must be as it was written"):
+    (path / PROGRAM).write_bytes(content)
+    with pytest.raises(UserError, match=r"model\.pt2: must be as it was written"):
         read_cut(path)
 
 
@@ -219,37 +177,25 @@ def test_the_card_says_what_was_cut(written: Written):
     for said in (
         "layer 4 of 7 (`blocks.2`)",
         "ash, birch, cedar",
-        "date, elm",
-        "| network.weights_licence | CC0 |",
-        "whichlayer cut --dataset trees --model tiny",
+        "Licence of the pre-trained weights: CC0",
     ):
         assert said in text
 
 
 def test_the_card_s_scores_are_the_layer_s_over_folds_at_its_step(written: Written):
-    same = {"metric": "nmi", "scale": "l2"}
-    unseen = same | {"split": "unseen", "value": 0.5, "interval": [0.4, 0.61], "scope": "other images"}
-    assert written.card["scores"] == [unseen, same | {"split": "test", "value": 0.25}]
-    assert "Of this layer at this step, scaled to length 1, means" in (written.path / "README.md").read_text()
-    rows = [" ".join(line.split()) for line in (written.path / "README.md").read_text().splitlines()]
-    assert "| NMI | unseen | 0.500 [0.400, 0.610] (other images) |" in rows
-    assert "| NMI | test | 0.250 |" in rows
-
-
-@pytest.mark.parametrize("scaling", ["none", "standard"])
-def test_scores_of_rows_that_are_not_shipped_are_not_the_card_s(written: Written, scaling: Scaling):
-    other = replace(written.source, scaler=Scaler(scaling))
-    assert layer_scores(other) == []
-    write_facts(other.paths.results, Facts([recommendation()], []))
-    assert bool(layer_scores(other)) == (scaling == "none")
-    write_scores(other.paths.results)
-
-
-def test_scores_at_an_earlier_step_are_those_of_its_cells(written: Written):
-    (score,) = layer_scores(replace(written.source, step=0))
-    assert score == {"metric": "nmi", "split": "unseen", "scale": "l2", "value": pytest.approx(0.3)}
+    unseen = {"metric": "nmi", "split": "unseen", "value": pytest.approx(0.3)}
+    assert written.card["scores"] == [unseen, {"metric": "nmi", "split": "test", "value": 0.25}]
+    rows = (written.path / "README.md").read_text().splitlines()
+    assert "| nmi | unseen | 0.300 |" in rows
+    assert layer_scores(replace(written.source, step=0)) == [unseen | {"value": 0.125}]
     first = {**written.card, "cell": {**written.card["cell"], "step": 0}}
     assert "of timm, which was not fine-tuned, cut" in readme(first, {**written.read[2], "image_size": 40})
+
+
+@pytest.mark.parametrize(("scaling", "metrics"), [("none", ["probe_accuracy"]), ("standard", [])])
+def test_scores_of_rows_that_are_not_shipped_are_not_the_card_s(written: Written, scaling: Scaling, metrics: list[str]):
+    other = replace(written.source, scaler=Scaler(scaling))
+    assert [score["metric"] for score in layer_scores(other)] == metrics
 
 
 def test_multiply_adds_are_those_of_the_file(written: Written):
@@ -302,34 +248,35 @@ def run_alone(code: str, folder: Path, runtime: str) -> np.ndarray:
 
 @pytest.mark.parametrize("kind", ["plain", "transparent", "turned", "large"])
 @pytest.mark.parametrize("fit", ["crop", "pad", "squash"])
-def test_the_card_s_decoding_is_the_prepare_stage_s(tmp_path: Path, kind: str, fit: str):
+def test_the_card_s_decoding_is_the_prepare_stage_s(written: Written, tmp_path: Path, kind: str, fit: str):
     """The lines up to the pixels, in this process."""
     content, _ = picture(kind)
     (tmp_path / "image.png").write_bytes(content)
     expected = decode(content, 40, fit, 200)  # type: ignore[arg-type]
-    np.testing.assert_array_equal(pixels_by_card(tmp_path / "image.png", fit, 16), expected.pixels)
+    np.testing.assert_array_equal(pixels_by_card(written, tmp_path / "image.png", fit, 16), expected.pixels)
 
 
-def pixels_by_card(path: Path, fit: str, bits: int) -> np.ndarray:
-    lines = code({"image_size": 40, "fit": fit, "fill": 200, "bits": bits}, "onnxruntime").splitlines()[2:-3]
+def pixels_by_card(written: Written, path: Path, fit: str, bits: int) -> np.ndarray:
+    text = readme(written.card, {"image_size": 40, "fit": fit, "fill": 200, "bits": bits})
+    (lines,) = re.findall(r"```python\nimport numpy, onnxruntime\n(.*?)\nsession", text, flags=re.S)
     names: dict[str, Any] = {"numpy": np}
-    exec("\n".join(lines).replace("image.png", str(path)), names)
+    exec(lines.replace("image.png", str(path)), names)
     pixels: np.ndarray = names["pixels"][0].transpose(1, 2, 0)
     return pixels
 
 
 @pytest.mark.parametrize("bits", [8, 10, 12, 14, 16])
 @pytest.mark.parametrize("kind", ["PNG", "TIFF"])
-def test_the_card_scales_the_dataset_s_bits_and_refuses_more(tmp_path: Path, kind: str, bits: int):
+def test_the_card_scales_the_dataset_s_bits_and_refuses_more(written: Written, tmp_path: Path, kind: str, bits: int):
     exif = Image.Exif()
     exif[0x0112] = 6
     Image.fromarray(ramp(bits, 90).astype(np.uint16)).save(tmp_path / "image", kind, exif=exif)
     expected = decode((tmp_path / "image").read_bytes(), 40, "squash", 200, bits)  # type: ignore[arg-type]
     assert expected.pixels.max() > 250
-    np.testing.assert_array_equal(pixels_by_card(tmp_path / "image", "squash", bits), expected.pixels)
+    np.testing.assert_array_equal(pixels_by_card(written, tmp_path / "image", "squash", bits), expected.pixels)
     Image.fromarray(np.full((9, 9), 2**bits, np.int32)).save(tmp_path / "image", "TIFF")
     with pytest.raises(IndexError, match=f"{2**bits} is out of bounds"):
-        pixels_by_card(tmp_path / "image", "squash", bits)
+        pixels_by_card(written, tmp_path / "image", "squash", bits)
 
 
 @pytest.mark.parametrize("runtime", ["torch", "onnx"])
@@ -368,22 +315,6 @@ def test_a_cut_that_does_not_agree_leaves_nothing(tmp_path: Path):
     assert (card["cell"]["step"], card["layer"]["name"], card["scores"]) == (0, "blocks.0@max", [])
     assert card["network"]["weights_licence"] == "none: random weights"
     assert "onnx" not in card["versions"]
-
-
-def test_a_cell_of_another_version_of_its_library_is_cut_if_that_makes_the_same_network(
-    written: Written, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-):
-    source = replace(written.source, store=replace(written.source.store, made_with={"embed": {"timm": "0.1"}}))
-    write_cut(tmp_path / "a", source, onnx=False, tolerance=None, licence=None)
-    assert "trees-tiny-0-3 was embedded with other versions of libraries: timm 0.1, now " in capsys.readouterr().err
-    embed_now = cut_folder.embed_now
-    monkeypatch.setattr(cut_folder, "embed_now", lambda source, pixels: 1.0015 * embed_now(source, pixels))
-    write_cut(tmp_path / "b", source, onnx=False, tolerance=2e-3, licence=None)
-    with pytest.raises(
-        UserError, match=r"to within 0\.001 of their length, found a distance of 0\.001[5-9].*timm 0\.1"
-    ):
-        write_cut(tmp_path / "c", source, onnx=False, tolerance=None, licence=None)
-    write_cut(tmp_path / "c", written.source, onnx=False, tolerance=None, licence=None)
 
 
 @pytest.mark.parametrize(("fold", "frozen"), [("all", False), ("0", True)])

@@ -12,10 +12,11 @@ from PIL import Image
 from ruamel.yaml import YAML
 
 from stages.commands.cut.cell import CellPaths
-from stages.commands.cut.folder import CARD, FORMAT, PREPROCESS, PROGRAM, write_json, write_sums
+from stages.commands.cut.folder import CARD, FORMAT, PREPROCESS, PROGRAM, write_json
 from stages.embed.__main__ import main as embed
 from stages.prepare.packing import prepare_dataset
 from stages.prepare.params import read_dataset
+from stages.shared.core.digests import file_sha256
 from stages.shared.images.image_store import open_images
 from stages.shared.networks.network import build_network
 from stages.shared.networks.params import NetworkParams
@@ -88,12 +89,12 @@ def write_cut(folder: Path, seed: int = 0, **decode: Any) -> Path:
     """Write the folder of a cut network, as `whichlayer cut` lays it out."""
     folder.mkdir()
     cell = {"dataset": "trees", "model": "tiny", "fold": "all", "seed": 3, "step": 50}
-    layer = {"name": "stem", "pooling": "mean", "width": 6}
-    write_json(folder / CARD, {"format": FORMAT, "cell": cell, "layer": layer})
-    content = {"image_size": 16, "fit": "squash", "fill": 9, **decode}
+    layer = {"name": "stem", "pooling": "mean", "width": 6, "scale": "none"}
+    content = {"image_size": 16, "fit": "squash", "fill": 9, "bits": 16, **decode}
     write_json(folder / PREPROCESS, {"format": FORMAT, "decode": content})
     images = torch.zeros(2, 3, 16, 16, dtype=torch.uint8)
     program = torch.export.export(Tiny(seed).eval(), (images,), dynamic_shapes=({0: torch.export.Dim("batch")},))
     torch.export.save(program, folder / PROGRAM)
-    write_sums(folder)
+    files = {PROGRAM: {"sha256": file_sha256(folder / PROGRAM)}}
+    write_json(folder / CARD, {"format": FORMAT, "cell": cell, "layer": layer, "files": files})
     return folder

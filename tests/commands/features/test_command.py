@@ -13,7 +13,6 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 import torch
-import xarray
 from click.testing import CliRunner, Result
 from sklearn.preprocessing import StandardScaler, normalize
 
@@ -115,7 +114,7 @@ def test_in_the_same_batches_vectors_are_the_same_bits(cell: Path, tmp_path: Pat
     np.testing.assert_array_equal(np.stack(table["features"].to_list()), expected)
 
 
-def test_the_three_kinds_of_file_hold_the_same(cell: Path, tmp_path: Path):
+def test_both_kinds_of_file_hold_the_same(cell: Path, tmp_path: Path):
     table = made(cell, cell / "raw", tmp_path / "a.parquet").reset_index()
     about = {
         "dataset": "trees",
@@ -128,21 +127,15 @@ def test_the_three_kinds_of_file_hold_the_same(cell: Path, tmp_path: Path):
         "scale": "none",
     }
     assert json.loads(pq.read_schema(tmp_path / "a.parquet").metadata[b"whichlayer"]) == about
-    for name in ("b.npz", "c.zarr"):
-        done = features(cell, cell / "raw", tmp_path / name)
-        assert f"30 images at layer layer2 (width {len(table['features'][0])}, step 50, scale none)" in done.output
+    done = features(cell, cell / "raw", tmp_path / "b.npz")
+    assert f"30 images at layer layer2 (width {len(table['features'][0])}, step 50, scale none)" in done.output
     with np.load(tmp_path / "b.npz", allow_pickle=False) as saved:
         assert json.loads(str(saved["about"])) == about
         np.testing.assert_array_equal(saved["features"], np.stack(table["features"].to_list()))
         assert saved["path"].tolist() == table["path"].tolist()
         assert saved["sha256"].tolist() == table["sha256"].tolist()
-    with xarray.open_zarr(tmp_path / "c.zarr", consolidated=False) as data:
-        assert data.features.dims == ("sample", "feature")
-        np.testing.assert_array_equal(data.features.values, np.stack(table["features"].to_list()))
-        assert data.path.values.tolist() == table["path"].tolist()
-        assert data.attrs["layer"] == "layer2"
     names = {path.name for path in tmp_path.iterdir()}
-    assert names == {"a.parquet", "b.npz", "c.zarr"}  # nothing else is left
+    assert names == {"a.parquet", "b.npz"}  # nothing else is left
 
 
 def test_archives_and_folders_in_folders_give_the_same(cell: Path, tmp_path: Path):
@@ -178,7 +171,7 @@ def test_a_list_and_one_image_give_the_same_as_their_folder(cell: Path, tmp_path
         np.testing.assert_allclose(vectors, np.stack(expected.loc[paths[: len(names)], "features"]), rtol=0, atol=2e-6)
 
 
-def test_unreadable_files_stop_it_before_the_work_or_are_listed(cell: Path, tmp_path: Path, monkeypatch):
+def test_unreadable_files_stop_it_or_are_listed(cell: Path, tmp_path: Path, monkeypatch):
     monkeypatch.setattr(extraction, "IMAGES_PER_SHARD", 10)
     images = tmp_path / "images"
     shutil.copytree(cell / "raw", images)
@@ -190,7 +183,6 @@ def test_unreadable_files_stop_it_before_the_work_or_are_listed(cell: Path, tmp_
         images,
         tmp_path / "a.parquet",
     )
-    assert not list(tmp_path.glob(".*"))
     (images / "notes.txt").unlink()
     whole = (images / "elm" / "01.jpg").read_bytes()
     (images / "elm" / "01.jpg").write_bytes(whole[: len(whole) // 2])
@@ -284,8 +276,7 @@ def test_a_mistake_is_one_error(cell: Path, tmp_path: Path):
     raw, out = cell / "raw", tmp_path / "a.parquet"
     done = features(cell, tmp_path / "none", out)
     assert (done.exit_code, "none' does not exist" in done.output) == (2, True)
-    refused(cell, "--out must end in .parquet, .npz, .zarr, found 'a.csv'", raw, tmp_path / "a.csv")
-    refused(cell, f"--out must lie outside {raw}, whose files", raw, raw / "of" / "a.npz")
+    refused(cell, "--out must end in .parquet, .npz, found 'a.csv'", raw, tmp_path / "a.csv")
     refused(cell, "--layer: 'layer9' must be", raw, out, layer="layer9")
     refused(cell, "have the steps 0, 50, not 7", raw, out, "--step", 7)
     done = features(cell, raw, out, "--from", "trees/tiny")
@@ -312,22 +303,16 @@ def test_a_mistake_is_one_error(cell: Path, tmp_path: Path):
     (tmp_path / "list.txt").write_text("a" * 2**20 + "\n")
     said = explain_system_error(features(cell, tmp_path / "list.txt", out).exception)
     assert "must be a path that the system takes, found: File name too long" in said
-    for place in (0, 1, 3):
-        lines = [b"path"] + [b"%d.png" % number for number in range(4)]
-        lines[place] += "é".encode("latin-1")
-        (tmp_path / "list.csv").write_bytes(b"\r\n".join(lines))
-        refused(cell, f"list.csv, line {place + 1}: must be a list in UTF-8", tmp_path / "list.csv", out)
+    (tmp_path / "list.csv").write_bytes("path\né.png".encode("latin-1"))
+    refused(cell, "list.csv: must be a list in UTF-8", tmp_path / "list.csv", out)
     with (tmp_path / "sparse.txt").open("wb") as file:
         file.truncate(2**40)
     refused(
         cell, "sparse.txt: must fit in the memory that is free, found 1099511627776 bytes", tmp_path / "sparse.txt", out
     )
     (tmp_path / "list.txt").write_text("")
-    refused(cell, "must have path in every row, found no row", tmp_path / "list.txt", out)
-    assert "CSV" not in str(features(cell, tmp_path / "list.txt", out).exception)
+    refused(cell, "must have a path in every row, found no row", tmp_path / "list.txt", out)
     (tmp_path / "list.txt").write_text("texts/none.png\n")
     refused(cell, "found 1 that cannot be read: texts/none.png", tmp_path / "list.txt", out)
-    (tmp_path / "list.txt").write_text("a\0.png\n")
-    refused(cell, "must not have control characters, found 'a\\x00.png'", tmp_path / "list.txt", out)
     out.touch()
     assert "must not exist, since nothing is overwritten" in str(features(cell, raw, out).exception)

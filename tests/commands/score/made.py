@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import zarr
 
 from tests.measure.synthetic import blobs
 
@@ -28,13 +27,4 @@ def with_seen(sizes=(7, 8, 9), **changes: Any) -> dict[str, Any]:
 
 def write_npz(path: Path, content: dict[str, Any]) -> Path:
     np.savez(path, **content)
-    return path
-
-
-def write_zarr(path: Path, content: dict[str, Any], *, zarr_format: int = 3) -> Path:
-    group = zarr.create_group(path, zarr_format=zarr_format)
-    for name, values in content.items():
-        kind = str if values.dtype.kind == "U" else values.dtype
-        array = group.create_array(name, shape=values.shape, dtype=kind)
-        array[:] = values.astype(object) if kind is str else values
     return path

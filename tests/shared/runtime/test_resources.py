@@ -13,7 +13,7 @@ import zarr
 from safetensors.torch import save_file
 
 from stages.shared.runtime.console import run_main
-from stages.shared.runtime.errors import explain_system_error, limited_memory, prefix_errors
+from stages.shared.runtime.errors import explain_system_error, prefix_errors
 
 BIG = torch.rand(50_000)
 
@@ -138,12 +138,3 @@ def test_an_error_that_names_no_file_is_said_to_be_of_what_was_at_work(error: Ex
         raise error
     said = explain_system_error(caught.value) or ""
     assert re.match("datasets.mine: (not enough memory|too many files are open|there is no room left)", said)
-
-
-def test_memory_is_limited_meanwhile_alone():
-    with limited_memory(2**26):
-        bytearray(2**24)
-        with pytest.raises(MemoryError):
-            bytearray(2**31)  # more than tests before this one can have left in the process for it
-    bytearray(2**31)
-    assert resource.getrlimit(resource.RLIMIT_DATA)[0] == resource.RLIM_INFINITY

@@ -1,0 +1,240 @@
+"""Score arrays of embeddings as the workflow scores its own: without a file, torch or DVC."""
+
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from stages.aggregate.params import AggregateParams, Asked, AskedMeasures
+from stages.aggregate.results import Results, compute_results
+from stages.measure.analyses.registry import ANALYSES
+from stages.measure.checks import check_params, check_ranking
+from stages.measure.metrics import HEAD_SCORES
+from stages.measure.outputs import notes, write_cell
+from stages.measure.params import MeasureParams
+from stages.measure.run import measure as measure_cell
+from stages.measure.run import plan_jobs
+from stages.shared.core.digests import cell_id
+from stages.shared.core.params import CheckpointSteps, RunParams, parse
+from stages.shared.embeddings.embedding_store import BASELINE, SAMPLE_COLUMNS, Embeddings, InMemory, Layer
+from stages.shared.embeddings.split_names import SEEN, UNSEEN
+from stages.shared.networks import training_table
+from stages.shared.runtime.errors import CONTROL, UserError, listed
+
+SEED = 0
+CHECKPOINT = CheckpointSteps(steps=[0], keep="all")
+"""Arrays are of one network, as it is."""
+
+MAX_LENGTH = 1e18
+"""Of an image's vector, and the inverse the least length of an array's longest: squares of distances must not pass the
+ends of float32."""
+
+USABLE = re.compile(r"(?!_)\w[\w.\- ]{0,199}")
+"""A layer's name, which stands in tables, figures and paths."""
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What arrays came out as.
+
+    Attributes:
+        results: the workflow's tables and facts.
+        grid: the names of dataset, network and folds.
+            notes: what a user should know, one sentence each.
+    """
+
+    results: Results
+    grid: RunParams
+    measure: MeasureParams
+    notes: list[str]
+
+
+def score_arrays(
+    layers: Mapping[str, NDArray[Any]],
+    labels: ArrayLike,
+    groups: ArrayLike | None = None,
+    *,
+    measure: MeasureParams,
+    aggregate: AggregateParams,
+    ids: ArrayLike | None = None,
+    seen: ArrayLike | None = None,
+    folds: ArrayLike | None = None,
+    dataset: str = "arrays",
+    model: str = "embeddings",
+    workers: int = 1,
+    tables: Path | None = None,
+) -> Scored:
+    """Score every layer by how well classes separate that the network was not trained on.
+
+    Args:
+        layers: name -> (N, D) real numbers, from input to output; one called `pixels` is the baseline, the images
+            themselves.
+        labels: (N,) classes, texts or whole numbers.
+        groups: (N,) what images have in common beside their class, for `measure.neighbours: other_groups`.
+        measure, aggregate: the sections of params.yaml.
+        ids: (N,) names of the images.
+        seen: (N,) whether an image is of a class that the network was trained on; None: no image is.
+        folds: (N,) fold of every image, each with unseen classes of its own; None: one fold.
+        dataset, model: names in tables, letters, digits and `_`.
+        workers: number of processes; each holds a copy of the arrays.
+        tables: the folder to write every fold's tables to, `<dataset>/<model>/<fold>/<seed>`; None: none are kept.
+
+    Raises:
+        UserError: an array or a parameter is not as it must be.
+    """
+    samples = tabulate(labels, groups, ids, seen, folds)
+    numbers = [*range(samples["fold"].max() + 1)]
+    axes = {"datasets": [dataset], "models": [model], "folds": numbers, "seeds": [SEED]}
+    grid = parse(axes, RunParams, where="run")
+    arrays = check_layers(layers, len(samples))
+    named = [BASELINE, *arrays] if BASELINE in arrays else [*arrays]
+    depths = {name: depth for depth, name in enumerate(dict.fromkeys(named), start=-(BASELINE in arrays))}
+    described = tuple(  # what they cost is not known
+        Layer(name, name if depth >= 0 else "", depth, "none", arrays[name].shape[1], 0, 0)
+        for name, depth in depths.items()
+    )
+    stores = []
+    for number, cell in enumerate(grid.cells()):
+        own = samples.assign(split=samples["split"].where(samples["fold"] == number, ""))[list(SAMPLE_COLUMNS)]
+        source = InMemory(cell_id(cell), arrays)
+        stores.append(Embeddings(*cell, tuple(CHECKPOINT.steps), described, own, (), source, frozen=True))
+    measure, left_out = applicable(measure, stores[0].splits)
+    check_ranking(aggregate.main_metric, measure)
+    for store in stores:
+        check_params(store, measure)
+    said = [f"left out, for want of a head, training images or seen classes: {', '.join(left_out)}"] if left_out else []
+    asked = Asked(grid, CHECKPOINT, AskedMeasures.model_validate(measure.model_dump()), aggregate)
+    with TemporaryDirectory(prefix="whichlayer-") as scratch:
+        measures, training = tables or Path(scratch) / "measures", Path(scratch) / "training"
+        for store in stores:
+            of_cell, empty = [root.joinpath(*map(str, store.cell)) for root in (measures, training)]
+            of_cell.mkdir(parents=True)
+            [measured] = measure_cell([store], measure, plan_jobs(store, measure), workers=workers)
+            write_cell(of_cell, store, measured, measure)
+            said += notes(store, measure, measured.results)
+            curve = pd.DataFrame([cell_id(store.cell) | {"step": 0}], columns=list(training_table.COLUMNS))
+            training_table.write_training(empty / "training.csv", curve, store.cell)
+        results = compute_results(measures, training, asked)
+    return Scored(results, grid, measure, said)
+
+
+def applicable(measure: MeasureParams, splits: Collection[str]) -> tuple[MeasureParams, list[str]]:
+    """Take from the section `measure` what arrays of one network lack, and name it.
+
+    Args:
+        measure: the section.
+        splits: what the arrays hold, `unseen` and, if given, `test`.
+    """
+    analyses = [n for n in measure.analyses if not ANALYSES[n].extra and set(ANALYSES[n].splits) <= set(splits)]
+    scores, extra = measure.metrics, measure.extra.metrics
+    left_out = [name for name in (*scores, *extra) if name in HEAD_SCORES]
+    left_out += [name for name in measure.analyses if name not in analyses]
+    values = measure.model_dump() | {"analyses": analyses}
+    values |= {name: values[name] | {"steps": "ends"} for name in ("extra", "probe", "refits")}  # of one checkpoint
+    values["metrics"] = [name for name in scores if name not in HEAD_SCORES]
+    values["extra"]["metrics"] = [name for name in extra if name not in HEAD_SCORES]
+    return parse(values, MeasureParams, where="measure"), left_out
+
+
+def tabulate(
+    labels: ArrayLike,
+    groups: ArrayLike | None = None,
+    ids: ArrayLike | None = None,
+    seen: ArrayLike | None = None,
+    folds: ArrayLike | None = None,
+) -> pd.DataFrame:
+    """Tabulate the images: `SAMPLE_COLUMNS`, and `fold`, counted from 0 in the order of the images.
+
+    Raises:
+        UserError: an array is not (N,), a text is missing, a class has one image, is seen and unseen, or is unseen in
+            two folds, or an id stands for two images.
+    """
+    given = {"labels": labels, "groups": groups, "ids": ids, "seen": seen, "folds": folds}
+    arrays = {name: np.asarray(values) for name, values in given.items() if values is not None}
+    for name, array in arrays.items():
+        if array.shape != arrays["labels"].shape or array.ndim != 1:
+            raise UserError(f"array {name!r} must have one entry for each image, found the shape {array.shape}")
+    texts = {name: as_texts(name, arrays[name]) for name in ("labels", "groups", "ids") if name in arrays}
+    samples = pd.DataFrame({"label": texts["labels"], "group": texts.get("groups", ""), "fold": 0, "split": UNSEEN})
+    if seen is not None:
+        samples["split"] = np.where(arrays["seen"], SEEN, UNSEEN)
+    if folds is not None:
+        samples["fold"] = pd.factorize(arrays["folds"])[0]
+    own = samples.groupby(["fold", "split"], sort=False)
+    numbered = samples["split"] + "/" + own.cumcount().astype(str).str.zfill(6)
+    samples["sample_id"] = texts.get("ids", numbered)
+    for (_, split), rows in own:
+        sizes = rows["label"].value_counts(ascending=True)
+        if len(sizes) < 2 or sizes.iloc[0] < 2:
+            found = listed([f"{name!r} ({count})" for name, count in sizes.items()], 5)
+            raise UserError(
+                f"labels must have at least 2 classes of at least 2 images each, found {found} in the split {split!r}; "
+                "take classes of one image out of every array"
+            )
+        if (repeated := rows["sample_id"].duplicated()).any():
+            raise UserError(f"ids must name each image once, found {rows['sample_id'][repeated].iloc[0]!r} twice")
+    if own.ngroups != samples["fold"].nunique() * samples["split"].nunique() or UNSEEN not in set(samples["split"]):
+        raise UserError("every fold must have images of unseen classes, and of seen ones if another has; add some")
+    unseen = samples[samples["split"] == UNSEEN].groupby("label")["fold"].nunique()
+    both = samples.groupby(["label", "fold"])["split"].nunique().groupby("label").max()
+    for what, counts in (("seen or unseen", both), ("unseen in one fold (each file is one)", unseen)):
+        if counts.max() > 1:
+            raise UserError(f"a class must be {what}, found {counts.idxmax()!r} in two; give each its own classes")
+    return samples
+
+
+def as_texts(name: str, values: NDArray[Any]) -> list[str]:
+    """Read names of classes, groups or images, (N,); whole numbers become texts.
+
+    Raises:
+        UserError: they are others, or a text is empty or has control characters.
+    """
+    texts = [str(each) if isinstance(each, str | int) else "" for each in values.tolist()]
+    wrong = next((number for number, text in enumerate(texts) if not text or CONTROL.search(text)), None)
+    if wrong is not None:
+        found = values.tolist()[wrong]
+        raise UserError(f"{name} must be texts without control characters or whole numbers, found {found!r}")
+    return texts
+
+
+def check_layers(layers: Mapping[str, NDArray[Any]], count: int) -> dict[str, NDArray[np.float32]]:
+    """Check names, shapes and values of layers, and give them as float32.
+
+    Args:
+        layers: name -> (N, D).
+        count: N.
+
+    Raises:
+        UserError: naming the array, what must hold and what was found.
+    """
+    if not set(layers) - {BASELINE}:
+        raise UserError(f"there must be a layer, an array (N, D), beside {BASELINE!r}, found none")
+    found = {}
+    for name, given in layers.items():
+        if not USABLE.fullmatch(name):
+            raise UserError(
+                "a layer's name must be of at most 200 letters, digits, `.`, `_`, `-` and blanks, and begin with a "
+                f"letter or digit, found {name!r}; rename that array"
+            )
+        X = np.asarray(given)
+        if X.dtype.kind not in "fiu" or X.ndim != 2 or len(X) != count or not X.shape[1]:
+            raise UserError(
+                f"array {name!r} must be (images, features) of real numbers, with a row for each of the {count} "
+                f"labels, found {X.dtype} of shape {X.shape}; give every array the same images, and reduce a layer's "
+                "output to one vector per image, for example by its mean over space"
+            )
+        with np.errstate(over="ignore", invalid="ignore"):
+            found[name] = X.astype(np.float32, copy=False)
+            longest = float(np.sqrt(np.einsum("nd,nd->n", found[name], found[name], dtype=np.float64).max()))
+        if longest and not 1 / MAX_LENGTH <= longest <= MAX_LENGTH:  # nor NaN
+            raise UserError(
+                f"array {name!r} must be finite in float32, with a longest vector of {1 / MAX_LENGTH:g} to "
+                f"{MAX_LENGTH:g}, found {longest:.3g}; take such images out of every array, or multiply it by a number"
+            )
+    return found

@@ -1,0 +1,133 @@
+"""Arrays are scored without torch, DVC or a file, and one sentence names what is wrong with them."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.metrics import normalized_mutual_info_score
+from sklearn.neighbors import NearestNeighbors
+
+from stages.aggregate.params import AggregateParams
+from stages.commands.score.arrays import score_arrays, tabulate
+from stages.measure.params import MeasureParams
+from stages.shared.core.params import parse
+from stages.shared.runtime.errors import UserError
+from tests.commands.score.made import WIDTHS, arrays
+from tests.measure.synthetic import DEFAULT
+
+ROOT = Path(__file__).parents[3]
+AGGREGATE = AggregateParams(main_metric="nmi", accuracy_margin=0.05)
+REFITS = {"metrics": ["nmi", "knn_purity"], "steps": [0], "halves": 4, "starts": 3, "polished": 1}
+
+
+def measure(**changes: Any) -> MeasureParams:
+    return parse(DEFAULT | {"refits": REFITS} | changes, MeasureParams, where="measure")
+
+
+def given(**changes: Any) -> dict[str, Any]:
+    """Arguments of `score_arrays`; a change of a layer's name replaces it."""
+    content = arrays()
+    layers = {name: content[name] for name in WIDTHS} | {n: X for n, X in changes.items() if n in ("stem", "a@mean")}
+    others = {name: value for name, value in changes.items() if name not in layers}
+    return {"layers": layers, "labels": content["labels"], "measure": measure(), "aggregate": AGGREGATE} | others
+
+
+def test_neither_torch_nor_dvc_is_loaded_and_no_file_is_left(tmp_path: Path):
+    code = """
+import sys
+from tests.commands.score.test_arrays import given, score_arrays
+print(len(score_arrays(**given()).results.layers))
+print(sorted({"torch", "dvc", "PIL"} & set(sys.modules)))
+"""
+    command = [sys.executable, "-c", code]
+    environment = {"TMPDIR": str(tmp_path), "PYTHONPATH": str(ROOT), "PATH": "/usr/bin"}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+    assert int(done.stdout.splitlines()[0]) > 0
+    assert not list(tmp_path.iterdir())
+
+
+def test_scores_are_those_of_scikit_learn_and_do_not_depend_on_processes():
+    scored = score_arrays(**given())
+    layers = scored.results.layers
+    pd.testing.assert_frame_equal(layers, score_arrays(**given(), workers=2).results.layers)
+    content = arrays()
+    for name in WIDTHS:
+        found = layers[layers["layer"] == name].set_index("metric")["value"]
+        nearest = NearestNeighbors(n_neighbors=1).fit(content[name]).kneighbors(return_distance=False)[:, 0]
+        assert found["nn1_accuracy"] == np.mean(content["labels"][nearest] == content["labels"])
+    assert scored.results.facts.recommendations[0].dataset == "arrays"
+
+
+def test_the_clusters_whose_nmi_is_reported_can_be_kept(tmp_path: Path):
+    found = score_arrays(**given(), tables=tmp_path).results.layers
+    images = pd.read_parquet(tmp_path / "arrays" / "embeddings" / "0" / "0" / "images.parquet")
+    for name in WIDTHS:
+        clusters = images.loc[images["layer"] == name, "cluster"]
+        value = found[(found["layer"] == name) & (found["metric"] == "nmi")]["value"].item()
+        assert value == pytest.approx(normalized_mutual_info_score(arrays()["labels"], clusters), abs=1e-9)
+
+
+def test_a_neighbour_is_of_another_group_where_that_is_asked_for():
+    labels = np.repeat(["a", "b"], 12)
+    groups, places = np.tile(["x", "y", "z"], 8), np.tile([0.0, 5.0, 10.0], 8)
+    X = np.stack([places + np.random.default_rng(0).normal(0, 0.1, 24), np.zeros(24)], axis=1)
+    asked = measure(metrics=["nmi", "nn1_accuracy"], neighbours="other_groups", normalize="none")
+    layers = score_arrays({"one": X}, labels, groups, measure=asked, aggregate=AGGREGATE).results.layers
+    allowed = np.where(groups[:, None] == groups, np.inf, np.abs(X[:, :1] - X[:, 0]))
+    value = layers[layers["metric"] == "nn1_accuracy"]["value"].item()
+    assert value == np.mean(labels[allowed.argmin(axis=1)] == labels)
+
+
+def test_images_are_numbered_by_split_and_fold_and_whole_numbers_are_classes():
+    found = tabulate([1, 1, 2, 2, 3, 3, 4, 4], seen=[True] * 4 + [False] * 4)
+    assert found["label"].tolist() == list("11223344")
+    assert found["split"].tolist() == ["test"] * 4 + ["unseen"] * 4
+    assert found["sample_id"].tolist() == [f"{split}/00000{n}" for split in ("test", "unseen") for n in range(4)]
+    folds = tabulate(list("aabbccdd"), folds=["x"] * 4 + ["y"] * 4)
+    assert folds["fold"].tolist() == [0] * 4 + [1] * 4
+    assert folds["sample_id"].tolist() == [f"unseen/00000{n}" for n in range(4)] * 2
+
+
+HUGE, NAN = arrays()["stem"] * np.float32(1e30), arrays()["stem"] * np.nan
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"labels": np.zeros(28, int)}, r"labels must have at least 2 classes .* found '0' \(28\)"),
+        ({"labels": np.arange(28) // 27}, r"of at least 2 images each, found '1' \(1\), '0' \(27\)"),
+        ({"labels": np.ones(28)}, "labels must be texts .* or whole numbers, found 1.0"),
+        (
+            {"labels": np.ones((28, 1), int)},
+            r"'labels' must have one entry for each .* shape \(28, 1\)",
+        ),
+        ({"labels": ["a", ""] * 14}, "without control characters .* found ''"),
+        ({"labels": ["a", "b\r"] * 14}, r"found 'b\\r'"),
+        ({"labels": arrays()["labels"][1:]}, r"a row for each of the 27 labels, found float32 of shape \(28, 4\)"),
+        ({"groups": ["a"] * 27}, r"'groups' must have one entry for each image, found the shape \(27,\)"),
+        ({"ids": ["a"] * 28}, "ids must name each image once, found 'a' twice"),
+        ({"seen": [True] * 28}, "every fold must have images of unseen classes"),
+        ({"seen": np.arange(28) % 2 > 0}, "a class must be seen or unseen, found 'unseen0' in two"),
+        ({"folds": np.arange(28) % 2}, "a class must be unseen in one fold .* found 'unseen0' in two"),
+        ({"layers": {}}, "there must be a layer"),
+        (
+            {"stem": np.ones((28, 2, 2))},
+            r"'stem' must be \(images, features\) .* shape \(28, 2, 2\)",
+        ),
+        ({"stem": np.ones((28, 2)).astype(str)}, "of real numbers, .* found <U32"),
+        ({"a@mean": np.ones((28, 2))}, "a layer's name must be .* found 'a@mean'; rename"),
+        ({"stem": NAN}, "'stem' must be finite in float32, .* found nan"),
+        ({"stem": HUGE}, r"with a longest vector of 1e-18 to 1e\+18, found "),
+        ({"stem": arrays()["stem"] * np.float32(1e-30)}, r"with a longest vector of 1e-18 to 1e\+18, found "),
+        ({"dataset": "a-b"}, "datasets.*a-b"),
+        ({"aggregate": AggregateParams(main_metric="map_at_r", accuracy_margin=0.05)}, "'map_at_r' must be in measure"),
+    ],
+)
+def test_what_is_wrong_is_one_sentence(changes: dict[str, Any], message: str):
+    with pytest.raises(UserError, match=message):
+        score_arrays(**given(**changes))
