@@ -33,10 +33,8 @@ SMALLER = {
 
 @click.command(cls=ProjectCommand)
 @params_option
-@click.option(
-    "--workers", type=click.IntRange(1), help="Predict `fleet run` with so many cells at once, not `dvc repro`."
-)
-@click.option("--threads", type=click.IntRange(1), help="Of each cell, as in `fleet run`; by default 1.")
+@click.option("--workers", type=click.IntRange(1), help="Predict `fleet` with so many cells at once, not `dvc repro`.")
+@click.option("--threads", type=click.IntRange(1), help="Of each cell, as in `fleet`; by default 1.")
 @click.option("--time/--no-time", "timed", default=True, help="Predict time and memory, by timing what no run tells.")
 @click.option(
     "--lead", type=FiniteRange(min=0, min_open=True), help="Say what would show such a lead over the last layer."

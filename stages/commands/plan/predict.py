@@ -14,8 +14,8 @@ import psutil
 import torch
 
 from stages.commands.config import Config
+from stages.commands.dvc_project.own_workspace import threads_environment
 from stages.commands.dvc_project.workspace import stage_params, stage_path
-from stages.commands.fleet.worker import Source, environment
 from stages.commands.folds import is_absent
 from stages.commands.grid import all_stages, stage_names
 from stages.commands.plan.calibrate import Cost, time_decoding, time_embedding, time_measuring, time_training
@@ -104,7 +104,7 @@ class Engine:
     @property
     def environment(self) -> Mapping[str, str]:
         """Environment variables of the stages."""
-        return environment(Source(b"", "", self.threads)) if self.workers else os.environ
+        return threads_environment(self.threads) if self.workers else os.environ
 
     @property
     def processes(self) -> int:
@@ -117,7 +117,7 @@ class Engine:
 
     def __str__(self) -> str:
         threads = f" --threads {self.threads}" if self.threads > 1 else ""
-        return f"whichlayer fleet run --workers {self.workers}{threads}" if self.workers else "dvc repro"
+        return f"whichlayer fleet --workers {self.workers}{threads}" if self.workers else "dvc repro"
 
 
 @dataclass(frozen=True)

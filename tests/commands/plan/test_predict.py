@@ -214,8 +214,8 @@ def test_dvc_repro_takes_what_the_stages_take_by_themselves(monkeypatch: pytest.
 
 def test_a_fleet_takes_what_its_options_say(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("WHICHLAYER_WORKERS", "5")
-    assert (str(Engine(2)), Engine(2).processes) == ("whichlayer fleet run --workers 2", 1)
-    assert str(Engine(2, 3)) == "whichlayer fleet run --workers 2 --threads 3"
+    assert (str(Engine(2)), Engine(2).processes) == ("whichlayer fleet --workers 2", 1)
+    assert str(Engine(2, 3)) == "whichlayer fleet --workers 2 --threads 3"
     assert (Engine(2, 3).environment["OMP_NUM_THREADS"], Engine(2, 3).processes) == ("3", 3)
 
 
