@@ -55,10 +55,16 @@ def running(project: Workflow, *options: str) -> Iterator["subprocess.Popen[str]
         fleet.communicate(timeout=60)
 
 
-def wait_for_cells(fleet: "subprocess.Popen[str]", scratch: Path, stage_folder: str) -> None:
-    """Wait until two workspaces write to a folder of `data`; a fleet that ended before has failed."""
-    pattern = f"whichlayer-*/data/{stage_folder}/**/.*.partial-*"
-    wait_for(lambda: len([*scratch.glob(pattern)]) == 2 or fleet.poll() is not None, seconds=300)
+def wait_for_cells(fleet: "subprocess.Popen[str]", scratch: Path, partial: str) -> None:
+    """Wait until there are two workspaces, and one has begun an output; a fleet that ended before has failed."""
+
+    def at_work() -> bool:
+        with contextlib.suppress(FileNotFoundError):  # a folder that goes meanwhile
+            workspaces = [*scratch.glob("whichlayer-*")]
+            return len(workspaces) == 2 and any([*folder.glob(f"data/{partial}")] for folder in workspaces)
+        return False
+
+    wait_for(lambda: at_work() or fleet.poll() is not None, seconds=300)
     assert fleet.poll() is None, fleet.communicate()
 
 
@@ -89,10 +95,11 @@ def test_a_node_that_is_lost_in_the_middle_of_a_cell_costs_time_only(
     project = make_project(tmp_path / "project")
     lost = cluster.add_node(num_cpus=1)
     with running(project, "--address", cluster.address) as fleet:
-        wait_for_cells(fleet, scratch, "embeddings")
+        wait_for_cells(fleet, scratch, "embeddings/*/*/*/.*.partial-*")
         cluster.remove_node(lost, allow_graceful=False)
         output, errors = fleet.communicate(timeout=300)
         assert fleet.returncode == 0, output + errors
+    assert [*scratch.glob("whichlayer-*")]  # left by the worker that was killed
     assert output.count(": done, ") == 2
     assert project.text("dvc.lock") == serial.text("dvc.lock")
     assert project.computed() >= {"prepare@mine", "aggregate", *OF_CELLS} - {f"finetune@mine-{m}-0-0" for m in "ab"}
@@ -114,7 +121,7 @@ def test_ctrl_c_leaves_no_process_and_no_workspace(tmp_path: Path, scratch: Path
     project.edit_params({"finetune.steps": [0, 100000], "finetune.schedule_steps": 100000})
     cluster.add_node(num_cpus=1)
     with running(project, "--address", cluster.address) as fleet:
-        wait_for_cells(fleet, scratch, "checkpoints")
+        wait_for_cells(fleet, scratch, "checkpoints/*/*/*/*/.*.partial-*")
         assert processes_in(scratch)
         fleet.send_signal(signal.SIGINT)
         assert fleet.wait(timeout=120) == 130
