@@ -85,7 +85,7 @@ def fleet(
     prepared = [f"prepare@{dataset}" for dataset in config.run.datasets]
     run_dvc("repro", *pull, *prepared)
     cells = open_cells(config.run, open_stages(config.run))
-    if taken := computed_alone(cells):
+    if taken := take_computed(cells):
         enter(in_order(config, taken), remote=remote)
         cells = open_cells(config.run, open_stages(config.run))
     print(f"fleet: {len(cells)} of {len(list(config.run.cells()))} cells are open", flush=True)
@@ -135,13 +135,19 @@ def compute_one(config: Config, name: str, threads: int, *, remote: bool) -> Non
         raise UserError(f"{name}: must succeed, {error}; see the output above") from None
     dict(reported([(name, done)], 1))
     FOLDER.mkdir(parents=True, exist_ok=True)
-    (FOLDER / f"{name}.json").write_text(json.dumps(asdict(done)), encoding="utf-8")
+    beside = FOLDER / f".{name}.json"
+    beside.write_text(json.dumps(asdict(done)), encoding="utf-8")
+    beside.replace(FOLDER / f"{name}.json")
 
 
-def computed_alone(cells: Sequence[Cell]) -> dict[str, Done | str]:
-    """Return what `--cell` has computed of some cells, or of the same names before an edit, which DVC then sees."""
-    files = [FOLDER / f"{cell_name(cell)}.json" for cell in cells]
-    return {file.stem: Done(**json.loads(file.read_text(encoding="utf-8"))) for file in files if file.is_file()}
+def take_computed(cells: Sequence[Cell]) -> dict[str, Done | str]:
+    """Return what `--cell` has computed of some cells, once; of what was edited since DVC sees that it is outdated."""
+    taken: dict[str, Done | str] = {}
+    for file in (FOLDER / f"{cell_name(cell)}.json" for cell in cells):
+        if file.is_file():
+            taken[file.stem] = Done(**json.loads(file.read_text(encoding="utf-8")))
+            file.unlink()
+    return taken
 
 
 def read_source(config: Config, threads: int, *, remote: bool) -> Source:

@@ -100,6 +100,20 @@ def test_an_unknown_cell_is_refused_with_some_that_are_known():
         CliRunner().invoke(command.fleet, ["--cell", "handwriting-none-0-0"], catch_exceptions=False)
 
 
+def test_one_cell_that_was_computed_is_taken_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    done = Done({"embed@c": {"cmd": "e"}}, "", "h", 1.0)
+    name = "-".join(map(str, next(CONFIG.run.cells())))
+    monkeypatch.setattr(command, "FOLDER", tmp_path)
+    monkeypatch.setattr(command, "tasks_of", lambda cells, gpus: [[Task(name, [], {}, {}, "")]])
+    monkeypatch.setattr(command, "read_source", lambda *_, **__: None)
+    monkeypatch.setattr(command, "run_task", lambda source, task: done)
+    monkeypatch.setattr(command, "stage_path", lambda *_: tmp_path / "durations")
+    command.compute_one(CONFIG, name, 1, remote=False)
+    cells = [*CONFIG.run.cells()]
+    assert command.take_computed(cells) == {name: done}
+    assert command.take_computed(cells) == {}
+
+
 class Ended:
     """A DVC that has ended."""
 
