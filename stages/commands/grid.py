@@ -25,17 +25,13 @@ def stage_names(cell: Cell) -> list[str]:
     return [f"{stage}@{cell_name(cell)}" for stage in CELL_STAGES]
 
 
-def open_stages(run: RunParams, *, allow_missing: bool = False) -> set[str]:
+def open_stages(run: RunParams) -> set[str]:
     """Return the names of the stages that would run, or come from the cache.
-
-    Args:
-        run: the grid.
-        allow_missing: a stage is done though its result is not here.
 
     Raises:
         UserError: DVC cannot say.
     """
-    return following(changed_stages(allow_missing=allow_missing), run)
+    return following(changed_stages(), run)
 
 
 def all_stages(run: RunParams) -> set[str]:

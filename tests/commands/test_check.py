@@ -1,7 +1,6 @@
 """`whichlayer check`: what it looks at, in which order, and that it is quick."""
 
 import hashlib
-import json
 import os
 import shutil
 import subprocess

@@ -51,7 +51,7 @@ def test_a_locale_without_utf8_is_no_error():
         (["study", "check"], "unknown command 'study': (known: check, cut,"),
         (["check", "--param", "x"], "No such option"),
         (["cut", "--tolerance", "nan"], "nan is not a finite number"),
-        (["fleet", "run", "--memory", "inf"], "inf is not a finite number"),
+        (["fleet", "--gpus-per-cell", "inf"], "inf is not a finite number"),
     ],
 )
 def test_a_mistake_names_the_nearest(args: list[str], said: str):

@@ -19,7 +19,7 @@ def test_what_follows_from_a_changed_stage():
 
 
 def test_stages_that_would_run_are_counted(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(grid, "changed_stages", lambda allow_missing: ["embed@a-m-0-0"])
+    monkeypatch.setattr(grid, "changed_stages", lambda: ["embed@a-m-0-0"])
     assert [*count_stages(open_stages(RUN)).values()] == [0, 0, 1, 1, 1]
 
 
@@ -29,7 +29,7 @@ def test_all_stages_of_a_grid():
 
 def test_a_cell_is_open_if_one_of_its_stages_changed_or_follows_one_that_did(monkeypatch: pytest.MonkeyPatch):
     changed: list[str] = []
-    monkeypatch.setattr(grid, "changed_stages", lambda allow_missing: changed)
+    monkeypatch.setattr(grid, "changed_stages", lambda: changed)
     changed[:] = ["measure@a-m-all-0", "finetune@a-n-0-0", "aggregate"]
     assert open_cells(RUN, open_stages(RUN)) == [("a", "m", "all", 0), ("a", "n", "0", 0)]
     changed[:] = ["aggregate"]

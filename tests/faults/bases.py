@@ -23,7 +23,7 @@ IMAGES = "images.zip"
 
 COMMANDS = {
     "experiment": ("dvc", "exp", "run", "-S", "finetune.learning_rate=0.002"),
-    "fleet": ("whichlayer", "fleet", "run", "--workers", "1"),
+    "fleet": ("whichlayer", "fleet", "--workers", "1"),
     "features": ("whichlayer", "features", IMAGES, "--from", "mine/net/0/0", "--out", f"{WRITTEN}/vectors.parquet"),
     "cut": ("whichlayer", "cut", "--dataset", "mine", "--model", "net", "--out", f"{WRITTEN}/network"),
 }

@@ -93,8 +93,7 @@ def kill_when(project: Workflow, killer: Killer, moment: Callable[[], object], *
     if killed:
         killer(dvc)
     printed = "".join(dvc.communicate(timeout=300))
-    patience = 120 if "fleet" in command else 30  # Ray's own processes notice late that theirs is gone
-    wait_for(lambda: not any(is_running(process.pid) for process in below), patience)
+    wait_for(lambda: not any(is_running(process.pid) for process in below), 30)
     return killed, printed
 
 

@@ -15,7 +15,6 @@ from stages.commands.cut.cell import Source
 from stages.embed.taps.tap import trace_forward
 from stages.shared.core.digests import file_sha256
 from stages.shared.core.params import ALL
-from stages.shared.core.snapshot import flat
 from stages.shared.embeddings.split_names import SEEN, UNSEEN
 from stages.shared.images.image_store import fold_path
 from stages.shared.tables.metric_table import read_layer_scores

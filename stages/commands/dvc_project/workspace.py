@@ -1,15 +1,14 @@
 """This workspace as DVC sees it: its dvc.yaml, dvc.lock, settings and cache. DVC is imported only when it is asked.
 
-Little of what this folder takes from DVC is public: a new version of DVC is tried against it. `read_lock`,
-`write_lock`, `point_at_cache` and `failed_stage` use nothing else of the project: a fleet sends them to machines that
-have no checkout.
+Little of what this folder takes from DVC is public: a new version of DVC is tried against it.
 """
 
 import configparser
+import io
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -56,16 +55,6 @@ def stage_path(stage: str, option: str, cell: Cell | None = None) -> Path:
     return ROOT / of_cell(words[words.index(option) + 1], cell or ())
 
 
-@_reading_stages()
-def inputs_of(stages: Sequence[str], cell: Cell) -> list[str]:
-    """Return what some stages of a cell read of earlier stages: paths in the project."""
-    known = _stages_of(ROOT / "dvc.yaml")
-    earlier = [*known][: [*known].index(stages[0])]
-    read = [of_cell(path, cell) for stage in stages for path in known[stage]["deps"]]
-    outs = [of_cell(path, cell) for stage in earlier for path in known[stage]["outs"]]
-    return [out for out in outs if any(f"{path}/".startswith(f"{out}/") for path in read)]
-
-
 def output_paths(cells: Iterable[Cell]) -> set[Path]:
     """Return where stages of cells write, relative to the project; of what DVC caches."""
     return {
@@ -107,11 +96,6 @@ def read_lock(folder: Path) -> Lock:
         return {}
 
 
-def write_lock(folder: Path, stages: Lock) -> None:
-    """Write the dvc.lock of a new workspace."""
-    YAML().dump({"schema": "2.0", "stages": stages}, folder / "dvc.lock")
-
-
 def enter(computed: Lock, *, remote: bool) -> None:
     """Enter to dvc.lock what workers computed, and put its files into this workspace.
 
@@ -120,7 +104,7 @@ def enter(computed: Lock, *, remote: bool) -> None:
 
     Args:
         computed: stages that lie in DVC's cache or remote, in the order in which DVC would have run them.
-        remote: whether they lie in the remote; then only what aggregate reads comes here.
+        remote: whether they lie in the remote.
     """
     if not computed:
         return
@@ -132,90 +116,33 @@ def enter(computed: Lock, *, remote: bool) -> None:
         with modify_yaml(beside) as content:
             content["stages"].update(computed)
         beside.replace(ROOT / "dvc.lock")
-    if remote:
-        read = read_by_aggregate()
-        outs = [out for entry in computed.values() for out in entry["outs"] if out["path"].startswith(read)]
-        fetch([out["md5"] for out in outs])
     kinds = dict.fromkeys(name.partition("@")[0] for name in computed)  # given every name, DVC takes minutes
     # As `dvc repro`, replace what is there (--force); a cell that failed has no entry (--allow-missing).
-    run_dvc("checkout", "--force", "--allow-missing", *kinds)
+    run_dvc("pull" if remote else "checkout", "--force", "--allow-missing", *kinds)
 
 
-def read_by_aggregate() -> tuple[str, ...]:
-    """Return how the paths of what aggregate reads of cells begin: measures, training curves."""
-    return tuple(f"{stage_path('aggregate', option).relative_to(ROOT)}/" for option in ("--measures", "--training"))
-
-
-def fetch(hashes: Sequence[str]) -> None:
-    """Get outputs from DVC's default remote into its cache, by their hashes.
+def shared_settings(*, remote: bool) -> str:
+    """Return DVC's settings (config.local) for other workspaces: with this one's cache, or only its default remote.
 
     Raises:
-        UserError: the remote cannot be read, or lacks one.
+        UserError: there is no default remote.
     """
-    from dvc_data.hashfile.hash_info import HashInfo
-    from dvc_data.hashfile.tree import Tree
-
-    with open_repo() as repo:
-        objects = {HashInfo("md5", md5) for md5 in hashes}
-        failed = repo.cloud.pull(objects).failed  # of folders the lists of their files
-        folders = [Tree.load(repo.cache.local, each) for each in objects - failed if each.isdir]
-        failed |= repo.cloud.pull({file for folder in folders for _, _, file in folder}).failed
-    if failed:
-        raise UserError(f"DVC's remote must have what was computed, it lacks {len(failed)} objects; run this again")
-
-
-def restore(outputs: Mapping[Path, str]) -> list[Path]:
-    """Put outputs from DVC's cache where they are wanted.
-
-    Args:
-        outputs: for each path the hash by which DVC knows what belongs there.
-
-    Returns:
-        The paths whose content the cache lacks.
-    """
-    from dvc_data.hashfile import load
-    from dvc_data.hashfile.checkout import CheckoutError, checkout
-    from dvc_data.hashfile.hash_info import HashInfo
-
-    missing = []
-    with open_repo() as repo:
-        for path, md5 in outputs.items():
-            try:
-                found = load(repo.cache.local, HashInfo("md5", md5))
-                checkout(str(path), repo.cache.local.fs, found, repo.cache.local, force=True, quiet=True)
-            except (FileNotFoundError, CheckoutError):
-                missing.append(path)
-    return missing
-
-
-def point_at_cache(folder: Path, cache: str, remote: tuple[str, str]) -> None:
-    """Write the settings by which the DVC of a new workspace finds the cache that all share, or the remote.
-
-    Args:
-        folder: the workspace.
-        cache: of all; empty if the remote takes its place.
-        remote: its name and address.
-    """
-    own, (name, address) = folder / ".dvc", remote
-    wanted = {
-        "core": {"no_scm": "true", "site_cache_dir": str(own / "tmp" / "site")},
-        "cache": {"dir": cache or str(own / "cache"), "type": "reflink,hardlink,symlink,copy"},
-        **({f"'remote \"{name}\"'": {"url": address}} if name else {}),
-    }
     settings = configparser.RawConfigParser()
-    settings.read(own / "config.local")
-    settings.read_dict(wanted)
-    with (own / "config.local").open("w", encoding="utf-8") as file:
-        settings.write(file)
-
-
-FAILED = "failed to reproduce '"
-"""What DVC writes before the name of a stage that failed."""
-
-
-def failed_stage(output: str) -> str:
-    """Return the stage that DVC says failed, or an empty string."""
-    return output.partition(FAILED)[2].partition("'")[0]
+    settings.read(ROOT / ".dvc" / "config.local")
+    kinds = {"dir": "cache" if remote else str(cache_folder()), "type": "reflink,hardlink,symlink,copy"}
+    settings.read_dict({"core": {"no_scm": "true"}, "cache": kinds})
+    if remote:
+        with open_repo() as repo:
+            name = repo.config["core"].get("remote")
+            if not name:
+                raise UserError(
+                    "--remote needs a default remote of DVC, found none; add one: `dvc remote add -d NAME URL`"
+                )
+            address = str(repo.config["remote"][name]["url"])  # a relative path made absolute
+        settings.read_dict({f"'remote \"{name}\"'": {"url": address}})
+    text = io.StringIO()
+    settings.write(text)
+    return text.getvalue()
 
 
 def run_dvc(*words: str) -> None:
@@ -263,19 +190,14 @@ def open_repo(*, wait: bool = False) -> "Iterator[Repo]":
         raise UserError(f"DVC must be able to read and restore the project, found: {reason}; {remedy}") from None
 
 
-def changed_stages(*stages: str, allow_missing: bool = False) -> list[str]:
+def changed_stages() -> list[str]:
     """Return the names of the stages that DVC finds changed, as `dvc status` does.
-
-    Args:
-        *stages: to look at; by default all.
-        allow_missing: that a result is not here, and may be in a remote, is no change.
 
     Raises:
         UserError: DVC cannot say.
     """
     with params_parsed_once(), open_repo(wait=True) as repo:
-        changes = repo.status(stages or None)
-        return [name for name, found in changes.items() if not (allow_missing and all(map(is_absence, found)))]
+        return [*repo.status()]
 
 
 @contextmanager
@@ -290,32 +212,7 @@ def params_parsed_once() -> Iterator[None]:
         LOADERS[".yaml"] = load_yaml
 
 
-def is_absence(change: object) -> bool:
-    """Return whether what DVC says of a stage is only that files are not here."""
-    groups = change.values() if isinstance(change, dict) else [{"": "other"}]
-    return all(state in ("deleted", "not in cache") for states in groups for state in states.values())
-
-
 def cache_folder() -> Path:
     """Return the folder of DVC's cache, which several workspaces may share."""
     with open_repo() as repo:
         return Path(repo.cache.local.path).parents[1]
-
-
-def default_remote() -> tuple[str, str]:
-    """Return the name and the address of DVC's default remote, a relative path made absolute.
-
-    Raises:
-        UserError: there is none.
-    """
-    with open_repo() as repo:
-        name = repo.config["core"].get("remote")
-        if not name:
-            raise UserError("--remote needs a default remote of DVC, found none; add one: `dvc remote add -d NAME URL`")
-        return str(name), str(repo.config["remote"][name]["url"])
-
-
-def seen_by_dvc(paths: Sequence[str]) -> list[str]:
-    """Return those of some paths in the project that .dvcignore leaves."""
-    with open_repo() as repo:
-        return [path for path in paths if not repo.dvcignore.is_ignored_file(str(ROOT / path))]

@@ -49,8 +49,10 @@ def read_list(path: Path) -> list[str]:
     check_regular(path)
     try:
         text = read_file(path).decode("utf-8-sig")
-        rows = csv.DictReader(StringIO(text), strict=True) if path.suffix.lower() == ".csv" else None
-        names = [line for line in text.splitlines() if line] if rows is None else [row.get("path") or "" for row in rows]
+        if path.suffix.lower() == ".csv":
+            names = [row.get("path") or "" for row in csv.DictReader(StringIO(text), strict=True)]
+        else:
+            names = [line for line in text.splitlines() if line]
     except (UnicodeDecodeError, csv.Error) as error:
         raise UserError(f"{path}: must be a list in UTF-8, found {error}; write it again") from None
     if not all(names) or not names:

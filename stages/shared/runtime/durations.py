@@ -3,8 +3,6 @@
 A line says `stage`, `cell` and `seconds`, and what the run can be compared by: `cpu` (seconds of all processors),
 `memory` (bytes at its peak), `machine`, and of its work the `parameters` that it read and counts such as `images`.
 Lines of earlier versions lack some of it, and say nothing of another run. A stage that came from DVC's cache adds none.
-
-Nothing of the project is imported here: a fleet sends this module to machines that have no checkout.
 """
 
 import contextlib

@@ -1,9 +1,10 @@
-"""What DVC says of a workspace: changed stages, dvc.lock, settings of a new workspace, failures."""
+"""What DVC says of a workspace: changed stages, dvc.lock, settings of a new workspace."""
 
 import os
 import sys
 from contextlib import chdir
 from pathlib import Path
+from typing import Any
 
 import pytest
 from dvc.repo import Repo
@@ -12,11 +13,10 @@ from ruamel.yaml import YAML
 from stages.commands.dvc_project import workspace
 from stages.commands.dvc_project.workspace import (
     changed_stages,
-    failed_stage,
     read_lock,
+    shared_settings,
     stage_params,
     stage_path,
-    write_lock,
 )
 from stages.commands.project import ROOT
 from stages.shared.runtime.errors import UserError
@@ -55,7 +55,6 @@ def test_changed_stages_are_those_of_dvc_status(project: Path):
     assert changed_stages() == dvc_status(project) == []
     (project / "params.yaml").write_text("a: 1\nb: 2\nc: {deep: [1, 3]}\n")
     assert changed_stages() == dvc_status(project) == ["make@b", "make@c"]
-    assert changed_stages("make@a", "make@c") == ["make@c"]
     (project / "params.yaml").write_text("a: 1\nb: 1\nc: {deep: [1, 2]}\n")
     assert changed_stages() == []
 
@@ -75,9 +74,8 @@ def test_what_dvc_cannot_read_is_said(project: Path):
 
 def test_a_lock_is_read_as_it_was_written_and_one_that_was_cut_has_nothing(tmp_path: Path):
     stages = {"finetune@d-m-0-1": {"cmd": "f", "outs": [{"path": "data/x", "md5": "0123"}]}}
-    write_lock(tmp_path, stages)
+    YAML().dump({"schema": "2.0", "stages": stages}, tmp_path / "dvc.lock")
     assert read_lock(tmp_path) == stages
-    assert YAML(typ="safe", pure=True).load(tmp_path / "dvc.lock")["schema"] == "2.0"
     for cut in ("", "schema: '2.0'\nstages:\n  a: [", "schema: '2.0'\n"):
         (tmp_path / "dvc.lock").write_text(cut)
         assert read_lock(tmp_path) == {}
@@ -85,11 +83,6 @@ def test_a_lock_is_read_as_it_was_written_and_one_that_was_cut_has_nothing(tmp_p
 
 def test_dvc_lock_is_read_in_c():
     assert YAML(typ="safe").Parser.__name__ == "CParser"
-
-
-def test_the_stage_that_failed_is_named():
-    assert failed_stage("ERROR: failed to reproduce 'embed@d-m-0-0': failed to run") == "embed@d-m-0-0"
-    assert failed_stage("Everything is up to date.") == ""
 
 
 def test_paths_and_parameters_are_those_of_dvc_yaml():
@@ -127,6 +120,28 @@ def test_an_empty_dvc_yaml_is_not_up_to_date(project: Path):
     (project / "dvc.yaml").write_bytes(b"")
     with pytest.raises(UserError, match=r"dvc\.yaml: must be the whole workflow"):
         changed_stages()
+
+
+def test_other_workspaces_see_the_same_cache_or_only_the_default_remote(project: Path):
+    def settings(*, remote: bool) -> tuple[str, Any]:
+        other = project.parent / f"other-{remote}"
+        (other / ".dvc").mkdir(parents=True)
+        (other / ".dvc" / "config").touch()
+        (other / ".dvc" / "config.local").write_text(shared_settings(remote=remote))
+        with Repo(str(other)) as repo:
+            return repo.cache.local.path, repo.config["remote"].get("store")
+
+    cached = Path(".dvc", "cache", "files", "md5")
+    assert settings(remote=False) == (str(project / cached), None)
+    with pytest.raises(UserError, match="--remote needs a default remote of DVC, found none"):
+        shared_settings(remote=True)
+    (project / ".dvc" / "config").write_text(
+        "[core]\nno_scm = true\nremote = store\n['remote \"store\"']\nurl = ../../store\n"
+    )
+    (project / ".dvc" / "config.local").write_text("['remote \"store\"']\nverify = true\n")
+    found = settings(remote=True)
+    assert found[0] == str(project.parent / "other-True" / cached)
+    assert (found[1]["url"], found[1]["verify"]) == (str(project.parent / "store"), True)
 
 
 def test_a_project_outside_git_is_told_what_dvc_needs(project: Path):

@@ -1,52 +1,53 @@
-"""`whichlayer fleet` as people use it: on one machine, and on a cluster of two of which one is lost."""
+"""`whichlayer fleet` as people use it: on one machine, on a cluster that loses one of two, by another scheduler."""
 
 import contextlib
 import json
-import re
-import shutil
 import signal
 import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-import pandas as pd
 import psutil
 import pytest
+from ruamel.yaml import YAML
 
-from tests.commands.fleet.conftest import Cluster
-from tests.faults.kills import kill_group, wait_for
+from tests.faults.kills import KILLERS, artifacts, kill_when, wait_for
 from tests.workflow import Workflow, tiny_images, tiny_params
 
 pytestmark = pytest.mark.fleet
-
 
 OF_CELLS = {f"{stage}@mine-{model}-0-0" for stage in ("finetune", "embed", "measure") for model in "ab"}
 
 
 def make_project(folder: Path) -> Workflow:
+    """A grid of two cells, with a link to its images, weights of its own, and a parameter that was not committed."""
     folder.mkdir()
     workflow = Workflow(folder)
     tiny_params(workflow, ["mine"], ["a", "b"])
-    workflow.edit_params({"finetune.steps": [0, 60], "finetune.schedule_steps": 60, "embed.batch_size": 1})
-    tiny_images(folder / "data" / "raw" / "mine", seed=0)
+    workflow.edit_params({"embed.batch_size": 1})
+    images = folder.with_name(f"{folder.name}-images")
+    tiny_images(images, seed=0)
+    (folder / "data" / "raw").mkdir(parents=True)
+    (folder / "data" / "raw" / "mine").symlink_to(images)
     workflow.start_repository()
+    workflow.edit_params({"finetune.steps": [0, 60], "finetune.schedule_steps": 60})
     return workflow
 
 
 @pytest.fixture(scope="module")
 def serial(tmp_path_factory: pytest.TempPathFactory) -> Workflow:
-    """A grid of two cells, computed one after another."""
+    """The grid, computed one cell after another."""
     workflow = make_project(tmp_path_factory.mktemp("serial") / "project")
     workflow.run("dvc", "repro")
     return workflow
 
 
 @contextmanager
-def running(project: Workflow, *command: str) -> Iterator[subprocess.Popen[str]]:
+def running(project: Workflow, *options: str) -> Iterator["subprocess.Popen[str]"]:
     """Within, a fleet runs; at the end it is killed, if it has not ended."""
-    fleet = project.start("whichlayer", "fleet", "run", *command)
+    fleet = project.start("whichlayer", "fleet", *options)
     try:
         yield fleet
     finally:
@@ -54,237 +55,120 @@ def running(project: Workflow, *command: str) -> Iterator[subprocess.Popen[str]]
         fleet.communicate(timeout=60)
 
 
-def wait_while_running(fleet: subprocess.Popen[str], condition: Callable[[], object]) -> None:
-    """Wait until something holds; a fleet that ended before has failed."""
-    wait_for(lambda: condition() or fleet.poll() is not None, seconds=300)
+def wait_for_cells(fleet: "subprocess.Popen[str]", scratch: Path, partial: str) -> None:
+    """Wait until there are two workspaces, and one has begun an output; a fleet that ended before has failed."""
+
+    def at_work() -> bool:
+        with contextlib.suppress(FileNotFoundError):  # a folder that goes meanwhile
+            workspaces = [*scratch.glob("whichlayer-*")]
+            return len(workspaces) == 2 and any([*folder.glob(f"data/{partial}")] for folder in workspaces)
+        return False
+
+    wait_for(lambda: at_work() or fleet.poll() is not None, seconds=300)
     assert fleet.poll() is None, fleet.communicate()
 
 
-def at_work(scratch: Path, stage_folder: str) -> set[str]:
-    """Workspaces in which a stage writes to a folder of `data`, this moment."""
-    folders = f"whichlayer-fleet-*/data/{stage_folder}/*/*/*"  # of dataset, model and fold; a link stands for a seed's
-    found = [*scratch.glob(f"{folders}/.*.partial-*"), *scratch.glob(f"{folders}/*/.*.partial-*")]
-    return {path.relative_to(scratch).parts[0] for path in found}
+def entries(project: Workflow) -> dict[str, Any]:
+    content: dict[str, Any] = YAML(typ="safe").load(project.folder / "dvc.lock")["stages"]
+    return content
 
 
-def test_a_fleet_gives_what_dvc_repro_gives_and_says_what_ran(serial: Workflow, tmp_path: Path):
+def test_on_one_machine_a_kill_costs_time_only(serial: Workflow, tmp_path: Path):
     project = make_project(tmp_path / "project")
-    done = project.run("whichlayer", "fleet", "run", "--workers", "2")
-    assert "fleet: 2 of 2 cells are open" in done.stdout
-    assert "mine-a-0-0: computed finetune, embed, measure" in done.stdout
-    assert "fleet: 2 computed" in done.stdout
-    assert project.text("dvc.lock") == serial.text("dvc.lock")
-    assert project.computed() == {"prepare@mine", *OF_CELLS, "aggregate"}  # durations came home
-    assert "2 computed" in project.run("whichlayer", "fleet", "status").stdout
-    assert project.run("whichlayer", "fleet", "list").stdout == ""
-    assert project.run("whichlayer", "fleet", "list", "--sbatch").stdout == "# no cell is open\n"
-    done = project.run("whichlayer", "fleet", "results")
-    assert "Incomplete" not in done.stdout
-    shutil.rmtree(project.folder / "data" / "partial")
+    begun = project.folder / "data" / "embeddings"
+    fleet = ("whichlayer", "fleet", "--workers", "2")
+    killed, _ = kill_when(project, KILLERS["dvc"], lambda: [*begun.rglob(".*.partial-*")], *fleet)
+    assert killed
+    done = project.run(*fleet)
+    assert "mine-a-0-0: done" in done.stdout
+    assert entries(project) == entries(serial)
+    first, second = artifacts(project.folder), artifacts(serial.folder)
+    assert {path for path in first if first[path] != second.get(path)} <= {"dvc.lock"}  # whose order is that of ends
+    assert project.repro() == {"prepare@mine", *OF_CELLS, "aggregate"}  # none more now
+    assert project.run("whichlayer", "fleet", "--list").stdout == ""
     assert project.repro() == set()
 
 
-def test_edits_that_are_not_committed_travel_and_a_cell_that_fails_stops_no_other(tmp_path: Path):
-    project = make_project(tmp_path / "project")
-    cell = project.folder / "stages" / "finetune" / "__main__.py"
-    broken = cell.read_text().replace("    args = parse_args()\n", BROKEN, 1)
-    cell.write_text(broken)
-    done = project.run("whichlayer", "fleet", "run", "--workers", "2", ok=False)
-    assert done.returncode == 2
-    assert "mine-a-0-0: computed finetune, embed, measure" in done.stdout
-    failed = next(line for line in done.stdout.splitlines() if line.startswith("mine-b-0-0: "))
-    assert failed.startswith("mine-b-0-0: finetune@mine-b-0-0 failed on ")
-    assert ": RuntimeError: broken on purpose; see " in failed
-    assert "fleet: 1 computed, 1 failed" in done.stdout
-    assert "1 of 2 cells failed (mine-b-0-0); the others are done" in done.stderr
-    assert 'raise RuntimeError("broken on purpose")' in Path(failed.rpartition("see ")[2]).read_text()
-    assert failed in project.run("whichlayer", "fleet", "status").stdout
-    listed = project.run("whichlayer", "fleet", "list").stdout
-    assert "whichlayer fleet cell mine-b-0-0" in listed
-    script = project.run("whichlayer", "fleet", "list", "--sbatch", "--memory", "1").stdout
-    assert f"# Before: {failed}\n" in script
-    assert "--array=0-0 --mem=1024M --time=0:" in script
-    assert "mine-a-0-0" not in script
-    refused = project.run("whichlayer", "fleet", "results", ok=False)
-    assert "Incomplete: 1 of 2 cells of the grid are missing (mine-b-0-0). --allow-missing takes what" in refused.stderr
-    done = project.run("whichlayer", "fleet", "results", "--allow-missing")
-    assert "\nIncomplete: 1 of 2 cells of the grid are missing (mine-b-0-0).\nmine: take" in done.stdout
-    assert pd.read_csv(project.folder / "data" / "partial" / "summary.csv")["model"].unique().tolist() == ["a"]
-    assert not (project.folder / "data" / "results").exists()
-    assert project.run("whichlayer", "fleet", "cell", "mine-b-0-0", ok=False).returncode == 1
-    (project.folder / "stages" / "new.py").write_text("")
-    refused = project.run("whichlayer", "fleet", "cell", "mine-b-0-0", ok=False)
-    assert "stages/new.py: must be tracked by git" in refused.stderr
-
-
-BROKEN = """    args = parse_args()
-    if args.model == "b":
-        raise RuntimeError("broken on purpose")
-"""
-
-
-def test_results_pass_through_a_remote_where_no_cache_is_shared(serial: Workflow, tmp_path: Path):
-    project = make_project(tmp_path / "project")
-    refused = project.run("whichlayer", "fleet", "run", "--remote", ok=False)
-    assert "--remote needs a default remote of DVC, found none" in refused.stderr
-    project.run("dvc", "remote", "add", "--local", "-d", "store", str(tmp_path / "store"))
-    early = project.run("whichlayer", "fleet", "cell", "mine-a-0-0", "--remote", ok=False)
-    assert "prepare@mine must have run before the cells of mine; run `dvc repro prepare@mine` and" in early.stderr
-    project.run("dvc", "repro", "prepare@mine")
-    project.run("dvc", "push", "-q", "--run-cache", "prepare@mine")
-    project.run("sh", "-c", "whichlayer fleet list --remote | xargs -P 2 -I {} sh -c '{}'")
-    assert project.computed() == {"prepare@mine", *OF_CELLS}
-    shutil.rmtree(project.folder / ".dvc" / "cache")
-    project.run("dvc", "repro", "--pull")
-    assert project.text("dvc.lock") == serial.text("dvc.lock")
-    assert project.computed() == {"aggregate"}
-
-
-def test_a_fleet_takes_from_a_remote_what_aggregate_reads_and_a_machine_pulls_images_once(
-    serial: Workflow, tmp_path: Path, scratch: Path
+def test_a_node_that_is_lost_in_the_middle_of_a_cell_costs_time_only(
+    serial: Workflow, tmp_path: Path, scratch: Path, cluster: Any
 ):
     project = make_project(tmp_path / "project")
-    project.run("dvc", "remote", "add", "--local", "-d", "store", str(tmp_path / "store"))
-    done = project.run("whichlayer", "fleet", "run", "--remote", "--workers", "2")
-    assert "fleet: 2 computed" in done.stdout
-    assert project.text("dvc.lock") == serial.text("dvc.lock")
-    assert project.computed() == {"prepare@mine", *OF_CELLS, "aggregate"}
-    for folder, here in (("measures", True), ("training", True), ("checkpoints", False), ("embeddings", False)):
-        assert any((project.folder / "data" / folder).rglob("*.*")) == here
-    (inputs,) = scratch.glob("whichlayer-inputs-*")
-    pulled = [inputs / "files" / path.relative_to(tmp_path / "store" / "files") for path in objects(tmp_path / "store")]
-    cached = [
-        project.folder / ".dvc" / "cache" / path.relative_to(tmp_path / "store") for path in objects(tmp_path / "store")
-    ]
-    assert 0 < sum(path.is_file() for path in pulled) < len(pulled) / 2
-    assert not all(path.is_file() for path in cached)
-    assert "0 of 2 cells are open" in project.run("whichlayer", "fleet", "run", "--remote").stdout
-    assert project.computed() == set()
-    project.run("dvc", "pull")
-    assert project.repro() == set()
-
-
-def objects(store: Path) -> list[Path]:
-    """What a remote has of files."""
-    return [path for path in (store / "files").rglob("*") if path.is_file()]
-
-
-def test_ctrl_c_ends_it_and_leaves_no_process_behind(tmp_path: Path, scratch: Path):
-    project = make_project(tmp_path / "project")
-    project.edit_params({"finetune.steps": [0, 100000], "finetune.schedule_steps": 100000})
-    with running(project, "--workers", "2") as fleet:
-        wait_while_running(fleet, lambda: len(at_work(scratch, "checkpoints")) == 2)
-        told = project.run("whichlayer", "fleet", "status").stdout
-        assert "a fleet is at work" in told
-        assert ": 2 running" in told
-        assert "  mine-b-0-0: finetune, embed, measure on " in told
-        assert "Running stage 'finetune@" in Path(told.rpartition("see ")[2].partition(",")[0]).read_text()
-        refused = project.run("whichlayer", "fleet", "cell", "mine-b-0-0", ok=False)
-        assert "cell mine-b-0-0: must be computed by one process at a time" in refused.stderr
-        second = project.run("whichlayer", "fleet", "run", "--workers", "1", ok=False)
-        assert second.returncode == 2
-        assert "cell mine-a-0-0: must be computed by one process at a time" in second.stderr
-        assert processes_in(scratch)
-        began = time.monotonic()
-        fleet.send_signal(signal.SIGINT)
-        assert fleet.wait(timeout=60) == 130
-        assert time.monotonic() - began < 30  # two or three, and what a busy machine adds
-    wait_for(lambda: not processes_in(scratch), seconds=30)
-    assert not [*scratch.glob("whichlayer-*")]  # nor a workspace
-    told = project.run("whichlayer", "fleet", "status").stdout
-    assert "no fleet is at work" in told
-    assert ": 2 open" in told
-
-
-def test_what_was_finished_before_ctrl_c_is_not_done_again(serial: Workflow, tmp_path: Path, scratch: Path):
-    project = make_project(tmp_path / "project")
-    with running(project, "--workers", "1") as fleet:
-        wait_while_running(fleet, lambda: at_work(scratch, "embeddings"))
-        fleet.send_signal(signal.SIGINT)
-        assert fleet.wait(timeout=60) == 130
-    done = project.run("whichlayer", "fleet", "run", "--workers", "2").stdout
-    assert re.search("mine-a-0-0: computed (embed, )?measure", done)  # it may have embedded before the signal came
-    assert "mine-b-0-0: computed finetune, embed, measure" in done
-    assert project.text("dvc.lock") == serial.text("dvc.lock")
-
-
-def processes_in(folder: Path) -> list[psutil.Process]:
-    """Processes that work below a folder."""
-    found = []
-    for process in psutil.process_iter():
-        with contextlib.suppress(psutil.Error):
-            if process.cwd().startswith(str(folder)):
-                found.append(process)
-    return found
-
-
-def workspaces_of(machine: "subprocess.Popen[str]") -> set[str]:
-    """Workspaces in which processes of one machine of Ray work."""
-    found = set()
-    for process in psutil.Process(machine.pid).children(recursive=True):
-        with contextlib.suppress(psutil.Error):
-            found.add(Path(process.cwd()).name)
-    return found
-
-
-def test_a_machine_that_is_lost_in_the_middle_of_a_cell_costs_time_alone(
-    serial: Workflow, tmp_path: Path, scratch: Path, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
-):
-    project = make_project(tmp_path / "project")
-    lost = cluster.add(f"--address={cluster.address}")
-    monkeypatch.setenv("RAY_AUTH_TOKEN", cluster.token)
+    lost = cluster.add_node(num_cpus=1)
     with running(project, "--address", cluster.address) as fleet:
-        wait_while_running(fleet, lambda: at_work(scratch, "embeddings") & workspaces_of(lost))
-        kill_group(lost)
+        wait_for_cells(fleet, scratch, "embeddings/*/*/*/.*.partial-*")
+        cluster.remove_node(lost, allow_graceful=False)
         output, errors = fleet.communicate(timeout=300)
-        assert fleet.returncode == 0, errors
-    lines = sorted(line.partition(": ")[2] for line in output.splitlines() if line.startswith("mine-"))
-    assert lines[0].startswith("computed embed, measure, ")  # what was finished is not done again
-    assert lines[1].startswith("computed finetune, embed, measure, ")
+        assert fleet.returncode == 0, output + errors
+    assert [*scratch.glob("whichlayer-*")]  # left by the worker that was killed
+    assert output.count(": done, ") == 2
     assert project.text("dvc.lock") == serial.text("dvc.lock")
+    assert project.computed() >= {"prepare@mine", "aggregate", *OF_CELLS} - {f"finetune@mine-{m}-0-0" for m in "ab"}
+    assert project.repro() == set()
 
 
-def test_what_a_gpu_is_for_holds_one_and_measure_none_with_few_cells_at_once(
-    serial: Workflow, tmp_path: Path, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
-):
+def test_stages_for_a_gpu_hold_one_and_measure_none(serial: Workflow, tmp_path: Path, cluster: Any):
     project = make_project(tmp_path / "project")
-    cluster.add(f"--address={cluster.address}", "--num-gpus=1")
-    monkeypatch.setenv("RAY_AUTH_TOKEN", cluster.token)
-    options = ("--workers", "2", "--memory", "0.5", "--retries", "1")
-    done = project.run("whichlayer", "fleet", "run", "--address", cluster.address, *options)
-    assert "fleet: finetune, embed: up to 512 MiB of memory; measure: up to 512 MiB of memory" in done.stdout
-    assert "mine-a-0-0: computed finetune, embed, measure" in done.stdout
+    cluster.add_node(num_cpus=1, num_gpus=1)
+    project.run("whichlayer", "fleet", "--address", cluster.address)
     assert project.text("dvc.lock") == serial.text("dvc.lock")
     rows = [json.loads(line) for line in project.text("data/durations.jsonl").splitlines()]
     with_gpu = {row["stage"] for row in rows if "CUDA_VISIBLE_DEVICES=0" in row["machine"]}
     assert with_gpu == {"finetune", "embed"}
 
 
-def test_a_training_goes_on_from_its_last_kept_point_after_its_worker_was_lost(tmp_path: Path, scratch: Path):
+def test_ctrl_c_leaves_no_process_and_no_workspace(tmp_path: Path, scratch: Path, cluster: Any):
     project = make_project(tmp_path / "project")
-    project.edit_params({"run.models": ["a"], "finetune.steps": [0, 20, 800], "finetune.schedule_steps": 800})
-    kept = project.folder / ".dvc" / "cache" / "fleet" / "kept" / "finetune@mine-a-0-0"
-
-    def has_kept() -> bool:
-        records = [*kept.glob(".weights.partial-*/resume.json")]
-        return any(json.loads(record.read_text())["progress"]["step"] == 20 for record in records)
-
-    with running(project, "--workers", "1", "--memory", "0") as fleet:
-        wait_while_running(fleet, has_kept)
-        (worker,) = (
-            each for each in psutil.Process(fleet.pid).children(recursive=True) if "ray::mine" in name_of(each)
-        )
-        worker.kill()
-        wait_while_running(fleet, lambda: not psutil.pid_exists(worker.pid))
-        output, errors = fleet.communicate(timeout=300)
-        assert fleet.returncode == 0, errors
-    assert "mine-a-0-0: computed finetune, embed, measure" in output
-    log = (project.folder / ".dvc" / "cache" / "fleet" / "mine-a-0-0.log").read_text()
-    assert "goes on after optimizer step 20 of 800" in log
-    assert not kept.exists()
+    project.edit_params({"finetune.steps": [0, 100000], "finetune.schedule_steps": 100000})
+    cluster.add_node(num_cpus=1)
+    with running(project, "--address", cluster.address) as fleet:
+        wait_for_cells(fleet, scratch, "checkpoints/*/*/*/*/.*.partial-*")
+        assert processes_in(scratch)
+        fleet.send_signal(signal.SIGINT)
+        assert fleet.wait(timeout=120) == 130
+    wait_for(lambda: not processes_in(scratch), seconds=30)
+    assert not [*scratch.glob("whichlayer-*")]
 
 
-def name_of(process: psutil.Process) -> str:
-    with contextlib.suppress(psutil.Error):
-        return " ".join(process.cmdline())
-    return ""
+def processes_in(folder: Path) -> list[psutil.Process]:
+    """Processes that work in workspaces below a folder."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if process.cwd().startswith(f"{folder}/whichlayer-"):
+                found.append(process)
+    return found
+
+
+def test_a_cell_that_fails_stops_no_other_and_any_scheduler_runs_the_cells_through_a_remote(
+    serial: Workflow, tmp_path: Path
+):
+    project = make_project(tmp_path / "project")
+    entry = project.folder / "stages" / "finetune" / "__main__.py"
+    code = entry.read_text()
+    entry.write_text(code.replace("    args = parse_args()\n", BROKEN, 1))
+    refused = project.run("whichlayer", "fleet", "--list", ok=False)
+    assert "prepare must have run before the cells" in refused.stderr
+    done = project.run("whichlayer", "fleet", "--workers", "2", ok=False)
+    assert done.returncode == 2
+    assert "mine-a-0-0: done, " in done.stdout
+    assert "RuntimeError: broken on purpose" in done.stdout.partition("mine-b-0-0: failed: ")[2]
+    assert "1 of 2 cells failed (mine-b-0-0); the others are done" in done.stderr
+    assert project.run("whichlayer", "fleet", "--list").stdout == "whichlayer fleet --cell mine-b-0-0\n"
+    failed = project.run("whichlayer", "fleet", "--cell", "mine-b-0-0", ok=False)
+    assert "mine-b-0-0: must succeed, " in failed.stderr
+    entry.write_text(code)
+    project.run("dvc", "remote", "add", "--local", "-d", "store", str(tmp_path / "store"))
+    project.run("dvc", "push", "-q", "--run-cache", "prepare@mine")
+    project.computed()
+    project.run("sh", "-c", "whichlayer fleet --list --remote | xargs -P 2 -I {} sh -c '{}'")
+    assert project.computed() == OF_CELLS
+    done = project.run("whichlayer", "fleet", "--remote")
+    assert "fleet: 0 of 2 cells are open" in done.stdout
+    assert entries(project) == entries(serial)
+    assert project.computed() == {"aggregate"}
+
+
+BROKEN = """    args = parse_args()
+    if args.model == "b":
+        raise RuntimeError("broken on purpose")
+"""
