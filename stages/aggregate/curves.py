@@ -110,11 +110,6 @@ class Scores:
         chosen_from = each_curve(points[points["better"] != "neither"])
         return ["/".join(key) for key, own in chosen_from if not own["best"].any()]
 
-    @property
-    def label_free(self) -> list[str]:
-        """The scores that see no class."""
-        return [name for name, score in self.catalogue.items() if score.label_free]
-
     def main_points(
         self, dataset: str, model: str, metric: str, split: str = UNSEEN, folds: Collection[str] = (MEAN,)
     ) -> pd.DataFrame:

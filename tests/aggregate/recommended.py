@@ -44,7 +44,7 @@ REGRET = [
     RegretRecord(criterion="other_folds", value=0.38, at_most=0.02, at_least=-0.01),
     RegretRecord(criterion="last_layer", value=0.24, at_most=0.16, at_least=0.15),
     RegretRecord(criterion="penultimate", value=0.3, at_most=0.1, at_least=0.08),
-    RegretRecord(criterion="highest_rankme", value=0.34, at_most=0.06, at_least=0.05),
+    RegretRecord(criterion="tunnel", value=0.34, at_most=0.06, at_least=0.05),
 ]
 
 OVER_LAST = GainRecord(estimate=0.14, low=0.03, high=0.25, at_most=0.27, scope="classes", proven=True, status="pays")
@@ -96,7 +96,6 @@ RECOMMENDATION = Recommendation(
     ),
     regret=REGRET,
     missing=[],
-    unmeasured=[],
 )  # fmt: skip
 """Layer 5 of 9, which ties with layers 4 and 6."""
 

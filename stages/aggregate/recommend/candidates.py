@@ -131,13 +131,11 @@ def _candidates(
 
     gains = sign_of(row.better) * arranged(row.metric, UNSEEN, *refits)
     seen, probe = (arranged(metric, SEEN, row.step)[:, 0] for metric in (row.metric, "probe_accuracy"))  # (J, L)
-    label_free = {name: arranged(name, UNSEEN, row.step)[:, 0] for name in scores.label_free}
     known = tuple(
         KnownScores(
             other_folds=np.delete(gains, fold, axis=0),
             seen=sign_of(row.better) * seen[fold],
             probe=probe[fold],
-            label_free={name: values[fold] for name, values in label_free.items()},
             other_datasets=other_datasets,
         )
         for fold in range(len(gains))

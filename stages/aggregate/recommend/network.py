@@ -81,7 +81,6 @@ def recommend_network(
         regret=_mean_regrets(regrets),
         normalize=scores.catalogue[row.metric].scaling,
         missing=_missing(network, scores),
-        unmeasured=[name for name in scores.label_free if np.isnan(network.known[0].label_free[name]).all()],
     )
 
 

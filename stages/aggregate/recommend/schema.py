@@ -313,7 +313,7 @@ class Recommendation(Record):
             (`measure.analyses`: `joined`).
         normalize: how the rows are scaled of which the leading score is: `l2` (each to length 1) or `none`.
         neighbours: which images can be an image's neighbours (`measure.neighbours`).
-        missing, unmeasured: what is missing, and the label-free scores that were not measured.
+        missing: what is missing.
     """
 
     dataset: str
@@ -346,7 +346,6 @@ class Recommendation(Record):
     normalize: Normalize = "none"
     neighbours: Neighbours = "all"
     missing: list[Missing]
-    unmeasured: list[str]
 
     @property
     def recommended(self) -> CandidateRecord | None:

@@ -116,7 +116,7 @@ def regrets_table(recommendations: Sequence[Recommendation], kinds: Collection[s
     lost = summarize_regrets(recommendations, kinds)
     criteria = dict.fromkeys(criterion for own in lost.values() for criterion in own)
     rows = [
-        {"Lost to the best": words.criterion_words(criterion)}
+        {"Lost to the best": words.CRITERION_WORDS[criterion]}
         | {use: words.lost(*own[criterion]) if criterion in own else MISSING for use, own in lost.items()}
         for criterion in criteria
     ]

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from stages.aggregate.curves import sign_of
 from stages.aggregate.findings.facts import Status
 from stages.aggregate.inference.gain import Payoff
-from stages.aggregate.recommend.criteria import criterion_of
 from stages.aggregate.recommend.schema import (
     ChangeRecord,
     GainRecord,
@@ -48,7 +47,7 @@ LACKING = {
     Missing.OPERATIONS: "Multiply-adds are not known.",
 }
 
-CRITERIA = {
+CRITERION_WORDS = {
     "other_folds": "other folds (recommended)",
     "last_layer": "last layer",
     "penultimate": "layer before the last",
@@ -58,14 +57,6 @@ CRITERIA = {
     "seen_score": "best on seen classes",
     "tunnel": "95 % of the seen accuracy",
 }
-
-
-def criterion_words(criterion: str) -> str:
-    """Spell out a criterion; one of a label-free score by its rule and that score."""
-    score, rule = criterion_of(criterion).score, criterion_of(criterion).rule
-    if score is None:
-        return CRITERIA[criterion]
-    return f"{metric_name(score)} nearest to 1" if rule == "nearest_to_one" else f"{rule} {metric_name(score)}"
 
 
 def use_cells(found: Recommendation) -> dict[str, str]:
@@ -220,9 +211,7 @@ def _to_beat(found: Recommendation) -> dict[str, float]:
 
 def notes(found: Recommendation) -> list[str]:
     """What is missing, a sentence each."""
-    unmeasured = [metric_name(score) for score in found.unmeasured]
-    lacking = [f"Not measured without labels: {joined(unmeasured)}."] if unmeasured else []
-    return [*(LACKING[what] for what in found.missing), *lacking]
+    return [LACKING[what] for what in found.missing]
 
 
 def sentences(found: Recommendation) -> str:

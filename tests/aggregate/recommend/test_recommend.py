@@ -303,11 +303,6 @@ def test_a_checkpoint_that_was_not_fitted_again_on_halves_is_no_candidate():
             assert (found.candidate_steps, found.best.step) == ([50], 50)
 
 
-def test_what_is_not_measured_is_noted():
-    (found, _), _ = of_tables(*made.tables(0))
-    assert found.unmeasured == ["intrinsic_dimension", "participation_ratio", "start_agreement", "cluster_silhouette"]
-
-
 def test_of_several_later_checkpoints_the_best_was_chosen_too():
     rng, steps, L = np.random.default_rng(2), (0, 10, 20, 30), 5
     refits = {s: refits_of(0.1 * rng.normal(size=(4, 1, L)), 0.1 * rng.normal(size=(4, 1, 5, L))) for s in steps}
