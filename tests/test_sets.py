@@ -9,9 +9,9 @@ import pytest
 from PIL import Image
 from ruamel.yaml import YAML
 
+from stages.aggregate.compute import Results, compute_results
 from stages.aggregate.params import read_asked
 from stages.aggregate.read import with_sets
-from stages.aggregate.results import Results, compute_results
 from stages.shared.runtime.errors import UserError
 from tests.shared.runtime.tiny_cell import ROOT, run_stage
 

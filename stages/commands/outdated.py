@@ -6,7 +6,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from stages.aggregate.facts import artifact_hash, read_result_digests
+from stages.aggregate.result_files import artifact_hash, read_result_digests
 from stages.commands.dvc_project.workspace import records_folder, stage_path
 from stages.commands.grid import all_stages, cell_name, stage_names
 from stages.commands.project import PARAMS, ROOT, listed

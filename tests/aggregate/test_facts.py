@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from stages.aggregate.facts import FACTS_FORMAT, Facts, read_facts, write_facts
-from stages.aggregate.findings.facts import Claim, Reason, Status
+from stages.aggregate.findings.outcomes import Claim, Reason, Status
 from stages.aggregate.inference.contrasts import Estimate
 from stages.aggregate.recommend.schema import Missing
 from stages.shared.runtime.errors import UserError

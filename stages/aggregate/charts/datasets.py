@@ -11,12 +11,12 @@ import numpy as np
 import pandas as pd
 
 from stages.aggregate.charts import theme
+from stages.aggregate.charts.bands import ends_alone, with_bands
 from stages.aggregate.charts.frame import Words, explain_marks, figure, heading, inner_width, main_rows, panel, records
-from stages.aggregate.charts.intervals import ends_alone, with_bands
 from stages.aggregate.charts.theme import Look, Spec, Y, encode_looks, layer
-from stages.aggregate.findings.facts import DatasetFindings
-from stages.aggregate.recommend.schema import GainRecord
-from stages.aggregate.results import Results
+from stages.aggregate.compute import Results
+from stages.aggregate.findings.outcomes import DatasetFindings
+from stages.aggregate.inference.gain import Gain
 from stages.aggregate.words import figure_titles as words
 from stages.aggregate.words.findings import REASONS
 from stages.aggregate.words.formatting import decimals, numbered, shorten
@@ -78,7 +78,7 @@ def overview(results: Results, models: Sequence[str], findings: DatasetFindings)
     points, shown = with_bands(points[points["split"] == UNSEEN]), findings.without(findings.out_of_scope)
     scope = next((scope for scope in SCOPES if scope in set(points["band"])), None)
     gains = {row.model: results.facts.gain_over_last(row.dataset, row.model, row.metric) for row in findings.rows}
-    known = next((gains[row.model] for row in shown.rows if gains[row.model].low is not None), GainRecord())
+    known = next((gains[row.model] for row in shown.rows if gains[row.model].low is not None), Gain())
     caption = words.overview_caption(shown.rows, scope, words.averages(results.scores), known)
     return overview_figure(points, findings, models, Words(words.networks_title(shown), caption), gains)
 
@@ -88,7 +88,7 @@ def overview_figure(
     findings: DatasetFindings,
     models: Sequence[str],
     text: Words,
-    gains: Mapping[str, GainRecord],
+    gains: Mapping[str, Gain],
 ) -> Spec:
     """Draw a line per network.
 

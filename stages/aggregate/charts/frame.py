@@ -16,7 +16,7 @@ import vl_convert
 from stages.aggregate.charts import theme
 from stages.aggregate.charts.theme import SIZE, SOFT, Look, Spec
 from stages.aggregate.curves import CURVE
-from stages.aggregate.findings.facts import DatasetFindings
+from stages.aggregate.findings.outcomes import DatasetFindings
 
 WIDTH = 504
 """Points: 7 inches, two columns of a printed page."""

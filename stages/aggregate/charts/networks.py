@@ -10,11 +10,11 @@ import numpy as np
 import pandas as pd
 
 from stages.aggregate.charts import theme
+from stages.aggregate.charts.bands import DEVIATION, NO_BAND, with_bands
 from stages.aggregate.charts.frame import Words, explain_marks, figure, heading, inner_width, panel, records
-from stages.aggregate.charts.intervals import DEVIATION, NO_BAND, with_bands
 from stages.aggregate.charts.theme import Look, Spec, encode_looks, layer
+from stages.aggregate.compute import Results
 from stages.aggregate.curves import CURVE, MEAN, each_curve
-from stages.aggregate.results import Results
 from stages.aggregate.words import figure_titles as words
 from stages.aggregate.words.formatting import numbered, place, short_names
 from stages.aggregate.words.scores import LOWER, explain_intervals, metric_name

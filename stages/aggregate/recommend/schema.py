@@ -11,8 +11,8 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, field_validator
 
 from stages.aggregate.curves import Direction, sign_of
-from stages.aggregate.findings.facts import Status
-from stages.aggregate.inference.gain import Gain, Payoff
+from stages.aggregate.findings.outcomes import Status
+from stages.aggregate.inference.gain import Gain
 from stages.aggregate.scope import Scope
 from stages.aggregate.tables.summary import Level
 from stages.shared.tables.scores import Neighbours, Normalize, Use
@@ -154,34 +154,6 @@ class RegretRecord(Record):
     error: float | None = None
 
 
-class GainRecord(Record):
-    """What choosing gains over a fixed layer, above 0 where choosing is better; `null`: not known.
-
-    Attributes:
-        estimate: the layer and checkpoint are chosen on other folds (of one fold on other classes, or on the other half
-            of the images) than those on which both are scored; `null` as well where the fixed layer itself is named.
-        low, high: two-sided interval of what the layer and checkpoint gain that are named; `null` as well.
-        at_most: upper bound of what any layer and checkpoint gains.
-        scope: `classes` or `images`, as in summary.csv, of all these numbers.
-        proven: whether simulation bears out their level of 95 % (docs/uncertainty.md#validation).
-        status: `pays` where the interval lies above 0, `does_not_pay` where no layer and checkpoint gains more than
-            `aggregate.worthwhile_gain`, else `undecided`, as where no level is proven.
-    """
-
-    estimate: float | None = None
-    low: float | None = None
-    high: float | None = None
-    at_most: float | None = None
-    scope: Scope | None = None
-    proven: bool = False
-    status: Payoff = Payoff.UNDECIDED
-
-    @classmethod
-    def of(cls, gain: Gain) -> "GainRecord":
-        """Record a gain."""
-        return cls(**vars(gain))
-
-
 class UntrainedRecord(Record):
     """What the network of step 0 would give without fine-tuning.
 
@@ -191,7 +163,7 @@ class UntrainedRecord(Record):
     """
 
     layer: LayerRecord
-    gain_over_last: GainRecord
+    gain_over_last: Gain
 
 
 class ScopeRecord(Record):
@@ -329,8 +301,8 @@ class Recommendation(Record):
     last_step: int
     last_depth: int
     best: CandidateRecord
-    gain_over_last: GainRecord = GainRecord()
-    gain_over_before: GainRecord = GainRecord()
+    gain_over_last: Gain = Gain()
+    gain_over_before: Gain = Gain()
     untrained: UntrainedRecord | None = None
     unbeaten: Baseline | None
     doubtful: bool | None

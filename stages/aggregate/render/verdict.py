@@ -13,8 +13,8 @@ from wcwidth import wcswidth
 
 from stages.aggregate.curves import TOLERANCE
 from stages.aggregate.facts import Facts
-from stages.aggregate.findings.facts import Claim, DatasetFindings, Status
-from stages.aggregate.recommend.candidates import LEADING
+from stages.aggregate.findings.outcomes import Claim, DatasetFindings, Status
+from stages.aggregate.recommend.candidates import GEOMETRY
 from stages.aggregate.recommend.schema import Recommendation, best_network
 from stages.aggregate.render.documents import regrets_table
 from stages.aggregate.words import recommendation as words
@@ -81,7 +81,7 @@ def _of_dataset(
         "gains": words.brief_gains(chosen),
     }
     told = {name: wrapped(text, WIDTH) for name, text in texts.items() if text}
-    first = next((each for each in chosen if each.use in LEADING), None)  # `geometry` is no use to embed for
+    first = next((each for each in chosen if each.use != GEOMETRY), None)
     if embeds and first:
         origin = [f"--from {harmless(f'{first.dataset}/{first.model}/{cell}')}"] * (cell is not None)
         command = [f"Next: whichlayer features photos/ --use {first.use} --out photos.parquet", *origin]

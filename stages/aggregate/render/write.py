@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from stages.aggregate.charts.draw import draw_figures
-from stages.aggregate.facts import PAGE, finish_results, write_facts
+from stages.aggregate.facts import write_facts
 from stages.aggregate.recommend.schema import Recommendation
 from stages.aggregate.render import documents
 from stages.aggregate.render.page.page import render_page, vega_bundle
 from stages.aggregate.render.page.provenance import Study
+from stages.aggregate.result_files import PAGE, finish_results
 from stages.aggregate.scope import INTERVAL_ENDS, Scope
 from stages.aggregate.tables.summary import SummaryRow
 from stages.aggregate.words.scores import closing_note
@@ -92,11 +93,11 @@ def _of_use(found: Recommendation) -> Numbers:
         "metric": found.metric,
         **{name: getattr(found.best, name) for name in place},
         **dict(zip(("score", "low", "high"), found.best.estimate, strict=True)),
-        "gain_over_last": _rounded(found.gain_over_last.model_dump()),
-        "gain_over_before": _rounded(found.gain_over_before.model_dump()),
+        "gain_over_last": _rounded(vars(found.gain_over_last)),
+        "gain_over_before": _rounded(vars(found.gain_over_before)),
         "untrained": found.untrained
         and {name: getattr(found.untrained.layer, name) for name in place}
-        | {"gain_over_last": _rounded(found.untrained.gain_over_last.model_dump())},
+        | {"gain_over_last": _rounded(vars(found.untrained.gain_over_last))},
     }
 
 

@@ -8,8 +8,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from stages.aggregate.curves import Scores, sign_of
-from stages.aggregate.findings.facts import Claim, DatasetFindings
-from stages.aggregate.recommend.schema import GainRecord
+from stages.aggregate.findings.outcomes import Claim, DatasetFindings
+from stages.aggregate.inference.gain import Gain
 from stages.aggregate.scope import Scope, is_proven
 from stages.aggregate.tables.summary import SummaryRow
 from stages.aggregate.words.findings import status_words
@@ -122,7 +122,7 @@ def averages(scores: Scores) -> Averages:
     return Averages(len(scores.folds), scores.n_seeds)
 
 
-def overview_caption(rows: Sequence[SummaryRow], scope: Scope | None, averages: Averages, gain: GainRecord) -> str:
+def overview_caption(rows: Sequence[SummaryRow], scope: Scope | None, averages: Averages, gain: Gain) -> str:
     """Return what bars of an overview are, and of what its gains are.
 
     Args:
@@ -141,7 +141,7 @@ def overview_caption(rows: Sequence[SummaryRow], scope: Scope | None, averages: 
     return " ".join(filter(None, parts))
 
 
-def network_words(row: SummaryRow, gain: GainRecord) -> str:
+def network_words(row: SummaryRow, gain: Gain) -> str:
     """Name a network's best layer, and what choosing gains over the last."""
     layer = f"{place(row.best_depth, row.last_depth)} ({shorten(row.best_layer.partition('@')[0], 18)})"
     gained = gain_words(gain)

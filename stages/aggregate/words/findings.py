@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from math import ceil
 
-from stages.aggregate.findings.facts import (
+from stages.aggregate.findings.outcomes import (
     Claim,
     DatasetFindings,
     NetworkFindings,
@@ -20,7 +20,7 @@ from stages.aggregate.findings.facts import (
     change_status,
     lead_status,
 )
-from stages.aggregate.inference.intervals import POWER, Power
+from stages.aggregate.findings.power import POWER, Power
 from stages.aggregate.inference.layer_comparison import Bounds
 from stages.aggregate.words.formatting import capitalized, change_interval, decimals, harmless, joined
 from stages.aggregate.words.scores import (

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 
 from stages.aggregate.curves import sign_of
-from stages.aggregate.findings.facts import Status
+from stages.aggregate.findings.outcomes import Status
 from stages.aggregate.inference.gain import Payoff
 from stages.aggregate.recommend.schema import (
     ChangeRecord,
-    GainRecord,
+    Gain,
     Missing,
     Recommendation,
 )
@@ -102,7 +102,7 @@ def brief_tied(networks: Sequence[Recommendation]) -> str:
     return f"Ties (at most): {'; '.join(told)}." if told else ""
 
 
-def gain_words(record: GainRecord) -> str:
+def gain_words(record: Gain) -> str:
     """Write a gain and its interval; nothing where it is not known, or the layer that it is over is named."""
     if record.estimate is None:
         return ""

@@ -10,7 +10,8 @@ import pandas as pd
 from tabulate import tabulate
 
 from stages.aggregate.curves import MEAN
-from stages.aggregate.facts import check_result, read_facts
+from stages.aggregate.facts import read_facts
+from stages.aggregate.result_files import check_result
 from stages.aggregate.tables.score_tables import DEPTH_COLUMNS
 from stages.aggregate.words.formatting import decimals, interval, place
 from stages.aggregate.words.scores import metric_name

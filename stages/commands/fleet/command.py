@@ -10,7 +10,7 @@ from typing import Any
 import click
 from tqdm import tqdm
 
-from stages.aggregate.facts import read_result_digests
+from stages.aggregate.result_files import read_result_digests
 from stages.commands.check import check
 from stages.commands.config import Config, read_config
 from stages.commands.dvc_project.workspace import cache_folder, changed_stages, enter, read_lock, run_dvc, stage_path

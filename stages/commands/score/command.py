@@ -10,11 +10,11 @@ import click
 import pandas as pd
 
 from stages.aggregate.charts.draw import check_limits
+from stages.aggregate.compute import compute_results
 from stages.aggregate.params import AggregateParams, Asked, AskedMeasures
 from stages.aggregate.render.page.provenance import Study, describe_scoring
 from stages.aggregate.render.verdict import verdict
 from stages.aggregate.render.write import write_results
-from stages.aggregate.results import compute_results
 from stages.aggregate.words.formatting import plural
 from stages.commands.check import check_ranking
 from stages.commands.project import ProjectCommand, ProjectPath, check_new, new_output, params_option

@@ -4,9 +4,9 @@ import pandas as pd
 import pytest
 
 from stages.aggregate.charts.draw import draw_figures, make_figures
+from stages.aggregate.compute import Results
 from stages.aggregate.facts import Facts
-from stages.aggregate.findings.facts import AccuracyFinding, DatasetFindings, NetworkFindings, Status, TrainingCourse
-from stages.aggregate.results import Results
+from stages.aggregate.findings.outcomes import AccuracyFinding, DatasetFindings, NetworkFindings, Status, TrainingCourse
 from stages.aggregate.tables.score_tables import depth_table, steps_table
 from stages.aggregate.tables.summary import summarize
 from tests.aggregate.charts.drawing import Drawing

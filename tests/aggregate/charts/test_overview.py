@@ -3,9 +3,9 @@ from dataclasses import replace
 
 import pytest
 
+from stages.aggregate.charts.bands import with_bands
 from stages.aggregate.charts.datasets import overview_figure
 from stages.aggregate.charts.frame import Words
-from stages.aggregate.charts.intervals import with_bands
 from stages.aggregate.charts.theme import BLUE, GREY, PALE, PRINT, TEXT, VERMILION
 from stages.aggregate.tables.score_tables import depth_table
 from tests.aggregate.charts.drawing import Drawing

@@ -5,11 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from stages.aggregate.inference.intervals import add_uncertainty
 
 from stages.aggregate.curves import average
 from stages.aggregate.findings.collect import collect_findings
-from stages.aggregate.findings.facts import Claim, Reason, Status
-from stages.aggregate.inference.intervals import add_uncertainty
+from stages.aggregate.findings.outcomes import Claim, Reason, Status
 from stages.aggregate.inference.layer_comparison import best_of_two
 from stages.aggregate.inference.network_data import ImageScores, Refits, collect_network_data
 from stages.aggregate.inference.scopes import class_inference

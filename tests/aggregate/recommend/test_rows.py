@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from sklearn.preprocessing import normalize as unit
 
+from stages.aggregate.compute import compute_results
 from stages.aggregate.params import AggregateParams, Asked, AskedMeasures
 from stages.aggregate.recommend.criteria import CRITERIA
-from stages.aggregate.results import compute_results
 from stages.commands.score.command import CHECKPOINT, MEASURES, TRAINING, measure_files
 from stages.commands.score.embedding_file import open_file, read_embedding_file
 from stages.measure.params import MeasureParams

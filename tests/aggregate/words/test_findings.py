@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stages.aggregate.findings.facts import Claim, Depth, Reason, Status
+from stages.aggregate.findings.outcomes import Claim, Depth, Reason, Status
 from stages.aggregate.inference.contrasts import Estimate
 from stages.aggregate.inference.layer_comparison import Bounds
 from stages.aggregate.words.findings import (

@@ -1,6 +1,6 @@
 import pytest
 
-from stages.aggregate.findings.facts import Status
+from stages.aggregate.findings.outcomes import Status
 from stages.aggregate.recommend.criteria import CRITERIA
 from stages.aggregate.recommend.schema import Missing, ScopeRecord
 from stages.aggregate.words.findings import STATUSES

@@ -5,12 +5,12 @@ from functools import cache
 from typing import Any
 
 import numpy as np
+from stages.aggregate.inference.intervals import infer
 
 from stages.aggregate.curves import best_candidate, sign_of
-from stages.aggregate.findings.facts import Status, lead_status
+from stages.aggregate.findings.outcomes import Status, lead_status
 from stages.aggregate.inference.contrasts import Inference
 from stages.aggregate.inference.gain import Payoff, gain_over
-from stages.aggregate.inference.intervals import infer
 from stages.aggregate.inference.layer_comparison import (
     best_against,
     best_of_two,

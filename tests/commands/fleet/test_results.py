@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from stages.aggregate.facts import finish_results
+from stages.aggregate.result_files import finish_results
 from stages.commands.fleet.cells import done_cells, largest_grid, notice
 from stages.commands.fleet.command import check_replaceable, results
 from stages.shared.core.made_of import dvc_hash

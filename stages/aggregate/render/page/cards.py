@@ -5,7 +5,8 @@ from itertools import groupby
 from typing import Any
 
 from stages.aggregate.curves import Scores
-from stages.aggregate.recommend.schema import GainRecord, LayerRecord, Recommendation
+from stages.aggregate.inference.gain import Gain
+from stages.aggregate.recommend.schema import LayerRecord, Recommendation
 from stages.aggregate.words import recommendation as words
 from stages.aggregate.words.formatting import MISSING, decimals, number, place
 from stages.aggregate.words.scores import metric_name
@@ -49,7 +50,7 @@ def _card(found: Recommendation, scores: Scores) -> Card:
     }
 
 
-def _parts(gain: GainRecord) -> tuple[str, str]:
+def _parts(gain: Gain) -> tuple[str, str]:
     """A gain, and its interval."""
     value, _, interval = words.gain_words(gain).partition(" ")
     return value or MISSING, interval

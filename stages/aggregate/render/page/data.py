@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from stages.aggregate.charts.bands import NO_BAND, with_bands
 from stages.aggregate.charts.draw import page_charts
-from stages.aggregate.charts.intervals import NO_BAND, with_bands
 from stages.aggregate.charts.networks import SPLITS, matrix, spans_much
 from stages.aggregate.charts.theme import COLORS, SHAPES
 from stages.aggregate.curves import MEAN, Name, Scores

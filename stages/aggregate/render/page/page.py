@@ -17,7 +17,7 @@ import vl_convert
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from stages.aggregate.charts import theme
-from stages.aggregate.findings.facts import Reason
+from stages.aggregate.findings.outcomes import Reason
 from stages.aggregate.render.documents import regret_tables
 from stages.aggregate.render.page.cards import make_cards
 from stages.aggregate.render.page.data import page_data, script_json
