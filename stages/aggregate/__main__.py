@@ -20,7 +20,7 @@ from stages.aggregate.render.page.provenance import Study, describe_run
 from stages.aggregate.render.verdict import verdict
 from stages.aggregate.render.write import write_results
 from stages.aggregate.result_files import input_hashes
-from stages.aggregate.words.scores import versions_notice
+from stages.aggregate.words.notices import versions_notice
 from stages.shared.core.versions import differing
 from stages.shared.runtime.console import Stopwatch, run_main
 

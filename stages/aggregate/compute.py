@@ -1,11 +1,11 @@
 """Everything that is computed from the cells of the grid: the tables and the facts of data/results."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
 
-from stages.aggregate.curves import Name, Scores, average
+from stages.aggregate.curves import Name, Parts, Scores, average
 from stages.aggregate.facts import Facts
 from stages.aggregate.findings.collect import collect_findings
 from stages.aggregate.findings.power import infer_power
@@ -60,7 +60,8 @@ def compute_results(measures: Path, training: Path, asked: Asked, notice: str = 
     layers = read_layers(measures, courses, grid, asked.checkpoints)
     unseen = layers[layers["fold"] != ALL]
     catalogue = read_catalogue(measures, grid)
-    means = average(unseen, grid, catalogue)
+    parts: Parts = "folds" if grid is asked.grid else "sets"
+    means = replace(average(unseen, grid, catalogue), parts=parts)
     check_main_score(means, params.main_metric)
     analyses = read_analyses(measures, grid, asked.measured.analyses)
     networks = collect_network_data(unseen, read_refits(measures, grid), grid, catalogue, measures)

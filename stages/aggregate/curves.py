@@ -66,6 +66,9 @@ Key = tuple[str, str]
 
 Direction = Literal["higher", "lower"]
 
+Parts = Literal["folds", "sets"]
+"""What the choices of unseen classes are: folds, or sets in which a network that was embedded once is scored."""
+
 Catalogue = Mapping[str, Score]
 """The facts of every score, by name."""
 
@@ -86,6 +89,7 @@ class Scores:
             `MEAN` over folds if there are several; NaN of a single value, as of what was not measured.
         folds: the folds of unseen classes.
         n_seeds: how many seeds every mean is over.
+        parts: what the folds are.
         catalogue: the facts of every score, by name, in the order of tables and figures.
     """
 
@@ -93,6 +97,7 @@ class Scores:
     folds: tuple[str, ...]
     n_seeds: int
     catalogue: Catalogue
+    parts: Parts = "folds"
 
     @cached_property
     def points(self) -> pd.DataFrame:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
+from stages.aggregate.curves import Parts
 from stages.aggregate.findings.outcomes import DatasetFindings
 from stages.aggregate.findings.power import Power
 from stages.aggregate.inference.gain import Gain
@@ -43,6 +44,11 @@ class Facts:
     unit_rows: list[str] = field(default_factory=list)
     notice: str = ""
     format: str = FACTS_FORMAT
+
+    @property
+    def parts(self) -> Parts:
+        """What its folds are."""
+        return self.recommendations[0].parts if self.recommendations else "folds"
 
     def gain_over_last(self, dataset: str, model: str, metric: str) -> Gain:
         """Return what choosing by a score gains over the last layer; all of it unknown of one that leads no use."""

@@ -6,11 +6,11 @@ from itertools import product
 import numpy as np
 import pandas as pd
 import pytest
+from stages.aggregate.inference.intervals import add_uncertainty
 
 from stages.aggregate.curves import average
 from stages.aggregate.facts import Facts
 from stages.aggregate.findings.collect import collect_findings
-from stages.aggregate.inference.intervals import add_uncertainty
 from stages.aggregate.inference.network_data import collect_network_data
 from stages.aggregate.recommend.recommend import recommend_all
 from stages.aggregate.recommend.schema import best_network

@@ -18,9 +18,11 @@ from stages.aggregate.compute import Results
 from stages.aggregate.findings.outcomes import DatasetFindings
 from stages.aggregate.inference.gain import Gain
 from stages.aggregate.words import figure_titles as words
+from stages.aggregate.words.averages import averages
 from stages.aggregate.words.findings import REASONS
 from stages.aggregate.words.formatting import decimals, numbered, shorten
-from stages.aggregate.words.scores import LOWER, SCOPES, metric_name
+from stages.aggregate.words.intervals import SCOPES
+from stages.aggregate.words.scores import LOWER, metric_name
 from stages.shared.embeddings.split_names import UNSEEN
 from stages.shared.tables.metric_table import HEAD
 
@@ -79,7 +81,7 @@ def overview(results: Results, models: Sequence[str], findings: DatasetFindings)
     scope = next((scope for scope in SCOPES if scope in set(points["band"])), None)
     gains = {row.model: results.facts.gain_over_last(row.dataset, row.model, row.metric) for row in findings.rows}
     known = next((gains[row.model] for row in shown.rows if gains[row.model].low is not None), Gain())
-    caption = words.overview_caption(shown.rows, scope, words.averages(results.scores), known)
+    caption = words.overview_caption(shown.rows, scope, averages(results.scores), known)
     return overview_figure(points, findings, models, Words(words.networks_title(shown), caption), gains)
 
 
@@ -138,15 +140,15 @@ def overview_figure(
 def steps(results: Results, findings: DatasetFindings) -> Spec:
     """Draw a panel per network of one dataset; networks that its findings leave out of scope come last."""
     rows, row = main_rows(findings, results.tables["steps.csv"]), findings.rows[0]
-    averages = words.averages(results.scores)
+    means = averages(results.scores)
     same = [stays(own) for _, own in rows.groupby("model", sort=False) if len(own) > 1]
     note = " The layer that is best at the first step stays the best" if any(same) else ""
     note += (" where it has no line of its own." if not all(same) else ".") if note else ""
-    spread = f", bars {averages.spread}" if averages.vary else ""
+    spread = f", bars {means.spread}" if means.vary else ""
     extreme = "lowest" if row.better == "lower" else "highest"
     aside = [model for model in rows["model"].unique() if model in findings.out_of_scope]
     caption = (
-        f"{row.dataset}; {averages.words}{spread}. g: {extreme} {metric_name(row.metric)} of any layer.{note}"
+        f"{row.dataset}; {means.words}{spread}. g: {extreme} {metric_name(row.metric)} of any layer.{note}"
         + words.set_aside_words(aside, "Not counted above")
     )
     text = Words(words.training_title(findings.without(aside)), caption)
@@ -213,7 +215,7 @@ def robustness(results: Results, models: Sequence[str], findings: DatasetFinding
     aside = [model for model in layers["model"].unique() if model in findings.out_of_scope]
     head = rows[(rows["layer"] == HEAD) & rows["depth"].isna() & ~rows["model"].isin(aside)]
     layers = layers[~layers["model"].isin(aside)]
-    score, means = metric_name(CORRUPTED_SCORE), words.averages(results.scores).words
+    score, means = metric_name(CORRUPTED_SCORE), averages(results.scores).words
     caption = f"{score} on seen classes of {findings.dataset}, {means}; by layer, from input (1) to output"
     caption += f"; px: raw pixels{'; head: of the network' * bool(len(head))}."
     text = Words(words.robustness_title(*kept_and_lost(layers)), caption + words.set_aside_words(aside, "Left out"))

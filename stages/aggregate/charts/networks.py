@@ -16,8 +16,10 @@ from stages.aggregate.charts.theme import Look, Spec, encode_looks, layer
 from stages.aggregate.compute import Results
 from stages.aggregate.curves import CURVE, MEAN, each_curve
 from stages.aggregate.words import figure_titles as words
+from stages.aggregate.words.averages import averages
 from stages.aggregate.words.formatting import numbered, place, short_names
-from stages.aggregate.words.scores import LOWER, explain_intervals, metric_name
+from stages.aggregate.words.intervals import explain_intervals
+from stages.aggregate.words.scores import LOWER, metric_name
 from stages.shared.embeddings.split_names import SEEN, UNSEEN
 
 LOOKS = {"unseen": Look(theme.UNSEEN), "seen": Look(theme.SEEN, "square")}
@@ -64,7 +66,7 @@ def depth(results: Results) -> dict[str, Spec]:
 
 
 def _depth(results: Results, chosen: Mapping[tuple[str, ...], pd.DataFrame]) -> Spec:
-    averages, curves = words.averages(results.scores), [curve_points(own) for own in chosen.values()]
+    means, curves = averages(results.scores), [curve_points(own) for own in chosen.values()]
     step, name = max(int(own["step"].iloc[0]) for own in curves), curves[0].iloc[0]
     rows = [row for row in results.summary if tuple(getattr(row, key) for key in CURVE) in chosen]
     if not rows or name["better"] == "neither":
@@ -75,9 +77,9 @@ def _depth(results: Results, chosen: Mapping[tuple[str, ...], pd.DataFrame]) -> 
     bands = {key[-1]: own["band"].iloc[0] for key, own in zip(chosen, curves, strict=True)}
     scopes = [(metric_name(metric), metric, band) for metric, band in bands.items() if band not in (DEVIATION, NO_BAND)]
     parts = [
-        f"{name['model']} on {name['dataset']}, step {step}, pooling {name['pooling']}; {averages.words}.",
+        f"{name['model']} on {name['dataset']}, step {step}, pooling {name['pooling']}; {means.words}.",
         explain_intervals("Bands and ties", scopes, step),
-        f"{'Other bands' if scopes else 'Bands'}: {averages.spread}." if DEVIATION in bands.values() else "",
+        f"{'Other bands' if scopes else 'Bands'}: {means.spread}." if DEVIATION in bands.values() else "",
     ]
     return depth_figure(curves, step, Words(title, " ".join(filter(None, parts))))
 
@@ -170,7 +172,7 @@ def layer_pair_layers(names: str, *, legend: bool = True) -> list[Spec]:
 
 def layer_pairs(results: Results) -> dict[str, Spec]:
     """Draw the matrices of every network, by the name of the figure."""
-    specs, means = {}, words.averages(results.scores).words
+    specs, means = {}, averages(results.scores).words
     for (dataset, model), own in results.tables["layer_pairs.csv"].groupby(["dataset", "model"], sort=False):
         own = own[results.scores.on_main_curve(own, "_a") & results.scores.on_main_curve(own, "_b")]
         matrices = {str(split): matrix(rows) for split, rows in own.groupby("split") if split in SPLITS}

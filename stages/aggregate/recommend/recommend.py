@@ -124,6 +124,7 @@ def recommend_network(
     return schema.Recommendation(
         **{name: getattr(row, name) for name in ("dataset", "model", "metric", "better", "n_folds", "n_seeds")},
         use=network.use,
+        parts=scores.parts,
         n_classes=int(counts["n_classes"].max()),
         n_images=int(counts["n_images"].sum()),
         candidate_steps=network.steps,

@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, field_validator
 
-from stages.aggregate.curves import Direction, sign_of
+from stages.aggregate.curves import Direction, Parts, sign_of
 from stages.aggregate.findings.outcomes import Status
 from stages.aggregate.inference.gain import Gain
 from stages.aggregate.scope import Scope
@@ -260,6 +260,7 @@ class Recommendation(Record):
             takes, where such a score is `aggregate.main_metric`.
         metric, better: the score that leads this use, and whether `higher` or `lower` is better.
         n_folds, n_seeds: how many folds of unseen classes, and seeds, it rests on.
+        parts: `sets` if these are no folds but sets of the classes of a network that was embedded once.
         n_classes, n_images: unseen classes of one fold, and their images in all folds.
         candidate_steps: the checkpoints from which one was chosen: those at which the score was fitted again on halves
             (`measure.refits.steps`), else all.
@@ -295,6 +296,7 @@ class Recommendation(Record):
     better: Direction
     n_folds: int
     n_seeds: int
+    parts: Parts = "folds"
     n_classes: int
     n_images: int
     candidate_steps: list[int]

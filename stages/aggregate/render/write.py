@@ -15,7 +15,7 @@ from stages.aggregate.render.page.provenance import Study
 from stages.aggregate.result_files import PAGE, finish_results
 from stages.aggregate.scope import INTERVAL_ENDS, Scope
 from stages.aggregate.tables.summary import SummaryRow
-from stages.aggregate.words.scores import closing_note
+from stages.aggregate.words.notices import closing_note
 from stages.shared.tables.metric_table import write_layer_scores
 
 Numbers = dict[str, Any]

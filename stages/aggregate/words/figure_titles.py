@@ -7,15 +7,17 @@ domain, too.
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from stages.aggregate.curves import Scores, sign_of
+from stages.aggregate.curves import sign_of
 from stages.aggregate.findings.outcomes import Claim, DatasetFindings
 from stages.aggregate.inference.gain import Gain
 from stages.aggregate.scope import Scope, is_proven
 from stages.aggregate.tables.summary import SummaryRow
+from stages.aggregate.words.averages import Averages, at_last_step
 from stages.aggregate.words.findings import status_words
 from stages.aggregate.words.formatting import capitalized, decimals, joined, layers, place, plural, shorten
+from stages.aggregate.words.intervals import explain_intervals
 from stages.aggregate.words.recommendation import gain_words
-from stages.aggregate.words.scores import LEVELS, Averages, at_last_step, explain_intervals, metric_name
+from stages.aggregate.words.scores import LEVELS, metric_name
 
 UNSURE = "(no interval of a proven level)"
 
@@ -115,11 +117,6 @@ def pairs_title(similarities: Sequence[float], classes: str) -> str:
     least = min(range(len(similarities)), key=lambda i: similarities[i])
     where = f"from layer {least + 1} to {place(least + 1, len(similarities))}"
     return f"On {classes} the representation changes most {where} (CKA {similarities[least]:.2f})"
-
-
-def averages(scores: Scores) -> Averages:
-    """Return over what the values of a study are means."""
-    return Averages(len(scores.folds), scores.n_seeds)
 
 
 def overview_caption(rows: Sequence[SummaryRow], scope: Scope | None, averages: Averages, gain: Gain) -> str:

@@ -10,14 +10,7 @@ import pytest
 from stages.aggregate.findings.outcomes import Claim, Depth, Reason, Status
 from stages.aggregate.inference.contrasts import Estimate
 from stages.aggregate.inference.layer_comparison import Bounds
-from stages.aggregate.words.findings import (
-    ABOUT,
-    REASONS,
-    STATUSES,
-    TITLES,
-    finding_texts,
-    status_words,
-)
+from stages.aggregate.words.findings import ABOUT, REASONS, STATUSES, TITLES, finding_texts, status_words
 from stages.aggregate.words.scores import ROWS
 from tests.aggregate.findings.test_accuracy_rule import evidence as of_accuracies
 from tests.aggregate.findings.test_accuracy_rule import judge

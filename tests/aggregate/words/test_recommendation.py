@@ -4,7 +4,6 @@ from stages.aggregate.findings.outcomes import Status
 from stages.aggregate.recommend.criteria import CRITERIA
 from stages.aggregate.recommend.schema import Missing, ScopeRecord
 from stages.aggregate.words.findings import STATUSES
-from stages.aggregate.words.headline import headline
 from stages.aggregate.words.recommendation import (
     CRITERION_WORDS,
     LACKING,
@@ -22,6 +21,7 @@ from stages.aggregate.words.recommendation import (
     sentences,
     use_cells,
 )
+from stages.aggregate.words.verdict_lines import headline
 from tests.aggregate.recommended import (
     FOLDS_ALONE,
     JOINED,

@@ -8,7 +8,7 @@ any script but those three that stand in it.
 import base64
 import hashlib
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, partial
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,8 @@ from stages.aggregate.render.verdict import verdict
 from stages.aggregate.words import recommendation as words
 from stages.aggregate.words.figure_titles import network_words
 from stages.aggregate.words.findings import finding_texts, status_words
-from stages.aggregate.words.headline import headline
+from stages.aggregate.words.formatting import of_parts
+from stages.aggregate.words.verdict_lines import headline
 
 HERE = Path(__file__).parent
 USES: dict[str, str] = {
@@ -101,12 +102,13 @@ def _texts(study: Study, blob: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "facts": facts,
         "words": words,
+        "of_parts": partial(of_parts, parts=facts.parts),
         "answers": [headline(list(own)) for _, own in groupby(facts.of_use(), lambda each: each.dataset)],
         "cards": [cards[:SHOWN_CARDS], *([cards[SHOWN_CARDS:]] if len(cards) > SHOWN_CARDS else [])],
         "verdict": verdict(facts),
         "findings": [
             (status_words(facts.findings, claim), finding)
-            for claim, finding in finding_texts(facts.findings, facts.unit_rows).items()
+            for claim, finding in finding_texts(facts.findings, facts.unit_rows, facts.parts).items()
             if {each.reason for own in facts.findings for each in own.outcomes(claim)} - NOT_TRAINED
         ],
         "regrets": regret_tables(facts.of_use()),
