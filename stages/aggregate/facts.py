@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from stages.aggregate.curves import Parts
 from stages.aggregate.findings.outcomes import DatasetFindings
@@ -12,12 +13,11 @@ from stages.aggregate.findings.power import Power
 from stages.aggregate.inference.gain import Gain
 from stages.aggregate.recommend.schema import Recommendation
 from stages.aggregate.result_files import check_result
-from stages.shared.core.digests import repair_hint
 from stages.shared.runtime.errors import UserError
 from stages.shared.tables.scores import Use
 
 FILE = "facts.json"
-FACTS_FORMAT = "whichlayer.facts/3"
+Format = Literal["whichlayer.facts/4"]
 """Another number wherever a field, or what it may hold, changes."""
 
 
@@ -43,7 +43,7 @@ class Facts:
     power: list[Power] = field(default_factory=list)
     unit_rows: list[str] = field(default_factory=list)
     notice: str = ""
-    format: str = FACTS_FORMAT
+    format: Format = "whichlayer.facts/4"
 
     @property
     def parts(self) -> Parts:
@@ -75,12 +75,6 @@ class Facts:
 FACTS = TypeAdapter(Facts)
 
 
-class Written(BaseModel):
-    """The format of a file; the first one did not name it."""
-
-    format: str = "whichlayer.facts/1"
-
-
 def write_facts(folder: Path, facts: Facts) -> None:
     """Write facts.json: the same bytes for the same facts."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -91,24 +85,18 @@ def read_facts(folder: Path) -> Facts:
     """Read facts.json of a folder of results.
 
     Raises:
-        UserError: there is none, it is damaged, or it is of another format.
+        UserError: there is none, it is of another version, or it is damaged.
     """
     path = folder / FILE
     what = f"{path}: must be the facts of a finished workflow"
     try:
-        content = check_result(path).read_bytes()
-        written = Written.model_validate_json(content).format
-        if written != FACTS_FORMAT:
-            raise UserError(
-                f"{path}: must be of the format {FACTS_FORMAT}, found {written}, which another version of whichlayer "
-                "wrote; read it with that version, or write it anew by this one (`dvc repro`)"
-            )
-        return FACTS.validate_json(content)
+        return FACTS.validate_json(check_result(path).read_bytes())
     except (FileNotFoundError, NotADirectoryError):
         raise UserError(f"{what}, found no file; run the aggregate stage (`dvc repro`)") from None
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"]))
         raise UserError(
-            f"{what}, found it damaged ({place or 'the file'}: {first['msg']}); {repair_hint('aggregate')}"
+            f"{what}, found what another version of whichlayer wrote, or damage ({place or 'the file'}: "
+            f"{first['msg']}); write it anew (`dvc repro`), or read it with that version"
         ) from None

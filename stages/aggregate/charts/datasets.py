@@ -6,13 +6,14 @@ robustness: a score of clean and of corrupted images by layer, beside raw pixels
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
 from stages.aggregate.charts import theme
 from stages.aggregate.charts.bands import ends_alone, with_bands
-from stages.aggregate.charts.frame import Words, explain_marks, figure, heading, inner_width, main_rows, panel, records
+from stages.aggregate.charts.frame import Words, figure, heading, inner_width, legend_of, main_rows, panel, records
 from stages.aggregate.charts.theme import Look, Spec, Y, encode_looks, layer
 from stages.aggregate.compute import Results
 from stages.aggregate.findings.outcomes import DatasetFindings
@@ -124,17 +125,17 @@ def overview_figure(
             gain = gains[model].estimate
             leads.append(lead | {"text": "" if gain is None or len(shown) > 1 else decimals(gain, sign=True)})
     known = {"raw pixels": first.baseline, "chance": first.chance}
-    levels: list[Spec] = [{"kind": kind, "value": level} for kind, level in known.items() if level is not None]
+    known = {kind: level for kind, level in known.items() if level is not None}
+    levels: list[Spec] = [{"kind": kind, "value": level} for kind, level in known.items()]
     said = {model: f", in grey: {REASONS[aside[model]]}" for model in aside}
     said |= {model: f": {words.network_words(networks[model], gains[model])}" for model in shown}
     names = {model: f"{shorten(model, 32)}{text}" for model, text in said.items()}
-    names |= {each["kind"]: f"{each['kind']}: {each['value']:.3f}" for each in levels}
-    legend = explain_marks("network", looks, rows, [each["kind"] for each in levels], names)
+    text = replace(text, caption=f"{text.caption} {words.explain_marks(rows, known)}")
     room = 45 if any(lead["text"] for lead in leads) else 0
     title = heading(0, 1, f"{metric_name(first.metric)} on unseen classes{LOWER * (first.better == 'lower')}")
-    drawn = overview_layers(looks, str(labels))
+    drawn = overview_layers(looks, str(labels), legend_of(1, names))
     chart = panel(drawn, {"points": rows, "leads": leads, "levels": levels}, (inner_width(1) - room, 190), title)
-    return figure([chart], text, legend=legend, per_line=1)
+    return figure([chart], text)
 
 
 def steps(results: Results, findings: DatasetFindings) -> Spec:
@@ -173,13 +174,15 @@ def steps_figure(rows: pd.DataFrame, aside: Sequence[str], text: Words, *, title
     taken = sorted({point["step"] for point in every})
     x = STEP_AXIS | {"axis": {"values": taken, "labelOverlap": True}}
     x |= {"scale": {"domain": [taken[0], taken[-1]], "nice": False, "padding": 10}}
-    layers = theme.line_layers("line", LINE_LOOKS, x, scale={"domain": [min(*ends, 0), max(ends)], "nice": True})
+    looks = {name: look for name, look in LINE_LOOKS.items() if name in {point["line"] for point in every}}
+    scale = {"domain": [min(*ends, 0), max(ends)], "nice": True}
+    layers = theme.line_layers("line", looks, x, legend_of(2), scale=scale)
     size = (inner_width(columns), 110 if columns > 1 else 150)
     panels = [
         panel(layers, {"points": own}, size, heading(i, len(networks), shorten(model, 30), title))
         for i, (model, own) in enumerate(points.items())
     ]
-    return figure(panels, text, columns=columns, legend=explain_marks("line", LINE_LOOKS, every, ()), per_line=2)
+    return figure(panels, text, columns=columns)
 
 
 def stays(own: pd.DataFrame) -> bool:
@@ -251,8 +254,9 @@ def robustness_figure(rows: pd.DataFrame, head: pd.DataFrame, text: Words, *, ti
     severities, kinds = sorted(rows["severity"].unique()), list(rows["corruption"].unique())
     shades = {f"severity {s}": Look(SHADES[min(i, len(SHADES) - 1)]) for i, s in enumerate(severities)}
     looks = {CLEAN: Look(theme.ORANGE)} | shades
+    key = legend_of(4)
     top = max(float(table[["value", "clean"]].max().max()) for table in (rows, head) if len(table))
-    panels, every = [], []
+    panels = []
     for i, (model, own) in enumerate(rows.groupby("model", sort=False)):
         further = head[head["model"] == model]
         has_pixels, last = bool((own["depth"] == -1).any()), int(own["depth"].max())
@@ -260,7 +264,7 @@ def robustness_figure(rows: pd.DataFrame, head: pd.DataFrame, text: Words, *, ti
         scale = {"domain": [0, max(top, 0.1)], "nice": True}
         layers = [
             *theme.level_layers(),
-            *theme.line_layers("line", looks, theme.layer_axis(str(names)), size=16, scale=scale),
+            *theme.line_layers("line", looks, theme.layer_axis(str(names)), key, size=16, scale=scale),
         ]
         for kind in kinds:
             points = _corrupted(pd.concat([own, further.assign(depth=last + 1)]), kind, last)
@@ -269,9 +273,8 @@ def robustness_figure(rows: pd.DataFrame, head: pd.DataFrame, text: Words, *, ti
             first = kind == kinds[0]
             head_of = heading(i, 1 + first, f"{shorten(str(model), 60)}: {title}" if first else "", kind)
             panels.append(panel(layers, {"points": points, "levels": levels}, (inner_width(len(kinds)), 84), head_of))
-            every += points
-    legend = explain_marks("line", looks, every, ("chance",))
-    return figure(panels, text, columns=len(kinds), legend=legend, per_line=4)
+    text = replace(text, caption=f"{text.caption} {words.explain_marks([], {'chance': None})}")
+    return figure(panels, text, columns=len(kinds))
 
 
 def _corrupted(rows: pd.DataFrame, kind: str, last: int) -> list[Spec]:

@@ -5,13 +5,14 @@ layer_pairs: how alike the layers represent the same images: linear CKA of every
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
 from stages.aggregate.charts import theme
 from stages.aggregate.charts.bands import DEVIATION, NO_BAND, with_bands
-from stages.aggregate.charts.frame import Words, explain_marks, figure, heading, inner_width, panel, records
+from stages.aggregate.charts.frame import Words, figure, heading, inner_width, legend_of, panel, records
 from stages.aggregate.charts.theme import Look, Spec, encode_looks, layer
 from stages.aggregate.compute import Results
 from stages.aggregate.curves import CURVE, MEAN, each_curve
@@ -36,7 +37,9 @@ NAMES = 64
 Matrix = np.ndarray[tuple[int, int], np.dtype[np.float64]]
 
 
-def depth_layers(names: str, angle: float = 0, dots: float = 26, scale: Spec | None = None) -> list[Spec]:
+def depth_layers(
+    names: str, angle: float = 0, dots: float = 26, scale: Spec | None = None, legend: Spec | None = None
+) -> list[Spec]:
     """Draw one score of one network against depth, on both splits.
 
     Data sets: points, as of `line_layers`; levels (split, kind, value, tip). Parameter: the `split` that stands out.
@@ -46,10 +49,12 @@ def depth_layers(names: str, angle: float = 0, dots: float = 26, scale: Spec | N
         angle: of these.
         dots: their size.
         scale: of the vertical axis.
+        legend: of the splits.
     """
     levels = theme.level_layers({"color": encode_looks("split", LOOKS)["color"]})
     x, on = theme.layer_axis(names, angle), "datum.split == split"
-    return [*levels, *theme.line_layers("split", LOOKS, x, size=dots, on=on, band=True, ring=True, scale=scale)]
+    lines = theme.line_layers("split", LOOKS, x, legend, size=dots, on=on, band=True, ring=True, scale=scale)
+    return [*levels, *lines]
 
 
 def depth(results: Results) -> dict[str, Spec]:
@@ -99,7 +104,8 @@ def depth_figure(curves: Sequence[pd.DataFrame], step: int, text: Words) -> Spec
         step: of the figure; a panel of another one names that.
         text: what the figure says.
     """
-    columns, specs, every, kinds = 1 if len(curves) == 1 else 2, [], [], set()
+    columns, specs, every, kinds = 1 if len(curves) == 1 else 2, [], [], []
+    key = legend_of(2, {name: f"{name} classes" for name in LOOKS})
     for i, own in enumerate(curves):
         rows, levels = records(own, ["split", "x", "value", "low", "high", "band", "tied", "best"]), _levels(own)
         layers = list(own.loc[own["split"] == own["split"].iloc[-1], "layer"])
@@ -107,15 +113,14 @@ def depth_figure(curves: Sequence[pd.DataFrame], step: int, text: Words) -> Spec
         names = [name if lowest else name.split()[0] for name in numbered(layers, 16)]
         ends = [row.get(end) for row in [*rows, *levels] for end in ("value", "low", "high")]
         scale = {"type": "log", "nice": False} if spans_much([end for end in ends if end is not None]) else None
-        drawn = depth_layers(str(names), -45 if lowest else 0, 26 if n <= 16 else 10, scale)
+        drawn = depth_layers(str(names), -45 if lowest else 0, 26 if n <= 16 else 10, scale, key)
         title = metric_name(own["metric"].iloc[0]) + LOWER * (own["better"].iloc[0] == "lower")
         head = heading(i, len(curves), title, _subtitle(own, layers, step), theme.UNSEEN)
         specs.append(panel(drawn, {"points": rows, "levels": levels}, (inner_width(columns), 100), head))
         every += rows
-        kinds |= {level["kind"] for level in levels}
-    names_of = {name: f"{name} classes" for name in LOOKS} | {kind: f"{kind}, in their colour" for kind in kinds}
-    legend = explain_marks("split", LOOKS, every, kinds, names_of)
-    return figure(specs, text, columns=columns, legend=legend) | {"params": [{"name": "split", "value": "unseen"}]}
+        kinds += [level["kind"] for level in levels]
+    text = replace(text, caption=f"{text.caption} {words.explain_marks(every, dict.fromkeys(kinds))}")
+    return figure(specs, text, columns=columns) | {"params": [{"name": "split", "value": "unseen"}]}
 
 
 def _levels(points: pd.DataFrame) -> list[Spec]:
@@ -147,7 +152,7 @@ def spans_much(values: Sequence[float]) -> bool:
     return bool(known) and min(known) > 0 and max(known) > max(2, LOG_FACTOR * min(known))
 
 
-def layer_pair_layers(names: str, *, legend: bool = True) -> list[Spec]:
+def layer_pair_layers(names: str) -> list[Spec]:
     """Draw the similarity of every two layers; the input is at the top and at the left.
 
     Data sets: cells (a, b, value, tip), of which numbers are written.
@@ -161,7 +166,7 @@ def layer_pair_layers(names: str, *, legend: bool = True) -> list[Spec]:
     x, y = place | {"field": "a", "axis": axis | {"labelAngle": -90}}, place | {"field": "b", "axis": axis}
     color: Spec = {"field": "value", "type": "quantitative", "scale": {"scheme": "cividis", "domain": [0, 1]}}
     color["scale"]["clamp"] = True
-    color["legend"] = {"title": "linear CKA", "gradientLength": 140} if legend else None
+    color["legend"] = {"title": "linear CKA", "gradientLength": 140}
     dark = {"condition": {"test": "datum.value < 0.5", "value": "white"}, "value": "#222222"}
     text = {"field": "value", "type": "quantitative", "format": ".2f"}
     return [
@@ -197,8 +202,8 @@ def layer_pairs_figure(matrices: Mapping[str, tuple[list[str], Matrix]], text: W
         names = ["raw pixels"] * (len(own) < len(layers)) + numbered(own)
         cells = [{"a": a, "b": b, "value": v} for (b, a), v in np.ndenumerate(values) if not np.isnan(v)]
         sets = {"cells": cells, "numbers": cells if len(layers) <= MAX_NUMBERS else []}
-        drawn = layer_pair_layers(str(names), legend=i == len(matrices) - 1)
-        panels.append(panel(drawn, sets, (size, size), heading(i, len(matrices), f"images of {SPLITS[split]} classes")))
+        head = heading(i, len(matrices), f"images of {SPLITS[split]} classes")
+        panels.append(panel(layer_pair_layers(str(names)), sets, (size, size), head))
     return figure(panels, text, columns=2, axis=NAMES)
 
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from stages.aggregate.curves import MEAN, Name, Scores, best_candidate, best_index
+from stages.aggregate.curves import MEAN, Name, Scores, best_candidate
 from stages.aggregate.findings.outcomes import change_status
 from stages.aggregate.inference.contrasts import LEVEL, Estimate, Float64, Inference
 from stages.aggregate.inference.layer_comparison import (
@@ -32,7 +32,6 @@ from stages.aggregate.recommend.regret import regret_table
 from stages.aggregate.recommend.schema import BestNetworkRecord, Recommendation, best_network
 from stages.aggregate.scope import Scope
 from stages.aggregate.tables.summary import SummaryRow
-from stages.shared.embeddings.split_names import SEEN
 from stages.shared.tables.scores import Neighbours
 
 
@@ -140,7 +139,6 @@ def recommend_network(
         shortlist_scope=None if unbeaten else scope,
         pixels=row.baseline,
         chance=row.chance,
-        checkpoints=_compare_checkpoints(network, scores, losses),
         fine_tuning=_fine_tuning(network),
         regret=_mean_regrets(regrets),
         normalize=scores.catalogue[row.metric].scaling,
@@ -253,26 +251,6 @@ def _change(statement: Callable[[Inference], Estimate | None], *networks: Refits
     scope, change = stated
     low, high = change.interval()
     return schema.ChangeRecord(change=change.value, low=low, high=high, scope=scope, status=change_status(change))
-
-
-def _compare_checkpoints(network: Candidates, scores: Scores, losses: Float64) -> list[schema.CheckpointRecord]:
-    """Sum up every candidate checkpoint that has a best layer."""
-    probe, records = scores.main_points(network.row.dataset, network.row.model, "probe_accuracy", SEEN), []
-    for i, (step, gains) in enumerate(zip(network.steps, network.means, strict=True)):
-        best = best_index(gains, "higher")
-        if best is None:
-            continue
-        probed = probe.loc[probe["step"] == step].set_index("layer")["value"].dropna()
-        layer = _layer(network, i, best, losses)
-        records.append(
-            schema.CheckpointRecord(
-                **layer.model_dump(include={"step", "layer", "depth", "value", "loss_at_most"}),
-                accuracy=network.accuracy[step],
-                probe_accuracy=probed.max() if len(probed) else None,
-                probe_layer=probed.idxmax() if len(probed) else None,
-            )
-        )
-    return records
 
 
 def _mean_regrets(regrets: pd.DataFrame) -> list[schema.RegretRecord]:

@@ -59,28 +59,6 @@ class LayerRecord(Record):
     operations_share: float | None
 
 
-class CheckpointRecord(Record):
-    """What one checkpoint is good for.
-
-    Attributes:
-        step: optimizer steps.
-        layer, depth, value: its best layer for unseen classes, and the leading score there.
-        loss_at_most: what that layer may lose to the best layer and checkpoint, as of a layer.
-        accuracy: of the network's own head on test images of seen classes; `null` where it has no trained one.
-        probe_accuracy, probe_layer: of a linear probe on the same images, at the best layer for that; `null` where
-            not measured.
-    """
-
-    step: int
-    layer: str
-    depth: int
-    value: float
-    loss_at_most: float | None
-    accuracy: float | None
-    probe_accuracy: float | None
-    probe_layer: str | None
-
-
 class ChangeRecord(Record):
     """What fine-tuning does to a layer's leading score of unseen classes: a later checkpoint against step 0.
 
@@ -278,7 +256,6 @@ class Recommendation(Record):
             recommended one among them; empty where that is not known.
         shortlist_scope: about other `classes` (three folds or more) or other `images` of these; `null` where not known.
         pixels, chance: scores of raw pixels and of chance; `null` where not measured.
-        checkpoints: each of the candidate steps.
         fine_tuning: `null` of a network without step 0 or a later one, or where no interval is known.
         regret: what every way of choosing gives on classes that it did not know.
         behind: comparison with the dataset's best network; `null` of that one itself, and where not known.
@@ -312,7 +289,6 @@ class Recommendation(Record):
     shortlist_scope: Scope | None
     pixels: float | None
     chance: float | None
-    checkpoints: list[CheckpointRecord]
     fine_tuning: FineTuningRecord | None
     regret: list[RegretRecord]
     behind: BestNetworkRecord | None = None

@@ -6,6 +6,7 @@ domain, too.
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from stages.aggregate.curves import sign_of
 from stages.aggregate.findings.outcomes import Claim, DatasetFindings
@@ -18,6 +19,9 @@ from stages.aggregate.words.formatting import capitalized, decimals, joined, lay
 from stages.aggregate.words.intervals import explain_intervals
 from stages.aggregate.words.recommendation import gain_words
 from stages.aggregate.words.scores import LEVELS, metric_name
+
+LEVEL_LOOKS = {"raw pixels": "dashed", "chance": "dotted"}
+"""What scores compare with, and how its line looks (`charts.theme.LEVEL_DASHES`)."""
 
 UNSURE = "(no interval of a proven level)"
 
@@ -143,6 +147,29 @@ def network_words(row: SummaryRow, gain: Gain) -> str:
     layer = f"{place(row.best_depth, row.last_depth)} ({shorten(row.best_layer.partition('@')[0], 18)})"
     gained = gain_words(gain)
     return f"best at layer {layer}, {decimals(row.unseen)}" + (f"; gain over the last {gained}" if gained else "")
+
+
+def explain_marks(rows: Sequence[Mapping[str, Any]], levels: Mapping[str, float | None]) -> str:
+    """Explain the marks that lines do not explain themselves: the best points and ties, and what scores compare with.
+
+    Args:
+        rows: the points of all panels; `best` and `tied` of those that have it.
+        levels: kinds of levels, and their values where all panels have one.
+    """
+    ties = {row["tied"] for row in rows if "tied" in row and row.get("split") != "seen"}
+    marks = {
+        "ringed": "the best layer" * any(row.get("best") for row in rows),
+        "filled": "ties with the best" * (True in ties),
+        "hollow": "worse than the best" * (False in ties),
+        "pale": "ties not known" * (None in ties),
+    }
+    marks |= {
+        f"{look} line": kind + ("" if levels[kind] is None else f" {levels[kind]:.3f}")
+        for kind, look in LEVEL_LOOKS.items()
+        if kind in levels
+    }
+    told = [f"{look}: {what}" for look, what in marks.items() if what]
+    return f"{capitalized('; '.join(told))}." if told else ""
 
 
 def set_aside_words(names: Sequence[str], how: str) -> str:
