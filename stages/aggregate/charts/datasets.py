@@ -20,7 +20,6 @@ from stages.aggregate.findings.outcomes import DatasetFindings
 from stages.aggregate.inference.gain import Gain
 from stages.aggregate.words import figure_titles as words
 from stages.aggregate.words.averages import averages
-from stages.aggregate.words.findings import REASONS
 from stages.aggregate.words.formatting import decimals, numbered, shorten
 from stages.aggregate.words.intervals import SCOPES
 from stages.aggregate.words.scores import LOWER, metric_name
@@ -31,13 +30,13 @@ APART = 0.006
 """How far apart networks stand sideways, as a share of the axis, so that their bars do not hide each other."""
 
 LINES = {
-    "unseen": ("g, unseen classes", Look(theme.UNSEEN)),
-    "seen": ("g, seen classes", Look(theme.SEEN, "square")),
-    "accuracy": ("accuracy, seen classes", Look(theme.TEXT, "diamond", (5.0, 3.0))),
-    "unseen_fixed": ("g, unseen: layer of the first step", Look("#6FB1DD", "triangle-up", (2.0, 2.0))),
+    "unseen": Look(theme.UNSEEN),
+    "seen": Look(theme.SEEN, "square"),
+    "accuracy": Look(theme.TEXT, "diamond", (5.0, 3.0)),
+    "unseen_fixed": Look("#6FB1DD", "triangle-up", (2.0, 2.0)),
 }
-"""Column of steps.csv -> the words of its line, and its look; `<column>_sd` makes its bars."""
-LINE_LOOKS = dict(LINES.values())
+"""A column of steps.csv, and how its line looks; `<column>_sd` makes its bars."""
+LINE_LOOKS = {words.STEP_LINES[column]: look for column, look in LINES.items()}
 FIXED = "unseen_fixed"
 STEP_AXIS: Spec = {"field": "step", "type": "quantitative", "title": "optimizer step"}
 STEP_AXIS |= {"scale": {"nice": False, "padding": 10}}
@@ -127,9 +126,7 @@ def overview_figure(
     known = {"raw pixels": first.baseline, "chance": first.chance}
     known = {kind: level for kind, level in known.items() if level is not None}
     levels: list[Spec] = [{"kind": kind, "value": level} for kind, level in known.items()]
-    said = {model: f", in grey: {REASONS[aside[model]]}" for model in aside}
-    said |= {model: f": {words.network_words(networks[model], gains[model])}" for model in shown}
-    names = {model: f"{shorten(model, 32)}{text}" for model, text in said.items()}
+    names = {model: words.legend_words(model, row, gains[model], aside.get(model)) for model, row in networks.items()}
     text = replace(text, caption=f"{text.caption} {words.explain_marks(rows, known)}")
     room = 45 if any(lead["text"] for lead in leads) else 0
     title = heading(0, 1, f"{metric_name(first.metric)} on unseen classes{LOWER * (first.better == 'lower')}")
@@ -143,15 +140,8 @@ def steps(results: Results, findings: DatasetFindings) -> Spec:
     rows, row = main_rows(findings, results.tables["steps.csv"]), findings.rows[0]
     means = averages(results.scores)
     same = [stays(own) for _, own in rows.groupby("model", sort=False) if len(own) > 1]
-    note = " The layer that is best at the first step stays the best" if any(same) else ""
-    note += (" where it has no line of its own." if not all(same) else ".") if note else ""
-    spread = f", bars {means.spread}" if means.vary else ""
-    extreme = "lowest" if row.better == "lower" else "highest"
     aside = [model for model in rows["model"].unique() if model in findings.out_of_scope]
-    caption = (
-        f"{row.dataset}; {means.words}{spread}. g: {extreme} {metric_name(row.metric)} of any layer.{note}"
-        + words.set_aside_words(aside, "Not counted above")
-    )
+    caption = words.steps_caption(row, means, same, aside)
     text = Words(words.training_title(findings.without(aside)), caption)
     return steps_figure(rows, aside, text, title=f"g ({metric_name(row.metric)}), accuracy")
 
@@ -193,7 +183,7 @@ def stays(own: pd.DataFrame) -> bool:
 def _courses(own: pd.DataFrame) -> list[Spec]:
     """One network's points; the layer of the first step has a line of its own only where that differs, and no bars."""
     tables = []
-    for name, (line, _) in LINES.items():
+    for name, line in words.STEP_LINES.items():
         if name != FIXED or (len(own) > 1 and not stays(own)):
             value, sd = own[name].astype(float), own[f"{name}_sd"].astype(float) * (np.nan if name == FIXED else 1)
             tables.append(own.assign(line=line, value=value, low=value - sd, high=value + sd)[value.notna()])

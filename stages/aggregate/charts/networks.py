@@ -18,8 +18,7 @@ from stages.aggregate.compute import Results
 from stages.aggregate.curves import CURVE, MEAN, each_curve
 from stages.aggregate.words import figure_titles as words
 from stages.aggregate.words.averages import averages
-from stages.aggregate.words.formatting import numbered, place, short_names
-from stages.aggregate.words.intervals import explain_intervals
+from stages.aggregate.words.formatting import numbered, short_names
 from stages.aggregate.words.scores import LOWER, metric_name
 from stages.shared.embeddings.split_names import SEEN, UNSEEN
 
@@ -81,12 +80,9 @@ def _depth(results: Results, chosen: Mapping[tuple[str, ...], pd.DataFrame]) -> 
         title = words.layers_title(rows)
     bands = {key[-1]: own["band"].iloc[0] for key, own in zip(chosen, curves, strict=True)}
     scopes = [(metric_name(metric), metric, band) for metric, band in bands.items() if band not in (DEVIATION, NO_BAND)]
-    parts = [
-        f"{name['model']} on {name['dataset']}, step {step}, pooling {name['pooling']}; {means.words}.",
-        explain_intervals("Bands and ties", scopes, step),
-        f"{'Other bands' if scopes else 'Bands'}: {means.spread}." if DEVIATION in bands.values() else "",
-    ]
-    return depth_figure(curves, step, Words(title, " ".join(filter(None, parts))))
+    of = f"{name['model']} on {name['dataset']}, step {step}, pooling {name['pooling']}"
+    caption = words.depth_caption(of, step, means, scopes, sd=DEVIATION in bands.values())
+    return depth_figure(curves, step, Words(title, caption))
 
 
 def curve_points(curve: pd.DataFrame) -> pd.DataFrame:
@@ -136,13 +132,9 @@ def _levels(points: pd.DataFrame) -> list[Spec]:
 def _subtitle(points: pd.DataFrame, layers: Sequence[str], step: int) -> str:
     """Name the best layer, and the step of the points if the figure's is another."""
     best, last = points[points["best"]], int(points["step"].iloc[0])
-    if points["better"].iloc[0] == "neither":
-        told = "neither high nor low is better"
-    elif best.empty:
-        told = "undefined on unseen classes"
-    else:
-        depth, value = int(best["depth"].iloc[0]), best["value"].iloc[0]
-        told = f"best at layer {place(depth, len(layers) - 1)} ({short_names(layers, 16)[depth]}): {value:.2f}"
+    depth = None if best.empty else int(best["depth"].iloc[0])
+    known = None if depth is None else (short_names(layers, 16)[depth], depth, best["value"].iloc[0])
+    told = words.panel_words(known, len(layers) - 1, better=points["better"].iloc[0])
     return told + (f", step {last}" if last != step else "")
 
 
@@ -177,7 +169,7 @@ def layer_pair_layers(names: str) -> list[Spec]:
 
 def layer_pairs(results: Results) -> dict[str, Spec]:
     """Draw the matrices of every network, by the name of the figure."""
-    specs, means = {}, averages(results.scores).words
+    specs, means = {}, averages(results.scores)
     for (dataset, model), own in results.tables["layer_pairs.csv"].groupby(["dataset", "model"], sort=False):
         own = own[results.scores.on_main_curve(own, "_a") & results.scores.on_main_curve(own, "_b")]
         matrices = {str(split): matrix(rows) for split, rows in own.groupby("split") if split in SPLITS}
@@ -185,10 +177,7 @@ def layer_pairs(results: Results) -> dict[str, Spec]:
             split = UNSEEN if UNSEEN in matrices else SEEN
             layers, values = matrices[split]
             neighbours = list(np.diag(values, 1))[layers[0] == "pixels" :]
-            caption = (
-                f"{model} on {dataset}, step {own.iloc[0]['step']}; {means}. Linear CKA, debiased: 1 "
-                "where two layers represent the same images alike up to rotation and scale. No intervals."
-            )
+            caption = words.pairs_caption(f"{model} on {dataset}, step {own.iloc[0]['step']}", means)
             text = Words(words.pairs_title(neighbours, f"{SPLITS[split]} classes"), caption)
             specs[f"layer_pairs-{dataset}-{model}"] = layer_pairs_figure(matrices, text)
     return specs

@@ -9,16 +9,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from stages.aggregate.curves import sign_of
-from stages.aggregate.findings.outcomes import Claim, DatasetFindings
+from stages.aggregate.findings.outcomes import Claim, DatasetFindings, Reason
 from stages.aggregate.inference.gain import Gain
 from stages.aggregate.scope import Scope, is_proven
 from stages.aggregate.tables.summary import SummaryRow
 from stages.aggregate.words.averages import Averages, at_last_step
-from stages.aggregate.words.findings import status_words
+from stages.aggregate.words.findings import REASONS, status_words
 from stages.aggregate.words.formatting import capitalized, decimals, joined, layers, place, plural, shorten
 from stages.aggregate.words.intervals import explain_intervals
 from stages.aggregate.words.recommendation import gain_words
 from stages.aggregate.words.scores import LEVELS, metric_name
+from stages.shared.tables.scores import Better
 
 LEVEL_LOOKS = {"raw pixels": "dashed", "chance": "dotted"}
 """What scores compare with, and how its line looks (`charts.theme.LEVEL_DASHES`)."""
@@ -107,6 +108,71 @@ def robustness_title(kept: tuple[float, float] | None, lost: Mapping[str, Sequen
     low, high = (f"{100 * share:.0f}" for share in kept)
     keep = f"On corrupted images the best layers of clean ones keep {low} to {high} % of their score"
     return f"{keep}; {beaten}" if beaten else keep
+
+
+STEP_LINES = {
+    "unseen": "g, unseen classes",
+    "seen": "g, seen classes",
+    "accuracy": "accuracy, seen classes",
+    "unseen_fixed": "g, unseen: layer of the first step",
+}
+"""A column of steps.csv, and what its line is."""
+
+
+def steps_caption(row: SummaryRow, means: Averages, stays: Sequence[bool], aside: Sequence[str]) -> str:
+    """Return what lines over training are.
+
+    Args:
+        row: of one of the networks.
+        means: over what every value is a mean.
+        stays: of each network over training, whether the layer that is best at the first step stays the best.
+        aside: names of the networks that say little.
+    """
+    note = " The layer that is best at the first step stays the best" if any(stays) else ""
+    note += (" where it has no line of its own." if not all(stays) else ".") if note else ""
+    spread = f", bars {means.spread}" if means.vary else ""
+    extreme = "lowest" if row.better == "lower" else "highest"
+    told = f"{row.dataset}; {means.words}{spread}. g: {extreme} {metric_name(row.metric)} of any layer.{note}"
+    return told + set_aside_words(aside, "Not counted above")
+
+
+def depth_caption(name: str, step: int, means: Averages, scopes: Sequence[tuple[str, str, Scope]], *, sd: bool) -> str:
+    """Return what bands over depth are.
+
+    Args:
+        name: of the network and pooling.
+        step: the last one.
+        means: over what every value is a mean.
+        scopes: the name, the score and the scope of each band that is an interval.
+        sd: whether some band is a standard deviation.
+    """
+    others = f"{'Other bands' if scopes else 'Bands'}: {means.spread}." if sd else ""
+    parts = [f"{name}; {means.words}.", explain_intervals("Bands and ties", scopes, step), others]
+    return " ".join(filter(None, parts))
+
+
+def panel_words(best: tuple[str, int, float] | None, last_depth: int, *, better: Better) -> str:
+    """Name the best layer by one score: its name, its depth and its score; None where no layer has one."""
+    if better == "neither":
+        return "neither high nor low is better"
+    if best is None:
+        return "undefined on unseen classes"
+    name, depth, value = best
+    return f"best at layer {place(depth, last_depth)} ({name}): {value:.2f}"
+
+
+def pairs_caption(network: str, means: Averages) -> str:
+    """Return what the similarities of layers are."""
+    return (
+        f"{network}; {means.words}. Linear CKA, debiased: 1 where two layers represent the same images alike up to "
+        "rotation and scale. No intervals."
+    )
+
+
+def legend_words(model: str, row: SummaryRow, gain: Gain, aside: Reason | None) -> str:
+    """Name a network in a legend, with its best layer and gain, or why it is set aside."""
+    told = f", in grey: {REASONS[aside]}" if aside else f": {network_words(row, gain)}"
+    return f"{shorten(model, 32)}{told}"
 
 
 def pairs_title(similarities: Sequence[float], classes: str) -> str:

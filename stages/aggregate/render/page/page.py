@@ -23,6 +23,7 @@ from stages.aggregate.render.page.cards import make_cards
 from stages.aggregate.render.page.data import page_data, script_json
 from stages.aggregate.render.page.provenance import Study
 from stages.aggregate.render.verdict import verdict
+from stages.aggregate.words import page_texts
 from stages.aggregate.words import recommendation as words
 from stages.aggregate.words.figure_titles import network_words
 from stages.aggregate.words.findings import finding_texts, status_words
@@ -30,41 +31,12 @@ from stages.aggregate.words.formatting import of_parts
 from stages.aggregate.words.verdict_lines import headline
 
 HERE = Path(__file__).parent
-USES: dict[str, str] = {
-    "discovery": "Discovery of classes, clustering",
-    "retrieval": "Retrieval",
-    "classifier": "Classifiers",
-    "detection": "Detection of unseen classes",
-    "geometry": "Geometry of the embeddings",
-}
 SCRIPTS = ("data", "charts", "draw", "images", "tables", "reach", "page")
 """Files in `js/`, in the order in which they stand in the page; the last begins."""
 NOT_TRAINED = {Reason.NO_HEAD, Reason.NO_STEPS}
 """Why claims say nothing where all networks are frozen."""
 SHOWN_CARDS = 6
 """Networks whose answers are open at the top; the others are one click away."""
-
-NETWORK_COLUMNS = [
-    ("model", "network", ""), ("dataset", "dataset", ""), ("best", "best layer", "counted from 1 at the input"),
-    ("layer", "name", ""), ("value", "unseen", "of the best layer on unseen classes, as chosen: too high"),
-    ("range", "interval", "of other classes if known, else of other images"),
-    ("last", "last layer", "score of the last layer on unseen classes"),
-    ("gain", "gain", "over the last layer, of choosing a layer by this score (docs/results.md); over all folds"),
-    ("least", "at least", "lower end of its interval"),
-    ("seen", "seen", "best score of any layer on test images of the seen classes"),
-    ("accuracy", "accuracy", "of the network on seen classes"),
-    ("parameters", "parameters", "share of the network's parameters up to the best layer"),
-    ("operations", "multiply-adds", "share of the network's multiply-adds up to the best layer"),
-]  # fmt: skip
-LAYER_COLUMNS = [
-    ("layer", "name", ""), ("number", "layer", "counted from 1 at the input"),
-    ("unseen", "unseen", "score on unseen classes"),
-    ("range", "interval", "of other classes if known, else of other images"),
-    ("tied", "ties", "whether it is not distinguishable from the best layer"),
-    ("seen", "seen", "score on test images of the seen classes"),
-    ("parameters", "parameters", "share of the network's parameters up to this layer"),
-    ("operations", "multiply-adds", "share of the network's multiply-adds up to this layer"),
-]  # fmt: skip
 
 
 def render_page(study: Study) -> str:
@@ -115,7 +87,7 @@ def _texts(study: Study, blob: Mapping[str, Any]) -> dict[str, Any]:
         "datasets": datasets,
         "uses": {
             name: own
-            for use, name in USES.items()
+            for use, name in page_texts.USES.items()
             if (own := [metric for metric in blob["metrics"] if scores.catalogue[metric].use == use])
         },
         "main_metric": score,
@@ -126,8 +98,10 @@ def _texts(study: Study, blob: Mapping[str, Any]) -> dict[str, Any]:
         ],
         "has_images": blob["gallery"]["network"],
         "has_steps": {(each.row.dataset, each.row.model) for each in networks if each.training},
-        "network_columns": [column for column in NETWORK_COLUMNS if len(datasets) > 1 or column[0] != "dataset"],
-        "layer_columns": LAYER_COLUMNS,
+        "network_columns": [
+            column for column in page_texts.NETWORK_COLUMNS if len(datasets) > 1 or column[0] != "dataset"
+        ],
+        "layer_columns": page_texts.LAYER_COLUMNS,
         "run": study.run,
     }
 
