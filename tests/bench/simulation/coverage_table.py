@@ -5,7 +5,6 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-from stages.aggregate.inference.intervals import infer
 
 from stages.aggregate.curves import best_candidate, sign_of
 from stages.aggregate.findings.outcomes import Status, lead_status
@@ -19,7 +18,7 @@ from stages.aggregate.inference.layer_comparison import (
     ties,
 )
 from stages.aggregate.inference.network_data import Groups, Refits, find_groups
-from stages.aggregate.inference.scopes import fold_inference
+from stages.aggregate.inference.scopes import fold_inference, infer
 from stages.aggregate.scope import BOTH, Scope
 from stages.shared.tables.scores import Score
 from tests.bench.simulation.data_set import draw

@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from stages.aggregate.facts import Facts, write_facts
-from stages.aggregate.inference.intervals import Power
+from stages.aggregate.findings.power import Power
 from stages.commands.plan.calibrate import Cost
 from stages.commands.plan.command import (
     SMALLER,
