@@ -52,11 +52,8 @@ class MeasuredNetwork:
             return True
         refits = [self.at(step) for step in steps]
         refits += [self.data.at(self.row.metric, steps[0], [pixels])] if pixels else []
-        levels = {
-            "chance": None if chance is None else self.sign * chance,
-            "pixels": len(self.layers(steps[0])) * len(steps) if pixels else None,
-        }
-        shown = state_widest(lambda inference: is_above(inference, **levels), *refits)
+        gain, index = chance and self.sign * chance, len(self.layers(steps[0])) * len(steps) if pixels else None
+        shown = state_widest(lambda inference: is_above(inference, chance=gain, pixels=index), *refits)
         return shown and shown[1]
 
 

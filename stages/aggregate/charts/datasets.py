@@ -166,12 +166,12 @@ def steps_figure(rows: pd.DataFrame, aside: Sequence[str], text: Words, *, title
     x |= {"scale": {"domain": [taken[0], taken[-1]], "nice": False, "padding": 10}}
     looks = {name: look for name, look in LINE_LOOKS.items() if name in {point["line"] for point in every}}
     scale = {"domain": [min(*ends, 0), max(ends)], "nice": True}
-    layers = theme.line_layers("line", looks, x, legend_of(2), scale=scale)
     size = (inner_width(columns), 110 if columns > 1 else 150)
-    panels = [
-        panel(layers, {"points": own}, size, heading(i, len(networks), shorten(model, 30), title))
-        for i, (model, own) in enumerate(points.items())
-    ]
+    panels = []
+    for i, (model, own) in enumerate(points.items()):
+        layers = theme.line_layers("line", looks, x, legend_of(2) if i == len(points) - 1 else None, scale=scale)
+        head = heading(i, len(networks), shorten(model, 30), title)
+        panels.append(panel(layers, {"points": own}, size, head))
     return figure(panels, text, columns=columns)
 
 
@@ -244,7 +244,6 @@ def robustness_figure(rows: pd.DataFrame, head: pd.DataFrame, text: Words, *, ti
     severities, kinds = sorted(rows["severity"].unique()), list(rows["corruption"].unique())
     shades = {f"severity {s}": Look(SHADES[min(i, len(SHADES) - 1)]) for i, s in enumerate(severities)}
     looks = {CLEAN: Look(theme.ORANGE)} | shades
-    key = legend_of(4)
     top = max(float(table[["value", "clean"]].max().max()) for table in (rows, head) if len(table))
     panels = []
     for i, (model, own) in enumerate(rows.groupby("model", sort=False)):
@@ -254,7 +253,7 @@ def robustness_figure(rows: pd.DataFrame, head: pd.DataFrame, text: Words, *, ti
         scale = {"domain": [0, max(top, 0.1)], "nice": True}
         layers = [
             *theme.level_layers(),
-            *theme.line_layers("line", looks, theme.layer_axis(str(names)), key, size=16, scale=scale),
+            *theme.line_layers("line", looks, theme.layer_axis(str(names)), None, size=16, scale=scale),
         ]
         for kind in kinds:
             points = _corrupted(pd.concat([own, further.assign(depth=last + 1)]), kind, last)

@@ -53,22 +53,25 @@ def main_rows(findings: DatasetFindings, table: pd.DataFrame) -> pd.DataFrame:
 
 
 def panel(
-    layers: Sequence[Spec], sets: Mapping[str, Sequence[Any]], size: tuple[float, float], title: Spec | None = None
+    layers: Sequence[Spec], sets: Mapping[str, Sequence[Any]], size: tuple[float, float], heading: Sequence[Spec] = ()
 ) -> Spec:
-    """One chart of a figure: its layers with the rows of the data sets that they name, below its title."""
+    """One chart of a figure: its layers with the rows of the data sets that they name, below its heading."""
     filled = [
         part | {"data": {"values": sets.get(part["data"]["name"], [])}}
         | {"encoding": {channel: own for channel, own in part["encoding"].items() if channel != "tooltip"}}
         for part in layers
     ]  # fmt: skip
-    return {"width": size[0], "height": size[1], "layer": filled} | ({"title": title} if title else {})
+    return {"width": size[0], "height": size[1], "layer": [*filled, *heading]}
 
 
-def heading(index: int, count: int, text: str, subtitle: str = "", color: str = SOFT) -> Spec:
+def heading(index: int, count: int, text: str, subtitle: str = "", color: str = SOFT) -> list[Spec]:
     """Head one of several panels by its letter and two lines; a single panel has no letter."""
     letter = f"({'abcdefghijklmnopqrstuvwxyz'[index % 26]}) " if count > 1 else ""
-    sizes = {"fontSize": SIZE, "subtitleFontSize": SIZE, "frame": "group", "offset": 4}
-    return {"text": f"{letter}{text}" if text else "", "subtitle": subtitle, "subtitleColor": color} | sizes
+    marks: list[Spec] = []
+    marks += [{"text": f"{letter}{text}", "dy": -20 if subtitle else -8, "fontWeight": "bold"}] if text else []
+    marks += [{"text": subtitle, "dy": -8, "color": color}] if subtitle else []
+    text_mark, place = {"type": "text", "align": "left"}, {"x": {"value": 0}, "y": {"value": 0}}
+    return [{"data": {"values": [{}]}, "mark": text_mark | own, "encoding": place} for own in marks]
 
 
 def legend_of(columns: int, names: Mapping[str, str] | None = None) -> Spec:
@@ -101,7 +104,7 @@ def figure(panels: Sequence[Spec], words: Words, *, columns: int = 1, axis: floa
         "concat": list(panels),
         "columns": columns,
         "spacing": GAP,
-        "resolve": {"scale": {"color": "shared", "shape": "shared", "strokeDash": "shared"}},
+        "resolve": {"scale": {"color": "independent", "shape": "independent", "strokeDash": "independent"}},
         "padding": EDGE,
         "config": text,
         "background": "white",

@@ -109,7 +109,8 @@ def depth_figure(curves: Sequence[pd.DataFrame], step: int, text: Words) -> Spec
         names = [name if lowest else name.split()[0] for name in numbered(layers, 16)]
         ends = [row.get(end) for row in [*rows, *levels] for end in ("value", "low", "high")]
         scale = {"type": "log", "nice": False} if spans_much([end for end in ends if end is not None]) else None
-        drawn = depth_layers(str(names), -45 if lowest else 0, 26 if n <= 16 else 10, scale, key)
+        shown = key if i == len(curves) - 1 else None
+        drawn = depth_layers(str(names), -45 if lowest else 0, 26 if n <= 16 else 10, scale, shown)
         title = metric_name(own["metric"].iloc[0]) + LOWER * (own["better"].iloc[0] == "lower")
         head = heading(i, len(curves), title, _subtitle(own, layers, step), theme.UNSEEN)
         specs.append(panel(drawn, {"points": rows, "levels": levels}, (inner_width(columns), 100), head))
@@ -144,7 +145,7 @@ def spans_much(values: Sequence[float]) -> bool:
     return bool(known) and min(known) > 0 and max(known) > max(2, LOG_FACTOR * min(known))
 
 
-def layer_pair_layers(names: str) -> list[Spec]:
+def layer_pair_layers(names: str, *, legend: bool = True) -> list[Spec]:
     """Draw the similarity of every two layers; the input is at the top and at the left.
 
     Data sets: cells (a, b, value, tip), of which numbers are written.
@@ -158,7 +159,7 @@ def layer_pair_layers(names: str) -> list[Spec]:
     x, y = place | {"field": "a", "axis": axis | {"labelAngle": -90}}, place | {"field": "b", "axis": axis}
     color: Spec = {"field": "value", "type": "quantitative", "scale": {"scheme": "cividis", "domain": [0, 1]}}
     color["scale"]["clamp"] = True
-    color["legend"] = {"title": "linear CKA", "gradientLength": 140}
+    color["legend"] = {"title": "linear CKA", "gradientLength": 140} if legend else None
     dark = {"condition": {"test": "datum.value < 0.5", "value": "white"}, "value": "#222222"}
     text = {"field": "value", "type": "quantitative", "format": ".2f"}
     return [
@@ -192,7 +193,8 @@ def layer_pairs_figure(matrices: Mapping[str, tuple[list[str], Matrix]], text: W
         cells = [{"a": a, "b": b, "value": v} for (b, a), v in np.ndenumerate(values) if not np.isnan(v)]
         sets = {"cells": cells, "numbers": cells if len(layers) <= MAX_NUMBERS else []}
         head = heading(i, len(matrices), f"images of {SPLITS[split]} classes")
-        panels.append(panel(layer_pair_layers(str(names)), sets, (size, size), head))
+        drawn = layer_pair_layers(str(names), legend=i == len(matrices) - 1)
+        panels.append(panel(drawn, sets, (size, size), head))
     return figure(panels, text, columns=2, axis=NAMES)
 
 

@@ -123,13 +123,6 @@ class Contrasts:
         varying = self.varying
         return float((self.value - self.quantile(level) * np.sqrt(self.variance))[varying].max())
 
-    def is_positive(self) -> bool:
-        """Whether the largest contrast is shown to be above 0: whether `at_least` is, which is seldom computed."""
-        varying = self.varying
-        errors = (self.value[varying] / np.sqrt(self.variance[varying])).max()
-        one, bonferroni = student.ppf([LEVEL, 1 - (1 - LEVEL) / varying.sum()], self.df)
-        return bool(errors > bonferroni or (errors > one and errors > self.quantile()))
-
     def at_most(self, level: float = LEVEL) -> float:
         """Upper bound of the largest contrast: need only hold for that one, and takes the quantile of one."""
         single = float(student.ppf(level, self.df))
@@ -212,7 +205,8 @@ def max_t_quantile(correlation: Float64, df: float, level: float = LEVEL) -> flo
     C = len(correlation)
     if C == 1:
         return float(student.ppf(level, df))
-    along = (_directions(C) @ root_of(correlation)).max(axis=1)
+    shrunk = (1 - SHRINKAGE) * correlation + SHRINKAGE * np.eye(C)
+    along = (_directions(C) @ np.linalg.cholesky(shrunk).T).max(axis=1)
     scales, tail = np.sort(-np.log(C * along[along > 0] ** 2)), fdtrc(C, df, np.exp(LOGARITHMS))
 
     def beyond(quantile: float) -> float:
@@ -220,11 +214,6 @@ def max_t_quantile(correlation: Float64, df: float, level: float = LEVEL) -> flo
 
     one, bonferroni = student.ppf([level, 1 - (1 - level) / C], df)
     return float(brentq(beyond, max(0.9 * one, 0.01), 1.1 * bonferroni, xtol=1e-5))
-
-
-def root_of(correlation: Float64) -> Float64:
-    """What turns independent normal variables, in rows, into correlated ones; shrunk towards the identity."""
-    return np.asarray(np.linalg.cholesky((1 - SHRINKAGE) * correlation + SHRINKAGE * np.eye(len(correlation))).T)
 
 
 @lru_cache(maxsize=8)

@@ -85,14 +85,13 @@ def regret_table(network: Candidates, folds: Sequence[str]) -> pd.DataFrame:
     of_folds = frame(rows, REGRET_COLUMNS)
     way = ["candidates", "criterion"]
     ways = of_folds.groupby(way, sort=False)
-    means = ways.agg(
-        {name: _mean_of if type_ == FLOAT else _same for name, type_ in REGRET_COLUMNS.items() if name not in way}
-    )
+    kinds = {name: type_ for name, type_ in REGRET_COLUMNS.items() if name not in way}
+    means = ways.agg({name: _mean if type_ == FLOAT else _same for name, type_ in kinds.items()})
     known = means[ways.size() == len(folds)].reset_index().assign(fold=MEAN)
     return frame([of_folds, known], REGRET_COLUMNS)
 
 
-def _mean_of(values: "pd.Series[float]") -> float:
+def _mean(values: "pd.Series[float]") -> float:
     return float(np.mean(values.to_numpy()))  # the same digits as the mean of an array
 
 

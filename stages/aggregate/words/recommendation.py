@@ -4,13 +4,8 @@ from collections.abc import Sequence
 
 from stages.aggregate.curves import sign_of
 from stages.aggregate.findings.outcomes import Status
-from stages.aggregate.inference.gain import Payoff
-from stages.aggregate.recommend.schema import (
-    ChangeRecord,
-    Gain,
-    Missing,
-    Recommendation,
-)
+from stages.aggregate.inference.gain import Gain, Payoff
+from stages.aggregate.recommend.schema import ChangeRecord, Missing, Recommendation
 from stages.aggregate.scope import Scope, is_proven
 from stages.aggregate.words.findings import STATUSES
 from stages.aggregate.words.formatting import (

@@ -8,14 +8,7 @@ from stages.aggregate.inference.gain import Payoff
 from stages.aggregate.recommend.schema import Recommendation, best_network
 from stages.aggregate.scope import is_proven
 from stages.aggregate.words.formatting import capitalized, decimals, harmless, joined, number, percent, plural
-from stages.aggregate.words.recommendation import (
-    UNTRAINED,
-    at_checkpoint,
-    brief_ties,
-    gains,
-    levels_to_beat,
-    reason,
-)
+from stages.aggregate.words.recommendation import UNTRAINED, at_checkpoint, brief_ties, gains, levels_to_beat, reason
 from stages.aggregate.words.scores import LOWER
 
 TAKE, UNDECIDED, NOTHING = "take", "undecided, best so far", "nothing"
