@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from stages.aggregate.findings.outcomes import Status
@@ -7,10 +9,7 @@ from stages.aggregate.words.findings import STATUSES
 from stages.aggregate.words.recommendation import (
     CRITERION_WORDS,
     LACKING,
-    brief_fine_tuning,
-    brief_gains,
     brief_ties,
-    brief_untrained,
     caveat,
     explain_brackets,
     lost,
@@ -21,7 +20,7 @@ from stages.aggregate.words.recommendation import (
     sentences,
     use_cells,
 )
-from stages.aggregate.words.verdict_lines import headline
+from stages.aggregate.words.verdict_lines import brief_fine_tuning, brief_gains, brief_untrained, headline
 from tests.aggregate.recommended import (
     FOLDS_ALONE,
     JOINED,
@@ -126,7 +125,7 @@ def test_what_the_brackets_of_gains_are_of_is_told_where_it_is_something_else():
     assert explain_brackets([recommendation(gain_over_last=FOLDS_ALONE)]) == (
         "[ ]: 95 % for other unseen classes and retraining (gain for discovery: not proven)."
     )
-    images = recommendation(gain_over_last=OVER_LAST.model_copy(update={"scope": "images", "proven": False}))
+    images = recommendation(gain_over_last=replace(OVER_LAST, scope="images", proven=False))
     assert explain_brackets([images]) == (
         "[ ]: 95 % for other unseen classes and retraining; gain for discovery: for other images of these classes "
         "(gain for discovery: not proven)."
