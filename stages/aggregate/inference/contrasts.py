@@ -123,6 +123,13 @@ class Contrasts:
         varying = self.varying
         return float((self.value - self.quantile(level) * np.sqrt(self.variance))[varying].max())
 
+    def is_positive(self) -> bool:
+        """Whether the largest contrast is shown to be above 0: whether `at_least` is, which is seldom computed."""
+        varying = self.varying
+        errors = (self.value[varying] / np.sqrt(self.variance[varying])).max()
+        one, bonferroni = student.ppf([LEVEL, 1 - (1 - LEVEL) / varying.sum()], self.df)
+        return bool(errors > bonferroni or (errors > one and errors > self.quantile()))
+
     def at_most(self, level: float = LEVEL) -> float:
         """Upper bound of the largest contrast: need only hold for that one, and takes the quantile of one."""
         single = float(student.ppf(level, self.df))

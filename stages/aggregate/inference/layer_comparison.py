@@ -291,7 +291,7 @@ def is_above(inference: Inference, *, chance: float | None, pixels: int | None) 
     shown = []
     if chance is not None:
         contrasts = replace(inference, mean=inference.mean - chance).contrasts(np.eye(len(layers))[layers])
-        shown += [] if contrasts is None else [contrasts.at_least() > 0]
+        shown += [] if contrasts is None else [contrasts.is_positive()]
     if pixels is not None:
         lead = best_against(inference, control=pixels, candidates=layers)
         shown += [] if lead is None else [lead.low > 0]
