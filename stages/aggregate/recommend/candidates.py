@@ -42,7 +42,6 @@ class Candidates(MeasuredNetwork):
         row, curve, data: of the use's leading score, as of `MeasuredNetwork`.
         use: what features are for.
         points: (L) the layers by depth: layer, embedding, depth, and `SHARES`, NaN where that is not known.
-        accuracy: of the network's own head by step; NaN where it has no trained one.
         gains: (J, T, L).
         halves: (J, B, T, L) on halves of the images, 2 i and 2 i + 1 a pair; None where nothing was fitted again.
         refits: (T) of each step, ascending, the layers' scores; None where a value is missing. Without halves all steps
@@ -52,7 +51,6 @@ class Candidates(MeasuredNetwork):
 
     use: Use
     points: pd.DataFrame
-    accuracy: "pd.Series[float]"
     gains: Float64
     halves: Float64 | None
     refits: dict[int, Refits | None]
@@ -137,12 +135,10 @@ def _candidates(use: Use, network: MeasuredNetwork, scores: Scores, other_datase
     )
     halves = [each.halves.mean(axis=1) for each in fitted_again.values()] if refits is fitted_again else []
     on_halves = np.stack(halves, axis=2) if halves else None
-    accuracy = network.curve.drop_duplicates("step").set_index("step")["accuracy"]
     return Candidates(
         **vars(network),
         use=use,
         points=points,
-        accuracy=accuracy,
         gains=gains,
         halves=on_halves,
         refits=dict(refits),

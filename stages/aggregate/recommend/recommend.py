@@ -215,7 +215,7 @@ def _best(network: Candidates, chosen: schema.LayerRecord, sure: dict[Scope, Lay
     return schema.CandidateRecord(
         **dict(chosen),
         last_value=network.sign * network.means[network.steps.index(chosen.step), -1],
-        accuracy=network.accuracy[chosen.step],
+        accuracy=network.layers(chosen.step)["accuracy"].iloc[0],
         classes=scopes.get("classes"),
         images=scopes.get("images"),
     )
