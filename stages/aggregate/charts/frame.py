@@ -77,7 +77,7 @@ def heading(index: int, count: int, text: str, subtitle: str = "", color: str = 
 def legend_of(columns: int, names: Mapping[str, str] | None = None) -> Spec:
     """The legend of lines below the panels, with words for their names if these are no words."""
     words = {"labelExpr": f"{json.dumps(names)}[datum.label]"} if names else {}
-    return {"orient": "bottom", "columns": columns, "labelLimit": 0} | words
+    return {"orient": "bottom", "columns": columns, "labelLimit": 0, "symbolStrokeWidth": 0} | words
 
 
 def inner_width(columns: int) -> float:

@@ -50,7 +50,7 @@ def depth_layers(
         scale: of the vertical axis.
         legend: of the splits.
     """
-    levels = theme.level_layers({"color": encode_looks("split", LOOKS)["color"]})
+    levels = theme.level_layers({"color": encode_looks("split", LOOKS, legend)["color"]})
     x, on = theme.layer_axis(names, angle), "datum.split == split"
     lines = theme.line_layers("split", LOOKS, x, legend, size=dots, on=on, band=True, ring=True, scale=scale)
     return [*levels, *lines]

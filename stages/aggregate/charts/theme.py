@@ -61,15 +61,14 @@ def model_looks(models: Sequence[str]) -> dict[str, Look]:
 
 
 def encode_looks(field: str, looks: Mapping[str, Look], legend: Spec | None = None) -> dict[str, Spec]:
-    """Encode a field by what its values look like: `color` and `shape`, which share one legend, and `strokeDash`."""
+    """Encode a field by what its values look like: `color`, `shape` and `strokeDash`, which share one legend."""
     common: Spec = {"field": field, "type": "nominal", "title": None, "legend": legend}
     ranges = {
         "color": [look.color for look in looks.values()],
         "shape": [look.shape for look in looks.values()],
         "strokeDash": [list(look.dash) for look in looks.values()],
     }
-    encoded = {name: common | {"scale": {"domain": list(looks), "range": values}} for name, values in ranges.items()}
-    return encoded | {"strokeDash": encoded["strokeDash"] | {"legend": None}}  # else it dashes the symbols' outlines
+    return {name: common | {"scale": {"domain": list(looks), "range": values}} for name, values in ranges.items()}
 
 
 def layer(data: str, mark: Spec, encoding: Spec, where: str = "") -> Spec:
