@@ -9,9 +9,9 @@ import pytest
 from PIL import Image
 from ruamel.yaml import YAML
 
+from stages.aggregate.compute import Results, compute_results
 from stages.aggregate.params import read_asked
 from stages.aggregate.read import with_sets
-from stages.aggregate.results import Results, compute_results
 from stages.shared.runtime.errors import UserError
 from tests.shared.runtime.tiny_cell import ROOT, run_stage
 
@@ -103,6 +103,7 @@ def test_sets_are_summed_up_as_folds_are(studies: tuple[Path, Results, Results])
     pd.testing.assert_frame_equal(sets.tables["summary.csv"][kept], folds.tables["summary.csv"][kept])
     assert (sets.n_cells, folds.n_cells) == (1, 2)
     assert sets.facts.cell == "0/0"
+    assert (sets.facts.parts, folds.facts.parts) == ("sets", "folds")
 
 
 def test_datasets_of_a_grid_must_have_as_many_sets(tmp_path: Path):

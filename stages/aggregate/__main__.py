@@ -13,14 +13,14 @@ import os
 
 from stages.shared.core.stage_run import StageParser, StageRun
 from stages.aggregate.charts.draw import check_limits
-from stages.aggregate.facts import input_hashes
+from stages.aggregate.compute import compute_results
 from stages.aggregate.params import read_asked
 from stages.aggregate.read import read_all_thumbnails, read_galleries, read_versions, with_sets
 from stages.aggregate.render.page.provenance import Study, describe_run
 from stages.aggregate.render.verdict import verdict
 from stages.aggregate.render.write import write_results
-from stages.aggregate.results import compute_results
-from stages.aggregate.words.scores import versions_notice
+from stages.aggregate.result_files import input_hashes
+from stages.aggregate.words.notices import versions_notice
 from stages.shared.core.versions import differing
 from stages.shared.runtime.console import Stopwatch, run_main
 

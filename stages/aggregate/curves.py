@@ -66,6 +66,9 @@ Key = tuple[str, str]
 
 Direction = Literal["higher", "lower"]
 
+Parts = Literal["folds", "sets"]
+"""What the choices of unseen classes are: folds, or sets in which a network that was embedded once is scored."""
+
 Catalogue = Mapping[str, Score]
 """The facts of every score, by name."""
 
@@ -86,6 +89,7 @@ class Scores:
             `MEAN` over folds if there are several; NaN of a single value, as of what was not measured.
         folds: the folds of unseen classes.
         n_seeds: how many seeds every mean is over.
+        parts: what the folds are.
         catalogue: the facts of every score, by name, in the order of tables and figures.
     """
 
@@ -93,6 +97,7 @@ class Scores:
     folds: tuple[str, ...]
     n_seeds: int
     catalogue: Catalogue
+    parts: Parts = "folds"
 
     @cached_property
     def points(self) -> pd.DataFrame:
@@ -109,11 +114,6 @@ class Scores:
         points = self.at_last(UNSEEN)
         chosen_from = each_curve(points[points["better"] != "neither"])
         return ["/".join(key) for key, own in chosen_from if not own["best"].any()]
-
-    @property
-    def label_free(self) -> list[str]:
-        """The scores that see no class."""
-        return [name for name, score in self.catalogue.items() if score.label_free]
 
     def main_points(
         self, dataset: str, model: str, metric: str, split: str = UNSEEN, folds: Collection[str] = (MEAN,)

@@ -1,25 +1,23 @@
-"""facts.json: every fact that aggregate found of a study, of which commands make words.
+"""facts.json: every fact that aggregate found of a study, of which commands make words."""
 
-And data/results as a whole: the digests of its files, which commands check before they read one.
-"""
-
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
-from stages.aggregate.findings.facts import DatasetFindings
-from stages.aggregate.inference.intervals import Power
-from stages.aggregate.recommend.schema import GainRecord, Recommendation
-from stages.shared.core.digests import DIGESTS, Digests, read_digests, repair_hint, write_digests
-from stages.shared.core.params import RunParams
-from stages.shared.runtime.errors import UserError, irregular
+from stages.aggregate.curves import Parts
+from stages.aggregate.findings.outcomes import DatasetFindings
+from stages.aggregate.findings.power import Power
+from stages.aggregate.inference.gain import Gain
+from stages.aggregate.recommend.schema import Recommendation
+from stages.aggregate.result_files import check_result
+from stages.shared.runtime.errors import UserError
 from stages.shared.tables.scores import Use
 
 FILE = "facts.json"
-FACTS_FORMAT = "whichlayer.facts/3"
+Format = Literal["whichlayer.facts/4"]
 """Another number wherever a field, or what it may hold, changes."""
 
 
@@ -45,12 +43,17 @@ class Facts:
     power: list[Power] = field(default_factory=list)
     unit_rows: list[str] = field(default_factory=list)
     notice: str = ""
-    format: str = FACTS_FORMAT
+    format: Format = "whichlayer.facts/4"
 
-    def gain_over_last(self, dataset: str, model: str, metric: str) -> GainRecord:
+    @property
+    def parts(self) -> Parts:
+        """What its folds are."""
+        return self.recommendations[0].parts if self.recommendations else "folds"
+
+    def gain_over_last(self, dataset: str, model: str, metric: str) -> Gain:
         """Return what choosing by a score gains over the last layer; all of it unknown of one that leads no use."""
         found = {(each.dataset, each.model, each.metric): each.gain_over_last for each in self.recommendations}
-        return found.get((dataset, model, metric), GainRecord())
+        return found.get((dataset, model, metric), Gain())
 
     def of_use(self, use: str | None = None) -> list[Recommendation]:
         """Return the recommendations for one use, by default that of the study, else for all.
@@ -72,12 +75,6 @@ class Facts:
 FACTS = TypeAdapter(Facts)
 
 
-class Written(BaseModel):
-    """The format of a file; the first one did not name it."""
-
-    format: str = "whichlayer.facts/1"
-
-
 def write_facts(folder: Path, facts: Facts) -> None:
     """Write facts.json: the same bytes for the same facts."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -88,91 +85,18 @@ def read_facts(folder: Path) -> Facts:
     """Read facts.json of a folder of results.
 
     Raises:
-        UserError: there is none, it is damaged, or it is of another format.
+        UserError: there is none, it is of another version, or it is damaged.
     """
     path = folder / FILE
     what = f"{path}: must be the facts of a finished workflow"
     try:
-        content = check_result(path).read_bytes()
-        written = Written.model_validate_json(content).format
-        if written != FACTS_FORMAT:
-            raise UserError(
-                f"{path}: must be of the format {FACTS_FORMAT}, found {written}, which another version of whichlayer "
-                "wrote; read it with that version, or write it anew by this one (`dvc repro`)"
-            )
-        return FACTS.validate_json(content)
+        return FACTS.validate_json(check_result(path).read_bytes())
     except (FileNotFoundError, NotADirectoryError):
         raise UserError(f"{what}, found no file; run the aggregate stage (`dvc repro`)") from None
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"]))
         raise UserError(
-            f"{what}, found it damaged ({place or 'the file'}: {first['msg']}); {repair_hint('aggregate')}"
+            f"{what}, found what another version of whichlayer wrote, or damage ({place or 'the file'}: "
+            f"{first['msg']}); write it anew (`dvc repro`), or read it with that version"
         ) from None
-
-
-FORMAT = "whichlayer.results/1"
-MAX_BYTES = 2**28
-PAGE = "report.html"
-"""Written last: a folder that has it had digests, too. A study that is kept for its tables may have neither."""
-
-
-def input_hashes(run: RunParams, **folders: Path) -> dict[str, str]:
-    """Return which artifacts results are made of: {"measures/mine/net/0/0": hash of its digests, ...}.
-
-    Args:
-        run: the grid.
-        **folders: hold an artifact with digests for each cell, or for each dataset.
-    """
-    of = [(dataset,) for dataset in run.datasets] + [tuple(map(str, cell)) for cell in run.cells()]
-    files = {"/".join((name, *key)): folder.joinpath(*key, DIGESTS) for name, folder in folders.items() for key in of}
-    return {name: artifact_hash(file) for name, file in files.items() if file.is_file()}
-
-
-def artifact_hash(digests: Path) -> str:
-    """Return the hash of all that an artifact's digests say; empty if they are damaged, as their readers find."""
-    try:
-        return str(json.loads(digests.read_bytes())["hash"])
-    except (ValueError, KeyError, TypeError):
-        return ""
-
-
-def finish_results(out: Path, inputs: Mapping[str, str] | None = None) -> None:
-    """Write the digests of all files of a results folder, after the last of them.
-
-    Args:
-        out: the folder.
-        inputs: the artifacts that they were made of, as `input_hashes` gives them.
-    """
-    files = (path for path in out.iterdir() if path.name != DIGESTS)
-    write_digests(out / DIGESTS, files, format=FORMAT, of=inputs or {})
-
-
-def read_result_digests(results: Path) -> Digests | None:
-    """Read the digests of a results folder; None for a study that was kept without them.
-
-    Raises:
-        UserError: they are damaged, or were lost.
-    """
-    if not (results / DIGESTS).exists() and not (results / PAGE).exists():
-        return None
-    return read_digests(results / DIGESTS, format=FORMAT, of={}, stage="aggregate")
-
-
-def check_result(path: Path) -> Path:
-    """Check one file of a results folder.
-
-    Returns:
-        The path.
-
-    Raises:
-        UserError: it is not as the aggregate stage wrote it, the digests were lost, or it is no file or too large.
-    """
-    digests = read_result_digests(path.parent)
-    if digests:
-        digests.check(path.name)
-    kind, size = irregular(path.stat().st_mode), path.stat().st_size
-    if kind or size > MAX_BYTES:  # a pipe would be waited for, and a device has no end
-        found = kind or f"{size:,} bytes"
-        raise UserError(f"{path}: must be a file of at most {MAX_BYTES:,} bytes, found {found}; put the file back")
-    return path

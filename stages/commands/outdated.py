@@ -6,7 +6,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from stages.aggregate.facts import artifact_hash, read_result_digests
+from stages.aggregate.result_files import artifact_hash, read_result_digests
 from stages.commands.dvc_project.workspace import read_lock, stage_path
 from stages.commands.grid import cell_name, stage_names
 from stages.commands.project import ROOT, listed

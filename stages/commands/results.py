@@ -5,10 +5,11 @@ from pathlib import Path
 
 import click
 
-from stages.aggregate.facts import PAGE, check_result, read_facts
+from stages.aggregate.facts import read_facts
 from stages.aggregate.render.documents import finding_records, recommendation_records, strict_json
 from stages.aggregate.render.verdict import WIDTH, describe
 from stages.aggregate.render.verdict import verdict as verdict_of
+from stages.aggregate.result_files import PAGE, check_result
 from stages.aggregate.words.formatting import wrapped
 from stages.commands.dvc_project.workspace import stage_path
 from stages.commands.project import ProjectCommand, ProjectPath, json_option, use_option

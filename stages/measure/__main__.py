@@ -16,7 +16,7 @@ import sys
 from stages.shared.core.stage_run import StageParser, StageRun
 from stages.measure.cell import store_of_seen
 from stages.measure.checks import check_cell, check_finite, check_params
-from stages.measure.outputs import notes, write_measured
+from stages.measure.outputs import notes_of_sets, write_measured
 from stages.measure.params import MeasureParams, available
 from stages.measure.run import measure, plan_jobs, worker_count
 from stages.shared.core.params import read_section
@@ -45,8 +45,7 @@ def main() -> None:
         pictured = read_thumbnails(args.thumbnails, args.dataset)["sample_id"]
         measured = measure(sets, params, jobs, workers=workers)
         rows = write_measured(run.scratch(args.out), store, sets, measured, params, pictured)
-    said = [note for each, found in zip(sets, measured, strict=True) for note in notes(each, params, found.results)]
-    for note in dict.fromkeys([*left_out, *said]):
+    for note in dict.fromkeys([*left_out, *notes_of_sets(sets, params, measured)]):
         print(f"measure: {note}", file=sys.stderr)
     counts = {"images": len(store.samples), "classes": store.samples["label"].nunique(), "layers": len(store.layers)}
     counts["checkpoints"] = len(store.steps)

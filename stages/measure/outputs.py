@@ -210,6 +210,18 @@ def refit_records(store: Embeddings, results: Sequence[Result]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(REFIT_COLUMNS))
 
 
+def notes_of_sets(sets: Sequence[Embeddings], params: MeasureParams, measured: Sequence[Measured]) -> list[str]:
+    """List what a user should know about the scores of a cell; what is so of some sets of its classes names these."""
+    numbers: dict[str, list[str]] = {}
+    for each, found in zip(sets, measured, strict=True):
+        for note in notes(each, params, found.results):
+            numbers.setdefault(note, []).append(each.fold)
+    return [
+        note if len(own) == len(sets) else f"set{'s' * (len(own) > 1)} {', '.join(own)}: {note}"
+        for note, own in numbers.items()
+    ]
+
+
 def notes(store: Embeddings, params: MeasureParams, results: Sequence[Result]) -> list[str]:
     """List what a user should know about the scores."""
     return [

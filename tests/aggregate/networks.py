@@ -6,7 +6,7 @@ from dataclasses import replace
 import pandas as pd
 
 from stages.aggregate.findings.collect import correlate, follow_training, judge_accuracy, judge_scope, why_out_of_scope
-from stages.aggregate.findings.facts import DatasetFindings, NetworkFindings, NetworkPair
+from stages.aggregate.findings.outcomes import DatasetFindings, NetworkFindings, NetworkPair
 from stages.aggregate.inference.contrasts import Estimate
 from stages.aggregate.tables.summary import SummaryRow
 

@@ -1,13 +1,13 @@
 """Recommendations for one network, as recommendation.json has them."""
 
-from stages.aggregate.inference.gain import Payoff
+from dataclasses import replace
+
+from stages.aggregate.inference.gain import Gain, Payoff
 from stages.aggregate.recommend.schema import (
     Baseline,
     CandidateRecord,
     ChangeRecord,
-    CheckpointRecord,
     FineTuningRecord,
-    GainRecord,
     LayerRecord,
     PairRecord,
     Recommendation,
@@ -31,36 +31,28 @@ SHORTLIST = [
     layer(4, "blocks.3", 0.39, 0.4, loss_at_most=0.055),
     layer(5, "blocks.4", 0.38, 0.6, loss_at_most=0.034),
 ]
-START = CheckpointRecord(
-    step=0, layer="blocks.1", depth=2, value=0.3, loss_at_most=0.13,
-    accuracy=None, probe_accuracy=0.6, probe_layer="blocks.5",
-)  # fmt: skip
-END = CheckpointRecord(
-    step=100, layer="blocks.3", depth=4, value=0.39, loss_at_most=0.055,
-    accuracy=0.76, probe_accuracy=0.7, probe_layer="bn2",
-)  # fmt: skip
 LOWERED = ChangeRecord(change=-0.05, low=-0.08, high=-0.02, scope="classes", status="lowered")
 REGRET = [
     RegretRecord(criterion="other_folds", value=0.38, at_most=0.02, at_least=-0.01),
     RegretRecord(criterion="last_layer", value=0.24, at_most=0.16, at_least=0.15),
     RegretRecord(criterion="penultimate", value=0.3, at_most=0.1, at_least=0.08),
-    RegretRecord(criterion="highest_rankme", value=0.34, at_most=0.06, at_least=0.05),
+    RegretRecord(criterion="tunnel", value=0.34, at_most=0.06, at_least=0.05),
 ]
 
-OVER_LAST = GainRecord(estimate=0.14, low=0.03, high=0.25, at_most=0.27, scope="classes", proven=True, status="pays")
-OVER_BEFORE = GainRecord(
-    estimate=0.08, low=-0.02, high=0.17, at_most=0.19, scope="classes", proven=True, status="undecided"
+OVER_LAST = Gain(estimate=0.14, low=0.03, high=0.25, at_most=0.27, scope="classes", proven=True, status=Payoff.PAYS)
+OVER_BEFORE = Gain(
+    estimate=0.08, low=-0.02, high=0.17, at_most=0.19, scope="classes", proven=True, status=Payoff.UNDECIDED
 )
 UNTRAINED = UntrainedRecord(
     layer=layer(2, "blocks.1", 0.3, 0.2, step=0, loss_at_most=0.13),
-    gain_over_last=OVER_LAST.model_copy(update={"estimate": 0.21, "low": 0.12, "high": 0.3}),
+    gain_over_last=replace(OVER_LAST, estimate=0.21, low=0.12, high=0.3),
 )
-UNDECIDED = OVER_LAST.model_copy(update={"low": -0.01, "status": Payoff.UNDECIDED})
-FOLDS_ALONE = OVER_LAST.model_copy(update={"at_most": None, "proven": False, "status": Payoff.UNDECIDED})
-TWO_FOLDS = FOLDS_ALONE.model_copy(update={"low": None, "high": None})
-OF_LAST = UNDECIDED.model_copy(update={"estimate": None, "low": None, "high": None, "at_most": 0.018})
-NOT_WORTH_IT = OF_LAST.model_copy(update={"status": Payoff.DOES_NOT_PAY})
-NONE = GainRecord()
+UNDECIDED = replace(OVER_LAST, low=-0.01, status=Payoff.UNDECIDED)
+FOLDS_ALONE = replace(OVER_LAST, at_most=None, proven=False, status=Payoff.UNDECIDED)
+TWO_FOLDS = replace(FOLDS_ALONE, low=None, high=None)
+OF_LAST = replace(UNDECIDED, estimate=None, low=None, high=None, at_most=0.018)
+NOT_WORTH_IT = replace(OF_LAST, status=Payoff.DOES_NOT_PAY)
+NONE = Gain()
 """Other gains: the last two of the last layer itself, and not known."""
 
 RECOMMENDATION = Recommendation(
@@ -90,13 +82,11 @@ RECOMMENDATION = Recommendation(
     shortlist=SHORTLIST,
     shortlist_scope="classes",
     pixels=0.1,
-    checkpoints=[START, END],
     fine_tuning=FineTuningRecord(
         step=100, change=0.09, low=0.02, high=0.16, scope="classes", status="raised", last=LOWERED
     ),
     regret=REGRET,
     missing=[],
-    unmeasured=[],
 )  # fmt: skip
 """Layer 5 of 9, which ties with layers 4 and 6."""
 

@@ -10,8 +10,8 @@ import pytest
 from stages.aggregate.curves import average
 from stages.aggregate.facts import Facts
 from stages.aggregate.findings.collect import collect_findings
-from stages.aggregate.inference.intervals import add_uncertainty
 from stages.aggregate.inference.network_data import collect_network_data
+from stages.aggregate.measured import measured_networks
 from stages.aggregate.recommend.recommend import recommend_all
 from stages.aggregate.recommend.schema import best_network
 from stages.aggregate.render.documents import finding_records, markdown, recommendation_records
@@ -20,6 +20,7 @@ from stages.aggregate.render.verdict import describe, verdict
 from stages.aggregate.render.write import headline_numbers
 from stages.aggregate.tables.score_tables import steps_table
 from stages.aggregate.tables.summary import summarize
+from stages.aggregate.tables.uncertainty import add_uncertainty
 from stages.aggregate.words import recommendation as words
 from stages.measure.metrics import SCORES
 from stages.shared.core.params import RunParams
@@ -71,7 +72,9 @@ def study(models, answers):
     summary = summarize(scores, "nmi")
     recommendations, _ = recommend_all(summary, scores, networks, worthwhile=0.02)
     steps = {("d", each.model): each.best.step for each in recommendations if each.metric == "nmi"}
-    findings = collect_findings(summary, scores, networks, steps_table(scores), 0.05, steps)
+    findings = collect_findings(
+        measured_networks([row for row in summary if row.main], scores, networks), steps_table(scores), 0.05, steps
+    )
     return scores, summary, Facts(recommendations, findings)
 
 

@@ -24,10 +24,11 @@ import pandas as pd
 from scipy.optimize import brentq
 from scipy.special import expit
 
+from stages.aggregate.inference.accuracy import mean_over_classes
 from stages.aggregate.inference.contrasts import Inference
 from stages.aggregate.inference.layer_comparison import best_against, losses_at_most, move_log_odds, score_intervals
 from stages.aggregate.inference.network_data import Refits
-from stages.aggregate.inference.scopes import MIN_FOLDS, mean_over_classes, over_classes
+from stages.aggregate.inference.scopes import MIN_FOLDS, over_classes
 from stages.measure.metrics import SCORES
 
 SCORE = SCORES["map_at_r"]

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from stages.aggregate.facts import finish_results, input_hashes
+from stages.aggregate.result_files import finish_results, input_hashes
 from stages.commands import outdated
 from stages.commands.dvc_project import workspace
 from stages.commands.outdated import check_made_of

@@ -3,7 +3,7 @@ import webbrowser
 import pytest
 from click.testing import CliRunner
 
-from stages.aggregate.facts import finish_results
+from stages.aggregate.result_files import finish_results
 from stages.commands.results import report
 from stages.shared.runtime.errors import UserError
 

@@ -1,9 +1,9 @@
 from dataclasses import replace
 
 from stages.measure.analyses.result import AnalysisResult
-from stages.measure.outputs import notes
+from stages.measure.outputs import notes, notes_of_sets
 from stages.measure.params import MeasureParams
-from stages.measure.run import Result, plan_jobs
+from stages.measure.run import Measured, Result, plan_jobs
 from stages.shared.core.params import parse
 from stages.shared.embeddings.embedding_store import open_embeddings
 from tests.measure.synthetic import DEFAULT, write_store
@@ -38,3 +38,13 @@ def test_a_class_without_which_all_images_are_of_one_group_is_named(tmp_path):
     assert not any(
         "over other classes" in note for note in notes(store, params.model_copy(update={"neighbours": "all"}), [])
     )
+
+
+def test_a_note_names_the_sets_of_classes_that_it_is_of(tmp_path):
+    (alone, params), (other, _) = (
+        opened(tmp_path / str(count), {"test": (6, 5), "unseen": (7, count)}) for count in (1, 4)
+    )
+    sets, nothing = [replace(alone, fold="0"), replace(other, fold="1")], Measured([], {}, {})
+    (note,) = notes(alone, params, [])
+    assert notes_of_sets(sets, params, [nothing] * 2) == [f"set 0: {note}"]
+    assert notes_of_sets([sets[0], replace(alone, fold="1")], params, [nothing] * 2) == [note]

@@ -1,8 +1,9 @@
 """Tables of the columns of a table: name, type and meaning, from the modules that own them."""
 
 from collections.abc import Container, Mapping
+from typing import Any
 
-from pydantic import BaseModel
+from pydantic import TypeAdapter
 
 from tests.reference.descriptions import Descriptions, group_of, of_class
 from tests.reference.pages import code, table
@@ -42,11 +43,12 @@ def column_table(columns: Mapping[str, str], own: Descriptions, *shared: Descrip
     return table(("column", "type", "meaning"), list(rows.values()))
 
 
-def record_table(model: type[BaseModel]) -> str:
+def record_table(model: type[Any]) -> str:
     """Tabulate the fields of a JSON object."""
     meanings = of_class(model)
-    rows = {group_of(name, meanings): None for name in model.model_fields}
-    check_described(meanings, model.model_fields)
+    fields = TypeAdapter(model).json_schema()["properties"]
+    rows = {group_of(name, meanings): None for name in fields}
+    check_described(meanings, fields)
     return table(("field", "meaning"), [(", ".join(map(code, names)), meanings[", ".join(names)]) for names in rows])
 
 

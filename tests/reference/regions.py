@@ -7,6 +7,7 @@ from ruamel.yaml import YAML
 
 from docs.evidence import tables
 from stages.aggregate import curves, read, scope
+from stages.aggregate.inference.gain import Gain
 from stages.aggregate.params import AggregateParams
 from stages.aggregate.recommend import regret, schema
 from stages.aggregate.tables import score_tables, summary
@@ -76,10 +77,9 @@ RECORDS = {
     "layers of recommendation.json": schema.LayerRecord,
     "best of recommendation.json": schema.CandidateRecord,
     "scopes of recommendation.json": schema.ScopeRecord,
-    "gains of recommendation.json": schema.GainRecord,
+    "gains of recommendation.json": Gain,
     "untrained of recommendation.json": schema.UntrainedRecord,
     "regret of recommendation.json": schema.RegretRecord,
-    "checkpoints of recommendation.json": schema.CheckpointRecord,
     "fine_tuning of recommendation.json": schema.FineTuningRecord,
     "behind of recommendation.json": schema.BestNetworkRecord,
     "pair of recommendation.json": schema.PairRecord,

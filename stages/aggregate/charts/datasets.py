@@ -5,34 +5,36 @@ steps: generalization and accuracy against training step, a panel per network: t
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
 from stages.aggregate.charts import theme
-from stages.aggregate.charts.frame import Words, explain_marks, figure, heading, inner_width, main_rows, panel, records
-from stages.aggregate.charts.intervals import ends_alone, with_bands
+from stages.aggregate.charts.bands import ends_alone, with_bands
+from stages.aggregate.charts.frame import Words, figure, heading, inner_width, legend_of, main_rows, panel, records
 from stages.aggregate.charts.theme import Look, Spec, Y, encode_looks, layer
-from stages.aggregate.findings.facts import DatasetFindings
-from stages.aggregate.recommend.schema import GainRecord
-from stages.aggregate.results import Results
+from stages.aggregate.compute import Results
+from stages.aggregate.findings.outcomes import DatasetFindings
+from stages.aggregate.inference.gain import Gain
 from stages.aggregate.words import figure_titles as words
-from stages.aggregate.words.findings import REASONS
+from stages.aggregate.words.averages import averages
 from stages.aggregate.words.formatting import decimals, numbered, shorten
-from stages.aggregate.words.scores import LOWER, SCOPES, metric_name
+from stages.aggregate.words.intervals import SCOPES
+from stages.aggregate.words.scores import LOWER, metric_name
 from stages.shared.embeddings.split_names import UNSEEN
 
 APART = 0.006
 """How far apart networks stand sideways, as a share of the axis, so that their bars do not hide each other."""
 
 LINES = {
-    "unseen": ("g, unseen classes", Look(theme.UNSEEN)),
-    "seen": ("g, seen classes", Look(theme.SEEN, "square")),
-    "accuracy": ("accuracy, seen classes", Look(theme.TEXT, "diamond", (5.0, 3.0))),
-    "unseen_fixed": ("g, unseen: layer of the first step", Look("#6FB1DD", "triangle-up", (2.0, 2.0))),
+    "unseen": Look(theme.UNSEEN),
+    "seen": Look(theme.SEEN, "square"),
+    "accuracy": Look(theme.TEXT, "diamond", (5.0, 3.0)),
+    "unseen_fixed": Look("#6FB1DD", "triangle-up", (2.0, 2.0)),
 }
-"""Column of steps.csv -> the words of its line, and its look; `<column>_sd` makes its bars."""
-LINE_LOOKS = dict(LINES.values())
+"""A column of steps.csv, and how its line looks; `<column>_sd` makes its bars."""
+LINE_LOOKS = {words.STEP_LINES[column]: look for column, look in LINES.items()}
 FIXED = "unseen_fixed"
 STEP_AXIS: Spec = {"field": "step", "type": "quantitative", "title": "optimizer step"}
 STEP_AXIS |= {"scale": {"nice": False, "padding": 10}}
@@ -71,8 +73,8 @@ def overview(results: Results, models: Sequence[str], findings: DatasetFindings)
     points, shown = with_bands(points[points["split"] == UNSEEN]), findings.without(findings.out_of_scope)
     scope = next((scope for scope in SCOPES if scope in set(points["band"])), None)
     gains = {row.model: results.facts.gain_over_last(row.dataset, row.model, row.metric) for row in findings.rows}
-    known = next((gains[row.model] for row in shown.rows if gains[row.model].low is not None), GainRecord())
-    caption = words.overview_caption(shown.rows, scope, words.averages(results.scores), known)
+    known = next((gains[row.model] for row in shown.rows if gains[row.model].low is not None), Gain())
+    caption = words.overview_caption(shown.rows, scope, averages(results.scores), known)
     return overview_figure(points, findings, models, Words(words.networks_title(shown), caption), gains)
 
 
@@ -81,7 +83,7 @@ def overview_figure(
     findings: DatasetFindings,
     models: Sequence[str],
     text: Words,
-    gains: Mapping[str, GainRecord],
+    gains: Mapping[str, Gain],
 ) -> Spec:
     """Draw a line per network.
 
@@ -115,33 +117,24 @@ def overview_figure(
             gain = gains[model].estimate
             leads.append(lead | {"text": "" if gain is None or len(shown) > 1 else decimals(gain, sign=True)})
     known = {"raw pixels": first.baseline, "chance": first.chance}
-    levels: list[Spec] = [{"kind": kind, "value": level} for kind, level in known.items() if level is not None]
-    said = {model: f", in grey: {REASONS[aside[model]]}" for model in aside}
-    said |= {model: f": {words.network_words(networks[model], gains[model])}" for model in shown}
-    names = {model: f"{shorten(model, 32)}{text}" for model, text in said.items()}
-    names |= {each["kind"]: f"{each['kind']}: {each['value']:.3f}" for each in levels}
-    legend = explain_marks("network", looks, rows, [each["kind"] for each in levels], names)
+    known = {kind: level for kind, level in known.items() if level is not None}
+    levels: list[Spec] = [{"kind": kind, "value": level} for kind, level in known.items()]
+    names = {model: words.legend_words(model, row, gains[model], aside.get(model)) for model, row in networks.items()}
+    text = replace(text, caption=f"{text.caption} {words.explain_marks(rows, known)}")
     room = 45 if any(lead["text"] for lead in leads) else 0
     title = heading(0, 1, f"{metric_name(first.metric)} on unseen classes{LOWER * (first.better == 'lower')}")
-    drawn = overview_layers(looks, str(labels))
+    drawn = overview_layers(looks, str(labels), legend_of(1, names))
     chart = panel(drawn, {"points": rows, "leads": leads, "levels": levels}, (inner_width(1) - room, 190), title)
-    return figure([chart], text, legend=legend, per_line=1)
+    return figure([chart], text)
 
 
 def steps(results: Results, findings: DatasetFindings) -> Spec:
     """Draw a panel per network of one dataset; networks that its findings leave out of scope come last."""
     rows, row = main_rows(findings, results.tables["steps.csv"]), findings.rows[0]
-    averages = words.averages(results.scores)
+    means = averages(results.scores)
     same = [stays(own) for _, own in rows.groupby("model", sort=False) if len(own) > 1]
-    note = " The layer that is best at the first step stays the best" if any(same) else ""
-    note += (" where it has no line of its own." if not all(same) else ".") if note else ""
-    spread = f", bars {averages.spread}" if averages.vary else ""
-    extreme = "lowest" if row.better == "lower" else "highest"
     aside = [model for model in rows["model"].unique() if model in findings.out_of_scope]
-    caption = (
-        f"{row.dataset}; {averages.words}{spread}. g: {extreme} {metric_name(row.metric)} of any layer.{note}"
-        + words.set_aside_words(aside, "Not counted above")
-    )
+    caption = words.steps_caption(row, means, same, aside)
     text = Words(words.training_title(findings.without(aside)), caption)
     return steps_figure(rows, aside, text, title=f"g ({metric_name(row.metric)}), accuracy")
 
@@ -164,13 +157,15 @@ def steps_figure(rows: pd.DataFrame, aside: Sequence[str], text: Words, *, title
     taken = sorted({point["step"] for point in every})
     x = STEP_AXIS | {"axis": {"values": taken, "labelOverlap": True}}
     x |= {"scale": {"domain": [taken[0], taken[-1]], "nice": False, "padding": 10}}
-    layers = theme.line_layers("line", LINE_LOOKS, x, scale={"domain": [min(*ends, 0), max(ends)], "nice": True})
+    looks = {name: look for name, look in LINE_LOOKS.items() if name in {point["line"] for point in every}}
+    scale = {"domain": [min(*ends, 0), max(ends)], "nice": True}
     size = (inner_width(columns), 110 if columns > 1 else 150)
-    panels = [
-        panel(layers, {"points": own}, size, heading(i, len(networks), shorten(model, 30), title))
-        for i, (model, own) in enumerate(points.items())
-    ]
-    return figure(panels, text, columns=columns, legend=explain_marks("line", LINE_LOOKS, every, ()), per_line=2)
+    panels = []
+    for i, (model, own) in enumerate(points.items()):
+        layers = theme.line_layers("line", looks, x, legend_of(2) if i == len(points) - 1 else None, scale=scale)
+        head = heading(i, len(networks), shorten(model, 30), title)
+        panels.append(panel(layers, {"points": own}, size, head))
+    return figure(panels, text, columns=columns)
 
 
 def stays(own: pd.DataFrame) -> bool:
@@ -181,7 +176,7 @@ def stays(own: pd.DataFrame) -> bool:
 def _courses(own: pd.DataFrame) -> list[Spec]:
     """One network's points; the layer of the first step has a line of its own only where that differs, and no bars."""
     tables = []
-    for name, (line, _) in LINES.items():
+    for name, line in words.STEP_LINES.items():
         if name != FIXED or (len(own) > 1 and not stays(own)):
             value, sd = own[name].astype(float), own[f"{name}_sd"].astype(float) * (np.nan if name == FIXED else 1)
             tables.append(own.assign(line=line, value=value, low=value - sd, high=value + sd)[value.notna()])

@@ -10,7 +10,7 @@ from stages.aggregate.charts.datasets import LINE_LOOKS, STEP_AXIS, overview, ov
 from stages.aggregate.charts.frame import with_notice, write_figure
 from stages.aggregate.charts.networks import depth, depth_layers, layer_pair_layers, layer_pairs
 from stages.aggregate.charts.theme import Look, Spec, encode_looks, layer
-from stages.aggregate.results import Results
+from stages.aggregate.compute import Results
 from stages.shared.runtime.console import progress
 from stages.shared.runtime.errors import UserError, explain_limits
 

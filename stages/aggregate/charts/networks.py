@@ -5,19 +5,21 @@ layer_pairs: how alike the layers represent the same images: linear CKA of every
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
 from stages.aggregate.charts import theme
-from stages.aggregate.charts.frame import Words, explain_marks, figure, heading, inner_width, panel, records
-from stages.aggregate.charts.intervals import DEVIATION, NO_BAND, with_bands
+from stages.aggregate.charts.bands import DEVIATION, NO_BAND, with_bands
+from stages.aggregate.charts.frame import Words, figure, heading, inner_width, legend_of, panel, records
 from stages.aggregate.charts.theme import Look, Spec, encode_looks, layer
+from stages.aggregate.compute import Results
 from stages.aggregate.curves import CURVE, MEAN, each_curve
-from stages.aggregate.results import Results
 from stages.aggregate.words import figure_titles as words
-from stages.aggregate.words.formatting import numbered, place, short_names
-from stages.aggregate.words.scores import LOWER, explain_intervals, metric_name
+from stages.aggregate.words.averages import averages
+from stages.aggregate.words.formatting import numbered, short_names
+from stages.aggregate.words.scores import LOWER, metric_name
 from stages.shared.embeddings.split_names import SEEN, UNSEEN
 
 LOOKS = {"unseen": Look(theme.UNSEEN), "seen": Look(theme.SEEN, "square")}
@@ -34,7 +36,9 @@ NAMES = 64
 Matrix = np.ndarray[tuple[int, int], np.dtype[np.float64]]
 
 
-def depth_layers(names: str, angle: float = 0, dots: float = 26, scale: Spec | None = None) -> list[Spec]:
+def depth_layers(
+    names: str, angle: float = 0, dots: float = 26, scale: Spec | None = None, legend: Spec | None = None
+) -> list[Spec]:
     """Draw one score of one network against depth, on both splits.
 
     Data sets: points, as of `line_layers`; levels (split, kind, value, tip). Parameter: the `split` that stands out.
@@ -44,10 +48,12 @@ def depth_layers(names: str, angle: float = 0, dots: float = 26, scale: Spec | N
         angle: of these.
         dots: their size.
         scale: of the vertical axis.
+        legend: of the splits.
     """
-    levels = theme.level_layers({"color": encode_looks("split", LOOKS)["color"]})
+    levels = theme.level_layers({"color": encode_looks("split", LOOKS, legend)["color"]})
     x, on = theme.layer_axis(names, angle), "datum.split == split"
-    return [*levels, *theme.line_layers("split", LOOKS, x, size=dots, on=on, band=True, ring=True, scale=scale)]
+    lines = theme.line_layers("split", LOOKS, x, legend, size=dots, on=on, band=True, ring=True, scale=scale)
+    return [*levels, *lines]
 
 
 def depth(results: Results) -> dict[str, Spec]:
@@ -64,7 +70,7 @@ def depth(results: Results) -> dict[str, Spec]:
 
 
 def _depth(results: Results, chosen: Mapping[tuple[str, ...], pd.DataFrame]) -> Spec:
-    averages, curves = words.averages(results.scores), [curve_points(own) for own in chosen.values()]
+    means, curves = averages(results.scores), [curve_points(own) for own in chosen.values()]
     step, name = max(int(own["step"].iloc[0]) for own in curves), curves[0].iloc[0]
     rows = [row for row in results.summary if tuple(getattr(row, key) for key in CURVE) in chosen]
     if not rows or name["better"] == "neither":
@@ -74,12 +80,9 @@ def _depth(results: Results, chosen: Mapping[tuple[str, ...], pd.DataFrame]) -> 
         title = words.layers_title(rows)
     bands = {key[-1]: own["band"].iloc[0] for key, own in zip(chosen, curves, strict=True)}
     scopes = [(metric_name(metric), metric, band) for metric, band in bands.items() if band not in (DEVIATION, NO_BAND)]
-    parts = [
-        f"{name['model']} on {name['dataset']}, step {step}, pooling {name['pooling']}; {averages.words}.",
-        explain_intervals("Bands and ties", scopes, step),
-        f"{'Other bands' if scopes else 'Bands'}: {averages.spread}." if DEVIATION in bands.values() else "",
-    ]
-    return depth_figure(curves, step, Words(title, " ".join(filter(None, parts))))
+    of = f"{name['model']} on {name['dataset']}, step {step}, pooling {name['pooling']}"
+    caption = words.depth_caption(of, step, means, scopes, sd=DEVIATION in bands.values())
+    return depth_figure(curves, step, Words(title, caption))
 
 
 def curve_points(curve: pd.DataFrame) -> pd.DataFrame:
@@ -97,7 +100,8 @@ def depth_figure(curves: Sequence[pd.DataFrame], step: int, text: Words) -> Spec
         step: of the figure; a panel of another one names that.
         text: what the figure says.
     """
-    columns, specs, every, kinds = 1 if len(curves) == 1 else 2, [], [], set()
+    columns, specs, every, kinds = 1 if len(curves) == 1 else 2, [], [], []
+    key = legend_of(2, {name: f"{name} classes" for name in LOOKS})
     for i, own in enumerate(curves):
         rows, levels = records(own, ["split", "x", "value", "low", "high", "band", "tied", "best"]), _levels(own)
         layers = list(own.loc[own["split"] == own["split"].iloc[-1], "layer"])
@@ -105,15 +109,15 @@ def depth_figure(curves: Sequence[pd.DataFrame], step: int, text: Words) -> Spec
         names = [name if lowest else name.split()[0] for name in numbered(layers, 16)]
         ends = [row.get(end) for row in [*rows, *levels] for end in ("value", "low", "high")]
         scale = {"type": "log", "nice": False} if spans_much([end for end in ends if end is not None]) else None
-        drawn = depth_layers(str(names), -45 if lowest else 0, 26 if n <= 16 else 10, scale)
+        shown = key if i == len(curves) - 1 else None
+        drawn = depth_layers(str(names), -45 if lowest else 0, 26 if n <= 16 else 10, scale, shown)
         title = metric_name(own["metric"].iloc[0]) + LOWER * (own["better"].iloc[0] == "lower")
         head = heading(i, len(curves), title, _subtitle(own, layers, step), theme.UNSEEN)
         specs.append(panel(drawn, {"points": rows, "levels": levels}, (inner_width(columns), 100), head))
         every += rows
-        kinds |= {level["kind"] for level in levels}
-    names_of = {name: f"{name} classes" for name in LOOKS} | {kind: f"{kind}, in their colour" for kind in kinds}
-    legend = explain_marks("split", LOOKS, every, kinds, names_of)
-    return figure(specs, text, columns=columns, legend=legend) | {"params": [{"name": "split", "value": "unseen"}]}
+        kinds += [level["kind"] for level in levels]
+    text = replace(text, caption=f"{text.caption} {words.explain_marks(every, dict.fromkeys(kinds))}")
+    return figure(specs, text, columns=columns) | {"params": [{"name": "split", "value": "unseen"}]}
 
 
 def _levels(points: pd.DataFrame) -> list[Spec]:
@@ -129,13 +133,9 @@ def _levels(points: pd.DataFrame) -> list[Spec]:
 def _subtitle(points: pd.DataFrame, layers: Sequence[str], step: int) -> str:
     """Name the best layer, and the step of the points if the figure's is another."""
     best, last = points[points["best"]], int(points["step"].iloc[0])
-    if points["better"].iloc[0] == "neither":
-        told = "neither high nor low is better"
-    elif best.empty:
-        told = "undefined on unseen classes"
-    else:
-        depth, value = int(best["depth"].iloc[0]), best["value"].iloc[0]
-        told = f"best at layer {place(depth, len(layers) - 1)} ({short_names(layers, 16)[depth]}): {value:.2f}"
+    depth = None if best.empty else int(best["depth"].iloc[0])
+    known = None if depth is None else (short_names(layers, 16)[depth], depth, best["value"].iloc[0])
+    told = words.panel_words(known, len(layers) - 1, better=points["better"].iloc[0])
     return told + (f", step {last}" if last != step else "")
 
 
@@ -170,7 +170,7 @@ def layer_pair_layers(names: str, *, legend: bool = True) -> list[Spec]:
 
 def layer_pairs(results: Results) -> dict[str, Spec]:
     """Draw the matrices of every network, by the name of the figure."""
-    specs, means = {}, words.averages(results.scores).words
+    specs, means = {}, averages(results.scores)
     for (dataset, model), own in results.tables["layer_pairs.csv"].groupby(["dataset", "model"], sort=False):
         own = own[results.scores.on_main_curve(own, "_a") & results.scores.on_main_curve(own, "_b")]
         matrices = {str(split): matrix(rows) for split, rows in own.groupby("split") if split in SPLITS}
@@ -178,10 +178,7 @@ def layer_pairs(results: Results) -> dict[str, Spec]:
             split = UNSEEN if UNSEEN in matrices else SEEN
             layers, values = matrices[split]
             neighbours = list(np.diag(values, 1))[layers[0] == "pixels" :]
-            caption = (
-                f"{model} on {dataset}, step {own.iloc[0]['step']}; {means}. Linear CKA, debiased: 1 "
-                "where two layers represent the same images alike up to rotation and scale. No intervals."
-            )
+            caption = words.pairs_caption(f"{model} on {dataset}, step {own.iloc[0]['step']}", means)
             text = Words(words.pairs_title(neighbours, f"{SPLITS[split]} classes"), caption)
             specs[f"layer_pairs-{dataset}-{model}"] = layer_pairs_figure(matrices, text)
     return specs
@@ -195,8 +192,9 @@ def layer_pairs_figure(matrices: Mapping[str, tuple[list[str], Matrix]], text: W
         names = ["raw pixels"] * (len(own) < len(layers)) + numbered(own)
         cells = [{"a": a, "b": b, "value": v} for (b, a), v in np.ndenumerate(values) if not np.isnan(v)]
         sets = {"cells": cells, "numbers": cells if len(layers) <= MAX_NUMBERS else []}
+        head = heading(i, len(matrices), f"images of {SPLITS[split]} classes")
         drawn = layer_pair_layers(str(names), legend=i == len(matrices) - 1)
-        panels.append(panel(drawn, sets, (size, size), heading(i, len(matrices), f"images of {SPLITS[split]} classes")))
+        panels.append(panel(drawn, sets, (size, size), head))
     return figure(panels, text, columns=2, axis=NAMES)
 
 

@@ -212,7 +212,8 @@ def max_t_quantile(correlation: Float64, df: float, level: float = LEVEL) -> flo
     C = len(correlation)
     if C == 1:
         return float(student.ppf(level, df))
-    along = (_directions(C) @ root_of(correlation)).max(axis=1)
+    shrunk = (1 - SHRINKAGE) * correlation + SHRINKAGE * np.eye(C)
+    along = (_directions(C) @ np.linalg.cholesky(shrunk).T).max(axis=1)
     scales, tail = np.sort(-np.log(C * along[along > 0] ** 2)), fdtrc(C, df, np.exp(LOGARITHMS))
 
     def beyond(quantile: float) -> float:
@@ -220,11 +221,6 @@ def max_t_quantile(correlation: Float64, df: float, level: float = LEVEL) -> flo
 
     one, bonferroni = student.ppf([level, 1 - (1 - level) / C], df)
     return float(brentq(beyond, max(0.9 * one, 0.01), 1.1 * bonferroni, xtol=1e-5))
-
-
-def root_of(correlation: Float64) -> Float64:
-    """What turns independent normal variables, in rows, into correlated ones; shrunk towards the identity."""
-    return np.asarray(np.linalg.cholesky((1 - SHRINKAGE) * correlation + SHRINKAGE * np.eye(len(correlation))).T)
 
 
 @lru_cache(maxsize=8)

@@ -23,10 +23,9 @@ import numpy as np
 
 from stages.aggregate.curves import best_candidate
 from stages.aggregate.inference.contrasts import LEVEL, Estimate, Float64, Inference
-from stages.aggregate.inference.intervals import infer
 from stages.aggregate.inference.layer_comparison import SURE, contenders, lies_at_limit
 from stages.aggregate.inference.network_data import Refits
-from stages.aggregate.inference.scopes import MIN_FOLDS
+from stages.aggregate.inference.scopes import MIN_FOLDS, infer
 from stages.aggregate.scope import Scope
 
 TAIL = (1 + LEVEL) / 2
@@ -51,15 +50,17 @@ class Payoff(StrEnum):
 
 @dataclass(frozen=True)
 class Gain:
-    """What choosing gains over a control, above 0 where choosing is better; None: not known.
+    """What choosing gains over a fixed layer, the control, above 0 where choosing is better; `null`: not known.
 
     Attributes:
-        estimate: chosen on some units, scored on others; None as well where the control itself is named.
-        low, high: two-sided interval of the gain of the layer and checkpoint that are named; None as well.
+        estimate: the layer and checkpoint are chosen on other folds (of one fold on other classes, or on the other half
+            of the images) than those on which both are scored; `null` as well where the fixed layer itself is named.
+        low, high: two-sided interval of what the layer and checkpoint gain that are named; `null` as well.
         at_most: upper bound of what any layer and checkpoint gains, at least `high`.
-        scope: of all these numbers; None where there is none.
-        proven: whether the level of the interval is; not where it is Student's t over folds, which share choices.
-        status: whether choosing pays; undecided where the level is not proven.
+        scope: `classes` or `images`, as in summary.csv, of all these numbers.
+        proven: whether simulation bears out their level of 95 % (docs/uncertainty.md#validation).
+        status: `pays` where the interval lies above 0, `does_not_pay` where no layer and checkpoint gains more than
+            `aggregate.worthwhile_gain`, else `undecided`, as where no level is proven.
     """
 
     estimate: float | None = None

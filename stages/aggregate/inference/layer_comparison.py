@@ -14,6 +14,9 @@ from scipy.special import expit, logit
 
 from stages.aggregate.curves import sign_of
 from stages.aggregate.inference.contrasts import LEVEL, MEDIAN, Contrasts, Estimate, Float64, Inference
+from stages.aggregate.inference.network_data import Refits
+from stages.aggregate.inference.scopes import infer
+from stages.aggregate.scope import Scope
 from stages.shared.tables.scores import Score
 
 Layers = NDArray[np.bool_]
@@ -39,6 +42,26 @@ class Bounds:
 
 
 UNKNOWN = Bounds(np.nan, np.nan, np.nan)
+
+
+@dataclass(frozen=True)
+class LayerInference:
+    """How sure the scores of L layers are in one scope.
+
+    Attributes:
+        low, high: (L,) ends of the layers' intervals, each to be read alone, within the score's limits; NaN of a layer
+            that never varied.
+        best: score of the layer that looks best, whose interval knows that it was chosen, within the limits as well;
+            NaN where not known, as of a single layer, or of a score of which neither end is better.
+        tied: (L,) whether each is not distinguishable from the best; None as well.
+        lead: of the best earlier layer over the last; NaN as well.
+    """
+
+    low: Float64
+    high: Float64
+    best: Bounds
+    tied: Layers | None
+    lead: Bounds
 
 
 def contenders(inference: Inference, candidates: Layers, *, level: float = LEVEL) -> Layers:
@@ -273,3 +296,17 @@ def is_above(inference: Inference, *, chance: float | None, pixels: int | None) 
         lead = best_against(inference, control=pixels, candidates=layers)
         shown += [] if lead is None else [lead.low > 0]
     return all(shown) if shown else None
+
+
+def infer_layers(refits: Refits) -> dict[Scope, LayerInference]:
+    """Infer how sure the scores of layers at one step are, in every scope that is known, the wider one first.
+
+    Args:
+        refits: of the layers, by depth.
+    """
+    layers, directed = {}, refits.score.better != "neither"
+    for scope, inference in infer(refits).items():
+        (low, high), best = score_intervals(inference, refits.score)
+        lead, tied = (best_against(inference), ties(inference)) if directed and len(low) > 1 else (None, None)
+        layers[scope] = LayerInference(low, high, best if directed else UNKNOWN, tied, lead or UNKNOWN)
+    return layers

@@ -309,6 +309,16 @@ class NetworkData:
         return refits and refits.take(keys)
 
     @property
+    def accuracy(self) -> ByFold:
+        """Of every test image, how often the network's own head is right; empty where that is not known."""
+        return self.images.accuracy if self.images else {}
+
+    @property
+    def accuracy_of_pixels(self) -> ByFold:
+        """Of every test image, how often the linear probe on raw pixels is right; empty as well."""
+        return self.images.pixels if self.images else {}
+
+    @property
     def pixels(self) -> Key | None:
         """The embedding of raw pixels; None where it was not measured."""
         rows = self.layers[is_pixels(self.layers)]

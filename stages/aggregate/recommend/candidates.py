@@ -1,60 +1,60 @@
-"""What can be chosen for one network: every layer at every checkpoint at which its score was fitted again on halves."""
+"""What can be chosen for one network, and what choosing gains over its last layers.
+
+That is every layer at every checkpoint at which its score was fitted again on halves.
+"""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from operator import attrgetter
+from typing import get_args
 
 import numpy as np
 import pandas as pd
 
-from stages.aggregate.curves import Name, Scores, point_keys, sign_of
+from stages.aggregate.curves import Name, Scores, best_candidate
 from stages.aggregate.inference.contrasts import Float64
+from stages.aggregate.inference.gain import Gain, Payoff, gain_over
 from stages.aggregate.inference.network_data import NetworkData, Refits
+from stages.aggregate.measured import MeasuredNetwork, measured_networks
 from stages.aggregate.recommend.criteria import KnownScores
+from stages.aggregate.scope import PROVEN
 from stages.aggregate.tables.summary import SummaryRow
 from stages.shared.embeddings.split_names import SEEN, UNSEEN
 from stages.shared.tables.scores import Score, Use
 
-LEADING: dict[Use, tuple[str, ...]] = {
-    "classifier": ("probe_accuracy", "few_shot_accuracy_5", "few_shot_accuracy_1"),
-    "retrieval": ("map_at_r", "r_precision", "nn1_accuracy", "knn_purity"),
-    "discovery": ("nmi", "ami", "ari", "cluster_accuracy", "silhouette"),
-    "detection": ("ood_auroc_knn", "ood_auroc_mahalanobis"),
-}
-"""A use and its scores, of which the first that was measured leads (docs/scores.md#uses)."""
+GEOMETRY: Use = "geometry"
+"""The use that no features are taken for: only the main score can lead it."""
+
+FIRST = ("probe_accuracy", "few_shot_accuracy_5", "map_at_r", "r_precision", "nn1_accuracy")
+"""Scores that lead their use before others, which follow in the order of the catalogue (docs/scores.md#uses)."""
 
 SHARES = {"parameters": "parameters_share", "operations": "operations_share"}
-"""What stands up to a layer, and its share of what stands up to the last."""
+"""Cost up to a layer -> that cost as a share of the whole network's."""
 
 
 @dataclass(frozen=True)
-class Candidates:
+class Candidates(MeasuredNetwork):
     """Layers and checkpoints of one network for one use; J folds, T steps, L layers, B halves of the images.
 
     Gains are the leading scores of unseen classes, means over seeds, turned so that higher is better.
 
     Attributes:
+        row, curve, data: of the use's leading score, as of `MeasuredNetwork`.
         use: what features are for.
-        row: the network's row of summary.csv of the use's leading score.
         points: (L) the layers by depth: layer, embedding, depth, and `SHARES`, NaN where that is not known.
-        accuracy: of the network's own head by step; NaN where it has no trained one.
         gains: (J, T, L).
         halves: (J, B, T, L) on halves of the images, 2 i and 2 i + 1 a pair; None where nothing was fitted again.
         refits: (T) of each step, ascending, the layers' scores; None where a value is missing. Without halves all steps
             at which the score was measured.
         known: of each fold, what a criterion may see.
-        data: all that was measured of the network.
     """
 
     use: Use
-    row: SummaryRow
     points: pd.DataFrame
-    accuracy: "pd.Series[float]"
     gains: Float64
     halves: Float64 | None
     refits: dict[int, Refits | None]
     known: tuple[KnownScores, ...]
-    data: NetworkData
 
     @property
     def steps(self) -> list[int]:
@@ -66,16 +66,11 @@ class Candidates:
         """Gains, means over folds, (T, L)."""
         return np.asarray(self.gains.mean(axis=0))
 
-    @property
-    def sign(self) -> float:
-        """What turns a gain into a score, and a score into a gain."""
-        return sign_of(self.row.better)
-
 
 def collect_candidates(
     summary: Sequence[SummaryRow], scores: Scores, networks: dict[Name, NetworkData]
 ) -> list[Candidates]:
-    """Collect what can be chosen for every network and use, in the order of the grid and of `LEADING`.
+    """Collect what can be chosen for every network and use, in the order of the grid and of `Use`.
 
     Args:
         summary: rows of summary.csv.
@@ -90,8 +85,8 @@ def collect_candidates(
             others = [row for row in summary if row.metric == metric and curve_of(row) in mains and row.last_depth > 0]
             elsewhere = [row for row in others if row.model == main.model and row.dataset != main.dataset]
             depths = tuple(row.best_depth / row.last_depth for row in elsewhere)
-            network = networks[main.dataset, main.model]
-            candidates.append(_candidates(use, of_curve[metric], scores, network, depths))
+            (network,) = measured_networks([of_curve[metric]], scores, networks)
+            candidates.append(_candidates(use, network, scores, depths))
     return candidates
 
 
@@ -103,21 +98,19 @@ def leading_scores(measured: Collection[str], main_metric: str, catalogue: Mappi
         main_metric: the score of the findings.
         catalogue: the facts of every score.
     """
-    leading = {use: next((name for name in names if name in measured), None) for use, names in LEADING.items()}
-    chosen = {use: name for use, name in leading.items() if name is not None}
+    ranked = [name for name in dict.fromkeys((*FIRST, *catalogue)) if name in measured]
+    leading = {use: [name for name in ranked if catalogue[name].use == use] for use in get_args(Use)}
+    chosen = {use: names[0] for use, names in leading.items() if names and use != GEOMETRY}
     return chosen | ({catalogue[main_metric].use: main_metric} if main_metric in measured else {})
 
 
-def _candidates(
-    use: Use, row: SummaryRow, scores: Scores, network: NetworkData, other_datasets: tuple[float, ...]
-) -> Candidates:
-    every = scores.main_points(row.dataset, row.model, row.metric)
-    points = every[every["step"] == row.step].reset_index(drop=True)
+def _candidates(use: Use, network: MeasuredNetwork, scores: Scores, other_datasets: tuple[float, ...]) -> Candidates:
+    row, points = network.row, network.layers(network.row.step).reset_index(drop=True)
     for what, share in SHARES.items():
         taken = points[what].fillna(0).astype(float)
         points[share] = taken / taken.iloc[-1]  # NaN where that is 0
         points[what] = taken.where(points[share].notna())
-    measured = {int(step): network.at(row.metric, step, point_keys(points)) for step in every["step"].unique()}
+    measured = {int(step): network.at(step) for step in network.curve["step"].unique()}
     fitted_again = {step: refits for step, refits in measured.items() if refits and refits.halves.size}
     refits = fitted_again if row.step in fitted_again else measured
 
@@ -129,20 +122,75 @@ def _candidates(
         values = table.reindex(index=scores.folds, columns=wanted).to_numpy(dtype=np.float64)
         return values.reshape(len(scores.folds), len(steps), len(points))
 
-    gains = sign_of(row.better) * arranged(row.metric, UNSEEN, *refits)
+    gains = network.sign * arranged(row.metric, UNSEEN, *refits)
     seen, probe = (arranged(metric, SEEN, row.step)[:, 0] for metric in (row.metric, "probe_accuracy"))  # (J, L)
-    label_free = {name: arranged(name, UNSEEN, row.step)[:, 0] for name in scores.label_free}
     known = tuple(
         KnownScores(
             other_folds=np.delete(gains, fold, axis=0),
-            seen=sign_of(row.better) * seen[fold],
+            seen=network.sign * seen[fold],
             probe=probe[fold],
-            label_free={name: values[fold] for name, values in label_free.items()},
             other_datasets=other_datasets,
         )
         for fold in range(len(gains))
     )
     halves = [each.halves.mean(axis=1) for each in fitted_again.values()] if refits is fitted_again else []
     on_halves = np.stack(halves, axis=2) if halves else None
-    accuracy = every.drop_duplicates("step").set_index("step")["accuracy"]
-    return Candidates(use, row, points, accuracy, gains, on_halves, dict(refits), known, network)
+    return Candidates(
+        **vars(network),
+        use=use,
+        points=points,
+        gains=gains,
+        halves=on_halves,
+        refits=dict(refits),
+        known=known,
+    )
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What to take, and what choosing gains.
+
+    Attributes:
+        taken: index of the checkpoint and of the layer: of the best mean, or the last ones where choosing does not pay.
+        over_last, over_before: gains over the last layer of the last checkpoint and over the layer before it, both in
+            one scope; nothing is known of a single layer.
+    """
+
+    taken: tuple[int, int]
+    over_last: Gain
+    over_before: Gain
+
+    @property
+    def does_not_pay(self) -> bool:
+        """Whether the last layer is taken, since choosing does not pay."""
+        return self.over_last.status == Payoff.DOES_NOT_PAY
+
+
+def choose(network: Candidates, worthwhile: float, *, steps: slice = slice(None)) -> Choice | None:
+    """Choose among the layers of some checkpoints; None where none has a score.
+
+    Args:
+        network: what can be chosen.
+        worthwhile: gain over the last layer up to which choosing does not pay.
+        steps: which of its checkpoints.
+    """
+    gains, refits, means = network.gains[:, steps], [*network.refits.values()][steps], network.means[steps]
+    best, (T, L), proven = best_candidate(means), means.shape, PROVEN.get(network.row.metric, ())
+    if best is None or L == 1:
+        return best and Choice(best, Gain(), Gain())
+    last, before = (
+        _limited(network, gain_over((-1, at), gains, refits, proven=proven, worthwhile=worthwhile)) for at in (-1, -2)
+    )
+    if last.status == Payoff.DOES_NOT_PAY:
+        if network.row.unbeaten_by(network.sign * means[-1, -1]) is None:
+            return Choice((T - 1, L - 1), replace(last, estimate=None, low=None, high=None), Gain())
+        last = replace(last, status=Payoff.UNDECIDED)  # a layer of no use is not taken
+    return Choice(best, last, before if last.scope in (None, before.scope) else Gain())
+
+
+def _limited(network: Candidates, gain: Gain) -> Gain:
+    """End an interval where the score's limits do: nothing gains more than these are apart."""
+    score = network.data.catalogue[network.row.metric]
+    most = score.high - score.low
+    known = {name: value for name in ("low", "high", "at_most") if (value := getattr(gain, name)) is not None}
+    return replace(gain, **{name: min(max(value, -most), most) for name, value in known.items()})

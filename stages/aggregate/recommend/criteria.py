@@ -3,16 +3,16 @@
 A criterion sees a fold's `KnownScores`, in which nothing depends on the labels of that fold's unseen classes.
 """
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 
 from stages.aggregate.curves import best_candidate, best_index
 from stages.aggregate.inference.contrasts import Float64
 
-Kind = Literal["criterion", "baseline", "label_free", "control"]
+Kind = Literal["criterion", "baseline", "control"]
 """`control`: a negative control, expected not to help."""
 
 Choice = list[tuple[int, int]]
@@ -32,7 +32,6 @@ class KnownScores:
         other_folds: (J - 1, T, L) main score of the other folds' unseen classes.
         seen: (L,) main score of test images of the fold's seen classes, at the last step.
         probe: (L,) accuracy of a linear probe on the same images.
-        label_free: of the fold's unseen images without their labels, score -> (L,), not turned, at the last step.
         other_datasets: where in this network, 0 at its first and 1 at its last layer, the best layer of each other
             dataset is.
     """
@@ -40,7 +39,6 @@ class KnownScores:
     other_folds: Float64
     seen: Float64
     probe: Float64
-    label_free: Mapping[str, Float64]
     other_datasets: tuple[float, ...]
 
     @property
@@ -53,25 +51,16 @@ class KnownScores:
         return replace(self, other_folds=self.other_folds[:, -1:])
 
 
-Rule = Literal["highest", "lowest", "nearest_to_one"]
-"""What is taken of a label-free score."""
-
-
-@dataclass(frozen=True)
-class Criterion:
+class Criterion(NamedTuple):
     """One way of choosing.
 
     Attributes:
         kind: what it is meant for.
         choose: the choice for one fold; None where what it needs is not known.
-        score: the label-free score that it goes by.
-        rule: what it takes of that score.
     """
 
     kind: Kind
     choose: Callable[[KnownScores], Choice | None]
-    score: str | None = None
-    rule: Rule | None = None
 
 
 def other_folds(known: KnownScores) -> Choice | None:
@@ -134,41 +123,7 @@ CRITERIA = {
     "two_thirds": Criterion("baseline", two_thirds),
     "random_layer": Criterion("baseline", random_layer),
     "other_datasets": Criterion("baseline", other_datasets),
+    "seen_score": Criterion("control", seen_score),
+    "tunnel": Criterion("control", tunnel),
 }
-"""The criteria that are no control and go by no label-free score. All but the first choose a layer at the last step."""
-
-CONTROLS = {"seen_score": Criterion("control", seen_score), "tunnel": Criterion("control", tunnel)}
-
-RULES: dict[Rule, Callable[[Float64], Float64]] = {
-    "highest": lambda values: values,
-    "lowest": lambda values: -values,
-    "nearest_to_one": lambda values: -abs(values - 1),
-}
-"""What of a label-free score is to be high; a criterion's name is the rule and the score, joined by `_`."""
-
-NEAR_ONE = ("alpha_req",)
-"""Label-free scores for which theory names 1 as the best value."""
-
-
-def all_criteria(label_free: Collection[str]) -> dict[str, Criterion]:
-    """Return every criterion by name, in the order of tables.
-
-    Args:
-        label_free: the scores that see no class.
-    """
-    names = [f"{rule}_{score}" for score in label_free for rule in ("highest", "lowest")]
-    names += [f"nearest_to_one_{score}" for score in NEAR_ONE if score in label_free]
-    return CRITERIA | {name: criterion_of(name) for name in names} | CONTROLS
-
-
-def criterion_of(name: str) -> Criterion:
-    """Return the criterion of a name, which may be a rule and a label-free score.
-
-    Raises:
-        KeyError: there is none.
-    """
-    rule = next((rule for rule in RULES if name.startswith(f"{rule}_")), None)
-    if rule is None:
-        return (CRITERIA | CONTROLS)[name]
-    score, turned = name.removeprefix(f"{rule}_"), RULES[rule]
-    return Criterion("label_free", lambda known: _highest(turned(known.label_free[score])), score, rule)
+"""Every criterion by name, in the order of tables. All but the first choose a layer at the last step."""

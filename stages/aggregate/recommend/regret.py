@@ -14,7 +14,7 @@ from stages.aggregate.columns import frame
 from stages.aggregate.curves import MEAN, equally_best
 from stages.aggregate.inference.contrasts import Estimate, Float64
 from stages.aggregate.recommend.candidates import Candidates
-from stages.aggregate.recommend.criteria import Choice, all_criteria, criterion_of
+from stages.aggregate.recommend.criteria import CRITERIA, Choice
 from stages.aggregate.recommend.schema import Recommendation
 from stages.shared.core.csv_table import FLOAT, INTEGER, TEXT
 
@@ -30,8 +30,7 @@ Attributes:
     fold: the fold whose classes the criterion did not know; `mean`: over all folds.
     candidates: among what the best is: `layers` (at the last step), or `layers_and_checkpoints` (every step at which
         the score was fitted again on halves, else at which it was measured).
-    criterion, kind: how the layer was chosen: `criterion`, `baseline`, `label_free` (from the fold's unseen images
-        without labels), or `control`, which is not expected to help.
+    criterion, kind: how the layer was chosen: `criterion`, `baseline`, or `control`, which is not expected to help.
     layer, depth, step: the choice; of `mean` empty where folds differ. `random_layer` has no layer: its value is the
         mean over all. Only `other_folds` chooses among checkpoints.
     value, best_value: of the choice and of the best candidate on the fold's unseen classes, the best chosen and scored
@@ -86,14 +85,13 @@ def regret_table(network: Candidates, folds: Sequence[str]) -> pd.DataFrame:
     of_folds = frame(rows, REGRET_COLUMNS)
     way = ["candidates", "criterion"]
     ways = of_folds.groupby(way, sort=False)
-    means = ways.agg(
-        {name: _mean_of if type_ == FLOAT else _same for name, type_ in REGRET_COLUMNS.items() if name not in way}
-    )
+    kinds = {name: type_ for name, type_ in REGRET_COLUMNS.items() if name not in way}
+    means = ways.agg({name: _mean if type_ == FLOAT else _same for name, type_ in kinds.items()})
     known = means[ways.size() == len(folds)].reset_index().assign(fold=MEAN)
     return frame([of_folds, known], REGRET_COLUMNS)
 
 
-def _mean_of(values: "pd.Series[float]") -> float:
+def _mean(values: "pd.Series[float]") -> float:
     return float(np.mean(values.to_numpy()))  # the same digits as the mean of an array
 
 
@@ -107,7 +105,7 @@ def _of_fold(network: Candidates, fold: int, name: str) -> Iterator[dict[str, An
         ("layers_and_checkpoints", slice(None), known),
         ("layers", slice(-1, None), known.at_last_step()),
     ):
-        for criterion, way in all_criteria(known.label_free).items():
+        for criterion, way in CRITERIA.items():
             choice = way.choose(what)
             if choice is None:
                 continue
@@ -166,7 +164,7 @@ def summarize_regrets(
             known[each.use, record.criterion].append({"dataset": each.dataset} | record.model_dump())
     summaries: dict[str, dict[str, Lost]] = {use: {} for use in networks}
     for (use, criterion), records in known.items():
-        if len(records) == networks[use] and (not kinds or criterion_of(criterion).kind in kinds):
+        if len(records) == networks[use] and (not kinds or CRITERIA[criterion].kind in kinds):
             table = pd.DataFrame(records).astype({"at_least": float})
             means = table.groupby("dataset")[["at_least", "at_most"]].mean()
             at_least = float(means["at_least"].mean()) if table["at_least"].notna().all() else None

@@ -10,9 +10,9 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, field_validator
 
-from stages.aggregate.curves import Direction, sign_of
-from stages.aggregate.findings.facts import Status
-from stages.aggregate.inference.gain import Gain, Payoff
+from stages.aggregate.curves import Direction, Parts, sign_of
+from stages.aggregate.findings.outcomes import Status
+from stages.aggregate.inference.gain import Gain
 from stages.aggregate.scope import Scope
 from stages.aggregate.tables.summary import Level
 from stages.shared.tables.scores import Neighbours, Normalize, Use
@@ -57,28 +57,6 @@ class LayerRecord(Record):
     parameters_share: float | None
     operations: int | None
     operations_share: float | None
-
-
-class CheckpointRecord(Record):
-    """What one checkpoint is good for.
-
-    Attributes:
-        step: optimizer steps.
-        layer, depth, value: its best layer for unseen classes, and the leading score there.
-        loss_at_most: what that layer may lose to the best layer and checkpoint, as of a layer.
-        accuracy: of the network's own head on test images of seen classes; `null` where it has no trained one.
-        probe_accuracy, probe_layer: of a linear probe on the same images, at the best layer for that; `null` where
-            not measured.
-    """
-
-    step: int
-    layer: str
-    depth: int
-    value: float
-    loss_at_most: float | None
-    accuracy: float | None
-    probe_accuracy: float | None
-    probe_layer: str | None
 
 
 class ChangeRecord(Record):
@@ -154,34 +132,6 @@ class RegretRecord(Record):
     error: float | None = None
 
 
-class GainRecord(Record):
-    """What choosing gains over a fixed layer, above 0 where choosing is better; `null`: not known.
-
-    Attributes:
-        estimate: the layer and checkpoint are chosen on other folds (of one fold on other classes, or on the other half
-            of the images) than those on which both are scored; `null` as well where the fixed layer itself is named.
-        low, high: two-sided interval of what the layer and checkpoint gain that are named; `null` as well.
-        at_most: upper bound of what any layer and checkpoint gains.
-        scope: `classes` or `images`, as in summary.csv, of all these numbers.
-        proven: whether simulation bears out their level of 95 % (docs/uncertainty.md#validation).
-        status: `pays` where the interval lies above 0, `does_not_pay` where no layer and checkpoint gains more than
-            `aggregate.worthwhile_gain`, else `undecided`, as where no level is proven.
-    """
-
-    estimate: float | None = None
-    low: float | None = None
-    high: float | None = None
-    at_most: float | None = None
-    scope: Scope | None = None
-    proven: bool = False
-    status: Payoff = Payoff.UNDECIDED
-
-    @classmethod
-    def of(cls, gain: Gain) -> "GainRecord":
-        """Record a gain."""
-        return cls(**vars(gain))
-
-
 class UntrainedRecord(Record):
     """What the network of step 0 would give without fine-tuning.
 
@@ -191,7 +141,7 @@ class UntrainedRecord(Record):
     """
 
     layer: LayerRecord
-    gain_over_last: GainRecord
+    gain_over_last: Gain
 
 
 class ScopeRecord(Record):
@@ -288,6 +238,7 @@ class Recommendation(Record):
             takes, where such a score is `aggregate.main_metric`.
         metric, better: the score that leads this use, and whether `higher` or `lower` is better.
         n_folds, n_seeds: how many folds of unseen classes, and seeds, it rests on.
+        parts: `sets` if these are no folds but sets of the classes of a network that was embedded once.
         n_classes, n_images: unseen classes of one fold, and their images in all folds.
         candidate_steps: the checkpoints from which one was chosen: those at which the score was fitted again on halves
             (`measure.refits.steps`), else all.
@@ -305,7 +256,6 @@ class Recommendation(Record):
             recommended one among them; empty where that is not known.
         shortlist_scope: about other `classes` (three folds or more) or other `images` of these; `null` where not known.
         pixels, chance: scores of raw pixels and of chance; `null` where not measured.
-        checkpoints: each of the candidate steps.
         fine_tuning: `null` of a network without step 0 or a later one, or where no interval is known.
         regret: what every way of choosing gives on classes that it did not know.
         behind: comparison with the dataset's best network; `null` of that one itself, and where not known.
@@ -313,7 +263,7 @@ class Recommendation(Record):
             (`measure.analyses`: `joined`).
         normalize: how the rows are scaled of which the leading score is: `l2` (each to length 1) or `none`.
         neighbours: which images can be an image's neighbours (`measure.neighbours`).
-        missing, unmeasured: what is missing, and the label-free scores that were not measured.
+        missing: what is missing.
     """
 
     dataset: str
@@ -323,14 +273,15 @@ class Recommendation(Record):
     better: Direction
     n_folds: int
     n_seeds: int
+    parts: Parts = "folds"
     n_classes: int
     n_images: int
     candidate_steps: list[int]
     last_step: int
     last_depth: int
     best: CandidateRecord
-    gain_over_last: GainRecord = GainRecord()
-    gain_over_before: GainRecord = GainRecord()
+    gain_over_last: Gain = Gain()
+    gain_over_before: Gain = Gain()
     untrained: UntrainedRecord | None = None
     unbeaten: Baseline | None
     doubtful: bool | None
@@ -338,7 +289,6 @@ class Recommendation(Record):
     shortlist_scope: Scope | None
     pixels: float | None
     chance: float | None
-    checkpoints: list[CheckpointRecord]
     fine_tuning: FineTuningRecord | None
     regret: list[RegretRecord]
     behind: BestNetworkRecord | None = None
@@ -346,7 +296,6 @@ class Recommendation(Record):
     normalize: Normalize = "none"
     neighbours: Neighbours = "all"
     missing: list[Missing]
-    unmeasured: list[str]
 
     @property
     def recommended(self) -> CandidateRecord | None:

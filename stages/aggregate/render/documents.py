@@ -12,16 +12,19 @@ from typing import Any
 
 from tabulate import tabulate
 
-from stages.aggregate.curves import MEAN
+from stages.aggregate.curves import MEAN, Parts
 from stages.aggregate.facts import Facts
 from stages.aggregate.recommend.regret import MIN_DATASETS, summarize_regrets
 from stages.aggregate.recommend.schema import Recommendation
 from stages.aggregate.scope import Scope
 from stages.aggregate.tables.summary import SummaryRow, single_folds
 from stages.aggregate.words import recommendation as words
-from stages.aggregate.words.findings import Finding, finding_texts, outcome_note, power_sentence
-from stages.aggregate.words.formatting import MISSING, capitalized, interval, number, place
-from stages.aggregate.words.scores import LEVELS, LOWER, SHORT, explain, metric_name, scope_of
+from stages.aggregate.words.averages import explain, scope_of
+from stages.aggregate.words.findings import Finding, finding_texts, outcome_note
+from stages.aggregate.words.formatting import MISSING, capitalized, interval, number, of_parts, place
+from stages.aggregate.words.intervals import SHORT
+from stages.aggregate.words.power import power_sentence
+from stages.aggregate.words.scores import LEVELS, LOWER, metric_name
 
 PREAMBLE = r"""\documentclass[10pt]{article}
 \usepackage[a4paper,landscape,margin=1.5cm]{geometry}
@@ -68,27 +71,29 @@ def markdown(rows: Sequence[SummaryRow], facts: Facts) -> str:
     for dataset, group in groupby(facts.recommendations, lambda each: each.dataset):
         networks = list(group)
         parts.append(f"## {dataset}: the layer for each use\n\n{_uses(networks, '`{}`').text('pipe')}\n")
-        parts.append(f"{words.explain_brackets(networks)} {words.GAINS}\n")
+        parts.append(f"{words.explain_brackets(networks)} {of_parts(words.GAINS, facts.parts)}\n")
         parts.append("\n".join([*(f"- {each.model}, {words.sentences(each)}" for each in networks), ""]))
-    findings = finding_texts(facts.findings, facts.unit_rows).values()
+    findings = finding_texts(facts.findings, facts.unit_rows, facts.parts).values()
     parts.append("\n".join(["## Findings", *map(_finding, findings), ""]))
     if facts.power:
         sentences = [f"- {power_sentence(each)}" for each in facts.power]
         parts.append("\n".join(["## What such a study shows\n", *sentences, ""]))
     regrets = regret_tables(facts.recommendations)
-    parts += [f"## What choosing a layer costs\n\n{words.REGRET_WORDS}\n"] if regrets else []
+    parts += [f"## What choosing a layer costs\n\n{of_parts(words.REGRET_WORDS, facts.parts)}\n"] if regrets else []
     parts += [f"**{table.heading}**\n\n{table.text('pipe')}\n" for table in regrets]
-    parts.append("\n".join(["## How to read the tables below\n", *(f"- {text}" for text in explain(rows)), ""]))
-    for dataset, tables in tables_by_dataset(rows, "`{}`"):
+    parts.append(
+        "\n".join(["## How to read the tables below\n", *(f"- {text}" for text in explain(rows, facts.parts)), ""])
+    )
+    for dataset, tables in tables_by_dataset(rows, facts.parts, "`{}`"):
         parts += [f"## {dataset}: {table.heading}\n\n{table.text('pipe')}\n" for table in tables]
     return "\n".join(parts)
 
 
 def latex(rows: Sequence[SummaryRow], facts: Facts) -> str:
     """The tables as LaTeX that compiles: a section per dataset, a booktabs table of uses, of scores, and of folds."""
-    told = [*filter(None, [facts.notice]), _scope(rows, facts), *explain(rows)]
+    told = [*filter(None, [facts.notice]), _scope(rows, facts), *explain(rows, facts.parts)]
     parts = [PREAMBLE, _emphasized(" ".join(told)) + "\n"]
-    for dataset, tables in tables_by_dataset(rows, "{}"):  # tabulate escapes the cells
+    for dataset, tables in tables_by_dataset(rows, facts.parts, "{}"):  # tabulate escapes the cells
         uses = _uses([each for each in facts.recommendations if each.dataset == dataset], "{}")
         parts.append(rf"\section*{{{dataset.translate(ESCAPES)}}}")
         for table in (uses, *tables):
@@ -97,7 +102,7 @@ def latex(rows: Sequence[SummaryRow], facts: Facts) -> str:
 
 
 def _scope(rows: Sequence[SummaryRow], facts: Facts) -> str:
-    return f"{scope_of(rows)} {words.scored_as(facts.recommendations)}".rstrip()
+    return f"{scope_of(rows, facts.parts)} {words.scored_as(facts.recommendations)}".rstrip()
 
 
 def _uses(networks: Sequence[Recommendation], name: str) -> Table:
@@ -116,7 +121,7 @@ def regrets_table(recommendations: Sequence[Recommendation], kinds: Collection[s
     lost = summarize_regrets(recommendations, kinds)
     criteria = dict.fromkeys(criterion for own in lost.values() for criterion in own)
     rows = [
-        {"Lost to the best": words.criterion_words(criterion)}
+        {"Lost to the best": of_parts(words.CRITERION_WORDS[criterion], recommendations[0].parts)}
         | {use: words.lost(*own[criterion]) if criterion in own else MISSING for use, own in lost.items()}
         for criterion in criteria
     ]
@@ -132,13 +137,15 @@ def regret_tables(recommendations: Sequence[Recommendation]) -> list[Table]:
     return [Table(name, table.rows) for name, table in tables.items() if table]
 
 
-def tables_by_dataset(rows: Sequence[SummaryRow], name: str) -> list[tuple[str, list[Table]]]:
+def tables_by_dataset(rows: Sequence[SummaryRow], parts: Parts, name: str) -> list[tuple[str, list[Table]]]:
     """The tables of each dataset: every score, and the main score fold by fold, if there are several folds.
 
     Args:
         rows: of the summary.
+        parts: what its folds are.
         name: how the names of models and layers are written, `{}` for the name.
     """
+    fold = of_parts("fold", parts)
     means, singles = [row for row in rows if row.fold == MEAN], single_folds(rows)
     by_dataset = []
     for dataset, group in groupby(means, lambda row: row.dataset):
@@ -146,8 +153,8 @@ def tables_by_dataset(rows: Sequence[SummaryRow], name: str) -> list[tuple[str, 
         tables = [Table("every score", [_cells(row, name, _scopes(own)) for row in own])]
         folds = [row for row in singles if row.dataset == dataset]
         if folds:
-            cells = [{"Model": "", "Fold": row.fold} | _cells(row, name, _scopes(folds)) for row in folds]
-            tables.append(Table(f"{metric_name(folds[0].metric)} fold by fold", cells))
+            cells = [{"Model": "", capitalized(fold): row.fold} | _cells(row, name, _scopes(folds)) for row in folds]
+            tables.append(Table(f"{metric_name(folds[0].metric)} {fold} by {fold}", cells))
         by_dataset.append((dataset, tables))
     return by_dataset
 
@@ -201,7 +208,7 @@ def recommendation_records(recommendations: Sequence[Recommendation]) -> list[di
 def finding_records(facts: Facts) -> list[dict[str, Any]]:
     """Return what findings.json holds: every claim in words, and what holds of each dataset or network."""
     entries = []
-    for claim, finding in finding_texts(facts.findings, facts.unit_rows).items():
+    for claim, finding in finding_texts(facts.findings, facts.unit_rows, facts.parts).items():
         outcomes = [
             {"dataset": each.dataset, "network": one.network, "step": one.step, "scope": one.scope}
             | {"status": one.status, "note": outcome_note(one)}

@@ -11,16 +11,15 @@ from itertools import groupby
 from tabulate import tabulate
 from wcwidth import wcswidth
 
-from stages.aggregate.curves import TOLERANCE
 from stages.aggregate.facts import Facts
-from stages.aggregate.findings.facts import Claim, DatasetFindings, Status
-from stages.aggregate.recommend.candidates import LEADING
+from stages.aggregate.findings.outcomes import Claim, DatasetFindings, Status
+from stages.aggregate.recommend.candidates import GEOMETRY
 from stages.aggregate.recommend.schema import Recommendation, best_network
 from stages.aggregate.render.documents import regrets_table
 from stages.aggregate.words import recommendation as words
+from stages.aggregate.words import verdict_lines as lines
 from stages.aggregate.words.findings import TITLES, status_words
-from stages.aggregate.words.formatting import MISSING, harmless, joined, number, plural, wrapped
-from stages.aggregate.words.headline import headline
+from stages.aggregate.words.formatting import MISSING, harmless, wrapped
 
 MAX_LINES, WIDTH = 12, 80
 
@@ -41,9 +40,8 @@ def verdict(facts: Facts, *, use: str | None = None, embeds: bool = True) -> str
     cell, blocks = facts.cell if len({each.dataset for each in found}) > 1 else None, []
     for findings in facts.findings:
         networks = [each for each in found if each.dataset == findings.dataset]
-        nothing = f"{harmless(findings.dataset)}: no score tells of this use."
-        own = _of_dataset(networks, findings, embeds=embeds, claims=claims, cell=cell) if networks else nothing
-        blocks.append(own)
+        own = _of_dataset(networks, findings, embeds=embeds, claims=claims, cell=cell) if networks else ""
+        blocks.append(own or lines.without_score(findings.dataset))
     notice = [wrapped(facts.notice, WIDTH)] if facts.notice else []
     return "\n".join([*notice, "\n\n".join(blocks)])
 
@@ -69,28 +67,26 @@ def _of_dataset(
         for claim in (Claim.DEPTH, Claim.ACCURACY)
         if claims and not {each.status for each in findings.outcomes(claim)} <= {Status.UNKNOWN, Status.OUT_OF_SCOPE}
     }
-    head, table = wrapped(headline(networks), WIDTH), use_table(chosen)
+    head, table = wrapped(lines.headline(networks), WIDTH), use_table(chosen)
     texts = {
         "brackets": f"{words.explain_brackets(chosen)} {words.scored_as(networks)}".strip(),
-        "ties": words.brief_tied(chosen),
+        "ties": lines.brief_tied(chosen),
         **claimed,
-        "tuned": words.brief_fine_tuning(chosen),
-        "design": _design(networks, chosen),
-        "doubtful": "" if words.doubt_first(chosen) else words.brief_doubts(chosen, known=True),
-        "unbounded": words.brief_doubts(chosen, known=False),
-        "gains": words.brief_gains(chosen),
+        "tuned": lines.brief_fine_tuning(chosen),
+        "design": lines.design(networks, chosen),
+        "doubtful": "" if lines.doubt_first(chosen) else lines.brief_doubts(chosen, known=True),
+        "unbounded": lines.brief_doubts(chosen, known=False),
+        "gains": lines.brief_gains(chosen),
     }
     told = {name: wrapped(text, WIDTH) for name, text in texts.items() if text}
-    first = next((each for each in chosen if each.use in LEADING), None)  # `geometry` is no use to embed for
+    first = next((each for each in chosen if each.use != GEOMETRY), None)
     if embeds and first:
-        origin = [f"--from {harmless(f'{first.dataset}/{first.model}/{cell}')}"] * (cell is not None)
-        command = [f"Next: whichlayer features photos/ --use {first.use} --out photos.parquet", *origin]
-        told["next"] = " \\\n  ".join(command)
+        told["next"] = lines.next_command(first, cell)
     for name in DISPENSABLE_LINES:
         if len("\n".join([head, table, *told.values()]).splitlines()) > MAX_LINES:
             told.pop(name, None)
-    others = [wrapped(text, WIDTH) for text in (words.brief_untrained(chosen), *_others(networks, chosen)) if text]
-    return "\n".join(filter(None, [head, table, *others, *told.values()]))
+    others = [lines.brief_untrained(chosen), *lines.other_networks(networks, chosen)]
+    return "\n".join(filter(None, [head, table, *(wrapped(text, WIDTH) for text in others), *told.values()]))
 
 
 def use_table(chosen: Sequence[Recommendation]) -> str:
@@ -117,36 +113,6 @@ def use_table(chosen: Sequence[Recommendation]) -> str:
     return "\n".join(line.rstrip() for line in text.splitlines())
 
 
-def _others(networks: Sequence[Recommendation], chosen: Sequence[Recommendation]) -> list[str]:
-    """Further networks, a line each: their layer and score for each use, and whether it ties with the best network."""
-    gains, lines = {best.use: best.gain for best in chosen}, []
-    for model in dict.fromkeys(each.model for each in networks if each.model not in {best.model for best in chosen}):
-        told = [
-            f"{each.use} {each.best.depth + 1}, {number(each.best.estimate[0])}" + _beside(each, gains[each.use])
-            for each in networks
-            if each.model == model and each.recommended is not None
-        ]
-        lines.append(f"{model}: {'; '.join(told) or 'no layer of use'}")
-    return lines
-
-
-def _beside(network: Recommendation, best: float) -> str:
-    """Say that a network ties with the best one, or was not compared with it; nothing where that is shown better."""
-    if best - network.gain <= TOLERANCE:
-        return " (ties)"
-    return " (not compared)" if network.behind is None else "" if network.behind.distinguishable else " (ties)"
-
-
-def _design(networks: Sequence[Recommendation], chosen: Sequence[Recommendation]) -> str:
-    """On how many folds, classes, images and seeds it rests, and how accurate the chosen networks are."""
-    first, several = networks[0], len({each.model for each in chosen}) > 1
-    known = sorted((each.best.accuracy, each.model) for each in chosen if each.best.accuracy is not None)
-    accuracies = {model: number(accuracy) + f" of {model}" * several for accuracy, model in known}
-    accurate = f"; accuracy on seen classes {joined(list(accuracies.values()))}" if accuracies else ""
-    folds = f"{plural(first.n_folds, 'fold')} of {first.n_classes} classes"
-    return f"{folds}, {first.n_images:,} images, {plural(first.n_seeds, 'seed')}{accurate}."
-
-
 def describe(recommendations: Sequence[Recommendation]) -> str:
     """Describe every network in lines of at most 80 characters: a table of uses, sentences, and what others lose."""
     blocks = []
@@ -155,10 +121,10 @@ def describe(recommendations: Sequence[Recommendation]) -> str:
         useful = [each for each in found if each.recommended is not None]
         marks = f"{words.explain_brackets(useful)} {words.scored_as(found)}".strip()
         texts = [f"{found[0].dataset}, {found[0].model}", *map(words.sentences, found), marks]
-        head, *lines = [wrapped(text, WIDTH) for text in texts]
+        head, *said = [wrapped(text, WIDTH) for text in texts]
         regrets = regrets_table(useful, ("criterion", "baseline"))  # the others are in regret.csv
         blocks.append(
-            "\n".join(filter(None, [head, use_table(useful), *lines, regrets.text("plain") if regrets else ""]))
+            "\n".join(filter(None, [head, use_table(useful), *said, regrets.text("plain") if regrets else ""]))
         )
     notes = dict.fromkeys(note for each in recommendations for note in words.notes(each))
     return "\n\n".join(filter(None, [*blocks, "\n".join(wrapped(note, WIDTH) for note in notes)]))

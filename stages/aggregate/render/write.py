@@ -7,14 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from stages.aggregate.charts.draw import draw_figures
-from stages.aggregate.facts import PAGE, finish_results, write_facts
+from stages.aggregate.facts import write_facts
 from stages.aggregate.recommend.schema import Recommendation
 from stages.aggregate.render import documents
 from stages.aggregate.render.page.page import render_page, vega_bundle
 from stages.aggregate.render.page.provenance import Study
+from stages.aggregate.result_files import PAGE, finish_results
 from stages.aggregate.scope import INTERVAL_ENDS, Scope
 from stages.aggregate.tables.summary import SummaryRow
-from stages.aggregate.words.scores import closing_note
+from stages.aggregate.words.notices import closing_note
 from stages.shared.tables.metric_table import write_layer_scores
 
 Numbers = dict[str, Any]
@@ -69,20 +70,19 @@ def headline_numbers(rows: Sequence[SummaryRow], recommendations: Sequence[Recom
         if row.main:
             scope: Scope = "images" if row.ci_classes_low is None else "classes"
             own = [each for each in recommendations if (each.dataset, each.model) == (row.dataset, row.model)]
-            tree.setdefault(row.dataset, {})[row.model] = _rounded(
-                {
-                    "step": row.step,
-                    "accuracy": row.accuracy,
-                    "g_unseen": row.unseen,
-                    "g_seen": row.seen,
-                    "last_value": row.last_value,
-                    "scope": scope,
-                    "ci_low": getattr(row, INTERVAL_ENDS[scope][0]),
-                    "ci_high": getattr(row, INTERVAL_ENDS[scope][1]),
-                    "uses": {each.use: _rounded(_of_use(each)) for each in own},
-                }
-            )
-    return tree
+            tree.setdefault(row.dataset, {})[row.model] = {
+                "step": row.step,
+                "accuracy": row.accuracy,
+                "g_unseen": row.unseen,
+                "g_seen": row.seen,
+                "last_value": row.last_value,
+                "scope": scope,
+                "ci_low": getattr(row, INTERVAL_ENDS[scope][0]),
+                "ci_high": getattr(row, INTERVAL_ENDS[scope][1]),
+                "uses": {each.use: _of_use(each) for each in own},
+            }
+    rounded: Numbers = _rounded(tree)
+    return rounded
 
 
 def _of_use(found: Recommendation) -> Numbers:
@@ -92,18 +92,18 @@ def _of_use(found: Recommendation) -> Numbers:
         "metric": found.metric,
         **{name: getattr(found.best, name) for name in place},
         **dict(zip(("score", "low", "high"), found.best.estimate, strict=True)),
-        "gain_over_last": _rounded(found.gain_over_last.model_dump()),
-        "gain_over_before": _rounded(found.gain_over_before.model_dump()),
+        "gain_over_last": vars(found.gain_over_last),
+        "gain_over_before": vars(found.gain_over_before),
         "untrained": found.untrained
         and {name: getattr(found.untrained.layer, name) for name in place}
-        | {"gain_over_last": _rounded(found.untrained.gain_over_last.model_dump())},
+        | {"gain_over_last": vars(found.untrained.gain_over_last)},
     }
 
 
-def _rounded(numbers: Mapping[str, Any]) -> Numbers:
+def _rounded(content: Any) -> Any:
     """Round what is a float, without a minus before zero, or leave it out where it is not finite."""
-    floats = {name: value for name, value in numbers.items() if isinstance(value, float)}
-    return {
-        **numbers,
-        **{name: round(value, DECIMALS) + 0.0 if math.isfinite(value) else None for name, value in floats.items()},
-    }
+    if isinstance(content, dict):
+        return {name: _rounded(value) for name, value in content.items()}
+    if isinstance(content, float):
+        return round(content, DECIMALS) + 0.0 if math.isfinite(content) else None
+    return content

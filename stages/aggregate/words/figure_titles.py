@@ -5,17 +5,24 @@ domain, too.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from stages.aggregate.curves import Scores, sign_of
-from stages.aggregate.findings.facts import Claim, DatasetFindings
-from stages.aggregate.recommend.schema import GainRecord
+from stages.aggregate.curves import sign_of
+from stages.aggregate.findings.outcomes import Claim, DatasetFindings, Reason
+from stages.aggregate.inference.gain import Gain
 from stages.aggregate.scope import Scope, is_proven
 from stages.aggregate.tables.summary import SummaryRow
-from stages.aggregate.words.findings import status_words
+from stages.aggregate.words.averages import Averages, at_last_step
+from stages.aggregate.words.findings import REASONS, status_words
 from stages.aggregate.words.formatting import capitalized, decimals, joined, layers, place, plural, shorten
+from stages.aggregate.words.intervals import explain_intervals
 from stages.aggregate.words.recommendation import gain_words
-from stages.aggregate.words.scores import LEVELS, Averages, at_last_step, explain_intervals, metric_name
+from stages.aggregate.words.scores import LEVELS, metric_name
+from stages.shared.tables.scores import Better
+
+LEVEL_LOOKS = {"raw pixels": "dashed", "chance": "dotted"}
+"""What scores compare with, and how its line looks (`charts.theme.LEVEL_DASHES`)."""
 
 UNSURE = "(no interval of a proven level)"
 
@@ -87,6 +94,71 @@ def training_title(findings: DatasetFindings) -> str:
     return f"g of unseen classes is better after training than before in {rising} {UNSURE}"
 
 
+STEP_LINES = {
+    "unseen": "g, unseen classes",
+    "seen": "g, seen classes",
+    "accuracy": "accuracy, seen classes",
+    "unseen_fixed": "g, unseen: layer of the first step",
+}
+"""A column of steps.csv, and what its line is."""
+
+
+def steps_caption(row: SummaryRow, means: Averages, stays: Sequence[bool], aside: Sequence[str]) -> str:
+    """Return what lines over training are.
+
+    Args:
+        row: of one of the networks.
+        means: over what every value is a mean.
+        stays: of each network over training, whether the layer that is best at the first step stays the best.
+        aside: names of the networks that say little.
+    """
+    note = " The layer that is best at the first step stays the best" if any(stays) else ""
+    note += (" where it has no line of its own." if not all(stays) else ".") if note else ""
+    spread = f", bars {means.spread}" if means.vary else ""
+    extreme = "lowest" if row.better == "lower" else "highest"
+    told = f"{row.dataset}; {means.words}{spread}. g: {extreme} {metric_name(row.metric)} of any layer.{note}"
+    return told + set_aside_words(aside, "Not counted above")
+
+
+def depth_caption(name: str, step: int, means: Averages, scopes: Sequence[tuple[str, str, Scope]], *, sd: bool) -> str:
+    """Return what bands over depth are.
+
+    Args:
+        name: of the network and pooling.
+        step: the last one.
+        means: over what every value is a mean.
+        scopes: the name, the score and the scope of each band that is an interval.
+        sd: whether some band is a standard deviation.
+    """
+    others = f"{'Other bands' if scopes else 'Bands'}: {means.spread}." if sd else ""
+    parts = [f"{name}; {means.words}.", explain_intervals("Bands and ties", scopes, step), others]
+    return " ".join(filter(None, parts))
+
+
+def panel_words(best: tuple[str, int, float] | None, last_depth: int, *, better: Better) -> str:
+    """Name the best layer by one score: its name, its depth and its score; None where no layer has one."""
+    if better == "neither":
+        return "neither high nor low is better"
+    if best is None:
+        return "undefined on unseen classes"
+    name, depth, value = best
+    return f"best at layer {place(depth, last_depth)} ({name}): {value:.2f}"
+
+
+def pairs_caption(network: str, means: Averages) -> str:
+    """Return what the similarities of layers are."""
+    return (
+        f"{network}; {means.words}. Linear CKA, debiased: 1 where two layers represent the same images alike up to "
+        "rotation and scale. No intervals."
+    )
+
+
+def legend_words(model: str, row: SummaryRow, gain: Gain, aside: Reason | None) -> str:
+    """Name a network in a legend, with its best layer and gain, or why it is set aside."""
+    told = f", in grey: {REASONS[aside]}" if aside else f": {network_words(row, gain)}"
+    return f"{shorten(model, 32)}{told}"
+
+
 def pairs_title(similarities: Sequence[float], classes: str) -> str:
     """Return between which neighbouring layers a representation changes most.
 
@@ -101,12 +173,7 @@ def pairs_title(similarities: Sequence[float], classes: str) -> str:
     return f"On {classes} the representation changes most {where} (CKA {similarities[least]:.2f})"
 
 
-def averages(scores: Scores) -> Averages:
-    """Return over what the values of a study are means."""
-    return Averages(len(scores.folds), scores.n_seeds)
-
-
-def overview_caption(rows: Sequence[SummaryRow], scope: Scope | None, averages: Averages, gain: GainRecord) -> str:
+def overview_caption(rows: Sequence[SummaryRow], scope: Scope | None, averages: Averages, gain: Gain) -> str:
     """Return what bars of an overview are, and of what its gains are.
 
     Args:
@@ -125,11 +192,34 @@ def overview_caption(rows: Sequence[SummaryRow], scope: Scope | None, averages: 
     return " ".join(filter(None, parts))
 
 
-def network_words(row: SummaryRow, gain: GainRecord) -> str:
+def network_words(row: SummaryRow, gain: Gain) -> str:
     """Name a network's best layer, and what choosing gains over the last."""
     layer = f"{place(row.best_depth, row.last_depth)} ({shorten(row.best_layer.partition('@')[0], 18)})"
     gained = gain_words(gain)
     return f"best at layer {layer}, {decimals(row.unseen)}" + (f"; gain over the last {gained}" if gained else "")
+
+
+def explain_marks(rows: Sequence[Mapping[str, Any]], levels: Mapping[str, float | None]) -> str:
+    """Explain the marks that lines do not explain themselves: the best points and ties, and what scores compare with.
+
+    Args:
+        rows: the points of all panels; `best` and `tied` of those that have it.
+        levels: kinds of levels, and their values where all panels have one.
+    """
+    ties = {row["tied"] for row in rows if "tied" in row and row.get("split") != "seen"}
+    marks = {
+        "ringed": "the best layer" * any(row.get("best") for row in rows),
+        "filled": "ties with the best" * (True in ties),
+        "hollow": "worse than the best" * (False in ties),
+        "pale": "ties not known" * (None in ties),
+    }
+    marks |= {
+        f"{look} line": kind + ("" if levels[kind] is None else f" {levels[kind]:.3f}")
+        for kind, look in LEVEL_LOOKS.items()
+        if kind in levels
+    }
+    told = [f"{look}: {what}" for look, what in marks.items() if what]
+    return f"{capitalized('; '.join(told))}." if told else ""
 
 
 def set_aside_words(names: Sequence[str], how: str) -> str:

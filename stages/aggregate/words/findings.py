@@ -1,14 +1,11 @@
-"""The findings in words: of each claim a title, what holds in one line, and the numbers behind it in sentences.
-
-And what a study of this design shows, and what a smaller lead takes.
-"""
+"""The findings in words: of each claim a title, what holds in one line, and the numbers behind it in sentences."""
 
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from math import ceil
 
-from stages.aggregate.findings.facts import (
+from stages.aggregate.curves import Parts
+from stages.aggregate.findings.outcomes import (
     Claim,
     DatasetFindings,
     NetworkFindings,
@@ -20,20 +17,11 @@ from stages.aggregate.findings.facts import (
     change_status,
     lead_status,
 )
-from stages.aggregate.inference.intervals import POWER, Power
 from stages.aggregate.inference.layer_comparison import Bounds
+from stages.aggregate.words.averages import at_last_step
 from stages.aggregate.words.formatting import capitalized, change_interval, decimals, harmless, joined
-from stages.aggregate.words.scores import (
-    NO_INTERVAL,
-    ROWS,
-    SCOPES,
-    SHORT,
-    at_last_step,
-    explain_scopes,
-    few_folds,
-    metric_name,
-    scope_sentence,
-)
+from stages.aggregate.words.intervals import NO_INTERVAL, SCOPES, SHORT, explain_scopes, few_folds, scope_sentence
+from stages.aggregate.words.scores import ROWS, metric_name
 
 TITLES = {
     Claim.ACCURACY: "(i) Accuracy does not imply generalization",
@@ -101,16 +89,19 @@ class Finding:
     caution: str
 
 
-def finding_texts(datasets: Sequence[DatasetFindings], unit_rows: Collection[str] = ()) -> dict[Claim, Finding]:
+def finding_texts(
+    datasets: Sequence[DatasetFindings], unit_rows: Collection[str] = (), parts: Parts = "folds"
+) -> dict[Claim, Finding]:
     """Put every claim into words.
 
     Args:
         datasets: the findings on each; all have the same main score.
         unit_rows: the scores that are of rows of length 1.
+        parts: what their folds are.
     """
     rows = [row for each in datasets for row in each.rows]
     judged = f"{metric_name(rows[0].metric)} is of {ROWS['l2' if rows[0].metric in unit_rows else 'none']}."
-    scopes, few = explain_scopes(rows[0].metric, max(row.step for row in rows)), few_folds(rows)
+    scopes, few = explain_scopes(rows[0].metric, max(row.step for row in rows)), few_folds(rows, parts)
     return {
         claim: Finding(
             TITLES[claim],
@@ -287,42 +278,3 @@ DETAILS = {
     Claim.FINE_TUNING: _fine_tuning_details,
 }
 """What writes the numbers behind a claim on one dataset."""
-
-
-def power_sentence(power: Power, wanted: float | None = None) -> str:
-    """Say which lead and difference such studies show, and how many folds, seeds or classes a wanted lead takes.
-
-    Args:
-        power: of one network.
-        wanted: lead over the last layer; None: half the one that is shown.
-    """
-    wanted = _up(power.lead / 2) if wanted is None else wanted
-    told = max(f"{wanted:.2f}", f"{wanted:g}", key=len)
-    return (
-        f"{power.dataset}, {power.model}: of other classes, {100 * POWER:.0f} % of studies like this one show a lead "
-        f"of {_up(power.lead):.2f} over the last layer, and that a layer is worse which is "
-        f"{_up(power.difference):.2f} below the best. A lead of {told} takes {_needed(power, wanted)}."
-    )
-
-
-def _up(value: float) -> float:
-    """Round up to two decimals, so that what is said to be shown is."""
-    return ceil(round(100 * value, 6)) / 100
-
-
-def _needed(power: Power, wanted: float) -> str:
-    """Write what a lead takes, each with the rest of the design as it is."""
-    each, least = " in each fold" if power.folds else "", "at least " if power.folds and not power.seeds else ""
-    numbers = (
-        (power.folds, "fold", "folds", "", ""),
-        (power.seeds, "seed", "seeds", each, ""),
-        (power.classes, "unseen class", "unseen classes", each, least),
-    )
-    texts = []
-    for leads, one, several, where, before in numbers:
-        enough = next((number for number, lead in leads.items() if lead <= wanted), None)
-        if enough is not None:
-            texts.append(f"{before}{enough} {one if enough == 1 else several}{where}")
-        elif leads:
-            texts.append(f"more than {max(leads)} {several}{where}")
-    return ", or ".join(texts)

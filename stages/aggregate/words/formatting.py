@@ -7,6 +7,8 @@ from itertools import groupby
 
 from wcwidth import clip, wcswidth, wrap
 
+from stages.aggregate.curves import Parts
+
 MISSING = "–"
 
 
@@ -63,6 +65,11 @@ def capitalized(text: str) -> str:
 def plural(count: int, what: str) -> str:
     """Count things: `1 network`, `2 networks`."""
     return f"{count} {what}{'' if count == 1 else 's'}"
+
+
+def of_parts(text: str, parts: Parts) -> str:
+    """Call the choices of unseen classes what they are in a study, its folds or its sets, in a text about folds."""
+    return text if parts == "folds" else text.replace("fold", "set").replace("Fold", "Set")
 
 
 def joined(names: Sequence[str]) -> str:

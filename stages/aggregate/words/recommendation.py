@@ -3,31 +3,26 @@
 from collections.abc import Sequence
 
 from stages.aggregate.curves import sign_of
-from stages.aggregate.findings.facts import Status
-from stages.aggregate.inference.gain import Payoff
-from stages.aggregate.recommend.criteria import criterion_of
-from stages.aggregate.recommend.schema import (
-    ChangeRecord,
-    GainRecord,
-    Missing,
-    Recommendation,
-)
+from stages.aggregate.findings.outcomes import Status
+from stages.aggregate.inference.gain import Gain, Payoff
+from stages.aggregate.recommend.schema import ChangeRecord, Missing, Recommendation
 from stages.aggregate.scope import Scope, is_proven
 from stages.aggregate.words.findings import STATUSES
 from stages.aggregate.words.formatting import (
     MISSING,
-    capitalized,
     change_interval,
     decimals,
     interval,
     joined,
     layers,
     number,
+    of_parts,
     percent,
     place,
     runs,
 )
-from stages.aggregate.words.scores import LEVELS, LOWER, ROWS, explain_intervals, metric_name, scope_words
+from stages.aggregate.words.intervals import explain_intervals, scope_words
+from stages.aggregate.words.scores import LEVELS, LOWER, ROWS, metric_name
 
 SHORT_NAMES = {
     "probe_accuracy": "probe",
@@ -48,7 +43,7 @@ LACKING = {
     Missing.OPERATIONS: "Multiply-adds are not known.",
 }
 
-CRITERIA = {
+CRITERION_WORDS = {
     "other_folds": "other folds (recommended)",
     "last_layer": "last layer",
     "penultimate": "layer before the last",
@@ -58,14 +53,6 @@ CRITERIA = {
     "seen_score": "best on seen classes",
     "tunnel": "95 % of the seen accuracy",
 }
-
-
-def criterion_words(criterion: str) -> str:
-    """Spell out a criterion; one of a label-free score by its rule and that score."""
-    score, rule = criterion_of(criterion).score, criterion_of(criterion).rule
-    if score is None:
-        return CRITERIA[criterion]
-    return f"{metric_name(score)} nearest to 1" if rule == "nearest_to_one" else f"{rule} {metric_name(score)}"
 
 
 def use_cells(found: Recommendation) -> dict[str, str]:
@@ -105,13 +92,7 @@ def brief_ties(found: Recommendation) -> str:
     return ", ".join(filter(None, [runs(depths[:at]), price, runs(depths[at + 1 :])]))
 
 
-def brief_tied(networks: Sequence[Recommendation]) -> str:
-    """Write the same of several uses in a line; nothing where none ties."""
-    told = [f"{each.use} {brief_ties(each)}" for each in networks if each.ties and each.last_depth > 0]
-    return f"Ties (at most): {'; '.join(told)}." if told else ""
-
-
-def gain_words(record: GainRecord) -> str:
+def gain_words(record: Gain) -> str:
     """Write a gain and its interval; nothing where it is not known, or the layer that it is over is named."""
     if record.estimate is None:
         return ""
@@ -145,17 +126,6 @@ def untrained(found: Recommendation) -> str:
     return f"Untrained: layer {place(record.layer.depth, found.last_depth)} (`{record.layer.layer}`){over}."
 
 
-def brief_untrained(networks: Sequence[Recommendation]) -> str:
-    """Write the same of several uses in a line; nothing where it is not known."""
-    told = []
-    for each in networks:
-        if (made := each.untrained) is not None:
-            gained = made.gain_over_last.estimate
-            number = "" if gained is None else f" {decimals(gained, sign=True)}"
-            told.append(f"{each.use} {made.layer.depth + 1}/{each.last_depth + 1}{number}")
-    return f"Untrained, over its own last layer: {', '.join(told)}." if told else ""
-
-
 def explain_brackets(networks: Sequence[Recommendation]) -> str:
     """Explain what brackets in tables of uses are, else ties, and whose level is proven; nothing of no network."""
     shown: list[tuple[str, str, Scope | None]] = [(each.use, each.metric, each.best.scope) for each in networks]
@@ -182,37 +152,11 @@ def caveat(found: Recommendation) -> str | None:
     """What makes the choice doubtful; None where nothing does."""
     if found.doubtful is False:
         return None
-    levels = joined([f"{name} ({number(value)})" for name, value in _to_beat(found).items()])
+    levels = joined([f"{name} ({number(value)})" for name, value in levels_to_beat(found).items()])
     return f"{'it is not shown that' if found.doubtful else 'no bound tells if'} a layer beats {levels}"
 
 
-def brief_doubts(networks: Sequence[Recommendation], *, known: bool) -> str:
-    """Name the uses for which no layer is shown to beat chance and raw pixels, or for which that is not known."""
-    own = [each for each in networks if each.doubtful is (True if known else None)]
-    levels = _levels(own)
-    words = "Not shown to beat" if known else "No bound tells if a layer beats"
-    return f"{words} {levels}: {joined([each.use for each in own])}." if own else ""
-
-
-def doubt_first(networks: Sequence[Recommendation]) -> str:
-    """Doubt the choices where for no use a layer is shown, at a proven level, to beat chance and raw pixels.
-
-    Nothing where for some use one is, or for none it is known that none is.
-    """
-    useful = [each for each in networks if each.recommended is not None]
-    doubted = [each for each in useful if each.doubtful]
-    shown = [each for each in useful if each.doubtful is False and each.shortlist_scope]
-    if not doubted or any(is_proven(each.metric, each.shortlist_scope or "images") for each in shown):
-        return ""
-    return f"no layer is shown to beat {_levels(doubted)} for {joined([each.use for each in doubted])}; "
-
-
-def _levels(networks: Sequence[Recommendation]) -> str:
-    """Name what layers should beat, as far as it is known of any network."""
-    return joined(list(dict.fromkeys(level for each in networks for level in _to_beat(each))))
-
-
-def _to_beat(found: Recommendation) -> dict[str, float]:
+def levels_to_beat(found: Recommendation) -> dict[str, float]:
     """The levels that a layer should beat, where they are known."""
     levels = {LEVELS["chance"]: found.chance, LEVELS["raw_pixels"]: found.pixels}
     return {name: value for name, value in levels.items() if value is not None}
@@ -220,9 +164,7 @@ def _to_beat(found: Recommendation) -> dict[str, float]:
 
 def notes(found: Recommendation) -> list[str]:
     """What is missing, a sentence each."""
-    unmeasured = [metric_name(score) for score in found.unmeasured]
-    lacking = [f"Not measured without labels: {joined(unmeasured)}."] if unmeasured else []
-    return [*(LACKING[what] for what in found.missing), *lacking]
+    return [of_parts(LACKING[what], found.parts) for what in found.missing]
 
 
 def sentences(found: Recommendation) -> str:
@@ -281,16 +223,6 @@ def gains(found: Recommendation) -> dict[str, float]:
     return {f"join {layers(pair.depths)}": pair.gain}
 
 
-def brief_gains(networks: Sequence[Recommendation]) -> str:
-    """Write the same of several uses in a line; nothing where nothing gained."""
-    uses: dict[str, list[str]] = {}
-    for each in networks:
-        for advice, gain in gains(each).items():
-            uses.setdefault(advice, []).append(f"{each.use} {decimals(gain, sign=True)}")
-    advice = "; ".join(f"{what} for {joined(own)}" for what, own in uses.items())
-    return f"{capitalized(advice)}." if advice else ""
-
-
 def scored_as(networks: Sequence[Recommendation]) -> str:
     """Say that scores are of scaled rows, or of neighbours of other groups; nothing where they are not."""
     uses = {each.use: each.normalize for each in networks}
@@ -330,17 +262,6 @@ def _changed(found: Recommendation, change: ChangeRecord) -> str:
     status = change.status if sign > 0 else turned.get(change.status, change.status)
     by = change_interval(sign * change.change, *sorted((sign * change.low, sign * change.high)))
     return f"{STATUSES[status]}, {by} ({scope_words(found.metric, change.scope)})"
-
-
-def brief_fine_tuning(networks: Sequence[Recommendation]) -> str:
-    """Write what fine-tuning did to the best layer's score of several uses in a line; nothing where not known."""
-    told = [
-        f"{each.use}{LOWER * (each.better == 'lower')} "
-        + ("ties" if made.status == Status.NOT_DISTINGUISHABLE else f"{sign_of(each.better) * made.change:+.2f}")
-        for each in networks
-        if (made := each.fine_tuning)
-    ]
-    return f"Fine-tuning: {', '.join(told)}" if told else ""
 
 
 GAINS = (

@@ -9,7 +9,8 @@ from typing import Any
 import pandas as pd
 from jinja2 import Template
 
-from stages.aggregate.facts import check_result, read_facts
+from stages.aggregate.facts import read_facts
+from stages.aggregate.result_files import check_result
 from stages.aggregate.words.formatting import place
 from stages.commands.cut.cell import Source
 from stages.embed.taps.tap import trace_forward

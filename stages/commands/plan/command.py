@@ -12,7 +12,7 @@ import psutil
 from tabulate import tabulate
 
 from stages.aggregate.facts import read_facts
-from stages.aggregate.words.findings import power_sentence
+from stages.aggregate.words.power import power_sentence
 from stages.commands.config import Config, read_config
 from stages.commands.dvc_project.workspace import cache_folder, stage_path
 from stages.commands.grid import CELL_STAGES, ON_GPU, all_stages, count_stages, open_stages

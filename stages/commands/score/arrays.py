@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from stages.aggregate.compute import Results, compute_results
 from stages.aggregate.params import AggregateParams, Asked, AskedMeasures
-from stages.aggregate.results import Results, compute_results
 from stages.measure.analyses.registry import ANALYSES
 from stages.measure.checks import check_params, check_ranking
 from stages.measure.metrics import HEAD_SCORES

@@ -7,7 +7,7 @@ from stages.aggregate.charts.theme import BLUE, PALE, SEEN
 from stages.aggregate.curves import each_curve, mark_points
 from tests.aggregate.charts.drawing import Drawing
 
-LEGEND_OF_TIES = {"ties with the best", "worse than the best"}
+TIES = "filled: ties with the best; hollow: worse than the best"
 
 
 def means(scores, *metrics):
@@ -28,7 +28,7 @@ def unseen(curve):
 
 def bands(drawing):
     """Bottom and top of every band, in the order of the layers."""
-    rows = [row for panel in drawing.spec["vconcat"][0]["concat"] for row in panel["layer"][2]["data"]["values"]]
+    rows = [row for panel in drawing.spec["concat"] for row in panel["layer"][2]["data"]["values"]]
     return [(row["low"], row["high"]) for row in rows if row["split"] == "unseen" and row["low"] is not None]
 
 
@@ -43,7 +43,8 @@ def test_a_panel_for_each_score_shows_both_splits_at_the_depth_table_and_rings_t
         (nmi.to_numpy().argmax(), pytest.approx(nmi.max()))
     ]
     assert "best at layer 3 of 4 (blocks.1): 0.66" in drawing.texts
-    assert (drawing.message, drawing.caption) == ("message", "message. caption")
+    assert (drawing.message, drawing.caption[:16]) == ("message", "message. caption")
+    assert [drawing.texts.count(f"{kind} classes") for kind in ("unseen", "seen")] == [1, 1]  # one legend
 
 
 def test_every_panel_numbers_the_layers_and_the_lowest_name_them(scores):
@@ -78,8 +79,8 @@ def test_without_intervals_the_band_is_one_standard_deviation(scores):
     expected = [(value - own, value + own) for value, own in zip(unseen(curve), sd, strict=True)]
     drawing = draw(scores, curve)
     assert np.array(bands(drawing)) == pytest.approx(np.array(expected))
-    assert not LEGEND_OF_TIES & set(drawing.texts)
-    assert "ties not known" in drawing.texts
+    assert TIES not in drawing.caption
+    assert "pale: ties not known" in drawing.caption
     alone = draw(scores, curve.assign(sd=np.nan))
     assert not any(mark.kind == "area mark" for mark in alone.marks)
 
@@ -91,8 +92,8 @@ def test_dots_are_filled_at_layers_that_tie_in_the_wider_scope_and_hollow_elsewh
         assert [row["x"] for row in drawing.points(stroke=BLUE, fill="#FFFFFF")] == [
             x for x in range(4) if x not in filled
         ]
-        assert set(drawing.texts) >= LEGEND_OF_TIES
-        assert "ties not known" not in drawing.texts
+        assert TIES in drawing.caption
+        assert "ties not known" not in drawing.caption
 
 
 @pytest.mark.parametrize(
@@ -110,7 +111,7 @@ def test_the_best_layer_follows_the_scores_direction(scores, one_score, better, 
     assert [ring["value"] for ring in drawing.rings()] == pytest.approx(expected)
     assert any(text.startswith(subtitle) for text in drawing.texts)
     assert ("NMI (lower is better)" in drawing.texts) == (better == "lower")
-    assert ("best layer" in drawing.texts) == (better != "neither")
+    assert ("Ringed: the best layer" in drawing.caption) == (better != "neither")
 
 
 def test_a_score_without_any_finite_value_leaves_an_empty_panel(scores, one_score):
@@ -122,5 +123,5 @@ def test_a_score_without_any_finite_value_leaves_an_empty_panel(scores, one_scor
 def test_only_a_score_that_is_no_share_and_spans_far_gets_a_logarithmic_axis(scores, factor, kind):
     curve = means(scores, "nmi").assign(sd=np.nan, chance=np.nan)
     values = curve["value"].where(curve["depth"] != 3, curve["value"] * factor)
-    spec = draw(scores, curve.assign(value=values)).spec["vconcat"][0]["concat"][0]
+    spec = draw(scores, curve.assign(value=values)).spec["concat"][0]
     assert spec["layer"][2]["encoding"]["y"].get("scale", {}).get("type", "linear") == kind

@@ -4,9 +4,10 @@ from stages.aggregate.charts.datasets import LINES, steps_figure
 from stages.aggregate.charts.frame import Words
 from stages.aggregate.charts.theme import PRINT
 from stages.aggregate.tables.score_tables import steps_table
+from stages.aggregate.words.figure_titles import STEP_LINES
 from tests.aggregate.charts.drawing import Drawing
 
-FIRST = LINES["unseen_fixed"][0]
+FIRST = STEP_LINES["unseen_fixed"]
 
 
 @pytest.fixture
@@ -23,7 +24,7 @@ def draw(rows, aside=()):
 
 
 def color(column):
-    own = LINES[column][1].color
+    own = LINES[column].color
     return PRINT.get(own, own)
 
 
@@ -35,7 +36,7 @@ def frozen(rows, model):
 
 def test_a_panel_for_each_network_shows_accuracy_both_gs_and_the_layer_of_the_first_step(rows):
     drawing = draw(rows)
-    for column, (words, _) in LINES.items():
+    for column, words in STEP_LINES.items():
         expected = [
             value for model in ("small", "small_scratch") for value in rows[rows["model"] == model][column].dropna()
         ]

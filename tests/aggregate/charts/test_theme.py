@@ -20,7 +20,7 @@ from stages.aggregate.charts.theme import (
 FIGURES = {
     "overview": (*COLORS, GREY),
     "depth": (UNSEEN, SEEN),
-    "steps": tuple(look.color for _, look in LINES.values()),
+    "steps": tuple(look.color for look in LINES.values()),
 }
 """The colours that stand beside each other in one figure."""
 

@@ -8,13 +8,14 @@ import pytest
 
 from stages.aggregate.curves import average
 from stages.aggregate.findings.collect import collect_findings
-from stages.aggregate.findings.facts import Claim, Reason, Status
-from stages.aggregate.inference.intervals import add_uncertainty
+from stages.aggregate.findings.outcomes import Claim, Reason, Status
 from stages.aggregate.inference.layer_comparison import best_of_two
 from stages.aggregate.inference.network_data import ImageScores, Refits, collect_network_data
 from stages.aggregate.inference.scopes import class_inference
+from stages.aggregate.measured import measured_networks
 from stages.aggregate.tables.score_tables import steps_table
 from stages.aggregate.tables.summary import single_folds, summarize
+from stages.aggregate.tables.uncertainty import add_uncertainty
 from stages.measure.metrics import SCORES
 from stages.shared.core.params import RunParams
 from stages.shared.tables.metric_table import HEAD
@@ -87,7 +88,8 @@ def evidence(
         known = names[:-1] if name[1] in without_images else names
         networks[name] = replace(data, images=ImageScores({fold: right(name[1]) for fold in known}, of_pixels, [], {}))
     scores = add_uncertainty(average(layers, run, SCORES), networks)
-    return collect_findings(summarize(scores, metric), scores, networks, steps_table(scores), margin, {})[0]
+    rows = [row for row in summarize(scores, metric) if row.main]
+    return collect_findings(measured_networks(rows, scores, networks), steps_table(scores), margin, {})[0]
 
 
 def statuses(found, claim):

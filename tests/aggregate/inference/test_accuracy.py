@@ -6,8 +6,8 @@ import pytest
 from scipy import stats
 
 from stages.aggregate.curves import MEAN, Scores
+from stages.aggregate.inference.accuracy import accuracy_intervals, mean_over_classes, mean_over_images
 from stages.aggregate.inference.network_data import ImageScores, NetworkData
-from stages.aggregate.inference.scopes import accuracy_intervals, mean_over_classes, mean_over_images
 from stages.measure.metrics import SCORES
 from stages.shared.core.params import RunParams
 

@@ -17,8 +17,10 @@ from stages.shared.tables.metric_table import ALL_BUT_ONE_CLASS, HALF, HEAD
 from tests.aggregate.synthetic import uncertain
 
 DATASETS, FOLDS, SEEDS, STEPS, LAYERS, HALVES = ["d", "e"], ["0", "1", "2"], [10, 11], [0, 50], "abcde", 6
+UNDIRECTED = ("rankme", "alpha_req")
+"""Scores by which no layer is chosen."""
+
 RUN = RunParams(datasets=DATASETS, models=["m"], folds=[0, 1, 2], seeds=SEEDS)
-LABEL_FREE = ("rankme", "alpha_req")
 
 
 def tables(seed: int, *, better: str = "higher", halves: bool = True) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -29,7 +31,7 @@ def tables(seed: int, *, better: str = "higher", halves: bool = True) -> tuple[p
         for depth, layer in enumerate(("pixels", *LAYERS), start=-1):
             place = cell | {"layer": layer, "depth": depth, "pooling": "mean", "parameters": 10 * (depth + 1)}
             place["operations"] = 1000 * (depth + 1) ** 2
-            for metric, split in product(("nmi", "probe_accuracy", *LABEL_FREE), ("test", "unseen")):
+            for metric, split in product(("nmi", "probe_accuracy", *UNDIRECTED), ("test", "unseen")):
                 rows.append(place | {"metric": metric, "split": split, "value": random.uniform(0.2, 1)})
             parts = [(ALL_BUT_ONE_CLASS, f"class {fold} {i}") for i in range(4)]
             parts += [(HALF, str(i)) for i in range(HALVES)] if halves else []
@@ -41,8 +43,9 @@ def tables(seed: int, *, better: str = "higher", halves: bool = True) -> tuple[p
         if step:
             rows.append(head | {"metric": "accuracy", "split": "test", "value": random.uniform()})
     counts = {"n_classes": 4, "n_images": 20}
-    layers = pd.DataFrame(rows).assign(chance=0.0 if better == "higher" else 2.0, ceiling=1.0, **counts)
-    layers["better"] = np.where(layers["metric"].isin(LABEL_FREE), "neither", better)
+    chance = 0.0 if better == "higher" else 2.0
+    layers = pd.DataFrame(rows).assign(chance=chance, ceiling=1.0, **counts)
+    layers["better"] = np.where(layers["metric"].isin(UNDIRECTED), "neither", better)
     return layers.astype({"depth": "Int64", "parameters": "Int64", "operations": "Int64"}), pd.DataFrame(refits)
 
 
@@ -61,9 +64,8 @@ def candidates(layers: pd.DataFrame, refits: pd.DataFrame) -> list[Candidates]:
     return [each for each in collect_candidates(*gathered(layers, refits)) if each.use == "discovery"]
 
 
-def known(elsewhere=None, *, seen=None, probe=None, depths=(), **label_free) -> KnownScores:
+def known(elsewhere=None, *, seen=None, probe=None, depths=()) -> KnownScores:
     """What is known of a network of as many layers as the scores on the other folds have, by default five."""
     elsewhere = np.zeros((1, 2, 5)) if elsewhere is None else np.array(elsewhere, dtype=float)
     seen, probe = (np.full(5, np.nan) if part is None else np.array(part, dtype=float) for part in (seen, probe))
-    arrays = {name: np.array(values, dtype=float) for name, values in label_free.items()}
-    return KnownScores(elsewhere, seen, probe, arrays, depths)
+    return KnownScores(elsewhere, seen, probe, depths)

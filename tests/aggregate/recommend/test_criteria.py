@@ -1,14 +1,14 @@
 import numpy as np
 import pytest
 
-from stages.aggregate.recommend.criteria import all_criteria, criterion_of
+from stages.aggregate.recommend.criteria import CRITERIA
 from tests.aggregate.recommend.made import known
 
 TWO_FOLDS = [[[0.1, 0.9, 0.2], [0.6, 0.1, 0.3]], [[0.1, 0.1, 0.2], [0.6, 0.1, 0.5]]]  # means .1 .5 .2; .6 .1 .4
 
 
 def choose(name, given):
-    return criterion_of(name).choose(given)
+    return CRITERIA[name].choose(given)
 
 
 def test_the_other_folds_choose_layer_and_checkpoint_by_their_mean():
@@ -39,23 +39,6 @@ def test_other_datasets_choose_by_their_median_relative_depth():
     assert choose("other_datasets", known(depths=(0.2, 0.8, 1.0))) == [(-1, 3)]  # 0.8 of 4
     assert choose("other_datasets", known(depths=(0.0, 0.25))) == [(-1, 0)]  # 0.5 of 4 lies between: the shallower
     assert choose("other_datasets", known()) is None
-
-
-def test_label_free_scores_choose_by_either_end():
-    given = known(rankme=[3, np.nan, 8, 1, 8], alpha_req=[0.4, 1.3, 1.1, 2.0, 0.8])
-    assert choose("highest_rankme", given) == [(-1, 2)]
-    assert choose("lowest_rankme", given) == [(-1, 3)]
-    assert choose("nearest_to_one_alpha_req", given) == [(-1, 2)]
-    assert choose("highest_rankme", known(rankme=[np.nan] * 5)) is None
-    assert choose("lowest_rankme", known(rankme=[np.nan] * 5)) is None
-
-
-def test_every_label_free_score_has_its_criteria_between_the_others():
-    names = list(all_criteria(["rankme", "alpha_req"]))
-    rules = ["highest_rankme", "lowest_rankme", "highest_alpha_req", "lowest_alpha_req", "nearest_to_one_alpha_req"]
-    assert names[-7:] == [*rules, "seen_score", "tunnel"]
-    with pytest.raises(KeyError):
-        criterion_of("fastest")
 
 
 def test_controls_choose_by_seen_classes():

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import t as student
 
-from stages.aggregate.recommend.network import recommend_network
-from stages.aggregate.recommend.recommend import compare_networks
+from stages.aggregate.recommend.recommend import compare_networks, recommend_network
 from stages.aggregate.recommend.regret import regret_table
 from stages.aggregate.recommend.schema import Baseline
 from tests.aggregate.recommend import made

@@ -7,16 +7,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stages.aggregate.curves import point_keys
 from stages.aggregate.inference import scopes
-from stages.aggregate.inference.gain import Payoff
-from stages.aggregate.inference.intervals import beats_baselines
+from stages.aggregate.inference.gain import Gain, Payoff
 from stages.aggregate.inference.layer_comparison import best_of_two, losses_at_most, score_intervals, ties
 from stages.aggregate.inference.scopes import class_inference
-from stages.aggregate.recommend.network import _fine_tuning, recommend_network
-from stages.aggregate.recommend.recommend import recommend_all
+from stages.aggregate.recommend.recommend import _fine_tuning, recommend_all, recommend_network
 from stages.aggregate.recommend.regret import regret_table
-from stages.aggregate.recommend.schema import GainRecord, Missing
+from stages.aggregate.recommend.schema import Missing
 from stages.measure.metrics import SCORES
 from stages.shared.core.params import RunParams
 from tests.aggregate.inference.refit_frames import refits_of
@@ -125,7 +122,7 @@ def test_where_choosing_pays_the_best_layer_is_taken_before_and_after_fine_tunin
 def test_of_a_single_layer_no_gain_is_known():
     layers, refits = (table[table["layer"].isin(["pixels", "a"])] for table in separated(0))
     (found, _), _ = of_tables(layers, refits)
-    assert found.gain_over_last == found.gain_over_before == GainRecord()
+    assert found.gain_over_last == found.gain_over_before == Gain()
 
 
 def test_gains_of_a_single_fold_are_in_the_scope_of_its_interval():
@@ -137,7 +134,7 @@ def test_gains_of_a_single_fold_are_in_the_scope_of_its_interval():
     assert found.gain_over_last.low <= found.gain_over_last.estimate <= found.gain_over_last.high
     assert Missing.OTHER_FOLDS in found.missing
     (without, _), _ = of_tables(layers, refits[refits["kind"] != "half"], run)
-    assert without.gain_over_last == GainRecord()
+    assert without.gain_over_last == Gain()
 
 
 def test_the_shortlist_and_fine_tuning_are_the_recipe_applied_to_the_arrays():
@@ -163,7 +160,7 @@ def test_the_shortlist_and_fine_tuning_are_the_recipe_applied_to_the_arrays():
     assert (chosen.value, chosen.low, chosen.high) == pytest.approx((of_all.value, of_all.low, of_all.high))
     assert of_all.value < of_its_checkpoint.value < found.best.value  # the more it was chosen from
     bounds = losses_at_most(class_inference(arrays(0), arrays(50))).reshape(2, 5)
-    for each in [found.best, *found.shortlist, *found.checkpoints]:
+    for each in [found.best, *found.shortlist]:
         assert each.loss_at_most == pytest.approx(bounds[found.candidate_steps.index(each.step), each.depth])
     change = best_of_two(class_inference(arrays(50), arrays(0)), 5)
     assert (found.fine_tuning.step, found.fine_tuning.scope) == (50, "classes")
@@ -180,25 +177,10 @@ def test_the_shortlist_and_fine_tuning_are_the_recipe_applied_to_the_arrays():
 @pytest.mark.parametrize(("seed", "better"), [(0, "higher"), (1, "higher"), (2, "lower"), (3, "lower")])
 def test_what_a_layer_may_lose_at_most_is_no_less_than_what_it_loses_here(seed, better):
     found, _ = of_tables(*made.tables(seed, better=better))
-    records = [(each, record) for each in found for record in [*each.shortlist, *each.checkpoints]]
-    assert len(records) > 4
+    records = [(each, record) for each in found for record in [each.best, *each.shortlist]]
+    assert len(records) > 2
     for each, record in records:
         assert record.loss_at_most >= abs(each.best.value - record.value)
-
-
-def test_every_checkpoint_stands_beside_its_accuracy_on_known_classes():
-    layers, refits = made.tables(0)
-    (found, _), _ = of_tables(layers, refits)
-    own = layers[(layers["dataset"] == "d") & (layers["split"] == "test")]
-    probe = own[(own["metric"] == "probe_accuracy") & (own["depth"] >= 0)].groupby(["step", "layer"])["value"].mean()
-    first, last = found.checkpoints
-    assert (first.step, first.accuracy, last.step) == (0, None, 50)
-    assert last.accuracy == pytest.approx(own.loc[own["metric"] == "accuracy", "value"].mean())
-    for each in found.checkpoints:
-        assert (each.probe_accuracy, each.probe_layer) == (
-            pytest.approx(probe[each.step].max()),
-            probe[each.step].idxmax(),
-        )
 
 
 def test_unknown_costs_are_none():
@@ -229,8 +211,7 @@ def test_whether_pixels_are_beaten_takes_account_of_all_checkpoints():
     for below in np.linspace(0.01, 0.3, 12):
         layers, refits = separated(0, pixels=best.value - below)
         network = made.candidates(layers, refits)[0]
-        levels = {"chance": network.row.chance, "pixels": network.row.baseline}
-        shown.append(beats_baselines(network.data, "nmi", [0, 50], point_keys(network.points), **levels))
+        shown.append(network.beats_baselines(0, 50))
         assert of_tables(layers, refits)[0][0].doubtful == (not shown[-1])
     assert set(shown) == {True, False}
 
@@ -287,9 +268,7 @@ def test_where_a_value_of_either_checkpoint_is_missing_fine_tuning_is_not_judged
     found = recommend_network(replace(network, refits=incomplete), scores, regrets, worthwhile=0.02)
     assert found.fine_tuning is None
     chosen_unknown = network.steps[unknown] == found.best.step
-    assert [each.loss_at_most is None for each in found.checkpoints] == [
-        chosen_unknown or step == unknown for step in (0, 1)
-    ]
+    assert (found.best.loss_at_most is None) == chosen_unknown
     assert (found.best.scope is None) == chosen_unknown
 
 
@@ -301,11 +280,6 @@ def test_a_checkpoint_that_was_not_fitted_again_on_halves_is_no_candidate():
     for tables in (without_halves, without_a_value):
         for found in of_tables(*tables)[0]:
             assert (found.candidate_steps, found.best.step) == ([50], 50)
-
-
-def test_what_is_not_measured_is_noted():
-    (found, _), _ = of_tables(*made.tables(0))
-    assert found.unmeasured == ["intrinsic_dimension", "participation_ratio", "start_agreement", "cluster_silhouette"]
 
 
 def test_of_several_later_checkpoints_the_best_was_chosen_too():

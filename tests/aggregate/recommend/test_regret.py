@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from stages.aggregate.recommend.criteria import CRITERIA
 from stages.aggregate.recommend.regret import REGRET_COLUMNS, regret, regret_on_halves, regret_table, summarize_regrets
 from stages.aggregate.recommend.schema import RegretRecord
 from tests.aggregate.recommend import made
@@ -40,14 +41,13 @@ def slow(layers, refits, fold, steps, sign):
         return score(again, kind="half", part=str(number), step=step, layer=layer)
 
     elsewhere = {(s, la): sum(on(f, step=s)[la] for f in others) for s, la in pairs}
-    seen, probe, rank = on(fold, "test"), on(fold, "test", "probe_accuracy"), on(fold, metric="rankme")
+    seen, probe = on(fold, "test"), on(fold, "test", "probe_accuracy")
     chosen = {
         "other_folds": max(pairs, key=lambda pair: sign * elsewhere[pair]),
         "last_layer": (50, "e"),
         "two_thirds": (50, "d"),
         "seen_score": (50, max(seen, key=lambda layer: sign * seen[layer])),
         "tunnel": (50, next(layer for layer in made.LAYERS if probe[layer] >= 0.95 * max(probe.values()))),
-        "lowest_rankme": (50, min(rank, key=rank.get)),
     }
     here = {(s, la): on(fold, step=s)[la] for s, la in pairs}
     best = max(here.values(), key=lambda value: sign * value)
@@ -92,7 +92,7 @@ def test_the_choice_for_a_fold_does_not_see_its_unseen_classes(seed):
     """Labels enter by scores alone: with other ones on the fold, every choice for it stays, and its score does not."""
     layers, refits = made.tables(seed)
     before = table(layers, refits)
-    labelled = (layers["split"] == "unseen") & ~layers["metric"].isin(made.LABEL_FREE) & (layers["fold"] == "1")
+    labelled = (layers["split"] == "unseen") & (layers["fold"] == "1")
     other, other_refits = made.tables(seed + 100)
     own = (layers["dataset"] == "d") & labelled
     of_fold = (refits["fold"] == "1") & (refits["dataset"] == "d")
@@ -117,10 +117,8 @@ def test_without_halves_the_regret_is_bounded_from_above_alone():
 
 def test_what_was_not_measured_has_no_row():
     layers, refits = made.tables(0)
-    found = table(layers[~layers["metric"].isin(["rankme", "probe_accuracy"])], refits)
-    absent = {"highest_rankme", "lowest_rankme", "tunnel", "highest_participation_ratio"}
-    assert not absent & set(found["criterion"])
-    assert {"highest_alpha_req", "seen_score", "other_datasets"} < set(found["criterion"])
+    found = table(layers[~layers["metric"].isin(["probe_accuracy"])], refits)
+    assert set(CRITERIA) - set(found["criterion"]) == {"tunnel"}
 
 
 def test_a_case_by_hand():

@@ -5,22 +5,20 @@ import pandas as pd
 import pytest
 from sklearn.preprocessing import normalize as unit
 
+from stages.aggregate.compute import compute_results
 from stages.aggregate.params import AggregateParams, Asked, AskedMeasures
-from stages.aggregate.recommend.criteria import all_criteria
-from stages.aggregate.results import compute_results
+from stages.aggregate.recommend.criteria import CRITERIA
 from stages.commands.score.arrays import CHECKPOINT, score_arrays
-from stages.measure.metrics import LAYER_SCORES
 from stages.measure.params import MeasureParams
 from stages.shared.core.digests import cell_id
 from stages.shared.core.params import RunParams, parse
 from stages.shared.networks import training_table
-from tests.measure.synthetic import DEFAULT, embedded
+from tests.measure.synthetic import DEFAULT
 
 LAYERS = {"a": (2.0, 0.0), "b": (0.8, 0.0), "c": (0.4, 1.5), "d": (1.0, 1.5)}
 """How far images lie from their class, and how much the lengths of their rows differ."""
 
 CLASSES, EACH, FOLDS = 4, 10, 3
-LABEL_FREE = ["rankme", "participation_ratio"]
 
 
 def rows_of(layer, depth, seed):
@@ -48,7 +46,7 @@ def arrays():
 def study(request, arrays, tmp_path_factory):
     """A study of two datasets, and what scales rows as it does."""
     folder = tmp_path_factory.mktemp("rows")
-    asked = {"metrics": ["map_at_r", "probe_accuracy", *LABEL_FREE], "normalize": request.param}
+    asked = {"metrics": ["map_at_r", "probe_accuracy"], "normalize": request.param}
     params = parse(DEFAULT | asked | {"refits": DEFAULT["refits"] | {"metrics": ["map_at_r"]}}, MeasureParams, where="")
     axes = {"datasets": ["one", "two"], "models": ["net"], "folds": list(range(FOLDS)), "seeds": [0]}
     of_results = AggregateParams(main_metric="map_at_r", accuracy_margin=0.05)
@@ -105,10 +103,6 @@ def expected_choices(arrays, scaled, dataset, fold):
         "last_layer": 3, "penultimate": 2, "two_thirds": 2, "other_datasets": elsewhere,
         "seen_score": table_of(arrays, scaled, dataset, "test")[0][fold].argmax(),
     }  # fmt: skip
-    for name in LABEL_FREE:  # of rows as they are stored
-        splits = [embedded(arrays[dataset, fold, "unseen", layer], np.repeat(range(CLASSES), EACH)) for layer in names]
-        values = [LAYER_SCORES[name].compute(split).value for split in splits]
-        chosen |= {f"highest_{name}": np.argmax(values), f"lowest_{name}": np.argmin(values)}
     return {criterion: names[layer] for criterion, layer in chosen.items()}
 
 
@@ -117,7 +111,7 @@ def test_each_rule_chooses_and_is_scored_in_the_rows_of_the_choice(study, arrays
     results, scaled = study
     regrets = results.tables["regret.csv"]
     own = regrets[(regrets[["candidates", "metric", "dataset"]] == ["layers", "map_at_r", dataset]).all(axis=1)]
-    assert set(own["criterion"]) == set(all_criteria(LABEL_FREE))
+    assert set(own["criterion"]) == set(CRITERIA)
     unseen, names = table_of(arrays, scaled, dataset, "unseen")
     for row in own[own["fold"] != "mean"].itertuples():
         values, chosen = unseen[int(row.fold)], expected_choices(arrays, scaled, dataset, int(row.fold))

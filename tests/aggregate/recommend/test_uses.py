@@ -1,13 +1,15 @@
+from dataclasses import replace
+
 import pytest
 
-from stages.aggregate.recommend.candidates import LEADING, leading_scores
+from stages.aggregate.recommend.candidates import leading_scores
 from stages.measure.metrics import SCORES
 
 
-def test_every_leading_score_is_one_of_its_use_and_ranks_layers():
-    for use, metrics in LEADING.items():
-        assert {SCORES[metric].use for metric in metrics} == {use}
-        assert all(SCORES[metric].better != "neither" for metric in metrics)
+def test_a_new_score_of_a_use_leads_it_where_no_other_was_measured():
+    catalogue = SCORES | {"recall_at_1": replace(SCORES["map_at_r"])}
+    assert leading_scores(["nmi", "recall_at_1"], "nmi", catalogue) == {"retrieval": "recall_at_1", "discovery": "nmi"}
+    assert leading_scores(["recall_at_1", "knn_purity"], "nmi", catalogue) == {"retrieval": "knn_purity"}
 
 
 @pytest.mark.parametrize(

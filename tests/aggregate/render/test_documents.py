@@ -3,6 +3,7 @@ from dataclasses import replace
 
 from stages.aggregate.facts import Facts
 from stages.aggregate.render.documents import latex, markdown, tables_by_dataset
+from stages.aggregate.render.verdict import verdict
 from tests.aggregate.networks import NO_INTERVALS, ONE_FOLD, evidence, network, single_fold
 from tests.aggregate.recommended import LEADS, every_use, recommendation, useless
 
@@ -132,7 +133,7 @@ def test_a_scope_in_which_any_score_is_known_has_its_columns():
 
 def test_a_folds_cells_are_its_own():
     rows = [network(), single_fold("0"), single_fold("1", unseen_sd=0.02)]
-    ((_, (_, folds)),) = tables_by_dataset(rows, "`{}`")
+    ((_, (_, folds)),) = tables_by_dataset(rows, "folds", "`{}`")
     cells = folds.rows[1]
     assert (cells["Fold"], cells["Unseen"]) == ("1", "0.390 ± 0.020")
     assert (cells["Best layer"], cells["Last layer"]) == ("5 of 9 (`blocks.3`)", "0.240")
@@ -183,3 +184,12 @@ def test_what_choosing_costs_is_a_row_for_each_way_and_a_column_for_each_use(sum
     assert "**handwriting, small**" in text
     few = Facts([useless(model="small")], [evidence(*summary[:1])])
     assert "What choosing a layer costs" not in markdown(summary, few)
+
+
+def test_sets_of_classes_are_not_called_folds(summary):
+    known = facts(summary)
+    found = [each.model_copy(update={"parts": "sets"}) for each in known.recommendations]
+    of_sets = replace(known, recommendations=found)
+    for text in (markdown(summary, of_sets), latex(summary, of_sets), verdict(of_sets)):
+        assert "sets" in text
+        assert not re.search(r"\bfolds?\b", text, flags=re.IGNORECASE)

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -46,11 +47,11 @@ def test_each_use_has_its_layer_its_score_and_what_choosing_it_gains(scores):
     value, low, high = found[0].best.estimate
     expected = {"layer": "blocks.3", "depth": 4, "step": 100, "score": value, "low": low, "high": high}
     assert {name: uses["discovery"][name] for name in expected} == pytest.approx(expected)
-    assert uses["discovery"]["gain_over_last"] == OVER_LAST.model_dump()
-    assert uses["discovery"]["gain_over_before"] == OVER_BEFORE.model_dump()
+    assert uses["discovery"]["gain_over_last"] == vars(OVER_LAST)
+    assert uses["discovery"]["gain_over_before"] == vars(OVER_BEFORE)
     assert uses["discovery"]["untrained"]["layer"] == "blocks.1"
-    assert uses["discovery"]["untrained"]["gain_over_last"] == UNTRAINED.gain_over_last.model_dump()
-    tiny = recommendation(dataset="d", model="m", gain_over_last=OVER_LAST.model_copy(update={"low": -1e-9}))
+    assert uses["discovery"]["untrained"]["gain_over_last"] == vars(UNTRAINED.gain_over_last)
+    tiny = recommendation(dataset="d", model="m", gain_over_last=replace(OVER_LAST, low=-1e-9))
     assert "-0.0," not in strict_json(headline_numbers(summarize(uncertain(scores), "nmi"), [tiny]))
 
 

@@ -28,7 +28,7 @@ WIDE = "網絡模型" * 15
 """60 characters, 120 columns."""
 
 NO_GAINS = {"gain_over_last": NONE, "gain_over_before": NONE}
-OF_IMAGES = FOLDS_ALONE.model_copy(update={"scope": "images"})
+OF_IMAGES = replace(FOLDS_ALONE, scope="images")
 SINGLE_FOLD = {"n_folds": 1, "classes": None, "shortlist_scope": "images", "gain_over_last": OF_IMAGES}
 
 

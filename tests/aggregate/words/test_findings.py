@@ -7,17 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stages.aggregate.findings.facts import Claim, Depth, Reason, Status
+from stages.aggregate.findings.outcomes import Claim, Depth, Reason, Status
 from stages.aggregate.inference.contrasts import Estimate
 from stages.aggregate.inference.layer_comparison import Bounds
-from stages.aggregate.words.findings import (
-    ABOUT,
-    REASONS,
-    STATUSES,
-    TITLES,
-    finding_texts,
-    status_words,
-)
+from stages.aggregate.words.findings import ABOUT, REASONS, STATUSES, TITLES, finding_texts, status_words
 from stages.aggregate.words.scores import ROWS
 from tests.aggregate.findings.test_accuracy_rule import evidence as of_accuracies
 from tests.aggregate.findings.test_accuracy_rule import judge

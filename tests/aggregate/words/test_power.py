@@ -1,5 +1,5 @@
-from stages.aggregate.inference.intervals import Power
-from stages.aggregate.words.findings import power_sentence
+from stages.aggregate.findings.power import Power
+from stages.aggregate.words.power import power_sentence
 
 POWER = Power("d", "m", 0.204, 0.171, {3: 0.3, 4: 0.204, 10: 0.1}, {1: 0.204, 2: 0.15}, {5: 0.204, 20: 0.1})
 

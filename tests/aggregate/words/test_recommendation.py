@@ -1,18 +1,16 @@
+from dataclasses import replace
+
 import pytest
 
-from stages.aggregate.findings.facts import Status
-from stages.aggregate.recommend.criteria import all_criteria
+from stages.aggregate.findings.outcomes import Status
+from stages.aggregate.recommend.criteria import CRITERIA
 from stages.aggregate.recommend.schema import Missing, ScopeRecord
 from stages.aggregate.words.findings import STATUSES
-from stages.aggregate.words.headline import headline
 from stages.aggregate.words.recommendation import (
+    CRITERION_WORDS,
     LACKING,
-    brief_fine_tuning,
-    brief_gains,
     brief_ties,
-    brief_untrained,
     caveat,
-    criterion_words,
     explain_brackets,
     lost,
     notes,
@@ -22,7 +20,7 @@ from stages.aggregate.words.recommendation import (
     sentences,
     use_cells,
 )
-from stages.measure.metrics import SCORES
+from stages.aggregate.words.verdict_lines import brief_fine_tuning, brief_gains, brief_untrained, headline
 from tests.aggregate.recommended import (
     FOLDS_ALONE,
     JOINED,
@@ -41,8 +39,6 @@ from tests.aggregate.recommended import (
     recommendation,
     useless,
 )
-
-ALL_CRITERIA = all_criteria([name for name, score in SCORES.items() if score.label_free])
 
 
 def test_the_sentences_name_the_layer_what_it_takes_whether_choosing_pays_and_what_ties():
@@ -129,7 +125,7 @@ def test_what_the_brackets_of_gains_are_of_is_told_where_it_is_something_else():
     assert explain_brackets([recommendation(gain_over_last=FOLDS_ALONE)]) == (
         "[ ]: 95 % for other unseen classes and retraining (gain for discovery: not proven)."
     )
-    images = recommendation(gain_over_last=OVER_LAST.model_copy(update={"scope": "images", "proven": False}))
+    images = recommendation(gain_over_last=replace(OVER_LAST, scope="images", proven=False))
     assert explain_brackets([images]) == (
         "[ ]: 95 % for other unseen classes and retraining; gain for discovery: for other images of these classes "
         "(gain for discovery: not proven)."
@@ -311,17 +307,8 @@ def test_what_is_lost_to_the_best_is_a_bracket():
     assert lost(-0.01, 0.0004, 0.0) == lost(None, 0.0, 0.0) == "none seen"  # which is no proof of no loss
 
 
-def test_every_missing_thing_is_noted():
+def test_every_missing_thing_and_criterion_has_words():
     assert set(LACKING) == set(Missing)
-    assert notes(recommendation(missing=[Missing.OPERATIONS], unmeasured=["rankme", "alpha_req"])) == [
-        "Multiply-adds are not known.",
-        "Not measured without labels: RankMe / min(N, D) and alpha-ReQ.",
-    ]
-    assert notes(RECOMMENDATION) == []
-
-
-def test_every_criterion_has_a_name_of_its_own():
-    names = [criterion_words(criterion) for criterion in ALL_CRITERIA]
-    assert len(set(names)) == len(names)
-    assert criterion_words("nearest_to_one_alpha_req") == "alpha-ReQ nearest to 1"
-    assert criterion_words("lowest_rankme") == "lowest RankMe / min(N, D)"
+    assert notes(recommendation(missing=[Missing.OPERATIONS])) == [LACKING[Missing.OPERATIONS]]
+    assert set(CRITERION_WORDS) == set(CRITERIA)
+    assert len({*CRITERION_WORDS.values()}) == len(CRITERIA)

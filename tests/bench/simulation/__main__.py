@@ -20,8 +20,8 @@ import pandas as pd
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
-from stages.aggregate.findings import facts
-from stages.aggregate.inference import contrasts, gain, intervals, layer_comparison, network_data, scopes
+from stages.aggregate.findings import outcomes, power
+from stages.aggregate.inference import contrasts, gain, layer_comparison, network_data, scopes
 from stages.aggregate.scope import PROVEN
 from stages.measure.metrics import SCORES
 from stages.prepare.download import cache_folder
@@ -74,7 +74,7 @@ def main() -> None:
 def table_of(pool: ProcessPoolExecutor, folder: Path, design: str, kind: Kind, sets: int) -> list[dict[str, Any]]:
     """One row for every score of a kind of a design, of data sets that are simulated if they are not there yet."""
     code = code_hash(design, kind)
-    inference = [coverage_table, contrasts, facts, gain, intervals, layer_comparison, network_data, scopes]
+    inference = [coverage_table, contrasts, outcomes, gain, layer_comparison, network_data, scopes]
     code_of_rows = hash_of(f"{code} {DESIGNS[design].alike}", [str(module.__file__) for module in inference])
     rows = store.read_rows(folder, design, code_of_rows, sets)
     if rows is None:
@@ -90,7 +90,7 @@ def table_of(pool: ProcessPoolExecutor, folder: Path, design: str, kind: Kind, s
 def power_rows(pool: ProcessPoolExecutor, folder: Path, design: str, kind: Kind, sets: int) -> list[dict[str, Any]]:
     """One row on what studies of a design show, for each score of a kind whose layers are compared in full."""
     code = code_hash(design, kind)
-    inference = [power_table, contrasts, intervals, layer_comparison, scopes]
+    inference = [power_table, contrasts, power, layer_comparison, scopes]
     code_of_rows = hash_of(f"power {code}", [str(module.__file__) for module in inference])
     rows = store.read_rows(folder, design, code_of_rows, sets)
     if rows is None:

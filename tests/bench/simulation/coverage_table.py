@@ -7,10 +7,9 @@ from typing import Any
 import numpy as np
 
 from stages.aggregate.curves import best_candidate, sign_of
-from stages.aggregate.findings.facts import Status, lead_status
+from stages.aggregate.findings.outcomes import Status, lead_status
 from stages.aggregate.inference.contrasts import Inference
 from stages.aggregate.inference.gain import Payoff, gain_over
-from stages.aggregate.inference.intervals import infer
 from stages.aggregate.inference.layer_comparison import (
     best_against,
     best_of_two,
@@ -19,7 +18,7 @@ from stages.aggregate.inference.layer_comparison import (
     ties,
 )
 from stages.aggregate.inference.network_data import Groups, Refits, find_groups
-from stages.aggregate.inference.scopes import fold_inference
+from stages.aggregate.inference.scopes import fold_inference, infer
 from stages.aggregate.scope import BOTH, Scope
 from stages.shared.tables.scores import Score
 from tests.bench.simulation.data_set import draw

@@ -96,7 +96,7 @@ of is said below.
 
 
 POWER_TEXT = """Each data set says which lead over the last layer, and which difference between the best layer and
-another one, studies of its design show in 80 % of the cases (`stages/aggregate/inference/intervals.py`). The next data
+another one, studies of its design show in 80 % of the cases (`stages/aggregate/findings/power.py`). The next data
 set is given that lead, or each of its layers in turn that difference, by moving scores. How often is it shown?
 """
 

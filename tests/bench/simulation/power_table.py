@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from stages.aggregate.curves import sign_of
+from stages.aggregate.findings.power import power_of
 from stages.aggregate.inference.contrasts import Inference
-from stages.aggregate.inference.intervals import power_of
 from stages.aggregate.inference.layer_comparison import best_against
 from stages.aggregate.inference.scopes import over_classes
 from stages.shared.tables.scores import Score

@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from stages.aggregate.facts import Facts, write_facts
-from stages.aggregate.inference.intervals import Power
+from stages.aggregate.findings.power import Power
 from stages.commands.plan.command import disk, duration, memory_lines, needed_disk, pilot, plan, table, time_lines
 from stages.commands.plan.cost import Cost, Line
 from stages.commands.plan.work import Images, Work

@@ -9,17 +9,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from stages.aggregate.charts.bands import NO_BAND, with_bands
 from stages.aggregate.charts.draw import page_charts
-from stages.aggregate.charts.intervals import NO_BAND, with_bands
 from stages.aggregate.charts.networks import SPLITS, matrix, spans_much
 from stages.aggregate.charts.theme import COLORS, SHAPES
 from stages.aggregate.curves import MEAN, Name, Scores
 from stages.aggregate.facts import Facts
 from stages.aggregate.render.page.provenance import Study
 from stages.aggregate.scope import INTERVAL_ENDS
-from stages.aggregate.words.figure_titles import averages
-from stages.aggregate.words.formatting import short_names
-from stages.aggregate.words.scores import DEFINITIONS, explain_scopes, metric_name
+from stages.aggregate.words.averages import averages
+from stages.aggregate.words.formatting import of_parts, short_names
+from stages.aggregate.words.intervals import explain_scopes
+from stages.aggregate.words.scores import DEFINITIONS, metric_name
 from stages.shared.tables.gallery import MEDIA_TYPE
 
 CURVE = ("fold", "metric", "split", "step")
@@ -54,7 +55,8 @@ def page_data(study: Study) -> dict[str, Any]:
         "metrics": about_metrics(scores),
         "folds": [MEAN, *scores.folds],
         "steps": sorted(map(int, main_curves(scores)["step"].unique())),
-        "mean": averages(scores).words if averages(scores).vary else "the only fold",
+        "mean": averages(scores).words if averages(scores).vary else of_parts("the only fold", scores.parts),
+        "part": of_parts("fold", scores.parts),
         "series": table(all_series(scores), (*CURVE, *POINTS), networks),
         "best": best_layers(summary, study.results.facts, networks),
         "training": training_steps(of_main_curves(tables["steps.csv"], scores), networks),

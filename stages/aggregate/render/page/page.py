@@ -8,7 +8,7 @@ any script but those three that stand in it.
 import base64
 import hashlib
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, partial
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -17,53 +17,26 @@ import vl_convert
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from stages.aggregate.charts import theme
-from stages.aggregate.findings.facts import Reason
+from stages.aggregate.findings.outcomes import Reason
 from stages.aggregate.render.documents import regret_tables
 from stages.aggregate.render.page.cards import make_cards
 from stages.aggregate.render.page.data import page_data, script_json
 from stages.aggregate.render.page.provenance import Study
 from stages.aggregate.render.verdict import verdict
+from stages.aggregate.words import page_texts
 from stages.aggregate.words import recommendation as words
 from stages.aggregate.words.figure_titles import network_words
 from stages.aggregate.words.findings import finding_texts, status_words
-from stages.aggregate.words.headline import headline
+from stages.aggregate.words.formatting import of_parts
+from stages.aggregate.words.verdict_lines import headline
 
 HERE = Path(__file__).parent
-USES: dict[str, str] = {
-    "discovery": "Discovery of classes, clustering",
-    "retrieval": "Retrieval",
-    "classifier": "Classifiers",
-    "detection": "Detection of unseen classes",
-    "geometry": "Geometry of the embeddings",
-}
 SCRIPTS = ("data", "charts", "draw", "images", "tables", "reach", "page")
 """Files in `js/`, in the order in which they stand in the page; the last begins."""
 NOT_TRAINED = {Reason.NO_HEAD, Reason.NO_STEPS}
 """Why claims say nothing where all networks are frozen."""
 SHOWN_CARDS = 6
 """Networks whose answers are open at the top; the others are one click away."""
-
-NETWORK_COLUMNS = [
-    ("model", "network", ""), ("dataset", "dataset", ""), ("best", "best layer", "counted from 1 at the input"),
-    ("layer", "name", ""), ("value", "unseen", "of the best layer on unseen classes, as chosen: too high"),
-    ("range", "interval", "of other classes if known, else of other images"),
-    ("last", "last layer", "score of the last layer on unseen classes"),
-    ("gain", "gain", "over the last layer, of choosing a layer by this score (docs/results.md); over all folds"),
-    ("least", "at least", "lower end of its interval"),
-    ("seen", "seen", "best score of any layer on test images of the seen classes"),
-    ("accuracy", "accuracy", "of the network on seen classes"),
-    ("parameters", "parameters", "share of the network's parameters up to the best layer"),
-    ("operations", "multiply-adds", "share of the network's multiply-adds up to the best layer"),
-]  # fmt: skip
-LAYER_COLUMNS = [
-    ("layer", "name", ""), ("number", "layer", "counted from 1 at the input"),
-    ("unseen", "unseen", "score on unseen classes"),
-    ("range", "interval", "of other classes if known, else of other images"),
-    ("tied", "ties", "whether it is not distinguishable from the best layer"),
-    ("seen", "seen", "score on test images of the seen classes"),
-    ("parameters", "parameters", "share of the network's parameters up to this layer"),
-    ("operations", "multiply-adds", "share of the network's multiply-adds up to this layer"),
-]  # fmt: skip
 
 
 def render_page(study: Study) -> str:
@@ -101,19 +74,20 @@ def _texts(study: Study, blob: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "facts": facts,
         "words": words,
+        "of_parts": partial(of_parts, parts=facts.parts),
         "answers": [headline(list(own)) for _, own in groupby(facts.of_use(), lambda each: each.dataset)],
         "cards": [cards[:SHOWN_CARDS], *([cards[SHOWN_CARDS:]] if len(cards) > SHOWN_CARDS else [])],
         "verdict": verdict(facts),
         "findings": [
             (status_words(facts.findings, claim), finding)
-            for claim, finding in finding_texts(facts.findings, facts.unit_rows).items()
+            for claim, finding in finding_texts(facts.findings, facts.unit_rows, facts.parts).items()
             if {each.reason for own in facts.findings for each in own.outcomes(claim)} - NOT_TRAINED
         ],
         "regrets": regret_tables(facts.of_use()),
         "datasets": datasets,
         "uses": {
             name: own
-            for use, name in USES.items()
+            for use, name in page_texts.USES.items()
             if (own := [metric for metric in blob["metrics"] if scores.catalogue[metric].use == use])
         },
         "main_metric": score,
@@ -124,8 +98,10 @@ def _texts(study: Study, blob: Mapping[str, Any]) -> dict[str, Any]:
         ],
         "has_images": blob["gallery"]["network"],
         "has_steps": {(each.row.dataset, each.row.model) for each in networks if each.training},
-        "network_columns": [column for column in NETWORK_COLUMNS if len(datasets) > 1 or column[0] != "dataset"],
-        "layer_columns": LAYER_COLUMNS,
+        "network_columns": [
+            column for column in page_texts.NETWORK_COLUMNS if len(datasets) > 1 or column[0] != "dataset"
+        ],
+        "layer_columns": page_texts.LAYER_COLUMNS,
         "run": study.run,
     }
 

@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 from ruamel.yaml import YAML
 
-from stages.aggregate.results import Results
+from stages.aggregate.compute import Results
 from stages.aggregate.words.formatting import plural
 from stages.shared.core.digests import Digests
 from stages.shared.core.params import SECTIONS, Cell, RunParams

@@ -5,10 +5,10 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from stages.aggregate.compute import compute_results
 from stages.aggregate.params import read_asked
 from stages.aggregate.read import read_all_thumbnails, read_galleries
 from stages.aggregate.render.page.provenance import Study, describe_run
-from stages.aggregate.results import compute_results
 from stages.shared.tables.gallery import write_thumbnails
 from tests.aggregate.synthetic import freeze, thumbnail_rows, write_cells, write_params
 from tests.sealed import seal_all

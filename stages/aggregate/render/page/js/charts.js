@@ -90,22 +90,22 @@ const builders = {
 
   folds(element, chosen, at, network) {
     const rows = rowsOf(data.best, { network: at, metric: chosen.metric }).filter((row) => row.fold !== MEAN);
-    const named = rows.map((row) => ({ name: `fold ${row.fold}: layer ${row.best_depth + 1}`, best: row.unseen, last: row.last_value }));
-    return bestAndLast(named, `${network.model}: ${data.metrics[chosen.metric].name} of every fold, unseen classes`);
+    const named = rows.map((row) => ({ name: `${data.part} ${row.fold}: layer ${row.best_depth + 1}`, best: row.unseen, last: row.last_value }));
+    return bestAndLast(named, `${network.model}: ${data.metrics[chosen.metric].name} of every ${data.part}, unseen classes`);
   },
 
   projection(element, chosen, at, network) {
     const { side } = element.dataset, found = gallery(at, side, chosen);
     element.querySelector("output").textContent = layerName(network, controls.elements[side + at].value - 1);
     if (!found) return "No images were kept of this network.";
-    note(element, `Fold ${found.fold}; the plane holds ${Math.round(100 * found.explained)} % of the variance.`);
+    note(element, `${PART} ${found.fold}; the plane holds ${Math.round(100 * found.explained)} % of the variance.`);
     const labels = [...new Set(found.rows.map((row) => found.images.labels[row.image]))].sort();
     const points = found.rows.map((row) => {
       const label = found.images.labels[row.image];
       return { label, x: row.x, y: row.y, image: row.image, tip: { title: label, image: source(found.images, row.image) } };
     });
     return {
-      say: `${network.model}, ${found.name}, fold ${found.fold}: embeddings of images of unseen classes on their first two principal axes, coloured by class`,
+      say: `${network.model}, ${found.name}, ${data.part} ${found.fold}: embeddings of images of unseen classes on their first two principal axes, coloured by class`,
       sets: { points },
       change(spec) {
         const { color, shape } = spec.layer[0].encoding;

@@ -21,6 +21,7 @@ function rowsOf(table, match = {}) {
   return found;
 }
 
+const PART = data.part[0].toUpperCase() + data.part.slice(1);
 const curves = new Map();             // "network,metric,fold,split,step" -> row of the series
 const lastSteps = new Map();          // "network,metric" -> the last step at which it was measured
 for (const row of rowsOf(data.series)) {
@@ -51,6 +52,6 @@ const BANDS = {
 /** Say what a selection is, for captions and for people who hear the chart. */
 function when({ fold, step }) {
   const steps = data.steps.length === 1 ? "" : step === "last" ? "last step, " : `step ${step}, `;
-  return `${steps}${fold === MEAN ? data.mean : `fold ${fold}`}`;
+  return `${steps}${fold === MEAN ? data.mean : `${data.part} ${fold}`}`;
 }
 const words = (chosen) => `${data.metrics[chosen.metric].name}, ${when(chosen)}`;

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from stages.aggregate.findings.facts import Claim, Outcome, Reason, Status
+from stages.aggregate.findings.outcomes import Claim, Outcome, Reason, Status
 from stages.aggregate.inference.contrasts import Estimate
 from tests.aggregate.networks import NO_INTERVALS, evidence, network
 

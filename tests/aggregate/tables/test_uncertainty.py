@@ -8,10 +8,16 @@ from scipy.special import expit, logit
 
 from stages.aggregate.curves import MEAN, average
 from stages.aggregate.inference.contrasts import Inference
-from stages.aggregate.inference.intervals import infer, infer_curves, infer_layers, infer_power, power_of
-from stages.aggregate.inference.layer_comparison import best_against, losses_at_most, score_intervals, ties
+from stages.aggregate.inference.layer_comparison import (
+    best_against,
+    infer_layers,
+    losses_at_most,
+    score_intervals,
+    ties,
+)
 from stages.aggregate.inference.network_data import collect_network_data
-from stages.aggregate.inference.scopes import class_inference, over_images
+from stages.aggregate.inference.scopes import class_inference, infer, over_images
+from stages.aggregate.tables.uncertainty import infer_curves
 from stages.measure.metrics import SCORES
 from stages.shared.core.params import RunParams
 from tests.aggregate.inference.refit_frames import as_frames, best_of, layer_estimates, random_refits, refits_of
@@ -164,16 +170,3 @@ def test_a_score_that_is_not_finite_has_no_statement():
     layers = layers.assign(better="higher", chance=0.0, ceiling=1.0, parameters=1, operations=1)
     run = RunParams(datasets=["d"], models=["m"], folds=[0, 1, 2, 3], seeds=[10, 11])
     assert infer_curves(average(layers, run, SCORES), collect_network_data(layers, refits, run, SCORES)).empty
-
-
-def test_what_a_study_shows_is_said_by_the_main_score_of_the_layers_by_depth():
-    made = random_refits()
-    layers, refits = as_frames(made)
-    layers = layers.assign(better="higher", chance=0.0, ceiling=1.0, parameters=1, operations=1, main=True, n_classes=5)
-    run = RunParams(datasets=["d"], models=["m"], folds=[0, 1, 2, 3], seeds=[10, 11])
-    networks = collect_network_data(layers, refits, run, SCORES)
-    scores = average(layers, run, SCORES)
-    (found,), expected = infer_power(scores, networks, "nmi"), power_of(made, ("d", "m"), 5)
-    assert (found.lead, found.difference) == pytest.approx((expected.lead, expected.difference))
-    assert found.classes == pytest.approx(expected.classes)
-    assert infer_power(scores, networks, "collapse") == []  # of no proven level

@@ -1,6 +1,7 @@
 from dataclasses import replace
 
-from stages.aggregate.words.scores import at_last_step, explain_intervals, explain_scopes, few_folds, scope_words
+from stages.aggregate.words.averages import at_last_step
+from stages.aggregate.words.intervals import explain_intervals, explain_scopes, few_folds, scope_words
 from tests.aggregate.networks import NO_INTERVALS, ONE_FOLD, network
 
 

@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import nct, ttest_1samp
 from scipy.stats import t as student
 
-from stages.aggregate.inference.intervals import power_of
+from stages.aggregate.findings.power import power_of
 from stages.aggregate.inference.layer_comparison import best_against
 from stages.aggregate.inference.scopes import over_classes
 from tests.aggregate.inference.refit_frames import refits_of

@@ -1,20 +1,22 @@
 """Everything that is computed from the cells of the grid: the tables and the facts of data/results."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
 
-from stages.aggregate.curves import Name, Scores, average
+from stages.aggregate.curves import Name, Parts, Scores, average
 from stages.aggregate.facts import Facts
 from stages.aggregate.findings.collect import collect_findings
-from stages.aggregate.inference.intervals import add_uncertainty, infer_power
+from stages.aggregate.findings.power import infer_power
 from stages.aggregate.inference.network_data import NetworkData, collect_network_data
+from stages.aggregate.measured import measured_networks
 from stages.aggregate.params import Asked
 from stages.aggregate.read import read_analyses, read_catalogue, read_curves, read_layers, read_refits, with_sets
 from stages.aggregate.recommend.recommend import recommend_all
 from stages.aggregate.tables.score_tables import score_tables
 from stages.aggregate.tables.summary import SummaryRow, check_main_score, summarize, summary_table
+from stages.aggregate.tables.uncertainty import add_uncertainty
 from stages.shared.core.params import ALL
 
 
@@ -58,7 +60,8 @@ def compute_results(measures: Path, training: Path, asked: Asked, notice: str = 
     layers = read_layers(measures, courses, grid, asked.checkpoints)
     unseen = layers[layers["fold"] != ALL]
     catalogue = read_catalogue(measures, grid)
-    means = average(unseen, grid, catalogue)
+    parts: Parts = "folds" if grid is asked.grid else "sets"
+    means = replace(average(unseen, grid, catalogue), parts=parts)
     check_main_score(means, params.main_metric)
     analyses = read_analyses(measures, grid, asked.measured.analyses)
     networks = collect_network_data(unseen, read_refits(measures, grid), grid, catalogue, measures)
@@ -73,9 +76,10 @@ def compute_results(measures: Path, training: Path, asked: Asked, notice: str = 
         for each in recommendations
         if each.recommended is not None and each.metric == params.main_metric
     }
-    findings = collect_findings(summary, scores, networks, tables["steps.csv"], params.accuracy_margin, chosen)
+    by_main = measured_networks([row for row in summary if row.main], scores, networks)
+    findings = collect_findings(by_main, tables["steps.csv"], params.accuracy_margin, chosen)
     fold = ALL if ALL in grid.folds else grid.numbered[0]
-    power = infer_power(scores, networks, params.main_metric)
+    power = infer_power(by_main)
     unit_rows = [name for name, score in catalogue.items() if score.scaling == "l2"]
     facts = Facts(recommendations, findings, params.use, f"{fold}/{grid.seeds[0]}", power, unit_rows, notice)
     tables |= {"training.csv": courses, "summary.csv": summary_table(summary), "regret.csv": regrets}

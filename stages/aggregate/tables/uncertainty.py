@@ -1,0 +1,50 @@
+"""The columns that state how sure a score at its last step is."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import pandas as pd
+from threadpoolctl import threadpool_limits
+
+from stages.aggregate.columns import frame
+from stages.aggregate.curves import MEAN, POINT, Name, Scores, each_curve, point_keys
+from stages.aggregate.inference.accuracy import accuracy_intervals
+from stages.aggregate.inference.layer_comparison import LayerInference, infer_layers
+from stages.aggregate.inference.network_data import NetworkData
+from stages.aggregate.scope import INTERVAL_ENDS, LEADS, TIED, UNCERTAINTY, Scope
+from stages.shared.embeddings.split_names import UNSEEN
+
+
+def add_uncertainty(scores: Scores, networks: dict[Name, NetworkData]) -> Scores:
+    """Put beside every score how sure it is (`UNCERTAINTY`); empty where that is not known."""
+    with threadpool_limits(1):  # faster on such matrices, and sums do not depend on the number of threads
+        intervals = infer_curves(scores, networks)
+    points = scores.curves.merge(intervals, how="left", validate="many_to_one")
+    of_accuracy = accuracy_intervals(scores, networks)
+    return replace(scores, curves=points.merge(of_accuracy, how="left", validate="many_to_one"))
+
+
+def infer_curves(scores: Scores, networks: dict[Name, NetworkData]) -> pd.DataFrame:
+    """Infer how sure the unseen points of every curve at its last step are.
+
+    Returns:
+        Columns of `POINT` and `UNCERTAINTY`; no row where nothing can be said.
+    """
+    tables = []
+    for (dataset, model, fold, _, metric), points in each_curve(scores.at_last(UNSEEN)):
+        refits = networks[dataset, model].at(metric, int(points["step"].iloc[0]), point_keys(points))
+        if refits is not None:
+            known = infer_layers(refits if fold == MEAN else refits.of_fold(scores.folds.index(fold)))
+            tables.append(points[list(POINT)].assign(**_columns(known)))
+    return frame(tables, POINT | UNCERTAINTY, optional=UNCERTAINTY)
+
+
+def _columns(known: Mapping[Scope, LayerInference]) -> dict[str, Any]:
+    columns: dict[str, Any] = {}
+    for scope, layers in known.items():
+        lead = layers.lead
+        numbers = layers.low, layers.high, lead.value, lead.low, lead.high
+        columns |= zip((*INTERVAL_ENDS[scope], *LEADS[scope]), numbers, strict=True)
+        columns[TIED[scope]] = layers.tied
+    return columns
