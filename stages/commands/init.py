@@ -1,0 +1,79 @@
+"""Make a project apart from any checkout, or bring this release's code to one."""
+
+import shutil
+import subprocess
+import tomllib
+from pathlib import Path
+
+import click
+
+from stages.commands.project import ROOT, check_new, new_output
+from stages.shared.runtime.errors import UserError
+
+OWN = ("params.yaml", "data")
+"""What a project's user changes, which an update leaves as it is."""
+
+
+def project_files() -> list[str]:
+    """List the files and folders that make a project: those that the wheel holds, as pyproject.toml names them."""
+    tool = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]
+    installed = tool["hatch"]["build"]["targets"]["wheel"]["force-include"]
+    return [source for source, target in installed.items() if target == f"whichlayer/project/{source}"]
+
+
+@click.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--update", is_flag=True, help="Bring this release's code to the project in FOLDER.")
+def init(folder: Path, *, update: bool) -> None:
+    """Make a project in FOLDER, ready for `dvc repro`: dvc.yaml, params.yaml and the stages, in a git repository.
+
+    With --update FOLDER is such a project already: its code and dvc.yaml become this release's, and params.yaml and
+    the data stay. Look at `git diff` then: stages whose code changed run again.
+    """
+    if update:
+        _update(folder)
+        print(f"{folder} has this release's code; `git diff` shows what changed")
+        return
+    check_new(folder)
+    with new_output(folder) as scratch:
+        for name in project_files():
+            _copy(name, scratch)
+        _git(scratch, "init", "-q")
+        _git(scratch, "add", "-A")
+        _git(scratch, "commit", "-q", "-m", "Start a whichlayer project")
+    print(f"next: cd {folder} && dvc repro    (the default study), or: whichlayer new IMAGES")
+
+
+def _update(folder: Path) -> None:
+    if not (folder / "dvc.yaml").is_file() or folder.resolve() == ROOT:
+        raise UserError(f"{folder}: must be another project (`whichlayer init {folder}`), found no dvc.yaml of one there")
+    names = [name for name in project_files() if not name.startswith(OWN)]
+    if changed := _git(folder, "status", "--porcelain", "--", *names):
+        raise UserError(f"{folder}: the code must be committed before it is replaced, found changes:\n{changed.rstrip()}")
+    for name in names:
+        if (folder / name).is_dir():
+            shutil.rmtree(folder / name)
+        _copy(name, folder)
+
+
+def _copy(name: str, to: Path) -> None:
+    source, target = ROOT / name, to / name
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if source.is_dir():
+        shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
+    else:
+        shutil.copyfile(source, target)
+
+
+def _git(folder: Path, *args: str) -> str:
+    """Run git in a folder; a user without a name commits as `whichlayer`.
+
+    Raises:
+        UserError: git is missing or fails.
+    """
+    named = subprocess.run(["git", "config", "user.email"], cwd=folder, capture_output=True, check=False).returncode == 0
+    who = [] if named else ["-c", "user.name=whichlayer", "-c", "user.email=whichlayer@localhost"]
+    done = subprocess.run(["git", *who, *args], cwd=folder, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise UserError(f"{folder}: git must be able to run `git {args[0]}`, found: {done.stderr.strip()}")
+    return done.stdout

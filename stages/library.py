@@ -1,0 +1,253 @@
+"""The library: score arrays of embeddings, and embed images at every layer of a network.
+
+    import whichlayer as wl
+
+    result = wl.score({"layer3": X3, "layer4": X4}, labels)
+    print(result)                       # the verdict
+    result.recommend("retrieval").layer
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from html import escape
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from stages.aggregate.params import AggregateParams
+from stages.aggregate.recommend.schema import Recommendation as Record
+from stages.aggregate.render.verdict import verdict
+from stages.commands.project import PARAMS
+from stages.commands.score.arrays import Scored, score_arrays
+from stages.measure.metrics import LAYER_SCORES
+from stages.measure.params import MeasureParams
+from stages.shared.core.params import read_section
+from stages.shared.embeddings.split_names import UNSEEN
+from stages.shared.runtime.errors import UserError, check_known
+
+Use = Literal["classifier", "retrieval", "discovery", "detection"]
+Over = Literal["last", "before"]
+
+BLUE = "#0072B2"
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """The layer to take for one use.
+
+    Attributes:
+        use: what features are for.
+        metric: the score that leads this use, of unseen classes.
+        layer: its best layer; the last one where choosing does not pay.
+        score: of that layer.
+        low, high: 95 % interval of the score; None where there is none.
+        gain: gain over the last layer, chosen on other images or classes than it is judged on; None where the last
+            layer itself is named, or it is not known.
+        gain_low, gain_high: 95 % interval of the gain.
+        status: `pays`, `does_not_pay` or `undecided`.
+        ties: layers that are not distinguishable from the named one, from input to output.
+        scope: `classes` or `images`: what the intervals are over; None where there are none.
+        useful: whether any layer beats chance and raw pixels.
+    """
+
+    use: str
+    metric: str
+    layer: str
+    score: float
+    low: float | None
+    high: float | None
+    gain: float | None
+    gain_low: float | None
+    gain_high: float | None
+    status: str
+    ties: tuple[str, ...]
+    scope: str | None
+    useful: bool
+
+    @classmethod
+    def of(cls, record: Record) -> "Recommendation":
+        """Take from a record of recommendation.json what a user asks first."""
+        best, gain = record.best, record.gain_over_last
+        score, low, high = best.estimate
+        return cls(
+            record.use,
+            record.metric,
+            best.layer,
+            best.value if score is None else score,
+            low,
+            high,
+            gain.estimate,
+            gain.low,
+            gain.high,
+            str(gain.status),
+            tuple(tie.layer for tie in record.ties),
+            best.scope,
+            record.unbeaten is None,
+        )
+
+
+class Result:
+    """The scores of every layer, and what follows from them. Prints as the verdict.
+
+    In a notebook it shows as the verdict, the table and a figure.
+    """
+
+    def __init__(self, scored: Scored) -> None:
+        self._scored = scored
+
+    @property
+    def uses(self) -> tuple[str, ...]:
+        """Uses for which a score was measured."""
+        return tuple(dict.fromkeys(each.use for each in self._scored.results.facts.recommendations))
+
+    @property
+    def notes(self) -> list[str]:
+        """What was left out or met while scoring, one sentence each."""
+        return self._scored.notes
+
+    def recommend(self, use: Use) -> Recommendation:
+        """Return the layer to take for one use.
+
+        Raises:
+            UserError: no score was measured for this use.
+        """
+        [record] = self._scored.results.facts.of_use(use)
+        return Recommendation.of(record)
+
+    @cached_property
+    def table(self) -> pd.DataFrame:
+        """Scores of unseen classes: a row per layer, from input to output, a column per score, mean over folds."""
+        rows = self._scored.results.layers
+        rows = rows[(rows["split"] == UNSEEN) & rows["metric"].isin(LAYER_SCORES)]
+        table = rows.pivot_table(index=["depth", "layer"], columns="metric", values="value", sort=False)
+        return table.sort_index(level="depth").droplevel("depth").rename_axis(columns=None)
+
+    def gain(self, over: Over = "last") -> pd.DataFrame:
+        """Return by use what choosing gains over the last layer, or over the one before.
+
+        Args:
+            over: `last` or `before`.
+
+        Returns:
+            One row per use: the named layer, `gain` (above 0: choosing is better; NaN where it is not known or the
+            layer itself is named), `low` and `high` (95 % interval), `at_most` (no layer gains more) and `status`.
+        """
+        check_known(over, ("last", "before"), f"over must be `last` or `before`, found {over!r}")
+        rows = {}
+        for record in self._scored.results.facts.recommendations:
+            gain = record.gain_over_last if over == "last" else record.gain_over_before
+            numbers = {"gain": gain.estimate, "low": gain.low, "high": gain.high, "at_most": gain.at_most}
+            numbers = {name: np.nan if value is None else value for name, value in numbers.items()}
+            rows[record.use] = {"layer": record.best.layer, **numbers, "status": str(gain.status)}
+        return pd.DataFrame.from_dict(rows, orient="index").rename_axis("use")
+
+    def plot(self, use: Use | None = None) -> "Chart":
+        """Draw a use's score against the layers, with the intervals that there are.
+
+        Args:
+            use: by default the first one that was measured.
+
+        Returns:
+            A Vega-Lite chart, which notebooks draw; `chart.spec` is its specification.
+        """
+        return Chart(_layers_chart(self._scored, self.recommend(use or self.uses[0])))  # type: ignore[arg-type]
+
+    def __str__(self) -> str:
+        return verdict(self._scored.results.facts, embeds=False)
+
+    def __repr__(self) -> str:
+        return str(self)
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{escape(str(self))}</pre>{self.table.to_html(float_format='{:.3f}'.format)}"
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A Vega-Lite chart.
+
+    Attributes:
+        spec: its specification, data included.
+    """
+
+    spec: dict[str, Any]
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
+        return {"application/vnd.vegalite.v5+json": self.spec, "text/plain": repr(self)}
+
+    def __repr__(self) -> str:
+        return f"Chart({self.spec['title']!r})"
+
+
+def score(
+    layers: Mapping[str, ArrayLike],
+    labels: ArrayLike,
+    groups: ArrayLike | None = None,
+    *,
+    seen: ArrayLike | None = None,
+    folds: ArrayLike | None = None,
+    metrics: Sequence[str] | None = None,
+    workers: int = 1,
+) -> Result:
+    """Score every layer by how well the classes separate there, and choose one for each use.
+
+    Classes should be ones that the network was not trained on. Scores of distances are of rows scaled to length 1, as
+    in a search by cosine similarity; settings are those of params.yaml. Neither torch nor DVC is needed.
+
+    Args:
+        layers: name -> embedding (N, D) of the same N images (or texts, or sounds), real numbers, from input to output.
+        labels: (N,) classes, texts or whole numbers, at least two images of each.
+        groups: (N,) what images have in common beside their class, such as a writer or a patient: halves of the images
+            keep groups whole.
+        seen: (N,) booleans, whether an image is of a class that the network was trained on; by default none is.
+        folds: (N,) fold of every image, where each fold has unseen classes of its own; by default there is one fold.
+        metrics: names of scores, the main one first; by default those of params.yaml.
+        workers: number of processes. More than one needs `if __name__ == "__main__":` in a script.
+
+    Raises:
+        UserError: an array is not as it must be, or a score is unknown.
+
+    Source: Dyballa, Gerritz and Zucker, arXiv 2405.01524; docs/method.md for intervals and gains.
+    """
+    measure = read_section(PARAMS, "measure", MeasureParams)
+    aggregate = read_section(PARAMS, "aggregate", AggregateParams)
+    if metrics is not None:
+        for name in metrics:
+            check_known(name, LAYER_SCORES, f"metrics must name scores of layers, found {name!r}")
+        extra = measure.extra.model_copy(update={"metrics": []})
+        measure = measure.model_copy(update={"metrics": [*metrics], "extra": extra})
+        aggregate = aggregate.model_copy(update={"main_metric": metrics[0]})
+    arrays: dict[str, NDArray[Any]] = {name: np.asarray(values) for name, values in layers.items()}
+    given = {"groups": groups, "seen": seen, "folds": folds}
+    return Result(score_arrays(arrays, labels, **given, measure=measure, aggregate=aggregate, workers=workers))
+
+
+def _layers_chart(scored: Scored, named: Recommendation) -> dict[str, Any]:
+    """Specify a line of one score against the layers, with intervals where there are any; the named layer is filled."""
+    rows = scored.results.tables["depth.csv"]
+    rows = rows[(rows["split"] == UNSEEN) & (rows["metric"] == named.metric)]
+    rows = rows[rows["fold"] == rows["fold"].iloc[-1]].sort_values("depth")  # means over folds come last
+    ends = {"low": f"ci_{named.scope}_low", "high": f"ci_{named.scope}_high"} if named.scope else {}
+    values = rows[["layer", "value", *ends.values()]].rename(columns={name: end for end, name in ends.items()})
+    values["named"] = values["layer"] == named.layer
+    x = {"field": "layer", "type": "nominal", "sort": None, "title": "layer, from input to output"}
+    y = {"type": "quantitative", "scale": {"zero": False}, "title": f"{named.metric} on unseen classes"}
+    fill = {"condition": {"test": "datum.named", "value": BLUE}, "value": "white"}
+    tooltip = [{"field": name, "format": ".3f"} if name != "layer" else {"field": name} for name in ("layer", "value", *ends)]
+    intervals = {"mark": {"type": "rule", "color": BLUE}, "encoding": {"y": y | {"field": "low"}, "y2": {"field": "high"}}}
+    points = {"mark": {"type": "point", "size": 60, "color": BLUE, "opacity": 1}}
+    points |= {"encoding": {"y": y | {"field": "value"}, "fill": fill, "tooltip": tooltip}}
+    line = {"mark": {"type": "line", "color": BLUE}, "encoding": {"y": y | {"field": "value"}}}
+    over = f"; 95 % intervals over {named.scope}" if ends else ""
+    return {
+        "$schema": "https://vega.github.io/schema/vega-lite/v5.json",
+        "title": f"{named.use}: layer {named.layer}{over}",
+        "width": 420,
+        "height": 220,
+        "data": {"values": values.astype(object).where(values.notna(), None).to_dict("records")},
+        "encoding": {"x": x},
+        "layer": [*([intervals] if ends else []), line, points],
+    }
