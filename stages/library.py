@@ -1,10 +1,10 @@
 """The library: score arrays of embeddings, and embed images at every layer of a network.
 
-    import whichlayer as wl
+import whichlayer as wl
 
-    result = wl.score({"layer3": X3, "layer4": X4}, labels)
-    print(result)                       # the verdict
-    result.recommend("retrieval").layer
+result = wl.score({"layer3": X3, "layer4": X4}, labels)
+print(result)                       # the verdict
+result.recommend("retrieval").layer
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,7 +26,7 @@ from stages.measure.metrics import LAYER_SCORES
 from stages.measure.params import MeasureParams
 from stages.shared.core.params import read_section
 from stages.shared.embeddings.split_names import UNSEEN
-from stages.shared.runtime.errors import UserError, check_known
+from stages.shared.runtime.errors import check_known
 
 Use = Literal["classifier", "retrieval", "discovery", "detection"]
 Over = Literal["last", "before"]
@@ -221,8 +221,11 @@ def score(
         measure = measure.model_copy(update={"metrics": [*metrics], "extra": extra})
         aggregate = aggregate.model_copy(update={"main_metric": metrics[0]})
     arrays: dict[str, NDArray[Any]] = {name: np.asarray(values) for name, values in layers.items()}
-    given = {"groups": groups, "seen": seen, "folds": folds}
-    return Result(score_arrays(arrays, labels, **given, measure=measure, aggregate=aggregate, workers=workers))
+    return Result(
+        score_arrays(
+            arrays, labels, groups, seen=seen, folds=folds, measure=measure, aggregate=aggregate, workers=workers
+        )
+    )
 
 
 def _layers_chart(scored: Scored, named: Recommendation) -> dict[str, Any]:
@@ -236,8 +239,13 @@ def _layers_chart(scored: Scored, named: Recommendation) -> dict[str, Any]:
     x = {"field": "layer", "type": "nominal", "sort": None, "title": "layer, from input to output"}
     y = {"type": "quantitative", "scale": {"zero": False}, "title": f"{named.metric} on unseen classes"}
     fill = {"condition": {"test": "datum.named", "value": BLUE}, "value": "white"}
-    tooltip = [{"field": name, "format": ".3f"} if name != "layer" else {"field": name} for name in ("layer", "value", *ends)]
-    intervals = {"mark": {"type": "rule", "color": BLUE}, "encoding": {"y": y | {"field": "low"}, "y2": {"field": "high"}}}
+    tooltip = [
+        {"field": name, "format": ".3f"} if name != "layer" else {"field": name} for name in ("layer", "value", *ends)
+    ]
+    intervals = {
+        "mark": {"type": "rule", "color": BLUE},
+        "encoding": {"y": y | {"field": "low"}, "y2": {"field": "high"}},
+    }
     points = {"mark": {"type": "point", "size": 60, "color": BLUE, "opacity": 1}}
     points |= {"encoding": {"y": y | {"field": "value"}, "fill": fill, "tooltip": tooltip}}
     line = {"mark": {"type": "line", "color": BLUE}, "encoding": {"y": y | {"field": "value"}}}

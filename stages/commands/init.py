@@ -46,10 +46,14 @@ def init(folder: Path, *, update: bool) -> None:
 
 def _update(folder: Path) -> None:
     if not (folder / "dvc.yaml").is_file() or folder.resolve() == ROOT:
-        raise UserError(f"{folder}: must be another project (`whichlayer init {folder}`), found no dvc.yaml of one there")
+        raise UserError(
+            f"{folder}: must be another project (`whichlayer init {folder}`), found no dvc.yaml of one there"
+        )
     names = [name for name in project_files() if not name.startswith(OWN)]
     if changed := _git(folder, "status", "--porcelain", "--", *names):
-        raise UserError(f"{folder}: the code must be committed before it is replaced, found changes:\n{changed.rstrip()}")
+        raise UserError(
+            f"{folder}: the code must be committed before it is replaced, found changes:\n{changed.rstrip()}"
+        )
     for name in names:
         if (folder / name).is_dir():
             shutil.rmtree(folder / name)
@@ -71,7 +75,9 @@ def _git(folder: Path, *args: str) -> str:
     Raises:
         UserError: git is missing or fails.
     """
-    named = subprocess.run(["git", "config", "user.email"], cwd=folder, capture_output=True, check=False).returncode == 0
+    named = (
+        subprocess.run(["git", "config", "user.email"], cwd=folder, capture_output=True, check=False).returncode == 0
+    )
     who = [] if named else ["-c", "user.name=whichlayer", "-c", "user.email=whichlayer@localhost"]
     done = subprocess.run(["git", *who, *args], cwd=folder, capture_output=True, text=True, check=False)
     if done.returncode:

@@ -14,7 +14,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from whichlayer.launcher import code_folder
+from whichlayer.launcher import code_folder  # type: ignore[import-not-found]  # this file is installed beside it
 
 __all__ = ["Chart", "Recommendation", "Result", "UserError", "embed", "score"]
 

@@ -119,4 +119,4 @@ def readme(card: Mapping[str, Any], decode: Mapping[str, Any]) -> str:
         decode: of preprocess.json.
     """
     template = Template(README.read_text(encoding="utf-8"), trim_blocks=True, lstrip_blocks=True)
-    return template.render(card, decode=decode, square=SQUARE[decode["fit"]], run=RUN)
+    return str(template.render(card, decode=decode, square=SQUARE[decode["fit"]], run=RUN))

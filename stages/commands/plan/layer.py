@@ -3,35 +3,25 @@
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, cast
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from stages.commands.plan.trial import Trial
 from stages.measure.analyses.registry import ANALYSES
 from stages.measure.cell import Cell
 from stages.measure.params import MeasureParams
 from stages.measure.run import Job, limit_to_one_thread, plan_jobs, score
-from stages.shared.embeddings.embedding_store import Embeddings, Layer
+from stages.shared.embeddings.embedding_store import Embeddings, InMemory, Layer
 from stages.shared.runtime.durations import process_peak
 
 RANK = 60
 """Directions in which the made-up embeddings vary, with a falling spectrum."""
 
 
-class MadeEmbeddings(Embeddings):
-    """Embeddings of one layer that lie in memory, the same at every step: its arrays are those of the splits."""
-
-    def features(self, layer: Layer, step: int, split: str) -> NDArray[np.float32]:
-        """Return the embedding of one split, (N, width)."""
-        return np.asarray(self._arrays[split])
-
-
-def make_layer(counts: Mapping[str, tuple[int, int]], width: int, steps: Sequence[int]) -> MadeEmbeddings:
-    """Make embeddings of images and classes, by split: classes that overlap."""
-    parts, values, rank = [], {}, min(width, RANK)
+def make_layer(counts: Mapping[str, tuple[int, int]], width: int, steps: Sequence[int]) -> Embeddings:
+    """Make embeddings of images and classes, by split, the same at every step: classes that overlap."""
+    parts, values, rank = [], [], min(width, RANK)
     for split, (count, classes) in counts.items():
         labels = np.arange(count) % classes
         ids, names = [f"{split}{i}" for i in range(count)], [f"{split} {label}" for label in labels]
@@ -40,9 +30,10 @@ def make_layer(counts: Mapping[str, tuple[int, int]], width: int, steps: Sequenc
         latent = 0.6 * random.normal(size=(classes, rank))[labels] + random.normal(size=(count, rank))
         latent /= np.sqrt(1 + np.arange(rank))
         noise = 0.1 * random.normal(size=(count, width))
-        values[split] = (latent @ random.normal(size=(rank, width)) + noise).astype(np.float32)
+        values.append((latent @ random.normal(size=(rank, width)) + noise).astype(np.float32))
     layers, samples = (Layer("layer", "layer", 0, "mean", width, 1, 1),), pd.concat(parts, ignore_index=True)
-    return MadeEmbeddings("plan", "plan", "0", 0, tuple(steps), layers, samples, (), values, _digests=cast(Any, None))
+    source = InMemory({"dataset": "plan"}, {"layer": np.concatenate(values)})
+    return Embeddings("plan", "plan", "0", 0, tuple(steps), layers, samples, (), source)
 
 
 def measure_a_layer(
@@ -63,7 +54,7 @@ def measure_a_layer(
         cell, seconds = Cell(make_layer(dict(counts), width, steps), params), list[float]()
         start, before, known = time.process_time(), process_peak(), dict[Job, float]()
         for job in plan_jobs(cell.store, params):
-            analyses = tuple(name for name in job.analyses if ANALYSES[name].extra is None)
+            analyses = tuple(name for name in job.analyses if not ANALYSES[name].training)
             alike = replace(job, step=steps[-1], analyses=analyses)  # embeddings are the same at every step
             if alike not in known:
                 began = time.process_time()

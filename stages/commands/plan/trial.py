@@ -73,13 +73,14 @@ def train_a_batch(entry: NetworkParams, params: FinetuneParams, count: int, size
         classes: number of outputs.
     """
     from stages.finetune.loop import FineTuning  # what only this stage imports
-    from stages.shared.networks.network import build_network, choose_device
+    from stages.shared.networks.device import choose_device
+    from stages.shared.networks.network import build_network
 
     network = build_network(entry, classes, seed=0, load_weights=False)
     twice, ends = params.model_copy(update={"steps": [1, 2]}), list[float]()
-    accelerator = choose_device()
-    clock = time.process_time if accelerator.device.type == "cpu" else time.perf_counter
-    training = FineTuning(network, made_images(count, size, classes), twice, 2, 0, accelerator)
+    compute = choose_device()
+    clock = time.process_time if compute.device.type == "cpu" else time.perf_counter
+    training = FineTuning(network, made_images(count, size, classes), twice, 2, 0, compute)
     training.run(lambda step: ends.append(clock()))
     return Trial(time.process_time() - 2 * (ends[1] - ends[0]), ends[1] - ends[0], peak_memory())
 
@@ -98,7 +99,7 @@ def embed_a_batch(entry: NetworkParams, taps: TapsParams, params: EmbedParams, s
     images, augment = made_images(params.batch_size, size, classes), {"degrees": 10.0, "padding": 20}
     embedder = open_embedder(entry, taps, params, images, classes=classes, augment=augment, seed=0)
     rows = images.rows("train")
-    clock = time.process_time if embedder.accelerator.device.type == "cpu" else time.perf_counter
+    clock = time.process_time if embedder.compute.device.type == "cpu" else time.perf_counter
     with embedder.running(params.batch_size) as embed:
         embed(rows, images.read(rows))
         start, began = time.process_time(), clock()

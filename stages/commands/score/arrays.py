@@ -131,7 +131,7 @@ def applicable(measure: MeasureParams, splits: Collection[str]) -> tuple[Measure
         measure: the section.
         splits: what the arrays hold, `unseen` and, if given, `test`.
     """
-    analyses = [n for n in measure.analyses if not ANALYSES[n].extra and set(ANALYSES[n].splits) <= set(splits)]
+    analyses = [n for n in measure.analyses if not ANALYSES[n].training and set(ANALYSES[n].splits) <= set(splits)]
     scores, extra = measure.metrics, measure.extra.metrics
     left_out = [name for name in (*scores, *extra) if name in HEAD_SCORES]
     left_out += [name for name in measure.analyses if name not in analyses]

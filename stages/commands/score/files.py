@@ -223,4 +223,4 @@ def join(files: Iterable[list[Part]]) -> tuple[Arrays, Arrays]:
     marks = {"seen": [part.split == SEEN for _, part in parts], "folds": [fold for fold, _ in parts]}
     joined = {name: np.concatenate([part.arrays.pop(name) for _, part in parts]) for name in [*first.arrays]}
     of_images = {name: joined.pop(name) for name in (LABELS, IDS, GROUPS) if name in joined}
-    return joined, of_images | {name: np.repeat(values, counts) for name, values in marks.items()}
+    return joined, of_images | {name: np.repeat(np.asarray(values), counts) for name, values in marks.items()}

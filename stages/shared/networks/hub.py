@@ -51,7 +51,8 @@ def hub_access(what: str) -> Iterator[None]:
     """
     from huggingface_hub.errors import HfHubHTTPError
 
-    of_http = (base for base in HfHubHTTPError.__bases__ if issubclass(base, Exception))  # its HTTP client's own
+    bases: tuple[type, ...] = HfHubHTTPError.__bases__
+    of_http = [base for base in bases if issubclass(base, Exception)]  # its HTTP client's own
     try:
         with weights_only():
             yield
