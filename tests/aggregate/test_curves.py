@@ -101,11 +101,6 @@ def test_a_curve_tells_the_pooling_of_every_layer():
     ]
 
 
-def test_a_matched_selection_is_no_curve():
-    rows = [point("a", 0, "mean", 0.1), point("a", 0, "mean", 0.9, split="unseen_matched")]
-    assert set(average(typed(pd.DataFrame(rows)), ONE, SCORES).curves["split"]) == {"unseen"}
-
-
 def test_means_and_standard_deviations_over_seeds():
     rows = [point("a", 0, "mean", value, seed=seed) for seed, value in enumerate([0.2, 0.5])]
     curve = average(typed(pd.DataFrame(rows)), TWO, SCORES).curves.iloc[0]
