@@ -16,12 +16,13 @@ from typing import Any
 
 from whichlayer.launcher import code_folder  # type: ignore[import-not-found]  # this file is installed beside it
 
-__all__ = ["Chart", "Recommendation", "Result", "UserError", "embed", "score"]
+NAMES = ("Chart", "Recommendation", "Result", "UserError", "embed", "score")
+__all__ = list(NAMES)  # imported when they are asked for
 
 
 def __getattr__(name: str) -> Any:
     """Import the library when a name of it is asked for first."""
-    if name not in __all__:
+    if name not in NAMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     if "stages" not in sys.modules:
         sys.path.insert(0, str(code_folder(Path.cwd())))

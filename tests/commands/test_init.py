@@ -54,5 +54,5 @@ def test_an_update_replaces_the_code_and_keeps_the_parameters(project):
 def test_nothing_is_overwritten_and_a_folder_that_is_no_project_not_updated(tmp_path, project):
     with pytest.raises(UserError, match="must not exist"):
         run(project)
-    with pytest.raises(UserError, match="found no dvc.yaml"):
+    with pytest.raises(UserError, match="must be another project"):
         run("--update", tmp_path)

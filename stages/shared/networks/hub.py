@@ -52,7 +52,7 @@ def hub_access(what: str) -> Iterator[None]:
     from huggingface_hub.errors import HfHubHTTPError
 
     bases: tuple[type, ...] = HfHubHTTPError.__bases__
-    of_http = [base for base in bases if issubclass(base, Exception)]  # its HTTP client's own
+    of_http = tuple(base for base in bases if issubclass(base, Exception))  # its HTTP client's own
     try:
         with weights_only():
             yield
