@@ -75,10 +75,8 @@ def _git(folder: Path, *args: str) -> str:
     Raises:
         UserError: git is missing or fails.
     """
-    named = (
-        subprocess.run(["git", "config", "user.email"], cwd=folder, capture_output=True, check=False).returncode == 0
-    )
-    who = [] if named else ["-c", "user.name=whichlayer", "-c", "user.email=whichlayer@localhost"]
+    email = subprocess.run(["git", "config", "user.email"], cwd=folder, capture_output=True, check=False)
+    who = [] if email.returncode == 0 else ["-c", "user.name=whichlayer", "-c", "user.email=whichlayer@localhost"]
     done = subprocess.run(["git", *who, *args], cwd=folder, capture_output=True, text=True, check=False)
     if done.returncode:
         raise UserError(f"{folder}: git must be able to run `git {args[0]}`, found: {done.stderr.strip()}")

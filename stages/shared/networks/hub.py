@@ -51,8 +51,7 @@ def hub_access(what: str) -> Iterator[None]:
     """
     from huggingface_hub.errors import HfHubHTTPError
 
-    bases: tuple[type, ...] = HfHubHTTPError.__bases__
-    of_http = tuple(base for base in bases if issubclass(base, Exception))  # its HTTP client's own
+    of_http: tuple[type[Exception], ...] = HfHubHTTPError.__bases__  # its HTTP client's own among them
     try:
         with weights_only():
             yield
