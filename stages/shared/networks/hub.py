@@ -51,11 +51,11 @@ def hub_access(what: str) -> Iterator[None]:
     """
     from huggingface_hub.errors import HfHubHTTPError
 
-    of_http: tuple[type[Exception], ...] = HfHubHTTPError.__bases__  # its HTTP client's own among them
+    errors: tuple[type[Exception], ...] = (OSError, *CONTENT_ERRORS, *HfHubHTTPError.__bases__)  # its HTTP client's own
     try:
         with weights_only():
             yield
-    except (OSError, *CONTENT_ERRORS, *of_http) as error:
+    except errors as error:
         raise UserError(f"{what} cannot be loaded: {_reason(error)}") from error
 
 
