@@ -139,7 +139,10 @@ def layer_embeddings(
 
     def embed(inputs: Tensor) -> dict[str, Tensor]:
         pooled.clear()
-        pooled[LOGITS] = network.logits(inputs).float()
+        if logits:
+            pooled[LOGITS] = network.logits(inputs).float()
+        else:
+            network.module(inputs)
         return {name: pooled[name] for name in [*(layer.layer.name for layer in layers), *([LOGITS] if logits else [])]}
 
     with ExitStack() as hooks:

@@ -24,18 +24,19 @@ from stages.shared.networks.weights import in_head
 from stages.shared.runtime.errors import UserError, did_you_mean, prefix_errors
 
 
-def find_taps(network: Network, params: NetworkParams, taps: TapsParams) -> list[Tap]:
+def find_taps(network: Network, params: NetworkParams, taps: TapsParams, library: Library | None = None) -> list[Tap]:
     """Find a network's layers by one traced forward pass, in order of execution.
 
     Args:
         network: built from `params`; it may be on the meta device.
         params: the `network` part of a model's entry.
         taps: the other part.
+        library: what knows its default layers; by default that of `params`.
 
     Raises:
         UserError: a module path is not in the network, or its output is no layer.
     """
-    module, library = network.module, LIBRARIES[params.library]
+    module, library = network.module, library or LIBRARIES[params.library]
     if isinstance(taps.layers, list):
         _check_paths(network, params, taps.layers)
     arguments = {"output_hidden_states": True} if params.library == "transformers" else {}

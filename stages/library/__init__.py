@@ -7,11 +7,11 @@ print(result)                       # the verdict
 result.recommend("retrieval").layer
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from html import escape
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -24,10 +24,20 @@ from stages.commands.project import PARAMS
 from stages.commands.score.arrays import Scored, score_arrays
 from stages.measure.metrics import LAYER_SCORES
 from stages.measure.params import MeasureParams
-from stages.shared.core.params import read_section
+from stages.shared.core.params import load, parse, read_section
 from stages.shared.embeddings.split_names import UNSEEN
+from stages.shared.runtime.errors import UserError as UserError
 from stages.shared.runtime.errors import check_known
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from PIL.Image import Image
+    from torch import Tensor, nn
+
+    from stages.shared.networks.params import NetworkParams
+
+Pooling = Literal["auto", "mean", "token0", "max"]
 Use = Literal["classifier", "retrieval", "discovery", "detection"]
 Over = Literal["last", "before"]
 
@@ -226,6 +236,62 @@ def score(
             arrays, labels, groups, seen=seen, folds=folds, measure=measure, aggregate=aggregate, workers=workers
         )
     )
+
+
+def embed(
+    model: "str | nn.Module",
+    images: "Sequence[str | Path] | NDArray[np.uint8]",
+    layers: str | Sequence[str] = "default",
+    transform: "Callable[[Image], Tensor] | None" = None,
+    *,
+    pooling: Pooling = "auto",
+    image_size: int | None = None,
+    batch_size: int = 128,
+) -> dict[str, NDArray[np.float32]]:
+    """Embed images at every layer of a network, in one pass.
+
+    Args:
+        model: the name of a network, or a module. A name is a model of params.yaml, or one of timm with its weights,
+            such as `resnet18.a1_in1k`; its images become squares and are normalized as its weights want.
+        images: paths, or an array (N, H, W, 3) uint8, RGB; for a network by name (N, S, S, 3).
+        layers: `default` (stages or blocks), `inside_blocks` (of a vision transformer), or module paths.
+        transform: of a module, which needs it: from an RGB image (PIL) to the module's input (3, H, H), float.
+        pooling: how a layer's output becomes a vector: `auto` (class token, else mean over space), `mean`, `max` or
+            `token0`.
+        image_size: height and width of the input of a network by name; by default that of params.yaml, else 224.
+        batch_size: images per forward pass.
+
+    Returns:
+        Layer -> (N, D) float32, from input to output: what `score` takes.
+
+    Raises:
+        UserError: the network, a layer or an image is not as it must be.
+        ImportError: torch is not installed.
+    """
+    try:
+        from stages.embed.params import TapsParams
+        from stages.library.embedding import embed_module, embed_named
+    except ModuleNotFoundError as error:
+        raise ImportError(f"embed needs {error.name}: pip install 'whichlayer[quick]'") from None
+    taps = parse({"layers": layers if isinstance(layers, str) else [*layers]}, TapsParams, where="")
+    if isinstance(model, str):
+        if transform is not None:
+            raise UserError("transform belongs to a module: a network by name has its own; leave it out")
+        return embed_named(_named_network(model, image_size), images, taps, pooling, batch_size)
+    if transform is None:
+        raise UserError("a module needs `transform`, from an RGB image to its input (3, H, H), found none")
+    return embed_module(model, images, taps, transform, pooling, batch_size)
+
+
+def _named_network(name: str, image_size: int | None) -> "NetworkParams":
+    """Return a model of params.yaml, or a network of timm."""
+    from stages.shared.networks.params import NetworkParams, WeightsParams
+
+    known = load(PARAMS)["models"]
+    if name in known:
+        params = parse(known[name]["network"], NetworkParams, where=f"models.{name}.network")
+        return params.model_copy(update={"image_size": image_size or params.image_size})
+    return NetworkParams(library="timm", name=name, weights=WeightsParams(source="hub"), image_size=image_size or 224)
 
 
 def _layers_chart(scored: Scored, named: Recommendation) -> dict[str, Any]:

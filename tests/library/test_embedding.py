@@ -1,0 +1,92 @@
+"""Embedding by the library: networks by name and modules, compared with hooks of the test's own."""
+
+import numpy as np
+import pytest
+import timm
+import torch
+from PIL import Image
+from torch import nn
+from torchvision import transforms
+
+import stages.library as wl
+
+PREPARE = transforms.Compose([transforms.ToTensor(), transforms.Normalize([0.5] * 3, [0.5] * 3)])
+
+
+class Own(nn.Module):
+    """A network of no library, which ends in a mapping and overwrites what it read."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem = nn.Conv2d(3, 8, 3, padding=1)
+        self.body = nn.Sequential(nn.Conv2d(8, 16, 3, 2), nn.ReLU(inplace=True))
+        self.head = nn.Linear(16, 7)
+
+    def forward(self, x):
+        return {"scores": self.head(self.body(self.stem(x)).mean((2, 3)))}
+
+
+@pytest.fixture
+def images():
+    return np.random.default_rng(0).integers(0, 256, (9, 32, 32, 3), dtype=np.uint8)
+
+
+def hooked(module, paths, images, pool):
+    """Embed by hooks on each path, pooled by a function of the output."""
+    found = {}
+    for path in paths:
+        module.get_submodule(path).register_forward_hook(
+            lambda _m, _i, output, path=path: found.__setitem__(path, pool(output).clone().numpy())
+        )
+    with torch.no_grad():
+        module.eval()(torch.stack([PREPARE(Image.fromarray(image)) for image in images]))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("make", "layers", "pool"),
+    [
+        (lambda: timm.create_model("test_resnet"), 5, lambda map_: map_.mean((2, 3))),
+        (lambda: timm.create_model("test_vit", img_size=32), 7, lambda tokens: tokens[:, 0]),
+        (Own, 4, lambda output: output.mean((2, 3)) if output.ndim == 4 else output),
+    ],
+)
+def test_a_module_gives_what_hooks_give(images, make, layers, pool):
+    torch.manual_seed(0)
+    module = make().train()
+    embedded = wl.embed(module, images, transform=PREPARE, batch_size=4)
+    assert module.training
+    assert len(embedded) == layers
+    expected = hooked(module, embedded, images, pool)
+    for name, X in embedded.items():
+        np.testing.assert_allclose(X, expected[name], rtol=0, atol=1e-5 * np.abs(expected[name]).max())
+
+
+def test_layers_can_be_named_and_images_be_files(images, tmp_path):
+    module, paths = Own(), [tmp_path / f"{i}.png" for i in range(len(images))]
+    for image, path in zip(images, paths, strict=True):
+        Image.fromarray(image).save(path)
+    arrays = wl.embed(module, images, ["body.1"], PREPARE)
+    assert list(arrays) == ["body.1"]
+    np.testing.assert_array_equal(wl.embed(module, paths, ["body.1"], PREPARE)["body.1"], arrays["body.1"])
+
+
+def test_a_network_by_name_takes_files_and_squares(images, tmp_path):
+    Image.fromarray(images[0]).save(tmp_path / "a.png")
+    by_file = wl.embed("efficientnet_lite0", [tmp_path / "a.png"], image_size=32)
+    by_array = wl.embed("efficientnet_lite0", images[:1], image_size=32)
+    assert list(by_file) == ["bn1", *(f"blocks.{i}" for i in range(7)), "bn2"]
+    assert all((by_file[name] == by_array[name]).all() for name in by_file)
+
+
+def test_what_is_not_as_it_must_be_is_named(images, tmp_path):
+    with pytest.raises(wl.UserError, match="a module needs `transform`"):
+        wl.embed(Own(), images)
+    with pytest.raises(wl.UserError, match=r"\(N, S, S, 3\), RGB, found uint8 of \(9, 16, 32, 3\)"):
+        wl.embed("efficientnet_lite0", images[:, :16])
+    with pytest.raises(wl.UserError, match="'nope' is not a module of the network"):
+        wl.embed(Own(), images, ["nope"], PREPARE)
+    with pytest.raises(wl.UserError, match="must be an image"):
+        wl.embed(Own(), [tmp_path / "none.png"], transform=PREPARE)
+    with pytest.raises(wl.UserError, match="transform must give a tensor"):
+        wl.embed(Own(), images, transform=lambda image: np.zeros(3))

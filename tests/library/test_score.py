@@ -1,0 +1,93 @@
+"""The library on arrays: its numbers are those of the verdict, and it needs neither torch nor DVC."""
+
+import ast
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import stages.library as wl
+from tests.workflow import ROOT
+
+CLASSES, EACH = 10, 12
+INSTALLED = ast.parse((ROOT / "stages" / "commands" / "installed.py").read_text())
+NAMES = next(
+    ast.literal_eval(node.value)
+    for node in INSTALLED.body
+    if isinstance(node, ast.Assign) and node.targets[0].id == "NAMES"
+)
+
+
+@pytest.fixture(scope="module")
+def arrays():
+    random = np.random.default_rng(0)
+    labels = np.repeat(np.arange(CLASSES), EACH)
+    centres = random.normal(size=(CLASSES, 16))
+    noise = {"early": 3.0, "middle": 0.7, "late": 2.0}
+    return {name: centres[labels] + sd * random.normal(size=(len(labels), 16)) for name, sd in noise.items()}, labels
+
+
+@pytest.fixture(scope="module")
+def result(arrays):
+    return wl.score(*arrays, metrics=["map_at_r", "nmi", "nn1_accuracy"])
+
+
+def test_the_layer_that_separates_best_is_recommended_with_its_gain(result):
+    best = result.recommend("retrieval")
+    assert (best.layer, best.metric, best.status, best.scope) == ("middle", "map_at_r", "pays", "classes")
+    assert best.low < best.score < best.high
+    assert best.gain_low <= best.gain <= best.gain_high
+    row = result.gain("last").loc["retrieval"]
+    assert (row["layer"], row["gain"], row["low"], row["high"]) == ("middle", best.gain, best.gain_low, best.gain_high)
+    assert np.isnan(result.gain("before").loc["retrieval", "gain"])  # it is the one that is named
+    assert f" {best.score:.3f} [{best.low:.3f}, {best.high:.3f}]" in str(result)
+    assert f" {best.gain:+.3f} [" in str(result)
+
+
+def test_the_table_has_a_row_per_layer_and_a_score_that_a_plain_program_gives(arrays, result):
+    layers, labels = arrays
+    assert list(result.table.index) == list(layers)
+    for name, X in layers.items():
+        unit = X.astype(np.float32) / np.linalg.norm(X, axis=1, keepdims=True)
+        similar = unit @ unit.T
+        np.fill_diagonal(similar, -2)
+        assert result.table.loc[name, "nn1_accuracy"] == pytest.approx((labels[similar.argmax(1)] == labels).mean())
+
+
+def test_it_shows_in_a_notebook(result):
+    html, spec = result._repr_html_(), result.plot("retrieval").spec
+    assert "<table" in html
+    assert "middle" in html
+    json.dumps(spec)
+    assert [point["layer"] for point in spec["data"]["values"]] == ["early", "middle", "late"]
+    assert [point["named"] for point in spec["data"]["values"]] == [False, True, False]
+    assert "application/vnd.vegalite.v5+json" in result.plot()._repr_mimebundle_()
+
+
+def test_what_is_not_as_it_must_be_is_named(arrays):
+    layers, labels = arrays
+    with pytest.raises(wl.UserError, match="metrics must name scores of layers, found 'nim'"):
+        wl.score(layers, labels, metrics=["nim"])
+    with pytest.raises(wl.UserError, match="'early' must be"):
+        wl.score({"early": layers["early"][1:]}, labels)
+
+
+def test_the_public_names_are_few_and_there():
+    assert set(NAMES) == {"Chart", "Recommendation", "Result", "UserError", "embed", "score"}
+    assert all(hasattr(wl, name) for name in NAMES)
+
+
+def test_scoring_imports_neither_torch_nor_dvc():
+    code = """
+import sys
+import numpy as np
+import stages.library as wl
+labels = np.repeat(np.arange(4), 5)
+X = np.random.default_rng(0).normal(size=(20, 4)) + labels[:, None]
+print(wl.score({"a": X, "b": X[::-1]}, labels, metrics=["nn1_accuracy"]))
+assert not {"torch", "dvc", "vl_convert"} & set(sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
