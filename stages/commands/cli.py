@@ -15,6 +15,7 @@ from stages.shared.runtime.errors import did_you_mean
 
 COMMANDS = {
     "init": ("stages.commands.init", "Make a project apart from this checkout, ready for `dvc repro`."),
+    "quick": ("stages.commands.quick", "Print which layer of a network to take for a folder of images."),
     "new": ("stages.commands.new", "Start a study of your own images: write params.yaml, link the images."),
     "check": ("stages.commands.check", "Check params.yaml and the raw data before a run."),
     "cut": ("stages.commands.cut.command", "Cut a network at one layer: files that load without this project."),
