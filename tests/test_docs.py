@@ -12,8 +12,9 @@ from ruamel.yaml import YAML
 from stages.commands.check import check_sections
 from stages.commands.cli import COMMANDS
 from stages.commands.config import read_config
+from tests.reference.default_study import spread_table
 from tests.reference.pages import fill
-from tests.reference.regions import regions
+from tests.reference.regions import RUNS, regions
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -113,3 +114,10 @@ def test_the_verdict_in_the_readme_is_that_of_the_metrics_in_git():
         gain = known.get("gain_over_last", {}).get("estimate")
         assert gain is None or f" {gain + 0:+.3f} " in row  # + 0: not -0.000
         assert known["layer"] in " ".join(lines[:3])
+
+
+def test_the_readme_has_the_range_of_the_gains_over_the_recorded_runs():
+    readme, rows = " ".join((ROOT / "README.md").read_text().split()), spread_table(RUNS).splitlines()
+    for use in ("retrieval", "discovery"):
+        gain = next(row for row in rows if row.startswith(f"| {use} (")).split(" | ")[3]
+        assert f"gain in {use} was {gain}" in readme.replace("and the gain in discovery", "gain in discovery was")

@@ -1,7 +1,8 @@
 """The tables of what the default study gave, run by run: on several numbers of threads, instruction sets and seeds."""
 
 import json
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,32 @@ def runs_table(path: Path) -> str:
     uses = [_title(*use) for use in first["uses"].items()]
     rows = [(name, f"{run['accuracy']:.3f}", *map(_use, run["uses"].values())) for name, run in runs.items()]
     return table(("run", "accuracy", *uses), rows)
+
+
+def spread_table(path: Path) -> str:
+    """Tabulate over all runs what is named for each use, how often, and the range of each number that is printed."""
+    runs: list[Run] = list(json.loads(path.read_text(encoding="utf-8")).values())
+    rows = []
+    for use, first in runs[0]["uses"].items():
+        records = [run["uses"][use] for run in runs]
+        numbers = [
+            _range([each[name] for each in records if name in each], sign)
+            for name, sign in (("value", ""), ("estimate", "+"), ("untrained", "+"))
+        ]
+        statuses = [each["status"].replace("_", " ") for each in records]
+        rows.append((_title(use, first), _counted(map(_named, records)), *numbers, _counted(statuses)))
+    heads = ("use", "layer named", "its score", "gain over the last layer", "the same, untrained", "choosing")
+    return table(heads, rows)
+
+
+def _counted(values: Iterable[str]) -> str:
+    """List values with their numbers of runs, the most frequent first."""
+    return "; ".join(f"{value} ({n})" for value, n in Counter(values).most_common())
+
+
+def _range(values: Sequence[float], sign: str) -> str:
+    ends = sorted({f"{end:{sign}.3f}" for end in values}, key=float)
+    return " to ".join(dict.fromkeys((ends[0], ends[-1]))) if ends else "–"
 
 
 def _title(use: str, record: Mapping[str, Any]) -> str:

@@ -20,7 +20,7 @@ from stages.shared.networks import training_table
 from stages.shared.networks.params import NetworkParams
 from stages.shared.tables import gallery, metric_table
 from tests.reference.columns import check_described, column_table, record_table
-from tests.reference.default_study import runs_table
+from tests.reference.default_study import runs_table, spread_table
 from tests.reference.descriptions import of_class, of_constant
 from tests.reference.pages import fill
 from tests.reference.parameters import entry_table, section_table, variants_table
@@ -109,6 +109,7 @@ def regions() -> Iterator[tuple[str, str, str]]:
     yield "paper-tables.md", "rank correlations", correlation_table(DOCS)
     yield "paper-tables.md", "pilot", fold_tables(PILOT)
     yield "default-study.md", "runs", runs_table(RUNS)
+    yield "default-study.md", "spread", spread_table(RUNS)
     yield from evidence()
     for name, record in RECORDS.items():
         yield "columns.md", name, record_table(record)
