@@ -81,25 +81,6 @@ def test_a_cell_is_embedded(tmp_path: Path):
         assert data.logits.sizes == {"step": 1, "sample": 9, "class": 3}
 
 
-def test_a_split_without_images_and_missing_inputs_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    arguments = setup(tmp_path)
-    pack(tmp_path / "few", unseen=0)
-    few = [str(tmp_path / "few") if part.endswith("prepared") and part != "--prepared" else part for part in arguments]
-    with pytest.raises(
-        UserError, match=r"embed\.splits asks for 'unseen', of which fold 0 of this dataset has no images"
-    ):
-        run(few, monkeypatch)
-    pack(tmp_path / "untrained", train=0)
-    untrained = [str(tmp_path / "untrained") if p.endswith("prepared") and p != "--prepared" else p for p in arguments]
-    with pytest.raises(
-        UserError, match=r"embed\.train_per_class asks for 'train', of which fold 0 of this dataset has no"
-    ):
-        run(untrained, monkeypatch)
-    nowhere = [str(tmp_path / "nowhere") if part == str(tmp_path / "weights") else part for part in arguments]
-    with pytest.raises(UserError, match=r"nowhere/digests\.json: must say what is in .*nowhere, found no such file"):
-        run(nowhere, monkeypatch)
-
-
 def test_fold_all_is_embedded_without_unseen_images(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):

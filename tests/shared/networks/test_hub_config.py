@@ -157,14 +157,7 @@ def test_what_a_repository_says_of_its_own_classes_decides_nothing(hub: Path, cl
     assert network().logits(torch.zeros(1, 3, 32, 32)).shape == (1, 3)
 
 
-def test_a_configuration_is_a_mapping(hub: Path) -> None:
-    with downloaded(hub, "evil/net") as folder:
-        (folder / "config.json").write_text("[]")
-    with pytest.raises(UserError, match=r"the config\.json of evil/net must be a mapping in JSON, found other text"):
-        skeleton()
-
-
-@pytest.mark.parametrize("content", ["", "{no", "\x00", "[" * 100_000, '{"num_labels": ' + "9" * 5000 + "}"])
+@pytest.mark.parametrize("content", ["", "[]", "{no", "\x00", "[" * 100_000, '{"num_labels": ' + "9" * 5000 + "}"])
 @pytest.mark.parametrize("name", ["config.json", "preprocessor_config.json"])
 def test_of_a_file_that_the_cache_holds_no_message_says_that_it_lacks_it(hub: Path, name: str, content: str) -> None:
     with downloaded(hub, "evil/net") as folder:
@@ -220,15 +213,6 @@ def test_a_normalization_in_the_configuration_of_a_processor_goes_first(hub: Pat
         file.write_text(json.dumps(content))
         link_to_blob(file, blob_name(file.read_bytes(), large=False))
         assert skeleton().transform.mean == mean
-
-
-@pytest.mark.parametrize("name", ["preprocessor_config.json", "processor_config.json"])
-def test_a_processor_is_a_mapping(hub: Path, name: str) -> None:
-    with downloaded(hub, "evil/net") as folder:
-        (folder / "config.json").write_text(json.dumps({"model_type": "vit", **VIT, "image_size": 32}))
-        (folder / name).write_text("[]")
-    with pytest.raises(UserError, match=rf"the {name} of evil/net must be a mapping in JSON, found other text"):
-        skeleton()
 
 
 def test_a_configuration_within_another_is_read_in_the_same_way() -> None:
