@@ -140,7 +140,7 @@ def test_all_name_the_best_layer_of_the_best_network_at_its_step(step, best):
         assert (numbers["layer"], numbers["step"]) == (layer, at)
 
         for name, record in (("gain_over_last", found.gain_over_last), ("gain_over_before", found.gain_over_before)):
-            known = record.model_dump().items()
+            known = vars(record).items()
             assert numbers[name] == {key: round(each, 6) if type(each) is float else each for key, each in known}
         assert numbers["gain_over_last"]["status"] == ("pays" if use in ("retrieval", "discovery") else "undecided")
         gained, before = words.gain_words(found.gain_over_last) or "–", found.gain_over_before.estimate

@@ -153,7 +153,7 @@ def steps_figure(rows: pd.DataFrame, aside: Sequence[str], text: Words, *, title
     points = {model: _courses(own) for model, own in sorted(networks, key=lambda item: item[0] in aside)}
     every = [point for own in points.values() for point in own]
     ends = [end for point in every for end in (point["value"], point["low"], point["high"]) if end is not None]
-    columns = min(len(networks), 3 if len(networks) != 4 else 2)
+    columns = min(len(networks), 2)
     taken = sorted({point["step"] for point in every})
     x = STEP_AXIS | {"axis": {"values": taken, "labelOverlap": True}}
     x |= {"scale": {"domain": [taken[0], taken[-1]], "nice": False, "padding": 10}}
@@ -162,7 +162,9 @@ def steps_figure(rows: pd.DataFrame, aside: Sequence[str], text: Words, *, title
     size = (inner_width(columns), 110 if columns > 1 else 150)
     panels = []
     for i, (model, own) in enumerate(points.items()):
-        layers = theme.line_layers("line", looks, x, legend_of(2) if i == len(points) - 1 else None, scale=scale)
+        layers = theme.line_layers(
+            "line", looks, x, legend_of(3 - columns) if i == len(points) - 1 else None, scale=scale
+        )
         head = heading(i, len(networks), shorten(model, 30), title)
         panels.append(panel(layers, {"points": own}, size, head))
     return figure(panels, text, columns=columns)

@@ -75,8 +75,8 @@ def heading(index: int, count: int, text: str, subtitle: str = "", color: str = 
 
 
 def legend_of(columns: int, names: Mapping[str, str] | None = None) -> Spec:
-    """The legend of lines below the panels, with words for their names if these are no words."""
-    words = {"labelExpr": f"{json.dumps(names)}[datum.label]"} if names else {}
+    """The legend of lines below the panels; with names, of these lines alone and with words for their names."""
+    words = {"labelExpr": f"{json.dumps(names)}[datum.label]", "values": list(names)} if names else {}
     return {"orient": "bottom", "columns": columns, "labelLimit": 0, "symbolStrokeWidth": 0} | words
 
 
@@ -104,7 +104,7 @@ def figure(panels: Sequence[Spec], words: Words, *, columns: int = 1, axis: floa
         "concat": list(panels),
         "columns": columns,
         "spacing": GAP,
-        "resolve": {"scale": {"color": "independent", "shape": "independent", "strokeDash": "independent"}},
+        "resolve": {"scale": dict.fromkeys(("color", "fill", "shape", "strokeDash"), "independent")},
         "padding": EDGE,
         "config": text,
         "background": "white",

@@ -101,7 +101,8 @@ def depth_figure(curves: Sequence[pd.DataFrame], step: int, text: Words) -> Spec
         text: what the figure says.
     """
     columns, specs, every, kinds = 1 if len(curves) == 1 else 2, [], [], []
-    key = legend_of(2, {name: f"{name} classes" for name in LOOKS})
+    splits = {name for own in curves for name in own["split"]}
+    key = legend_of(2, {name: f"{name} classes" for name in LOOKS if name in splits})
     for i, own in enumerate(curves):
         rows, levels = records(own, ["split", "x", "value", "low", "high", "band", "tied", "best"]), _levels(own)
         layers = list(own.loc[own["split"] == own["split"].iloc[-1], "layer"])
