@@ -11,9 +11,8 @@ from stages.commands.folds import find_folds, is_absent
 from stages.commands.project import RAW, ProjectCommand, params_option
 from stages.finetune.params import schedule_length
 from stages.measure.analyses.registry import Extra, check_embedded
-from stages.measure.checks import check_ranking
 from stages.measure.metrics import SCORES
-from stages.measure.params import check_class_sizes, check_steps, chosen_steps, probe_users
+from stages.measure.params import check_class_sizes, check_ranking, check_steps, chosen_steps, probe_users
 from stages.prepare.candidates import describe_counts
 from stages.prepare.params import TorchvisionParams
 from stages.prepare.pools import checked_fraction

@@ -270,5 +270,6 @@ def make_layer(counts: Mapping[str, tuple[int, int]], share: float, width: int, 
         noise = 0.1 * random.normal(size=(len(labels), width))
         values.append((latent @ random.normal(size=(rank, width)) + noise).astype(np.float32))
     layers, samples = (Layer("layer", "layer", 0, "mean", width, 1, 1),), pd.concat(parts, ignore_index=True)
-    source = InMemory({}, {"layer": np.concatenate(values)})  # the same at every step
+    arrays = {"layer": np.concatenate(values)}  # the same at every step
+    source = InMemory({"dataset": "plan", "model": "plan", "fold": "0", "seed": 0}, arrays)
     return Embeddings("plan", "plan", "0", 0, tuple(steps), layers, samples, (), source)
