@@ -11,9 +11,8 @@ from stages.commands.folds import find_folds
 from stages.commands.project import RAW, ProjectCommand, params_option
 from stages.finetune.params import schedule_length
 from stages.measure.analyses.registry import check_embedded
-from stages.measure.checks import check_ranking
 from stages.measure.metrics import PROBE, SCORES
-from stages.measure.params import check_class_sizes, check_steps, chosen_steps
+from stages.measure.params import check_class_sizes, check_ranking, check_steps, chosen_steps
 from stages.prepare.candidates import describe_counts
 from stages.prepare.params import TorchvisionParams
 from stages.prepare.pools import checked_fraction

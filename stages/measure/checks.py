@@ -4,13 +4,13 @@ from collections.abc import Sequence
 
 from stages.measure.analyses.registry import ANALYSES, check_embedded
 from stages.measure.cell import has_training, store_of_seen
-from stages.measure.metrics import LAYER_SCORES, SCORES
+from stages.measure.metrics import LAYER_SCORES
 from stages.measure.params import MeasureParams, check_class_sizes, check_steps
 from stages.measure.run import Job, head_metrics, plan_jobs
 from stages.shared.core.params import Cell
 from stages.shared.embeddings.embedding_store import Embeddings
 from stages.shared.embeddings.split_names import SEEN, TRAIN, UNSEEN
-from stages.shared.runtime.errors import UserError, check_known
+from stages.shared.runtime.errors import UserError
 
 
 def check_cell(store: Embeddings, wanted: Cell, where: str = "--embeddings") -> None:
@@ -54,18 +54,6 @@ def check_params(store: Embeddings, params: MeasureParams) -> None:
     check_embedded(params.analyses, splits, training=has_training(store))
     for split in store.splits:
         check_class_sizes(store.labels(split), split, params)
-
-
-def check_ranking(wanted: str, measure: MeasureParams) -> None:
-    """Check that `aggregate.main_metric` is among the scores that are measured, and ranks layers.
-
-    Raises:
-        UserError: it is not; the nearest that are.
-    """
-    where = "aggregate.main_metric"
-    check_known(wanted, measure.all_metrics, f"{where}: {wanted!r} must be in measure.metrics or measure.extra.metrics")
-    if SCORES[wanted].better == "neither":
-        raise UserError(f"{where}: must be a score by which a layer is better, found {wanted!r}; try nmi")
 
 
 def check_finite(store: Embeddings, jobs: Sequence[Job], params: MeasureParams) -> None:

@@ -7,10 +7,10 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from stages.measure.analyses.registry import ANALYSES
-from stages.measure.metrics import HEAD_SCORES, LAYER_SCORES, PROBE
+from stages.measure.metrics import HEAD_SCORES, LAYER_SCORES, PROBE, SCORES
 from stages.shared.core.params import ALL, Params
 from stages.shared.embeddings.split_names import SEEN, UNSEEN
-from stages.shared.runtime.errors import UserError, did_you_mean, listed
+from stages.shared.runtime.errors import UserError, check_known, did_you_mean, listed
 from stages.shared.tables.scores import Neighbours, Normalize
 
 
@@ -237,3 +237,22 @@ def check_class_sizes(labels: Iterable[str], split: str, params: MeasureParams) 
             f"`test_fraction`, lower the folds, or take {PROBE} out of measure.metrics and "
             "measure.extra.metrics"
         )
+
+
+def probe_users(split: str, params: MeasureParams) -> list[str]:
+    """Return what fits the linear probe on a split, and what to take it out of, for people."""
+    users = [f"{PROBE} out of measure.metrics and measure.extra.metrics"] if PROBE in params.all_metrics else []
+    probing = [name for name in params.analyses if ANALYSES[name].probe and ANALYSES[name].belongs_to(split)]
+    return users + [f"{name} out of measure.analyses" for name in probing]
+
+
+def check_ranking(wanted: str, measure: MeasureParams) -> None:
+    """Check that `aggregate.main_metric` is among the scores that are measured, and ranks layers.
+
+    Raises:
+        UserError: it is not; the nearest that are.
+    """
+    where = "aggregate.main_metric"
+    check_known(wanted, measure.all_metrics, f"{where}: {wanted!r} must be in measure.metrics or measure.extra.metrics")
+    if SCORES[wanted].better == "neither":
+        raise UserError(f"{where}: must be a score by which a layer is better, found {wanted!r}; try nmi")

@@ -14,10 +14,10 @@ from numpy.typing import ArrayLike, NDArray
 from stages.aggregate.compute import Results, compute_results
 from stages.aggregate.params import AggregateParams, Asked, AskedMeasures
 from stages.measure.analyses.registry import ANALYSES
-from stages.measure.checks import check_params, check_ranking
+from stages.measure.checks import check_params
 from stages.measure.metrics import HEAD_SCORES
 from stages.measure.outputs import notes, write_cell
-from stages.measure.params import MeasureParams
+from stages.measure.params import MeasureParams, check_ranking
 from stages.measure.run import measure as measure_cell
 from stages.measure.run import plan_jobs
 from stages.shared.core.digests import cell_id

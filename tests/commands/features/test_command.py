@@ -181,7 +181,7 @@ def test_unreadable_files_stop_it_or_are_listed(cell: Path, tmp_path: Path, monk
         cell,
         "found 1 that cannot be read: notes.txt (not an image of a format that is read)",
         images,
-        tmp_path / "a.parquet",
+        tmp_path / "n.parquet",
     )
     (images / "notes.txt").unlink()
     whole = (images / "elm" / "01.jpg").read_bytes()
