@@ -3,8 +3,10 @@
 import re
 import sys
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import click
 import numpy as np
@@ -67,17 +69,24 @@ def quick(
     none = {"extra": measure.extra.model_copy(update={"metrics": []}), "analyses": []}
     plain = none | {"metrics": [*FIRST], "refits": measure.refits.model_copy(update={"metrics": []})}
     whole = none | {"metrics": [*FIRST, "probe_accuracy"]}
-    asked = {"labels": labels, "aggregate": aggregate, "workers": worker_count(None)}
-    asked |= {"model": plain_name(network), "dataset": DEMO if folder is None else plain_name(folder.name)}
-    first = Result(score_arrays(layers, **asked, measure=measure.model_copy(update=plain)))
+    run = partial(
+        score_arrays,
+        layers,
+        labels,
+        aggregate=aggregate,
+        model=plain_name(network),
+        dataset=DEMO if folder is None else plain_name(folder.name),
+        workers=worker_count(None),
+    )
+    first = Result(run(measure=measure.model_copy(update=plain)))
     print(first.table[[*FIRST]].to_string(float_format="{:.3f}".format))
     print("Plain scores of each layer; the choice follows.\n", flush=True)
     with new_output(out) if out else TemporaryDirectory() as scratch:
         tables = Path(scratch) / "measures"
-        scored = score_arrays(layers, **asked, measure=measure.model_copy(update=whole), tables=tables)
+        scored = run(measure=measure.model_copy(update=whole), tables=tables)
         print(verdict(scored.results.facts, use=use, embeds=False), flush=True)
         if out:
-            np.savez(Path(scratch) / "embeddings.npz", labels=labels, **layers)
+            np.savez(Path(scratch) / "embeddings.npz", allow_pickle=False, labels=np.array(labels), **layers)
             known = {"measure": scored.measure.model_dump(mode="json"), "aggregate": aggregate.model_dump(mode="json")}
             write_results(
                 Path(scratch), Study(scored.results, describe_scoring(known, scored.grid, "whichlayer quick"))
@@ -106,7 +115,7 @@ def read_images(
 
     models = load(PARAMS)["models"]
     size = size or (models[network]["network"]["image_size"] if network in models else 224)
-    entry = {"source": "table", "table": table} if table else {"source": "folder"}
+    entry: dict[str, Any] = {"source": "table", "table": table} if table else {"source": "folder"}
     if folder == RAW / DEMO:
         entry = {"source": DEMO, "train": per_class, "test": 2, "unseen": 2}
     params = parse_dataset(entry | {"image_size": size}, folder.name)
@@ -116,7 +125,9 @@ def read_images(
         of_class = ([each for each in candidates if each.label == label] for label in labels)
         chosen = [each for own in of_class for each in shuffled(own, 0, "quick", own[0].label)[:per_class]]
         decoded = list(decode_many([c.content for c in chosen], **params.decode))
-    bad = [f"{c.source}: {image}" for c, (_, image) in zip(chosen, decoded, strict=True) if isinstance(image, str)]
-    if bad:
-        raise UserError(f"{folder}: every file must be an image, found {plural(len(bad), 'other')}, first {bad[0]}")
-    return np.stack([image.pixels for _, image in decoded]), [c.label for c in chosen]
+    pixels = []
+    for each, (_, image) in zip(chosen, decoded, strict=True):
+        if isinstance(image, str):
+            raise UserError(f"{folder}: every file must be an image, found {each.source}: {image}; take it out")
+        pixels.append(image.pixels)
+    return np.stack(pixels), [each.label for each in chosen]

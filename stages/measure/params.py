@@ -239,13 +239,6 @@ def check_class_sizes(labels: Iterable[str], split: str, params: MeasureParams) 
         )
 
 
-def probe_users(split: str, params: MeasureParams) -> list[str]:
-    """Return what fits the linear probe on a split, and what to take it out of, for people."""
-    users = [f"{PROBE} out of measure.metrics and measure.extra.metrics"] if PROBE in params.all_metrics else []
-    probing = [name for name in params.analyses if ANALYSES[name].probe and ANALYSES[name].belongs_to(split)]
-    return users + [f"{name} out of measure.analyses" for name in probing]
-
-
 def check_ranking(wanted: str, measure: MeasureParams) -> None:
     """Check that `aggregate.main_metric` is among the scores that are measured, and ranks layers.
 

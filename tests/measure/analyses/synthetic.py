@@ -15,7 +15,7 @@ def toy_cell(tmp_path, split, *, sizes=None, layer="blocks.0", last=None, **chan
     path = tmp_path / "store"
     write_store(path, sizes=sizes)
     if "test" in sizes:
-        write_last_step(path, sizes=sizes["test"], **(last or {}))
+        write_last_step(path, **(last or {}))
     cell = Cell(open_embeddings(path), parse(DEFAULT | changes, MeasureParams, where="measure"))
     chosen = next(each for each in cell.store.layers if each.name == layer)
     return cell, chosen, cell.embedded(chosen, cell.step, split, copies=split == "test")

@@ -44,7 +44,6 @@ def table() -> pd.DataFrame:
             90000,
             16,
             "lower",
-            None,
         ),
         (
             "handwriting",
@@ -66,7 +65,6 @@ def table() -> pd.DataFrame:
             None,
             None,
             "higher",
-            0.5,
         ),
     ]
     return pd.DataFrame(rows, columns=list(COLUMNS))
