@@ -39,7 +39,7 @@ def imported_modules() -> set[str]:
     nodes = [node for path in (ROOT / "stages").rglob("*.py") for node in ast.walk(ast.parse(path.read_text()))]
     names = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
     names += [node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)]
-    return {name.split(".")[0] for name in names} - sys.stdlib_module_names - {"stages"}
+    return {name.split(".")[0] for name in names} - sys.stdlib_module_names - {"stages", "whichlayer"}
 
 
 def imported() -> dict[str, set[str]]:

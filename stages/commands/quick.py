@@ -54,30 +54,39 @@ def quick(
         raise UserError("name a folder of images, or take --demo (not both)")
     if out is not None:
         check_new(out)
-    from stages.aggregate.render.page.provenance import Study, describe_scoring  # libraries take seconds
-    from stages.aggregate.render.verdict import verdict
-    from stages.aggregate.render.write import write_results
-    from stages.commands.score.arrays import score_arrays
-    from stages.library import Result, embed
-    from stages.measure.run import worker_count
+    from stages.library import embed  # after the arguments: libraries take seconds
 
     pixels, labels = read_images(folder or RAW / DEMO, table, network, image_size, per_class)
     print(f"quick: {plural(len(labels), 'image')} of {len({*labels})} classes, {network}", file=sys.stderr)
     layers = embed(network, pixels, image_size=image_size)
+    answer(layers, labels, plain_name(network), DEMO if folder is None else plain_name(folder.name), use, out)
+    where = "FOLDER" if folder is None else folder
+    print(f"Next: whichlayer new {where}    (a study: more networks, fine-tuning, `dvc repro`)", file=sys.stderr)
+
+
+def answer(
+    layers: dict[str, NDArray[np.float32]],
+    labels: list[str],
+    model: str,
+    dataset: str,
+    use: str | None,
+    out: Path | None,
+) -> None:
+    """Print plain scores, then the choice; write it to a folder."""
+    from stages.aggregate.render.page.provenance import Study, describe_scoring
+    from stages.aggregate.render.verdict import verdict
+    from stages.aggregate.render.write import write_results
+    from stages.library import Result
+    from stages.library.arrays import score_arrays
+    from stages.measure.run import worker_count
+
     measure = read_section(PARAMS, "measure", MeasureParams)
     aggregate = read_section(PARAMS, "aggregate", AggregateParams).model_copy(update={"main_metric": FIRST[0]})
     none = {"extra": measure.extra.model_copy(update={"metrics": []}), "analyses": []}
     plain = none | {"metrics": [*FIRST], "refits": measure.refits.model_copy(update={"metrics": []})}
     whole = none | {"metrics": [*FIRST, "probe_accuracy"]}
-    run = partial(
-        score_arrays,
-        layers,
-        labels,
-        aggregate=aggregate,
-        model=plain_name(network),
-        dataset=DEMO if folder is None else plain_name(folder.name),
-        workers=worker_count(None),
-    )
+    about = {"aggregate": aggregate, "model": model, "dataset": dataset, "workers": worker_count(None)}
+    run = partial(score_arrays, layers, labels, **about)  # type: ignore[arg-type]
     first = Result(run(measure=measure.model_copy(update=plain)))
     print(first.table[[*FIRST]].to_string(float_format="{:.3f}".format))
     print("Plain scores of each layer; the choice follows.\n", flush=True)
@@ -91,8 +100,6 @@ def quick(
             write_results(
                 Path(scratch), Study(scored.results, describe_scoring(known, scored.grid, "whichlayer quick"))
             )
-    where = "FOLDER" if folder is None else folder
-    print(f"Next: whichlayer new {where}    (a study: more networks, fine-tuning, `dvc repro`)", file=sys.stderr)
 
 
 def plain_name(text: str) -> str:

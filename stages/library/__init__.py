@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from html import escape
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -20,8 +21,7 @@ from numpy.typing import ArrayLike, NDArray
 from stages.aggregate.params import AggregateParams
 from stages.aggregate.recommend.schema import Recommendation as Record
 from stages.aggregate.render.verdict import verdict
-from stages.commands.project import PARAMS
-from stages.commands.score.arrays import Scored, score_arrays
+from stages.library.arrays import Scored, score_arrays
 from stages.measure.metrics import LAYER_SCORES
 from stages.measure.params import MeasureParams
 from stages.shared.core.params import load, parse, read_section
@@ -30,8 +30,6 @@ from stages.shared.runtime.errors import UserError as UserError
 from stages.shared.runtime.errors import check_known
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from PIL.Image import Image
     from torch import Tensor, nn
 
@@ -40,6 +38,9 @@ if TYPE_CHECKING:
 Pooling = Literal["auto", "mean", "token0", "max"]
 Use = Literal["classifier", "retrieval", "discovery", "detection"]
 Over = Literal["last", "before"]
+
+PARAMS = Path(__file__).parents[2] / "params.yaml"
+"""Of the project whose code this is."""
 
 BLUE = "#0072B2"
 

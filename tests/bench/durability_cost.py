@@ -23,7 +23,8 @@ from stages.finetune.params import FinetuneParams
 from stages.shared.core.kept_work import KeptWork
 from stages.shared.embeddings.embedding_store import Stored, open_embeddings, write_store_digests
 from stages.shared.images.image_store import PackedImages
-from stages.shared.networks.network import build_network, choose_device
+from stages.shared.networks.device import choose_device
+from stages.shared.networks.network import build_network
 from stages.shared.networks.params import NetworkParams, WeightsParams
 from stages.shared.networks.weights import CheckpointInfo, finish_checkpoints, open_checkpoints, write_checkpoint
 from tests.bench.cells import PARAMS, network_params, pack_noise

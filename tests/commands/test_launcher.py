@@ -10,6 +10,7 @@ import pytest
 from stages.commands import launcher
 from tests.workflow import ROOT
 
+MAIN = "from whichlayer.launcher import main; main()"
 CLI = 'import sys\n\n\ndef main():\n    print("{name}", sys.argv[1:])\n    sys.exit({status})\n'
 
 
@@ -20,6 +21,7 @@ def write_project(folder: Path, status: int = 0) -> Path:
     (folder / "stages" / "__init__.py").touch()
     (folder / "stages" / "commands" / "__init__.py").touch()
     (folder / "stages" / "commands" / "cli.py").write_text(CLI.format(name=folder.name, status=status))
+    (folder / "stages" / "library.py").write_text(f"score = {folder.name!r}")
     return folder
 
 
@@ -27,11 +29,13 @@ def write_project(folder: Path, status: int = 0) -> Path:
 def installed(tmp_path: Path):
     """Run the launcher as if it were installed: a module apart from every project."""
     site = tmp_path / "site"
-    site.mkdir()
-    shutil.copy(launcher.__file__, site / "whichlayer_launcher.py")
+    (site / "whichlayer").mkdir(parents=True)
+    shutil.copy(launcher.__file__, site / "whichlayer")
+    shutil.copy(Path(launcher.__file__).with_name("installed.py"), site / "whichlayer" / "__init__.py")
+    write_project(site / "whichlayer" / "project")
 
-    def run(folder: Path, *args: str) -> subprocess.CompletedProcess[str]:
-        code = f"import sys; sys.path.insert(0, {str(site)!r}); from whichlayer_launcher import main; main()"
+    def run(folder: Path, *args: str, code: str = MAIN) -> subprocess.CompletedProcess[str]:
+        code = f"import sys; sys.path.insert(0, {str(site)!r}); {code}"
         return subprocess.run(
             [sys.executable, "-P", "-c", code, *args], cwd=folder, capture_output=True, text=True, check=False
         )
@@ -53,11 +57,16 @@ def test_a_folder_inside_a_project_will_do_and_the_nearest_project_counts(instal
     assert installed(write_project(outer / "data" / "inner")).stdout == "inner []\n"
 
 
-def test_outside_of_a_project_it_says_so_in_one_sentence(installed, tmp_path: Path):
-    done = installed(tmp_path, "check")
-    assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith(f"error: {tmp_path} must be a clone of whichlayer or a folder inside one, found no ")
-    assert len(done.stderr.splitlines()) == 1
+def test_outside_of_a_project_the_copy_beside_it_runs(installed, tmp_path: Path):
+    assert installed(tmp_path, "check").stdout == "project ['check']\n"
+
+
+def test_the_library_is_that_of_the_project_too(installed, tmp_path: Path):
+    show = "import whichlayer; print(whichlayer.score)"
+    assert installed(write_project(tmp_path / "first"), code=show).stdout == "first\n"
+    assert installed(tmp_path, code=show).stdout == "project\n"
+    other = installed(tmp_path, code=f"import json as stages; sys.modules['stages'] = stages; {show}")
+    assert "ImportError: whichlayer needs its own package `stages`, found another one" in other.stderr
 
 
 @pytest.mark.slow

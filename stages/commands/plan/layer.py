@@ -12,6 +12,7 @@ from stages.measure.analyses.registry import ANALYSES
 from stages.measure.cell import Cell
 from stages.measure.params import MeasureParams
 from stages.measure.run import Job, limit_to_one_thread, plan_jobs, score
+from stages.shared.core.digests import cell_id
 from stages.shared.embeddings.embedding_store import Embeddings, InMemory, Layer
 from stages.shared.runtime.durations import process_peak
 
@@ -32,7 +33,7 @@ def make_layer(counts: Mapping[str, tuple[int, int]], width: int, steps: Sequenc
         noise = 0.1 * random.normal(size=(count, width))
         values.append((latent @ random.normal(size=(rank, width)) + noise).astype(np.float32))
     layers, samples = (Layer("layer", "layer", 0, "mean", width, 1, 1),), pd.concat(parts, ignore_index=True)
-    source = InMemory({"dataset": "plan"}, {"layer": np.concatenate(values)})
+    source = InMemory(cell_id(("plan", "plan", "0", 0)), {"layer": np.concatenate(values)})
     return Embeddings("plan", "plan", "0", 0, tuple(steps), layers, samples, (), source)
 
 

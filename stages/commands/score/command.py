@@ -14,8 +14,8 @@ from stages.aggregate.render.verdict import verdict
 from stages.aggregate.render.write import write_results
 from stages.aggregate.words.formatting import plural
 from stages.commands.project import ProjectCommand, ProjectPath, check_new, new_output, params_option
-from stages.commands.score.arrays import score_arrays
 from stages.commands.score.files import join, read_file
+from stages.library.arrays import score_arrays
 from stages.measure.metrics import LAYER_SCORES
 from stages.measure.params import MeasureParams
 from stages.measure.run import worker_count

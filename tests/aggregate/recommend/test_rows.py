@@ -8,7 +8,7 @@ from sklearn.preprocessing import normalize as unit
 from stages.aggregate.compute import compute_results
 from stages.aggregate.params import AggregateParams, Asked, AskedMeasures
 from stages.aggregate.recommend.criteria import CRITERIA
-from stages.commands.score.arrays import CHECKPOINT, score_arrays
+from stages.library.arrays import CHECKPOINT, score_arrays
 from stages.measure.params import MeasureParams
 from stages.shared.core.digests import cell_id
 from stages.shared.core.params import RunParams, parse

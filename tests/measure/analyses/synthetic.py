@@ -18,4 +18,4 @@ def toy_cell(tmp_path, split, *, sizes=None, layer="blocks.0", last=None, **chan
         write_last_step(path, **(last or {}))
     cell = Cell(open_embeddings(path), parse(DEFAULT | changes, MeasureParams, where="measure"))
     chosen = next(each for each in cell.store.layers if each.name == layer)
-    return cell, chosen, cell.embedded(chosen, cell.step, split, copies=split == "test")
+    return cell, chosen, cell.embedded(chosen, cell.step, split)

@@ -107,16 +107,13 @@ def test_run_main_turns_a_user_error_into_one_message_and_status_2(capsys: pytes
     assert capsys.readouterr().err == "error: data: must exist\n"
 
 
-def test_a_message_is_made_harmless_and_short(capsys: pytest.CaptureFixture[str]):
+def test_a_message_is_made_harmless(capsys: pytest.CaptureFixture[str]):
     def main() -> None:
-        raise UserError(f"datasets.\x1b[2J{'x' * 5000}: must exist")
+        raise UserError("datasets.\x1b[2Jx: must exist")
 
     with pytest.raises(SystemExit):
         run_main(main)
-    said = capsys.readouterr().err
-    assert said.startswith(r"error: datasets.\x1b[2Jxxx")
-    assert said.endswith("xxx: must exist\n")
-    assert len(said) < 500
+    assert capsys.readouterr().err == "error: datasets.\\x1b[2Jx: must exist\n"
 
 
 def test_a_path_that_cannot_be_is_one_message(capsys: pytest.CaptureFixture[str], tmp_path: Path):

@@ -12,7 +12,7 @@ from sklearn.metrics import normalized_mutual_info_score
 from sklearn.neighbors import NearestNeighbors
 
 from stages.aggregate.params import AggregateParams
-from stages.commands.score.arrays import score_arrays, tabulate
+from stages.library.arrays import score_arrays, tabulate
 from stages.measure.params import MeasureParams
 from stages.shared.core.params import parse
 from stages.shared.runtime.errors import UserError
@@ -39,7 +39,7 @@ def given(**changes: Any) -> dict[str, Any]:
 def test_neither_torch_nor_dvc_is_loaded_and_no_file_is_left(tmp_path: Path):
     code = """
 import sys
-from tests.commands.score.test_arrays import given, score_arrays
+from tests.library.test_arrays import given, score_arrays
 print(len(score_arrays(**given()).results.layers))
 print(sorted({"torch", "dvc", "PIL"} & set(sys.modules)))
 """
