@@ -19,7 +19,7 @@ from stages.shared.runtime.errors import UserError
 from tests.commands.score.made import WIDTHS, arrays
 from tests.measure.synthetic import DEFAULT
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[2]
 AGGREGATE = AggregateParams(main_metric="nmi", accuracy_margin=0.05)
 REFITS = {"metrics": ["nmi", "knn_purity"], "steps": [0], "halves": 4, "starts": 3, "polished": 1}
 

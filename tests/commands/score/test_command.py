@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 from sklearn.neighbors import NearestNeighbors
 
 from stages.commands.cli import whichlayer
-from stages.commands.score import arrays as arrays_module
+from stages.library import arrays as arrays_module
 from stages.shared.embeddings.embedding_store import Layer
 from stages.shared.runtime.errors import UserError
 from stages.shared.tables.metric_table import read_layer_scores
