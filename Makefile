@@ -30,7 +30,7 @@ $(INSTALLED): pyproject.toml stages/commands/launcher.py
 	@echo "Installing into .venv, which takes minutes and prints nothing."
 	test -x .venv/bin/python || $(PYTHON) -m venv .venv
 	python -m pip install --quiet --disable-pip-version-check --upgrade pip
-	python -m pip install --quiet --disable-pip-version-check $(VERSIONS) '.[handwriting,lite]'
+	python -m pip install --quiet --disable-pip-version-check $(VERSIONS) '.[study]'
 	touch $(INSTALLED)
 
 setup: .venv/ready

@@ -18,7 +18,7 @@ DATA = "\n".join((ROOT / name).read_text() for name in ("params.yaml", "data/raw
 BOUNDED = {"numcodecs"}
 """What another requirement imports, listed for its lower bound alone."""
 
-EXTRAS = ("export", "fleet")
+EXTRAS = ("export", "fleet", "quick", "study")
 """Extras whose packages the code imports where they are needed, with an error of its own where they are missing."""
 
 
@@ -71,7 +71,7 @@ def constraints() -> dict[str, str]:
     "line",
     [
         *PROJECT["dependencies"],
-        *(line for name in EXTRAS + DATA_EXTRAS for line in PROJECT["optional-dependencies"][name]),
+        *(line for name in EXTRAS + DATA_EXTRAS for line in PROJECT["optional-dependencies"][name] if not line.startswith("whichlayer")),
     ],
 )
 def test_every_requirement_has_a_tried_version_within_its_range(line: str):

@@ -101,6 +101,10 @@ def run_main(main: Callable[[], None]) -> NoReturn:
             main()
     except UserError as error:
         fail(str(error))
+    except ModuleNotFoundError as error:
+        if str(error.name).startswith("stages"):
+            raise
+        fail(f"this takes the package {error.name}, which is not installed: pip install 'whichlayer[study]'")
     except Exception as error:
         said = explain_system_error(error)
         if said is None:
