@@ -37,8 +37,8 @@ def main() -> None:
         cell = open_cell(images, checkpoints, taps, params, seed=cell_seed(args.seed, args.fold))
         attributes = {"dataset": args.dataset, "model": args.model, "fold": args.fold, "seed": args.seed}
         versions = library_versions("torch", network.library, builds=False)
-        attributes |= {"frozen": network.frozen}
-        attributes |= {"made_with": {"finetune": checkpoints.last.versions, "embed": versions}}
+        made_with = {"prepare": images.made_with, "finetune": checkpoints.last.versions, "embed": versions}
+        attributes |= {"frozen": network.frozen, "made_with": made_with}
         layers = cell.write(run.scratch(args.out), attributes)
     count = len(cell.checkpoints)
     watch.done(

@@ -17,7 +17,12 @@ FULL: Bits = 16
 
 JPEG2000_START = b"\xff\x4f\xff\x51"
 JPEG2000_BITS = 42
-"""Bytes from there to the one that says how many bits the first component has, less 1; its highest bit is a sign."""
+"""Bytes from there to the one that says how many bits the first component has, less 1; its highest bit is a sign. Those
+of the others follow, three bytes apart."""
+
+
+class BadImageError(Exception):
+    """An image that cannot be decoded, and why."""
 
 
 @dataclass(frozen=True)
@@ -46,19 +51,24 @@ def file_range(image: ImageFile.ImageFile, content: bytes) -> tuple[int, int | N
         Bits, and white: None where the file does not say it, or where Pillow makes 8 bits of them.
 
     Raises:
-        ValueError: Pillow would read it inverted.
+        BadImageError: Pillow would read another picture.
     """
     if isinstance(image, TiffImagePlugin.TiffImageFile):
         bits = max(image.tag_v2.get(TiffImagePlugin.BITSPERSAMPLE, (1,)))
-        if bits > 8 and image.tag_v2.get(TiffImagePlugin.PHOTOMETRIC_INTERPRETATION) == 0:
-            raise ValueError("a TIFF of more than 8 bits in which 0 is white is read inverted; save it with 0 as black")
+        _check_tiff(image, bits)
         return bits, 2**bits - 1 if bits < FULL else None
     if image.format == "PNG":
         return (16 if str(image.tile[0][3]).endswith(";16B") else 8), None
     if image.format == "SGI":
         return 8 * content[3], None
     if image.format == "JPEG2000":
-        bits = (content[content.find(JPEG2000_START) + JPEG2000_BITS] & 127) + 1
+        first = content.find(JPEG2000_START) + JPEG2000_BITS
+        bits = max((byte & 127) + 1 for byte in content[first : first + 3 * len(image.getbands()) : 3])
+        if bits > 8 and not (image.mode == "I;16" and 10 <= bits <= FULL):
+            raise BadImageError(
+                "JPEG 2000 files of more than 8 bits are only read if they are grey without alpha, of 10 to 16 bits, "
+                f"found {image.mode} of {bits}; save it as PNG or TIFF of 16 bits, or with 8 bits"
+            )
         return bits, None if bits == FULL else 2**FULL - 2 ** max(0, FULL - bits)  # Pillow shifts them
     if image.format == "PPM" and image.mode in ("I", "RGB"):
         codec, _, _, args = image.tile[0]
@@ -67,6 +77,20 @@ def file_range(image: ImageFile.ImageFile, content: bytes) -> tuple[int, int | N
             largest = int(args[-1])
         return largest.bit_length(), None if largest == 65535 else 65535
     return mode_range(image)
+
+
+def _check_tiff(image: TiffImagePlugin.TiffImageFile, bits: int) -> None:
+    tags = image.tag_v2
+    if 2 in tags.get(TiffImagePlugin.SAMPLEFORMAT, ()):
+        raise BadImageError("signed values have no defined range; save it as uint16 or uint8")
+    if bits > 8 and tags.get(TiffImagePlugin.PHOTOMETRIC_INTERPRETATION) == 0:
+        raise BadImageError("a TIFF of more than 8 bits in which 0 is white is read inverted; save it with 0 as black")
+    apart = tags.get(TiffImagePlugin.PLANAR_CONFIGURATION) == 2 and len(image.getbands()) > 1
+    if bits > 8 and apart and image.tile[0][0] == "raw":
+        raise BadImageError(
+            "an uncompressed TIFF of more than 8 bits whose colours lie in planes apart (PlanarConfiguration 2) is "
+            "read as another picture; save it with PlanarConfiguration 1, compressed, or with 8 bits"
+        )
 
 
 def mode_range(image: Image.Image) -> tuple[int, None]:

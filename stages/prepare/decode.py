@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
-from stages.prepare.bits import FULL, Bits, Depth, file_range, mode_range
+from stages.prepare.bits import FULL, BadImageError, Bits, Depth, file_range, mode_range
 from stages.prepare.candidates import Content
 from stages.shared.runtime.errors import explain_system_error
 
@@ -54,10 +54,6 @@ class Decoded(NamedTuple):
 
     pixels: NDArray[np.uint8]
     depth: Depth | None
-
-
-class BadImageError(Exception):
-    """An image that cannot be decoded, and why."""
 
 
 def decode(content: Content, size: int, fit: Fit, fill: int, bits: Bits = FULL) -> Decoded:
@@ -120,7 +116,18 @@ def pixel_limit(pixels: int) -> Iterator[None]:
 
 def open_image(content: bytes) -> ImageFile.ImageFile:
     """Read an image file's header, if it is of one of `FORMATS`."""
-    return Image.open(io.BytesIO(content), formats=known_formats())
+    try:
+        return Image.open(io.BytesIO(content), formats=known_formats())
+    except UnidentifiedImageError:
+        start = content[:16].ljust(16, b"\0")
+        for name in known_formats():
+            accept = Image.OPEN[name][1]
+            if accept and accept(start):
+                raise BadImageError(
+                    f"the format, {name}, is read, but not this variety, or it is damaged; save it with 8 bits a "
+                    "sample, or grey with 16"
+                ) from None
+        raise
 
 
 @cache
@@ -164,12 +171,10 @@ def _measure_depth(image: Image.Image, file_bits: int, white: int | None, bits: 
             f"bits (NumPy: `(array >> {bits - 8}).astype('uint8')`)"
         )
     channels = [image] if grey else [image.getchannel(band) for band in image.getbands() if band not in "Aa"]
-    extremes = [(part.min(), part.max()) for each in channels for part in (np.asarray(p) for _, p in _parts(each))]
-    smallest, largest = int(min(low for low, _ in extremes)), int(max(high for _, high in extremes))
+    largest = int(max(np.asarray(part).max() for each in channels for _, part in _parts(each)))
     largest += 0 if grey else 255 * largest + 255
-    if smallest < 0 or largest >= 2**bits:
-        found = smallest if smallest < 0 else largest
-        raise BadImageError(f"its values must be 0 to {2**bits - 1} (`bits: {bits}` of the dataset), found {found}")
+    if largest >= 2**bits:
+        raise BadImageError(f"its values must be 0 to {2**bits - 1} (`bits: {bits}` of the dataset), found {largest}")
     return Depth(bits, 2**bits - 1, largest)
 
 

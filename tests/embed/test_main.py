@@ -101,12 +101,13 @@ def test_fold_all_is_embedded_without_unseen_images(
     assert "left out: embed.splits, since fold all has no unseen images" in capsys.readouterr().out
 
 
-def test_the_store_says_with_which_libraries_its_network_was_trained_and_embedded(
+def test_the_store_says_with_which_libraries_its_images_were_decoded_and_its_network_was_trained_and_embedded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     run(setup(tmp_path), monkeypatch)
     now = {name: version(name).partition("+")[0] for name in ("timm", "torch")}
-    assert open_embeddings(tmp_path / "embeddings").made_with == {"finetune": {"timm": "0.1"}, "embed": now}
+    made_with = {"prepare": {"pillow": version("pillow")}, "finetune": {"timm": "0.1"}, "embed": now}
+    assert open_embeddings(tmp_path / "embeddings").made_with == made_with
 
 
 def test_checkpoints_that_changed_places_or_are_of_another_cell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

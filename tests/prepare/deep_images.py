@@ -14,6 +14,8 @@ JPEG2000_12 = base64.b64decode(
 )
 """4 x 4 pixels of 12 bits, 0, 273, 546, ... 4095."""
 
+JPEG2000_SIZES = b"\xff\x4f\xff\x51"
+
 
 def ramp(bits, size=16):
     """Grey levels from 0 to the largest of so many bits: (size, size) int64."""
@@ -61,6 +63,31 @@ def tiff(values, dtype, *, bits=None, white=1):
     entries = b"".join(struct.pack(f"{order}HHII", tag, 4, 1, value) for tag, value in tags.items())
     magic = struct.pack(f"{order}2sHI", b"MM" if order == ">" else b"II", 42, 8 + len(pixels))
     return magic + pixels + struct.pack(f"{order}H", len(tags)) + entries + bytes(4)
+
+
+def tiff_of_planes(values):
+    """Write an uncompressed TIFF of (H, W, 3) samples of 16 bits, its colours in planes apart."""
+    planes = [values[..., channel].astype("<u2").tobytes() for channel in range(3)]
+    (height, width), size, end = values.shape[:2], len(planes[0]), 8 + 3 * len(planes[0])
+    arrays = struct.pack("<6I", 8, 8 + size, 8 + 2 * size, size, size, size)
+    tags = {256: width, 257: height, 258: 16, 259: 1, 262: 2, 273: end, 277: 3, 278: height, 279: end + 12, 284: 2}
+    entries = b"".join(
+        struct.pack("<HHII", tag, 4, 3 if tag in (273, 279) else 1, value) for tag, value in tags.items()
+    )
+    head = struct.pack("<2sHI", b"II", 42, end + len(arrays))
+    return head + b"".join(planes) + arrays + struct.pack("<H", len(tags)) + entries + bytes(4)
+
+
+def jpeg2000_that_says(mode, bits):
+    """Write a JPEG 2000 of 8 bits whose header says that the last of its components has others."""
+    content = bytearray(encode(np.zeros((16, 16, len(mode))).squeeze(), "JPEG2000", np.uint8))
+    content[content.find(JPEG2000_SIZES) + 42 + 3 * (len(mode) - 1)] = bits - 1
+    return bytes(content)
+
+
+def psd(bits):
+    """Write the header of a grey PSD."""
+    return struct.pack(">4sH6xHIIHH", b"8BPS", 1, 1, 16, 16, bits, 1) + bytes(2048)
 
 
 def sgi(values):

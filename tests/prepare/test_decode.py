@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from stages.prepare import decode as module
-from stages.prepare.decode import FORMATS, BadImageError, digest, known_formats, pixel_limit
+from stages.prepare.bits import BadImageError
+from stages.prepare.decode import FORMATS, digest, known_formats, pixel_limit
 from tests.faults import images
 from tests.faults.archives import MIB, damaged
 from tests.prepare.deep_images import png_colours
@@ -163,7 +164,7 @@ def test_a_large_jpeg_decoded_at_a_fraction_looks_the_same():
         (encode(Image.fromarray(noise(64, 64)))[:2000], "truncated"),
         (encode(Image.fromarray(noise(64, 64)), "JPEG")[:1500], "truncated"),
         (encode(Image.fromarray(np.ones((8, 8), np.float32)), "TIFF"), "floating-point"),
-        (encode(Image.fromarray(np.full((8, 8), 1 << 20, np.int32)), "TIFF"), "32-bit"),
+        (encode(Image.fromarray(np.full((8, 8), 1 << 20, np.int32)), "TIFF"), "signed"),
     ],
 )
 def test_what_cannot_be_decoded_is_named(content, reason):

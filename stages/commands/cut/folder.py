@@ -14,6 +14,7 @@ import json
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -108,7 +109,7 @@ def embed_now(source: Source, pixels: Pixels) -> Float32:
 
 
 def check_versions(source: Source, run: Run) -> None:
-    """Say on stderr that the cell was embedded with other versions of libraries, if it was.
+    """Say on stderr that the cell was made with other versions of libraries, if it was.
 
     If the network's own library is another, `run` must give the stored embeddings.
 
@@ -120,12 +121,13 @@ def check_versions(source: Source, run: Run) -> None:
         UserError: it gives others, so that the library has changed the network.
     """
     library, cell = source.network_params.library, source.store.cell
-    now = library_versions("torch", library, builds=False)
-    changed = differing([("embed", source.store.made_with.get("embed", {})), ("now", now)])
+    now = library_versions("torch", library, builds=False) | {"pillow": version("pillow")}
+    made_with = source.store.made_with
+    changed = differing([*((stage, made_with.get(stage, {})) for stage in ("prepare", "embed")), ("now", now)])
     if not changed:
         return
     said = ", ".join(f"{name} {', now '.join(versions)}" for name, versions in changed.items())
-    print(f"note: {cell_name(cell)} was embedded with other versions of libraries: {said}", file=sys.stderr)
+    print(f"note: {cell_name(cell)} was made with other versions of libraries: {said}", file=sys.stderr)
     if library in changed:
         reference = take_reference(source, LIBRARY_IMAGES)
         distance, most = reference.distance(run(reference.pixels)), default_tolerance(source) / 2

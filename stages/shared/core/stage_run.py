@@ -22,6 +22,7 @@ import os
 import re
 import shutil
 from collections.abc import Iterator, Sequence
+from configparser import RawConfigParser
 from contextlib import AbstractContextManager
 from dataclasses import KW_ONLY, dataclass, field
 from functools import cached_property
@@ -151,6 +152,23 @@ def check_inside(path: Path) -> None:
         )
 
 
+def check_cache(project: Path) -> None:
+    """Check that DVC's cache does not lie behind a link to nothing: DVC fails, when a stage has ended.
+
+    Raises:
+        UserError: it does; names the link.
+    """
+    settings = RawConfigParser()
+    settings.read(project / ".dvc" / name for name in ("config", "config.local"))
+    folder = project / ".dvc" / settings.get("cache", "dir", fallback="cache")
+    for link in (folder, *folder.parents):
+        if link.is_symlink() and not link.exists():
+            raise UserError(
+                f"{link}: must be a folder for DVC's cache, found a link to {link.readlink()}, which does not exist; "
+                "make that folder, or attach its disk"
+            )
+
+
 @dataclass(eq=False)
 class StageRun(AbstractContextManager["StageRun"]):
     """Runs the work of a stage, as a context manager: `with StageRun("embed", ...) as run: ...`.
@@ -181,10 +199,13 @@ class StageRun(AbstractContextManager["StageRun"]):
         """Record the state of what the stage reads.
 
         Raises:
-            UserError: an output exists already, or DVC would refuse it since it lies outside the project.
+            UserError: an output exists already, or DVC could not store it: it lies outside the project, or the cache is
+                a link to nothing.
         """
-        for path in self.writes if own_folder() else ():
-            check_inside(path)
+        if own_folder():
+            check_cache(Path.cwd())
+            for path in self.writes:
+                check_inside(path)
         self._text, self._mixed = self._params_text(), False
         self._inputs: dict[Path, snapshot.State] = {path: snapshot.file_states(path) for path in self.reads}
         self._folders = {path: partial_path(path) for path in self.writes}

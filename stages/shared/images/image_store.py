@@ -1,7 +1,7 @@
 """The packed image store: every image of a dataset, decoded once, as uint8 in one Zarr array beside its manifest.
 
     <dataset>/images.zarr         array `pixels` (sample, height, width, 3) uint8;
-                                  attributes: format, size, fill, complete
+                                  attributes: format, size, fill, made_with, complete
     <dataset>/manifest.csv        one row per sample, in the array's order: sample_id, label, group, source, sha256
     <dataset>/digests.json        of all of these (`stages.shared.core.digests`)
     <dataset>/folds/<fold>.csv    which samples one fold uses, in the manifest's order: sample_id, split; where its
@@ -16,9 +16,10 @@ Rows are sorted by class and id. Chunks are small (a batch of random rows reads 
 shard files (a checkout of few files is fast).
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from importlib.metadata import version
 from itertools import chain, islice, pairwise
 from pathlib import Path
 from typing import Any, TypeVar
@@ -82,6 +83,7 @@ class PackedImages:
         fill: grey level of the background, 0 to 255.
         seen: the seen classes, sorted; a train or test image's target is its label's position here.
         unseen: the unseen classes, sorted.
+        made_with: versions of the libraries that decoded them.
     """
 
     manifest: pd.DataFrame
@@ -90,6 +92,7 @@ class PackedImages:
     seen: tuple[str, ...]
     unseen: tuple[str, ...]
     _pixels: ShardReader | Pixels
+    made_with: Mapping[str, str] = field(default_factory=dict)
 
     def in_memory(self, limit: int = 1 << 30) -> "PackedImages":
         """Hold the pixels in memory if they take at most `limit` bytes, for fast random access; else read from disk."""
@@ -154,7 +157,8 @@ def open_images(path: Path, fold: str, *, dataset: str | None = None) -> PackedI
     labels, splits = manifest["label"], of_fold["split"]
     seen, unseen = (tuple(sorted(labels[splits.isin(which)].unique())) for which in (SPLITS[:2], SPLITS[2:]))
     manifest = manifest.join(of_fold)
-    return PackedImages(manifest, int(attrs["size"]), int(attrs["fill"]), seen, unseen, pixels)
+    made_with = attrs.get("made_with", {})
+    return PackedImages(manifest, int(attrs["size"]), int(attrs["fill"]), seen, unseen, pixels, made_with)
 
 
 def _read_fold(path: Path, fold: str, manifest: pd.DataFrame, images: Record) -> pd.DataFrame:
@@ -242,7 +246,8 @@ def write_images(
     if written != count:
         raise ValueError(f"the manifest lists {count} images, {written} were given")
     manifest.to_csv(path / MANIFEST, index=False)
-    group.attrs.update(format=FORMAT, size=size, fill=fill, complete=True)
+    made_with = {"pillow": version("pillow")}
+    group.attrs.update(format=FORMAT, size=size, fill=fill, made_with=made_with, complete=True)
     write_digests(path / DIGESTS, [path / STORE, path / MANIFEST], format=FORMAT, of={"dataset": dataset})
 
 

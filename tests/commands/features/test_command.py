@@ -80,8 +80,15 @@ def upgraded(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_another_version_of_the_networks_library_is_noted(cell: Path, tmp_path: Path):
     done = features(cell, cell / "raw", tmp_path / "a.parquet")
     assert done.exit_code == 0
-    said = f"note: trees-tiny-0-3 was embedded with other versions of libraries: timm {version('timm')}, now 99.0.0\n"
+    said = f"note: trees-tiny-0-3 was made with other versions of libraries: timm {version('timm')}, now 99.0.0\n"
     assert said in done.stderr
+
+
+def test_another_version_of_pillow_than_decoded_the_dataset_is_noted(cell: Path, tmp_path: Path, monkeypatch):
+    monkeypatch.setattr(cut_folder, "version", lambda _: "99.0.0")
+    done = features(cell, cell / "raw", tmp_path / "a.parquet")
+    assert done.exit_code == 0
+    assert f"other versions of libraries: pillow {version('pillow')}, now 99.0.0\n" in done.stderr
 
 
 @pytest.mark.usefixtures("upgraded")
