@@ -71,7 +71,12 @@ def constraints() -> dict[str, str]:
     "line",
     [
         *PROJECT["dependencies"],
-        *(line for name in EXTRAS + DATA_EXTRAS for line in PROJECT["optional-dependencies"][name] if not line.startswith("whichlayer")),
+        *(
+            line
+            for name in EXTRAS + DATA_EXTRAS
+            for line in PROJECT["optional-dependencies"][name]
+            if not line.startswith("whichlayer")
+        ),
     ],
 )
 def test_every_requirement_has_a_tried_version_within_its_range(line: str):
