@@ -6,9 +6,9 @@ from pathlib import Path
 import click
 
 from stages.commands.config import Config, read_config
-from stages.commands.dvc_project.workspace import open_repo, stage_path
+from stages.commands.dvc_project.workspace import cache_folder, open_repo, stage_path
 from stages.commands.folds import find_folds
-from stages.commands.project import RAW, ROOT, ProjectCommand, params_option
+from stages.commands.project import RAW, ProjectCommand, params_option
 from stages.finetune.params import schedule_length
 from stages.measure.analyses.registry import check_embedded
 from stages.measure.metrics import PROBE, SCORES
@@ -40,7 +40,7 @@ def check(params: Path) -> None:
     from stages.shared.core.stage_run import check_cache  # watches for DVC from its import on
 
     config = read_config(params)
-    check_cache(ROOT)
+    check_cache(cache_folder())
     with open_repo():
         stage_path("aggregate", "--out")  # of the last stage in dvc.yaml
     notes = check_config(config, RAW)

@@ -114,9 +114,8 @@ def test_nothing_is_valid_in_a_project_that_dvc_cannot_read(tmp_path: Path, monk
 
 
 def test_a_cache_that_dvc_cannot_use_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("stages.commands.check.ROOT", tmp_path)
-    (tmp_path / ".dvc").mkdir()
-    (tmp_path / ".dvc" / "cache").symlink_to(tmp_path / "gone")
+    monkeypatch.setattr("stages.commands.check.cache_folder", lambda: tmp_path / "cache")
+    (tmp_path / "cache").symlink_to(tmp_path / "gone")
     with pytest.raises(UserError, match=r"cache: must be a folder for DVC's cache, found a link to .*gone, which"):
         run()
 

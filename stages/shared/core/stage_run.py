@@ -22,7 +22,6 @@ import os
 import re
 import shutil
 from collections.abc import Iterator, Sequence
-from configparser import RawConfigParser
 from contextlib import AbstractContextManager
 from dataclasses import KW_ONLY, dataclass, field
 from functools import cached_property
@@ -152,15 +151,12 @@ def check_inside(path: Path) -> None:
         )
 
 
-def check_cache(project: Path) -> None:
-    """Check that DVC's cache does not lie behind a link to nothing: DVC fails, when a stage has ended.
+def check_cache(folder: Path) -> None:
+    """Check that a folder, of DVC's cache, does not lie behind a link to nothing: DVC fails when a stage has ended.
 
     Raises:
         UserError: it does; names the link.
     """
-    settings = RawConfigParser()
-    settings.read(project / ".dvc" / name for name in ("config", "config.local"))
-    folder = project / ".dvc" / settings.get("cache", "dir", fallback="cache")
     for link in (folder, *folder.parents):
         if link.is_symlink() and not link.exists():
             raise UserError(
@@ -203,7 +199,7 @@ class StageRun(AbstractContextManager["StageRun"]):
                 a link to nothing.
         """
         if own_folder():
-            check_cache(Path.cwd())
+            check_cache(Path.cwd() / ".dvc" / "cache")
             for path in self.writes:
                 check_inside(path)
         self._text, self._mixed = self._params_text(), False

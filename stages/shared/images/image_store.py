@@ -274,5 +274,5 @@ def images_per_chunk(size: int) -> int:
 def images_per_shard(size: int) -> int:
     """Number of images of size x size in a shard file: whole chunks, within `MAX_SHARD_BYTES`."""
     per_chunk = images_per_chunk(size)
-    fitting = MAX_SHARD_BYTES // (size * size * 3) // per_chunk * per_chunk
-    return max(per_chunk, min(MAX_IMAGES_PER_SHARD, fitting))
+    fitting = min(MAX_IMAGES_PER_SHARD, MAX_SHARD_BYTES // (size * size * 3))
+    return max(per_chunk, fitting // per_chunk * per_chunk)

@@ -223,7 +223,7 @@ def test_the_digests_of_a_fold_change_with_all_that_a_cell_reads_and_with_nothin
     assert len(others | {first}) == 4
 
 
-@pytest.mark.parametrize(("size", "per_chunk"), [(8, 8), (64, 8), (128, 2), (224, 1), (1024, 1)])
+@pytest.mark.parametrize(("size", "per_chunk"), [(8, 8), (64, 8), (96, 3), (128, 2), (224, 1), (1024, 1)])
 def test_a_chunk_holds_few_images_where_they_are_large(size: int, per_chunk: int):
     assert module.images_per_chunk(size) == per_chunk
     assert module.images_per_shard(size) % per_chunk == 0
