@@ -1,8 +1,6 @@
 """The documents name every stage and parameter, and nothing that does not exist."""
 
-import json
 import re
-import subprocess
 from os.path import relpath
 from pathlib import Path
 
@@ -96,24 +94,6 @@ def test_presets_are_valid_and_differ_from_the_default_only_where_they_say():
     assert different == expected | {
         "measure.analyses", "measure.kmeans", "measure.knn_k", "measure.normalize",
     }  # fmt: skip
-
-
-def test_the_verdict_in_the_readme_is_that_of_the_metrics_in_git():
-    """`make repro` prints the verdict; its numbers are those of metrics.json as git has it: processors differ."""
-    blocks = re.findall(r"^```\n(handwriting, .*?)^```$", (ROOT / "README.md").read_text(), flags=re.M | re.S)
-    lines = blocks[0].splitlines()
-    assert (len(blocks), len(lines) <= 16, max(map(len, lines)) <= 80) == (1, True, True)
-    show = ["git", "show", ":data/results/metrics.json"]
-    known = subprocess.run(show, cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    ((_, network),) = json.loads(known)["handwriting"].items()
-    for use, known in network["uses"].items():
-        row = next(line for line in lines if line.startswith(f"{use} ("))
-        assert f" {known['depth'] + 1}/" in row
-        ends = f" [{known['low']:.3f}, {known['high']:.3f}]" if known["low"] is not None else ""
-        assert f" {known['score']:.3f}{ends} " in row
-        gain = known.get("gain_over_last", {}).get("estimate")
-        assert gain is None or f" {gain + 0:+.3f} " in row  # + 0: not -0.000
-        assert known["layer"] in " ".join(lines[:3])
 
 
 def test_the_readme_has_the_range_of_the_gains_over_the_recorded_runs():

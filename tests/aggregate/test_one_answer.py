@@ -1,7 +1,10 @@
 """For every use, all that a study says names the same network, layer and checkpoint, wherever the best one is."""
 
+import json
 import re
+import subprocess
 from itertools import product
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -13,8 +16,8 @@ from stages.aggregate.findings.collect import collect_findings
 from stages.aggregate.inference.network_data import collect_network_data
 from stages.aggregate.measured import measured_networks
 from stages.aggregate.recommend.recommend import recommend_all
-from stages.aggregate.recommend.schema import best_network
-from stages.aggregate.render.documents import finding_records, markdown, recommendation_records
+from stages.aggregate.recommend.schema import GainRecord, best_network
+from stages.aggregate.render.documents import finding_records, latex, markdown, recommendation_records
 from stages.aggregate.render.page.cards import make_cards
 from stages.aggregate.render.verdict import describe, verdict
 from stages.aggregate.render.write import headline_numbers
@@ -22,6 +25,7 @@ from stages.aggregate.tables.score_tables import steps_table
 from stages.aggregate.tables.summary import summarize
 from stages.aggregate.tables.uncertainty import add_uncertainty
 from stages.aggregate.words import recommendation as words
+from stages.aggregate.words.formatting import decimals, interval
 from stages.measure.metrics import SCORES
 from stages.shared.core.params import RunParams
 from stages.shared.tables.metric_table import ALL_BUT_ONE_CLASS, HALF, HEAD
@@ -33,6 +37,9 @@ NAMES = {"classifier": "probe", "retrieval": "MAP@R", "discovery": "NMI", "detec
 BEST_LAYERS = {"classifier": "d", "retrieval": "a", "discovery": "b", "detection": "e"}
 AT = r"(?: at step (\d+)(?: \(untrained\))?)?"
 USE = f"(?:{'|'.join(LEADING)})"
+ROOT = Path(__file__).parents[2]
+PRINTED = {"README.md": "data/results/metrics.json", "docs/getting-started.md": "docs/default-study/frozen.json"}
+"""Pages that show a verdict, and the metrics of the run that printed it."""
 
 
 def tables(models, answers):
@@ -122,6 +129,8 @@ def test_all_name_the_best_layer_of_the_best_network_at_its_step(step, best):
     assert len(models) > 1 or on_depth in ([], [f"supported (other classes) at step {step}"])
     assert headline_of(told) == answers
     table = [[cell.strip() for cell in line.split("|")[1:-1]] for line in said.splitlines() if line.startswith("|")]
+    typeset = latex(summary, facts).replace("\\", "").splitlines()
+    typeset = [[cell.strip() for cell in line.split("&")] for line in typeset]
     cards = {model: own for (_, model), own in make_cards(facts.recommendations, scores).items()}
     for use, (network, at, layer) in answers.items():
         of_use = [each for each in facts.recommendations if each.use == use]
@@ -161,6 +170,7 @@ def test_all_name_the_best_layer_of_the_best_network_at_its_step(step, best):
         assert row[2:4] == [f"{place} of 5 (`{layer}`)", str(at)]
         assert row[4].startswith(value)
         assert row[5:7] == [gained, before]
+        assert [cell.replace("`", "").replace("–", "--") for cell in row] in typeset
         checkpoint = f" at step {at}" + ("" if at else " (untrained)")
         sentence = (
             rf"{use} \({NAMES[use]}\): layer {place} of 5 \(`{layer}`, [^`]* {value}[^)]*\){re.escape(checkpoint)}, "
@@ -179,3 +189,26 @@ def test_all_name_the_best_layer_of_the_best_network_at_its_step(step, best):
         assert words.payoff(found) in said
         assert words.payoff(found) in " ".join(printed.split())
         assert re.search(sentence, " ".join(printed.split()))
+
+
+@pytest.mark.parametrize(("page", "metrics"), PRINTED.items())
+def test_a_verdict_on_a_page_has_the_numbers_of_its_run(page, metrics):
+    """Of the metrics as git has them: in the folder those of another processor may lie."""
+    (block,) = re.findall(r"^```\n(handwriting, .*?)^```$", (ROOT / page).read_text(), flags=re.M | re.S)
+    assert max(map(len, block.splitlines())) <= 80
+    show = ["git", "show", f":{metrics}"]
+    printed = subprocess.run(show, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    ((_, network),) = json.loads(printed)["handwriting"].items()
+    for use, known in network["uses"].items():
+        last, before = (GainRecord.model_validate(known[f"gain_over_{layer}"]) for layer in ("last", "before"))
+        assert rows_of(block)[use] == [
+            f"{use} ({NAMES[use]})",
+            f"{known['depth'] + 1}/9",
+            f"{decimals(known['score'])} {interval(known['low'], known['high'])}",
+            words.gain_words(last) or "–",
+            "–" if before.estimate is None else decimals(before.estimate, sign=True),
+        ]
+        assert known["layer"] in block.partition("\nuse ")[0]
+        if untrained := known["untrained"]:
+            estimate = decimals(untrained["gain_over_last"]["estimate"], sign=True)
+            assert f"{use} {untrained['depth'] + 1}/9 {estimate}" in " ".join(block.split())

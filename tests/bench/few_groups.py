@@ -1,7 +1,7 @@
 """How often intervals over other images hold where few groups of images (writers) differ much from each other.
 
 A writer moves all its images, and draws its classes together or apart. Images, halves and scores are made as the
-measure stage makes them; how often does the interval hold the mean score of other writers' images?
+measure stage makes them, in rows of length 1; how often does the interval hold the mean score of other writers' images?
 
 - *of each class*: each writer writes one class, and each class has so many writers;
 - *one of two classes*: the same, but one writer writes two classes;
@@ -23,7 +23,7 @@ from stages.aggregate.inference import scopes
 from stages.aggregate.inference.layer_comparison import score_intervals
 from stages.aggregate.inference.network_data import Refits, degrees_of_freedom, fewest_groups, find_groups
 from stages.measure.cell import complementary_halves
-from stages.measure.embedded_split import EmbeddedSplit, Settings
+from stages.measure.embedded_split import EmbeddedSplit, Settings, unit_rows
 from stages.measure.metrics import SCORES
 from stages.measure.refits import subset_scores
 from stages.measure.scores.kmeans import Search
@@ -73,7 +73,7 @@ def draw(
         writer[writer == number] = 0 if kind == KINDS[1] else number
     shifts = shift * random.standard_normal((writer.max() + 1, WIDTH))
     apart = np.exp(APART * random.standard_normal(writer.max() + 1))
-    X = apart[writer, None] * centres[y] + shifts[writer] + random.standard_normal((len(y), WIDTH))
+    X = unit_rows(apart[writer, None] * centres[y] + shifts[writer] + random.standard_normal((len(y), WIDTH)))
     return EmbeddedSplit(X.astype(np.float32), y, Settings(number * PER_WRITER, SEARCH, 1.0, 2, 0, 0)), writer
 
 

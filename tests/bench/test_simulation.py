@@ -12,13 +12,14 @@ from sklearn.cluster import KMeans
 from threadpoolctl import threadpool_limits
 
 from stages.measure.cell import complementary_halves
+from stages.measure.embedded_split import EmbeddedSplit, Settings
 from stages.measure.metrics import SCORES
 from stages.measure.refits import class_groups, refit, subset_scores
 from stages.measure.scores.kmeans import Search
 from tests.bench.simulation import class_studies, store
 from tests.bench.simulation.batched_kmeans import cluster_batch, inertias
 from tests.bench.simulation.coverage_table import one_network, two_networks
-from tests.bench.simulation.data_set import code_hash, draw, metrics_of, scored, simulate, split_of
+from tests.bench.simulation.data_set import code_hash, draw, metrics_of, scored, simulate
 from tests.bench.simulation.designs import DESIGNS, UNCLUSTERED, Design, of_classes
 from tests.bench.simulation.document import page
 from tests.bench.simulation.populations import Domain, Mixture, RealLayers
@@ -44,13 +45,20 @@ def test_many_embeddings_are_clustered_as_well_as_one_by_one():
     assert one.mean() > found.mean() * 1.01
 
 
+def split_of(X, y):
+    """One embedding in rows of length 1, scored as the measure stage scores it."""
+    k, X = min(int(np.bincount(y).max()), len(y) - 1), X / np.linalg.norm(X.astype(float), axis=1, keepdims=True)
+    return EmbeddedSplit(X.astype(np.float32), y, Settings(k, Search(), C=1.0, folds=5, probe_seed=0, few_shot_seed=0))
+
+
 def test_scores_are_those_of_the_stages():
     rng = np.random.default_rng(1)
     X = Mixture((6.0, 8.0)).fold(rng, 4, 12, 1, 0.0)[0]  # so far apart that any search finds the same clusters
+    X *= np.exp(rng.normal(size=(2, 48, 1)))  # lengths of rows do not count
     y = np.repeat(np.arange(4), 12)
     halves = complementary_halves(y.astype(str), 4, 0)
     subsets = np.concatenate([np.ones((1, 48), bool), y != np.arange(4)[:, None], halves])
-    metrics = ("nmi", "knn_purity", "ari", "silhouette", "few_shot_accuracy_1")
+    metrics = ("nmi", "knn_purity", "ari", "silhouette")
     found = scored(X, y, subsets, [30] * len(subsets), metrics, rng)
     for layer, table in zip(X, found, strict=True):
         whole = subset_scores(split_of(layer, y), subsets[:1], [Search()], metrics)
@@ -131,8 +139,7 @@ def test_fixed_classes_stay_and_others_do_not():
         return embedded.reshape(5, 400, -1).mean(axis=1)
 
     fixed, drawn = RealLayers("calligraphy", fixed=True), RealLayers("calligraphy")
-    assert np.abs(means(fixed, 0) - means(fixed, 1)).max() < 0.15
-    assert np.abs(means(drawn, 0) - means(drawn, 1)).max() > 0.3
+    assert np.abs(means(fixed, 0) - means(fixed, 1)).max() < np.abs(means(drawn, 0) - means(drawn, 1)).max() / 2
 
 
 def test_training_moves_layers_of_each_seed():
@@ -153,19 +160,22 @@ def test_real_layers_are_stored_in_bytes():
     }
     assert np.abs(stored["own_deviations"]).max() == 127
     restored = stored["own_means"][:, None].astype(float) + stored["own_deviations"] * stored["own_scale"]
-    variance = restored.reshape(160, 2, 8).var(axis=0).sum(axis=1)
-    np.testing.assert_allclose(variance, 1, rtol=0.1)  # of each layer: components are scaled to it
+    lengths = (restored**2).sum(axis=3).mean(axis=(0, 1))
+    assert 0.9 < lengths[0] <= 1.01  # eight of ten components of rows of length 1, and of 30 fewer
+    assert 0.5 < lengths[1] < lengths[0]
 
 
 def test_a_run_goes_on_where_it_was(tmp_path: Path):
-    store.append(tmp_path, "weak", "code", [(0, {"nmi": {"values": [[[0.5]]]}}), (2, {"nmi": {"values": [[[0.7]]]}})])
-    with (tmp_path / "weak.jsonl").open("a") as file:
+    store.append(tmp_path, "apart", "code", [(0, {"nmi": {"values": [[[0.5]]]}}), (2, {"nmi": {"values": [[[0.7]]]}})])
+    with (tmp_path / "apart.jsonl").open("a") as file:
         file.write(json.dumps({"code": "older", "number": 1, "scores": {}}) + "\n" + '{"code": "code", "num')
-    assert store.missing(tmp_path, "weak", "code", 4) == [1, 3]
-    store.append(tmp_path, "weak", "code", [(1, {"nmi": {"values": [[[0.6]]]}})])
-    assert store.missing(tmp_path, "weak", "code", 4) == [3]
-    np.testing.assert_array_equal(store.read(tmp_path, "weak", "code", 3)["nmi"]["values"][:, 0, 0, 0], [0.5, 0.6, 0.7])
-    assert store.read(tmp_path, "weak", "newer", 3) == {}
+    assert store.missing(tmp_path, "apart", "code", 4) == [1, 3]
+    store.append(tmp_path, "apart", "code", [(1, {"nmi": {"values": [[[0.6]]]}})])
+    assert store.missing(tmp_path, "apart", "code", 4) == [3]
+    np.testing.assert_array_equal(
+        store.read(tmp_path, "apart", "code", 3)["nmi"]["values"][:, 0, 0, 0], [0.5, 0.6, 0.7]
+    )
+    assert store.read(tmp_path, "apart", "newer", 3) == {}
 
 
 def test_every_design_has_its_own_hash():
@@ -174,7 +184,7 @@ def test_every_design_has_its_own_hash():
 
 
 def test_kinds_of_scores_are_simulated_of_the_same_images():
-    whole = DESIGNS["weak"]
+    whole = DESIGNS["apart"]
     assert set(metrics_of(whole, "clusters")) | set(metrics_of(whole, "neighbours")) == set(whole.metrics)
     first, again = (simulate("folds3", 5, "neighbours") for _ in range(2))
     assert first == again
@@ -241,13 +251,18 @@ def test_the_page_names_what_falls_short_of_a_claim():
     table = pd.DataFrame(
         [
             {"design": design, "score": score} | row
-            for design, score in [("folds4", "knn_purity"), ("folds4", "ari"), ("weak", "nmi"), ("weak", "silhouette")]
+            for design, score in [
+                ("folds4", "knn_purity"),
+                ("folds4", "ari"),
+                ("apart", "nmi"),
+                ("apart", "silhouette"),
+            ]
         ]
     )
     text = page(table)
     short = text[text.index("## What falls short") : text.index("## Other images")]
     assert "| folds4 | `knn_purity` | mean over layers | 0.800 | 150 |" in short
-    assert "| weak | `silhouette` | mean over layers | 0.800 | 150 |" in short
+    assert "| apart | `silhouette` | mean over layers | 0.800 | 150 |" in short
     assert "ari" not in short  # no level of 95 % is claimed of it, nor of NMI over other images
     assert "nmi" not in short
     assert text.count("| folds4 | four folds |") == 1
@@ -311,17 +326,17 @@ def test_two_networks_of_normal_scores():
 @pytest.mark.slow
 @pytest.mark.long
 def test_the_command_prints_a_row_for_every_score(tmp_path: Path):
-    arguments = ["--sets", "2", "--more", "2", "--jobs", "1", "--design", "weak", "frozen10"]
+    arguments = ["--sets", "2", "--jobs", "1", "--design", "apart", "frozen10"]
     arguments += ["--folder", str(tmp_path), "--out", str(tmp_path / "t.csv")]
     command = [sys.executable, "-m", "tests.bench.simulation", *arguments]
     subprocess.run(command, check=True, capture_output=True)
     table = pd.read_csv(tmp_path / "t.csv")
-    assert set(table[table["design"] == "weak"]["score"]) == set(DESIGNS["weak"].metrics)
+    assert set(table[table["design"] == "apart"]["score"]) == set(DESIGNS["apart"].metrics)
 
 
 @pytest.mark.slow
 @pytest.mark.long
-@pytest.mark.parametrize(("name", "sets"), [("weak", 40), ("folds4", 40)])
+@pytest.mark.parametrize(("name", "sets"), [("apart", 40), ("folds4", 40)])
 def test_a_small_version_covers(name, sets, tmp_path: Path):
     for kind in ("neighbours", "clusters"):
         store.append(tmp_path, name, kind, ((number, simulate(name, number, kind)) for number in range(sets)))

@@ -9,7 +9,7 @@ import pandas as pd
 from scipy.stats import spearmanr
 
 from tests.reference.pages import table
-from tests.reference.replication import NAMES
+from tests.reference.replication import NAMES, unseen_and_seen
 
 SCORES = {"nmi": "NMI", "knn_purity": "k-NN purity", "probe_accuracy": "linear probe"}
 COLUMNS = {"accuracy": "accuracy"} | {
@@ -25,7 +25,12 @@ def comparison_tables(docs: Path) -> str:
     """Tabulate published and measured networks, dataset after dataset."""
     sections = []
     for dataset, name in NAMES.items():
-        networks = {f"{n} (published)": row for n, row in published(docs, dataset).items()} | measured(docs, dataset)
+        networks = {f"{n} (published)": row for n, row in published(docs, dataset).items()}
+        scaled = of_unit_rows(docs, dataset)
+        for network, row in measured(docs, dataset).items():
+            networks[network] = row
+            if network in scaled:
+                networks[f"{network}, length 1"] = row | scaled[network]
         rows = [
             (network, str(row["n"]), *(_number(*row[column]) for column in COLUMNS), row["best"])
             for network, row in networks.items()
@@ -59,6 +64,20 @@ def measured(docs: Path, dataset: str) -> Networks:
             "best": f"{best['best_layer']} ({best['best_depth'] + 1} of {best['last_depth'] + 1})",
             "accuracy": (best["accuracy"], best["accuracy_sd"]),
         } | {f"{m} {split}": (of.at[m, split], of.at[m, f"{split}_sd"]) for m in SCORES for split in ("seen", "unseen")}
+    return networks
+
+
+def of_unit_rows(docs: Path, dataset: str) -> Networks:
+    """Read the scores of distances in rows of length 1, of the networks of which they were measured, by name."""
+    scores = unseen_and_seen(docs).query("dataset == @dataset and rows == 'length 1'")
+    networks: Networks = {}
+    for (model, metric, split), own in scores.groupby(["model", "metric", "split"]):
+        curves = own.pivot(index="depth", columns="seed", values="value")
+        best = curves.mean(axis=1).idxmax()
+        numbers = networks.setdefault(str(model), {})
+        numbers[f"{metric} {split}"] = curves.loc[best].mean(), curves.loc[best].std()
+        if (metric, split) == ("nmi", "unseen"):
+            numbers["best"] = f"{best + 1} of {len(curves)}"
     return networks
 
 

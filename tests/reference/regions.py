@@ -26,7 +26,7 @@ from tests.reference.descriptions import of_class, of_constant
 from tests.reference.pages import fill
 from tests.reference.parameters import entry_table, section_table, variants_table
 from tests.reference.published import comparison_tables, correlation_table
-from tests.reference.replication import fold_tables, replication_table
+from tests.reference.replication import fold_tables, replication_table, rows_table
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -108,6 +108,7 @@ def regions() -> Iterator[tuple[str, str, str]]:
     yield "paper-tables.md", "beside the published numbers", comparison_tables(DOCS)
     yield "paper-tables.md", "rank correlations", correlation_table(DOCS)
     yield "paper-tables.md", "pilot", fold_tables(PILOT)
+    yield "paper-tables.md", "rows", rows_table(DOCS)
     yield "default-study.md", "runs", runs_table(RUNS)
     yield "default-study.md", "spread", spread_table(RUNS)
     yield from evidence()

@@ -1,6 +1,7 @@
 """The table of docs/paper.md: what became of accuracy, of g and of its layer, in the committed study and pilot."""
 
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,14 @@ HEAD = ("dataset", "network", "accuracy", "g", "best layer", "last layer", "best
 NAMES = {"calligraphy": "calligraphy", "cifar100": "CIFAR-100"}
 FOLD_HEAD = ("fold", "accuracy", "g", "best layer", "last layer", "lead")
 LAST_STEP = 500
+ROWS_HEAD = (
+    *("dataset", "network", "score", "raw: g", "best layer", "best - last"),
+    *("length 1: g", "best layer", "best - last"),
+)
+ROWS = {"default": "raw", "none": "raw", "l2": "length 1"}
+"""Names in the studies' tables -> the rows that scores are of."""
+
+SCORES = {"nmi": "NMI", "knn_purity": "k-NN purity", "nn1_accuracy": "1-NN"}
 
 
 def replication_table(study: Path) -> str:
@@ -53,6 +62,45 @@ def _classes(rows: pd.DataFrame) -> tuple[str, ...]:
     ties = ", ".join(str(int(depth) + 1) for depth in row.tied_classes.split(";"))
     lead = f"{row.lead_classes:+.3f}, {row.lead_classes_at_least:+.3f} to {row.lead_classes_at_most:+.3f}"
     return "mean, other classes", accuracy, g, f"{ties} tie", "", lead
+
+
+def rows_table(docs: Path) -> str:
+    """Tabulate g, its layer and its lead over the last layer in raw rows and in rows of length 1, where both are known.
+
+    Args:
+        docs: holds `study/switches.csv` and `pilot/scalings/*.csv`.
+    """
+    both = {"study": unseen_and_seen(docs).query("split == 'unseen'"), "pilot": pilot_rows(docs)}
+    lines = []
+    for dataset, (study, scores) in product(NAMES, both.items()):
+        for model, own in scores[scores["dataset"] == dataset].groupby("model"):
+            for metric, name in SCORES.items():
+                curves = own[own["metric"] == metric].pivot_table("value", "depth", "rows")
+                cells = [cell for rows in ("raw", "length 1") for cell in _lead(curves[rows])]
+                lines.append((NAMES[dataset], f"`{model}`, {study}", name, *cells))
+    return table(ROWS_HEAD, lines)
+
+
+def _lead(curve: "pd.Series[float]") -> tuple[str, str, str]:
+    best = curve.argmax()
+    return f"{curve.max():.3f}", f"{best + 1} of {len(curve)}", f"{curve.max() - curve.iloc[-1]:.3f}"
+
+
+def unseen_and_seen(docs: Path) -> pd.DataFrame:
+    """Read the study's scores at the last step in both kinds of rows, by dataset, model, seed, split and depth."""
+    scores = pd.read_csv(docs / "study" / "switches.csv")
+    scores = scores.assign(rows=scores["choice"].map(ROWS), split=scores["split"].replace("test", "seen"))
+    return scores.dropna(subset="rows")
+
+
+def pilot_rows(docs: Path) -> pd.DataFrame:
+    """Read the pilot's scores at the last step in both kinds of rows, of unseen classes, without the raw pixels."""
+    cells = []
+    for path in sorted((docs / "pilot" / "scalings").glob("*.csv")):
+        dataset, model, fold, seed = path.stem.split("-")
+        cells.append(pd.read_csv(path).assign(dataset=dataset, model=model, fold=fold, seed=seed))
+    scores = pd.concat(cells, ignore_index=True).query("step == @LAST_STEP and depth >= 0")
+    return scores.assign(rows=scores["scaling"].map(ROWS)).dropna(subset="rows")
 
 
 def read_cells(folder: Path) -> pd.DataFrame:

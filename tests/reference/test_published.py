@@ -31,6 +31,16 @@ def test_measured_numbers_are_those_of_the_cells():
     assert row("efficientnet_lite1")[-1].startswith(best)
 
 
+def test_rows_of_length_1_stand_beside_raw_ones():
+    switches = pd.read_csv(DOCS / "study/switches.csv").query("dataset == 'cifar100' and choice == 'l2'")
+    own = switches.query("model == 'swin_small_scratch' and metric == 'nmi' and split == 'unseen'")
+    values = own[own["depth"] == 2]["value"]
+    scaled, raw = row("swin_small_scratch, length 1"), row("swin_small_scratch")
+    assert scaled[4] == f"{values.mean():.3f} ± {values.std():.3f}" != raw[4]
+    assert scaled[-1] == "3 of 5"
+    assert scaled[7:9] == raw[7:9]  # the probe standardizes columns
+
+
 def test_correlations_are_of_ranks():
     ranks = pd.DataFrame({name: [float(row(name)[i].split()[0]) for i in (2, 4)] for name in LITES}).rank(axis=1)
     line = next(line for line in correlation_table(DOCS).splitlines() if line.startswith("| CIFAR-100 | NMI |"))

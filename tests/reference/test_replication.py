@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from tests.reference.replication import NAMES, read_cells, replication_table, unseen_nmi
+from tests.reference.replication import NAMES, read_cells, replication_table, rows_table, unseen_nmi
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGE = " ".join((DOCS / "paper.md").read_text().replace("\n>", "\n").split())
@@ -57,6 +57,23 @@ def test_a_layer_before_the_last_is_best_in_every_case_and_seed():
     assert f"by mean NMI {min(differences):.3f} to {max(differences):.3f} above the last layer" in PAGE
     assert f"seed by seed {min(of_seeds):.3f} to {max(of_seeds):.3f}." in PAGE
     assert f"the best layer by NMI is {min(best):.0f} to {max(best):.0f} of 9, never the last" in PAGE
+
+
+def test_leads_in_rows_of_length_1():
+    table = [line.strip("| ").split(" | ") for line in rows_table(DOCS).splitlines()]
+    leads = {tuple(row[:3]): (row[5], row[8]) for row in table if "lite0`, study" in row[1]}
+    (nmi, purity) = (
+        [leads[name, "`efficientnet_lite0`, study", score] for name in NAMES.values()]
+        for score in ("NMI", "k-NN purity")
+    )
+    assert f"by NMI is {nmi[0][1]} on calligraphy and {nmi[1][1]} on CIFAR-100" in PAGE
+    (raw, unit), (other_raw, other_unit) = purity
+    assert f"by k-NN purity {unit} and {other_unit} where raw rows give {raw} and {other_raw}" in PAGE
+    switches = pd.read_csv(DOCS / "study/switches.csv").query(
+        "metric == 'nmi' and split == 'unseen' and choice == 'l2'"
+    )
+    own = switches.query("dataset == 'cifar100' and model == 'efficientnet_lite0'").groupby("depth")["value"].mean()
+    assert nmi[1][1] == f"{own.max() - own[8]:.3f}"
 
 
 def test_the_bounds_over_other_classes():

@@ -2,15 +2,13 @@
 
 Every design draws data sets, scores them as the stages do, and makes every statement from the scores alone. Scores are
 kept, one line of JSON for each data set, under the hash of the code that they depend on, and so are the tables: an
-interrupted run goes on, and a change of inference alone simulates nothing again. Where a statement holds in less than
-94 % of the data sets, and not clearly too seldom, more are drawn.
+interrupted run goes on, and a change of inference alone simulates nothing again.
 
-    python -m tests.bench.simulation --sets 200 --more 1000 --jobs 2
-    python -m tests.bench.simulation --design folds3 hubs_low --kind neighbours --sets 20 --more 20
+    python -m tests.bench.simulation --sets 400 --fewer 100 --jobs 2
+    python -m tests.bench.simulation --design frozen10 hubs_low --kind neighbours --sets 20
 """
 
 import argparse
-from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from itertools import repeat
 from pathlib import Path
@@ -22,14 +20,13 @@ from tqdm import tqdm
 
 from stages.aggregate.findings import outcomes, power
 from stages.aggregate.inference import contrasts, gain, layer_comparison, network_data, scopes
-from stages.aggregate.scope import PROVEN
 from stages.measure.metrics import SCORES
 from stages.prepare.download import cache_folder
 from tests.bench.simulation import class_studies, coverage_table, power_table, store
 from tests.bench.simulation.coverage_table import COMPARED, one_network, two_networks
 from tests.bench.simulation.data_set import Kind, code_hash, hash_of, metrics_of, simulate
-from tests.bench.simulation.designs import DESIGNS
-from tests.bench.simulation.document import HOLD, page
+from tests.bench.simulation.designs import DESIGNS, FIRST
+from tests.bench.simulation.document import page
 from tests.bench.simulation.power_table import POWERED, power_row
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -39,14 +36,11 @@ POWER_SETS = 100
 GAIN_STUDIES = 400
 """Studies of class scores of each kind and shape."""
 
-DOUBTFUL = 0.85, 0.94
-"""Shares of data sets in which a statement holds between which more of them are drawn."""
-
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--sets", type=int, default=200, help="data sets of every design")
-    parser.add_argument("--more", type=int, default=1000, help="data sets of designs in which a statement is doubtful")
+    parser.add_argument("--sets", type=int, default=400, help="data sets of frozen networks, real layers and hubs")
+    parser.add_argument("--fewer", type=int, default=100, help="data sets of every other design")
     parser.add_argument("--jobs", type=int, default=2, help="processes")
     parser.add_argument("--design", nargs="+", choices=list(DESIGNS), default=list(DESIGNS), metavar="NAME")
     parser.add_argument("--kind", nargs="+", choices=KINDS, default=KINDS, help="of scores")
@@ -56,13 +50,10 @@ def main() -> None:
     args = parser.parse_args()
     runs = [(design, kind) for design in args.design for kind in args.kind if metrics_of(DESIGNS[design], kind)]
     with ProcessPoolExecutor(args.jobs) as pool:
-        tables = {run: table_of(pool, args.folder, *run, args.sets) for run in runs}
-        for run in [run for run, rows in tables.items() if doubtful(run[0], rows)]:
-            tables[run] = table_of(pool, args.folder, *run, max(args.sets, args.more))
-    table = pd.DataFrame([row for rows in tables.values() for row in rows])
-    with ProcessPoolExecutor(args.jobs) as pool:
+        sets = {design: args.sets if design in FIRST else args.fewer for design in args.design}
+        table = pd.DataFrame([row for run in runs for row in table_of(pool, args.folder, *run, sets[run[0]])])
         powered = [(design, kind) for design, kind in runs if design in POWERED]
-        shown = [row for run in powered for row in power_rows(pool, args.folder, *run, min(args.sets, POWER_SETS))]
+        shown = [row for run in powered for row in power_rows(pool, args.folder, *run, min(args.fewer, POWER_SETS))]
         gained = gain_rows(pool, args.folder) if args.page else []
     if args.out:
         table.to_csv(args.out, index=False)
@@ -134,14 +125,6 @@ def row_of(name: str, metric: str, arrays: dict[str, Any]) -> dict[str, Any]:
         else:
             row = one_network(arrays, design, SCORES[metric], compare=metric in COMPARED)
     return {"design": name, "score": metric} | row
-
-
-def doubtful(design: str, rows: Sequence[dict[str, Any]]) -> bool:
-    """Whether some statement about a score of a level that is said to be proven holds too seldom to be sure."""
-    scope = "images" if DESIGNS[design].target == "images" else "classes"
-    proven = [row for row in rows if scope in PROVEN.get(row["score"], ())]
-    shares = [row.get(name, 1.0) for row in proven for name in HOLD]
-    return any(DOUBTFUL[0] <= share < DOUBTFUL[1] for share in shares)
 
 
 if __name__ == "__main__":

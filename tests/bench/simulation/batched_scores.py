@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-BATCHED = ("knn_purity", "nn1_accuracy", "r_precision", "map_at_r", "silhouette", "collapse")
+BATCHED = ("knn_purity", "nn1_accuracy", "r_precision", "map_at_r", "silhouette")
 """The scores, in the order of columns."""
 
 
@@ -25,8 +25,7 @@ def batched_scores(X: Any, y: Any, subsets: Any) -> Any:
         n = len(own)
         matches = same[:, subset][subset[order[:, subset]]].reshape(len(X), n, n - 1)
         neighbours = _neighbour_scores(matches, np.bincount(own)[own])
-        geometry = (_silhouette(distances[:, subset][..., subset], own), _collapse(X[:, subset], own))
-        table[:, s] = np.stack([*neighbours, *geometry], axis=1)
+        table[:, s] = np.stack([*neighbours, _silhouette(distances[:, subset][..., subset], own)], axis=1)
     return table
 
 
@@ -50,10 +49,3 @@ def _silhouette(distances: Any, y: Any) -> Any:
     others[:, each, y] = np.inf
     nearest = others.min(axis=2)
     return np.where(sizes[y] > 1, (nearest - own) / np.maximum(nearest, own), 0).mean(axis=1)
-
-
-def _collapse(X: Any, y: Any) -> Any:
-    members = np.eye(y.max() + 1)[y]
-    means = ((members / members.sum(axis=0)).T @ X)[:, y]
-    between = ((means - X.mean(axis=1, keepdims=True)) ** 2).sum(axis=(1, 2))
-    return ((X - means) ** 2).sum(axis=(1, 2)) / between

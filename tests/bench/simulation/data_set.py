@@ -11,13 +11,11 @@ from typing import Any, Literal
 
 import numpy as np
 
-from stages.measure import cell
 from stages.measure.cell import complementary_halves
-from stages.measure.embedded_split import EmbeddedSplit, Settings
+from stages.measure.embedded_split import scaled, unit_rows
 from stages.measure.metrics import LAYER_SCORES, is_clustered
-from stages.measure.refits import class_groups, subset_scores
-from stages.measure.scores import agreement, few_shot
-from stages.measure.scores.kmeans import Search
+from stages.measure.refits import class_groups
+from stages.measure.scores import agreement
 from stages.shared.core.seeding import child_seed
 from tests.bench.simulation import batched_kmeans, batched_scores
 from tests.bench.simulation.batched_kmeans import cluster_batch
@@ -79,19 +77,19 @@ def _fold(design: Design, metrics: Sequence[str], rng: np.random.Generator, of_s
 def scored(
     embedded: Any, y: Any, subsets: Any, starts: Sequence[int], metrics: Sequence[str], rng: np.random.Generator
 ) -> Any:
-    """Scores of subsets of M embeddings (M, N, D), as `refits.subset_scores` gives them, (M, subsets, metrics)."""
+    """Scores of subsets of M embeddings (M, N, D), as `refits.subset_scores` gives them, (M, subsets, metrics).
+
+    They are of rows that are scaled as these scores take them, all alike.
+    """
+    (scaling,) = {LAYER_SCORES[name].scaling for name in metrics}
+    rows = scaled(embedded.reshape(-1, embedded.shape[-1]), scaling).reshape(embedded.shape)
     columns: dict[str, Any] = {}
     if set(metrics) & set(BATCHED):
-        table = batched_scores.batched_scores(embedded, y, subsets)
+        table = batched_scores.batched_scores(rows, y, subsets)
         columns |= dict(zip(BATCHED, np.moveaxis(table, 2, 0), strict=True))
     clustered = [name for name in metrics if is_clustered(name)]
     if clustered:
-        columns |= dict(zip(clustered, _clustered(embedded, y, subsets, starts, clustered, rng), strict=True))
-    others = [name for name in metrics if name not in columns]
-    if others:
-        searches = [Search()] * len(subsets)
-        table = np.stack([subset_scores(split_of(X, y), subsets, searches, others) for X in embedded])
-        columns |= dict(zip(others, np.moveaxis(table, 2, 0), strict=True))
+        columns |= dict(zip(clustered, _clustered(rows, y, subsets, starts, clustered, rng), strict=True))
     return np.stack([columns[name] for name in metrics], axis=2)
 
 
@@ -108,23 +106,15 @@ def _clustered(X: Any, y: Any, subsets: Any, starts: Sequence[int], metrics: Seq
     return columns[:, copy_of]
 
 
-def split_of(X: Any, y: Any) -> EmbeddedSplit:
-    """One embedding, scored as the measure stage scores it."""
-    k = min(int(np.bincount(y).max()), len(y) - 1)
-    return EmbeddedSplit(X, y, Settings(k, Search(), C=1.0, folds=5, probe_seed=0, few_shot_seed=0))
-
-
 @cache
 def code_hash(name: str, kind: Kind) -> str:
     """Of a design's settings and all code that its simulated scores depend on."""
     design = DESIGNS[name]
     population = sys.modules[type(design.population).__module__]
-    modules = [population, cell]
-    modules += [batched_kmeans, agreement] if kind == "clusters" else [batched_scores]
-    if any(metric.startswith("few_shot") for metric in metrics_of(design, kind)):
-        modules.append(few_shot)
+    modules = [population, *([batched_kmeans, agreement] if kind == "clusters" else [batched_scores])]
     settings = {key: value for key, value in vars(design).items() if key not in ("about", "alike", "metrics")}
-    text = repr([settings, metrics_of(design, kind)]) + inspect.getsource(class_groups)
+    functions = (class_groups, complementary_halves, scaled, unit_rows)
+    text = repr([settings, metrics_of(design, kind), *map(inspect.getsource, functions)])
     return hash_of(text, [__file__, *(str(module.__file__) for module in modules)])
 
 

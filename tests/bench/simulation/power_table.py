@@ -17,7 +17,7 @@ from tests.bench.simulation.designs import Design
 
 POWERED = (
     *("folds3", "folds4", "folds5", "classes4", "classes10", "equal_species", "uneven", "failed_training"),
-    *("hubs_middle", "hubs_high", "frozen10", "frozen15"),
+    *("hubs_middle", "frozen10", "frozen_3x5"),
 )
 """The designs of which it is asked."""
 

@@ -3,7 +3,8 @@
     python -m tests.bench.simulation.real_layers calligraphy=STORE cifar100=STORE
 
 Each store holds a network's embeddings of all classes of one dataset in its split `unseen`. Kept are, of every layer,
-the leading principal components of all images: the class means, and some images' deviations from them in one byte.
+the leading components of all images in rows of length 1, about the origin: the class means, and some images' deviations
+from them in one byte.
 """
 
 import argparse
@@ -13,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from stages.measure.embedded_split import unit_rows
 from stages.shared.embeddings.embedding_store import open_embeddings
 from tests.bench.simulation.populations import REAL_LAYERS
 
@@ -49,11 +51,9 @@ def parameters(name: str, layers: Sequence[Any], y: Any) -> dict[str, Any]:
 
 
 def leading(X: Any) -> Any:
-    """The leading principal components, (N, D), their total variance 1."""
-    X = X - X.mean(axis=0)
-    axes = np.linalg.svd(X, full_matrices=False)[2][:COMPONENTS]
-    scores = X @ axes.T
-    return scores / np.sqrt((scores**2).sum(axis=1).mean())
+    """The leading components of (N, D) in rows of length 1, (N, C), the first of which is what all have in common."""
+    X = unit_rows(X)
+    return X @ np.linalg.svd(X, full_matrices=False)[2][:COMPONENTS].T
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tests.bench.simulation.populations import training
+from tests.bench.simulation.populations import COMMON, training
 
 NEIGHBOURING = 0.8
 """Correlation of the structure of neighbouring layers."""
@@ -149,15 +149,23 @@ class Uneven:
 
 @dataclass(frozen=True)
 class HubClasses:
-    """Classes drawn anew in many dimensions; images are long and short, and the few longest lie far from all others."""
+    """Classes drawn anew in many dimensions, whose images lie near what all have in common, or a few of them far.
+
+    Attributes:
+        quality: of each layer.
+        spread: of the logarithm of how far they lie.
+        common: length of what all have in common, over that of the noise.
+    """
 
     quality: tuple[float, ...]
     spread: float = 0.7
     D: int = 64
+    common: float = COMMON
 
     def fold(self, rng: np.random.Generator, K: int, n: int, seeds: int, tau: Any) -> Fold:
         L, y = len(self.quality), np.repeat(np.arange(K), n)
         apart = training(rng, seeds, np.broadcast_to(tau, L)) * np.array(self.quality)
         means, noise = along_depth(rng, L, K, self.D), along_depth(rng, L, K * n, self.D)
         length = np.exp(self.spread * along_depth(rng, L, K * n, 1))
-        return Fold((length * (apart[..., None, None] * means[:, y] + noise)).astype(np.float32), y)
+        embedded = self.common + length * (apart[..., None, None] * means[:, y] + noise)
+        return Fold(embedded.astype(np.float32), y)
