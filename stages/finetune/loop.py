@@ -247,7 +247,7 @@ class FineTuning:
                 group["lr"] = self._learning_rate(step - 1)
             module.train()
             loss = self._loss(rows, pixels, draw_angles(len(rows), params.augment.degrees, state.angles))
-            scaler.scale(loss).backward()
+            torch.autograd.backward(scaler.scale(loss))
             scaler.unscale_(optimizer)
             clip_grad_norm_(module.parameters(), params.clip_norm)
             scaler.step(optimizer)

@@ -482,7 +482,7 @@ def test_fold_all_is_scored_on_seen_classes_without_what_needs_unseen_ones(tmp_p
     assert "seen_matched, scalings, joined, ood, measure.refits left out: fold all has no unseen classes" in done.stderr
     assert "measure.knn_k: k is that of the split itself: fold all has no unseen classes" in done.stderr
     rows = read_layer_scores(tmp_path / "out" / "layers.csv")
-    assert (set(rows["fold"]), set(rows["split"])) == ({"all"}, {"test", "blur_1", "noise_3"})
+    assert (set(rows["fold"]), set(rows["split"])) == ({"all"}, {"test"})
     assert set(DEFAULT["metrics"]) <= set(rows["metric"])
     assert len(read_gallery(tmp_path / "out")) == 0
     assert {p.name for p in (tmp_path / "out").glob("*.csv")} == {

@@ -118,7 +118,7 @@ def time_training(entry: NetworkParams, params: FinetuneParams, size: int, *, cl
         with compute.autocast():
             logits = network.logits(inputs)
         targets = torch.arange(len(pixels), device=compute.device) % classes
-        functional.cross_entropy(logits.float(), targets).backward()
+        torch.autograd.backward(functional.cross_entropy(logits.float(), targets))
         clip_grad_norm_(module.parameters(), params.clip_norm)
         optimizer.step()
         optimizer.zero_grad()

@@ -26,7 +26,7 @@ from stages.shared.core.digests import flat, value_at
 from stages.shared.core.made_of import read_entries
 from stages.shared.core.params import Cell
 from stages.shared.embeddings.split_names import SEEN, UNSEEN
-from stages.shared.networks.network import choose_device
+from stages.shared.networks.device import choose_device
 from stages.shared.runtime.console import progress
 from stages.shared.runtime.durations import machine, processors, read_durations
 

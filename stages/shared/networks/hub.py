@@ -51,11 +51,12 @@ def hub_access(what: str) -> Iterator[None]:
     """
     from huggingface_hub.errors import HfHubHTTPError
 
-    of_http = (base for base in HfHubHTTPError.__bases__ if issubclass(base, Exception))  # its HTTP client's own
+    explained: tuple[type[Exception], ...] = (OSError, *CONTENT_ERRORS)
+    explained += tuple(base for base in HfHubHTTPError.__bases__ if issubclass(base, Exception))  # its HTTP client's
     try:
         with weights_only():
             yield
-    except (OSError, *CONTENT_ERRORS, *of_http) as error:
+    except explained as error:
         raise UserError(f"{what} cannot be loaded: {_reason(error)}") from error
 
 

@@ -9,13 +9,13 @@ from tests.measure.synthetic import DEFAULT, write_last_step, write_store
 SIZES = {"test": (8, 8, 8), "unseen": (9, 11, 10)}
 
 
-def toy_cell(tmp_path, split, *, sizes=None, layer="blocks.0", last=None, **changes):
+def toy_cell(tmp_path, split, *, sizes=None, layer="blocks.0", **changes):
     """Write a store, open it as a cell with the default parameters and changes, and read a layer of one split."""
     sizes = sizes or SIZES
     path = tmp_path / "store"
     write_store(path, sizes=sizes)
     if "test" in sizes:
-        write_last_step(path, sizes=sizes["test"], **(last or {}))
+        write_last_step(path)
     cell = Cell(open_embeddings(path), parse(DEFAULT | changes, MeasureParams, where="measure"))
     chosen = next(each for each in cell.store.layers if each.name == layer)
-    return cell, chosen, cell.embedded(chosen, cell.step, split, copies=split == "test")
+    return cell, chosen, cell.embedded(chosen, cell.step, split)

@@ -61,7 +61,7 @@ def test_scores_are_means_over_equal_selections_of_both_splits(tmp_path):
     [({"test": (1, 6, 5), "unseen": (7, 7)}, "test"), ({"test": (6, 5), "unseen": (7, 1)}, "unseen")],
 )
 def test_one_image_of_each_class_has_no_scores_and_is_noted(tmp_path, sizes, which):
-    cell, layer, split = toy_cell(tmp_path, "unseen", sizes=sizes, last={"per_class": 1})
+    cell, layer, split = toy_cell(tmp_path, "unseen", sizes=sizes)
     found = seen_matched(cell, layer, split)
     (note,) = found.notes
     assert f"the split {which!r} has a class of one image" in note

@@ -84,7 +84,7 @@ def test_standardization_is_that_of_double_precision():
 
 def test_constant_embeddings_predict_the_largest_class():
     y = np.repeat([0, 1, 2], [6, 12, 6])
-    assert held_out_predictions(np.ones((24, 4), np.float32), y, C=1.0, folds=3, seed=0)[0].tolist() == [1] * 24
+    assert held_out_predictions(np.ones((24, 4), np.float32), y, C=1.0, folds=3, seed=0).tolist() == [1] * 24
 
 
 @pytest.mark.parametrize("rank", [6, 5, 2, 0])
