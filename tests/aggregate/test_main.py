@@ -118,7 +118,7 @@ def test_what_is_written_is_what_dvc_expects(results):
 
 def test_the_verdict_ends_the_stage(whole):
     root, printed = whole
-    assert "aggregate: wrote 360 scores of 4 cells, 7 figures, " in printed
+    assert "aggregate: wrote 264 scores of 4 cells, 6 figures, " in printed
     assert f"\n{verdict(read_facts(root / 'results'))}\n" in printed
 
 
