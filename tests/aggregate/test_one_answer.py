@@ -9,14 +9,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from pydantic import TypeAdapter
 
 from stages.aggregate.curves import average
 from stages.aggregate.facts import Facts
 from stages.aggregate.findings.collect import collect_findings
+from stages.aggregate.inference.gain import Gain
 from stages.aggregate.inference.network_data import collect_network_data
 from stages.aggregate.measured import measured_networks
 from stages.aggregate.recommend.recommend import recommend_all
-from stages.aggregate.recommend.schema import GainRecord, best_network
+from stages.aggregate.recommend.schema import best_network
 from stages.aggregate.render.documents import finding_records, latex, markdown, recommendation_records
 from stages.aggregate.render.page.cards import make_cards
 from stages.aggregate.render.verdict import describe, verdict
@@ -200,7 +202,7 @@ def test_a_verdict_on_a_page_has_the_numbers_of_its_run(page, metrics):
     printed = subprocess.run(show, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     ((_, network),) = json.loads(printed)["handwriting"].items()
     for use, known in network["uses"].items():
-        last, before = (GainRecord.model_validate(known[f"gain_over_{layer}"]) for layer in ("last", "before"))
+        last, before = (TypeAdapter(Gain).validate_python(known[f"gain_over_{layer}"]) for layer in ("last", "before"))
         assert rows_of(block)[use] == [
             f"{use} ({NAMES[use]})",
             f"{known['depth'] + 1}/9",
