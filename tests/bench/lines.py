@@ -2,7 +2,8 @@
 
     python -m tests.bench.lines [REVISION]
 
-Prints a row for each folder, today or at a revision, and the sum; templates, scripts and chart specifications apart.
+Prints a row for each folder, today or at a revision, and the sum; templates, scripts and chart specifications apart. Then
+the lines of the tests for each line of code: without `APART`, and with it.
 """
 
 import collections
@@ -16,6 +17,8 @@ ROOT = Path(__file__).parents[2]
 IGNORED = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENCODING}
 IGNORED |= {tokenize.ENDMARKER}
 OTHER = (".js", ".j2", ".css", ".json")
+APART = ("bench", "faults", "reference", "tools")
+"""Folders of the tests that measure or write, and do not test."""
 
 
 def main() -> None:
@@ -40,6 +43,12 @@ def table(root: Path) -> str:
     ]
     rows = [f"{count:7,}  {name}" for name, count in sorted(counts.items()) if count]
     rows += [f"{sum(counts.values()):7,}  stages", f"{sum(text_lines(path) for path in others):7,}  {' '.join(OTHER)}"]
+    of_tests = {path.relative_to(root / "tests"): code_lines(path) for path in (root / "tests").rglob("*.py")}
+    testing = sum(count for path, count in of_tests.items() if path.parts[0] not in APART)
+    whole, code = sum(of_tests.values()), sum(counts.values())
+    rows.append(
+        f"{testing:7,}  tests, {testing / code:.2f} a line; with {', '.join(APART)} {whole:,}, {whole / code:.2f}"
+    )
     return "\n".join(rows)
 
 
