@@ -2,8 +2,8 @@
 
     python -m tests.bench.lines [REVISION]
 
-Prints a row for each folder, today or at a revision, and the sum; templates, scripts and chart specifications apart. Then
-the lines of the tests for each line of code: without `APART`, and with it.
+Prints a row for each folder, today or at a revision, and the sum; templates, scripts and chart specifications apart.
+Then the lines of tests for each line of code: without `APART`, and with it.
 """
 
 import collections
