@@ -12,7 +12,7 @@ The input `pixels` is (B, 3, S, S) uint8, RGB; the output `embedding` (B, width)
 
 import json
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -120,24 +120,29 @@ def check_versions(source: Source, run: Run) -> None:
     Raises:
         UserError: it gives others, so that the library has changed the network.
     """
-    library, cell = source.network_params.library, source.store.cell
-    now = library_versions("torch", library, builds=False) | {"pillow": version("pillow")}
-    made_with = source.store.made_with
-    changed = differing([*((stage, made_with.get(stage, {})) for stage in ("prepare", "embed")), ("now", now)])
-    if not changed:
-        return
-    said = ", ".join(f"{name} {', now '.join(versions)}" for name, versions in changed.items())
-    print(f"note: {cell_name(cell)} was made with other versions of libraries: {said}", file=sys.stderr)
-    if library in changed:
+    cell, changed = source.store.cell, note_versions(source)
+    if source.network_params.library in changed:
         reference = take_reference(source, LIBRARY_IMAGES)
         distance, most = reference.distance(run(reference.pixels)), default_tolerance(source) / 2
         if not distance <= most:
             raise UserError(
                 f"{cell_name(cell)}: its network must give the stored embeddings to within {most:g} of their length, "
                 f"found a distance of {distance:.3g} on {len(reference.pixels)} images: its library makes another "
-                f"network of it ({said}); install the version before, or {rerun_hint('finetune', cell_id(cell))}, then "
+                f"network of it; install the version before, or {rerun_hint('finetune', cell_id(cell))}, then "
                 "`dvc repro`"
             )
+
+
+def note_versions(source: Source) -> Collection[str]:
+    """Say on stderr with which other versions of libraries than today's a cell was made; return these libraries."""
+    now = library_versions("torch", source.network_params.library, builds=False) | {"pillow": version("pillow")}
+    made_with = source.store.made_with
+    changed = differing([*((stage, made_with.get(stage, {})) for stage in ("prepare", "embed")), ("now", now)])
+    if changed:
+        said = ", ".join(f"{name} {', now '.join(versions)}" for name, versions in changed.items())
+        name = cell_name(source.store.cell)
+        print(f"note: {name} was made with other versions of libraries: {said}", file=sys.stderr)
+    return changed
 
 
 def default_tolerance(source: Source) -> float:
@@ -197,7 +202,9 @@ def write_cut(out: Path, source: Source, *, onnx: bool, tolerance: float | None,
     Raises:
         UserError: the layer cannot be exported, or a file does not agree.
     """
-    images, reference, tolerance = source.cell.images, take_reference(source), tolerance or default_tolerance(source)
+    another_library = source.network_params.library in note_versions(source)
+    images, reference = source.cell.images, take_reference(source)
+    tolerance = tolerance or default_tolerance(source) / (2 if another_library else 1)
     with new_output(out) as folder:
         folder.mkdir()
         program = export.export_layer(source.cell.embedder.network, source.layers, images.size, source.scaler)

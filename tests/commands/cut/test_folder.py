@@ -317,6 +317,21 @@ def test_a_cut_that_does_not_agree_leaves_nothing(tmp_path: Path):
     assert "onnx" not in card["versions"]
 
 
+def test_a_cell_of_another_version_of_its_library_is_noted_and_compared_more_strictly(
+    written: Written, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    source = replace(written.source, store=replace(written.source.store, made_with={"embed": {"timm": "0.1"}}))
+    write_cut(tmp_path / "a", source, onnx=False, tolerance=None, licence=None)
+    assert "trees-tiny-0-3 was made with other versions of libraries: timm 0.1, now " in capsys.readouterr().err
+    reference = cut_folder.take_reference(source)
+    monkeypatch.setattr(
+        cut_folder, "take_reference", lambda _: replace(reference, embeddings=1.0015 * reference.embeddings)
+    )
+    write_cut(tmp_path / "b", written.source, onnx=False, tolerance=None, licence=None)
+    with pytest.raises(UserError, match=r"to within 0\.001 of their length, found a distance of 0\.001"):
+        write_cut(tmp_path / "c", source, onnx=False, tolerance=None, licence=None)
+
+
 @pytest.mark.parametrize(("fold", "frozen"), [("all", False), ("0", True)])
 def test_fold_all_and_frozen_networks_are_cut(tmp_path: Path, fold: str, frozen: bool):
     params, cell, paths = finish_cell(tmp_path, fold=fold, frozen=frozen)
