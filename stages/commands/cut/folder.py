@@ -214,15 +214,6 @@ def write_cut(out: Path, source: Source, *, onnx: bool, tolerance: float | None,
         if onnx:
             export.save_onnx(folder / PROGRAM, folder / ONNX)
             distance[ONNX] = check_agreement(export.load_onnx(folder / ONNX), reference, tolerance, ONNX)
-        decode = {"mode": "RGB", "orientation": "as EXIF says", "image_size": images.size, "fit": source.dataset.fit}
-        decode |= {"fill": images.fill, "bits": source.dataset.decode["bits"]}
-        preprocess = {
-            "format": FORMAT,
-            "decode": decode | {"resample": "bilinear"},
-            "input": {"name": export.INPUT, "dtype": "uint8", "shape": ["batch", 3, images.size, images.size]},
-            "output": {"name": export.OUTPUT, "dtype": "float32", "shape": ["batch", source.layer.width]}
-            | {"scale": source.scaler.scaling},
-        }
         card = {
             "format": FORMAT,
             "cell": cell_id(source.store.cell) | {"step": source.step},
@@ -240,10 +231,25 @@ def write_cut(out: Path, source: Source, *, onnx: bool, tolerance: float | None,
             },
             "versions": library_versions("torch", source.network_params.library, *(export.PACKAGES if onnx else ())),
         }
+        preprocess = describe_input(source)
         write_json(folder / PREPROCESS, preprocess)
         write_json(folder / CARD, card)
-        (folder / README).write_text(readme(card, decode), encoding="utf-8")
+        (folder / README).write_text(readme(card, preprocess["decode"]), encoding="utf-8")
     return card
+
+
+def describe_input(source: Source) -> dict[str, Any]:
+    """Return the content of preprocess.json: how an image becomes the program's input, and what comes out."""
+    size = source.cell.images.size
+    decode = {"mode": "RGB", "orientation": "as EXIF says", "image_size": size, "fit": source.dataset.fit}
+    decode |= {"fill": source.cell.images.fill, "bits": source.dataset.decode["bits"], "resample": "bilinear"}
+    return {
+        "format": FORMAT,
+        "decode": decode,
+        "input": {"name": export.INPUT, "dtype": "uint8", "shape": ["batch", 3, size, size]},
+        "output": {"name": export.OUTPUT, "dtype": "float32", "shape": ["batch", source.layer.width]}
+        | {"scale": source.scaler.scaling},
+    }
 
 
 def read_cut(path: Path) -> tuple[dict[str, Any], int, dict[str, Any]]:
