@@ -9,6 +9,9 @@ from typing import Any
 
 import pytest
 
+TOKEN = secrets.token_hex(32)
+"""One for all clusters of a process: Ray keeps the first that it sees."""
+
 
 @pytest.fixture
 def scratch(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
@@ -23,7 +26,7 @@ def cluster(scratch: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """A head of one processor; `add_node` adds others."""
     if not find_spec("ray"):
         pytest.skip("Ray is not installed")
-    settings = {"AUTH_MODE": "token", "AUTH_TOKEN": secrets.token_hex(32), "USAGE_STATS_ENABLED": "0"}
+    settings = {"AUTH_MODE": "token", "AUTH_TOKEN": TOKEN, "USAGE_STATS_ENABLED": "0"}
     for name, value in settings.items():
         monkeypatch.setenv(f"RAY_{name}", value)
     from ray.cluster_utils import Cluster  # which reads them
