@@ -14,7 +14,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from whichlayer.launcher import code_folder  # type: ignore[import-not-found]  # this file is installed beside it
+from whichlayer.launcher import code_folder  # this file is installed beside it
 
 NAMES = ("Chart", "Recommendation", "Result", "UserError", "embed", "score")
 __all__ = list(NAMES)  # imported when they are asked for
