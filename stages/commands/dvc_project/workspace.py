@@ -8,7 +8,7 @@ import io
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -53,16 +53,6 @@ def stage_path(stage: str, option: str, cell: Cell | None = None) -> Path:
     """
     words: list[str] = _stages_of(ROOT / "dvc.yaml")[stage]["cmd"].split()
     return ROOT / of_cell(words[words.index(option) + 1], cell or ())
-
-
-def output_paths(cells: Iterable[Cell]) -> set[Path]:
-    """Return where stages of cells write, relative to the project; of what DVC caches."""
-    return {
-        Path(of_cell(out, cell))
-        for cell in cells
-        for stage in _stages_of(ROOT / "dvc.yaml").values()
-        for out in stage["outs"]
-    }
 
 
 @_reading_stages()
