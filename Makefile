@@ -107,4 +107,5 @@ held-out: setup
 
 docs: setup
 	python -m docs.tools.hero docs/images
+	python -m docs.tools.scopes docs/images
 	python -m tests.reference
