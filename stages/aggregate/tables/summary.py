@@ -48,7 +48,7 @@ class SummaryRow:
         accuracy_ci_classes_low, accuracy_ci_classes_high: interval of `accuracy`, over classes.
         accuracy_ci_images_low, accuracy_ci_images_high: interval of `accuracy`, over test images.
         seen_matched, unseen_matched: maxima of the curves with as many classes and images in both splits; these may be
-            compared (docs/analyses.md#matched-classes).
+            compared (docs/scores.md#matched-classes).
     """
 
     dataset: str
