@@ -2,12 +2,14 @@
 
 import json
 import re
+import subprocess
 from os.path import relpath
 from pathlib import Path
 
 import pytest
 from ruamel.yaml import YAML
 
+from docs.evidence import tables
 from docs.tools import scopes, words
 from stages.aggregate.scope import is_proven
 from stages.commands.check import check_sections
@@ -135,3 +137,30 @@ def test_the_page_of_uncertainty_has_the_scores_of_a_proven_level():
     for name, metric in names.items():
         found = [scope for scope, level in zip(("classes", "images"), known[name], strict=True) if level == "proven"]
         assert found == [scope for scope in ("classes", "images") if is_proven(metric, scope)], name
+
+
+def gains_of(metrics: str) -> dict[str, dict]:
+    ((_, network),) = json.loads(metrics)["handwriting"].items()
+    return {use: known | {"gain": known["gain_over_last"]["estimate"]} for use, known in network["uses"].items()}
+
+
+def test_sentences_have_the_numbers_of_the_runs():
+    """Of the metrics as git has them: in the folder those of another processor may lie."""
+    show = ["git", "show", ":data/results/metrics.json"]
+    trained = gains_of(subprocess.run(show, cwd=ROOT, capture_output=True, text=True, check=True).stdout)["retrieval"]
+    untrained = trained["untrained"]["gain_over_last"]["estimate"]
+    gained = f"choosing gains {trained['gain']:.3f} MAP@R after fine-tuning, with an interval that includes 0, and"
+    assert f"{gained} {untrained:.3f} without it" in words_of(ROOT / "README.md")
+    frozen = gains_of((DOCS / "default-study" / "frozen.json").read_text())
+    classifier, retrieval, discovery = (frozen[use]["gain"] for use in ("classifier", "retrieval", "discovery"))
+    page = words_of(DOCS / "getting-started.md")
+    assert f"gains {retrieval:.3f} MAP@R and {discovery:.3f} NMI over the last layer" in page
+    assert f"Layer 5 gains {classifier:.3f}" in page
+    pairs = tables.pairs_table(tables.read_scores("frozen.csv"), tables.SCORES["MAP@R"]).splitlines()
+    photos = [float(cell.split(" /")[0]) for row in pairs[-2:] for cell in row.split(" | ")[1:5]]
+    for name in ("limits", "recommend"):
+        assert f"{min(photos):.3f} to {max(photos):.3f} MAP@R" in words_of(DOCS / f"{name}.md")
+
+
+def words_of(page: Path) -> str:
+    return " ".join(page.read_text().split())
