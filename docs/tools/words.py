@@ -38,7 +38,7 @@ HABITS = {
     "things that speak": r"\b(?:says?|said|tells?|told)\b",
     "hedges": r"\b(?:not shown|not distinguishable|no proven level|is known|not known)\b",
     "semicolons": ";",
-    "brackets": r"(?<!\])\(",
+    "brackets, but for numbers and code": r"\((?!`)[^)\d]*\)",
 }
 
 
@@ -49,10 +49,11 @@ def pages() -> list[Path]:
 
 
 def prose(text: str) -> str:
-    """Return a page without code blocks, tables and comments; of a link only its words."""
+    """Return a page without code blocks, tables and comments; of a link only its words, and nothing in brackets."""
     text = re.sub(r"<!--.*?-->|<picture>.*?</picture>", "", text, flags=re.DOTALL)
     text = re.sub(r"^ *```.*?^ *```$", "", text, flags=re.DOTALL | re.MULTILINE)
     text = re.sub(r"^(?: {4,}\S| *\|).*$", "", text, flags=re.MULTILINE)
+    text = re.sub(r"\(\[[^\]]*\]\([^)]*\)\)", "", text)
     return re.sub(r"!?\[([^\]]*)\]\([^)]*\)", r"\1", text)
 
 
