@@ -1,4 +1,4 @@
-"""Take the pictures of docs/results.md after `make repro EXACT=1`: cards of the default study, and a figure.
+"""Take README's pictures of the default study after `make repro EXACT=1`: the page's cards, and a figure.
 
 python -m docs.tools.study_pictures docs/images
 """
