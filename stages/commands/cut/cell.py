@@ -27,7 +27,7 @@ from stages.prepare.params import DatasetParams, read_dataset
 from stages.shared.core.params import ALL, Cell, read_model_part, read_run, read_section
 from stages.shared.embeddings.embedding_store import Embeddings, Layer, open_embeddings
 from stages.shared.embeddings.split_names import SEEN
-from stages.shared.images.image_store import open_images
+from stages.shared.images.image_store import PackedImages, open_images
 from stages.shared.networks.params import NetworkParams
 from stages.shared.runtime.errors import UserError, check_known
 from stages.shared.tables.metric_table import Scaling
@@ -251,6 +251,11 @@ class Source:
         return Layer(**whole, width=sum(layer.width for layer in layers))
 
     @property
+    def has_images(self) -> bool:
+        """Whether the dataset's packed images are still there."""
+        return len(self.cell.images.manifest) > 0
+
+    @property
     def checkpoint(self) -> Path:
         """The checkpoint's file."""
         return self.cell.checkpoints[self.step]
@@ -284,7 +289,9 @@ def open_source(params: Path, cell: Cell, paths: CellPaths, wanted: Wanted) -> S
     check_cell(store, cell, f"{paths.embeddings}:")
     layers, step, scale = choose(store, paths.results, wanted)
     scaler = fit_scaler(store, layers, step, scale)
-    images = open_images(paths.prepared, fold, dataset=dataset)
+    entry = read_dataset(params, dataset)
+    gone = not paths.prepared.is_dir()
+    images = without_images(store, entry) if gone else open_images(paths.prepared, fold, dataset=dataset)
     checkpoints = checked_checkpoints(paths.weights, images, cell)
     if store.steps != tuple(checkpoints.paths):
         raise UserError(
@@ -304,4 +311,11 @@ def open_source(params: Path, cell: Cell, paths: CellPaths, wanted: Wanted) -> S
                 f"network; run `dvc repro embed@{cell_name(cell)}`"
             )
     pooled = [replace(places[layer.module, layer.pooling], layer=layer) for layer in layers]
-    return Source(paths, store, step, pooled, read_dataset(params, dataset), checkpoints.network, opened, scaler)
+    return Source(paths, store, step, pooled, entry, checkpoints.network, opened, scaler)
+
+
+def without_images(store: Embeddings, entry: DatasetParams) -> PackedImages:
+    """Return a dataset whose packed images are gone: how new ones are decoded, and the classes of the head."""
+    manifest = store.samples.iloc[:0]
+    pixels = np.empty((0, entry.image_size, entry.image_size, 3), np.uint8)
+    return PackedImages(manifest, entry.image_size, entry.fill, store.classes, (), pixels)

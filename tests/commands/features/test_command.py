@@ -84,6 +84,19 @@ def test_another_version_of_the_networks_library_is_noted(cell: Path, tmp_path: 
     assert said in done.stderr
 
 
+@pytest.mark.usefixtures("upgraded")
+def test_without_the_datasets_images_another_version_is_only_noted(cell: Path, tmp_path: Path):
+    before = made(cell, cell / "raw", tmp_path / "a.parquet")
+    shutil.move(cell / "prepared", tmp_path / "gone")
+    try:
+        done = features(cell, cell / "raw", tmp_path / "b.parquet")
+    finally:
+        shutil.move(tmp_path / "gone", cell / "prepared")
+    assert done.exit_code == 0
+    assert "now 99.0.0; its images are gone" in done.stderr
+    pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "b.parquet").set_index("path"), before)
+
+
 def test_another_version_of_pillow_than_decoded_the_dataset_is_noted(cell: Path, tmp_path: Path, monkeypatch):
     monkeypatch.setattr(cut_folder, "version", lambda _: "99.0.0")
     done = features(cell, cell / "raw", tmp_path / "a.parquet")
