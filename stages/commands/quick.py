@@ -1,25 +1,37 @@
-"""A first answer for a folder of images: one frozen network, embedded once; plain scores first, then the choice."""
+"""A first answer for a folder of images: one frozen network, embedded once, and two waves of what that tells.
+
+Plain scores come first, layer by use; then the choice, its gain, ties and intervals, which take ten times as long.
+"""
 
 import re
+import shlex
 import sys
 from contextlib import ExitStack
-from functools import partial
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 import numpy as np
 from numpy.typing import NDArray
+from tabulate import tabulate
 
 from stages.aggregate.params import AggregateParams
 from stages.aggregate.words.formatting import plural
+from stages.aggregate.words.scores import metric_name
 from stages.commands.project import PARAMS, RAW, ProjectCommand, ProjectPath, check_new, new_output, use_option
+from stages.measure.metrics import LAYER_SCORES, PROBE
 from stages.measure.params import MeasureParams
 from stages.shared.core.params import load, read_section
 from stages.shared.runtime.errors import UserError
 
-FIRST = ("map_at_r", "nn1_accuracy", "nmi")
+if TYPE_CHECKING:
+    from stages.measure.run import Measured, Result
+    from stages.shared.embeddings.embedding_store import Embeddings
+
+CHEAPEST = "nn1_accuracy"
+FIRST = ("map_at_r", CHEAPEST, "nmi")
 """Scores of the first table, which cost little."""
 
 DEMO = "handwriting"
@@ -60,8 +72,9 @@ def quick(
     print(f"quick: {plural(len(labels), 'image')} of {len({*labels})} classes, {network}", file=sys.stderr)
     layers = embed(network, pixels, image_size=image_size)
     answer(layers, labels, plain_name(network), DEMO if folder is None else plain_name(folder.name), use, out)
-    where = "FOLDER" if folder is None else folder
-    print(f"Next: whichlayer new {where}    (a study: more networks, fine-tuning, `dvc repro`)", file=sys.stderr)
+    words = ["FOLDER" if folder is None else str(folder), *(["--table", table] if table else [])]
+    further = shlex.join([*words, *(["--use", use] if use else [])])
+    print(f"Next: whichlayer new {further}    (a study: more networks, fine-tuning, `dvc repro`)", file=sys.stderr)
 
 
 def answer(
@@ -76,23 +89,14 @@ def answer(
     from stages.aggregate.render.page.provenance import Study, describe_scoring
     from stages.aggregate.render.verdict import verdict
     from stages.aggregate.render.write import write_results
-    from stages.library import Result
     from stages.library.arrays import score_arrays
-    from stages.measure.run import worker_count
 
-    measure = read_section(PARAMS, "measure", MeasureParams)
+    measure = measured_scores(read_section(PARAMS, "measure", MeasureParams))
     aggregate = read_section(PARAMS, "aggregate", AggregateParams).model_copy(update={"main_metric": FIRST[0]})
-    none = {"extra": measure.extra.model_copy(update={"metrics": []}), "analyses": []}
-    plain = none | {"metrics": [*FIRST], "refits": measure.refits.model_copy(update={"metrics": []})}
-    whole = none | {"metrics": [*FIRST, "probe_accuracy"]}
-    about = {"aggregate": aggregate, "model": model, "dataset": dataset, "workers": worker_count(None)}
-    run = partial(score_arrays, layers, labels, **about)  # type: ignore[arg-type]
-    first = Result(run(measure=measure.model_copy(update=plain)))
-    print(first.table[[*FIRST]].to_string(float_format="{:.3f}".format))
-    print("Plain scores of each layer; the choice follows.\n", flush=True)
+    about: dict[str, Any] = {"measure": measure, "aggregate": aggregate, "model": model, "dataset": dataset}
     with new_output(out) if out else TemporaryDirectory() as scratch:
         tables = Path(scratch) / "measures"
-        scored = run(measure=measure.model_copy(update=whole), tables=tables)
+        scored = score_arrays(layers, labels, **about, tables=tables, measurer=measure_in_waves)
         print(verdict(scored.results.facts, use=use, embeds=False), flush=True)
         if out:
             np.savez(Path(scratch) / "embeddings.npz", allow_pickle=False, labels=np.array(labels), **layers)
@@ -100,6 +104,45 @@ def answer(
             write_results(
                 Path(scratch), Study(scored.results, describe_scoring(known, scored.grid, "whichlayer quick"))
             )
+
+
+def measured_scores(measure: MeasureParams) -> MeasureParams:
+    """Return the section `measure` with the few scores of `quick`, and no analyses."""
+    extra = measure.extra.model_copy(update={"metrics": []})
+    return measure.model_copy(update={"metrics": [*FIRST, PROBE], "extra": extra, "analyses": []})
+
+
+def measure_in_waves(store: "Embeddings", params: MeasureParams) -> "Measured":
+    """Measure every layer, and print plain scores as soon as they are there: cheap ones, then the probe.
+
+    Each is computed once, but one pass over neighbours: a job that only fits scores again has the cheapest of them.
+    """
+    from stages.measure.run import Measured, plan_jobs, score_jobs, worker_count
+
+    jobs, workers = plan_jobs(store, params), worker_count(None)
+
+    def scored(names: tuple[str, ...], workers: int, *, again: bool = False) -> "list[Result]":
+        parts = [replace(job, metrics=names, refits=job.refits if again else ()) for job in jobs]
+        return score_jobs([store], params, parts, workers=workers)
+
+    plain = scored(FIRST, 1)  # before other processes would have imported the libraries
+    print(plain_table(plain), "\nPlain scores of each layer; the choice follows.\n", sep="\n", flush=True)
+    probed = scored((PROBE,), workers)
+    print(plain_table(probed), "", sep="\n", flush=True)
+    again = scored((CHEAPEST,), workers, again=True)
+    results = [
+        replace(first, job=job, scores=first.scores | second.scores, refits=third.refits)
+        for job, first, second, third in zip(jobs, plain, probed, again, strict=True)
+    ]
+    return Measured(results, {}, {})
+
+
+def plain_table(results: "list[Result]") -> str:
+    """Tabulate scores: a row per layer, a column per score, below the use that it is for."""
+    names = [*results[0].scores]
+    headings = ["layer", *(f"{LAYER_SCORES[name].use}\n{metric_name(name)}" for name in names)]
+    rows = [[each.job.layer.name, *(f"{each.scores[name].value:.3f}" for name in names)] for each in results]
+    return tabulate(rows, headings, tablefmt="plain", disable_numparse=True)
 
 
 def plain_name(text: str) -> str:

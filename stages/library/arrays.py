@@ -1,7 +1,7 @@
 """Score arrays of embeddings as the workflow scores its own: without a file, torch or DVC."""
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,8 +18,8 @@ from stages.measure.checks import check_params
 from stages.measure.metrics import HEAD_SCORES
 from stages.measure.outputs import notes, write_cell
 from stages.measure.params import MeasureParams, check_ranking
+from stages.measure.run import Measured, plan_jobs
 from stages.measure.run import measure as measure_cell
-from stages.measure.run import plan_jobs
 from stages.shared.core.digests import cell_id
 from stages.shared.core.params import CheckpointSteps, RunParams, parse
 from stages.shared.embeddings.embedding_store import BASELINE, SAMPLE_COLUMNS, Embeddings, InMemory, Layer
@@ -69,6 +69,7 @@ def score_arrays(
     model: str = "embeddings",
     workers: int = 1,
     tables: Path | None = None,
+    measurer: Callable[[Embeddings, MeasureParams], Measured] | None = None,
 ) -> Scored:
     """Score every layer by how well classes separate that the network was not trained on.
 
@@ -84,6 +85,7 @@ def score_arrays(
         dataset, model: names in tables, letters, digits and `_`.
         workers: number of processes; each holds a copy of the arrays.
         tables: the folder to write every fold's tables to, `<dataset>/<model>/<fold>/<seed>`; None: none are kept.
+        measurer: measures a fold in the place of the stage's own function, for who wants to see parts of it early.
 
     Raises:
         UserError: an array or a parameter is not as it must be.
@@ -115,7 +117,10 @@ def score_arrays(
         for store in stores:
             of_cell, empty = [root.joinpath(*map(str, store.cell)) for root in (measures, training)]
             of_cell.mkdir(parents=True)
-            [measured] = measure_cell([store], measure, plan_jobs(store, measure), workers=workers)
+            if measurer is None:
+                [measured] = measure_cell([store], measure, plan_jobs(store, measure), workers=workers)
+            else:
+                measured = measurer(store, measure)
             write_cell(of_cell, store, measured, measure)
             said += notes(store, measure, measured.results)
             curve = pd.DataFrame([cell_id(store.cell) | {"step": 0}], columns=list(training_table.COLUMNS))
