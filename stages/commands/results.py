@@ -5,12 +5,6 @@ from pathlib import Path
 
 import click
 
-from stages.aggregate.facts import read_facts
-from stages.aggregate.render.documents import finding_records, recommendation_records, strict_json
-from stages.aggregate.render.verdict import WIDTH, describe
-from stages.aggregate.render.verdict import verdict as verdict_of
-from stages.aggregate.result_files import PAGE, check_result
-from stages.aggregate.words.formatting import wrapped
 from stages.commands.dvc_project.workspace import stage_path
 from stages.commands.project import ProjectCommand, ProjectPath, json_option, use_option
 from stages.shared.runtime.errors import UserError, check_known
@@ -27,6 +21,10 @@ def verdict(results: Path, use: str | None, as_json: bool) -> None:
 
     RESULTS is the folder that the aggregate stage wrote; by default the one that dvc.yaml names.
     """
+    from stages.aggregate.facts import read_facts  # libraries take seconds
+    from stages.aggregate.render.documents import finding_records, recommendation_records, strict_json
+    from stages.aggregate.render.verdict import verdict as verdict_of
+
     facts = read_facts(results)
     if as_json:
         found, claims = recommendation_records(facts.of_use(use)), finding_records(facts)
@@ -47,6 +45,11 @@ def recommend(results: Path, dataset: str | None, model: str | None, use: str | 
     RESULTS is the folder that the aggregate stage wrote; by default the one that dvc.yaml names. --json prints the
     records of recommendation.json.
     """
+    from stages.aggregate.facts import read_facts
+    from stages.aggregate.render.documents import recommendation_records, strict_json
+    from stages.aggregate.render.verdict import WIDTH, describe
+    from stages.aggregate.words.formatting import wrapped
+
     facts = read_facts(results)
     chosen = facts.of_use(use)
     for what, name in {"dataset": dataset, "model": model}.items():
@@ -66,6 +69,8 @@ def report(results: Path, show: bool) -> None:
 
     RESULTS is the folder that the aggregate stage wrote; by default the one that dvc.yaml names.
     """
+    from stages.aggregate.result_files import PAGE, check_result
+
     page = (results / PAGE).absolute()
     if not page.is_file():
         raise UserError(f"{page}: must be the page of a finished workflow, found no file; run `make repro`")

@@ -1,5 +1,6 @@
 """Layers of one checkpoint of a finished cell: which are meant, how scaled, its network, images and embeddings."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -24,7 +25,7 @@ from stages.embed.params import EmbedParams, TapsParams
 from stages.measure.checks import check_cell
 from stages.measure.scores.probe import column_moments
 from stages.prepare.params import DatasetParams, read_dataset
-from stages.shared.core.params import ALL, Cell, read_model_part, read_run, read_section
+from stages.shared.core.params import Cell, read_model_part, read_section
 from stages.shared.embeddings.embedding_store import Embeddings, Layer, open_embeddings
 from stages.shared.embeddings.split_names import SEEN
 from stages.shared.images.image_store import open_images
@@ -103,6 +104,26 @@ class Wanted:
     step: int | None = None
     use: str | None = None
     scale: Scaling | None = None
+
+
+def named_cell(origin: str | None, use: str | None) -> Cell:
+    """Read the cell that `--from` names, `<dataset>/<model>/<fold>/<seed>`, which may be the end of a longer path.
+
+    Args:
+        origin: what it names; None: the cell of the best network for the use.
+        use: what features are for; None: that of the study.
+
+    Raises:
+        UserError: it is no cell, or the results leave open which network is the best.
+    """
+    origin = origin or recommended_cell(stage_path("aggregate", "--out"), use)
+    found = re.fullmatch(r"(?:.*/)?([^/]+)/([^/]+)/([^/]+)/([0-9]+)/*", origin)
+    if not found:
+        raise UserError(
+            "--from must be a cell, dataset/model/fold/seed, for example handwriting/efficientnet_lite0/0/0, or for "
+            f"new images the folder of a cut; found {origin!r}"
+        )
+    return found[1], found[2], found[3], int(found[4])
 
 
 def recommended_cell(results: Path, use: str | None) -> str:
@@ -254,13 +275,6 @@ class Source:
     def checkpoint(self) -> Path:
         """The checkpoint's file."""
         return self.cell.checkpoints[self.step]
-
-
-def choose_cell(params: Path, dataset: str, model: str, fold: str | None, seed: int | None) -> Cell:
-    """Fill in the fold, `all` if the grid has it, else its first, and the first seed."""
-    run = read_run(params)
-    default = ALL if ALL in run.folds else run.folds[0]
-    return dataset, model, fold or default, run.seeds[0] if seed is None else seed
 
 
 def open_source(params: Path, cell: Cell, paths: CellPaths, wanted: Wanted) -> Source:

@@ -21,8 +21,8 @@ from stages.commands.cut.cell import (
     Scaler,
     Wanted,
     choose,
-    choose_cell,
     fit_scaler,
+    named_cell,
     open_source,
     recommended_cell,
 )
@@ -51,16 +51,15 @@ def test_paths_are_those_of_dvc_yaml():
     assert paths.results == ROOT / "data/results"
 
 
-@pytest.mark.parametrize(("folds", "fold"), [([1, 0], "1"), ([0, 1, "all"], "all")])
-def test_the_default_cell_leaves_no_class_out_where_the_grid_has_it(
-    finished: Finished, tmp_path: Path, folds: list[int | str], fold: str
-):
-    yaml = YAML(typ="safe")
-    params = yaml.load(finished[0])
-    params["run"] |= {"folds": folds, "seeds": [7, 8]}
-    yaml.dump(params, tmp_path / "params.yaml")
-    assert choose_cell(tmp_path / "params.yaml", "trees", "tiny", None, None) == ("trees", "tiny", fold, 7)
-    assert choose_cell(tmp_path / "params.yaml", "trees", "tiny", "0", 0) == ("trees", "tiny", "0", 0)
+@pytest.mark.parametrize("prefix", ["", "data/embeddings/", "/somewhere/else/"])
+def test_a_cell_is_the_end_of_its_folder_s_path(prefix: str):
+    assert named_cell(f"{prefix}trees/tiny/all/12/", None) == ("trees", "tiny", "all", 12)
+
+
+@pytest.mark.parametrize("origin", ["handwriting/efficientnet_lite0/0", "a/b/c/d", "cuts/mine"])
+def test_what_is_no_cell_is_refused(origin: str):
+    with pytest.raises(UserError, match="must be a cell, dataset/model/fold/seed, "):
+        named_cell(origin, None)
 
 
 @pytest.mark.parametrize(("step", "taken"), [(None, 50), (0, 0)])

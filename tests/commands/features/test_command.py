@@ -214,7 +214,7 @@ def test_unreadable_files_stop_it_or_are_listed(cell: Path, tmp_path: Path, monk
 
 
 def test_a_cut_gives_the_vectors_of_its_cell(cell: Path, tmp_path: Path):
-    arguments = ["--dataset", "trees", "--model", "tiny", "--layer", "layer2", "--out", tmp_path / "cut", "--no-onnx"]
+    arguments = ["--from", "trees/tiny/0/3", "--layer", "layer2", "--out", tmp_path / "cut", "--no-onnx"]
     arguments += ["--params", cell / "params.yaml"]
     done = CliRunner().invoke(whichlayer, ["cut", *map(str, arguments)])
     assert done.exit_code == 0, done.exception
@@ -236,10 +236,8 @@ def test_vectors_are_scaled_as_asked_for_and_a_cut_has_its_own_scaling(cell: Pat
         np.testing.assert_allclose(np.stack(table["features"].to_list()), expected, rtol=1e-4, atol=1e-5)
     out = tmp_path / "cut"
     arguments = [
-        "--dataset",
-        "trees",
-        "--model",
-        "tiny",
+        "--from",
+        "trees/tiny/0/3",
         "--layer",
         "layer2",
         "--scale",

@@ -18,7 +18,6 @@ from PIL import Image
 
 from stages.commands.cli import whichlayer
 from stages.commands.features import extraction
-from stages.commands.features.extraction import parse_cell
 from stages.shared.runtime.errors import UserError
 from stages.shared.runtime.scratch import PARTIAL
 from tests.commands.edited import file as params_file
@@ -241,19 +240,3 @@ def test_a_killed_run_goes_on(cut: Path, tmp_path: Path, whole: bytes):
     assert running.returncode == 0
     assert out.read_bytes() == whole
     assert {path.name for path in tmp_path.iterdir()} == {"whole.parquet", "a.parquet"}
-
-
-@pytest.mark.parametrize("prefix", ["", "data/embeddings/", "/somewhere/else/"])
-def test_a_cell_is_the_end_of_its_folder_s_path(prefix: str):
-    assert parse_cell(f"{prefix}handwriting/efficientnet_lite0/all/12/") == (
-        "handwriting",
-        "efficientnet_lite0",
-        "all",
-        12,
-    )
-
-
-@pytest.mark.parametrize("origin", ["handwriting/efficientnet_lite0/0", "a/b/c/d", "cuts/mine"])
-def test_what_is_no_cell_is_refused(origin: str):
-    with pytest.raises(UserError, match=r"must be a cell, dataset/model/fold/seed, .* or the folder of a cut"):
-        parse_cell(origin)

@@ -16,8 +16,8 @@ import pytest
 import zarr
 from zarr.registry import register_codec
 
-from stages.commands.features.command import WRITERS
 from stages.commands.features.extraction import Shard
+from stages.commands.features.writers import WRITERS
 from stages.commands.score.files import join, read_file
 from stages.shared.runtime.errors import UserError
 from tests.commands.score.made import WIDTHS, arrays, with_seen, write_npz

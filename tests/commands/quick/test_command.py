@@ -8,7 +8,8 @@ from PIL import Image
 
 from stages.aggregate.params import AggregateParams
 from stages.commands.project import PARAMS
-from stages.commands.quick import FIRST, measure_in_waves, measured_scores, quick
+from stages.commands.quick.command import quick
+from stages.commands.quick.waves import FIRST, measure_in_waves, measured_scores
 from stages.library.arrays import score_arrays
 from stages.measure.params import MeasureParams
 from stages.shared.core.params import read_section
