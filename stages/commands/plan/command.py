@@ -59,5 +59,5 @@ def plan(params: Path, timed: bool, as_json: bool, lead: float | None) -> None:
         return
     if any(costs.values()):
         print(*time_lines(costs, on_gpu=predictor.on_gpu), sep="\n")
-        print(*memory_lines(costs, psutil.virtual_memory().total), sep="\n")
+        print(*memory_lines(costs, psutil.virtual_memory().total, on_gpu=predictor.on_gpu), sep="\n")
     print(*shown, sep="\n", end="\n" if shown else "")

@@ -9,6 +9,7 @@ from tabulate import tabulate
 from stages.aggregate.facts import read_facts
 from stages.aggregate.words.power import power_sentence
 from stages.commands.config import Config
+from stages.commands.grid import ON_GPU
 from stages.commands.plan.cost import Cost, Line
 from stages.commands.project import size
 from stages.shared.runtime.durations import processors
@@ -82,9 +83,10 @@ def duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
-def memory_lines(costs: Costs, room: int) -> list[str]:
+def memory_lines(costs: Costs, room: int, *, on_gpu: bool) -> list[str]:
     """Return how many bytes each stage needs, and what would make one fit that does not into a machine's."""
-    needed = {stage: most for stage, runs in costs.items() if (most := max((each.memory for each in runs), default=0))}
+    known = {stage: runs for stage, runs in costs.items() if runs and not (on_gpu and stage in ON_GPU)}
+    needed = {stage: max(each.memory for each in runs) for stage, runs in known.items()}
     text = ", ".join(f"{stage} {size(memory)}" for stage, memory in needed.items())
     smaller = "lower finetune.batch_size or embed.batch_size, or measure in fewer processes (WHICHLAYER_WORKERS=1)"
     return [

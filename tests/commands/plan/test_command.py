@@ -73,7 +73,7 @@ def test_times_add_up_and_are_divided_by_the_processors(monkeypatch: pytest.Monk
 
 def test_memory_that_is_lacking_is_said_with_what_lowers_it():
     costs = {"finetune": [Cost(1, 5 * 2**30)], "embed": [], "measure": [Cost(1, 9 * 2**30), Cost(1, 2**30)]}
-    first, *warnings = memory_lines(costs, 8 * 2**30)
+    first, *warnings = memory_lines(costs, 8 * 2**30, on_gpu=False)
     assert first.endswith("finetune 5.0 GiB, measure 9.0 GiB; 8.0 GiB in this machine")
     assert [line.partition(";")[0] for line in warnings] == ["warning: measure may not fit"]
 
