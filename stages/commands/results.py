@@ -1,6 +1,7 @@
 """What a finished workflow found, without running anything: its verdict, which layers to take, its page."""
 
 import webbrowser
+from itertools import groupby
 from pathlib import Path
 
 import click
@@ -49,6 +50,7 @@ def recommend(results: Path, dataset: str | None, model: str | None, use: str | 
     from stages.aggregate.render.documents import recommendation_records, strict_json
     from stages.aggregate.render.verdict import WIDTH, describe
     from stages.aggregate.words.formatting import wrapped
+    from stages.aggregate.words.verdict_lines import compare_networks
 
     facts = read_facts(results)
     chosen = facts.of_use(use)
@@ -57,8 +59,14 @@ def recommend(results: Path, dataset: str | None, model: str | None, use: str | 
         if name is not None:
             check_known(name, known, f"--{what} must be one of the results, found {name!r}")
         chosen = [each for each in chosen if name in (None, getattr(each, what))]
-    notice = f"{wrapped(facts.notice, WIDTH)}\n" if facts.notice else ""
-    print(strict_json(recommendation_records(chosen), facts.notice) if as_json else notice + describe(chosen))
+    if as_json:
+        print(strict_json(recommendation_records(chosen), facts.notice))
+        return
+    by_dataset = [
+        [each for each in chosen if each.dataset == name] for name in dict.fromkeys(x.dataset for x in chosen)
+    ]
+    told = [facts.notice, *map(compare_networks, by_dataset)]
+    print(*(wrapped(text, WIDTH) for text in told if text), describe(chosen), sep="\n")
 
 
 @click.command(cls=ProjectCommand)
