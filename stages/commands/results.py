@@ -62,10 +62,7 @@ def recommend(results: Path, dataset: str | None, model: str | None, use: str | 
     if as_json:
         print(strict_json(recommendation_records(chosen), facts.notice))
         return
-    by_dataset = [
-        [each for each in chosen if each.dataset == name] for name in dict.fromkeys(x.dataset for x in chosen)
-    ]
-    told = [facts.notice, *map(compare_networks, by_dataset)]
+    told = [facts.notice, *(compare_networks([*own]) for _, own in groupby(chosen, lambda each: each.dataset))]
     print(*(wrapped(text, WIDTH) for text in told if text), describe(chosen), sep="\n")
 
 
