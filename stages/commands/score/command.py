@@ -77,6 +77,7 @@ def score(
             model=model,
             workers=min(worker_count(None), max(1, fitting)),
             tables=scratch / "measures",
+            measurer=None,
         )
         known = {"measure": scored.measure.model_dump(mode="json"), "aggregate": aggregate.model_dump(mode="json")}
         write_results(scratch, Study(scored.results, describe_scoring(known, scored.grid, "whichlayer score FILE")))
