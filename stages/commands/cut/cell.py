@@ -207,8 +207,6 @@ def _recommended(store: Embeddings, found: Sequence[Recommendation], useful: Seq
     _agreed("layer", {each.use: f"{each.best.layer} ({each.best.pooling})" for each in useful})
     best = useful[0].best
     of_module = [layer for layer in store.layers if layer.module == best.layer]
-    if not of_module:
-        raise UserError(f"layer {best.layer!r}, which the results name, is not in the embedding store; run `dvc repro`")
     return next((layer for layer in of_module if layer.pooling in best.pooling.split("+")), of_module[0])
 
 
@@ -300,11 +298,6 @@ def open_source(params: Path, cell: Cell, paths: CellPaths, wanted: Wanted) -> S
     scaler = fit_scaler(store, layers, step, scale)
     images = open_images(paths.prepared, fold, dataset=dataset)
     checkpoints = checked_checkpoints(paths.weights, images, cell)
-    if store.steps != tuple(checkpoints.paths):
-        raise UserError(
-            f"{paths.weights}: must have the checkpoints that were embedded, {store.steps}, found "
-            f"{tuple(checkpoints.paths)}; run `dvc repro embed@{cell_name(cell)}`"
-        )
     opened = embed_stage.open_cell(images, checkpoints, taps, embed, seed=seed)
     load_checkpoint(opened.embedder.network, opened.checkpoints[step])
     opened.embedder.network.move(torch.device("cpu"))

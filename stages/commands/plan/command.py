@@ -48,7 +48,7 @@ def plan(params: Path, timed: bool, as_json: bool, lead: float | None) -> None:
         named = ", ".join(f"{count} {stage}" for stage, count in counts.items())
         print(f"stages that would run, or come from the cache: {named}\n\n{table(lines)}")
         print(f"For each of the folds of a line and one seed of {len(config.run.seeds)}.\n")
-        print(disk(needed, Path(), cache_folder()), flush=True)
+        print(disk(needed, cache_folder()), flush=True)
     predictor = Predictor(config)
     costs = predictor.costs(lines, stages) if timed else {}
     if as_json:

@@ -46,18 +46,14 @@ def needed_disk(config: Config, lines: Sequence[Line]) -> int:
     return len(config.run.seeds) * cells + prepared
 
 
-def disk(needed: float, here: Path, cache: Path) -> str:
-    """Compare the bytes that are needed with what is free where results go, and where DVC keeps a copy of them."""
+def disk(needed: float, cache: Path) -> str:
+    """Compare the bytes that are needed with what is free here and where DVC keeps a copy of them."""
     cache = next(folder for folder in (cache, *cache.absolute().parents) if folder.exists())
-    alike, free = here.stat().st_dev == cache.stat().st_dev, [shutil.disk_usage(each).free for each in (here, cache)]
+    free = min(shutil.disk_usage(each).free for each in (Path(), cache))
     line = f"disk: {size(needed)} for prepared images, checkpoints and stores, and as much for DVC's cache (unless "
-    line += f"`cache.type` links); {size(free[0])} free{'' if alike else f', {size(free[1])} for the cache'}"
-    if needed > min(free) / (2 if alike else 1):
-        line += (
-            "\nwarning: that may not fit; `finetune.keep: last` keeps one checkpoint per cell, "
-            "`embed.dtype: float16` halves the stores"
-        )
-    return line
+    line += f"`cache.type` links); {size(free)} free"
+    saving = "`finetune.keep: last` keeps one checkpoint per cell, `embed.dtype: float16` halves the stores"
+    return line if 2 * needed <= free else f"{line}\nwarning: that may not fit; {saving}"
 
 
 def time_lines(costs: Costs, *, on_gpu: bool) -> list[str]:
