@@ -58,14 +58,11 @@ def disk(needed: float, cache: Path) -> str:
 
 def time_lines(costs: Costs, *, on_gpu: bool) -> list[str]:
     """Return how long each stage takes, and all; `on_gpu`: whether networks run on one."""
-    logged = {cost.logged for runs in costs.values() for cost in runs}
-    sources = {True: "earlier runs here", False: "one timed batch or layer of each network"}
     unit = "processor's time (finetune, embed: by the clock)" if on_gpu else "processor's time"
     taken = {stage: [cost.seconds for cost in runs] for stage, runs in costs.items() if runs}
     total, count = sum(map(sum, taken.values())), processors()
     return [
-        f"estimated {unit} on an idle machine, within a factor of 2, from "
-        f"{' and '.join(text for kind, text in sources.items() if kind in logged)}:",
+        f"estimated {unit} on an idle machine, within a factor of 2, from earlier runs here, else a timed piece:",
         *(f"  {stage:9s} {len(each):4d} x {duration(max(each))}" for stage, each in taken.items()),
         f"  in all {duration(total)}; by the clock {duration(total / count)} where all {count} processors are at work",
         "  prepare, aggregate and DVC itself are not counted",
