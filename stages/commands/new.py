@@ -89,7 +89,7 @@ def new(folder: Path, name: str, models: tuple[str, ...], table: str | None, use
         f"{' and '.join(models)}: {training}; {count} {what}{'s' * (count > 1)} of {unseen} unseen classes",
         *([f"bits: {bits}, as images that were read have it; prepare refuses larger values"] if bits else []),
         *notes,
-        "next: `whichlayer plan` says how long it takes, `make repro` runs it",
+        "next: `whichlayer plan` says how long it takes, `dvc repro` runs it",
     ]:
         print(f"new: {line}")
 

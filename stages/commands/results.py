@@ -78,7 +78,7 @@ def report(results: Path, show: bool) -> None:
 
     page = (results / PAGE).absolute()
     if not page.is_file():
-        raise UserError(f"{page}: must be the page of a finished workflow, found no file; run `make repro`")
+        raise UserError(f"{page}: must be the page of a finished workflow, found no file; run `dvc repro`")
     check_result(page)
     print(page)
     if show and not webbrowser.open(page.as_uri()):
