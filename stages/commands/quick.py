@@ -5,7 +5,6 @@ import sys
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import click
@@ -73,11 +72,9 @@ def answer(
     out: Path | None,
 ) -> None:
     """Print plain scores, then the choice; write it to a folder."""
-    from stages.aggregate.render.page.provenance import Study, describe_scoring
     from stages.aggregate.render.verdict import verdict
-    from stages.aggregate.render.write import write_results
     from stages.library import Result
-    from stages.library.arrays import score_arrays
+    from stages.library.arrays import score_arrays, write_scored
     from stages.measure.run import worker_count
 
     measure = read_section(PARAMS, "measure", MeasureParams)
@@ -90,16 +87,12 @@ def answer(
     first = Result(run(measure=measure.model_copy(update=plain)))
     print(first.table[[*FIRST]].to_string(float_format="{:.3f}".format))
     print("Plain scores of each layer; the choice follows.\n", flush=True)
-    with new_output(out) if out else TemporaryDirectory() as scratch:
-        tables = Path(scratch) / "measures"
-        scored = run(measure=measure.model_copy(update=whole), tables=tables)
-        print(verdict(scored.results.facts, use=use, embeds=False), flush=True)
-        if out:
-            np.savez(Path(scratch) / "embeddings.npz", allow_pickle=False, labels=np.array(labels), **layers)
-            known = {"measure": scored.measure.model_dump(mode="json"), "aggregate": aggregate.model_dump(mode="json")}
-            write_results(
-                Path(scratch), Study(scored.results, describe_scoring(known, scored.grid, "whichlayer quick"))
-            )
+    scored = run(measure=measure.model_copy(update=whole))
+    print(verdict(scored.results.facts, use=use, embeds=False), flush=True)
+    if out:
+        with new_output(out) as scratch:
+            write_scored(scratch, scored, "whichlayer quick")
+            np.savez(scratch / "embeddings.npz", allow_pickle=False, labels=np.array(labels), **layers)
 
 
 def plain_name(text: str) -> str:

@@ -12,7 +12,7 @@ from sklearn.metrics import normalized_mutual_info_score
 from sklearn.neighbors import NearestNeighbors
 
 from stages.aggregate.params import AggregateParams
-from stages.library.arrays import score_arrays, tabulate
+from stages.library.arrays import score_arrays, tabulate, write_scored
 from stages.measure.params import MeasureParams
 from stages.shared.core.params import parse
 from stages.shared.runtime.errors import UserError
@@ -64,8 +64,9 @@ def test_scores_are_those_of_scikit_learn_and_do_not_depend_on_processes():
 
 
 def test_the_clusters_whose_nmi_is_reported_can_be_kept(tmp_path: Path):
-    found = score_arrays(**given(), tables=tmp_path).results.layers
-    images = pd.read_parquet(tmp_path / "arrays" / "embeddings" / "0" / "0" / "images.parquet")
+    scored = score_arrays(**given())
+    write_scored(tmp_path, scored, "wl.score")
+    found, images = scored.results.layers, pd.read_parquet(next(tmp_path.rglob("images.parquet")))
     for name in WIDTHS:
         clusters = images.loc[images["layer"] == name, "cluster"]
         value = found[(found["layer"] == name) & (found["metric"] == "nmi")]["value"].item()
