@@ -29,9 +29,8 @@ def arrow_schema(columns: Columns) -> Any:
     """Give columns their types as Arrow has them, which arrays are scored without."""
     import pyarrow as pa
 
-    types = {
-        name: pa.list_(pa.string()) if kind == TEXTS else pa.type_for_alias(kind) for name, kind in columns.items()
-    }
+    texts = pa.list_(pa.string())
+    return pa.schema({name: texts if kind == TEXTS else pa.type_for_alias(kind) for name, kind in columns.items()})
 
 
 def write_parquet(path: Path, table: pd.DataFrame, schema: Columns, of: ArtifactId) -> None:
