@@ -4,31 +4,42 @@ import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from stages.aggregate.compute import Results, compute_results
+from stages.aggregate.columns import frame
+from stages.aggregate.compute import Results, compute
 from stages.aggregate.params import AggregateParams, Asked, AskedMeasures
+from stages.aggregate.read import CURVE_COLUMNS, Tables
 from stages.measure.analyses.registry import ANALYSES
 from stages.measure.checks import check_params
-from stages.measure.metrics import HEAD_SCORES, LAYER_SCORES
-from stages.measure.outputs import notes, write_cell
+from stages.measure.metrics import HEAD_SCORES, LAYER_SCORES, SCORES
+from stages.measure.outputs import (
+    analysis_rows,
+    image_tables,
+    join_images,
+    layer_records,
+    notes,
+    refit_records,
+    write_cell,
+)
 from stages.measure.params import MeasureParams, check_ranking
 from stages.measure.run import Measured, plan_jobs
 from stages.measure.run import measure as measure_cell
+from stages.shared.core.csv_table import CELL_COLUMNS
 from stages.shared.core.digests import cell_id
-from stages.shared.core.params import CheckpointSteps, RunParams, parse, read_section
+from stages.shared.core.params import RunParams, parse, read_section
 from stages.shared.embeddings.embeddings import BASELINE, SAMPLE_COLUMNS, Embeddings, InMemory, Layer
 from stages.shared.embeddings.split_names import SEEN, UNSEEN
-from stages.shared.networks import training_table
 from stages.shared.runtime.errors import CONTROL, UserError, check_known, listed
+from stages.shared.tables.metric_table import ANALYSIS_TABLES, REFIT_COLUMNS, concat_layer_scores
+from stages.shared.tables.scores import facts_of
 
 SEED = 0
-CHECKPOINT = CheckpointSteps(steps=[0], keep="all")
+STEP = 0
 """Arrays are of one network, as it is."""
 
 MAX_LENGTH = 1e18
@@ -135,27 +146,44 @@ def score_arrays(
     for number, cell in enumerate(grid.cells()):
         own = samples.assign(split=samples["split"].where(samples["fold"] == number, ""))[list(SAMPLE_COLUMNS)]
         source = InMemory(cell_id(cell), arrays)
-        stores.append(Embeddings(*cell, tuple(CHECKPOINT.steps), tuple(described), own, (), source, frozen=True))
+        stores.append(Embeddings(*cell, (STEP,), tuple(described), own, (), source, frozen=True))
     measure, left_out = applicable(measure, stores[0].splits)
     check_ranking(aggregate.main_metric, measure)
     for store in stores:
         check_params(store, measure)
     said = [f"left out, for want of a head, training images or seen classes: {', '.join(left_out)}"] if left_out else []
-    asked = Asked(grid, CHECKPOINT, AskedMeasures.model_validate(measure.model_dump()), aggregate)
+    asked = Asked(grid, AskedMeasures.model_validate(measure.model_dump()), aggregate)
     cells = []
     for store in stores:
         [measured] = measure_cell([store], measure, plan_jobs(store, measure), workers=workers)
         said += notes(store, measure, measured.results)
         cells.append((store, measured))
-    with TemporaryDirectory(prefix="whichlayer-") as scratch:
-        measures, training = Path(scratch) / "measures", Path(scratch) / "training"
-        write_measures(measures, cells, measure)
-        for store in stores:
-            empty = training.joinpath(*map(str, store.cell))
-            curve = pd.DataFrame([cell_id(store.cell) | {"step": 0}], columns=list(training_table.COLUMNS))
-            training_table.write_training(empty / "training.csv", curve, store.cell)
-        results = compute_results(measures, training, asked)
-    return Scored(results, asked, measure, cells, said)
+    return Scored(compute(tables_of(cells, asked, measure), asked), asked, measure, cells, said)
+
+
+def tables_of(cells: Sequence[tuple[Embeddings, Measured]], asked: Asked, measure: MeasureParams) -> Tables:
+    """Tabulate what was measured of each fold, as tables of the measure stage are read."""
+    ids = [cell_id(store.cell) for store, _ in cells]
+    untrained = dict.fromkeys(CURVE_COLUMNS) | {"step": STEP}
+    courses = [untrained | of | {"cell": "/".join(map(str, of.values()))} for of in ids]
+    refits = [refit_records(store, each.results).assign(**of) for (store, each), of in zip(cells, ids, strict=True)]
+    analyses = {
+        name: frame(
+            (row | of for (_, each), of in zip(cells, ids, strict=True) for row in analysis_rows(each, name)),
+            CELL_COLUMNS | columns,
+        )
+        for name, columns in ANALYSIS_TABLES.items()
+    }
+    images = {store.cell: join_images(image_tables(store, each)) for store, each in cells}
+    return Tables(
+        asked.grid,
+        frame(courses, CURVE_COLUMNS),
+        concat_layer_scores([layer_records(store, each) for store, each in cells]),
+        frame(refits, CELL_COLUMNS | REFIT_COLUMNS),
+        analyses,
+        facts_of(SCORES, measure.normalize),
+        lambda cell, steps, columns: images[cell],
+    )
 
 
 def write_scored(out: Path, scored: Scored, command: str) -> None:

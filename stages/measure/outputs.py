@@ -38,6 +38,7 @@ from stages.shared.tables.metric_table import (
     ALL_BUT_ONE_CLASS,
     ANALYSIS_TABLES,
     CLUSTER,
+    COLUMNS,
     HALF,
     MIN_CLASSES,
     REFIT_COLUMNS,
@@ -88,6 +89,13 @@ def tabulate(
     values = {name: score.per_image for name, score in scores.items() if score.per_image is not None}
     singles = {name: np.asarray(found, dtype=np.float32) for name, found in (values | {**further}).items()}
     return images.assign(**singles, **{CLUSTER: clusters})
+
+
+def join_images(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Join what `image_tables` gives, as images.parquet is read: texts as categories in order, numbers in float64."""
+    whole = pd.concat(tables, ignore_index=True)
+    texts = {name: pd.CategoricalDtype(whole[name].unique()) for name, alias in TYPES.items() if not alias}
+    return whole.astype(texts | dict.fromkeys(whole.select_dtypes("float32"), np.float64))
 
 
 def write_images(path: Path, tables: Sequence[pd.DataFrame]) -> None:
@@ -163,14 +171,18 @@ def write_cell(
     if any(result.refits for result in measured.results):
         write_refits(out, refit_records(store, measured.results))
     for analysis in (name for name in params.analyses if name in ANALYSIS_TABLES):
-        analysed = [result for result in measured.results if analysis in result.analysed]
-        rows = [result.job.keys | row for result in analysed for row in result.analysed[analysis].rows]
-        of_network = measured.of_network.get(analysis, AnalysisResult())
-        write_analysis(out, analysis, rows + of_network.rows)
+        write_analysis(out, analysis, analysis_rows(measured, analysis))
     if pictured is not None:
         write_gallery(out, store.cell, gallery(store, pictured, normalize=params.normalize))
     finish_cell(out, store.cell)
     return len(records)
+
+
+def analysis_rows(measured: Measured, analysis: str) -> list[dict[str, Any]]:
+    """List the rows of an analysis's table, those of single embeddings first."""
+    analysed = [result for result in measured.results if analysis in result.analysed]
+    rows = [result.job.keys | row for result in analysed for row in result.analysed[analysis].rows]
+    return rows + measured.of_network.get(analysis, AnalysisResult()).rows
 
 
 def layer_records(store: Embeddings, measured: Measured) -> pd.DataFrame:
@@ -187,7 +199,7 @@ def layer_records(store: Embeddings, measured: Measured) -> pd.DataFrame:
     cell = dict(zip(("dataset", "model", "fold", "seed"), store.cell, strict=True))
     head = {"parameters": None, "operations": None, "width": len(store.classes)}
     rows += [row_keys(step, row.split) | columns_of(row) | head for step, row in of_head]
-    return pd.DataFrame([cell | row for row in rows]).sort_values("step", kind="stable")
+    return pd.DataFrame([cell | row for row in rows], columns=list(COLUMNS)).sort_values("step", kind="stable")
 
 
 def score_rows(store: Embeddings, split: str, scores: Mapping[str, ScoreValue]) -> list[ScoreRow]:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from math import inf
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, ConfigDict, TypeAdapter, ValidationError
 
@@ -63,14 +63,17 @@ def scaled_as(declared: Normalize, normalize: Normalize) -> Normalize:
     return declared if normalize == "l2" else "none"
 
 
-def write_scores(folder: Path, scores: Mapping[str, Score], normalize: Normalize = "l2") -> None:
-    """Write the facts of scores, by name, into a cell's folder; their scaling is what `normalize` makes of it."""
+def facts_of(scores: Mapping[str, Score], normalize: Normalize = "l2") -> dict[str, Score]:
+    """Take the facts of scores, by name; their scaling is what `normalize` makes of it."""
     names = [field.name for field in fields(Score)]
-    facts = {
-        name: {field: getattr(score, field) for field in names} | {"scaling": scaled_as(score.scaling, normalize)}
-        for name, score in scores.items()
-    }
-    (folder / FILE).write_bytes(TypeAdapter(dict[str, Any]).dump_json(facts, indent=1) + b"\n")
+    facts = {name: {field: getattr(score, field) for field in names} for name, score in scores.items()}
+    return {name: Score(**own | {"scaling": scaled_as(own["scaling"], normalize)}) for name, own in facts.items()}
+
+
+def write_scores(folder: Path, scores: Mapping[str, Score], normalize: Normalize = "l2") -> None:
+    """Write the facts of scores, by name, into a cell's folder."""
+    content = TypeAdapter(dict[str, Score]).dump_json(facts_of(scores, normalize), indent=1)
+    (folder / FILE).write_bytes(content + b"\n")
 
 
 def read_scores(folder: Path, cell: Cell) -> dict[str, Score]:
