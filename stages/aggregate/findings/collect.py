@@ -77,7 +77,7 @@ def _judge_accuracy(networks: Sequence[MeasuredNetwork], margin: float) -> outco
     judged = [network for network in networks if network.row.accuracy is not None]
     best = max(judged, key=lambda network: network.row.accuracy or 0.0, default=None)
     last = {network.row.model: network.at(network.row.step) for network in judged}
-    right = {network.row.model: network.data.accuracy for network in judged}
+    right = {network.row.model: network.data.images.accuracy for network in judged}
     differing = [(a, b) for a, b in combinations(last, 2) if not _is_copy(last[a], last[b])]
     pairs = [(a, b, _differences_of_g(last[a], last[b], judged[0].row.metric)) for a, b in differing]
     results = {}
@@ -88,11 +88,11 @@ def _judge_accuracy(networks: Sequence[MeasuredNetwork], margin: float) -> outco
             if (accuracy := _difference(right[first], right[second], scope)) is not None and scope in g
         ]
         complete = len(compared) == len(pairs) and (pairs or len(judged) == 1)
-        if best is not None and _difference(best.data.accuracy, best.data.accuracy, scope) and complete:
+        if best is not None and _difference(best.data.images.accuracy, best.data.images.accuracy, scope) and complete:
             reasons = {
                 network.row.model: why_out_of_scope(
-                    None if network is best else _difference(network.data.accuracy, best.data.accuracy, scope),
-                    _difference(network.data.accuracy, network.data.accuracy_of_pixels, scope),
+                    None if network is best else _difference(network.data.images.accuracy, best.data.images.accuracy, scope),
+                    _difference(network.data.images.accuracy, network.data.images.pixels, scope),
                     margin=margin,
                 )
                 for network in judged

@@ -92,7 +92,7 @@ def accuracy_intervals(scores: Scores, networks: dict[Name, NetworkData]) -> pd.
     table: list[dict[Any, Any]] = last[list(CHECKPOINT)].to_dict("records")
     accuracy = scores.catalogue["accuracy"]
     for point in table:
-        by_fold = networks[point["dataset"], point["model"]].accuracy
+        by_fold = networks[point["dataset"], point["model"]].images.accuracy
         folds = [values for fold, values in by_fold.items() if point["fold"] in (MEAN, fold)]
         for scope, mean_of in MEANS.items():
             estimate = mean_of(folds)

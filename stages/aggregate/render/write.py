@@ -15,6 +15,7 @@ from stages.aggregate.render.page.provenance import Study
 from stages.aggregate.result_files import PAGE, finish_results
 from stages.aggregate.scope import INTERVAL_ENDS, Scope
 from stages.aggregate.tables.summary import SummaryRow
+from stages.aggregate.words.formatting import plural
 from stages.aggregate.words.notices import closing_note
 from stages.shared.tables.metric_table import write_layer_scores
 
@@ -55,7 +56,7 @@ def write_results(out: Path, study: Study, inputs: Mapping[str, str] | None = No
         n_figures = draw_figures(out, results, study.run.models)
     size = (out / PAGE).write_bytes(render_page(study).encode("utf-8"))
     finish_results(out, inputs)
-    scores = f"wrote {len(results.layers)} scores of {results.n_cells} cells"
+    scores = f"wrote {len(results.layers)} scores of {plural(len(results.networks), 'network')}"
     note = closing_note(results.scores, results.networks)
     return f"{scores}, {n_figures} figures, a page of {size / 1e6:.1f} MB{note}"
 

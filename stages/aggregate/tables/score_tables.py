@@ -79,7 +79,7 @@ def score_tables(scores: Scores, networks: Mapping[Name, NetworkData]) -> dict[s
         scores: means of all cells that leave classes out, with `UNCERTAINTY`.
         networks: the measured data of each network.
     """
-    classes = (table for network in networks.values() if network.images for table in network.images.classes)
+    classes = (table for network in networks.values() for table in network.images.classes)
     return {
         "classes.csv": frame(classes, CLASS_COLUMNS),
         "depth.csv": depth_table(scores),
