@@ -10,8 +10,6 @@ from functools import partial
 from pathlib import Path
 
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from stages.aggregate.columns import frame
 from stages.shared.core.csv_table import CELL_COLUMNS, TEXT
@@ -152,17 +150,12 @@ def read_refits(measures: Path, run: RunParams) -> pd.DataFrame:
 
 def read_images(measures: Path, cell: Cell, steps: Sequence[int], columns: Iterable[str]) -> pd.DataFrame:
     """Read what a cell's images contribute, as `ReadImages`: test images of seen classes, and those of unseen ones."""
+    import pyarrow.parquet as pq  # here: arrays are scored without it
+
     path = _file(measures, cell, IMAGES)
-    present = pq.read_schema(path).names
+    present, filters = pq.read_schema(path).names, [("split", "in", [SEEN, UNSEEN]), ("step", "in", list(steps))]
     wanted = ["step", "split", *EMBEDDING, *IMAGE, *(name for name in columns if name in present)]
-    return contributions(
-        pq.read_table(path, columns=wanted, filters=[("split", "in", [SEEN, UNSEEN]), ("step", "in", list(steps))])
-    )
-
-
-def contributions(table: pa.Table) -> pd.DataFrame:
-    """Give a table of images to pandas, what they contribute in double precision."""
-    images: pd.DataFrame = table.to_pandas()
+    images: pd.DataFrame = pq.read_table(path, columns=wanted, filters=filters).to_pandas()
     return images.astype(dict.fromkeys(images.select_dtypes("float32"), "float64"))
 
 
