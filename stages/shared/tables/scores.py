@@ -72,8 +72,8 @@ def facts_of(scores: Mapping[str, Score], normalize: Normalize = "l2") -> dict[s
 
 def write_scores(folder: Path, scores: Mapping[str, Score], normalize: Normalize = "l2") -> None:
     """Write the facts of scores, by name, into a cell's folder."""
-    content = TypeAdapter(dict[str, Score]).dump_json(facts_of(scores, normalize), indent=1)
-    (folder / FILE).write_bytes(content + b"\n")
+    facts = {name: vars(score) for name, score in facts_of(scores, normalize).items()}
+    (folder / FILE).write_bytes(TypeAdapter(dict[str, Any]).dump_json(facts, indent=1) + b"\n")
 
 
 def read_scores(folder: Path, cell: Cell) -> dict[str, Score]:
