@@ -1,34 +1,37 @@
 """Score arrays of embeddings as the workflow scores its own: without a file, torch or DVC."""
 
 import re
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from stages.aggregate.compute import Results, compute_results
+from stages.aggregate.columns import frame
+from stages.aggregate.compute import Results, compute
 from stages.aggregate.params import AggregateParams, Asked, AskedMeasures
+from stages.aggregate.read import CURVE_COLUMNS, Tables, contributions
 from stages.measure.analyses.registry import ANALYSES
 from stages.measure.checks import check_params
-from stages.measure.metrics import HEAD_SCORES
-from stages.measure.outputs import notes, write_cell
+from stages.measure.metrics import HEAD_SCORES, SCORES
+from stages.measure.outputs import analysis_rows, image_table, layer_records, notes, refit_records, write_cell
 from stages.measure.params import MeasureParams, check_ranking
+from stages.measure.run import Measured, plan_jobs
 from stages.measure.run import measure as measure_cell
-from stages.measure.run import plan_jobs
+from stages.shared.core.csv_table import CELL_COLUMNS
 from stages.shared.core.digests import cell_id
-from stages.shared.core.params import CheckpointSteps, RunParams, parse
+from stages.shared.core.params import RunParams, parse
 from stages.shared.embeddings.embedding_store import BASELINE, SAMPLE_COLUMNS, Embeddings, InMemory, Layer
 from stages.shared.embeddings.split_names import SEEN, UNSEEN
-from stages.shared.networks import training_table
 from stages.shared.runtime.errors import CONTROL, UserError, listed
+from stages.shared.tables.metric_table import ANALYSIS_TABLES, REFIT_COLUMNS, concat_layer_scores
+from stages.shared.tables.scores import scaled_as
 
 SEED = 0
-CHECKPOINT = CheckpointSteps(steps=[0], keep="all")
+STEPS = (0,)
 """Arrays are of one network, as it is."""
 
 MAX_LENGTH = 1e18
@@ -103,25 +106,50 @@ def score_arrays(
     for number, cell in enumerate(grid.cells()):
         own = samples.assign(split=samples["split"].where(samples["fold"] == number, ""))[list(SAMPLE_COLUMNS)]
         source = InMemory(cell_id(cell), arrays)
-        stores.append(Embeddings(*cell, tuple(CHECKPOINT.steps), described, own, (), source, frozen=True))
+        stores.append(Embeddings(*cell, STEPS, described, own, (), source, frozen=True))
     measure, left_out = applicable(measure, stores[0].splits)
     check_ranking(aggregate.main_metric, measure)
     for store in stores:
         check_params(store, measure)
     said = [f"left out, for want of a head, training images or seen classes: {', '.join(left_out)}"] if left_out else []
-    asked = Asked(grid, CHECKPOINT, AskedMeasures.model_validate(measure.model_dump()), aggregate)
-    with TemporaryDirectory(prefix="whichlayer-") as scratch:
-        measures, training = tables or Path(scratch) / "measures", Path(scratch) / "training"
-        for store in stores:
-            of_cell, empty = [root.joinpath(*map(str, store.cell)) for root in (measures, training)]
-            of_cell.mkdir(parents=True)
-            [measured] = measure_cell([store], measure, plan_jobs(store, measure), workers=workers)
-            write_cell(of_cell, store, measured, measure)
-            said += notes(store, measure, measured.results)
-            curve = pd.DataFrame([cell_id(store.cell) | {"step": 0}], columns=list(training_table.COLUMNS))
-            training_table.write_training(empty / "training.csv", curve, store.cell)
-        results = compute_results(measures, training, asked)
+    asked = Asked(grid, AskedMeasures.model_validate(measure.model_dump()), aggregate)
+    found = []
+    for store in stores:
+        found += measure_cell([store], measure, plan_jobs(store, measure), workers=workers)
+        said += notes(store, measure, found[-1].results)
+        if tables is not None:
+            folder = tables.joinpath(*map(str, store.cell))
+            folder.mkdir(parents=True)
+            write_cell(folder, store, found[-1], measure)
+    results = compute(stacked(grid, measure, stores, found), asked)
     return Scored(results, grid, measure, said)
+
+
+def stacked(grid: RunParams, measure: MeasureParams, stores: Sequence[Embeddings], found: Sequence[Measured]) -> Tables:
+    """Stack what was measured of every fold, as `stages.aggregate.read` does from a grid's files."""
+    pairs = list(zip(stores, found, strict=True))
+    analyses = {
+        name: frame(
+            (
+                pd.DataFrame(analysis_rows(own, name), columns=[*columns]).assign(**cell_id(store.cell))
+                for store, own in pairs
+                if name in measure.analyses
+            ),
+            CELL_COLUMNS | columns,
+        )
+        for name, columns in ANALYSIS_TABLES.items()
+    }
+    refits = (refit_records(store, own.results).assign(**cell_id(store.cell)) for store, own in pairs)
+    images = {store.cell: contributions(image_table(store, own)) for store, own in pairs}
+    return Tables(
+        grid,
+        frame([], CURVE_COLUMNS),
+        concat_layer_scores([layer_records(store, own) for store, own in pairs]),
+        frame(refits, CELL_COLUMNS | REFIT_COLUMNS),
+        analyses,
+        {name: replace(score, scaling=scaled_as(score.scaling, measure.normalize)) for name, score in SCORES.items()},
+        lambda cell, *_: images[cell],
+    )
 
 
 def applicable(measure: MeasureParams, splits: Collection[str]) -> tuple[MeasureParams, list[str]]:

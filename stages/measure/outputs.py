@@ -155,14 +155,18 @@ def write_cell(
     if any(result.refits for result in measured.results):
         write_refits(out, refit_records(store, measured.results))
     for analysis in (name for name in params.analyses if name in ANALYSIS_TABLES):
-        analysed = [result for result in measured.results if analysis in result.analysed]
-        rows = [result.job.keys | row for result in analysed for row in result.analysed[analysis].rows]
-        of_network = measured.of_network.get(analysis, AnalysisResult())
-        write_analysis(out, analysis, rows + of_network.rows)
+        write_analysis(out, analysis, analysis_rows(measured, analysis))
     if pictured is not None:
         write_gallery(out, store.cell, gallery(store, pictured, normalize=params.normalize))
     finish_cell(out, store.cell)
     return len(records)
+
+
+def analysis_rows(measured: Measured, analysis: str) -> list[dict[str, Any]]:
+    """Rows of the table of one analysis."""
+    analysed = [result for result in measured.results if analysis in result.analysed]
+    rows = [result.job.keys | row for result in analysed for row in result.analysed[analysis].rows]
+    return rows + measured.of_network.get(analysis, AnalysisResult()).rows
 
 
 def layer_records(store: Embeddings, measured: Measured) -> pd.DataFrame:

@@ -91,7 +91,9 @@ def _judge_accuracy(networks: Sequence[MeasuredNetwork], margin: float) -> outco
         if best is not None and _difference(best.data.images.accuracy, best.data.images.accuracy, scope) and complete:
             reasons = {
                 network.row.model: why_out_of_scope(
-                    None if network is best else _difference(network.data.images.accuracy, best.data.images.accuracy, scope),
+                    None
+                    if network is best
+                    else _difference(network.data.images.accuracy, best.data.images.accuracy, scope),
                     _difference(network.data.images.accuracy, network.data.images.pixels, scope),
                     margin=margin,
                 )
