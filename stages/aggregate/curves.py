@@ -108,13 +108,6 @@ class Scores:
         """Points of every curve on these splits, at the last step at which it has unseen points."""
         return self.points[self.points["last"] & self.points["split"].isin(splits)]
 
-    @property
-    def without_best(self) -> list[str]:
-        """Curves that should have a best layer but have no finite value on unseen classes."""
-        points = self.at_last(UNSEEN)
-        chosen_from = each_curve(points[points["better"] != "neither"])
-        return ["/".join(key) for key, own in chosen_from if not own["best"].any()]
-
     def main_points(
         self, dataset: str, model: str, metric: str, split: str = UNSEEN, folds: Collection[str] = (MEAN,)
     ) -> pd.DataFrame:

@@ -233,12 +233,6 @@ def summary_table(rows: Sequence[SummaryRow]) -> pd.DataFrame:
     return frame(map(vars, rows), SUMMARY_COLUMNS)
 
 
-def single_folds(summary: Sequence[SummaryRow]) -> list[SummaryRow]:
-    """Rows of summary.csv of the main score and pooling on single folds; none where there is one fold alone."""
-    curves = {(row.dataset, row.model, row.pooling, row.metric) for row in summary if row.main and row.n_folds > 1}
-    return [row for row in summary if row.fold != MEAN and (row.dataset, row.model, row.pooling, row.metric) in curves]
-
-
 def summary_rows(rows: Iterable[Mapping[Any, Any]]) -> list[SummaryRow]:
     """The rows of mappings from a field to its value, of which some may be empty."""
     known = ({name: value for name, value in row.items() if pd.notna(value) and value != ""} for row in rows)
