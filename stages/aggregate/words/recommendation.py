@@ -39,8 +39,6 @@ LACKING = {
     Missing.HALVES: "No score was fitted again on halves of the images (measure.refits), so that little is known of "
     "how sure a choice is.",
     Missing.GROUPS: "Nothing is said of other images: these are of too few groups (docs/uncertainty.md).",
-    Missing.OTHER_FOLDS: "What choosing by other folds gives on unseen classes is not known: it takes two folds.",
-    Missing.OPERATIONS: "Multiply-adds are not known.",
 }
 
 CRITERION_WORDS = {
