@@ -1,6 +1,6 @@
 """Sum up what every cell of the grid measured: tables, figures, metrics and the verdict.
 
-Reads the tables and training curves of all cells; writes layers.csv, summary.{csv,md,tex}, steps.csv, depth.csv,
+Reads the tables and training curves of all cells; writes layers.csv, summary.{csv,md}, steps.csv, depth.csv,
 classes.csv, regret.csv, a table of each analysis, training.csv, facts.json, findings.json,
 recommendation.json, metrics.json, figures/ and report.html (docs/results.md describes each), and prints the verdict.
 

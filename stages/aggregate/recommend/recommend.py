@@ -268,7 +268,5 @@ def _missing(network: Candidates, scores: Scores) -> list[schema.Missing]:
     missing = {
         schema.Missing.HALVES: network.halves is None and scores.catalogue[network.row.metric].refit,
         schema.Missing.GROUPS: any(refits is not None and lacks_groups(refits) for refits in network.refits.values()),
-        schema.Missing.OTHER_FOLDS: network.row.n_folds == 1,
-        schema.Missing.OPERATIONS: bool(network.points["operations"].isna().all()),
     }
     return [what for what, is_missing in missing.items() if is_missing]

@@ -3,19 +3,17 @@
 The regret of a choice is by how much the best candidate is better, on classes that the choice did not know.
 """
 
-from collections import Counter, defaultdict
-from collections.abc import Collection, Iterator, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from stages.aggregate.columns import frame
 from stages.aggregate.curves import MEAN, equally_best
-from stages.aggregate.inference.contrasts import Estimate, Float64
+from stages.aggregate.inference.contrasts import Float64
 from stages.aggregate.recommend.candidates import Candidates
 from stages.aggregate.recommend.criteria import CRITERIA, Choice
-from stages.aggregate.recommend.schema import Recommendation
 from stages.shared.core.csv_table import FLOAT, INTEGER, TEXT
 
 REGRET_COLUMNS = {
@@ -126,52 +124,3 @@ def _of_fold(network: Candidates, fold: int, name: str) -> Iterator[dict[str, An
                 "regret_at_most": best - value,
                 "regret_at_least": None if halves is None else regret_on_halves(halves[fold][:, steps], choice),
             }
-
-
-MIN_DATASETS = 5
-"""Of fewer datasets what was lost has no interval, and every network of each stands alone."""
-
-
-class Lost(NamedTuple):
-    """What a way of choosing lost to the best on average.
-
-    Attributes:
-        at_least, at_most: as in regret.csv.
-        error: standard error over folds, of a single network; None: not known, as are the others.
-        ends: of an interval of both, over datasets.
-    """
-
-    at_least: float | None
-    at_most: float
-    error: float | None = None
-    ends: tuple[float, float] | None = None
-
-
-def summarize_regrets(
-    recommendations: Sequence[Recommendation], kinds: Collection[str] = ()
-) -> dict[str, dict[str, Lost]]:
-    """Average what every way of choosing, by default of all kinds, lost to the best, over datasets and their networks.
-
-    Pairs that share a dataset are not independent: intervals are by Student's t over datasets, `MIN_DATASETS` or more.
-
-    Returns:
-        Use -> criterion -> what is lost; without a criterion that is not known of every pair.
-    """
-    useful = [each for each in recommendations if each.recommended is not None and each.last_depth > 0]
-    networks, known = Counter[str](each.use for each in useful), defaultdict[tuple[str, str], list[Any]](list)
-    for each in useful:
-        for record in each.regret:
-            known[each.use, record.criterion].append({"dataset": each.dataset} | record.model_dump())
-    summaries: dict[str, dict[str, Lost]] = {use: {} for use in networks}
-    for (use, criterion), records in known.items():
-        if len(records) == networks[use] and (not kinds or CRITERIA[criterion].kind in kinds):
-            table = pd.DataFrame(records).astype({"at_least": float})
-            means = table.groupby("dataset")[["at_least", "at_most"]].mean()
-            at_least = float(means["at_least"].mean()) if table["at_least"].notna().all() else None
-            error, ends = records[0]["error"] if len(records) == 1 else None, None
-            if at_least is not None and len(means) >= MIN_DATASETS:
-                errors, df = means.std() / len(means) ** 0.5, len(means) - 1
-                (low, _), (_, high) = (Estimate(means[end].mean(), errors[end], df).interval() for end in means)
-                ends = low, high
-            summaries[use][criterion] = Lost(at_least, float(means["at_most"].mean()), error, ends)
-    return summaries

@@ -225,8 +225,6 @@ class Missing(StrEnum):
 
     HALVES = auto()
     GROUPS = auto()
-    OTHER_FOLDS = auto()
-    OPERATIONS = auto()
 
 
 class Recommendation(Record):

@@ -15,7 +15,7 @@ from stages.aggregate.facts import Facts
 from stages.aggregate.findings.outcomes import Claim, DatasetFindings, Status
 from stages.aggregate.recommend.candidates import GEOMETRY
 from stages.aggregate.recommend.schema import Recommendation, best_network
-from stages.aggregate.render.documents import regrets_table
+from stages.aggregate.render.documents import regret_tables
 from stages.aggregate.words import recommendation as words
 from stages.aggregate.words import verdict_lines as lines
 from stages.aggregate.words.findings import TITLES, status_words
@@ -122,9 +122,7 @@ def describe(recommendations: Sequence[Recommendation]) -> str:
         marks = f"{words.explain_brackets(useful)} {words.scored_as(found)}".strip()
         texts = [f"{found[0].dataset}, {found[0].model}", *map(words.sentences, found), marks]
         head, *said = [wrapped(text, WIDTH) for text in texts]
-        regrets = regrets_table(useful, ("criterion", "baseline"))  # the others are in regret.csv
-        blocks.append(
-            "\n".join(filter(None, [head, use_table(useful), *said, regrets.text("plain") if regrets else ""]))
-        )
+        regrets = [table.text("plain") for table in regret_tables(useful)]
+        blocks.append("\n".join(filter(None, [head, use_table(useful), *said, *regrets])))
     notes = dict.fromkeys(note for each in recommendations for note in words.notes(each))
     return "\n\n".join(filter(None, [*blocks, "\n".join(wrapped(note, WIDTH) for note in notes)]))

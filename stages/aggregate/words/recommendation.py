@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from stages.aggregate.curves import sign_of
 from stages.aggregate.findings.outcomes import Status
 from stages.aggregate.inference.gain import Gain, Payoff
-from stages.aggregate.recommend.schema import ChangeRecord, Missing, Recommendation
+from stages.aggregate.recommend.schema import ChangeRecord, Missing, Recommendation, RegretRecord
 from stages.aggregate.scope import Scope, is_proven
 from stages.aggregate.words.findings import STATUSES
 from stages.aggregate.words.formatting import (
@@ -39,8 +39,6 @@ LACKING = {
     Missing.HALVES: "No score was fitted again on halves of the images (measure.refits), so that little is known of "
     "how sure a choice is.",
     Missing.GROUPS: "Nothing is said of other images: these are of too few groups (docs/uncertainty.md).",
-    Missing.OTHER_FOLDS: "What choosing by other folds gives on unseen classes is not known: it takes two folds.",
-    Missing.OPERATIONS: "Multiply-adds are not known.",
 }
 
 CRITERION_WORDS = {
@@ -280,19 +278,15 @@ REGRET_WORDS = (
     "which was chosen on one half of the images and scored on the other (too small: it is not always the best; but "
     "where a score depends much on the number of images, half of them may make it too large) and that to a best one "
     "which was chosen and scored on the same images (too large: it is lucky). In a single study it often lies outside. "
-    "*None seen*: on these images no other layer was better. Networks of one dataset are not independent: of fewer "
-    "than five datasets each stands alone, without an interval; from five on [ ] is over datasets (Student's t, no "
-    "proven level)."
+    "*None seen*: on these images no other layer was better."
 )
 
 
-def lost(
-    at_least: float | None, at_most: float, error: float | None = None, ends: tuple[float, float] | None = None
-) -> str:
+def lost(record: RegretRecord) -> str:
     """Write what is lost to the best, in a bracket; the lower end is not below 0, where a choice was lucky."""
-    if decimals(at_most) == decimals(0):
+    if decimals(record.at_most) == decimals(0):
         return "none seen"
-    sure = interval(*ends) if ends else f"± {decimals(error)}" if error is not None else ""
-    known = at_least is not None and at_least < at_most
-    bracket = f"{decimals(max(0.0, at_least or 0.0))}–" if known else "≤ "
-    return f"{bracket}{decimals(at_most)} {sure}".rstrip()
+    sure = "" if record.error is None else f" ± {decimals(record.error)}"
+    known = record.at_least is not None and record.at_least < record.at_most
+    bracket = f"{decimals(max(0.0, record.at_least or 0.0))}–" if known else "≤ "
+    return f"{bracket}{decimals(record.at_most)}{sure}"
