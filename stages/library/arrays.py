@@ -211,33 +211,6 @@ def write_measures(out: Path, cells: Iterable[tuple[Embeddings, Measured]], meas
         write_cell(folder, store, measured, measure)
 
 
-def stacked(grid: RunParams, measure: MeasureParams, stores: Sequence[Embeddings], found: Sequence[Measured]) -> Tables:
-    """Stack what was measured of every fold, as `stages.aggregate.read` does from a grid's files."""
-    pairs = list(zip(stores, found, strict=True))
-    analyses = {
-        name: frame(
-            (
-                pd.DataFrame(analysis_rows(own, name), columns=[*columns]).assign(**cell_id(store.cell))
-                for store, own in pairs
-                if name in measure.analyses
-            ),
-            CELL_COLUMNS | columns,
-        )
-        for name, columns in ANALYSIS_TABLES.items()
-    }
-    refits = (refit_records(store, own.results).assign(**cell_id(store.cell)) for store, own in pairs)
-    images = {store.cell: contributions(image_table(store, own)) for store, own in pairs}
-    return Tables(
-        grid,
-        frame([], CURVE_COLUMNS),
-        concat_layer_scores([layer_records(store, own) for store, own in pairs]),
-        frame(refits, CELL_COLUMNS | REFIT_COLUMNS),
-        analyses,
-        {name: replace(score, scaling=scaled_as(score.scaling, measure.normalize)) for name, score in SCORES.items()},
-        lambda cell, *_: images[cell],
-    )
-
-
 def applicable(measure: MeasureParams, splits: Collection[str]) -> tuple[MeasureParams, list[str]]:
     """Take from the section `measure` what arrays of one network lack, and name it.
 
