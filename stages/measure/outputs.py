@@ -85,16 +85,17 @@ def tabulate(
 ) -> pd.DataFrame:
     """Tabulate the images of one embedding, or of the network's head: what names them, then what is known of them."""
     samples = store.samples.loc[store.samples["split"] == keys["split"], ["sample_id", "label", "group"]]
-    images = samples.reset_index(drop=True).assign(**keys)
+    images: pd.DataFrame = samples.reset_index(drop=True).assign(**keys)
     values = {name: score.per_image for name, score in scores.items() if score.per_image is not None}
     singles = {name: np.asarray(found, dtype=np.float32) for name, found in (values | {**further}).items()}
-    return images.assign(**singles, **{CLUSTER: clusters})
+    columns: dict[str, Any] = singles | {CLUSTER: clusters}
+    return images.assign(**columns)
 
 
 def join_images(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
     """Join what `image_tables` gives, as images.parquet is read: texts as categories in order, numbers in float64."""
     whole = pd.concat(tables, ignore_index=True)
-    texts = {name: pd.CategoricalDtype(whole[name].unique()) for name, alias in TYPES.items() if not alias}
+    texts = {name: pd.CategoricalDtype(pd.unique(whole[name]).tolist()) for name, alias in TYPES.items() if not alias}
     return whole.astype(texts | dict.fromkeys(whole.select_dtypes("float32"), np.float64))
 
 
@@ -106,7 +107,7 @@ def write_images(path: Path, tables: Sequence[pd.DataFrame]) -> None:
     texts = pa.dictionary(pa.int32(), pa.string())
     types = {name: pa.type_for_alias(alias) if alias else texts for name, alias in TYPES.items()}
     typed = [
-        pa.table({name: pa.array(table[name].to_numpy(), types.get(name, pa.float32())) for name in table})
+        pa.table({name: pa.array(table[name].to_numpy(), types.get(name, pa.float32())) for name in map(str, table)})
         for table in tables
     ]
     whole = pa.concat_tables(typed, promote_options="default").unify_dictionaries().combine_chunks()

@@ -64,8 +64,9 @@ def score(
     held = sum(values.nbytes for values in layers.values())
     fitting = psutil.virtual_memory().available // (2 * held + 1)  # each process takes a copy, by way of another
     workers = min(worker_count(None), max(1, fitting))
-    about = {"dataset": name, "model": model, "workers": workers}
-    scored = score_arrays(layers, **of_images, measure=measure, aggregate=aggregate, **about)
+    scored = score_arrays(
+        layers, **of_images, measure=measure, aggregate=aggregate, dataset=name, model=model, workers=workers
+    )
     for note in dict.fromkeys(scored.notes):
         print(f"score: {note}", file=sys.stderr)
     print(verdict(scored.results.facts, embeds=False))
