@@ -61,7 +61,7 @@ def compute(tables: Tables, asked: Asked, notice: str = "") -> Results:
     made = score_tables(scores, networks) | {f"{name}.csv": table for name, table in tables.analyses.items()}
     summary = summarize(scores, params.main_metric)
     recommendations, regrets = recommend_all(
-        summary, scores, networks, tables.analyses, asked.measured.neighbours, worthwhile=params.worthwhile_gain
+        summary, scores, networks, asked.measured.neighbours, worthwhile=params.worthwhile_gain
     )
     chosen = {
         (each.dataset, each.model): each.recommended.step
