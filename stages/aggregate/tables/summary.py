@@ -141,7 +141,7 @@ def check_main_score(scores: Scores, main_metric: str) -> None:
     points = scores.at_last(UNSEEN)
     check_known(
         main_metric,
-        points.loc[points["best"], "metric"].unique(),
+        sorted(set(points.loc[points["best"], "metric"])),
         f"aggregate.main_metric: must be a score by which a layer is best on unseen classes, found {main_metric!r}",
     )
     points = points[points["main"] & (points["metric"] == main_metric)]
