@@ -14,16 +14,14 @@ from stages.aggregate.words.recommendation import (
     explain_brackets,
     lost,
     notes,
-    pair,
     reason,
     scored_as,
     sentences,
     use_cells,
 )
-from stages.aggregate.words.verdict_lines import brief_fine_tuning, brief_gains, brief_untrained, headline
+from stages.aggregate.words.verdict_lines import brief_fine_tuning, brief_untrained, headline
 from tests.aggregate.recommended import (
     FOLDS_ALONE,
-    JOINED,
     LEADS,
     NONE,
     NOT_WORTH_IT,
@@ -53,18 +51,6 @@ def test_the_sentences_name_the_layer_what_it_takes_whether_choosing_pays_and_wh
     )
 
 
-def test_joining_is_told_as_far_as_it_gains():
-    assert "(`blocks.4`, 0.034). Layers 4 (`blocks.2`) and 7" in sentences(recommendation(pair=JOINED))
-    assert pair(recommendation(pair=JOINED)) == (
-        "Layers 4 (`blocks.2`) and 7 (`blocks.5`) joined, the rows of each scaled to length 1, gained +0.050 [+0.010, "
-        "+0.090] (no proven level) over the best single layer of rows of length 1."
-    )
-    unclear = JOINED.model_copy(update={"low": -0.01, "recommended": False})
-    assert pair(recommendation(pair=unclear)).endswith(" of length 1: not shown to help.")
-    one_fold = recommendation(pair=unclear.model_copy(update={"low": None, "high": None}))
-    assert pair(one_fold) == pair(RECOMMENDATION) == ""
-
-
 def test_the_uses_whose_scores_are_of_scaled_rows_are_named():
     found = [recommendation(use="retrieval", normalize="l2"), recommendation(normalize="l2")]
     assert (scored_as(found), scored_as([RECOMMENDATION])) == ("Scores are of rows of length 1.", "")
@@ -73,16 +59,6 @@ def test_the_uses_whose_scores_are_of_scaled_rows_are_named():
     )
     groups = scored_as([recommendation(normalize="l2", neighbours="other_groups")])
     assert groups == "Scores are of rows of length 1. Neighbours are images of other groups alone."
-
-
-def test_what_to_do_with_layers_is_a_line_for_all_uses():
-    found = [
-        recommendation(use="retrieval", pair=JOINED),
-        recommendation(pair=JOINED),
-        recommendation(use="classifier"),
-    ]
-    assert brief_gains(found) == "Join layers 4 and 7 for retrieval +0.050 and discovery +0.050."
-    assert brief_gains([RECOMMENDATION]) == ""
 
 
 GAINED = "+0.140 [+0.030, +0.250]"
