@@ -330,7 +330,7 @@ def seeds(params: Path) -> None:
     copy.after(
         "stages/commands/cli.py",
         "COMMANDS = {",
-        '    "seeds": ("stages.commands.seeds", "Print the grid\'s seeds."),\n',
+        '    "seeds": ("stages.commands.seeds", "Run", "Print the grid\'s seeds."),\n',
     )
 
 

@@ -4,7 +4,7 @@ import pytest
 from click.testing import CliRunner
 
 from stages.aggregate.facts import Facts, write_facts
-from stages.aggregate.recommend.schema import Missing
+from stages.aggregate.recommend.schema import BestNetworkRecord, Missing
 from stages.aggregate.render.documents import finding_records, recommendation_records
 from stages.aggregate.render.verdict import describe
 from stages.commands.results import recommend, verdict
@@ -12,6 +12,7 @@ from stages.shared.runtime.errors import UserError
 from tests.aggregate.networks import evidence, network
 from tests.aggregate.recommended import every_use
 
+BEST = {"model": "large", "difference": 0.1, "scope": "classes"}
 FIRST, OTHER = every_use(), every_use(model="b", dataset="flowers", missing=[Missing.GROUPS])
 
 
@@ -52,6 +53,18 @@ def test_what_people_read_has_the_notice_of_the_study(results):
 def test_without_results_there_is_one_message(command, tmp_path):
     with pytest.raises(UserError, match="found no file"):
         CliRunner().invoke(command, [str(tmp_path)], catch_exceptions=False)
+
+
+def test_networks_are_compared_in_one_sentence(results):
+    best = every_use(model="large", value=0.5)
+    clear, unclear = (
+        every_use(model=model, value=0.4, behind=BestNetworkRecord(**BEST, at_least=bound))
+        for model, bound in (("small", 0.02), ("middle", -0.02))
+    )
+    write_facts(results, Facts([*best, *clear, *unclear], [], use="retrieval"))
+    assert run(results).output.startswith(
+        "Best network of handwriting: large for retrieval, before small and middle\n  (ties).\n"
+    )
 
 
 def test_one_use_is_that_of_the_option_else_of_the_study(results):

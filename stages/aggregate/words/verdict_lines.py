@@ -147,6 +147,22 @@ def _beside(network: Recommendation, best: float) -> str:
     return " (not compared)" if network.behind is None else "" if network.behind.distinguishable else " (ties)"
 
 
+def compare_networks(networks: Sequence[Recommendation]) -> str:
+    """Write in one sentence which network of a dataset is best for each use, and how the others stand to it.
+
+    Args:
+        networks: every network's recommendation for each use; "" if there is only one network.
+    """
+    told = []
+    for use in dict.fromkeys(each.use for each in networks):
+        useful = [each for each in networks if each.use == use and each.recommended is not None]
+        best = best_network(useful)
+        if best is not None and len({each.model for each in networks}) > 1:
+            others = [harmless(each.model) + _beside(each, best.gain) for each in useful if each is not best]
+            told.append(f"{harmless(best.model)} for {use}" + (f", before {joined(others)}" if others else ""))
+    return f"Best network of {harmless(networks[0].dataset)}: {'; '.join(told)}." if told else ""
+
+
 def design(networks: Sequence[Recommendation], chosen: Sequence[Recommendation]) -> str:
     """On how many folds, classes, images and seeds it rests, and how accurate the chosen networks are."""
     first, several = networks[0], len({each.model for each in chosen}) > 1

@@ -186,7 +186,7 @@ def read_store(path: Path) -> dict[str, Arrays]:
     return found
 
 
-def join(files: Iterable[list[Part]]) -> tuple[Arrays, Arrays]:
+def join(files: Iterable[list[Part]]) -> tuple[Arrays, dict[str, Any]]:
     """Put files together that are folds of one network.
 
     Returns:

@@ -10,8 +10,8 @@ import psutil
 import pyarrow.parquet as pq
 import pytest
 
-from stages.commands.features.command import WRITERS
 from stages.commands.features.extraction import Shard
+from stages.commands.features.writers import WRITERS
 from stages.commands.score.files import join, read_file
 from stages.shared.runtime.errors import UserError
 from tests.commands.score.made import WIDTHS, arrays, with_seen, write_npz
