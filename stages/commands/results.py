@@ -29,7 +29,7 @@ def verdict(results: Path, use: str | None, as_json: bool) -> None:
     facts = read_facts(results)
     if as_json:
         found, claims = recommendation_records(facts.of_use(use)), finding_records(facts)
-        print(strict_json({"recommendations": found, "findings": claims}, facts.notice))
+        print(strict_json({"recommendations": found, "findings": claims}))
         return
     print(verdict_of(facts, use=use))
 
@@ -60,7 +60,7 @@ def recommend(results: Path, dataset: str | None, model: str | None, use: str | 
             check_known(name, known, f"--{what} must be one of the results, found {name!r}")
         chosen = [each for each in chosen if name in (None, getattr(each, what))]
     if as_json:
-        print(strict_json(recommendation_records(chosen), facts.notice))
+        print(strict_json(recommendation_records(chosen)))
         return
     told = [facts.notice, *(compare_networks([*own]) for _, own in groupby(chosen, lambda each: each.dataset))]
     print(*(wrapped(text, WIDTH) for text in told if text), describe(chosen), sep="\n")

@@ -24,7 +24,7 @@ from stages.measure.cell import Cell
 from stages.measure.metrics import HEAD_SCORES, LAYER_SCORES, PROBE, ScoreValue, is_clustered, needs_of, score_split
 from stages.measure.params import MeasureParams, chosen_steps
 from stages.measure.refits import refit
-from stages.shared.embeddings.embedding_store import Embeddings, Layer
+from stages.shared.embeddings.embeddings import Embeddings, Layer
 from stages.shared.embeddings.split_names import SEEN, UNSEEN
 from stages.shared.runtime.console import progress
 from stages.shared.runtime.errors import UserError

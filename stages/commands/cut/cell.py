@@ -26,7 +26,8 @@ from stages.measure.checks import check_cell
 from stages.measure.scores.probe import column_moments
 from stages.prepare.params import DatasetParams, read_dataset
 from stages.shared.core.params import Cell, read_model_part, read_section
-from stages.shared.embeddings.embedding_store import Embeddings, Layer, open_embeddings
+from stages.shared.embeddings.embedding_store import open_embeddings
+from stages.shared.embeddings.embeddings import Embeddings, Layer
 from stages.shared.embeddings.split_names import SEEN
 from stages.shared.images.image_store import open_images
 from stages.shared.networks.params import NetworkParams

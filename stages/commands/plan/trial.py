@@ -17,7 +17,7 @@ from stages.measure.cell import Cell
 from stages.measure.params import MeasureParams
 from stages.measure.run import Job, limit_to_one_thread, plan_jobs, score
 from stages.shared.core.digests import cell_id
-from stages.shared.embeddings.embedding_store import Embeddings, InMemory, Layer
+from stages.shared.embeddings.embeddings import Embeddings, InMemory, Layer
 from stages.shared.images.image_store import PackedImages
 from stages.shared.networks.params import NetworkParams
 from stages.shared.runtime.durations import peak_memory, process_peak

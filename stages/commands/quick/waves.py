@@ -6,24 +6,21 @@ Plain scores come first, layer by use; then the choice, its gain, ties and inter
 import re
 from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 from numpy.typing import NDArray
 from tabulate import tabulate
 
 from stages.aggregate.params import AggregateParams
-from stages.aggregate.render.page.provenance import Study, describe_scoring
 from stages.aggregate.render.verdict import verdict
-from stages.aggregate.render.write import write_results
 from stages.aggregate.words.scores import metric_name
 from stages.commands.project import PARAMS, new_output
-from stages.library.arrays import score_arrays
+from stages.library.arrays import score_arrays, write_scored
 from stages.measure.metrics import LAYER_SCORES, PROBE
 from stages.measure.params import MeasureParams
 from stages.measure.run import Measured, Result, plan_jobs, score_jobs, worker_count
 from stages.shared.core.params import read_section
-from stages.shared.embeddings.embedding_store import Embeddings
+from stages.shared.embeddings.embeddings import Embeddings
 
 FIRST = ("map_at_r", "nn1_accuracy", "nmi")
 """Scores of the first table, which cost little."""
@@ -40,25 +37,20 @@ def answer(
     """Print plain scores, then the choice; write it to a folder."""
     measure = measured_scores(read_section(PARAMS, "measure", MeasureParams))
     aggregate = read_section(PARAMS, "aggregate", AggregateParams).model_copy(update={"main_metric": FIRST[0]})
-    with new_output(out) if out else TemporaryDirectory() as scratch:
-        tables = Path(scratch) / "measures"
-        scored = score_arrays(
-            layers,
-            labels,
-            measure=measure,
-            aggregate=aggregate,
-            dataset=dataset,
-            model=model,
-            tables=tables,
-            measurer=measure_in_waves,
-        )
-        print(verdict(scored.results.facts, use=use, embeds=False), flush=True)
-        if out:
-            np.savez(Path(scratch) / "embeddings.npz", allow_pickle=False, labels=np.array(labels), **layers)
-            known = {"measure": scored.measure.model_dump(mode="json"), "aggregate": aggregate.model_dump(mode="json")}
-            write_results(
-                Path(scratch), Study(scored.results, describe_scoring(known, scored.grid, "whichlayer quick"))
-            )
+    scored = score_arrays(
+        layers,
+        labels,
+        measure=measure,
+        aggregate=aggregate,
+        dataset=dataset,
+        model=model,
+        measurer=measure_in_waves,
+    )
+    print(verdict(scored.results.facts, use=use, embeds=False), flush=True)
+    if out:
+        with new_output(out) as scratch:
+            write_scored(scratch, scored, "whichlayer quick")
+            np.savez(scratch / "embeddings.npz", allow_pickle=False, labels=np.array(labels), **layers)
 
 
 def measured_scores(measure: MeasureParams) -> MeasureParams:
