@@ -10,7 +10,7 @@ from stages.aggregate.params import AggregateParams
 from stages.commands.project import PARAMS
 from stages.commands.quick.command import quick
 from stages.commands.quick.waves import FIRST, measure_in_waves, measured_scores
-from stages.library.arrays import score_arrays
+from stages.library.arrays import score_arrays, write_measures
 from stages.measure.params import MeasureParams
 from stages.shared.core.params import read_section
 from stages.shared.runtime.errors import UserError
@@ -54,7 +54,8 @@ def test_waves_give_the_bytes_of_the_stage(tmp_path):
     asked = {"measure": measured_scores(read_section(PARAMS, "measure", MeasureParams))}
     asked["aggregate"] = read_section(PARAMS, "aggregate", AggregateParams)
     for name, measurer in (("stage", None), ("waves", measure_in_waves)):
-        score_arrays(layers, labels, **asked, tables=tmp_path / name, measurer=measurer)
+        scored = score_arrays(layers, labels, **asked, measurer=measurer)
+        write_measures(tmp_path / name, scored.cells, scored.measure)
     files = [path.relative_to(tmp_path / "stage") for path in (tmp_path / "stage").rglob("*.*")]
     assert len(files) > 4
     for file in files:
