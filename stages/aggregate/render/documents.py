@@ -63,8 +63,8 @@ def markdown(rows: Sequence[SummaryRow], facts: Facts) -> str:
     parts += [f"## What choosing a layer costs\n\n{of_parts(words.REGRET_WORDS, facts.parts)}\n"] if regrets else []
     parts += [f"**{table.heading}**\n\n{table.text('pipe')}\n" for table in regrets]
     means = [row for row in rows if row.fold == MEAN]
-    for dataset, group in groupby(means, lambda row: row.dataset):
-        parts.append(f"## {dataset}: every score\n\n{_scores(list(group)).text('pipe')}\n")
+    for dataset, own in groupby(means, lambda row: row.dataset):
+        parts.append(f"## {dataset}: every score\n\n{_scores(list(own)).text('pipe')}\n")
     parts.append(" ".join(filter(None, [few_folds(means, facts.parts), READING])) + "\n")
     return "\n".join(parts)
 

@@ -65,7 +65,7 @@ def time_lines(costs: Costs, *, on_gpu: bool) -> list[str]:
         f"estimated {unit} on an idle machine, within a factor of 2, from earlier runs here, else a timed piece:",
         *(f"  {stage:9s} {len(each):4d} x {duration(max(each))}" for stage, each in taken.items()),
         f"  in all {duration(total)}; by the clock {duration(total / count)} where all {count} processors are at work",
-        "  prepare, aggregate and DVC itself are not counted",
+        "  prepare, aggregate and DVC itself are not counted, nor how threads of a stage wait on a busy machine",
     ]
 
 

@@ -42,6 +42,15 @@ def test_memory_is_that_of_the_process_that_does_the_work_and_of_no_other():
     assert little < len(mine)
 
 
+def waits() -> Trial:
+    """Tell how threads wait."""
+    return Trial(0, 0, os.environ["OMP_WAIT_POLICY"] == "PASSIVE")
+
+
+def test_threads_that_wait_take_no_processor():
+    assert in_own_process(waits).memory
+
+
 def die() -> Trial:
     """Be killed."""
     os.kill(os.getpid(), signal.SIGKILL)
