@@ -13,7 +13,7 @@ from stages.aggregate.measured import measured_networks
 from stages.aggregate.params import Asked
 from stages.aggregate.read import Tables
 from stages.aggregate.recommend.recommend import recommend_all
-from stages.aggregate.tables.score_tables import score_tables
+from stages.aggregate.tables.score_tables import classes_table, depth_table, steps_table
 from stages.aggregate.tables.summary import SummaryRow, check_main_score, summarize, summary_table
 from stages.aggregate.tables.uncertainty import add_uncertainty
 from stages.shared.core.params import ALL
@@ -58,10 +58,10 @@ def compute(tables: Tables, asked: Asked, notice: str = "") -> Results:
     check_main_score(means, params.main_metric)
     networks = collect_network_data(unseen, tables.refits, grid, tables.catalogue, tables.images)
     scores = add_uncertainty(means, networks)
-    made = score_tables(scores, networks) | {f"{name}.csv": table for name, table in tables.analyses.items()}
+    steps = steps_table(scores)
     summary = summarize(scores, params.main_metric)
     recommendations, regrets = recommend_all(
-        summary, scores, networks, tables.analyses, asked.measured.neighbours, worthwhile=params.worthwhile_gain
+        summary, scores, networks, asked.measured.neighbours, worthwhile=params.worthwhile_gain
     )
     chosen = {
         (each.dataset, each.model): each.recommended.step
@@ -69,10 +69,12 @@ def compute(tables: Tables, asked: Asked, notice: str = "") -> Results:
         if each.recommended is not None and each.metric == params.main_metric
     }
     by_main = measured_networks([row for row in summary if row.main], scores, networks)
-    findings = collect_findings(by_main, made["steps.csv"], params.accuracy_margin, chosen)
+    findings = collect_findings(by_main, steps, params.accuracy_margin, chosen)
     fold = ALL if ALL in grid.folds else grid.numbered[0]
     unit_rows = [name for name, score in tables.catalogue.items() if score.scaling == "l2"]
     cell, power = f"{fold}/{grid.seeds[0]}", infer_power(by_main)
     facts = Facts(recommendations, findings, params.use, cell, power, unit_rows, notice)
+    made = {f"{name}.csv": table for name, table in tables.analyses.items()}
+    made |= {"classes.csv": classes_table(networks.values()), "depth.csv": depth_table(scores), "steps.csv": steps}
     made |= {"training.csv": tables.courses, "summary.csv": summary_table(summary), "regret.csv": regrets}
     return Results(tables.layers, scores, summary, facts, made, networks)

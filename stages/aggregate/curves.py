@@ -143,13 +143,12 @@ def average(layers: pd.DataFrame, run: RunParams, catalogue: Catalogue) -> Score
         catalogue: the facts of every score.
 
     Raises:
-        UserError: a cell lacks a row that another one has, or a score was not measured on unseen classes.
+        UserError: a cell lacks a row that another one has.
     """
     asked_for = layers.loc[layers["split"].isin([SEEN, UNSEEN]), "metric"].unique()  # matched splits have their own
     splits = [SEEN, UNSEEN, SEEN_MATCHED, UNSEEN_MATCHED]
     layers = layers[layers["split"].isin(splits) & layers["metric"].isin(asked_for)]
     embedded = layers[(layers["depth"] >= 0).fillna(False)]
-    _check_unseen(embedded)
     groups = [_curves(rows) for _, rows in embedded.groupby(["dataset", "model", "fold"], sort=False)]
     points = _means(pd.concat(groups, ignore_index=True), list(POINT), run, catalogue)
     head = layers[is_head(layers) & (layers["metric"] == "accuracy") & (layers["split"] == SEEN)]
@@ -161,17 +160,6 @@ def average(layers: pd.DataFrame, run: RunParams, catalogue: Catalogue) -> Score
     points = points.merge(pixels, how="left")
     points["pixels"] = points["pixels"].fillna(first)  # images do not change with training, so any step's value serves
     return Scores(curves=points, folds=tuple(run.numbered), n_seeds=len(run.seeds), catalogue=catalogue)
-
-
-def _check_unseen(embedded: pd.DataFrame) -> None:
-    if embedded.empty:
-        raise UserError("no layer was scored; measure.metrics must list a score of embeddings, for example nmi")
-    for (dataset, model, metric), rows in embedded.groupby(["dataset", "model", "metric"], sort=False):
-        if not (rows["split"] == UNSEEN).any():
-            raise UserError(
-                f"{dataset}, {model}: {metric} was not measured on unseen classes, found it on "
-                f"{', '.join(rows['split'].unique())}; embed.splits must list {UNSEEN!r}"
-            )
 
 
 def _curves(rows: pd.DataFrame) -> pd.DataFrame:

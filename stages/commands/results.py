@@ -30,7 +30,7 @@ def verdict(results: Path, use: str | None, as_json: bool) -> None:
     facts = read_facts(results)
     if as_json:
         found, claims = recommendation_records(facts.of_use(use)), finding_records(facts)
-        print(strict_json({"recommendations": found, "findings": claims}, facts.notice))
+        print(strict_json({"recommendations": found, "findings": claims}))
         return
     print(verdict_of(facts, use=use))
 
@@ -55,7 +55,7 @@ def recommend(results: Path, dataset: str | None, model: str | None, use: str | 
             check_known(name, known, f"--{what} must be one of the results, found {name!r}")
         chosen = [each for each in chosen if name in (None, getattr(each, what))]
     notice = f"{wrapped(facts.notice, WIDTH)}\n" if facts.notice else ""
-    print(strict_json(recommendation_records(chosen), facts.notice) if as_json else notice + describe(chosen))
+    print(strict_json(recommendation_records(chosen)) if as_json else notice + describe(chosen))
 
 
 @click.command(cls=ProjectCommand)

@@ -12,7 +12,7 @@ from stages.shared.runtime.errors import UserError
 from tests.aggregate.networks import evidence, network
 from tests.aggregate.recommended import every_use
 
-FIRST, OTHER = every_use(), every_use(model="b", dataset="flowers", missing=[Missing.OPERATIONS])
+FIRST, OTHER = every_use(), every_use(model="b", dataset="flowers", missing=[Missing.GROUPS])
 
 
 @pytest.fixture
@@ -43,14 +43,7 @@ def test_the_verdict_for_programs_has_the_records_of_its_use(results):
     }
 
 
-def test_what_programs_read_has_the_notice_of_the_study(results):
-    write_facts(results, Facts([*FIRST, *OTHER], [evidence(network())], notice="Incomplete."))
-    printed = CliRunner().invoke(verdict, [str(results), "--json"], catch_exceptions=False).output
-    assert json.loads(printed)["notice"] == "Incomplete."
-    assert {each["notice"] for each in json.loads(run(results, "--json").output)} == {"Incomplete."}
-
-
-def test_what_people_read_has_it_too(results):
+def test_what_people_read_has_the_notice_of_the_study(results):
     write_facts(results, Facts([*FIRST, *OTHER], [], notice="Incomplete."))
     assert run(results, "--model", "a").output == f"Incomplete.\n{describe(FIRST)}\n"
 

@@ -82,7 +82,6 @@ RECORDS = {
     "regret of recommendation.json": schema.RegretRecord,
     "fine_tuning of recommendation.json": schema.FineTuningRecord,
     "behind of recommendation.json": schema.BestNetworkRecord,
-    "pair of recommendation.json": schema.PairRecord,
 }
 
 

@@ -88,8 +88,8 @@ class AccuracyResult:
         in_scope: names of the accurate networks.
         out_of_scope: the others, and why.
         counter_examples: pairs, the more accurate network first, the largest difference in g first.
-        detectable: smallest difference in g that would have been seen, with `POWER`, in each ordered pair of which the first is
-            shown to be at least as accurate; None of none.
+        detectable: smallest difference in g that would have been seen, with `POWER`, in each ordered pair of which the
+            first is shown to be at least as accurate; None of none.
         level: one-sided confidence level of each bound, after Bonferroni over ordered pairs.
     """
 

@@ -17,7 +17,7 @@ from stages.aggregate.recommend.criteria import CRITERIA, Choice
 from stages.shared.core.csv_table import FLOAT, INTEGER, TEXT
 
 REGRET_COLUMNS = {
-    **dict.fromkeys(("dataset", "model", "fold", "metric", "candidates", "criterion", "kind", "layer"), TEXT),
+    **dict.fromkeys(("dataset", "model", "fold", "metric", "criterion", "kind", "layer"), TEXT),
     **dict.fromkeys(("depth", "step"), INTEGER),
     **dict.fromkeys(("value", "best_value", "regret_at_most", "regret_at_least"), FLOAT),
 }
@@ -26,13 +26,11 @@ REGRET_COLUMNS = {
 Attributes:
     dataset, model, metric: the network, and a score that leads a use.
     fold: the fold whose classes the criterion did not know; `mean`: over all folds.
-    candidates: among what the best is: `layers` (at the last step), or `layers_and_checkpoints` (every step at which
-        the score was fitted again on halves, else at which it was measured).
     criterion, kind: how the layer was chosen: `criterion`, `baseline`, or `control`, which is not expected to help.
     layer, depth, step: the choice; of `mean` empty where folds differ. `random_layer` has no layer: its value is the
         mean over all. Only `other_folds` chooses among checkpoints.
-    value, best_value: of the choice and of the best candidate on the fold's unseen classes, the best chosen and scored
-        on the same images.
+    value, best_value: of the choice and of the best layer and checkpoint (of those at which the score was fitted again
+        on halves, else measured) on the fold's unseen classes, the best chosen and scored on the same images.
     regret_at_most: by how much the best is better, positive also where lower scores are better; too large on average,
         since the best is lucky.
     regret_at_least: the same, the best chosen on one half of the images and scored on the other half, as is the choice;
@@ -81,9 +79,8 @@ def regret_table(network: Candidates, folds: Sequence[str]) -> pd.DataFrame:
     """
     rows = (row for fold, name in enumerate(folds) for row in _of_fold(network, fold, name))
     of_folds = frame(rows, REGRET_COLUMNS)
-    way = ["candidates", "criterion"]
-    ways = of_folds.groupby(way, sort=False)
-    kinds = {name: type_ for name, type_ in REGRET_COLUMNS.items() if name not in way}
+    ways = of_folds.groupby("criterion", sort=False)
+    kinds = {name: type_ for name, type_ in REGRET_COLUMNS.items() if name != "criterion"}
     means = ways.agg({name: _mean if type_ == FLOAT else _same for name, type_ in kinds.items()})
     known = means[ways.size() == len(folds)].reset_index().assign(fold=MEAN)
     return frame([of_folds, known], REGRET_COLUMNS)
@@ -98,29 +95,23 @@ def _same(values: "pd.Series[Any]") -> Any:
 
 
 def _of_fold(network: Candidates, fold: int, name: str) -> Iterator[dict[str, Any]]:
-    known = network.known[fold]
-    for candidates, steps, what in (
-        ("layers_and_checkpoints", slice(None), known),
-        ("layers", slice(-1, None), known.at_last_step()),
-    ):
-        for criterion, way in CRITERIA.items():
-            choice = way.choose(what)
-            if choice is None:
-                continue
-            value, best = regret(network.gains[fold, steps], choice)
-            step, layer = choice[0]
-            point = network.points.loc[layer].to_dict() if len(choice) == 1 else {}  # else one is drawn at random
-            halves = network.halves
-            yield {
-                **{key: getattr(network.row, key) for key in ("dataset", "model", "metric")},
-                **{key: point.get(key) for key in ("layer", "depth")},
-                "fold": name,
-                "candidates": candidates,
-                "criterion": criterion,
-                "kind": way.kind,
-                "step": network.steps[steps][step],
-                "value": network.sign * value,
-                "best_value": network.sign * best,
-                "regret_at_most": best - value,
-                "regret_at_least": None if halves is None else regret_on_halves(halves[fold][:, steps], choice),
-            }
+    for criterion, way in CRITERIA.items():
+        choice = way.choose(network.known[fold])
+        if choice is None:
+            continue
+        value, best = regret(network.gains[fold], choice)
+        step, layer = choice[0]
+        point = network.points.loc[layer].to_dict() if len(choice) == 1 else {}  # else one is drawn at random
+        halves = network.halves
+        yield {
+            **{key: getattr(network.row, key) for key in ("dataset", "model", "metric")},
+            **{key: point.get(key) for key in ("layer", "depth")},
+            "fold": name,
+            "criterion": criterion,
+            "kind": way.kind,
+            "step": network.steps[step],
+            "value": network.sign * value,
+            "best_value": network.sign * best,
+            "regret_at_most": best - value,
+            "regret_at_least": None if halves is None else regret_on_halves(halves[fold], choice),
+        }

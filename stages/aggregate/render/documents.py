@@ -158,8 +158,6 @@ def finding_records(facts: Facts) -> list[dict[str, Any]]:
     return entries
 
 
-def strict_json(content: Any, notice: str = "") -> str:
-    """Write JSON without NaN and infinity; the notice, if any, stands in it, or in every entry of a list."""
-    said = {"notice": notice} if notice else {}
-    content = [said | each for each in content] if isinstance(content, list) else said | content
+def strict_json(content: Any) -> str:
+    """Write JSON without NaN and infinity."""
     return json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)

@@ -24,7 +24,7 @@ from stages.aggregate.words.formatting import MISSING, harmless, wrapped
 MAX_LINES, WIDTH = 12, 80
 
 COLUMNS = ("use", "network", "layer", "score", "gain over last", "over before")
-DISPENSABLE_LINES = ("unbounded", "accuracy", "depth", "tuned", "design", "ties", "gains", "brackets")
+DISPENSABLE_LINES = ("unbounded", "accuracy", "depth", "tuned", "design", "ties", "brackets")
 """Lines that go, in this order, where there are too many."""
 
 
@@ -76,7 +76,6 @@ def _of_dataset(
         "design": lines.design(networks, chosen),
         "doubtful": "" if lines.doubt_first(chosen) else lines.brief_doubts(chosen, known=True),
         "unbounded": lines.brief_doubts(chosen, known=False),
-        "gains": lines.brief_gains(chosen),
     }
     told = {name: wrapped(text, WIDTH) for name, text in texts.items() if text}
     first = next((each for each in chosen if each.use != GEOMETRY), None)

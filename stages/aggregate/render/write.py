@@ -46,7 +46,7 @@ def write_results(out: Path, study: Study, inputs: Mapping[str, str] | None = No
         "recommendation.json": documents.recommendation_records(facts.recommendations),
     }
     for name, content in contents.items():
-        (out / name).write_text(f"{documents.strict_json(content, facts.notice)}\n", encoding="utf-8")
+        (out / name).write_text(f"{documents.strict_json(content)}\n", encoding="utf-8")
     (out / "summary.md").write_text(documents.markdown(results.summary, facts), encoding="utf-8")
     with ThreadPoolExecutor(1) as thread:
         thread.submit(vega_bundle)  # for the page: it takes a second, in which figures are drawn

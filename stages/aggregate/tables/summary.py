@@ -11,7 +11,7 @@ from stages.aggregate.curves import KEYS, MEAN, Direction, Scores, each_curve, s
 from stages.aggregate.inference.layer_comparison import Bounds
 from stages.aggregate.scope import INTERVAL_ENDS, LEADS, TIED, Scope, is_proven
 from stages.shared.embeddings.split_names import SEEN, SEEN_MATCHED, UNSEEN, UNSEEN_MATCHED
-from stages.shared.runtime.errors import UserError, did_you_mean
+from stages.shared.runtime.errors import UserError, check_known
 
 Level = Literal["raw_pixels", "chance"]
 """What a layer must beat to be of use."""
@@ -36,8 +36,6 @@ class SummaryRow:
             of `mean` over folds if there are several.
         baseline: unseen score of the raw pixels.
         chance, ceiling: of the best layer's score.
-        best_parameters, total_parameters: parameters up to the best layer, and up to the last; without the classifier.
-        best_operations, total_operations: multiply-adds of one image up to the best layer, and up to the last.
         main: true in the row of which the verdict speaks: main score, main pooling, fold `mean`.
         tied_classes, tied_images: depths of the layers that are not distinguishable from the best, in each scope,
             joined by `;`.
@@ -68,10 +66,6 @@ class SummaryRow:
     chance: float | None = None
     ceiling: float | None = None
     last_layer: str
-    best_parameters: int
-    total_parameters: int
-    best_operations: int
-    total_operations: int
     seen_layer: str | None = None
     seen_depth: int | None = None
     main: bool
@@ -135,7 +129,7 @@ SUMMARY_COLUMNS = columns_of(SummaryRow)
 
 
 def check_main_score(scores: Scores, main_metric: str) -> None:
-    """Refuse a main score that chooses no layer, before any long work.
+    """Refuse a main score that chooses no layer of some network, before any long work.
 
     Args:
         scores: curves averaged over seeds.
@@ -144,21 +138,18 @@ def check_main_score(scores: Scores, main_metric: str) -> None:
     Raises:
         UserError: it was not measured, has no finite value on unseen classes, or neither high nor low is better.
     """
-    known = sorted(scores.curves["metric"].unique())
-    if main_metric not in known:
-        raise UserError(
-            f"aggregate.main_metric: {main_metric!r} was not measured on any layer: "
-            f"{did_you_mean(main_metric, known)}; choose one of these, or add it to measure.metrics"
-        )
     points = scores.at_last(UNSEEN)
-    for (dataset, model, *_), own in each_curve(points[points["main"] & (points["metric"] == main_metric)]):
-        where = f"aggregate.main_metric: {dataset}, {model}: {main_metric}"
-        if (own["better"] == "neither").any():
-            raise UserError(f"{where} is neither better high nor better low, so it chooses no layer")
+    check_known(
+        main_metric,
+        sorted(set(points.loc[points["best"], "metric"])),
+        f"aggregate.main_metric: must be a score by which a layer is best on unseen classes, found {main_metric!r}",
+    )
+    points = points[points["main"] & (points["metric"] == main_metric)]
+    for (dataset, model, *_), own in each_curve(points):
         if not own["best"].any():
             raise UserError(
-                f"{where} at step {own['step'].iloc[0]} has no finite value at any layer on the split {UNSEEN!r}, so "
-                "no layer can be chosen; choose another score, or look at the embeddings"
+                f"aggregate.main_metric: {dataset}, {model}: {main_metric} has no finite value at any layer on unseen "
+                "classes; choose another score, or look at the embeddings"
             )
 
 
@@ -182,10 +173,8 @@ def summarize(scores: Scores, main_metric: str) -> list[SummaryRow]:
     parts = [
         _columns(chosen, **own, baseline="pixels"),
         _columns(chosen, unseen="value", unseen_sd="sd", best_layer="layer", best_depth="depth"),
-        _columns(chosen, best_parameters="parameters", best_operations="operations"),
         _columns(seen, seen="value", seen_sd="sd", seen_layer="layer", seen_depth="depth"),
         _columns(deepest, last_value="value", last_value_sd="sd", last_layer="layer", last_depth="depth"),
-        _columns(deepest, total_parameters="parameters", total_operations="operations"),
         _columns(seen_matched, seen_matched="value"),
         _columns(unseen_matched, unseen_matched="value"),
         *(rows.groupby(KEYS)["depth"].agg(";".join).rename(column) for column, rows in tied.items()),

@@ -14,7 +14,6 @@ from stages.aggregate.words.formatting import (
     decimals,
     interval,
     joined,
-    layers,
     number,
     of_parts,
     percent,
@@ -47,7 +46,6 @@ CRITERION_WORDS = {
     "penultimate": "layer before the last",
     "two_thirds": "two thirds of the depth",
     "random_layer": "random layer, on average",
-    "other_datasets": "best on other datasets",
     "seen_score": "best on seen classes",
     "tunnel": "95 % of the seen accuracy",
 }
@@ -178,8 +176,7 @@ def sentences(found: Recommendation) -> str:
     takes = f", with {joined(shares)}" if shares else ""
     name = f"layer {place(chosen.depth, found.last_depth)} (`{chosen.layer}`, {score})"
     parts = [f"{cells['use']}: {name}{at_checkpoint(found)}{takes}.", doubt(found), payoff(found), ties(found)]
-    parts += [pair(found), fine_tuning(found), untrained(found)]
-    return " ".join(part for part in parts if part)
+    return " ".join(part for part in (*parts, fine_tuning(found), untrained(found)) if part)
 
 
 def doubt(found: Recommendation) -> str:
@@ -213,14 +210,6 @@ def ties(found: Recommendation) -> str:
     return f"Not distinguishable ({scope}){losses}: layer{'s' * (len(each) > 1)} {joined(each)}."
 
 
-def gains(found: Recommendation) -> dict[str, float]:
-    """What to do with layers, as far as that gained on unseen classes, and the gain."""
-    pair = found.pair
-    if pair is None or pair.gain is None or not pair.recommended:
-        return {}
-    return {f"join {layers(pair.depths)}": pair.gain}
-
-
 def scored_as(networks: Sequence[Recommendation]) -> str:
     """Say that scores are of scaled rows, or of neighbours of other groups; nothing where they are not."""
     uses = {each.use: each.normalize for each in networks}
@@ -229,19 +218,6 @@ def scored_as(networks: Sequence[Recommendation]) -> str:
     scaled = f"{which} are of {ROWS['l2']}." if of_unit_rows else ""
     others = any(each.neighbours == "other_groups" for each in networks)
     return f"{scaled} {'Neighbours are images of other groups alone.' if others else ''}".strip()
-
-
-def pair(found: Recommendation) -> str:
-    """What two layers joined gain over a single one on unseen classes; nothing where no interval is known."""
-    record = found.pair
-    if record is None or record.gain is None or record.low is None or record.high is None:
-        return ""
-    bounds = f"{change_interval(record.gain, record.low, record.high)} (no proven level)"
-    gained = f"gained {bounds} over the best single layer of {ROWS['l2']}"
-    if not record.recommended:
-        return f"Two layers joined {gained}: not shown to help."
-    named = [f"{depth + 1} (`{layer}`)" for depth, layer in zip(record.depths, record.layers, strict=True)]
-    return f"Layers {joined(named)} joined, the rows of each scaled to length 1, {gained}."
 
 
 def fine_tuning(found: Recommendation) -> str:

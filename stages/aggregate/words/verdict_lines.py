@@ -7,8 +7,8 @@ from stages.aggregate.findings.outcomes import Status
 from stages.aggregate.inference.gain import Payoff
 from stages.aggregate.recommend.schema import Recommendation, best_network
 from stages.aggregate.scope import is_proven
-from stages.aggregate.words.formatting import capitalized, decimals, harmless, joined, number, percent, plural
-from stages.aggregate.words.recommendation import UNTRAINED, at_checkpoint, brief_ties, gains, levels_to_beat, reason
+from stages.aggregate.words.formatting import decimals, harmless, joined, number, percent, plural
+from stages.aggregate.words.recommendation import UNTRAINED, at_checkpoint, brief_ties, levels_to_beat, reason
 from stages.aggregate.words.scores import LOWER
 
 TAKE, UNDECIDED, NOTHING = "take", "undecided, best so far", "nothing"
@@ -109,16 +109,6 @@ def doubt_first(networks: Sequence[Recommendation]) -> str:
     if not doubted or any(is_proven(each.metric, each.shortlist_scope or "images") for each in shown):
         return ""
     return f"no layer is shown to beat {_levels(doubted)} for {joined([each.use for each in doubted])}; "
-
-
-def brief_gains(networks: Sequence[Recommendation]) -> str:
-    """Write the same of several uses in a line; nothing where nothing gained."""
-    uses: dict[str, list[str]] = {}
-    for each in networks:
-        for advice, gain in gains(each).items():
-            uses.setdefault(advice, []).append(f"{each.use} {decimals(gain, sign=True)}")
-    advice = "; ".join(f"{what} for {joined(own)}" for what, own in uses.items())
-    return f"{capitalized(advice)}." if advice else ""
 
 
 def brief_fine_tuning(networks: Sequence[Recommendation]) -> str:

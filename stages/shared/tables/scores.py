@@ -37,7 +37,6 @@ class Score:
         use: what features may be used for that this score tells of.
         scaling: how the rows are scaled that it takes: `l2` of scores of distances, unless `measure.normalize` is
             `none`; `none` of others, which take rows as they are stored.
-        label_free: it sees no image's class.
         per_image: it is the mean of its own column in images.parquet, so that classes have a mean of their own.
         refit: `measure.refits` may compute it again, of all classes but one and of halves of the images.
         over_folds: where it was not computed again, its interval over classes is Student's t over folds.
@@ -51,7 +50,6 @@ class Score:
     high: Annotated[float, BeforeValidator(lambda limit: inf if limit is None else limit)]
     use: Use
     scaling: Normalize = "none"
-    label_free: bool = False
     per_image: bool = False
     refit: bool = False
     over_folds: bool = False
