@@ -1,12 +1,15 @@
 """The notebook of docs/examples runs, and shows a table and a chart."""
 
 import nbformat
+import pytest
 from nbclient import NotebookClient
 
 from tests.workflow import ROOT
 
 
-def test_the_notebook_shows_a_verdict_a_table_and_a_chart():
+@pytest.mark.filterwarnings("ignore")  # of the Jupyter libraries
+def test_the_notebook_shows_a_verdict_a_table_and_a_chart(tmp_path, monkeypatch):
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path))
     notebook = nbformat.read(ROOT / "docs" / "examples" / "score.ipynb", as_version=4)
     NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(ROOT)}}).execute()
     score, gain, chart = (cell["outputs"][-1]["data"] for cell in notebook.cells if cell["cell_type"] == "code")
