@@ -66,7 +66,9 @@ TABLES: dict[str, Callable[[], str]] = {
     "classes.csv": lambda: column_table(score_tables.CLASS_COLUMNS, of_constant(score_tables, "CLASS_COLUMNS"), KEYS),
     "training.csv": lambda: column_table(read.CURVE_COLUMNS, of_constant(read, "CURVE_COLUMNS"), TRAINING, KEYS),
     "gallery.parquet": lambda: column_table(
-        {field.name: str(field.type) for field in gallery.GALLERY}, of_constant(gallery, "GALLERY"), KEYS
+        {field.name: str(field.type) for field in gallery.arrow_schema(gallery.GALLERY)},
+        of_constant(gallery, "GALLERY"),
+        KEYS,
     ),
     "refits.parquet": lambda: column_table(
         metric_table.REFIT_COLUMNS, of_constant(metric_table, "REFIT_COLUMNS"), KEYS, METRIC
@@ -82,7 +84,6 @@ RECORDS = {
     "regret of recommendation.json": schema.RegretRecord,
     "fine_tuning of recommendation.json": schema.FineTuningRecord,
     "behind of recommendation.json": schema.BestNetworkRecord,
-    "pair of recommendation.json": schema.PairRecord,
 }
 
 
