@@ -1,6 +1,6 @@
 """The figures of one network on one dataset.
 
-depth: every score against depth: the paper's third figure
+depth: the score that leads each use against depth; appendix: every further score
 layer_pairs: how alike the layers represent the same images: linear CKA of every pair of layers
 """
 
@@ -19,6 +19,7 @@ from stages.aggregate.curves import CURVE, MEAN, each_curve
 from stages.aggregate.words import figure_titles as words
 from stages.aggregate.words.averages import averages
 from stages.aggregate.words.formatting import numbered, short_names
+from stages.aggregate.words.page_texts import USES
 from stages.aggregate.words.scores import LOWER, metric_name
 from stages.shared.embeddings.split_names import SEEN, UNSEEN
 
@@ -27,6 +28,9 @@ LOOKS = {"unseen": Look(theme.UNSEEN), "seen": Look(theme.SEEN, "square")}
 SPLITS = {UNSEEN: "unseen", SEEN: "seen"}
 LOG_FACTOR = 30
 """A score that is no share (above 2) gets a logarithmic axis if it spans a larger factor."""
+
+MAX_LARGE = 6
+"""Panels up to which there are two beside each other, and else three."""
 
 MAX_NUMBERS = 12
 """Layers up to which every cell shows its number."""
@@ -57,28 +61,26 @@ def depth_layers(
 
 
 def depth(results: Results) -> dict[str, Spec]:
-    """Draw for each network the main score and the paper's, then the further scores of each use; by figure's name."""
-    main_metric = next(row.metric for row in results.summary if row.main)
+    """Draw for each network the score that leads each use, then all further ones as an appendix; by figure's name."""
+    leads = {each.metric for each in results.facts.recommendations} | {
+        row.metric for row in results.summary if row.main
+    }
     points = results.scores.at_last(SEEN, UNSEEN)
     figures: dict[str, dict[tuple[str, ...], pd.DataFrame]] = {}
     for key, own in each_curve(points[points["fold"] == MEAN]):
-        (dataset, model, _, pooling, metric), score = key, results.scores.catalogue[key[-1]]
-        use = "" if metric == main_metric or score.in_paper else f"_{score.use}"
-        suffix = "" if own["main"].all() else f"-{pooling}"
-        figures.setdefault(f"depth{use}-{dataset}-{model}{suffix}", {})[key] = own
+        dataset, model, _, pooling, metric = key
+        kind, suffix = "depth" if metric in leads else "appendix", "" if own["main"].all() else f"-{pooling}"
+        figures.setdefault(f"{kind}-{dataset}-{model}{suffix}", {})[key] = own
     return {name: _depth(results, chosen) for name, chosen in figures.items()}
 
 
 def _depth(results: Results, chosen: Mapping[tuple[str, ...], pd.DataFrame]) -> Spec:
-    means, curves = averages(results.scores), [curve_points(own) for own in chosen.values()]
+    means, catalogue, uses = averages(results.scores), results.scores.catalogue, [*USES]
+    shown = sorted(chosen, key=lambda key: [*uses, catalogue[key[-1]].use].index(catalogue[key[-1]].use))
+    curves = [curve_points(chosen[key]) for key in shown]
     step, name = max(int(own["step"].iloc[0]) for own in curves), curves[0].iloc[0]
-    rows = [row for row in results.summary if tuple(getattr(row, key) for key in CURVE) in chosen]
-    if not rows or name["better"] == "neither":
-        values = curves[0].loc[curves[0]["split"] == "unseen", "value"]
-        title = words.course_title(name["metric"], values.iloc[0], values.iloc[-1])
-    else:
-        title = words.layers_title(rows)
-    bands = {key[-1]: own["band"].iloc[0] for key, own in zip(chosen, curves, strict=True)}
+    title = words.layers_title([row for row in results.summary if tuple(getattr(row, key) for key in CURVE) in chosen])
+    bands = {key[-1]: own["band"].iloc[0] for key, own in zip(shown, curves, strict=True)}
     scopes = [(metric_name(metric), metric, band) for metric, band in bands.items() if band not in (DEVIATION, NO_BAND)]
     of = f"{name['model']} on {name['dataset']}, step {step}, pooling {name['pooling']}"
     caption = words.depth_caption(of, step, means, scopes, sd=DEVIATION in bands.values())
@@ -100,7 +102,7 @@ def depth_figure(curves: Sequence[pd.DataFrame], step: int, text: Words) -> Spec
         step: of the figure; a panel of another one names that.
         text: what the figure says.
     """
-    columns, specs, every, kinds = 1 if len(curves) == 1 else 2, [], [], []
+    columns, specs, every, kinds = min(len(curves), 2 if len(curves) <= MAX_LARGE else 3), [], [], []
     splits = {name for own in curves for name in own["split"]}
     key = legend_of(2, {name: f"{name} classes" for name in LOOKS if name in splits})
     for i, own in enumerate(curves):

@@ -20,6 +20,7 @@ from stages.aggregate.scope import INTERVAL_ENDS
 from stages.aggregate.words.averages import averages
 from stages.aggregate.words.formatting import of_parts, short_names
 from stages.aggregate.words.intervals import explain_scopes
+from stages.aggregate.words.page_texts import USES, told_of
 from stages.aggregate.words.scores import DEFINITIONS, metric_name
 from stages.shared.tables.gallery import MEDIA_TYPE
 
@@ -58,6 +59,7 @@ def page_data(study: Study) -> dict[str, Any]:
         "mean": averages(scores).words if averages(scores).vary else of_parts("the only fold", scores.parts),
         "part": of_parts("fold", scores.parts),
         "series": table(all_series(scores), (*CURVE, *POINTS), networks),
+        "answers": answers(study.results.facts, networks),
         "best": best_layers(summary, study.results.facts, networks),
         "training": training_steps(of_main_curves(tables["steps.csv"], scores), networks),
         "similarity": layer_similarity(tables["layer_pairs.csv"], scores, networks),
@@ -73,6 +75,17 @@ def page_data(study: Study) -> dict[str, Any]:
 def of_main_curves(table: pd.DataFrame, scores: Scores) -> pd.DataFrame:
     """The rows of a table of curves that are of the main pooling."""
     return table.merge(main_curves(scores)[["dataset", "model", "pooling"]].drop_duplicates())
+
+
+def answers(facts: Facts, networks: Sequence[Name]) -> Columns:
+    """Give the checkpoint of each network's layer to take, by use, and whether it is the dataset's best network."""
+    rows = [
+        {"dataset": each.dataset, "model": each.model, "use": each.use, "metric": each.metric, "step": each.best.step}
+        | {"best": each is told_of([other for other in own if other.dataset == each.dataset])}
+        for use in USES
+        for each in (own := [found for found in facts.of_use() if found.use == use])
+    ]
+    return table(rows, ("use", "metric", "step", "best"), networks)
 
 
 def best_layers(summary: pd.DataFrame, facts: Facts, networks: Sequence[Name]) -> Columns:
@@ -272,6 +285,7 @@ def about_metrics(scores: Scores) -> dict[str, dict[str, Any]]:
     return {
         metric: {
             "name": metric_name(metric),
+            "use": scores.catalogue[metric].use,
             "definition": DEFINITIONS.get(metric, ""),
             "better": own["better"].iloc[0],
             "brackets": explain_scopes(metric, int(main["step"].max())),
