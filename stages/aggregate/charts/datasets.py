@@ -7,7 +7,6 @@ steps: generalization and accuracy before and after training, a panel per networ
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-import numpy as np
 import pandas as pd
 
 from stages.aggregate.charts import theme
@@ -27,7 +26,6 @@ from stages.aggregate.charts.theme import Look, Spec
 from stages.aggregate.compute import Results
 from stages.aggregate.curves import MEAN
 from stages.aggregate.findings.outcomes import DatasetFindings
-from stages.aggregate.inference.gain import Gain
 from stages.aggregate.words import figure_titles as words
 from stages.aggregate.words.averages import averages
 from stages.aggregate.words.formatting import numbered, shorten
@@ -43,13 +41,11 @@ LINES = {
     "unseen": Look(theme.UNSEEN),
     "seen": Look(theme.SEEN, "square"),
     "accuracy": Look(theme.TEXT, "diamond", (5.0, 3.0)),
-    "unseen_fixed": Look("#6FB1DD", "triangle-up", (2.0, 2.0)),
 }
-"""A column of steps.csv, and how its line looks; `<column>_sd` makes its bars."""
+"""A column of steps.csv, and how its line looks on the page; `<column>_sd` makes its bars."""
 LINE_LOOKS = {words.STEP_LINES[column]: look for column, look in LINES.items()}
-FIXED = "unseen_fixed"
 ENDS = (Look(theme.ORANGE, "square"), Look(theme.UNSEEN))
-"""How the first and the last step look where these are all."""
+"""How the first and the last step look."""
 LINE_NAMES = 120
 """Points of the names of lines beside a panel of two steps."""
 
@@ -96,10 +92,8 @@ def overview(results: Results, models: Sequence[str], findings: DatasetFindings)
     points = main_rows(findings, results.tables["depth.csv"])
     points, shown = with_bands(points[points["split"] == UNSEEN]), findings.without(findings.out_of_scope)
     scope = next((scope for scope in SCOPES if scope in set(points["band"])), None)
-    gains = {row.model: results.facts.gain_over_last(row.dataset, row.model, row.metric) for row in findings.rows}
-    known = next((gains[row.model] for row in shown.rows if gains[row.model].low is not None), Gain())
-    caption = words.overview_caption(shown.rows, scope, averages(results.scores), known)
-    return overview_figure(points, findings, models, Words(words.layers_title(shown.rows, "networks"), caption), gains)
+    caption = words.overview_caption(shown.rows, scope, averages(results.scores))
+    return overview_figure(points, findings, models, Words(words.layers_title(shown.rows, "networks"), caption))
 
 
 def overview_figure(
@@ -107,7 +101,6 @@ def overview_figure(
     findings: DatasetFindings,
     models: Sequence[str],
     text: Words,
-    gains: Mapping[str, Gain],
 ) -> Spec:
     """Draw a line per network.
 
@@ -116,7 +109,6 @@ def overview_figure(
         findings: on the dataset.
         models: every model of the grid, in order, which fixes its look.
         text: what the figure says.
-        gains: what choosing gains over the last layer of each.
     """
     aside, first = findings.out_of_scope, findings.rows[0]
     networks = {row.model: row for row in sorted(findings.rows, key=lambda row: row.model in aside)}
@@ -136,8 +128,7 @@ def overview_figure(
     known = {"raw pixels": first.baseline, "chance": first.chance}
     known = {kind: level for kind, level in known.items() if level is not None}
     levels: list[Spec] = [{"kind": kind, "value": level} for kind, level in known.items()]
-    names = {model: words.legend_words(model, row, gains[model], aside.get(model)) for model, row in networks.items()}
-    text = replace(text, caption=f"{text.caption} {words.explain_marks(rows, known)}")
+    names = {model: words.legend_words(model, row, aside.get(model)) for model, row in networks.items()}
     title = heading(0, 1, f"{metric_name(first.metric)} on unseen classes{LOWER * (first.better == 'lower')}")
     drawn = overview_layers(looks, str(labels), legend_of(1, names))
     chart = panel(drawn, {"points": rows, "levels": levels}, (inner_width(1), 190), title)
@@ -145,63 +136,33 @@ def overview_figure(
 
 
 def steps(results: Results, findings: DatasetFindings) -> Spec:
-    """Draw a panel per network of one dataset; networks that its findings leave out of scope come last."""
+    """Draw a panel per network of one dataset."""
     rows, row = main_rows(findings, results.tables["steps.csv"]), findings.rows[0]
-    means = averages(results.scores)
-    same = [stays(own) for _, own in rows.groupby("model", sort=False) if len(own) > 1]
-    aside = [model for model in rows["model"].unique() if model in findings.out_of_scope]
-    caption = words.steps_caption(row, means, same, aside, bars=rows["step"].nunique() > len(ENDS))
-    text = Words(words.training_title(findings.without(aside)), caption)
-    return steps_figure(rows, aside, text, title=f"g ({metric_name(row.metric)}), accuracy")
+    text = Words(words.training_title(findings), words.steps_caption(row, averages(results.scores)))
+    return steps_figure(rows, text, title=f"g ({metric_name(row.metric)}), accuracy")
 
 
-def steps_figure(rows: pd.DataFrame, aside: Sequence[str], text: Words, *, title: str) -> Spec:
-    """Draw accuracy, g on seen and on unseen classes, and g unseen of the layer that was best at the first step.
-
-    Of two steps both are on one line, of more each line goes over the steps.
+def steps_figure(rows: pd.DataFrame, text: Words, *, title: str) -> Spec:
+    """Draw accuracy, g on seen and on unseen classes at the first and at the last step; the page has those between.
 
     Args:
         rows: one dataset's rows of steps.csv, of one score, the main pooling and the mean over folds, models in the
             order of the grid.
-        aside: networks that say little; they come last.
         text: what the figure says.
-        title: what the vertical axes are.
+        title: what the horizontal axes are.
     """
-    networks = [(str(model), own.sort_values("step")) for model, own in rows.groupby("model", sort=False)]
-    points = {model: _courses(own) for model, own in sorted(networks, key=lambda item: item[0] in aside)}
-    every = [point for own in points.values() for point in own]
-    ends = [end for point in every for end in (point["value"], point["low"], point["high"]) if end is not None]
-    columns = min(len(networks), 2)
-    taken = sorted({point["step"] for point in every})
-    x = STEP_AXIS | {"axis": {"values": taken, "labelOverlap": True}}
-    x |= {"scale": {"domain": [taken[0], taken[-1]], "nice": False, "padding": 10}}
-    looks = {name: look for name, look in LINE_LOOKS.items() if name in {point["line"] for point in every}}
-    scale = {"domain": [min(*ends, 0), max(ends)], "nice": True}
-    two, panels = len(taken) == len(ENDS), []
-    axis = LINE_NAMES if two else AXIS
-    size = (inner_width(columns) - axis + AXIS, 110 if columns > 1 else 150)
-    for i, (model, own) in enumerate(points.items()):
-        legend = legend_of(3 - columns) if i == len(points) - 1 else None
-        layers = theme.line_layers("line", looks, x, legend, scale=scale)
-        if two:
-            dots = {f"step {step}": look for step, look in zip(taken, ENDS, strict=True)}
-            layers = theme.dumbbell_layers("line", "at", dots, legend)
-        head = heading(i, len(networks), shorten(model, 30), title)
-        panels.append(panel(layers, {"points": own}, size, head))
-    return figure(panels, text, columns=columns, axis=axis)
-
-
-def stays(own: pd.DataFrame) -> bool:
-    """Whether the layer that was best at the first step is the best at every step of one network."""
-    return bool((own[FIXED].isna() | (own[FIXED] == own["unseen"])).all())
-
-
-def _courses(own: pd.DataFrame) -> list[Spec]:
-    """One network's points; the layer of the first step has a line of its own only where that differs, and no bars."""
-    tables = []
-    for name, line in words.STEP_LINES.items():
-        if name != FIXED or (len(own) > 1 and not stays(own)):
-            value, sd = own[name].astype(float), own[f"{name}_sd"].astype(float) * (np.nan if name == FIXED else 1)
-            tables.append(own.assign(line=line, value=value, low=value - sd, high=value + sd)[value.notna()])
-    every = pd.concat(tables)
-    return records(every.assign(at="step " + every["step"].astype(str)), ["line", "at", "step", "value", "low", "high"])
+    ends = {f"step {step}": step for step in (rows["step"].min(), rows["step"].max())}
+    networks = list(rows.groupby("model", sort=False))
+    columns, panels = min(len(networks), 2), []
+    size = (inner_width(columns) - LINE_NAMES + AXIS, 60)
+    for i, (model, own) in enumerate(networks):
+        legend = legend_of(2) if i == len(networks) - 1 else None
+        points = pd.concat(
+            own.loc[own["step"] == step].assign(line=line, at=at, value=own[name].astype(float))
+            for name, line in words.STEP_LINES.items()
+            for at, step in ends.items()
+        ).dropna(subset="value")
+        head = heading(i, len(networks), shorten(str(model), 30), title)
+        dots = theme.dumbbell_layers("line", "at", dict(zip(ends, ENDS, strict=False)), legend)
+        panels.append(panel(dots, {"points": records(points, ["line", "at", "value"])}, size, head))
+    return figure(panels, text, columns=columns, axis=LINE_NAMES)

@@ -5,7 +5,6 @@ layer_pairs: how alike the layers represent the same images: linear CKA of every
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -102,7 +101,7 @@ def depth_figure(curves: Sequence[pd.DataFrame], step: int, text: Words) -> Spec
         step: of the figure; a panel of another one names that.
         text: what the figure says.
     """
-    columns, specs, every, kinds = min(len(curves), 2 if len(curves) <= MAX_LARGE else 3), [], [], []
+    columns, specs = min(len(curves), 2 if len(curves) <= MAX_LARGE else 3), []
     splits = {name for own in curves for name in own["split"]}
     key = legend_of(2, {name: f"{name} classes" for name in LOOKS if name in splits})
     for i, own in enumerate(curves):
@@ -117,9 +116,6 @@ def depth_figure(curves: Sequence[pd.DataFrame], step: int, text: Words) -> Spec
         title = metric_name(own["metric"].iloc[0]) + LOWER * (own["better"].iloc[0] == "lower")
         head = heading(i, len(curves), title, _subtitle(own, layers, step), theme.UNSEEN)
         specs.append(panel(drawn, {"points": rows, "levels": levels}, (inner_width(columns), 100), head))
-        every += rows
-        kinds += [level["kind"] for level in levels]
-    text = replace(text, caption=f"{text.caption} {words.explain_marks(every, dict.fromkeys(kinds))}")
     return figure(specs, text, columns=columns) | {"params": [{"name": "split", "value": "unseen"}]}
 
 

@@ -4,24 +4,23 @@ It says that something *is* where an interval of a proven level over other class
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from stages.aggregate.curves import sign_of
 from stages.aggregate.findings.outcomes import DatasetFindings, Reason, Status, change_status
-from stages.aggregate.inference.gain import Gain
 from stages.aggregate.scope import Scope, is_proven
 from stages.aggregate.tables.summary import SummaryRow
 from stages.aggregate.words.averages import Averages, at_last_step
 from stages.aggregate.words.findings import REASONS
-from stages.aggregate.words.formatting import capitalized, decimals, joined, place, plural, shorten
+from stages.aggregate.words.formatting import capitalized, decimals, place, plural, shorten
 from stages.aggregate.words.intervals import explain_intervals
-from stages.aggregate.words.recommendation import gain_words
 from stages.aggregate.words.scores import LEVELS, metric_name
 from stages.shared.tables.scores import Better
 
-LEVEL_LOOKS = {"raw pixels": "dashed", "chance": "dotted"}
-"""What scores compare with, and how its line looks (`charts.theme.LEVEL_DASHES`)."""
+MARKS = (
+    "Ringed: the best layer. Filled: ties with it; hollow: worse; pale: not known. Dashed: raw pixels; dotted: chance."
+)
+"""What marks and lines (`charts.theme.LEVEL_DASHES`) are that no legend explains."""
 
 VERBS = {True: ("is", "ties"), False: ("seems", "seems to tie")}
 """Verbs of what intervals of a proven level over other classes say, and of what they do not."""
@@ -90,27 +89,14 @@ STEP_LINES = {
     "unseen": "g, unseen classes",
     "seen": "g, seen classes",
     "accuracy": "accuracy, seen classes",
-    "unseen_fixed": "g, first step's layer",
 }
 """A column of steps.csv, and what its line is."""
 
 
-def steps_caption(row: SummaryRow, means: Averages, stays: Sequence[bool], aside: Sequence[str], *, bars: bool) -> str:
-    """Return what lines over training are.
-
-    Args:
-        row: of one of the networks.
-        means: over what every value is a mean.
-        stays: of each network over training, whether the layer that is best at the first step stays the best.
-        aside: names of the networks that say little.
-        bars: whether it has some.
-    """
-    note = " The layer that is best at the first step stays the best" if any(stays) else ""
-    note += (" where it has no line of its own." if not all(stays) else ".") if note else ""
-    spread = f", bars {means.spread}" if means.vary and bars else ""
+def steps_caption(row: SummaryRow, means: Averages) -> str:
+    """Return what the dots of each network are, of one of which this is the row."""
     extreme = "lowest" if row.better == "lower" else "highest"
-    told = f"{row.dataset}; {means.words}{spread}. g: {extreme} {metric_name(row.metric)} of any layer.{note}"
-    return told + set_aside_words(aside, "Not counted above")
+    return f"{row.dataset}; {means.words}. g: {extreme} {metric_name(row.metric)} of any layer."
 
 
 def depth_caption(name: str, step: int, means: Averages, scopes: Sequence[tuple[str, str, Scope]], *, sd: bool) -> str:
@@ -125,7 +111,7 @@ def depth_caption(name: str, step: int, means: Averages, scopes: Sequence[tuple[
     """
     others = f"{'Other bands' if scopes else 'Bands'}: {means.spread}." if sd else ""
     parts = [f"{name}; {means.words}.", explain_intervals("Bands and ties", scopes, step), others]
-    return " ".join(filter(None, parts))
+    return " ".join(filter(None, [*parts, MARKS]))
 
 
 def panel_words(best: tuple[str, int, float] | None, last_depth: int, *, better: Better) -> str:
@@ -146,9 +132,9 @@ def pairs_caption(network: str, means: Averages) -> str:
     )
 
 
-def legend_words(model: str, row: SummaryRow, gain: Gain, aside: Reason | None) -> str:
-    """Name a network in a legend, with its best layer and gain, or why it is set aside."""
-    told = f", in grey: {REASONS[aside]}" if aside else f": {network_words(row, gain)}"
+def legend_words(model: str, row: SummaryRow, aside: Reason | None) -> str:
+    """Name a network in a legend, with its best layer, or why it is set aside."""
+    told = f", in grey: {REASONS[aside]}" if aside else f": {network_words(row)}"
     return f"{shorten(model, 32)}{told}"
 
 
@@ -165,58 +151,25 @@ def pairs_title(similarities: Sequence[float], classes: str) -> str:
     return f"Images of {classes} are rearranged most from layer {least + 1} to {least + 2}"
 
 
-def overview_caption(rows: Sequence[SummaryRow], scope: Scope | None, averages: Averages, gain: Gain) -> str:
-    """Return what bars of an overview are, and of what its gains are.
+def overview_caption(rows: Sequence[SummaryRow], scope: Scope | None, averages: Averages) -> str:
+    """Return what bars of an overview are.
 
     Args:
         rows: of the networks in colour.
         scope: of the bars; None where they are the spread.
         averages: over what every value is a mean.
-        gain: of one of them.
     """
     bars, first, step = "Bars at the best and the last layer", rows[0], max(row.step for row in rows)
     parts = [f"{first.dataset}, {at_last_step(row.step for row in rows)}; {averages.words}."]
     parts.append(explain_intervals(bars, [(metric_name(first.metric), first.metric, scope)], step))
     parts.append(f"{bars}: {averages.spread}." if averages.vary and not scope else "")
-    of_gain = None if gain.low is None else gain.scope
-    known = metric_name(first.metric), first.metric if gain.proven else "", of_gain
-    parts.append(explain_intervals("Gain over the last layer", [known], step))
-    return " ".join(filter(None, parts))
+    return " ".join(filter(None, [*parts, MARKS]))
 
 
-def network_words(row: SummaryRow, gain: Gain) -> str:
-    """Name a network's best layer, and what choosing gains over the last."""
+def network_words(row: SummaryRow) -> str:
+    """Name a network's best layer."""
     layer = f"{place(row.best_depth, row.last_depth)} ({shorten(row.best_layer.partition('@')[0], 18)})"
-    gained = gain_words(gain)
-    return f"best at layer {layer}, {decimals(row.unseen)}" + (f"; gain over the last {gained}" if gained else "")
-
-
-def explain_marks(rows: Sequence[Mapping[str, Any]], levels: Mapping[str, float | None]) -> str:
-    """Explain the marks that lines do not explain themselves: the best points and ties, and what scores compare with.
-
-    Args:
-        rows: the points of all panels; `best` and `tied` of those that have it.
-        levels: kinds of levels, and their values where all panels have one.
-    """
-    ties = {row["tied"] for row in rows if "tied" in row and row.get("split") != "seen"}
-    marks = {
-        "ringed": "the best layer" * any(row.get("best") for row in rows),
-        "filled": "ties with the best" * (True in ties),
-        "hollow": "worse than the best" * (False in ties),
-        "pale": "ties not known" * (None in ties),
-    }
-    marks |= {
-        f"{look} line": kind + ("" if levels[kind] is None else f" {levels[kind]:.3f}")
-        for kind, look in LEVEL_LOOKS.items()
-        if kind in levels
-    }
-    told = [f"{look}: {what}" for look, what in marks.items() if what]
-    return f"{capitalized('; '.join(told))}." if told else ""
-
-
-def set_aside_words(names: Sequence[str], how: str) -> str:
-    """Name the networks that say little; nothing where there are none."""
-    return f" {how}, since they say little: {joined(names)}." if names else ""
+    return f"best at layer {layer}, {decimals(row.unseen)}"
 
 
 def _is_near_chance(row: SummaryRow) -> bool:

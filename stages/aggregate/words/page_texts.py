@@ -25,8 +25,6 @@ NETWORK_COLUMNS = [
     ("layer", "name", ""), ("value", "unseen", "of the best layer on unseen classes, as chosen: too high"),
     ("range", "interval", "of other classes if known, else of other images"),
     ("last", "last layer", "score of the last layer on unseen classes"),
-    ("gain", "gain", "over the last layer, of choosing a layer by this score (docs/results.md); over all folds"),
-    ("least", "at least", "lower end of its interval"),
     ("seen", "seen", "best score of any layer on test images of the seen classes"),
     ("accuracy", "accuracy", "of the network on seen classes"),
     ("parameters", "parameters", "share of the network's parameters up to the best layer"),

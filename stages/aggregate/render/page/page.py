@@ -16,10 +16,8 @@ from typing import Any
 import vl_convert
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from stages.aggregate.charts import theme
 from stages.aggregate.findings.outcomes import Reason
 from stages.aggregate.recommend.schema import Recommendation
-from stages.aggregate.render.documents import regret_tables
 from stages.aggregate.render.page.data import page_data, script_json
 from stages.aggregate.render.page.provenance import Study
 from stages.aggregate.words import page_texts
@@ -44,7 +42,6 @@ def render_page(study: Study) -> str:
     return page.render(
         **_texts(study, blob),
         **{name: blob[name] for name in ("mean", "metrics", "folds", "steps")},
-        theme=theme,
         data=script_json(blob),
         vega=scripts[0],
         script=scripts[1],
@@ -84,7 +81,6 @@ def _texts(study: Study, blob: Mapping[str, Any]) -> dict[str, Any]:
             for claim, finding in finding_texts(facts.findings, facts.unit_rows, facts.parts).items()
             if {each.reason for own in facts.findings for each in own.outcomes(claim)} - NOT_TRAINED
         ],
-        "regrets": regret_tables(facts.of_use()),
         "datasets": datasets,
         "uses": {
             name: own
@@ -93,10 +89,7 @@ def _texts(study: Study, blob: Mapping[str, Any]) -> dict[str, Any]:
         },
         "main_metric": score,
         "first_metrics": first,
-        "networks": [
-            (row, network_words(row, facts.gain_over_last(row.dataset, row.model, row.metric)))
-            for row in (each.row for each in networks)
-        ],
+        "networks": [(row, network_words(row)) for row in (each.row for each in networks)],
         "has_images": blob["gallery"]["network"],
         "has_steps": {(each.row.dataset, each.row.model) for each in networks if each.training},
         "network_columns": [

@@ -21,7 +21,7 @@ const builders = {
     ]);
     return {
       say: `${words(chosen)}, ${chosen.split} classes of ${element.dataset.dataset}, of every layer of every network`,
-      sets: { points, leads: rows.flatMap((row, at) => lead(row, chosen, span * (1.04 + 0.02 * at))), levels: levelsOf(rows[0]) },
+      sets: { points, levels: levelsOf(rows[0]) },
       params: { names },
       change(spec) {
         const columns = Math.max(1, Math.floor(element.clientWidth / 200));
@@ -63,20 +63,6 @@ const builders = {
         for (const layer of spec.layer) layer.encoding.x.axis = { values: [...new Set(points.map((point) => point.step))] };
       },
     };
-  },
-
-  similarity(element, chosen, at, network) {
-    const [row] = rowsOf(data.similarity, { network: at, fold: chosen.fold, split: chosen.split });
-    if (!row) return "Not measured (measure.analyses: layer_pairs).";
-    const names = [...(row.pixels ? ["raw pixels"] : []), ...network.short];
-    const cells = [];
-    names.forEach((_, b) => names.slice(0, b + 1).forEach((_, a) => {
-      const value = row.value[(b * (b + 1)) / 2 + a];
-      const tip = { title: `${names[a]} and ${names[b]}`, "linear CKA": number(value) };
-      cells.push({ a, b, value, tip });
-      if (a !== b) cells.push({ a: b, b: a, value, tip });
-    }));
-    return { say: `${network.model}: similarity of every two layers, ${chosen.split} classes`, sets: { cells }, params: { names } };
   },
 
   classes(element, chosen, at, network) {
@@ -156,19 +142,6 @@ function levelsOf(row) {
   const { split } = row, levels = Object.entries({ chance: row.chance, "raw pixels": row.pixels });
   return levels.filter(([, value]) => value !== null)
     .map(([kind, value]) => ({ split, kind, value, tip: { title: `${kind}, ${split} classes`, value: number(value) } }));
-}
-
-/** From a network's last layer to its best one, beside the last; nothing where the last is the best. */
-function lead(row, chosen, x) {
-  const network = data.networks[row.network], last = network.layers.length - 1;
-  if (row.best === null || row.best === last || row.value[last] === null) return [];
-  const [from, to] = [row.value[last], row.value[row.best]];
-  const [best] = chosen.split === UNSEEN && chosen.step === ANSWER ? rowsOf(data.best, { network: row.network, metric: row.metric, fold: row.fold }) : [];
-  const gain = best?.gain ?? null, { gain_low: low, gain_high: high } = best ?? {};
-  return [{
-    network: network.model, x, from, to, value: (from + to) / 2, text: "",
-    tip: { title: network.model, ...(gain === null ? {} : { "gain over the last layer": signed(gain) + (low === null ? "" : ` [${signed(low)}, ${signed(high)}]`) }) },
-  }];
 }
 
 function bestAndLast(named, say) {

@@ -50,7 +50,6 @@ function bestNetwork(dataset, { metric }) {
 }
 
 const number = (value) => (value === null || value === undefined ? "–" : value.toFixed(3));
-const signed = (value) => (value === null || value === undefined ? "–" : (value < 0 ? "−" : "+") + Math.abs(value).toFixed(3));
 const interval = (low, high) => (low === null || low === undefined ? "" : `[${number(low)}, ${number(high)}]`);
 const layerName = (network, place) => `${place + 1} of ${network.layers.length} (${network.layers[place]})`;
 const BANDS = {
