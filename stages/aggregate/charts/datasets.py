@@ -131,7 +131,7 @@ def overview_figure(
     names = {model: words.legend_words(model, row, aside.get(model)) for model, row in networks.items()}
     title = heading(0, 1, f"{metric_name(first.metric)} on unseen classes{LOWER * (first.better == 'lower')}")
     drawn = overview_layers(looks, str(labels), legend_of(1, names))
-    chart = panel(drawn, {"points": rows, "levels": levels}, (inner_width(1), 190), title)
+    chart = panel(drawn, {"points": rows, "levels": levels}, (inner_width(1) - AXIS, 190), title)
     return figure([chart], text)
 
 

@@ -22,7 +22,7 @@ MARKS = (
 )
 """What marks and lines (`charts.theme.LEVEL_DASHES`) are that no legend explains."""
 
-VERBS = {True: ("is", "ties"), False: ("seems", "seems to tie")}
+VERBS = {True: ("is", "ties for best"), False: ("seems", "seems to tie")}
 """Verbs of what intervals of a proven level over other classes say, and of what they do not."""
 
 
@@ -43,7 +43,7 @@ def layers_title(rows: Sequence[SummaryRow], noun: str = "scores") -> str:
     counts = Counter(map(_where, rows))
     where = max(counts, key=lambda each: (counts[each], each))  # of equally many the last in the alphabet
     sure = all(_is_known(row) for row in rows if _where(row) == where)
-    told = {"undecided": f"The last layer {VERBS[sure][1]} for best"}
+    told = {"undecided": f"The last layer {VERBS[sure][1]}"}
     told |= {"earlier": f"An earlier layer {VERBS[sure][0]} best", "last": f"The last layer {VERBS[sure][0]} best"}
     return f"{told[where]} {'in' if noun == 'networks' else 'by'} {counts[where]} of {len(rows)} {noun}"
 
@@ -51,13 +51,13 @@ def layers_title(rows: Sequence[SummaryRow], noun: str = "scores") -> str:
 def _layer_title(row: SummaryRow) -> str:
     """Say at which layer it is best by one score, and whether others tie."""
     tied, n, name = row.tied_depths, row.last_depth + 1, capitalized(metric_name(row.metric))
-    is_best, ties = VERBS[_is_known(row)]
+    is_best, _ = VERBS[_is_known(row)]
     if beaten := row.unbeaten_by(row.unseen):
         return f"No layer beats {LEVELS[beaten[0]]} by {metric_name(row.metric)}"
     if n == 1:
         return f"{name} is {row.unseen:.2f} at the only layer"
     if len(tied) > 1 and row.last_depth in tied:
-        return f"{name} {ties} at {len(tied)} of {n} layers, also the last"
+        return f"{name} {is_best} about as good {'before' if row.best_depth == row.last_depth else 'at'} the last layer"
     if len(tied) > 1:
         return f"{name} {is_best} best at one of {len(tied)} earlier layers"
     return f"{name} {is_best} best at layer {place(row.best_depth, row.last_depth)}"
@@ -78,7 +78,7 @@ def training_title(findings: DatasetFindings) -> str:
     better = sign_of(findings.rows[0].better)
     went = [Status.RAISED if better * (course.last - course.first) > 0 else Status.LOWERED for course in courses]
     if not known + went:
-        return "Networks measured at one step show no training"
+        return "What fine-tuning did to the best score is not known"
     status, count = Counter(known or went).most_common(1)[0]
     sure, seems = DID.get(status, ("", ""))
     told = f"{sure if known else f'seems to {seems}'} the best score" if sure else "made no sure difference"

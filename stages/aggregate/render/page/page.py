@@ -64,7 +64,6 @@ def _texts(study: Study, blob: Mapping[str, Any]) -> dict[str, Any]:
     networks = [each for own in facts.findings for each in own.networks]
     score, asked = networks[0].row.metric, facts.of_use()
     by_use = {use: own for use in page_texts.USES if (own := [each for each in asked if each.use == use])}
-    first = [metric for metric in blob["metrics"] if metric == score or scores.catalogue[metric].in_paper]
     datasets = list(dict.fromkeys(each.row.dataset for each in networks))
     return {
         "facts": facts,
@@ -73,7 +72,6 @@ def _texts(study: Study, blob: Mapping[str, Any]) -> dict[str, Any]:
         "by_use": by_use,
         "asked": asked,
         "answers": {use: _answers(own) for use, own in by_use.items()},
-        "first": next(iter(by_use.values()))[0].metric,
         "texts": page_texts,
         "shown_cards": SHOWN_CARDS,
         "claims": [
@@ -88,7 +86,7 @@ def _texts(study: Study, blob: Mapping[str, Any]) -> dict[str, Any]:
             if (own := [metric for metric in blob["metrics"] if scores.catalogue[metric].use == use])
         },
         "main_metric": score,
-        "first_metrics": first,
+        "first_metrics": [own[0].metric for own in by_use.values()],
         "networks": [(row, network_words(row)) for row in (each.row for each in networks)],
         "has_images": blob["gallery"]["network"],
         "has_steps": {(each.row.dataset, each.row.model) for each in networks if each.training},

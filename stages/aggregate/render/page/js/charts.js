@@ -14,7 +14,8 @@ const builders = {
     const pointsOf = (row, at) => networkPoints(row, chosen, same ? 1 : 1 / Math.max(data.networks[row.network].layers.length - 1, 1))
       .map((point) => ({ ...point, low: point.best || point.last ? point.low : null, x: point.x + span * Math.min(0.006, 0.04 / all.length) * (at - (rows.length - 1) / 2) }));
     const others = rows.map((row) => curve(row.network, { ...chosen, step: row.step ? 0 : data.steps.at(-1) }));
-    note(element, others.some((row, at) => row && row !== rows[at]) ? `Thick: step ${[...new Set(rows.map((row) => row.step))].join(" or ")}; thin: the other end of training.` : "");
+    const stepsOf = (some) => [...new Set(some.filter(Boolean).map((row) => row.step))].join(" or ");
+    note(element, stepsOf(rows) === stepsOf(others) || !stepsOf(others) ? "" : `Thick: step ${stepsOf(rows)}; thin: step ${stepsOf(others)}.`);
     const points = rows.flatMap((row, at) => [
       ...(others[at] && others[at] !== row ? pointsOf(others[at], at).map((point) => ({ ...point, part: "other", aside: true, low: null })) : []),
       ...pointsOf(row, at),
