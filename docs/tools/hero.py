@@ -1,7 +1,7 @@
 """Draw README's picture: font by font, what a layer chosen without that font finds, against the last layer.
 
-Reads docs/evidence/fonts.csv: MAP@R of each font of `handwriting`, rows of length 1, of a frozen EfficientNet-Lite0, and
-the share of the parameters up to the chosen layer; of the network after fine-tuning the gain in data/results/metrics.json.
+Reads docs/evidence/fonts.csv: MAP@R of each font of `handwriting`, rows of length 1, of a frozen EfficientNet-Lite0,
+and the share of the parameters that is kept. The gain after fine-tuning is that of data/results/metrics.json.
 
     python -m docs.tools.hero docs/images
 """
