@@ -144,29 +144,6 @@ def spans_much(values: Sequence[float]) -> bool:
     return bool(known) and min(known) > 0 and max(known) > max(2, LOG_FACTOR * min(known))
 
 
-def layer_pair_layers(names: str, *, legend: bool = True) -> list[Spec]:
-    """Draw the similarity of every two layers; the input is at the top and at the left.
-
-    Data sets: cells (a, b, value, tip), of which numbers are written.
-
-    Args:
-        names: an expression: the names of the layers, at whose places a and b are.
-    """
-    axis: Spec = {"labelExpr": f"{names}[datum.value]", "labelLimit": NAMES, "labelOverlap": True, "ticks": False}
-    axis |= {"domain": False, "grid": False}
-    place: Spec = {"type": "ordinal", "title": None}
-    x, y = place | {"field": "a", "axis": axis | {"labelAngle": -90}}, place | {"field": "b", "axis": axis}
-    color: Spec = {"field": "value", "type": "quantitative", "scale": {"scheme": "cividis", "domain": [0, 1]}}
-    color["scale"]["clamp"] = True
-    color["legend"] = {"title": "linear CKA", "gradientLength": 140} if legend else None
-    dark = {"condition": {"test": "datum.value < 0.5", "value": "white"}, "value": "#222222"}
-    text = {"field": "value", "type": "quantitative", "format": ".2f"}
-    return [
-        layer("cells", {"type": "rect"}, {"x": x, "y": y, "color": color, "tooltip": {"field": "tip"}}),
-        layer("numbers", {"type": "text", "fontSize": 6}, {"x": x, "y": y, "text": text, "color": dark}),
-    ]
-
-
 def layer_pairs(results: Results) -> dict[str, Spec]:
     """Draw the matrices of every network, by the name of the figure."""
     specs, means = {}, averages(results.scores)
@@ -184,16 +161,26 @@ def layer_pairs(results: Results) -> dict[str, Spec]:
 
 
 def layer_pairs_figure(matrices: Mapping[str, tuple[list[str], Matrix]], text: Words) -> Spec:
-    """Draw the matrix of each split, under what the figure says."""
+    """Draw the matrix of each split under what the figure says, the input at the top and at the left."""
+    axis: Spec = {"labelLimit": NAMES, "labelOverlap": True, "ticks": False, "domain": False, "grid": False}
+    color: Spec = {"field": "value", "type": "quantitative", "scale": {"scheme": "cividis", "domain": [0, 1]}}
+    color["scale"]["clamp"] = True
+    dark = {"condition": {"test": "datum.value < 0.5", "value": "white"}, "value": "#222222"}
+    number = {"field": "value", "type": "quantitative", "format": ".2f"}
     panels, size = [], inner_width(2) - NAMES - 1  # room for the legend of colours
     for i, (split, (layers, values)) in enumerate(matrices.items()):
         own = [name for name in layers if name != "pixels"]
         names = ["raw pixels"] * (len(own) < len(layers)) + numbered(own)
         cells = [{"a": a, "b": b, "value": v} for (b, a), v in np.ndenumerate(values) if not np.isnan(v)]
         sets = {"cells": cells, "numbers": cells if len(layers) <= MAX_NUMBERS else []}
-        head = heading(i, len(matrices), f"images of {SPLITS[split]} classes")
-        drawn = layer_pair_layers(str(names), legend=i == len(matrices) - 1)
-        panels.append(panel(drawn, sets, (size, size), head))
+        place = {"type": "ordinal", "title": None, "axis": axis | {"labelExpr": f"{names}[datum.value]"}}
+        x, y = place | {"field": "a", "axis": place["axis"] | {"labelAngle": -90}}, place | {"field": "b"}
+        key = {"title": "linear CKA", "gradientLength": 140} if i == len(matrices) - 1 else None
+        drawn = [
+            layer("cells", {"type": "rect"}, {"x": x, "y": y, "color": color | {"legend": key}}),
+            layer("numbers", {"type": "text", "fontSize": 6}, {"x": x, "y": y, "text": number, "color": dark}),
+        ]
+        panels.append(panel(drawn, sets, (size, size), heading(i, len(matrices), f"images of {SPLITS[split]} classes")))
     return figure(panels, text, columns=2, axis=NAMES)
 
 

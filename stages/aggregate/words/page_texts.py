@@ -73,7 +73,7 @@ def _advice(found: Recommendation, whose: str) -> str:
         gained = _gained(found, untrained.gain_over_last, own)
         return f" without fine-tuning take layer {place(own.depth, found.last_depth)}{whose}: {gained}; {_tuned(found)}"
     if last.status == Payoff.DOES_NOT_PAY:
-        return f" take the last layer{whose}: no earlier one gains more than {last.at_most:.2f} {_score(found)}"
+        return f" take the last layer{whose}: no earlier one gains more than {last.at_most or 0:.2f}"
     if found.best.depth == found.last_depth:
         return f" the last layer{whose} is best so far; {_tied(found)}"
     return f" {where} is best so far, not surely better than the last: {_gained(found, last, found.best)}"
@@ -81,7 +81,7 @@ def _advice(found: Recommendation, whose: str) -> str:
 
 def _gained(found: Recommendation, gain: Gain, layer: LayerRecord) -> str:
     """The gain over the last layer, and the share of the parameters that a layer takes, as far as they are known."""
-    known = "" if gain.estimate is None else f"{gain.estimate:+.2f} {_score(found)} over the last layer"
+    known = "" if gain.estimate is None else f"{gain.estimate:+.2f} {metric_name(found.metric)} over the last layer"
     share = layer.parameters_share
     return ", ".join(filter(None, [known, "" if share is None else f"{percent(share)} of the parameters"])) or "best"
 
@@ -99,10 +99,6 @@ def _tied(found: Recommendation) -> str:
     depths = [layer.depth for layer in found.shortlist]
     tie = f"{layers(depths)} tie" if len(depths) > 1 else "it is not surely better"
     return tie.replace("-", "\N{NON-BREAKING HYPHEN}")
-
-
-def _score(found: Recommendation) -> str:
-    return metric_name(found.metric)
 
 
 def findings(found: Recommendation) -> list[str]:

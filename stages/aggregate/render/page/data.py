@@ -27,7 +27,9 @@ from stages.shared.tables.gallery import MEDIA_TYPE
 
 CURVE = ("fold", "metric", "split", "step")
 POINTS = ("value", "low", "high", "band", "tied", "best", "chance", "pixels")
-SPREAD = ["accuracy_sd", "unseen_sd", "seen_sd"]
+TRAINING = ("fold", "metric", "step", "accuracy", "unseen", "seen")
+"""Columns of steps.csv."""
+
 PLACES = 3
 """Decimals of a place in the plane, whose farthest image lies 1 from the middle."""
 
@@ -59,7 +61,7 @@ def page_data(study: Study) -> dict[str, Any]:
         "series": table(all_series(scores), (*CURVE, *POINTS), networks),
         "answers": answers(study.results.facts, networks),
         "best": best_layers(summary, networks),
-        "training": training_steps(of_main_curves(tables["steps.csv"], scores), networks),
+        "training": table(of_main_curves(tables["steps.csv"], scores), TRAINING, networks),
         "classes": class_scores(tables["classes.csv"], summary, scores, networks),
         "images": all_thumbnails(study.thumbnails),
         "gallery": galleries(study, networks),
@@ -98,17 +100,6 @@ def best_layers(summary: pd.DataFrame, networks: Sequence[Name]) -> Columns:
     known = wider.where(wider.notna().any(axis=1), narrower, axis=0)
     wanted = ("fold", "metric", "best_depth", "unseen", "last_value", *known, "seen", "accuracy")
     return table(summary.assign(**known), wanted, networks)
-
-
-def training_steps(steps: pd.DataFrame, networks: Sequence[Name]) -> Columns:
-    """Give accuracy and g at every step; deviations of means over folds alone.
-
-    Args:
-        steps: rows of steps.csv, of the main curves.
-        networks: all, in the order of the grid.
-    """
-    steps = steps.assign(**{name: steps[name].where(steps["fold"] == MEAN) for name in SPREAD})
-    return table(steps, ("fold", "metric", "step", "accuracy", "unseen", "seen", *SPREAD), networks)
 
 
 def class_scores(classes: pd.DataFrame, summary: pd.DataFrame, scores: Scores, networks: Sequence[Name]) -> Columns:

@@ -74,7 +74,7 @@ GAINED = "+0.17 1-NN accuracy over the last layer, 60 % of the parameters."
     ("fields", "sentence"),
     [
         ({"gain_over_last": PAYS}, f"take layer 3 of 5: {GAINED}"),
-        ({"gain_over_last": IN_VAIN}, "take the last layer: no earlier one gains more than 0.01 1-NN accuracy."),
+        ({"gain_over_last": IN_VAIN}, "take the last layer: no earlier one gains more than 0.01."),
         ({"last_depth": 0}, "take the only layer that was measured."),
         ({"unbeaten": Baseline(name="chance", value=0.9)}, "take none: no layer beats chance"),
     ],

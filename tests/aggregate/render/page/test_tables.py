@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from stages.aggregate.recommend.schema import best_network
-from stages.aggregate.render.page.data import all_networks, answers, best_layers, class_scores, training_steps
+from stages.aggregate.render.page.data import all_networks, answers, best_layers, class_scores
 from tests.aggregate.render.page.made import LAYERS
 
 
@@ -39,19 +39,6 @@ def test_answers_name_the_checkpoint_of_each_use_and_the_best_network(study, net
     ]
     best = {(best_network(study.results.facts.of_use(use)).model, use) for use in {each.use for each in found}}
     assert {(row["model"], row["use"]) for row in table[table["best"]].to_dict("records")} == best
-
-
-def test_training_is_that_of_steps(study, networks):
-    table = named(training_steps(study.results.tables["steps.csv"], networks), networks)
-    both = study.results.tables["steps.csv"].merge(
-        table, on=["model", "fold", "metric", "step"], suffixes=("_table", "")
-    )
-    assert len(both) == len(study.results.tables["steps.csv"]) == len(table)
-    for column in ("accuracy", "unseen", "seen", "unseen_sd"):
-        known = both[(both["fold"] == "mean") & both[f"{column}_table"].notna()]
-        assert len(known) > 0
-        assert (known[column].astype(float) - known[f"{column}_table"].astype(float)).abs().max() <= 5e-4
-    assert both.loc[both["step"] == 0, "accuracy"].isna().all()
 
 
 def test_scores_of_classes_are_those_at_the_best_and_the_last_layer(study, networks):

@@ -49,11 +49,8 @@ const builders = {
     const points = [];
     for (const row of rowsOf(data.training, { network: at, metric: chosen.metric, fold: chosen.fold })) {
       for (const [line, name] of [["g, unseen classes", "unseen"], ["g, seen classes", "seen"], ["accuracy, seen classes", "accuracy"]]) {
-        const value = row[name], sd = row[`${name}_sd`], { step } = row;
-        if (value !== null) points.push({
-          line, step, value, low: sd === null ? null : value - sd, high: sd === null ? null : value + sd,
-          tip: { title: line, step, value: sd === null ? number(value) : `${number(value)} ± ${number(sd)}` },
-        });
+        const value = row[name], { step } = row;
+        if (value !== null) points.push({ line, step, value, tip: { title: line, step, value: number(value) } });
       }
     }
     if (!points.length) return "This score chooses no layer, so it has no g.";
