@@ -13,7 +13,7 @@ from playwright.sync_api import sync_playwright
 from docs.tools.sources import ROOT, label
 
 RESULTS = ROOT / "data" / "results"
-WIDTH, HEIGHT = 1280, 1100
+WIDTH, HEIGHT = 1280, 1060
 """Of the window, in CSS pixels; taken at twice as many."""
 
 
