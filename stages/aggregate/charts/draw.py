@@ -75,7 +75,7 @@ def page_charts(models: Sequence[str]) -> dict[str, Spec]:
     return {
         "overview": _chart(300, overview_layers(theme.model_looks(models), "names", LEGEND), names=[]),
         "depth": _chart(190, depth_layers("names"), names=[], split="unseen"),
-        "steps": _chart(290, theme.line_layers("line", LINE_LOOKS, STEP_AXIS, COLUMN)),  # the legend in it included
+        "steps": _chart(290, theme.line_layers("line", LINE_LOOKS, STEP_AXIS, COLUMN)[1:]),  # without bars
         "pairs": _chart(200, theme.dumbbell_layers("name", "at", ENDS, COLUMN)),
         "projection": _chart(300, projection_layers()) | {"view": {"stroke": "#80808055"}},
     }

@@ -78,7 +78,7 @@ const builders = {
     const gain = ({ best, last }) => (lower ? last - best : best - last);
     const shown = named.sort((a, b) => Math.abs(gain(b)) - Math.abs(gain(a))).slice(0, MAX_CLASSES).sort((a, b) => gain(b) - gain(a));
     const { [0]: { best_depth: depth } = {} } = rowsOf(data.best, { network: at, metric, fold: MEAN });
-    note(element, [
+    note(element, !named.length ? "" : [
       depth === network.layers.length - 1 ? `The last layer has the best ${data.metrics[metric].name} on average.`
         : `Layer ${depth + 1} has the better ${data.metrics[metric].name} for ${named.filter((each) => gain(each) > 0).length} of ${named.length} classes.`,
       shown.length < named.length ? `Shown: the ${shown.length} with the largest differences.` : "",
