@@ -10,7 +10,6 @@ from pydantic import TypeAdapter, ValidationError
 from stages.aggregate.curves import Parts
 from stages.aggregate.findings.outcomes import DatasetFindings
 from stages.aggregate.findings.power import Power
-from stages.aggregate.inference.gain import Gain
 from stages.aggregate.recommend.schema import Recommendation
 from stages.aggregate.result_files import check_result
 from stages.shared.runtime.errors import UserError
@@ -49,11 +48,6 @@ class Facts:
     def parts(self) -> Parts:
         """What its folds are."""
         return self.recommendations[0].parts if self.recommendations else "folds"
-
-    def gain_over_last(self, dataset: str, model: str, metric: str) -> Gain:
-        """Return what choosing by a score gains over the last layer; all of it unknown of one that leads no use."""
-        found = {(each.dataset, each.model, each.metric): each.gain_over_last for each in self.recommendations}
-        return found.get((dataset, model, metric), Gain())
 
     def of_use(self, use: str | None = None) -> list[Recommendation]:
         """Return the recommendations for one use, by default that of the study, else for all.
