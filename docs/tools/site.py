@@ -38,7 +38,10 @@ def main() -> None:
     sections = read_nav(ROOT)
     address = read_address(ROOT)
     for page in [page for _, pages in sections for page in pages]:
-        write_page(ROOT, OUT / "pages", page, sections, address)
+        if page == NOTEBOOK:
+            write_notebook(ROOT, OUT / "pages")
+        else:
+            write_page(ROOT, OUT / "pages", page, sections, address)
     write_api(ROOT, OUT / "pages" / API)
     write_config(OUT / CONFIG.name, sections, address)
     zensical = Path(sys.executable).with_name("zensical")
@@ -110,22 +113,20 @@ def write_page(root: Path, out: Path, page: str, sections: Nav, address: str | N
         to = target(found[3])
         return f"{found[1]}[{found[2]}]({to}{found[4] or ''})" if to else found[2]
 
-    text = read_notebook(root, out) if page == NOTEBOOK else (root / page).read_text(encoding="utf-8")
+    text = (root / page).read_text(encoding="utf-8")
     text = SOURCE.sub(lambda found: f'{found[1]}{target(found[2])}"', LINK.sub(link, text))
     path = out / place(page)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf-8")
 
 
-def read_notebook(root: Path, out: Path) -> str:
-    """Return the notebook as Markdown, with its results if a study has run; its pictures go beside it."""
-    folder = (out / place(NOTEBOOK)).parent
+def write_notebook(root: Path, out: Path) -> None:
+    """Write the notebook as Markdown, with its results if a study has run; its pictures go beside it."""
     ran = (root / "data" / "results" / "summary.csv").is_file()
     order = json.dumps(["image/png", "text/plain"])  # no HTML of libraries, which brings its own style
-    command = [sys.executable, "-m", "nbconvert", root / NOTEBOOK, "--to", "markdown", "--output-dir", folder]
-    command += ["--log-level", "ERROR", f"--NbConvertBase.display_data_priority={order}"]
+    command = [sys.executable, "-m", "nbconvert", root / NOTEBOOK, "--to", "markdown", "--log-level", "ERROR"]
+    command += ["--output-dir", (out / place(NOTEBOOK)).parent, f"--NbConvertBase.display_data_priority={order}"]
     subprocess.run([*command, *(["--execute"] if ran else [])], check=True, cwd=root)
-    return (folder / Path(NOTEBOOK).with_suffix(".md").name).read_text(encoding="utf-8")
 
 
 def write_api(root: Path, path: Path) -> None:
