@@ -13,7 +13,8 @@ from packaging.requirements import Requirement
 from ruamel.yaml import YAML
 
 ROOT = Path(__file__).parents[1]
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+PROJECT = PYPROJECT["project"]
 DATA = "\n".join((ROOT / name).read_text() for name in ("params.yaml", "data/raw/handwriting/source.json"))
 BOUNDED = {"numcodecs"}
 """What another requirement imports, listed for its lower bound alone."""
@@ -112,3 +113,9 @@ def test_ci_runs_the_versions_of_python_that_pyproject_names():
     tried |= {step["with"]["python-version"] for step in jobs["ci"]["steps"] if "setup-python" in step.get("uses", "")}
     named = [line.split(" :: ")[-1] for line in PROJECT["classifiers"] if "Python :: 3." in line]
     assert tried == {*named}
+
+
+def test_the_wheel_is_typed_by_files_that_exist():
+    included = PYPROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"]
+    assert all((ROOT / source).exists() for source in included)
+    assert {"whichlayer/__init__.py", "whichlayer/py.typed"} <= {*included.values()}
