@@ -105,13 +105,13 @@ def find_licence(source: Source) -> str:
 
 def package_licence(package: Distribution) -> str | None:
     """Return the licence that a package names, or the first line of its licence file; None if it has neither."""
-    named = [package.metadata.get(key) for key in ("License-Expression", "License")]
+    named = [package.metadata[key] for key in ("License-Expression", "License") if key in package.metadata]
     named += [
         file.read_text(encoding="utf-8").strip().partition("\n")[0]
         for file in package.files or []
         if re.match("licen[cs]e", file.name, flags=re.IGNORECASE)
     ]
-    licence = next((each for each in named if each and each.lower() != UNKNOWN), None)
+    licence = next((each for each in named if each.lower() != UNKNOWN), None)
     return next((name for text, name in SPDX.items() if licence and re.match(text, licence)), licence)
 
 
