@@ -1,32 +1,26 @@
-"""Write the repository's address into pyproject.toml, CITATION.cff, and the pages that have ADDRESS in its place.
+"""Write the repository's address into pyproject.toml, from which the site takes it, and CITATION.cff.
 
 python -m docs.tools.address https://github.com/OWNER/NAME
 """
 
 import re
-import subprocess
 import sys
-from collections.abc import Iterable
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-RELEASE = "docs/release.md"
-"""The page that explains this: there ADDRESS stays."""
 
 
 def main() -> None:
     """Write it."""
-    listed = subprocess.run(["git", "ls-files", "*.md"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    write_address(ROOT, sys.argv[1], [name for name in listed.splitlines() if name != RELEASE])
+    write_address(ROOT, sys.argv[1])
 
 
-def write_address(root: Path, address: str, pages: Iterable[str]) -> None:
+def write_address(root: Path, address: str) -> None:
     """Write the address of a repository on GitHub, in the place of another one if need be.
 
     Args:
-        root: folder of pyproject.toml, CITATION.cff and the pages.
+        root: folder of the two files.
         address: https://github.com/OWNER/NAME.
-        pages: paths of files that may have the word ADDRESS.
 
     Raises:
         ValueError: it is no such address.
@@ -43,9 +37,6 @@ def write_address(root: Path, address: str, pages: Iterable[str]) -> None:
     for key, value in urls.items():
         set_line(root / "pyproject.toml", f"{key} = ", f'"{value}"', before="Paper = ")
     set_line(root / "CITATION.cff", "repository-code: ", address, before="license: ")
-    for page in pages:
-        text = (root / page).read_text(encoding="utf-8")
-        (root / page).write_text(re.sub(r"\bADDRESS\b", address, text), encoding="utf-8")
 
 
 def set_line(path: Path, key: str, value: str, *, before: str) -> None:

@@ -1,4 +1,4 @@
-"""The repository's address: written into every file that has it, also over another one."""
+"""The repository's address: written into the two files that have it, also over another one."""
 
 import shutil
 import tomllib
@@ -14,10 +14,8 @@ from tests.workflow import ROOT
 def test_the_address_is_written_wherever_it_belongs(tmp_path, times):
     for name in ("pyproject.toml", "CITATION.cff"):
         shutil.copy(ROOT / name, tmp_path)
-    (tmp_path / "page.md").write_text("git clone ADDRESS whichlayer")
     for name in ("before", "whichlayer")[-times:]:
-        (tmp_path / "page.md").write_text("git clone ADDRESS whichlayer")
-        write_address(tmp_path, f"https://github.com/Some-One/{name}", ["page.md"])
+        write_address(tmp_path, f"https://github.com/Some-One/{name}")
     project = tomllib.loads((tmp_path / "pyproject.toml").read_text())["project"]
     address = "https://github.com/Some-One/whichlayer"
     assert project["urls"] == {
@@ -28,10 +26,9 @@ def test_the_address_is_written_wherever_it_belongs(tmp_path, times):
         "Paper": "https://arxiv.org/abs/2405.01524",
     }
     assert YAML(typ="safe").load(tmp_path / "CITATION.cff")["repository-code"] == address
-    assert (tmp_path / "page.md").read_text() == f"git clone {address} whichlayer"
 
 
 @pytest.mark.parametrize("address", ["github.com/a/b", "https://github.com/a", "git@github.com:a/b.git"])
 def test_another_text_is_no_address(tmp_path, address):
     with pytest.raises(ValueError, match=r"must be https://github\.com/OWNER/NAME, found"):
-        write_address(tmp_path, address, [])
+        write_address(tmp_path, address)
