@@ -1,7 +1,7 @@
 """Build the site: README, the pages of docs/, the library's reference and the notebook, by zensical.
 
 Copies the pages into .cache/site/pages, with links that hold there, and runs `zensical build --strict`. The navigation
-is the index in docs/README.md: a heading or a bold row begins a section, and its links are the section's pages.
+is the table in docs/README.md: a bold row begins a section, and the links of the rows below are its pages.
 
     python -m docs.tools.site      # writes .cache/site/html; needs the extra `site`
 """
@@ -55,14 +55,13 @@ def read_nav(root: Path) -> Nav:
     Pages of docs/ that the index has no link to come last among the notes.
     """
     sections: Nav = [("Home", ["README.md", INDEX])]
-    for line in (root / INDEX).read_text(encoding="utf-8").splitlines():
-        if heading := re.match(r"## (.+)|\| \*\*(.+?)\*\* \|", line):
-            sections.append((heading[1] or heading[2], []))
-        for link in re.findall(r"\]\(((?!\.\./)[\w./-]+\.(?:md|ipynb))[#)]", line):
-            if len(sections) == 1:
-                sections.append(("Guides", []))
-            if all(f"docs/{link}" not in pages for _, pages in sections) and f"docs/{link}" not in PROJECT:
-                sections[-1][1].append(f"docs/{link}")
+    for row in re.findall(r"^\|.*", (root / INDEX).read_text(encoding="utf-8"), flags=re.M):
+        links = re.findall(r"\]\(([\w./-]+\.(?:md|ipynb))[#)]", row)
+        if heading := re.match(r"\| \*\*(.+?)\*\* \|", row):
+            sections.append((heading[1], []))
+        elif links and len(sections) == 1:
+            sections.append(("Guides", []))
+        sections[-1][1].extend(f"docs/{link}" for link in links if f"docs/{link}" not in PROJECT)
     named = {page for _, pages in sections for page in pages}
     others = sorted({f"docs/{path.name}" for path in (root / "docs").glob("*.md")} - named - set(PROJECT))
     if sections[-1][0] != "Notes":

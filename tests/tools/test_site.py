@@ -21,7 +21,7 @@ def test_every_page_is_in_the_navigation_once():
 def small(tmp_path):
     files = {
         "README.md": "![a](docs/images/a.png) [b](docs/b.md#part) [c](docs/c/README.md) [code](run.py) `[d](b.md)`",
-        "docs/README.md": "| **Notes** | |\n| [b](b.md) | |\n",
+        "docs/README.md": "See [b](b.md).\n\n| **Notes** | |\n| [c](c/README.md) | |\n| **How** | |\n| [b](b.md) | |\n",
         "docs/b.md": '# B\n\n[up](../README.md) <img src="images/a.png">\n\n```\n[x](y.md)\n```\n[own](#part)',
         "docs/c/README.md": "# C\n\n[b](../b.md), [all](..)\n",
         "docs/images/a.png": "",
@@ -30,6 +30,14 @@ def small(tmp_path):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text)
     return tmp_path
+
+
+def test_the_sections_are_those_of_the_index(small):
+    assert read_nav(small) == [
+        ("Home", ["README.md", "docs/README.md"]),
+        ("Notes", ["docs/c/README.md"]),
+        ("How", ["docs/b.md"]),
+    ]
 
 
 @pytest.mark.parametrize(
