@@ -173,8 +173,8 @@ def layer_pairs_figure(matrices: Mapping[str, tuple[list[str], Matrix]], text: W
         names = ["raw pixels"] * (len(own) < len(layers)) + numbered(own)
         cells = [{"a": a, "b": b, "value": v} for (b, a), v in np.ndenumerate(values) if not np.isnan(v)]
         sets = {"cells": cells, "numbers": cells if len(layers) <= MAX_NUMBERS else []}
-        place = {"type": "ordinal", "title": None, "axis": axis | {"labelExpr": f"{names}[datum.value]"}}
-        x, y = place | {"field": "a", "axis": place["axis"] | {"labelAngle": -90}}, place | {"field": "b"}
+        place, named = {"type": "ordinal", "title": None}, axis | {"labelExpr": f"{names}[datum.value]"}
+        x, y = place | {"field": "a", "axis": named | {"labelAngle": -90}}, place | {"field": "b", "axis": named}
         key = {"title": "linear CKA", "gradientLength": 140} if i == len(matrices) - 1 else None
         drawn = [
             layer("cells", {"type": "rect"}, {"x": x, "y": y, "color": color | {"legend": key}}),

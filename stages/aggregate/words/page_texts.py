@@ -7,8 +7,8 @@ from stages.aggregate.findings.outcomes import Status
 from stages.aggregate.inference.gain import Gain, Payoff
 from stages.aggregate.recommend.schema import LayerRecord, Recommendation, best_network
 from stages.aggregate.words import recommendation as words
-from stages.aggregate.words.formatting import MISSING, decimals, layers, percent, place
-from stages.aggregate.words.recommendation import at_checkpoint, caveat, doubt, gain_words, gains, reason, use_cells
+from stages.aggregate.words.formatting import MISSING, layers, percent, place
+from stages.aggregate.words.recommendation import at_checkpoint, caveat, doubt, gain_words, reason, use_cells
 from stages.aggregate.words.scores import metric_name
 
 USES: dict[str, str] = {
@@ -102,8 +102,8 @@ def _tied(found: Recommendation) -> str:
 
 
 def findings(found: Recommendation) -> list[str]:
-    """Tell whether choosing pays, what ties, what joining and fine-tuning do, and what is missing."""
-    told = (words.payoff, words.ties, words.pair, words.fine_tuning, words.untrained)
+    """Tell whether choosing pays, what ties, what fine-tuning does, and what is missing."""
+    told = (words.payoff, words.ties, words.fine_tuning, words.untrained)
     return [*filter(None, (each(found) for each in told)), *words.notes(found)]
 
 

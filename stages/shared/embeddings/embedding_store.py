@@ -155,10 +155,12 @@ class EmbeddingWriter(AbstractContextManager["EmbeddingWriter"]):
         self.count = len(samples)
         self.group = zarr.create_group(path)
         self._arrays = {
-            layer.name: self._create(layer.name, layer.width, dtype, f"feature_{layer.name}") for layer in layers
+            layer.name: self._create(layer.name, layer.width, dtype, f"feature_{layer.name}", layer_attributes(layer))
+            for layer in layers
         }
         if classes:
-            self._arrays[LOGITS] = self._create(LOGITS, len(classes), "float32", "class")
+            about = {"long_name": "logits of the network's own head"}
+            self._arrays[LOGITS] = self._create(LOGITS, len(classes), "float32", "class", about)
         self._buffers: dict[str, list[Float32]] = {name: [] for name in self._arrays}
         keys = [(name, step) for name in self._arrays for step in (self.steps[:1] if name == BASELINE else self.steps)]
         self._written = dict.fromkeys(keys, 0)
@@ -199,7 +201,7 @@ class EmbeddingWriter(AbstractContextManager["EmbeddingWriter"]):
         self.group.attrs["complete"] = True
         write_store_digests(self.path, self.of)
 
-    def _create(self, name: str, width: int, dtype: str, feature: str) -> zarr.Array:
+    def _create(self, name: str, width: int, dtype: str, feature: str, attributes: dict[str, Any]) -> zarr.Array:
         shards = min(SAMPLES_PER_SHARD, math.ceil(self.count / SAMPLES_PER_CHUNK) * SAMPLES_PER_CHUNK)
         steps = () if name == BASELINE else (len(self.steps),)
         axis = (1,) * len(steps)
@@ -212,6 +214,7 @@ class EmbeddingWriter(AbstractContextManager["EmbeddingWriter"]):
             shards=(*axis, shards, width),
             compressors=[zarr.codecs.ZstdCodec(level=1), zarr.codecs.Crc32cCodec()],
             dimension_names=(*("step",) * len(steps), "sample", feature),
+            attributes=attributes,
         )
 
     def _coordinates(self, samples: pd.DataFrame, classes: Sequence[str]) -> None:
