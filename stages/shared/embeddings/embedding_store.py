@@ -78,6 +78,12 @@ def sample_columns(present: Container[str]) -> list[str]:
     return [*SAMPLE_COLUMNS, *(name for name in SET_COLUMNS if name in present)]
 
 
+def layer_attributes(layer: Layer) -> dict[str, Any]:
+    """Return what an array says of its layer, to whoever opens the store without this project."""
+    name = "raw pixels" if layer.name == BASELINE else f"embedding at {layer.module}"
+    return {"long_name": name, "depth": layer.depth, "pooling": layer.pooling}
+
+
 def open_embeddings(path: Path) -> Embeddings:
     """Open one cell's embeddings, with those of only its last step.
 
