@@ -12,13 +12,12 @@ import pytest
 from packaging.requirements import Requirement
 from ruamel.yaml import YAML
 
+from stages.shared.runtime.console import FILES
+
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 DATA = "\n".join((ROOT / name).read_text() for name in ("params.yaml", "data/raw/handwriting/source.json"))
-BOUNDED = {"numcodecs"}
-"""What another requirement imports, listed for its lower bound alone."""
-
-EXTRAS = ("export", "fleet", "quick", "study")
+EXTRAS = ("export", "files", "fleet", "quick", "study")
 """Extras whose packages the code imports where they are needed, with an error of its own where they are missing."""
 
 
@@ -55,10 +54,16 @@ def test_every_import_is_required():
 
 
 def test_every_requirement_is_imported_or_carries_data_that_is_named():
-    idle = sorted(required() - set().union(*imported().values()) - BOUNDED)
+    idle = sorted(required() - set().union(*imported().values()))
     assert not idle, f"nothing imports {idle}"
     carriers = required(DATA_EXTRAS) - required()
     assert carriers == {name for name in carriers if re.search(rf"\b{name}\b", normal(DATA))}
+
+
+def test_a_missing_package_is_told_with_its_extra():
+    assert {module for module, packages in imported().items() if packages & (required(("files",)) - required())} == {
+        *FILES
+    }
 
 
 def constraints() -> dict[str, str]:

@@ -17,7 +17,7 @@ from stages.shared.runtime.errors import UserError
 from stages.shared.tables.scores import Use
 
 FILE = "facts.json"
-Format = Literal["whichlayer.facts/4"]
+Format = Literal["whichlayer.facts/5"]
 """Another number wherever a field, or what it may hold, changes."""
 
 
@@ -43,7 +43,7 @@ class Facts:
     power: list[Power] = field(default_factory=list)
     unit_rows: list[str] = field(default_factory=list)
     notice: str = ""
-    format: Format = "whichlayer.facts/4"
+    format: Format = "whichlayer.facts/5"
 
     @property
     def parts(self) -> Parts:

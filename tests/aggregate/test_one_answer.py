@@ -19,7 +19,7 @@ from stages.aggregate.inference.network_data import collect_network_data
 from stages.aggregate.measured import measured_networks
 from stages.aggregate.recommend.recommend import recommend_all
 from stages.aggregate.recommend.schema import best_network
-from stages.aggregate.render.documents import finding_records, latex, markdown, recommendation_records
+from stages.aggregate.render.documents import finding_records, markdown, recommendation_records
 from stages.aggregate.render.page.cards import make_cards
 from stages.aggregate.render.verdict import describe, verdict
 from stages.aggregate.render.write import headline_numbers
@@ -131,8 +131,6 @@ def test_all_name_the_best_layer_of_the_best_network_at_its_step(step, best):
     assert len(models) > 1 or on_depth in ([], [f"supported (other classes) at step {step}"])
     assert headline_of(told) == answers
     table = [[cell.strip() for cell in line.split("|")[1:-1]] for line in said.splitlines() if line.startswith("|")]
-    typeset = latex(summary, facts).replace("\\", "").splitlines()
-    typeset = [[cell.strip() for cell in line.split("&")] for line in typeset]
     cards = {model: own for (_, model), own in make_cards(facts.recommendations, scores).items()}
     for use, (network, at, layer) in answers.items():
         of_use = [each for each in facts.recommendations if each.use == use]
@@ -172,7 +170,6 @@ def test_all_name_the_best_layer_of_the_best_network_at_its_step(step, best):
         assert row[2:4] == [f"{place} of 5 (`{layer}`)", str(at)]
         assert row[4].startswith(value)
         assert row[5:7] == [gained, before]
-        assert [cell.replace("`", "").replace("–", "--") for cell in row] in typeset
         checkpoint = f" at step {at}" + ("" if at else " (untrained)")
         sentence = (
             rf"{use} \({NAMES[use]}\): layer {place} of 5 \(`{layer}`, [^`]* {value}[^)]*\){re.escape(checkpoint)}, "

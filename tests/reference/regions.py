@@ -68,7 +68,9 @@ TABLES: dict[str, Callable[[], str]] = {
     ),
     "training.csv": lambda: column_table(read.CURVE_COLUMNS, of_constant(read, "CURVE_COLUMNS"), TRAINING, common=KEYS),
     "gallery.parquet": lambda: column_table(
-        {field.name: str(field.type) for field in gallery.GALLERY}, of_constant(gallery, "GALLERY"), common=KEYS
+        {field.name: str(field.type) for field in gallery.arrow_schema(gallery.GALLERY)},
+        of_constant(gallery, "GALLERY"),
+        common=KEYS,
     ),
     "refits.parquet": lambda: column_table(
         metric_table.REFIT_COLUMNS, of_constant(metric_table, "REFIT_COLUMNS"), METRIC, common=KEYS
@@ -84,7 +86,6 @@ RECORDS = {
     "regret of recommendation.json": schema.RegretRecord,
     "fine_tuning of recommendation.json": schema.FineTuningRecord,
     "behind of recommendation.json": schema.BestNetworkRecord,
-    "pair of recommendation.json": schema.PairRecord,
 }
 
 

@@ -4,7 +4,7 @@ A criterion sees a fold's `KnownScores`, in which nothing depends on the labels 
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -32,23 +32,16 @@ class KnownScores:
         other_folds: (J - 1, T, L) main score of the other folds' unseen classes.
         seen: (L,) main score of test images of the fold's seen classes, at the last step.
         probe: (L,) accuracy of a linear probe on the same images.
-        other_datasets: where in this network, 0 at its first and 1 at its last layer, the best layer of each other
-            dataset is.
     """
 
     other_folds: Float64
     seen: Float64
     probe: Float64
-    other_datasets: tuple[float, ...]
 
     @property
     def last_layer(self) -> int:
         """Index of the last layer."""
         return int(self.other_folds.shape[2]) - 1
-
-    def at_last_step(self) -> "KnownScores":
-        """The same with the last step alone."""
-        return replace(self, other_folds=self.other_folds[:, -1:])
 
 
 class Criterion(NamedTuple):
@@ -89,11 +82,6 @@ def random_layer(known: KnownScores) -> Choice:
     return [(-1, layer) for layer in range(known.last_layer + 1)]
 
 
-def other_datasets(known: KnownScores) -> Choice | None:
-    """The layer nearest to the median relative depth of the other datasets' best layers."""
-    return _nearest(known, float(np.median(known.other_datasets))) if known.other_datasets else None
-
-
 def seen_score(known: KnownScores) -> Choice | None:
     """The layer that separates the seen classes best."""
     return _highest(known.seen)
@@ -122,7 +110,6 @@ CRITERIA = {
     "penultimate": Criterion("baseline", penultimate),
     "two_thirds": Criterion("baseline", two_thirds),
     "random_layer": Criterion("baseline", random_layer),
-    "other_datasets": Criterion("baseline", other_datasets),
     "seen_score": Criterion("control", seen_score),
     "tunnel": Criterion("control", tunnel),
 }

@@ -86,8 +86,8 @@ def training_title(findings: DatasetFindings) -> str:
     """Return what fine-tuning did to g on unseen classes; where no interval of that is known, how g went."""
     if any(each.changes for each in findings.networks):
         return f"What fine-tuning did to g of unseen classes: {status_words([findings], Claim.FINE_TUNING)}"
-    courses = [each.training.g for each in findings.networks if each.training and each.training.g]
-    rises = [sign_of(findings.rows[0].better) * (course.last - course.first) > 0 for course in courses]
+    courses = [each.training for each in findings.networks if each.training]
+    rises = [sign_of(findings.rows[0].better) * (last - first) > 0 for first, last in courses]
     if not rises:
         return "g of seen and of unseen classes, of networks that were measured at one step"
     rising = f"{sum(rises)} of {plural(len(rises), 'network')}"

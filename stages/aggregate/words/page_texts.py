@@ -4,8 +4,8 @@ from typing import Any
 
 from stages.aggregate.inference.gain import Gain
 from stages.aggregate.recommend.schema import Recommendation
-from stages.aggregate.words.formatting import MISSING, decimals, place
-from stages.aggregate.words.recommendation import at_checkpoint, doubt, gain_words, gains, reason, use_cells
+from stages.aggregate.words.formatting import MISSING, place
+from stages.aggregate.words.recommendation import at_checkpoint, doubt, gain_words, reason, use_cells
 from stages.aggregate.words.scores import metric_name
 
 USES: dict[str, str] = {
@@ -55,7 +55,6 @@ def card_texts(found: Recommendation) -> dict[str, Any]:
             ("over the one before it", *_parts(found.gain_over_before)),
             *_untrained(found),
             ("ties (at most)", cells["ties (at most)"], ""),
-            *((advice, decimals(gain, sign=True), "") for advice, gain in gains(found).items()),
             ("parameters", cells["parameters"], _of_all(chosen.parameters, chosen.parameters_share)),
             ("multiply-adds", cells["multiply-adds"], _of_all(chosen.operations, chosen.operations_share)),
         ],

@@ -6,7 +6,7 @@ import pytest
 from stages.aggregate.charts.draw import draw_figures, make_figures
 from stages.aggregate.compute import Results
 from stages.aggregate.facts import Facts
-from stages.aggregate.findings.outcomes import AccuracyFinding, DatasetFindings, NetworkFindings, Status, TrainingCourse
+from stages.aggregate.findings.outcomes import AccuracyFinding, DatasetFindings, NetworkFindings, Status
 from stages.aggregate.tables.score_tables import depth_table, steps_table
 from stages.aggregate.tables.summary import summarize
 from tests.aggregate.charts.drawing import Drawing
@@ -24,7 +24,7 @@ def made(scores, main_metric="nmi", pairs=None):
     summary = summarize(scores, main_metric)
     datasets = dict.fromkeys(row.dataset for row in summary)
     findings = [findings_of([row for row in summary if row.main and row.dataset == dataset]) for dataset in datasets]
-    return Results(pd.DataFrame(), scores, summary, Facts([], findings), tables, {}, 0)
+    return Results(pd.DataFrame(), scores, summary, Facts([], findings), tables, {})
 
 
 def make(scores, *args, models=MODELS, **options):
@@ -34,10 +34,8 @@ def make(scores, *args, models=MODELS, **options):
 def findings_of(rows, accuracy=None, beaten=()):
     """What is known of networks without intervals, of which some may be known not to beat raw pixels."""
     accuracy = accuracy or AccuracyFinding(Status.UNKNOWN, {})
-    networks = [
-        NetworkFindings(row, row.model not in beaten, None, TrainingCourse((0, row.step), None, None)) for row in rows
-    ]
-    return DatasetFindings(networks, accuracy, [])
+    networks = [NetworkFindings(row, row.model not in beaten, None, (0.1, 0.2)) for row in rows]
+    return DatasetFindings(networks, accuracy)
 
 
 def test_every_figure_is_written_as_png_and_svg(scores, tmp_path):

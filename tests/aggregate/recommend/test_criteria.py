@@ -14,7 +14,6 @@ def choose(name, given):
 def test_the_other_folds_choose_layer_and_checkpoint_by_their_mean():
     assert choose("other_folds", known(TWO_FOLDS)) == [(1, 0)]
     assert choose("other_folds", known(TWO_FOLDS[:1])) == [(0, 1)]
-    assert choose("other_folds", known(TWO_FOLDS[:1]).at_last_step()) == [(0, 0)]
     assert choose("other_folds", known(np.zeros((0, 2, 3)))) is None
 
 
@@ -33,12 +32,6 @@ def test_baselines_choose_by_depth_at_the_last_step(n_layers, last, penultimate,
     assert choose("penultimate", given) == [(-1, penultimate)]
     assert choose("two_thirds", given) == [(-1, two_thirds)]
     assert choose("random_layer", given) == [(-1, layer) for layer in range(n_layers)]
-
-
-def test_other_datasets_choose_by_their_median_relative_depth():
-    assert choose("other_datasets", known(depths=(0.2, 0.8, 1.0))) == [(-1, 3)]  # 0.8 of 4
-    assert choose("other_datasets", known(depths=(0.0, 0.25))) == [(-1, 0)]  # 0.5 of 4 lies between: the shallower
-    assert choose("other_datasets", known()) is None
 
 
 def test_controls_choose_by_seen_classes():
