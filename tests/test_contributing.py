@@ -214,7 +214,7 @@ def norms(cell: Cell, layer: Layer, split: EmbeddedSplit) -> AnalysisResult:
     copy.after("dvc.yaml", "- data/results/layers.csv", "      - data/results/norms.csv\n")
     for name in ("params.yaml", "docs/presets/paper.yaml"):
         copy.replace(name, "k_sensitivity, layer_pairs", "k_sensitivity, norms, layer_pairs")
-    copy.append("docs/analyses.md", "\n## `norms`\n\nMean length of each class's embeddings.\n")
+    copy.append("docs/scores.md", "\n### `norms`\n\nMean length of each class's embeddings.\n")
 
 
 def add_criterion(copy: Copy) -> None:

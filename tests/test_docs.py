@@ -1,18 +1,22 @@
 """The documents name every stage and parameter, and nothing that does not exist."""
 
+import json
 import re
+import subprocess
 from os.path import relpath
 from pathlib import Path
 
 import pytest
 from ruamel.yaml import YAML
 
+from docs.evidence import tables
+from docs.tools import scopes, words
+from stages.aggregate.scope import is_proven
 from stages.commands.check import check_sections
 from stages.commands.cli import COMMANDS
 from stages.commands.config import read_config
-from tests.reference.default_study import spread_table
 from tests.reference.pages import fill
-from tests.reference.regions import RUNS, regions
+from tests.reference.regions import regions
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -23,6 +27,7 @@ PAGES = [
     *sorted(DOCS.glob("*.md")),
     *sorted(DOCS.glob("*/README.md")),
 ]
+UNCERTAINTY = (DOCS / "uncertainty.md").read_text()
 PARAMS = YAML(typ="safe", pure=True).load(ROOT / "params.yaml")
 SECTIONS = ("run", "prepare", "finetune", "embed", "measure", "aggregate")
 
@@ -96,8 +101,66 @@ def test_presets_are_valid_and_differ_from_the_default_only_where_they_say():
     }  # fmt: skip
 
 
-def test_the_readme_has_the_range_of_the_gains_over_the_recorded_runs():
-    readme, rows = " ".join((ROOT / "README.md").read_text().split()), spread_table(RUNS).splitlines()
-    for use in ("retrieval", "discovery"):
-        gain = next(row for row in rows if row.startswith(f"| {use} (")).split(" | ")[3]
-        assert f"gain in {use} was {gain}" in readme.replace("and the gain in discovery", "gain in discovery was")
+def test_limits_has_the_gains_that_the_pilot_would_show():
+    power = json.loads((DOCS / "pilot" / "results" / "facts.json").read_text())["power"]
+    page = (DOCS / "limits.md").read_text()
+    (folds,) = re.findall(r"^\| folds \| (.+) \|$", page, flags=re.M)
+    for study in power:
+        gains = " | ".join(f"{study['folds'][n]:.3f}" for n in folds.split(" | "))
+        assert f"| {study['dataset']} | {gains} |" in page
+
+
+def test_pages_keep_their_budgets_of_words():
+    found = list(words.lengths())
+    for page, prose, _ in found:
+        assert page in words.GENERATED or prose <= words.BUDGETS.get(page, words.BUDGET), f"{page}: {prose} words"
+    assert sum(to_read for _, _, to_read in found) <= words.READING_PATH
+
+
+def test_only_prose_counts_and_what_a_command_writes_is_not_to_read():
+    page = "Two words\n\n    a command\n\n| a | table |\n\n```\nfenced code\n```\n[a link](x.md) <!-- a comment -->\n"
+    assert words.prose(page).split() == ["Two", "words", "a", "link"]
+    region = "<!-- t: written by `make docs` -->\n| a | b |\n<!-- end of t -->"
+    assert words.count(words.to_read(f"{page}{region}")) == 10
+
+
+def test_the_picture_of_the_scopes_is_drawn_by_its_script():
+    assert (DOCS / "images" / "scopes.svg").read_text() == scopes.draw()
+
+
+def test_the_page_of_uncertainty_has_the_scores_of_a_proven_level():
+    names = {"1-NN": "nn1_accuracy", "MAP@R": "map_at_r", "R-precision": "r_precision", "k-NN purity": "knn_purity"}
+    names |= {"NMI": "nmi", "AMI": "ami", "silhouette": "silhouette", "ARI": "ari", "collapse": "collapse"}
+    names |= {"cluster accuracy": "cluster_accuracy", "linear probe": "probe_accuracy"}
+    rows = re.findall(r"^\| (.+?) \| (proven|not proven)\b.* \| (proven|not proven)\b", UNCERTAINTY, flags=re.M)
+    known = {name: found for scores, *found in rows for name in scores.split(", ")}
+    for name, metric in names.items():
+        found = [scope for scope, level in zip(("classes", "images"), known[name], strict=True) if level == "proven"]
+        assert found == [scope for scope in ("classes", "images") if is_proven(metric, scope)], name
+
+
+def gains_of(metrics: str) -> dict[str, dict]:
+    ((_, network),) = json.loads(metrics)["handwriting"].items()
+    return {use: known | {"gain": known["gain_over_last"]["estimate"]} for use, known in network["uses"].items()}
+
+
+def test_sentences_have_the_numbers_of_the_runs():
+    """Of the metrics as git has them: in the folder those of another processor may lie."""
+    show = ["git", "show", ":data/results/metrics.json"]
+    trained = gains_of(subprocess.run(show, cwd=ROOT, capture_output=True, text=True, check=True).stdout)["retrieval"]
+    untrained = trained["untrained"]["gain_over_last"]["estimate"]
+    gained = f"choosing gains {trained['gain']:.3f} MAP@R after fine-tuning, with an interval that includes 0, and"
+    assert f"{gained} {untrained:.3f} without it" in words_of(ROOT / "README.md")
+    frozen = gains_of((DOCS / "default-study" / "frozen.json").read_text())
+    classifier, retrieval, discovery = (frozen[use]["gain"] for use in ("classifier", "retrieval", "discovery"))
+    page = words_of(DOCS / "getting-started.md")
+    assert f"gains {retrieval:.3f} MAP@R and {discovery:.3f} NMI over the last layer" in page
+    assert f"Layer 5 gains {classifier:.3f}" in page
+    pairs = tables.pairs_table(tables.read_scores("frozen.csv"), tables.SCORES["MAP@R"]).splitlines()
+    photos = [float(cell.split(" /")[0]) for row in pairs[-2:] for cell in row.split(" | ")[1:5]]
+    for name in ("limits", "recommend"):
+        assert f"{min(photos):.3f} to {max(photos):.3f} MAP@R" in words_of(DOCS / f"{name}.md")
+
+
+def words_of(page: Path) -> str:
+    return " ".join(page.read_text().split())

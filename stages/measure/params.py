@@ -118,7 +118,7 @@ class MeasureParams(Params):
     Attributes:
         metrics: scores by name, computed at every checkpoint (docs/scores.md).
         extra: further scores, at some checkpoints only.
-        analyses: of the last checkpoint (docs/analyses.md); `[]`: none.
+        analyses: of the last checkpoint (docs/scores.md#analyses); `[]`: none.
         normalize: `l2` scales every embedding to length 1 for scores of distances (docs/scores.md#uses); `none` takes
             it as it is. Other scores take it as it is in any case.
         kmeans: the clustering behind `nmi` and its like.

@@ -21,13 +21,16 @@ TYPES = {
 """Types of CSV and Parquet columns, in words."""
 
 
-def column_table(columns: Mapping[str, str], own: Descriptions, *shared: Descriptions) -> str:
+def column_table(
+    columns: Mapping[str, str], own: Descriptions, *shared: Descriptions, common: Descriptions | None = None
+) -> str:
     """Tabulate columns, those that one line of a docstring describes in one row.
 
     Args:
         columns: column -> type, in the table's order.
         own: what the table's own docstring says of them.
         shared: what others say, where it says nothing.
+        common: what a table of its own describes, if nothing else does; one row names these columns.
 
     Raises:
         LookupError: nothing describes a column, or the table's own docstring describes one that it lacks.
@@ -35,7 +38,16 @@ def column_table(columns: Mapping[str, str], own: Descriptions, *shared: Descrip
     check_described(own, columns)
     descriptions = (own, *shared)
     rows: dict[tuple[str, ...], tuple[str, ...]] = {}
+    elsewhere = [
+        name
+        for name in columns
+        if common and _named(name, common) and not any(_named(name, each) for each in descriptions)
+    ]
+    if elsewhere:
+        rows[()] = (", ".join(map(code, elsewhere)), "", "[common columns](#common-columns)")
     for name in columns:
+        if name in elsewhere:
+            continue
         group, meaning = _described(name, descriptions)
         names = tuple(each for each in group if each in columns and _described(each, descriptions)[0] == group)
         kinds = dict.fromkeys(TYPES[columns[each]] for each in names)
@@ -54,10 +66,14 @@ def record_table(model: type[Any]) -> str:
 
 def _described(name: str, descriptions: tuple[Descriptions, ...]) -> tuple[tuple[str, ...], str]:
     for each in descriptions:
-        if any(name in names.split(", ") for names in each):
+        if _named(name, each):
             group = group_of(name, each)
             return group, each[", ".join(group)]
     return group_of(name, {}), ""
+
+
+def _named(name: str, descriptions: Descriptions) -> bool:
+    return any(name in names.split(", ") for names in descriptions)
 
 
 def check_described(own: Descriptions, names: Container[str]) -> None:

@@ -26,10 +26,13 @@ def entry_table(model: type[BaseModel], prefix: str = "") -> str:
 
 def variants_table(base: type[BaseModel], variants: Mapping[str, type[BaseModel]]) -> str:
     """Tabulate the fields that a variant of an entry adds, or whose type or default it changes."""
-    rows = []
+    rows, known = [], {row[0]: row for row in _rows(base, "", None)}
     for name, model in variants.items():
-        known = set(_rows(base, "", None))
-        rows += [(code(name), *row) for row in _rows(model, "", None) if row not in known and row[0] != "`source`"]
+        for row in _rows(model, "", None):
+            above = known.get(row[0])
+            if row != above and row[0] != "`source`":
+                meaning = "as above" if above and above[-1] == row[-1] else row[-1]
+                rows.append((code(name), *row[:-1], meaning))
     return table(("of", *HEAD), rows)
 
 

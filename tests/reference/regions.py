@@ -61,17 +61,19 @@ TABLES: dict[str, Callable[[], str]] = {
     "steps.csv": lambda: column_table(
         score_tables.STEPS_COLUMNS, of_constant(score_tables, "STEPS_COLUMNS"), CURVES, of_class(summary.SummaryRow)
     ),
-    "layers.csv": lambda: column_table(metric_table.COLUMNS, METRIC, KEYS),
+    "layers.csv": lambda: column_table(metric_table.COLUMNS, METRIC, common=KEYS),
     "regret.csv": lambda: column_table(regret.REGRET_COLUMNS, of_constant(regret, "REGRET_COLUMNS")),
-    "classes.csv": lambda: column_table(score_tables.CLASS_COLUMNS, of_constant(score_tables, "CLASS_COLUMNS"), KEYS),
-    "training.csv": lambda: column_table(read.CURVE_COLUMNS, of_constant(read, "CURVE_COLUMNS"), TRAINING, KEYS),
+    "classes.csv": lambda: column_table(
+        score_tables.CLASS_COLUMNS, of_constant(score_tables, "CLASS_COLUMNS"), common=KEYS
+    ),
+    "training.csv": lambda: column_table(read.CURVE_COLUMNS, of_constant(read, "CURVE_COLUMNS"), TRAINING, common=KEYS),
     "gallery.parquet": lambda: column_table(
         {field.name: str(field.type) for field in gallery.arrow_schema(gallery.GALLERY)},
         of_constant(gallery, "GALLERY"),
-        KEYS,
+        common=KEYS,
     ),
     "refits.parquet": lambda: column_table(
-        metric_table.REFIT_COLUMNS, of_constant(metric_table, "REFIT_COLUMNS"), KEYS, METRIC
+        metric_table.REFIT_COLUMNS, of_constant(metric_table, "REFIT_COLUMNS"), METRIC, common=KEYS
     ),
 }
 RECORDS = {
@@ -101,10 +103,11 @@ def regions() -> Iterator[tuple[str, str, str]]:
     yield "datasets.md", "single sources", variants_table(DatasetParams, DATASET_PARAMS)
     yield "models.md", "network", entry_table(NetworkParams, "network")
     yield "models.md", "taps", entry_table(TapsParams, "taps")
+    yield "columns.md", "common columns", common_columns()
     for name, columns in TABLES.items():
         yield "columns.md", name, columns()
     for name, own in ANALYSIS_COLUMNS.items():
-        yield "columns.md", f"{name}.csv", column_table(own, {}, ANALYSES, KEYS, METRIC)
+        yield "columns.md", f"{name}.csv", column_table(own, {}, ANALYSES, METRIC, common=KEYS)
     yield "paper.md", "replication", replication_table(DOCS / "study")
     yield "paper-tables.md", "beside the published numbers", comparison_tables(DOCS)
     yield "paper-tables.md", "rank correlations", correlation_table(DOCS)
@@ -117,6 +120,12 @@ def regions() -> Iterator[tuple[str, str, str]]:
         yield "columns.md", name, record_table(record)
 
 
+def common_columns() -> str:
+    """Tabulate the columns by which most tables name a cell and a layer."""
+    names = {name for group in KEYS for name in group.split(", ")}
+    return column_table({name: kind for name, kind in metric_table.COLUMNS.items() if name in names}, {}, KEYS)
+
+
 def evidence() -> Iterator[tuple[str, str, str]]:
     """Yield the regions that show what choosing gains on frozen networks."""
     frozen = tables.read_scores("frozen.csv")
@@ -126,7 +135,7 @@ def evidence() -> Iterator[tuple[str, str, str]]:
     for heading, table in tables.tables():
         if "pair" not in heading:
             yield "evidence/README.md", heading, table
-        if "pair" not in heading and not heading.endswith(", after training"):
+        if heading in ("what choosing gains", "before and after training"):
             yield "recommend.md", heading, table
 
 

@@ -75,7 +75,7 @@ def test_a_variant_shows_what_it_changes_alone():
         kind: Literal["a", "b"] = "b"
 
     table = variants_table(Outer, {"one": Outer, "two": Variant})
-    assert table.splitlines()[2:] == [r"| `two` | `kind` | `a`, `b` | `b` | `a` \| `b` |"]
+    assert table.splitlines()[2:] == ["| `two` | `kind` | `a`, `b` | `b` | as above |"]
 
 
 def test_columns_that_are_described_together_share_a_row():
@@ -85,6 +85,14 @@ def test_columns_that_are_described_together_share_a_row():
         "| `n` | whole number | how many |",
         "| `low`, `high` | number | the ends |",
         "| `key` | text | names |",
+    ]
+
+
+def test_common_columns_of_a_table_share_a_row():
+    table = column_table({"key": "string", "n": "Int64"}, {"n": "how many"}, common={"key, other": "names"})
+    assert table.splitlines()[2:] == [
+        "| `key` |  | [common columns](#common-columns) |",
+        "| `n` | whole number | how many |",
     ]
 
 

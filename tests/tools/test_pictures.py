@@ -1,4 +1,4 @@
-"""The pictures of README were made from the results that are in git."""
+"""The pictures of README and of the page of results were made from the results that are in git."""
 
 import re
 import shutil
@@ -8,12 +8,13 @@ import pytest
 
 from docs.tools import hero, sources
 
-README = (sources.ROOT / "README.md").read_text(encoding="utf-8")
-PICTURES = sorted(set(re.findall(r"docs/images/[\w-]+\.png", README)))
+PAGES = (sources.ROOT / "README.md", sources.ROOT / "docs" / "results.md")
+LINKED = {name for page in PAGES for name in re.findall(r"\bimages/[\w-]+\.png", page.read_text(encoding="utf-8"))}
+PICTURES = sorted(f"docs/{name}" for name in LINKED)
 
 
 @pytest.mark.parametrize("picture", PICTURES)
-def test_a_picture_of_readme_is_of_the_results_in_git(picture: str):
+def test_a_picture_of_the_study_is_of_the_results_in_git(picture: str):
     assert sources.is_current(sources.ROOT / picture)
 
 

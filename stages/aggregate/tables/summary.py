@@ -40,7 +40,7 @@ class SummaryRow:
         tied_classes, tied_images: depths of the layers that are not distinguishable from the best, in each scope,
             joined by `;`.
         seen_matched, unseen_matched: maxima of the curves with as many classes and images in both splits; these may be
-            compared (docs/analyses.md#matched-classes).
+            compared (docs/scores.md#matched-classes).
     """
 
     dataset: str

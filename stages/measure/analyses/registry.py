@@ -1,7 +1,7 @@
 """The analyses of the last checkpoint, some of the first as well, by name: what each reads. It imports nothing heavy.
 
 An analysis NAME is the function NAME of stages/measure/analyses/NAME.py. If it fills a table, that has its name, and
-its columns are in `ANALYSIS_TABLES` of stages/shared/tables/metric_table.py. docs/analyses.md defines each.
+its columns are in `ANALYSIS_TABLES` of stages/shared/tables/metric_table.py. docs/scores.md#analyses defines each.
 """
 
 from collections.abc import Callable, Collection

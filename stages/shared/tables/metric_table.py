@@ -35,7 +35,7 @@ Attributes:
     dataset, model, fold, seed: the cell; `fold` is a number or `all`.
     step: optimizer steps taken; 0 is the network before fine-tuning.
     split: `test` (seen classes) or `unseen`; at the last step also `seen_matched` and `unseen_matched`
-        (docs/analyses.md).
+        (docs/scores.md#analyses).
     layer, depth, pooling: the embedding; `depth` counts from 0 at the input side, -1 is the raw-pixel baseline
         (`pixels`). Of `accuracy` the layer is `head`, the others are empty, and step 0 has no row.
     metric: the score (docs/scores.md).

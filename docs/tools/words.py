@@ -1,0 +1,106 @@
+"""Count the words of the pages, and habits of language in their prose.
+
+    python -m docs.tools.words            # a line per page: words of prose, words to read, budget
+    python -m docs.tools.words --habits   # how often each habit comes in the prose of all pages
+
+Prose is what remains without code blocks, tables and comments. Words to read are all words of a page, tables and
+commands among them, without the regions that `make docs` writes. A generated page is no part of the reading path.
+"""
+
+import argparse
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from docs.tools.sources import ROOT
+
+GENERATED = ("docs/columns.md", "docs/coverage.md", "docs/paper-tables.md")
+READING_PATH = 25_000
+"""Words to read of all pages together, at most."""
+BUDGET = 900
+"""Words of prose of a page, at most, unless it is in `BUDGETS`."""
+BUDGETS = {
+    "docs/datasets.md": 1_200,
+    "docs/default-study.md": 500,
+    "docs/paper.md": 1_700,
+    "docs/scale.md": 1_200,
+    "docs/scores.md": 1_500,
+    "docs/statistics.md": 1_500,
+}
+HABITS = {
+    "what, which": r"\b(?:what|which)\b",
+    "where": r"\bwhere\b",
+    "the one": r"\b(?:the|this|that|last|earlier|other|another) ones?\b|\bones\b|\bone of\b",
+    "that of, those of": r"\b(?:that|those) of\b",
+    "Of ..., first": r"(?:^|\. )Of ",
+    "is of, are of": r"\b(?:is|are) of\b",
+    "alone": r"\balone\b",
+    "things that speak": r"\b(?:says?|said|tells?|told)\b",
+    "hedges": r"\b(?:not shown|not distinguishable|no proven level|is known|not known)\b",
+    "semicolons": ";",
+    "brackets, but for numbers and code": r"\((?!`)[^)\d]*\)",
+}
+
+
+def pages() -> list[Path]:
+    """List the pages, README first."""
+    top = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md")]
+    return [*top, *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "docs").glob("*/README.md"))]
+
+
+def prose(text: str) -> str:
+    """Return a page without code blocks, tables and comments; of a link only its words, and nothing in brackets."""
+    text = re.sub(r"<!--.*?-->|<picture>.*?</picture>", "", text, flags=re.DOTALL)
+    text = re.sub(r"^ *```.*?^ *```$", "", text, flags=re.DOTALL | re.MULTILINE)
+    text = re.sub(r"^(?: {4,}\S| *\|).*$", "", text, flags=re.MULTILINE)
+    text = re.sub(r"\(\[[^\]]*\]\([^)]*\)\)", "", text)
+    return re.sub(r"!?\[([^\]]*)\]\([^)]*\)", r"\1", text)
+
+
+def to_read(text: str) -> str:
+    """Return a page without the regions that `make docs` writes, and without comments."""
+    text = re.sub(r"<!-- (.+?): written by `make docs` -->.*?<!-- end of \1 -->", "", text, flags=re.DOTALL)
+    return re.sub(r"<!--.*?-->", "", text, flags=re.DOTALL)
+
+
+def count(text: str) -> int:
+    """Count words: runs without a blank that have a letter or a digit."""
+    return sum(any(map(str.isalnum, word)) for word in text.split())
+
+
+def name(page: Path) -> str:
+    """Return a page's path below the project."""
+    return page.relative_to(ROOT).as_posix()
+
+
+def lengths() -> Iterator[tuple[str, int, int]]:
+    """Yield each page's name, its words of prose and its words to read; 0 words to read of a generated page."""
+    for page in pages():
+        text = page.read_text(encoding="utf-8")
+        yield name(page), count(prose(text)), 0 if name(page) in GENERATED else count(to_read(text))
+
+
+def habits() -> dict[str, int]:
+    """Count each habit in the prose of all pages."""
+    text = "\n".join(prose(page.read_text(encoding="utf-8")) for page in pages())
+    return {habit: len(re.findall(pattern, text, flags=re.MULTILINE)) for habit, pattern in HABITS.items()}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Print the counts."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--habits", action="store_true", help="count habits of language, not words")
+    if parser.parse_args(arguments).habits:
+        print("\n".join(f"{found:6,}  {habit}" for habit, found in habits().items()))
+        return
+    print(f"{'prose':>6} {'to read':>8} {'budget':>7}  page")
+    total = [0, 0]
+    for page, *words in lengths():
+        total = [sum(pair) for pair in zip(total, words, strict=True)]
+        budget = f"{BUDGETS.get(page, BUDGET):,}" if page not in GENERATED else "–"
+        print(f"{words[0]:6,} {words[1]:8,} {budget:>7}  {page}")
+    print(f"{total[0]:6,} {total[1]:8,} {READING_PATH:7,}  in all")
+
+
+if __name__ == "__main__":
+    main()
