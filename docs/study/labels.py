@@ -11,9 +11,10 @@ are there are left out, so that a run can be cut off and started again:
 
 EMBEDDINGS holds `DATASET/NETWORK/FOLD/0`, the stores of the embed stage (`docs/evidence/params.yaml`).
 
-A draw takes C classes and n images of each. It chooses the layer of the best score on them, the first one of a tie, and
-is judged by the same score on other classes, which are the same for every C and n. Ten sets of classes judge; twenty
-draws choose for each. Draws are nested: that of more classes or images holds that of fewer.
+A draw takes C classes and n images of each. It chooses the layer of the best score on them, the first of a tie (and the
+last one, beside it), and is judged by the same score on other classes, the same for every C and n. Ten sets of classes
+judge; twenty draws choose for each, ten by k-means and two or four by the probe. Draws are nested: that of more classes
+or images holds that of fewer.
 """
 
 import math
@@ -55,10 +56,10 @@ FEWEST_OF_PROBE = 5
 BLOCK = 2**21
 """Numbers that are held at once, about."""
 
-COLUMNS, ROUNDS = 32, 10
+COLUMNS, ROUNDS = 32, 8
 """How k-means chooses: principal columns of all images, and rounds of Lloyd. It judges in all columns."""
 
-STARTS = {100: 8, 300: 4, 750: 2}
+STARTS = {100: 6, 300: 3, 750: 2}
 """Up to so many images, so many starts."""
 
 STEPS, MOST_STEPS = 120, 240
@@ -86,10 +87,12 @@ class Drawn:
     Attributes:
         judging: (sets, classes, images) rows.
         choosing: (sets, draws, classes, images) rows; the first C classes and n images of each are a draw of C x n.
+        classes: the class of every row.
     """
 
     judging: Indices
     choosing: Indices
+    classes: Indices
 
     @property
     def cells(self) -> list[Cell]:
@@ -118,7 +121,7 @@ def draw(classes: int, images: int, seed: int) -> Drawn:
         for of_draw in of_set:
             drawn = random.permutation(others)[: max(CLASSES)]
             of_draw[:] = [random.permutation(rows[each])[:most] for each in drawn]
-    return Drawn(rows[judging], choosing)
+    return Drawn(rows[judging], choosing, np.repeat(np.arange(classes), images))
 
 
 def read_pair(folder: Path, seed: int) -> tuple[list[Matrix], Drawn]:
@@ -147,17 +150,16 @@ def neighbour_scores(distances: Matrix, n: int) -> tuple[NDArray[np.float64], ND
     """Score MAP@R and 1-NN of several sets of images.
 
     Args:
-        distances: (B, N, N), each image's distance from itself infinite.
+        distances: (B, N, N) of `marked_distances`.
         n: images of each class; R = n - 1.
 
     Returns:
         (B,) each.
     """
-    N, R = distances.shape[1], n - 1
-    nearest = np.argpartition(distances, R - 1, axis=2)[:, :, :R] if R > 1 else distances.argmin(axis=2)[..., None]
-    order = np.take_along_axis(distances, nearest, axis=2).argsort(axis=2)
-    right = np.take_along_axis(nearest, order, axis=2) // n == (np.arange(N) // n)[:, None]
-    precision = right.cumsum(axis=2) / np.arange(1, R + 1)
+    R = n - 1
+    nearest = np.partition(distances, R - 1, axis=2)[:, :, :R]
+    right = np.sort(nearest, axis=2).view(np.int32) & 1
+    precision = right.cumsum(axis=2) / np.arange(1, n)
     return (precision * right).mean(axis=(1, 2)), right[:, :, 0].mean(axis=1)
 
 
@@ -301,9 +303,13 @@ def unit_rows(X: Matrix) -> Matrix:
     return X / np.maximum(np.linalg.norm(X, axis=1, keepdims=True), 1e-12)
 
 
-def negative_similarity(rows: Matrix) -> Matrix:
-    """Return what orders rows of length 1 as their distances do; infinite from itself."""
-    distances = -(rows @ rows.T)
+def marked_distances(rows: Matrix, classes: Indices) -> Matrix:
+    """Return what orders rows of length 1 as their distances do, its last bit set within a class; infinite from itself.
+
+    So a sort of numbers alone orders classes, too. The bit moves a distance by one unit in the last place of float32.
+    """
+    bits = (-(rows @ rows.T)).view(np.int32) & ~1
+    distances = (bits | (classes[:, None] == classes)).view(np.float32)
     np.fill_diagonal(distances, np.inf)
     return distances
 
@@ -318,7 +324,7 @@ def principal_columns(rows: Matrix) -> Matrix:
 def distances_judged(X: Matrix, drawn: Drawn) -> Judged:
     """Score one layer by distances on each judging set."""
     rows = unit_rows(X)
-    distances = negative_similarity(rows)
+    distances = marked_distances(rows, drawn.classes)
     judged: Judged = {"map_at_r": [], "nn1_accuracy": [], "nmi": []}
     for judges in drawn.judging:
         own, n = judges.reshape(-1), judges.shape[1]
@@ -339,7 +345,7 @@ def probes_judged(X: Matrix, drawn: Drawn) -> Judged:
 def choose_by_distances(X: Matrix, drawn: Drawn, cells: Sequence[Cell]) -> Found:
     """Score one layer by distances on each draw, and at n = 2 by few-shot accuracy, which is there the probe's."""
     rows = unit_rows(X)
-    distances = negative_similarity(rows)
+    distances = marked_distances(rows, drawn.classes)
     columns = principal_columns(rows)
     random = np.random.default_rng(0)
     found: Found = {}
@@ -379,7 +385,8 @@ def of_pair(folder: Path, dataset: str, network: str, kind: str) -> tuple[pd.Dat
 
     Returns:
         judged: a row for each score and judging set: `values`, of the layers in order; none of large draws.
-        chosen: a row for each score, C and n: `layers`, a letter (a: the first) for each draw, judging set by set.
+        chosen: a row for each score, C and n: `layers`, a letter (a: the first) for each draw, judging set by set, and
+            `deepest`, the same where a tie goes to its last layer.
     """
     embeddings, drawn = read_pair(folder / dataset / network, DATASETS.index(dataset))
     by, _, large = kind.partition("-")
@@ -395,14 +402,17 @@ def of_pair(folder: Path, dataset: str, network: str, kind: str) -> tuple[pd.Dat
     found = [choose(X, drawn, cells) for X in embeddings]
     of_draws = []
     for score, (C, n) in found[0]:
-        layers = _letters(np.stack([each[score, (C, n)] for each in found]))
-        of_draws.append(names | {"score": score, "classes": C, "images": n, "layers": layers})
+        first, last = _letters(np.stack([each[score, (C, n)] for each in found]))
+        of_draws.append(names | {"score": score, "classes": C, "images": n, "layers": first, "deepest": last})
     return pd.DataFrame(of_sets), pd.DataFrame(of_draws)
 
 
-def _letters(scores: NDArray[np.float64]) -> str:
-    """Write the layer of the best score of each draw, from (layers, draws); the first of a tie."""
-    return "".join(chr(ord("a") + layer) for layer in (scores > scores.max(axis=0) - 1e-9).argmax(axis=0))
+def _letters(scores: NDArray[np.float64]) -> tuple[str, str]:
+    """Write the layer of the best score of each draw, from (layers, draws): the first of a tie, and the last one."""
+    best = scores > scores.max(axis=0) - 1e-9
+    first, last = best.argmax(axis=0), len(best) - 1 - best[::-1].argmax(axis=0)
+    one, other = ("".join(chr(ord("a") + layer) for layer in layers) for layers in (first, last))
+    return one, other
 
 
 def pairs() -> Iterator[tuple[str, str]]:
@@ -425,10 +435,15 @@ def run(embeddings: Path, out: Path, kind: str, seconds: float = math.inf) -> No
 
 
 def join(out: Path, docs: Path) -> None:
-    """Stack the pairs' files."""
-    for name in ("judged", "chosen"):
-        paths = sorted(out.glob(f"*.{name}.csv"))
-        pd.concat([pd.read_csv(path) for path in paths]).to_csv(docs / f"labels_{name}.csv", index=False)
+    """Stack the pairs' files; what is not judged yet is left out."""
+    keys = ["dataset", "network", "score"]
+    judged, chosen = (
+        pd.concat([pd.read_csv(path) for path in sorted(out.glob(f"*.{name}.csv")) if path.stat().st_size > 1])
+        for name in ("judged", "chosen")
+    )
+    chosen = chosen.merge(judged[keys].drop_duplicates()).sort_values([*keys, "classes", "images"])
+    for name, table in (("judged", judged.sort_values([*keys, "set"])), ("chosen", chosen)):
+        table.to_csv(docs / f"labels_{name}.csv", index=False)
 
 
 if __name__ == "__main__":

@@ -1,13 +1,19 @@
 """The numbers of docs/paper.md and docs/paper-tables.md are those of the committed files."""
 
 import json
+import re
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from ruamel.yaml import YAML
 
 from docs.study import paper
 from docs.tools import sources
+from stages.commands.config import check_sections, read_config
+from stages.shared.core.params import read_run
+from tests.reference.presets import judged
+from tests.workflow import Workflow
 
 DOCS = Path(__file__).parents[2] / "docs"
 CURVES = json.loads((DOCS / "published_curves.json").read_text())
@@ -103,3 +109,36 @@ def test_correlations_are_of_ranks():
 @pytest.mark.parametrize("picture", sorted((DOCS / "images").glob("published_*.png")), ids=lambda path: path.stem)
 def test_pictures_were_made_from_the_curves(picture: Path):
     assert sources.is_current(picture)
+
+
+def test_the_judged_preset_is_the_literal_one_with_its_changes():
+    literal, other = ((DOCS / "presets" / f"{name}.yaml") for name in ("paper", "paper-judged"))
+    assert other.read_text() == judged(literal.read_text())
+    yaml = YAML(typ="safe", pure=True)
+    one, two = yaml.load(literal), yaml.load(other)
+    different = {f"{s}.{k}" for s in one for k in one[s] if one[s][k] != two[s].get(k)}
+    assert different == {"run.folds", "finetune.steps", "measure.metrics", "measure.extra", "measure.kmeans"}
+    check_sections(read_config(other))
+    scores = [{*preset["measure"]["metrics"], *preset["measure"]["extra"]["metrics"]} for preset in (one, two)]
+    assert scores[0] == scores[1]
+    assert len(list(read_run(other).cells())) == 4 * len(list(read_run(literal).cells()))
+
+
+def plan_on_the_page() -> list[str]:
+    """The plan that docs/paper.md prints, but for its last lines on disk space, which differ from machine to machine."""
+    text = (DOCS / "paper.md").read_text()
+    return re.search(r"```\n(stages that would run.*?)\n\ndisk:", text, flags=re.S).group(1).splitlines()  # type: ignore[union-attr]
+
+
+def test_the_passes_of_the_plan_add_up():
+    tera = [float(line.split()[-5]) for line in plan_on_the_page() if line.startswith(("calligraphy", "cifar100"))]
+    assert len(tera) == 14
+    assert f"add up to {3 * sum(tera) / 1000:.0f} PFLOP for the three seeds" in paper.read_page()
+
+
+@pytest.mark.slow
+def test_the_plan_of_the_page_is_the_one_that_is_printed(tmp_path: Path):
+    workflow = Workflow(tmp_path)
+    workflow.start_repository()
+    printed = workflow.run("whichlayer", "plan", "--params", str(DOCS / "presets/paper.yaml"), "--no-time").stdout
+    assert plan_on_the_page() == printed.partition("\n\ndisk:")[0].splitlines()
