@@ -11,7 +11,7 @@ networks, with Student's t over datasets; draws overlap, so no interval is over 
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,12 +22,14 @@ from scipy.stats import t as student
 
 HERE = Path(__file__).parent
 SCORES = {"probe_accuracy": "probe", "map_at_r": "MAP@R", "nn1_accuracy": "1-NN", "nmi": "NMI"}
-RULES = {
-    "last layer": lambda last: last,
-    "layer before it": lambda last: last - 1,
-    "two thirds": lambda last: round(last * 2 / 3),
+RULES: dict[str, Callable[[NDArray[np.float64]], int]] = {
+    "last layer": lambda scores: scores.shape[1] - 1,
+    "layer before it": lambda scores: scores.shape[1] - 2,
+    "two thirds": lambda scores: round((scores.shape[1] - 1) * 2 / 3),
+    "best on average": lambda scores: int(scores.mean(axis=0).argmax()),
 }
-"""Constant rules: the layer's index, given that of the last."""
+"""Constant rules: the layer's index, from (sets, layers) scores. The last is no rule, but what no choice can expect to
+beat: the layer of the best mean over all sets of judging classes."""
 
 Losses = NDArray[np.float64]
 """(D,) of the draws of one pair, or of its judging sets."""
@@ -88,7 +90,7 @@ def read_losses(ties: str = "layers") -> dict[tuple[str, Cell], dict[Pair, Losse
 def rule_losses(score: str, rule: str) -> dict[Pair, Losses]:
     """What a constant rule loses on each judging set, by pair."""
     return {
-        pair: scores.max(axis=1) - scores[:, RULES[rule](scores.shape[1] - 1)]
+        pair: scores.max(axis=1) - scores[:, RULES[rule](scores)]
         for (pair, name), scores in read_judged().items()
         if name == score
     }
@@ -125,7 +127,7 @@ def labels_table() -> str:
             own = [losses.get((score, (C, n))) for n in images]
             lines.append([name, f"{C} classes", *(_cell(each) for each in own)])
         for rule in RULES:
-            lines.append([name, rule, *[_cell(rule_losses(score, rule))] * len(images)])
+            lines.append([name, rule, _cell(rule_losses(score, rule)), *["″"] * (len(images) - 1)])
     return markdown(["score", "choice", *(f"{n} images" for n in images)], lines)
 
 

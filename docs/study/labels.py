@@ -13,7 +13,7 @@ EMBEDDINGS holds `DATASET/NETWORK/FOLD/0`, the stores of the embed stage (`docs/
 
 A draw takes C classes and n images of each. It chooses the layer of the best score on them, the first of a tie (and the
 last one, beside it), and is judged by the same score on other classes, the same for every C and n. Ten sets of classes
-judge; twenty draws choose for each, ten by k-means and two or four by the probe. Draws are nested: that of more classes
+judge; ten draws choose for each, five by k-means and two by the probe. Draws are nested: that of more classes
 or images holds that of fewer.
 """
 
@@ -44,14 +44,14 @@ IMAGES = (2, 5, 10, 20, 50)
 MOST_IMAGES = 60
 """Of a class, drawn once for each dataset."""
 
-JUDGING_SETS, DRAWS, CLUSTERED_DRAWS = 10, 20, 10
-"""Draws of a judging set that choose, and of those the first ones choose by k-means."""
+JUDGING_SETS, DRAWS, CLUSTERED_DRAWS, PROBE_DRAWS = 10, 10, 5, 2
+"""Draws of a judging set that choose; of those the first ones choose by k-means, and by the probe."""
 
 LARGE = 300
 """Draws of more images are a run of their own, and five of them choose for a judging set: they differ little."""
 
-FEWEST_OF_PROBE = 5
-"""Images of a class."""
+FEWEST_OF_PROBE, CLASSES_OF_PROBE = 5, (2, 5, 10, 15)
+"""Images of a class, and numbers of classes, on which the probe chooses."""
 
 BLOCK = 2**21
 """Numbers that are held at once, about."""
@@ -62,7 +62,7 @@ COLUMNS, ROUNDS = 32, 8
 STARTS = {100: 6, 300: 3, 750: 2}
 """Up to so many images, so many starts."""
 
-STEPS, MOST_STEPS = 120, 240
+STEPS, MOST_STEPS = 120, 200
 """Of the probe's solver when it chooses (of accuracies up to 0.008 off the optimum's, root mean square) and judges."""
 
 PROBE_IMAGES = 40
@@ -366,8 +366,8 @@ def choose_by_probe(X: Matrix, drawn: Drawn, cells: Sequence[Cell]) -> Found:
     """Score one layer by the probe on each draw: in five folds of five images, else in two."""
     found: Found = {}
     for C, n in cells:
-        if n >= FEWEST_OF_PROBE:
-            some = drawn.choosing[:, : 4 if C * n <= 100 else 2, :C, :n].reshape(-1, C, n)
+        if n >= FEWEST_OF_PROBE and C in CLASSES_OF_PROBE:
+            some = drawn.choosing[:, :PROBE_DRAWS, :C, :n].reshape(-1, C, n)
             parts = np.array_split(some, max(1, some.size * X.shape[1] // BLOCK))
             folds = 5 if n == FEWEST_OF_PROBE else 2
             found["probe_accuracy", (C, n)] = np.concatenate([probe(X[part], folds, STEPS) for part in parts])
