@@ -126,7 +126,7 @@ def labels_table() -> str:
         for C in sorted({C for C, _ in cells}):
             own = [losses.get((score, (C, n))) for n in images]
             lines.append([name, f"{C} classes", *(_cell(each) for each in own)])
-        for rule in RULES:
+        for rule in RULES if cells else ():
             lines.append([name, rule, _cell(rule_losses(score, rule)), *["″"] * (len(images) - 1)])
     return markdown(["score", "choice", *(f"{n} images" for n in images)], lines)
 
@@ -172,6 +172,32 @@ def json_text() -> str:
     return f"[\n {lines}\n]\n"
 
 
+def statements() -> Iterator[str]:
+    """Yield the words with numbers that docs/study/README.md must have, computed from the files."""
+    losses, deepest = read_losses(), read_losses("deepest")
+    found = {score: {cell: summarize(own) for (name, cell), own in losses.items() if name == score} for score in SCORES}
+    rules = {rule: {score: rule_losses(score, rule) for score in SCORES} for rule in RULES}
+    yield f"below the best one: {listed({score: own[5, 5].mean for score, own in found.items() if own})}"
+    last, average = (
+        {score: summarize(own).mean for score, own in rules[rule].items() if own}
+        for rule in ("last layer", "best on average")
+    )
+    yield f"The last layer is further below: {listed(last)}"
+    yield f"5 x 5 images loses more than {listed({s: own[5, 5].in_19_of_20 for s, own in found.items() if own}, '.2f')}"
+    a, b, c = (found["map_at_r"][cell].mean for cell in ((2, 50), (5, 20), (10, 10)))
+    yield f"in 2, 5 and 10 classes lose {a:.3f}, {b:.3f} and {c:.3f} by MAP@R"
+    yield f"10 x 10 images lose {listed({score: own[10, 10].mean for score, own in found.items() if own})}"
+    yield f"best on average loses {listed(average)}"
+    a, b = found["nn1_accuracy"][2, 5].mean, summarize(rules["two thirds"]["nn1_accuracy"]).mean
+    yield f"With 2 x 5 images 1-NN loses {a:.3f}, and the layer at two thirds of the depth {b:.3f}"
+    yield f"from {a:.3f} to {summarize(deepest['nn1_accuracy', (2, 5)]).mean:.3f}"
+
+
+def listed(values: Mapping[str, float], form: str = ".3f") -> str:
+    """Write a number for each score."""
+    return ", ".join(f"{values[score]:{form}} by {name}" for score, name in SCORES.items() if score in values)
+
+
 if __name__ == "__main__":
-    print(labels_table())
+    print(labels_table(), *statements(), sep="\n")
     (HERE / "labels.json").write_text(json_text())

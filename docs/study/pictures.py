@@ -70,8 +70,9 @@ def draw_labels() -> Figure:
     """
     losses = label_tables.read_losses()
     figure = Figure(figsize=(9.2, 4.6), dpi=DPI, layout="constrained")
-    panels = figure.subplots(2, len(label_tables.SCORES), sharex=True, sharey="row")
-    for column, (score, title) in zip(panels.T, label_tables.SCORES.items(), strict=True):
+    titles = {score: title for score, title in label_tables.SCORES.items() if any(name == score for name, _ in losses)}
+    panels = figure.subplots(2, len(titles), sharex=True, sharey="row")
+    for column, (score, title) in zip(panels.T, titles.items(), strict=True):
         of_images: dict[int, dict[int, Mapping[Pair, Losses]]] = {}
         for (name, (classes, images)), own in sorted(losses.items()):
             if name == score:
@@ -84,10 +85,11 @@ def draw_labels() -> Figure:
         column[1].set_xlabel("classes", size=8)
         column[1].set_xticks(sorted({classes for _, (classes, _) in losses}))
         for panel in column:
-            panel.set_ylim(0, None)
             panel.tick_params(labelsize=7.5)
             panel.grid(axis="y", linewidth=0.4)
             panel.spines[["top", "right"]].set_visible(False)
+    for row in panels:
+        row[0].set_ylim(0, None)
     panels[0, 0].set_ylabel("mean loss", size=8)
     panels[1, 0].set_ylabel("loss of 19 in 20 draws, by pair", size=8)
     handles, labels = panels[0, 1].get_legend_handles_labels()

@@ -6,7 +6,7 @@ from pathlib import Path
 from ruamel.yaml import YAML
 
 from docs.evidence import tables
-from docs.study import paper
+from docs.study import label_tables, paper
 from stages.aggregate import curves, read, scope
 from stages.aggregate.inference.gain import Gain
 from stages.aggregate.params import AggregateParams
@@ -104,6 +104,7 @@ def regions() -> Iterator[tuple[str, str, str]]:
         yield "columns.md", f"{name}.csv", column_table(own, {}, ANALYSES, KEYS, METRIC)
     for name, content in paper.tables():
         yield "paper.md" if name in ("the last layer", "replication") else "paper-tables.md", name, content
+    yield "study/README.md", "few labels", label_tables.labels_table()
     yield "default-study.md", "runs", runs_table(RUNS)
     yield "default-study.md", "spread", spread_table(RUNS)
     yield from evidence()

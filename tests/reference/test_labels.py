@@ -12,6 +12,7 @@ from sklearn.metrics import normalized_mutual_info_score
 from sklearn.preprocessing import StandardScaler
 
 from docs.study import label_tables, labels
+from docs.tools import sources
 
 IMAGES = 12
 
@@ -40,6 +41,17 @@ def test_neighbour_scores_are_those_of_a_plain_loop(images: NDArray[np.float32],
     precisions = right * right.cumsum(axis=1) / np.arange(1, n)
     assert map_at_r == pytest.approx(precisions.mean())
     assert nn1 == pytest.approx(right[:, 0].mean())
+
+
+def test_a_layer_that_maps_all_images_to_one_point_scores_no_more_than_chance():
+    point = labels.unit_rows(np.full((24, 5), 0.3, np.float32))
+    distances = labels.marked_distances(point, np.repeat(np.arange(3), 8))
+    (map_at_r,), (nn1,) = labels.neighbour_scores(distances[None], 8)
+    assert map_at_r <= 1 / 3
+    assert nn1 <= 1 / 3
+    assert labels.few_shot(point[None], 8)[0] == pytest.approx(1 / 3)
+    assert labels.clustering_scores(point[None], 8, np.random.default_rng(0))[0] == pytest.approx(0)
+    assert labels.probe(point.reshape(1, 3, 8, 5), 4, 50)[0] == pytest.approx(1 / 3)
 
 
 def test_few_shot_is_leave_one_number_out(images: NDArray[np.float32]):
@@ -115,3 +127,10 @@ def test_losses_by_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     assert last["a", "n"] == pytest.approx([0.3, 0.1])
     before = label_tables.rule_losses("nmi", "two thirds")
     assert before["a", "n"] == pytest.approx([0, 0])
+
+
+def test_the_recorded_numbers_are_those_of_the_draws():
+    assert label_tables.json_text() == (label_tables.HERE / "labels.json").read_text()
+    page = " ".join((label_tables.HERE / "README.md").read_text().split())
+    assert [words for words in label_tables.statements() if words not in page] == []
+    assert sources.is_current(sources.ROOT / "docs/images/few_labels.png")
