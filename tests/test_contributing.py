@@ -184,7 +184,7 @@ import numpy as np
 from stages.measure.analyses.result import AnalysisResult
 from stages.measure.cell import Cell
 from stages.measure.embedded_split import EmbeddedSplit
-from stages.shared.embeddings.embedding_store import Layer
+from stages.shared.embeddings.embeddings import Layer
 
 
 def norms(cell: Cell, layer: Layer, split: EmbeddedSplit) -> AnalysisResult:
@@ -330,7 +330,7 @@ def seeds(params: Path) -> None:
     copy.after(
         "stages/commands/cli.py",
         "COMMANDS = {",
-        '    "seeds": ("stages.commands.seeds", "Print the grid\'s seeds."),\n',
+        '    "seeds": ("stages.commands.seeds", "Run", "Print the grid\'s seeds."),\n',
     )
 
 

@@ -48,7 +48,7 @@ def test_own_images_lead_to_features_of_new_classes(tmp_path):
     assert told.startswith("mine, small\nuse ")
     assert "\ndiscovery (NMI): layer " in told
     use = ("--use", "discovery")
-    cell = ("--dataset", "mine", "--model", "small", "--fold", "all", *use)
+    cell = ("--from", "mine/small/all/0", *use)
     project.run("whichlayer", "cut", *cell, "--out", "small-cut", "--no-onnx")
     project.run("whichlayer", "features", str(tmp_path / "new"), "--from", "small-cut", "--out", "cut.parquet")
     own = ("features", str(tmp_path / "new"), *use)

@@ -1,6 +1,6 @@
 """Sum up what every cell of the grid measured: tables, figures, metrics and the verdict.
 
-Reads the tables and training curves of all cells; writes layers.csv, summary.{csv,md,tex}, steps.csv, depth.csv,
+Reads the tables and training curves of all cells; writes layers.csv, summary.{csv,md}, steps.csv, depth.csv,
 classes.csv, regret.csv, a table of each analysis, training.csv, facts.json, findings.json,
 recommendation.json, metrics.json, figures/ and report.html (docs/results.md describes each), and prints the verdict.
 
@@ -13,9 +13,9 @@ import os
 
 from stages.shared.core.stage_run import StageParser, StageRun
 from stages.aggregate.charts.draw import check_limits
-from stages.aggregate.compute import compute_results
+from stages.aggregate.compute import compute
 from stages.aggregate.params import read_asked
-from stages.aggregate.read import read_all_thumbnails, read_galleries, read_versions, with_sets
+from stages.aggregate.read import read_all_thumbnails, read_galleries, read_tables, read_versions
 from stages.aggregate.render.page.provenance import Study, describe_run
 from stages.aggregate.render.verdict import verdict
 from stages.aggregate.render.write import write_results
@@ -37,12 +37,11 @@ def main() -> None:
     inputs = [args.measures, args.training, args.thumbnails, args.prepared]
     with StageRun("aggregate", args.params, keys=keys, reads=inputs, writes=[args.out], replace=True) as run:
         asked = read_asked(args.params)
-        mixed = versions_notice(differing(read_versions(args.measures, asked.grid)))
-        notice = " ".join(filter(None, [args.notice, mixed]))
-        results = compute_results(args.measures, args.training, asked, notice)
+        notice = versions_notice(differing(read_versions(args.measures, asked.grid)))
+        tables = read_tables(args.measures, args.training, asked.grid, asked.measured.analyses)
+        results = compute(tables, asked, notice)
         about = describe_run(args.params, asked.grid, args.prepared)
-        galleries = read_galleries(args.measures, with_sets(args.measures, asked.grid))
-        pictures = read_all_thumbnails(args.thumbnails, asked.grid), galleries
+        pictures = read_all_thumbnails(args.thumbnails, asked.grid), read_galleries(args.measures, tables.grid)
         study = Study(results, about, *(pictures if asked.params.images else ()))
         folders = {"measures": args.measures, "training": args.training, "thumbnails": args.thumbnails}
         of = input_hashes(asked.grid, **folders, prepared=args.prepared)
@@ -60,7 +59,6 @@ def parse_args() -> argparse.Namespace:
     parser.add_artifact("--thumbnails", "holds each dataset's thumbnails.parquet")
     parser.add_artifact("--prepared", "holds each dataset's manifest.csv")
     parser.add_artifact("--out", "the folder to write")
-    parser.add_argument("--notice", default="", help="a sentence on every output, such as what of a grid is missing")
     return parser.parse_cell()
 
 

@@ -1,7 +1,6 @@
 """Everything that is computed from the cells of the grid: the tables and the facts of data/results."""
 
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import pandas as pd
 
@@ -12,9 +11,9 @@ from stages.aggregate.findings.power import infer_power
 from stages.aggregate.inference.network_data import NetworkData, collect_network_data
 from stages.aggregate.measured import measured_networks
 from stages.aggregate.params import Asked
-from stages.aggregate.read import read_analyses, read_catalogue, read_curves, read_layers, read_refits, with_sets
+from stages.aggregate.read import Tables
 from stages.aggregate.recommend.recommend import recommend_all
-from stages.aggregate.tables.score_tables import score_tables
+from stages.aggregate.tables.score_tables import classes_table, depth_table, steps_table
 from stages.aggregate.tables.summary import SummaryRow, check_main_score, summarize, summary_table
 from stages.aggregate.tables.uncertainty import add_uncertainty
 from stages.shared.core.params import ALL
@@ -31,7 +30,6 @@ class Results:
         facts: the findings, and the layer and checkpoint to take of each network.
         tables: the tables, by file name.
         networks: the measured data of each network.
-        n_cells: how many cells there are.
     """
 
     layers: pd.DataFrame
@@ -40,36 +38,30 @@ class Results:
     facts: Facts
     tables: dict[str, pd.DataFrame]
     networks: dict[Name, NetworkData]
-    n_cells: int
 
 
-def compute_results(measures: Path, training: Path, asked: Asked, notice: str = "") -> Results:
+def compute(tables: Tables, asked: Asked, notice: str = "") -> Results:
     """Sum up the cells of a grid.
 
     Args:
-        measures: holds `<dataset>/<model>/<fold>/<seed>/`, as the measure stage wrote it.
-        training: holds `<dataset>/<model>/<fold>/<seed>/training.csv`.
+        tables: what they measured.
         asked: which cells, what of each, and how they are summed up.
-        notice: a sentence that every output has.
+        notice: a sentence that every text has.
 
     Raises:
-        UserError: a cell lacks a table, has one of another version or step, or the main score chooses no layer.
+        UserError: a cell lacks a row that others have, or the main score chooses no layer.
     """
-    grid, params = with_sets(measures, asked.grid), asked.params
-    courses = read_curves(training, asked.grid, asked.checkpoints)
-    layers = read_layers(measures, courses, grid, asked.checkpoints)
-    unseen = layers[layers["fold"] != ALL]
-    catalogue = read_catalogue(measures, grid)
+    grid, params = tables.grid, asked.params
+    unseen = tables.layers[tables.layers["fold"] != ALL]
     parts: Parts = "folds" if grid is asked.grid else "sets"
-    means = replace(average(unseen, grid, catalogue), parts=parts)
+    means = replace(average(unseen, grid, tables.catalogue), parts=parts)
     check_main_score(means, params.main_metric)
-    analyses = read_analyses(measures, grid, asked.measured.analyses)
-    networks = collect_network_data(unseen, read_refits(measures, grid), grid, catalogue, measures)
+    networks = collect_network_data(unseen, tables.refits, grid, tables.catalogue, tables.images)
     scores = add_uncertainty(means, networks)
-    tables = score_tables(scores, networks) | {f"{name}.csv": table for name, table in analyses.items()}
+    steps = steps_table(scores)
     summary = summarize(scores, params.main_metric)
     recommendations, regrets = recommend_all(
-        summary, scores, networks, analyses, asked.measured.neighbours, worthwhile=params.worthwhile_gain
+        summary, scores, networks, asked.measured.neighbours, worthwhile=params.worthwhile_gain
     )
     chosen = {
         (each.dataset, each.model): each.recommended.step
@@ -77,10 +69,12 @@ def compute_results(measures: Path, training: Path, asked: Asked, notice: str = 
         if each.recommended is not None and each.metric == params.main_metric
     }
     by_main = measured_networks([row for row in summary if row.main], scores, networks)
-    findings = collect_findings(by_main, tables["steps.csv"], params.accuracy_margin, chosen)
+    findings = collect_findings(by_main, steps, params.accuracy_margin, chosen)
     fold = ALL if ALL in grid.folds else grid.numbered[0]
-    power = infer_power(by_main)
-    unit_rows = [name for name, score in catalogue.items() if score.scaling == "l2"]
-    facts = Facts(recommendations, findings, params.use, f"{fold}/{grid.seeds[0]}", power, unit_rows, notice)
-    tables |= {"training.csv": courses, "summary.csv": summary_table(summary), "regret.csv": regrets}
-    return Results(layers, scores, summary, facts, tables, networks, len(list(asked.grid.cells())))
+    unit_rows = [name for name, score in tables.catalogue.items() if score.scaling == "l2"]
+    cell, power = f"{fold}/{grid.seeds[0]}", infer_power(by_main)
+    facts = Facts(recommendations, findings, params.use, cell, power, unit_rows, notice)
+    made = {f"{name}.csv": table for name, table in tables.analyses.items()}
+    made |= {"classes.csv": classes_table(networks.values()), "depth.csv": depth_table(scores), "steps.csv": steps}
+    made |= {"training.csv": tables.courses, "summary.csv": summary_table(summary), "regret.csv": regrets}
+    return Results(tables.layers, scores, summary, facts, made, networks)

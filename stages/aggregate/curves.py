@@ -22,7 +22,6 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from stages.aggregate.read import is_head, is_pixels
-from stages.aggregate.scope import ACCURACY
 from stages.shared.core.csv_table import INTEGER, TEXT
 from stages.shared.core.params import RunParams
 from stages.shared.embeddings.split_names import SEEN, SEEN_MATCHED, UNSEEN, UNSEEN_MATCHED
@@ -58,6 +57,9 @@ BASELINE = ["dataset", "model", "fold", "metric", "split"]
 CHECKPOINT = {"dataset": TEXT, "model": TEXT, "fold": TEXT, "step": INTEGER}
 """What names the baseline of a score, and a network's accuracy."""
 
+ACCURACY = ["accuracy", "accuracy_sd", "accuracy_chance"]
+"""What is known of a network's own head at the step of a point."""
+
 Name = tuple[str, str]
 """A network on a dataset: dataset and model."""
 
@@ -79,7 +81,7 @@ and the same clusters in another order, differ by rounding."""
 
 @dataclass(frozen=True)
 class Scores:
-    """Means over seeds, and over seeds and folds; `uncertainty` adds `UNCERTAINTY`, and intervals of accuracies.
+    """Means over seeds, and over seeds and folds; `uncertainty` adds `UNCERTAINTY`.
 
     Attributes:
         curves: one row per curve (dataset, model, fold, pooling, metric; `main` marks the main pooling), split, step
@@ -107,13 +109,6 @@ class Scores:
     def at_last(self, *splits: str) -> pd.DataFrame:
         """Points of every curve on these splits, at the last step at which it has unseen points."""
         return self.points[self.points["last"] & self.points["split"].isin(splits)]
-
-    @property
-    def without_best(self) -> list[str]:
-        """Curves that should have a best layer but have no finite value on unseen classes."""
-        points = self.at_last(UNSEEN)
-        chosen_from = each_curve(points[points["better"] != "neither"])
-        return ["/".join(key) for key, own in chosen_from if not own["best"].any()]
 
     def main_points(
         self, dataset: str, model: str, metric: str, split: str = UNSEEN, folds: Collection[str] = (MEAN,)
@@ -148,35 +143,23 @@ def average(layers: pd.DataFrame, run: RunParams, catalogue: Catalogue) -> Score
         catalogue: the facts of every score.
 
     Raises:
-        UserError: a cell lacks a row that another one has, or a score was not measured on unseen classes.
+        UserError: a cell lacks a row that another one has.
     """
     asked_for = layers.loc[layers["split"].isin([SEEN, UNSEEN]), "metric"].unique()  # matched splits have their own
     splits = [SEEN, UNSEEN, SEEN_MATCHED, UNSEEN_MATCHED]
     layers = layers[layers["split"].isin(splits) & layers["metric"].isin(asked_for)]
     embedded = layers[(layers["depth"] >= 0).fillna(False)]
-    _check_unseen(embedded)
     groups = [_curves(rows) for _, rows in embedded.groupby(["dataset", "model", "fold"], sort=False)]
     points = _means(pd.concat(groups, ignore_index=True), list(POINT), run, catalogue)
     head = layers[is_head(layers) & (layers["metric"] == "accuracy") & (layers["split"] == SEEN)]
     accuracy = _means(head, list(CHECKPOINT), run, catalogue)[[*CHECKPOINT, "value", "sd", "chance"]]
-    points = points.merge(accuracy.set_axis([*CHECKPOINT, *ACCURACY[:3]], axis=1), how="left")
+    points = points.merge(accuracy.set_axis([*CHECKPOINT, *ACCURACY], axis=1), how="left")
     pixels = _means(layers[is_pixels(layers)], [*BASELINE, "step"], run, catalogue)[[*BASELINE, "step", "value"]]
     pixels = pixels.rename(columns={"value": "pixels"})
     first = points[BASELINE].merge(pixels.drop_duplicates(BASELINE), how="left")["pixels"]
     points = points.merge(pixels, how="left")
     points["pixels"] = points["pixels"].fillna(first)  # images do not change with training, so any step's value serves
     return Scores(curves=points, folds=tuple(run.numbered), n_seeds=len(run.seeds), catalogue=catalogue)
-
-
-def _check_unseen(embedded: pd.DataFrame) -> None:
-    if embedded.empty:
-        raise UserError("no layer was scored; measure.metrics must list a score of embeddings, for example nmi")
-    for (dataset, model, metric), rows in embedded.groupby(["dataset", "model", "metric"], sort=False):
-        if not (rows["split"] == UNSEEN).any():
-            raise UserError(
-                f"{dataset}, {model}: {metric} was not measured on unseen classes, found it on "
-                f"{', '.join(rows['split'].unique())}; embed.splits must list {UNSEEN!r}"
-            )
 
 
 def _curves(rows: pd.DataFrame) -> pd.DataFrame:

@@ -10,14 +10,13 @@ from pydantic import TypeAdapter, ValidationError
 from stages.aggregate.curves import Parts
 from stages.aggregate.findings.outcomes import DatasetFindings
 from stages.aggregate.findings.power import Power
-from stages.aggregate.inference.gain import Gain
 from stages.aggregate.recommend.schema import Recommendation
 from stages.aggregate.result_files import check_result
 from stages.shared.runtime.errors import UserError
 from stages.shared.tables.scores import Use
 
 FILE = "facts.json"
-Format = Literal["whichlayer.facts/4"]
+Format = Literal["whichlayer.facts/5"]
 """Another number wherever a field, or what it may hold, changes."""
 
 
@@ -43,17 +42,12 @@ class Facts:
     power: list[Power] = field(default_factory=list)
     unit_rows: list[str] = field(default_factory=list)
     notice: str = ""
-    format: Format = "whichlayer.facts/4"
+    format: Format = "whichlayer.facts/5"
 
     @property
     def parts(self) -> Parts:
         """What its folds are."""
         return self.recommendations[0].parts if self.recommendations else "folds"
-
-    def gain_over_last(self, dataset: str, model: str, metric: str) -> Gain:
-        """Return what choosing by a score gains over the last layer; all of it unknown of one that leads no use."""
-        found = {(each.dataset, each.model, each.metric): each.gain_over_last for each in self.recommendations}
-        return found.get((dataset, model, metric), Gain())
 
     def of_use(self, use: str | None = None) -> list[Recommendation]:
         """Return the recommendations for one use, by default that of the study, else for all.

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, field_validator
 
-from stages.shared.core.params import CheckpointSteps, Params, RunParams, read_run, read_section
+from stages.shared.core.params import Params, RunParams, read_run, read_section
 from stages.shared.tables.scores import Neighbours
 
 
@@ -56,17 +56,15 @@ class AggregateParams(Params):
 
 @dataclass(frozen=True)
 class Asked:
-    """What was asked for: of every cell, in the sections of other stages, and of the results.
+    """What was asked for.
 
     Attributes:
         grid: which cells.
-        checkpoints: the checkpoints of each.
-        measured: which tables each has, and of what.
+        measured: which tables each has, and of what, in the section of the measure stage.
         params: how the cells are summed up.
     """
 
     grid: RunParams
-    checkpoints: CheckpointSteps
     measured: AskedMeasures
     params: AggregateParams
 
@@ -79,5 +77,4 @@ def read_asked(path: Path) -> Asked:
     """
     params = read_section(path, "aggregate", AggregateParams)
     measured = read_section(path, "measure", AskedMeasures)
-    checkpoints = read_section(path, "finetune", CheckpointSteps)
-    return Asked(read_run(path), checkpoints, measured, params)
+    return Asked(read_run(path), measured, params)

@@ -11,9 +11,7 @@ Scope = Literal["classes", "images"]
 
 BOTH: tuple[Scope, ...] = ("classes", "images")
 
-Ends = dict[Scope, tuple[str, str]]
-
-INTERVAL_ENDS: Ends = {
+INTERVAL_ENDS: dict[Scope, tuple[str, str]] = {
     "classes": ("ci_classes_low", "ci_classes_high"),
     "images": ("ci_images_low", "ci_images_high"),
 }
@@ -36,13 +34,6 @@ Attributes:
         which can be negative, and its bounds: other classes.
     lead_images, lead_images_at_least, lead_images_at_most: the same: other images.
 """
-
-ACCURACY_ENDS: Ends = {
-    "classes": ("accuracy_ci_classes_low", "accuracy_ci_classes_high"),
-    "images": ("accuracy_ci_images_low", "accuracy_ci_images_high"),
-}
-ACCURACY = ["accuracy", "accuracy_sd", "accuracy_chance", *chain(*ACCURACY_ENDS.values())]
-"""What is known of a network's own head at the step of a point; intervals at its last step alone."""
 
 PROVEN: dict[str, tuple[Scope, ...]] = {
     "nmi": ("classes",),

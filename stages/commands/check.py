@@ -21,7 +21,6 @@ from stages.prepare.splits import FoldPlan
 from stages.shared.core.params import RunParams, check_as_many_sets
 from stages.shared.embeddings.split_names import UNSEEN
 from stages.shared.runtime.errors import UserError, prefix_errors
-from stages.shared.tables.metric_table import MIN_CLASSES
 
 
 @click.command(cls=ProjectCommand)
@@ -230,6 +229,7 @@ def check_classes(config: Config, raw: Path) -> list[str]:
             entry of torchvision's is not valid.
     """
     from stages.prepare.sources.torchvision import split_arguments  # takes a second to import
+    from stages.shared.tables.metric_table import MIN_CLASSES
 
     notes: list[str] = []
     sets: dict[str, int] = {}

@@ -6,30 +6,36 @@ that none waits for the libraries of another.
 
 import tomllib
 from importlib import import_module
+from itertools import groupby
 
 import click
+from click.shell_completion import CompletionItem
 
 from stages.commands.project import ROOT
 from stages.shared.runtime.console import run_main
 from stages.shared.runtime.errors import did_you_mean
 
 COMMANDS = {
-    "init": ("stages.commands.init", "Make a project apart from this checkout, ready for `dvc repro`."),
-    "quick": ("stages.commands.quick", "Print which layer of a network to take for a folder of images."),
-    "new": ("stages.commands.new", "Start a study of your own images: write params.yaml, link the images."),
-    "check": ("stages.commands.check", "Check params.yaml and the raw data before a run."),
-    "cut": ("stages.commands.cut.command", "Cut a network at one layer: files that load without this project."),
-    "plan": ("stages.commands.plan.command", "Say what would run, and what it would take."),
-    "recommend": ("stages.commands.results", "Print which layer to take, what ties, and what choosing cost."),
-    "fleet": ("stages.commands.fleet.command", "Run the cells side by side, on one machine or many."),
-    "features": ("stages.commands.features.command", "Embed new images with a finished network."),
-    "report": ("stages.commands.results", "Name the page of a finished workflow, or open it in the browser."),
-    "score": ("stages.commands.score.command", "Score embeddings that any tool made, from files."),
-    "verify": ("stages.commands.verify", "Find damaged data, which DVC does not see."),
-    "unfinished": ("stages.commands.unfinished", "List what stages that were stopped have kept, to go on from."),
-    "verdict": ("stages.commands.results", "Print the verdict of a finished workflow again."),
+    "init": ("stages.commands.init", "Start", "Make a project apart from this checkout, ready for `dvc repro`."),
+    "quick": (
+        "stages.commands.quick.command",
+        "Start",
+        "Print which layer of a network to take for your images.",
+    ),
+    "score": ("stages.commands.score.command", "Start", "Score embeddings that any tool made, from files."),
+    "new": ("stages.commands.new", "Start", "Start a study of your own images: params.yaml, a link to the images."),
+    "check": ("stages.commands.check", "Run", "Check params.yaml and the raw data before a run."),
+    "plan": ("stages.commands.plan.command", "Run", "Print what would run, and what it would take."),
+    "fleet": ("stages.commands.fleet.command", "Run", "Run the cells side by side, on one machine or many."),
+    "verdict": ("stages.commands.results", "Read", "Print the verdict of a finished workflow again."),
+    "recommend": ("stages.commands.results", "Read", "Print which layer to take, what ties, what choosing cost."),
+    "report": ("stages.commands.results", "Read", "Name the page of a finished workflow, or open it."),
+    "features": ("stages.commands.features.command", "Take", "Embed new images with a finished network."),
+    "cut": ("stages.commands.cut.command", "Take", "Cut a network at a layer: files that load without this project."),
+    "verify": ("stages.commands.verify", "Mend", "Find damaged data, which DVC does not see."),
+    "unfinished": ("stages.commands.unfinished", "Mend", "List what stopped stages have kept, to go on from."),
 }
-"""Name -> module that has a function of that name, and what it does."""
+"""Name -> module that has a function of that name, the group in which it is listed, and what it does."""
 
 
 class LazyGroup(click.Group):
@@ -47,13 +53,22 @@ class LazyGroup(click.Group):
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the list of commands, importing none."""
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+        """Write the groups of commands, importing none."""
+        width = max(map(len, COMMANDS))
+        for group, items in groupby(COMMANDS.items(), key=lambda item: item[1][1]):
+            with formatter.section(group):
+                formatter.write_dl([(name.ljust(width), text) for name, (_, _, text) in items])
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Complete a command's name, importing none, or an option."""
+        names = [name for name in COMMANDS if name.startswith(incomplete)]
+        items = [CompletionItem(name, help=COMMANDS[name][2]) for name in names]
+        return items + click.Command.shell_complete(self, ctx, incomplete)
 
 
 whichlayer = LazyGroup(
     name="whichlayer",
+    context_settings={"help_option_names": ["-h", "--help"]},
     help="Which layer of a vision network separates classes that it was not trained on best?\n\n"
     "The workflow itself runs with `dvc repro` and `dvc exp run`; these commands are for what goes around it.",
 )

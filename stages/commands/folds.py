@@ -5,7 +5,6 @@ from contextlib import ExitStack
 from math import ceil
 from pathlib import Path
 
-from stages.aggregate.words.formatting import plural
 from stages.commands.config import Config
 from stages.prepare.candidates import Candidate, Split
 from stages.prepare.folds import MAX_DEFAULT_FOLDS, count_choices
@@ -96,7 +95,7 @@ def refuse_lacking(plan: FoldPlan, dataset: str, wanted: Sequence[str], params: 
         among = f"{', '.join(numbered[:6])}{', ...' if len(numbered) > 6 else ''}"
         raise UserError(
             f"run.folds: {dataset!r} of run.datasets has no fold {lacking[0]}; it has "
-            f"{plural(len(numbered), 'numbered fold')} ({among}){also}, since "
+            f"{len(numbered)} numbered fold{'s' * (len(numbered) > 1)} ({among}){also}, since "
             f"{_why(plan, lacking[0], params)}; take the fold out of run.folds, or the dataset out of run.datasets"
         )
 

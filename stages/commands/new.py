@@ -12,7 +12,6 @@ import click
 from ruamel.yaml import YAML
 from ruamel.yaml.representer import RoundTripRepresenter
 
-from stages.aggregate.words.formatting import plural
 from stages.commands.check import check_config
 from stages.commands.config import Config, parse_config, read_config
 from stages.commands.project import PARAMS, RAW, ROOT, ProjectCommand, ProjectPath, use_option
@@ -87,10 +86,10 @@ def new(folder: Path, name: str, models: tuple[str, ...], table: str | None, use
     unseen = len(plan.sets[0] if plan.sets else plan.folds[0][0].unseen)
     for line in [
         f"wrote {', '.join('.'.join(key) for key in changes)} and datasets.{name} to {PARAMS.name}; undo: {undo}",
-        f"{' and '.join(models)}: {training}; {plural(count, what)} of {unseen} unseen classes",
+        f"{' and '.join(models)}: {training}; {count} {what}{'s' * (count > 1)} of {unseen} unseen classes",
         *([f"bits: {bits}, as images that were read have it; prepare refuses larger values"] if bits else []),
         *notes,
-        "next: `whichlayer plan` says how long it takes, `make repro` runs it",
+        "next: `whichlayer plan` says how long it takes, `dvc repro` runs it",
     ]:
         print(f"new: {line}")
 

@@ -9,11 +9,11 @@ from typing import Any
 from stages.aggregate.result_files import artifact_hash, read_result_digests
 from stages.commands.dvc_project.workspace import read_lock, stage_path
 from stages.commands.grid import cell_name, stage_names
-from stages.commands.project import ROOT, listed
+from stages.commands.project import MAX_LISTED, ROOT
 from stages.shared.core.digests import DIGESTS
 from stages.shared.core.params import Cell, load
 from stages.shared.core.snapshot import differences, flat, value_at
-from stages.shared.runtime.errors import UserError, short_repr
+from stages.shared.runtime.errors import UserError, listed, short_repr
 
 
 def check_made_of(params: Path, cell: Cell, results: Path) -> None:
@@ -37,7 +37,7 @@ def check_made_of(params: Path, cell: Cell, results: Path) -> None:
     if found:
         raise UserError(
             f"{cell_name(cell)}: network, embeddings, results and {params} must be of each other, found otherwise: "
-            f"{listed(found, '; ')}; run `dvc repro`, or undo the edit"
+            f"{listed(found, MAX_LISTED)}; run `dvc repro`, or undo the edit"
         )
 
 
@@ -47,7 +47,7 @@ def _edited(entry: Mapping[str, Any], params: Mapping[str, Any], keys: list[str]
         before, after = flat(recorded, name), flat(value_at(params, name), name)
         for leaf in differences(before, after):
             if any(f"{leaf}.".startswith(f"{key}.") for key in keys):
-                yield f"{leaf} was {short_repr(before.get(leaf))}, is {short_repr(after.get(leaf))}"
+                yield f"{leaf} was {short_repr(before.get(leaf))} and is {short_repr(after.get(leaf))}"
 
 
 def _of_other_artifacts(entries: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:

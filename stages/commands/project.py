@@ -3,9 +3,8 @@
 An output is whole or not there at all, and never takes the place of something.
 """
 
-import math
 import os
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from contextlib import chdir, contextmanager
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -31,12 +30,6 @@ GIB = 2**30
 
 MAX_LISTED = 5
 """Things that a message names; more are counted."""
-
-
-def listed(names: Collection[str], separator: str = ", ") -> str:
-    """Name the first of some things, and count the others."""
-    more = f" and {len(names) - MAX_LISTED} more" if len(names) > MAX_LISTED else ""
-    return separator.join([*names][:MAX_LISTED]) + more
 
 
 def size(count: float) -> str:
@@ -96,15 +89,6 @@ class ProjectPath(click.Path):
         given = str(super().convert(value, param, ctx))
         path = Path(os.path.normpath(Path.cwd() / given))  # not resolve(), which follows links
         return path.relative_to(ROOT) if path.is_relative_to(ROOT) else path
-
-
-class FiniteRange(click.FloatRange):
-    """A number within bounds; click itself takes NaN, which is below none."""
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Refuse NaN and infinity."""
-        number = float(super().convert(value, param, ctx))
-        return number if math.isfinite(number) else self.fail(f"{value} is not a finite number.", param, ctx)
 
 
 params_option = click.option(

@@ -1,16 +1,11 @@
 """What a finished workflow found, without running anything: its verdict, which layers to take, its page."""
 
 import webbrowser
+from itertools import groupby
 from pathlib import Path
 
 import click
 
-from stages.aggregate.facts import read_facts
-from stages.aggregate.render.documents import finding_records, recommendation_records, strict_json
-from stages.aggregate.render.verdict import WIDTH, describe
-from stages.aggregate.render.verdict import verdict as verdict_of
-from stages.aggregate.result_files import PAGE, check_result
-from stages.aggregate.words.formatting import wrapped
 from stages.commands.dvc_project.workspace import stage_path
 from stages.commands.project import ProjectCommand, ProjectPath, json_option, use_option
 from stages.shared.runtime.errors import UserError, check_known
@@ -27,10 +22,14 @@ def verdict(results: Path, use: str | None, as_json: bool) -> None:
 
     RESULTS is the folder that the aggregate stage wrote; by default the one that dvc.yaml names.
     """
+    from stages.aggregate.facts import read_facts  # libraries take seconds
+    from stages.aggregate.render.documents import finding_records, recommendation_records, strict_json
+    from stages.aggregate.render.verdict import verdict as verdict_of
+
     facts = read_facts(results)
     if as_json:
         found, claims = recommendation_records(facts.of_use(use)), finding_records(facts)
-        print(strict_json({"recommendations": found, "findings": claims}, facts.notice))
+        print(strict_json({"recommendations": found, "findings": claims}))
         return
     print(verdict_of(facts, use=use))
 
@@ -47,6 +46,12 @@ def recommend(results: Path, dataset: str | None, model: str | None, use: str | 
     RESULTS is the folder that the aggregate stage wrote; by default the one that dvc.yaml names. --json prints the
     records of recommendation.json.
     """
+    from stages.aggregate.facts import read_facts
+    from stages.aggregate.render.documents import recommendation_records, strict_json
+    from stages.aggregate.render.verdict import WIDTH, describe
+    from stages.aggregate.words.formatting import wrapped
+    from stages.aggregate.words.verdict_lines import compare_networks
+
     facts = read_facts(results)
     chosen = facts.of_use(use)
     for what, name in {"dataset": dataset, "model": model}.items():
@@ -54,8 +59,11 @@ def recommend(results: Path, dataset: str | None, model: str | None, use: str | 
         if name is not None:
             check_known(name, known, f"--{what} must be one of the results, found {name!r}")
         chosen = [each for each in chosen if name in (None, getattr(each, what))]
-    notice = f"{wrapped(facts.notice, WIDTH)}\n" if facts.notice else ""
-    print(strict_json(recommendation_records(chosen), facts.notice) if as_json else notice + describe(chosen))
+    if as_json:
+        print(strict_json(recommendation_records(chosen)))
+        return
+    told = [facts.notice, *(compare_networks([*own]) for _, own in groupby(chosen, lambda each: each.dataset))]
+    print(*(wrapped(text, WIDTH) for text in told if text), describe(chosen), sep="\n")
 
 
 @click.command(cls=ProjectCommand)
@@ -66,9 +74,11 @@ def report(results: Path, show: bool) -> None:
 
     RESULTS is the folder that the aggregate stage wrote; by default the one that dvc.yaml names.
     """
+    from stages.aggregate.result_files import PAGE, check_result
+
     page = (results / PAGE).absolute()
     if not page.is_file():
-        raise UserError(f"{page}: must be the page of a finished workflow, found no file; run `make repro`")
+        raise UserError(f"{page}: must be the page of a finished workflow, found no file; run `dvc repro`")
     check_result(page)
     print(page)
     if show and not webbrowser.open(page.as_uri()):

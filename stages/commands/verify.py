@@ -7,8 +7,8 @@ import click
 
 from stages.commands.dvc_project.inventory import Survey, locked, survey
 from stages.commands.dvc_project.workspace import open_repo
-from stages.commands.project import ROOT, ProjectCommand, json_option, listed
-from stages.shared.runtime.errors import printable
+from stages.commands.project import MAX_LISTED, ROOT, ProjectCommand, json_option
+from stages.shared.runtime.errors import listed, printable
 from stages.shared.runtime.scratch import remove
 
 
@@ -54,9 +54,11 @@ def as_lines(found: Survey, *, as_json: bool, removed: bool) -> list[str]:
             "raw data: put back what was there; if they are meant to be so, `touch` them and run `dvc repro`"
         )
     if absent:
-        printed.append(f"not here, and so not compared: {listed(absent)} (`dvc pull` or `dvc repro` brings them)")
+        printed.append(
+            f"not here, and so not compared: {listed(absent, MAX_LISTED)} (`dvc pull` or `dvc repro` brings them)"
+        )
     if outside:
-        printed.append(f"in dvc.lock but not in the grid, and so not compared: {listed(outside)}")
+        printed.append(f"in dvc.lock but not in the grid, and so not compared: {listed(outside, MAX_LISTED)}")
     return printed
 
 

@@ -31,7 +31,7 @@ from stages.embed.params import EmbedParams, Pooling, TapsParams
 from stages.embed.taps.find import find_taps
 from stages.embed.taps.tap import Tap
 from stages.shared.core.seeding import child_seed
-from stages.shared.embeddings.embedding_store import BASELINE, LOGITS, Layer
+from stages.shared.embeddings.embeddings import BASELINE, LOGITS, Layer
 from stages.shared.images.image_store import SPLITS, PackedImages, Pixels, Rows, filled
 from stages.shared.networks.device import Compute, choose_device
 from stages.shared.networks.network import Network, build_network

@@ -18,13 +18,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from stages.aggregate.params import AggregateParams
 from stages.aggregate.recommend.schema import Recommendation as Record
 from stages.aggregate.render.verdict import verdict
-from stages.library.arrays import Scored, score_arrays
+from stages.library.arrays import Scored, read_settings, score_arrays
 from stages.measure.metrics import LAYER_SCORES
-from stages.measure.params import MeasureParams
-from stages.shared.core.params import load, parse, read_section
+from stages.shared.core.params import load, parse
 from stages.shared.embeddings.split_names import UNSEEN
 from stages.shared.runtime.errors import UserError as UserError
 from stages.shared.runtime.errors import check_known
@@ -223,14 +221,7 @@ def score(
 
     Source: Dyballa, Gerritz and Zucker, arXiv 2405.01524; docs/method.md for intervals and gains.
     """
-    measure = read_section(PARAMS, "measure", MeasureParams)
-    aggregate = read_section(PARAMS, "aggregate", AggregateParams)
-    if metrics is not None:
-        for name in metrics:
-            check_known(name, LAYER_SCORES, f"metrics must name scores of layers, found {name!r}")
-        extra = measure.extra.model_copy(update={"metrics": []})
-        measure = measure.model_copy(update={"metrics": [*metrics], "extra": extra})
-        aggregate = aggregate.model_copy(update={"main_metric": metrics[0]})
+    measure, aggregate = read_settings(PARAMS, metrics)
     arrays: dict[str, NDArray[Any]] = {name: np.asarray(values) for name, values in layers.items()}
     return Result(
         score_arrays(

@@ -1,34 +1,45 @@
 """Score arrays of embeddings as the workflow scores its own: without a file, torch or DVC."""
 
 import re
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from stages.aggregate.compute import Results, compute_results
+from stages.aggregate.columns import frame
+from stages.aggregate.compute import Results, compute
 from stages.aggregate.params import AggregateParams, Asked, AskedMeasures
+from stages.aggregate.read import CURVE_COLUMNS, Tables
 from stages.measure.analyses.registry import ANALYSES
 from stages.measure.checks import check_params
-from stages.measure.metrics import HEAD_SCORES
-from stages.measure.outputs import notes, write_cell
+from stages.measure.metrics import HEAD_SCORES, LAYER_SCORES, SCORES
+from stages.measure.outputs import (
+    analysis_rows,
+    image_tables,
+    join_images,
+    layer_records,
+    notes,
+    refit_records,
+    write_cell,
+)
 from stages.measure.params import MeasureParams, check_ranking
+from stages.measure.run import Measured, plan_jobs
 from stages.measure.run import measure as measure_cell
-from stages.measure.run import plan_jobs
+from stages.shared.core.csv_table import CELL_COLUMNS
 from stages.shared.core.digests import cell_id
-from stages.shared.core.params import CheckpointSteps, RunParams, parse
-from stages.shared.embeddings.embedding_store import BASELINE, SAMPLE_COLUMNS, Embeddings, InMemory, Layer
+from stages.shared.core.params import RunParams, parse, read_section
+from stages.shared.embeddings.embeddings import BASELINE, SAMPLE_COLUMNS, Embeddings, InMemory, Layer
 from stages.shared.embeddings.split_names import SEEN, UNSEEN
-from stages.shared.networks import training_table
-from stages.shared.runtime.errors import CONTROL, UserError, listed
+from stages.shared.runtime.errors import CONTROL, UserError, check_known, listed
+from stages.shared.tables.metric_table import ANALYSIS_TABLES, REFIT_COLUMNS, concat_layer_scores
+from stages.shared.tables.scores import facts_of
 
 SEED = 0
-CHECKPOINT = CheckpointSteps(steps=[0], keep="all")
+STEP = 0
 """Arrays are of one network, as it is."""
 
 MAX_LENGTH = 1e18
@@ -39,20 +50,55 @@ USABLE = re.compile(r"(?!_)\w[\w.\- ]{0,199}")
 """A layer's name, which stands in tables, figures and paths."""
 
 
+class Layers(dict[str, NDArray[np.float32]]):
+    """Name -> (N, D), from input to output, and what is known of layers, such as the parameters that each takes."""
+
+    def __init__(self, arrays: Mapping[str, NDArray[np.float32]], described: Mapping[str, Layer]) -> None:
+        super().__init__(arrays)
+        self.described = described
+
+
 @dataclass(frozen=True)
 class Scored:
     """What arrays came out as.
 
     Attributes:
         results: the workflow's tables and facts.
-        grid: the names of dataset, network and folds.
-            notes: what a user should know, one sentence each.
+        asked: the names of dataset, network and folds, and how scores were summed up.
+        measure: how layers were scored.
+        cells: of each fold, the arrays and what was measured of them.
+        notes: what a user should know, one sentence each.
     """
 
     results: Results
-    grid: RunParams
+    asked: Asked
     measure: MeasureParams
+    cells: list[tuple[Embeddings, Measured]]
     notes: list[str]
+
+
+def read_settings(
+    params: Path, metrics: Sequence[str] | None = None, normalize: str | None = None
+) -> tuple[MeasureParams, AggregateParams]:
+    """Read how arrays are scored, and the scores summed up.
+
+    Args:
+        params: the params file.
+        metrics: names of scores, the main one first; None: those of `measure`.
+        normalize: in the place of `measure.normalize`; None: as that says.
+
+    Raises:
+        UserError: a value is unknown, missing or impossible.
+    """
+    measure = read_section(params, "measure", MeasureParams)
+    aggregate = read_section(params, "aggregate", AggregateParams)
+    for name in metrics or ():
+        check_known(name, LAYER_SCORES, f"metrics must name scores of layers, found {name!r}")
+    if metrics is not None:
+        extra = measure.extra.model_copy(update={"metrics": []})
+        measure = measure.model_copy(update={"metrics": [*metrics], "extra": extra})
+        aggregate = aggregate.model_copy(update={"main_metric": metrics[0]})
+    return measure.model_copy(update={"normalize": normalize or measure.normalize}), aggregate
 
 
 def score_arrays(
@@ -68,7 +114,7 @@ def score_arrays(
     dataset: str = "arrays",
     model: str = "embeddings",
     workers: int = 1,
-    tables: Path | None = None,
+    measurer: Callable[[Embeddings, MeasureParams], Measured] | None = None,
 ) -> Scored:
     """Score every layer by how well classes separate that the network was not trained on.
 
@@ -83,7 +129,7 @@ def score_arrays(
         folds: (N,) fold of every image, each with unseen classes of its own; None: one fold.
         dataset, model: names in tables, letters, digits and `_`.
         workers: number of processes; each holds a copy of the arrays.
-        tables: the folder to write every fold's tables to, `<dataset>/<model>/<fold>/<seed>`; None: none are kept.
+        measurer: measures a fold in the place of the stage's own function, for who wants to see parts of it early.
 
     Raises:
         UserError: an array or a parameter is not as it must be.
@@ -94,34 +140,80 @@ def score_arrays(
     grid = parse(axes, RunParams, where="run")
     arrays = check_layers(layers, len(samples))
     named = [BASELINE, *arrays] if BASELINE in arrays else [*arrays]
-    depths = {name: depth for depth, name in enumerate(dict.fromkeys(named), start=-(BASELINE in arrays))}
-    described = tuple(  # what they cost is not known
-        Layer(name, name if depth >= 0 else "", depth, "none", arrays[name].shape[1], 0, 0)
-        for name, depth in depths.items()
-    )
+    known, described = layers.described if isinstance(layers, Layers) else {}, []
+    for depth, name in enumerate(dict.fromkeys(named), start=-(BASELINE in arrays)):
+        plain = Layer(name, name if depth >= 0 else "", depth, "none", arrays[name].shape[1], 0, 0)
+        described.append(replace(known.get(name, plain), depth=depth))
     stores = []
     for number, cell in enumerate(grid.cells()):
         own = samples.assign(split=samples["split"].where(samples["fold"] == number, ""))[list(SAMPLE_COLUMNS)]
         source = InMemory(cell_id(cell), arrays)
-        stores.append(Embeddings(*cell, tuple(CHECKPOINT.steps), described, own, (), source, frozen=True))
+        stores.append(Embeddings(*cell, (STEP,), tuple(described), own, (), source, frozen=True))
     measure, left_out = applicable(measure, stores[0].splits)
     check_ranking(aggregate.main_metric, measure)
     for store in stores:
         check_params(store, measure)
     said = [f"left out, for want of a head, training images or seen classes: {', '.join(left_out)}"] if left_out else []
-    asked = Asked(grid, CHECKPOINT, AskedMeasures.model_validate(measure.model_dump()), aggregate)
-    with TemporaryDirectory(prefix="whichlayer-") as scratch:
-        measures, training = tables or Path(scratch) / "measures", Path(scratch) / "training"
-        for store in stores:
-            of_cell, empty = [root.joinpath(*map(str, store.cell)) for root in (measures, training)]
-            of_cell.mkdir(parents=True)
+    asked = Asked(grid, AskedMeasures.model_validate(measure.model_dump()), aggregate)
+    cells = []
+    for store in stores:
+        if measurer is None:
             [measured] = measure_cell([store], measure, plan_jobs(store, measure), workers=workers)
-            write_cell(of_cell, store, measured, measure)
-            said += notes(store, measure, measured.results)
-            curve = pd.DataFrame([cell_id(store.cell) | {"step": 0}], columns=list(training_table.COLUMNS))
-            training_table.write_training(empty / "training.csv", curve, store.cell)
-        results = compute_results(measures, training, asked)
-    return Scored(results, grid, measure, said)
+        else:
+            measured = measurer(store, measure)
+        said += notes(store, measure, measured.results)
+        cells.append((store, measured))
+    return Scored(compute(tables_of(cells, asked, measure), asked), asked, measure, cells, said)
+
+
+def tables_of(cells: Sequence[tuple[Embeddings, Measured]], asked: Asked, measure: MeasureParams) -> Tables:
+    """Tabulate what was measured of each fold, as tables of the measure stage are read."""
+    ids = [cell_id(store.cell) for store, _ in cells]
+    untrained = dict.fromkeys(CURVE_COLUMNS) | {"step": STEP}
+    courses = [untrained | of | {"cell": "/".join(map(str, of.values()))} for of in ids]
+    refits = [refit_records(store, each.results).assign(**of) for (store, each), of in zip(cells, ids, strict=True)]
+    analyses = {
+        name: frame(
+            (row | of for (_, each), of in zip(cells, ids, strict=True) for row in analysis_rows(each, name)),
+            CELL_COLUMNS | columns,
+        )
+        for name, columns in ANALYSIS_TABLES.items()
+    }
+    images = {store.cell: join_images(image_tables(store, each)) for store, each in cells}
+    return Tables(
+        asked.grid,
+        frame(courses, CURVE_COLUMNS),
+        concat_layer_scores([layer_records(store, each) for store, each in cells]),
+        frame(refits, CELL_COLUMNS | REFIT_COLUMNS),
+        analyses,
+        facts_of(SCORES, measure.normalize),
+        lambda cell, steps, columns: images[cell],
+    )
+
+
+def write_scored(out: Path, scored: Scored, command: str) -> None:
+    """Write the page, the tables and the figures, and in `measures/` the tables of each fold.
+
+    Args:
+        out: the folder; made if missing.
+        scored: what arrays came out as.
+        command: the user's, which the page names.
+    """
+    from stages.aggregate.render.page.provenance import Study, describe_scoring
+    from stages.aggregate.render.write import write_results
+
+    write_measures(out / "measures", scored.cells, scored.measure)
+    settings = {"measure": scored.measure, "aggregate": scored.asked.params}
+    known = {name: section.model_dump(mode="json") for name, section in settings.items()}
+    write_results(out, Study(scored.results, describe_scoring(known, scored.asked.grid, command)))
+
+
+def write_measures(out: Path, cells: Iterable[tuple[Embeddings, Measured]], measure: MeasureParams) -> None:
+    """Write the tables of each fold to `<dataset>/<model>/<fold>/<seed>`."""
+    for store, measured in cells:
+        folder = out.joinpath(*map(str, store.cell))
+        folder.mkdir(parents=True)
+        write_cell(folder, store, measured, measure)
 
 
 def applicable(measure: MeasureParams, splits: Collection[str]) -> tuple[MeasureParams, list[str]]:

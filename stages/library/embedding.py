@@ -16,6 +16,7 @@ from stages.embed.params import Pooling, TapsParams
 from stages.embed.taps.find import find_taps
 from stages.embed.taps.libraries import LIBRARIES, Library
 from stages.embed.taps.tap import Trace, is_layer, tensors
+from stages.library.arrays import Layers
 from stages.prepare.decode import decode_many
 from stages.shared.images.image_store import Pixels, filled
 from stages.shared.networks.device import choose_device
@@ -27,8 +28,6 @@ from stages.shared.runtime.errors import UserError
 
 Images = Sequence[str | Path] | Pixels
 """Paths of files, or (N, H, W, 3) uint8, RGB."""
-
-Layers = dict[str, NDArray[np.float32]]
 
 
 class Children:
@@ -145,7 +144,8 @@ def _embedded(
             with norms or nullcontext():
                 for name, values in to_arrays(embed(batch)).items():
                     found[name].append(values)
-    return {name: stored(np.concatenate(parts)[:count], name, 0, "float32") for name, parts in found.items()}
+    arrays = {name: stored(np.concatenate(parts)[:count], name, 0, "float32") for name, parts in found.items()}
+    return Layers(arrays, {layer.layer.name: layer.layer for layer in layers})
 
 
 def check_images(images: Images, *, square: bool = False) -> None:

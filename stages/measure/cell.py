@@ -18,7 +18,7 @@ from stages.measure.refits import class_groups
 from stages.measure.scores.kmeans import Search
 from stages.measure.scores.neighbours import others
 from stages.shared.core.seeding import child_seed
-from stages.shared.embeddings.embedding_store import Embeddings, Layer
+from stages.shared.embeddings.embeddings import Embeddings, Layer
 from stages.shared.embeddings.split_names import SEEN, TRAIN, UNSEEN
 from stages.shared.runtime.errors import UserError
 from stages.shared.tables.scores import Normalize

@@ -8,7 +8,7 @@ from stages.measure.metrics import LAYER_SCORES
 from stages.measure.params import MeasureParams, check_class_sizes, check_steps
 from stages.measure.run import Job, head_metrics, plan_jobs
 from stages.shared.core.params import Cell
-from stages.shared.embeddings.embedding_store import Embeddings
+from stages.shared.embeddings.embeddings import Embeddings
 from stages.shared.embeddings.split_names import SEEN, TRAIN, UNSEEN
 from stages.shared.runtime.errors import UserError
 

@@ -11,7 +11,7 @@ from threadpoolctl import threadpool_limits
 
 from stages.measure.arrays import Float32, Rows
 from stages.measure.embedded_split import centred, scaled
-from stages.shared.embeddings.embedding_store import Embeddings, Layer
+from stages.shared.embeddings.embeddings import Embeddings, Layer
 from stages.shared.embeddings.split_names import UNSEEN
 from stages.shared.tables.gallery import GALLERY
 from stages.shared.tables.scores import Normalize
@@ -36,7 +36,7 @@ def gallery(store: Embeddings, pictured: Collection[str], *, normalize: Normaliz
     layers = store.layers if len(rows) else ()
     with threadpool_limits(1):  # the same digits whatever the number of processors
         tables = [layer_gallery(store, layer, rows, shown, normalize=normalize) for layer in layers]
-    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=GALLERY.names)
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=[*GALLERY])
 
 
 def layer_gallery(

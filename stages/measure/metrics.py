@@ -260,7 +260,7 @@ classifier_score = partial(
     LayerScore, better="higher", low=0, high=1, use="classifier", per_image=True, over_folds=True, ceiling=1
 )
 detection_score = partial(Score, low=0, high=1, use="detection", over_folds=True)
-description = partial(LayerScore, better="neither", use="geometry", label_free=True)
+description = partial(LayerScore, better="neither", use="geometry")
 
 LAYER_SCORES = {
     "nmi": cluster_score(

@@ -22,8 +22,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from stages.measure.analyses.result import AnalysisResult, ScoreRow
@@ -33,13 +31,14 @@ from stages.measure.metrics import HEAD_SCORES, SCORES, ScoreValue, is_clustered
 from stages.measure.params import MeasureParams
 from stages.measure.refits import class_groups
 from stages.measure.run import Measured, Result
-from stages.shared.embeddings.embedding_store import Embeddings
+from stages.shared.embeddings.embeddings import Embeddings
 from stages.shared.embeddings.split_names import SEEN, UNSEEN
 from stages.shared.tables.gallery import write_gallery
 from stages.shared.tables.metric_table import (
     ALL_BUT_ONE_CLASS,
     ANALYSIS_TABLES,
     CLUSTER,
+    COLUMNS,
     HALF,
     MIN_CLASSES,
     REFIT_COLUMNS,
@@ -57,15 +56,13 @@ from stages.shared.tables.scores import write_scores
 LIBRARIES = ("numpy", "scipy", "scikit-learn")
 """What scores depend on."""
 
-TEXT = pa.dictionary(pa.int32(), pa.string())
-TYPES = {"step": pa.int32(), "split": TEXT, "layer": TEXT, "depth": pa.int16(), "pooling": TEXT}
-TYPES |= {"sample_id": TEXT, "label": TEXT, "group": TEXT}
-TYPES |= {**dict.fromkeys(SCORES, pa.float32()), CLUSTER: pa.int16()}
-"""Types of the columns, in their order; those that analyses find follow, as float32."""
+TYPES = {"step": "int32", "split": "", "layer": "", "depth": "int16", "pooling": ""}
+TYPES |= {"sample_id": "", "label": "", "group": "", **dict.fromkeys(SCORES, "float32"), CLUSTER: "int16"}
+"""Columns of images.parquet and Arrow's types, of texts none; those that analyses find follow, as float32."""
 
 
-def image_table(store: Embeddings, measured: Measured) -> pa.Table:
-    """Tabulate every image's contribution to every score (null where a score has none), its cluster and distances."""
+def image_tables(store: Embeddings, measured: Measured) -> list[pd.DataFrame]:
+    """Tabulate every image's contribution to every score, its cluster and distances, a table for each embedding."""
     found: dict[tuple[int, str, str], dict[str, Any]] = {}
     for result in measured.results:
         for analysed in result.analysed.values():
@@ -76,10 +73,7 @@ def image_table(store: Embeddings, measured: Measured) -> pa.Table:
         job = result.job
         further = found.get((job.step, job.split, job.layer.name), {})
         blocks.append(tabulate(store, job.keys, result.scores, result.clusters, further))
-    blocks += [tabulate(store, row_keys(step, SEEN), scores, None, {}) for step, scores in measured.heads.items()]
-    whole = pa.concat_tables(blocks, promote_options="default").unify_dictionaries().combine_chunks()
-    names = [*TYPES, *sorted({name for columns in found.values() for name in columns})]
-    return whole.select([name for name in names if name in whole.column_names])
+    return blocks + [tabulate(store, row_keys(step, SEEN), heads, None, {}) for step, heads in measured.heads.items()]
 
 
 def tabulate(
@@ -88,15 +82,38 @@ def tabulate(
     scores: Mapping[str, ScoreValue],
     clusters: NDArray[np.int32] | None,
     further: Mapping[str, Any],
-) -> pa.Table:
+) -> pd.DataFrame:
     """Tabulate the images of one embedding, or of the network's head: what names them, then what is known of them."""
-    samples = store.samples[store.samples["split"] == keys["split"]]
-    repeated = {name: pa.repeat(pa.scalar(value, TYPES[name]), len(samples)) for name, value in keys.items()}
-    columns = {name: samples[name].to_numpy() for name in ("sample_id", "label", "group")}
-    columns |= {name: score.per_image for name, score in scores.items() if score.per_image is not None}
-    columns |= {CLUSTER: [None] * len(samples) if clusters is None else clusters, **further}
-    typed = {name: pa.array(values, TYPES.get(name, pa.float32())) for name, values in columns.items()}
-    return pa.table(repeated | typed)
+    samples = store.samples.loc[store.samples["split"] == keys["split"], ["sample_id", "label", "group"]]
+    images: pd.DataFrame = samples.reset_index(drop=True).assign(**keys)
+    values = {name: score.per_image for name, score in scores.items() if score.per_image is not None}
+    singles = {name: np.asarray(found, dtype=np.float32) for name, found in (values | {**further}).items()}
+    columns: dict[str, Any] = singles | {CLUSTER: clusters}
+    return images.assign(**columns)
+
+
+def join_images(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Join what `image_tables` gives, as images.parquet is read: texts as categories in order, numbers in float64."""
+    whole = pd.concat(tables, ignore_index=True)
+    texts = {name: pd.CategoricalDtype(pd.unique(whole[name]).tolist()) for name, alias in TYPES.items() if not alias}
+    return whole.astype(texts | dict.fromkeys(whole.select_dtypes("float32"), np.float64))
+
+
+def write_images(path: Path, tables: Sequence[pd.DataFrame]) -> None:
+    """Write what `image_tables` gives, null where an embedding lacks a column."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    texts = pa.dictionary(pa.int32(), pa.string())
+    types = {name: pa.type_for_alias(alias) if alias else texts for name, alias in TYPES.items()}
+    typed = [
+        pa.table({name: pa.array(table[name].to_numpy(), types.get(name, pa.float32())) for name in map(str, table)})
+        for table in tables
+    ]
+    whole = pa.concat_tables(typed, promote_options="default").unify_dictionaries().combine_chunks()
+    further = sorted({*whole.column_names} - {*TYPES})
+    names = [name for name in (*TYPES, *further) if name in whole.column_names]
+    pq.write_table(whole.select(names), path, compression="zstd")
 
 
 def write_measured(
@@ -148,21 +165,25 @@ def write_cell(
     write_layer_scores(out / "layers.csv", records)
     write_scores(out, SCORES, params.normalize)
     write_versions(out, {**store.made_with, "measure": {name: version(name) for name in LIBRARIES}})
-    pq.write_table(image_table(store, measured), out / "images.parquet", compression="zstd")
+    write_images(out / "images.parquet", image_tables(store, measured))
     clusterings = [result.job.keys | row for result in measured.results for row in result.clusterings]
     if clusterings:
         pd.DataFrame(clusterings).to_csv(out / "clusterings.csv", index=False)
     if any(result.refits for result in measured.results):
         write_refits(out, refit_records(store, measured.results))
     for analysis in (name for name in params.analyses if name in ANALYSIS_TABLES):
-        analysed = [result for result in measured.results if analysis in result.analysed]
-        rows = [result.job.keys | row for result in analysed for row in result.analysed[analysis].rows]
-        of_network = measured.of_network.get(analysis, AnalysisResult())
-        write_analysis(out, analysis, rows + of_network.rows)
+        write_analysis(out, analysis, analysis_rows(measured, analysis))
     if pictured is not None:
         write_gallery(out, store.cell, gallery(store, pictured, normalize=params.normalize))
     finish_cell(out, store.cell)
     return len(records)
+
+
+def analysis_rows(measured: Measured, analysis: str) -> list[dict[str, Any]]:
+    """List the rows of an analysis's table, those of single embeddings first."""
+    analysed = [result for result in measured.results if analysis in result.analysed]
+    rows = [result.job.keys | row for result in analysed for row in result.analysed[analysis].rows]
+    return rows + measured.of_network.get(analysis, AnalysisResult()).rows
 
 
 def layer_records(store: Embeddings, measured: Measured) -> pd.DataFrame:
@@ -179,7 +200,7 @@ def layer_records(store: Embeddings, measured: Measured) -> pd.DataFrame:
     cell = dict(zip(("dataset", "model", "fold", "seed"), store.cell, strict=True))
     head = {"parameters": None, "operations": None, "width": len(store.classes)}
     rows += [row_keys(step, row.split) | columns_of(row) | head for step, row in of_head]
-    return pd.DataFrame([cell | row for row in rows]).sort_values("step", kind="stable")
+    return pd.DataFrame([cell | row for row in rows], columns=list(COLUMNS)).sort_values("step", kind="stable")
 
 
 def score_rows(store: Embeddings, split: str, scores: Mapping[str, ScoreValue]) -> list[ScoreRow]:

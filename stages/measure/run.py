@@ -24,7 +24,7 @@ from stages.measure.cell import Cell
 from stages.measure.metrics import HEAD_SCORES, LAYER_SCORES, PROBE, ScoreValue, is_clustered, needs_of, score_split
 from stages.measure.params import MeasureParams, chosen_steps
 from stages.measure.refits import refit
-from stages.shared.embeddings.embedding_store import Embeddings, Layer
+from stages.shared.embeddings.embeddings import Embeddings, Layer
 from stages.shared.embeddings.split_names import SEEN, UNSEEN
 from stages.shared.runtime.console import progress
 from stages.shared.runtime.errors import UserError
@@ -194,7 +194,8 @@ def measure(
 def score(cell: Cell, job: Job) -> Result:
     """Compute what is asked for of one layer of one split: first in rows as they are stored, then in scaled ones."""
     parts = [(job.of_rows(scaling, cell.params.normalize), scaling) for scaling in get_args(Normalize)]
-    results = [score_rows(cell, part, scaling) for part, scaling in parts if part.metrics or part.analyses]
+    asked = [(part, scaling) for part, scaling in parts if part.metrics or part.analyses or part.refits]
+    results = [score_rows(cell, part, scaling) for part, scaling in asked]
     clustered = next((result for result in reversed(results) if result.clusterings), results[0])
 
     def together(kind: str, names: Iterable[str]) -> dict[str, Any]:

@@ -58,7 +58,10 @@ def file_range(image: ImageFile.ImageFile, content: bytes) -> tuple[int, int | N
         _check_tiff(image, bits)
         return bits, 2**bits - 1 if bits < FULL else None
     if image.format == "PNG":
-        return (16 if str(image.tile[0][3]).endswith(";16B") else 8), None
+        bits = 16 if str(image.tile[0][3]).endswith(";16B") else 8
+        if bits > 8 and "transparency" in image.info:
+            raise BadImageError("a transparent colour (tRNS) of 16 bits is misread; save it with alpha, or with 8 bits")
+        return bits, None
     if image.format == "SGI":
         return 8 * content[3], None
     if image.format == "JPEG2000":
@@ -85,6 +88,8 @@ def _check_tiff(image: TiffImagePlugin.TiffImageFile, bits: int) -> None:
         raise BadImageError("signed values have no defined range; save it as uint16 or uint8")
     if bits > 8 and tags.get(TiffImagePlugin.PHOTOMETRIC_INTERPRETATION) == 0:
         raise BadImageError("a TIFF of more than 8 bits in which 0 is white is read inverted; save it with 0 as black")
+    if image.mode == "P" and 0 < max(tags.get(TiffImagePlugin.COLORMAP, (0,))) < 256:
+        raise BadImageError("its colour map has values of 8 bits, which are read as black; save it as RGB")
     apart = tags.get(TiffImagePlugin.PLANAR_CONFIGURATION) == 2 and len(image.getbands()) > 1
     if bits > 8 and apart and image.tile[0][0] == "raw":
         raise BadImageError(

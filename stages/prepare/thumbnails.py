@@ -37,7 +37,7 @@ def make_thumbnails(prepared: Path, out: Path, folds: Sequence[str], seed: int, 
     unseen = pd.concat(images.manifest.iloc[images.rows("unseen")] for images in opened)
     samples = choose_images(unseen, seed, dataset)
     pictures = [encode(opened[0].read(np.array([row]))[0]) for row in samples.index]  # one by one: they may be large
-    sizes_and_files = pd.DataFrame(pictures, index=samples.index, columns=THUMBNAILS.names[2:])
+    sizes_and_files = pd.DataFrame(pictures, index=samples.index, columns=[*THUMBNAILS][2:])
     write_thumbnails(out, dataset, samples.join(sizes_and_files))
 
 

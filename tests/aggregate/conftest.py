@@ -3,13 +3,12 @@ from pathlib import Path
 import pytest
 
 from stages.aggregate.curves import average
-from stages.aggregate.read import read_curves, read_layers
+from stages.aggregate.read import read_tables
 from stages.measure.metrics import SCORES
-from stages.shared.core.params import CheckpointSteps, RunParams
+from stages.shared.core.params import RunParams
 from tests.aggregate.synthetic import uncertain, write_cells, write_params
 
 DATASETS, MODELS, SEEDS = ["handwriting"], ["small", "small_scratch"], [0, 1]
-CHECKPOINTS = CheckpointSteps(steps=[0, 50, 100], keep="all")
 
 
 @pytest.fixture
@@ -28,5 +27,4 @@ def grid(tmp_path: Path) -> Path:
 @pytest.fixture
 def scores(grid, run):
     """The grid's means over seeds, of which nothing more is known."""
-    curves = read_curves(grid / "training", run, CHECKPOINTS)
-    return uncertain(average(read_layers(grid / "measures", curves, run, CHECKPOINTS), run, SCORES))
+    return uncertain(average(read_tables(grid / "measures", grid / "training", run, []).layers, run, SCORES))

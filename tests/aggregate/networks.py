@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pandas as pd
 
-from stages.aggregate.findings.collect import correlate, follow_training, judge_accuracy, judge_scope, why_out_of_scope
+from stages.aggregate.findings.collect import follow_training, judge_accuracy, judge_scope, why_out_of_scope
 from stages.aggregate.findings.outcomes import DatasetFindings, NetworkFindings, NetworkPair
 from stages.aggregate.inference.contrasts import Estimate
 from stages.aggregate.tables.summary import SummaryRow
@@ -42,10 +42,6 @@ NETWORK = SummaryRow(
     baseline=0.1,
     chance=0.01,
     last_layer="bn2",
-    best_parameters=170,
-    total_parameters=1000,
-    best_operations=4000,
-    total_operations=10000,
     main=True,
     better="higher",
     ci_classes_low=0.31,
@@ -60,10 +56,6 @@ NETWORK = SummaryRow(
     lead_images_at_most=0.18,
     tied_classes="3;4;5",
     tied_images="4",
-    shallowest_layer="blocks.2",
-    shallowest_depth=3,
-    shallowest_parameters=120,
-    shallowest_operations=3000,
 )
 """Best layer blocks.3, the fifth of nine, over four folds."""
 
@@ -80,9 +72,8 @@ ONE_FOLD = dict.fromkeys(
 """What is known of a single fold: nothing of other classes."""
 
 NO_INTERVALS = ONE_FOLD | dict.fromkeys(
-    ("ci_images_low", "ci_images_high", "lead_images", "lead_images_at_least", "lead_images_at_most", "tied_images",
-     "shallowest_layer", "shallowest_depth", "shallowest_parameters", "shallowest_operations")
-)  # fmt: skip
+    ("ci_images_low", "ci_images_high", "lead_images", "lead_images_at_least", "lead_images_at_most", "tied_images")
+)
 
 
 def network(model: str = "a", **columns: object) -> SummaryRow:
@@ -119,4 +110,4 @@ def evidence(
         NetworkFindings(row, row.model not in beaten, (changes or {}).get(row.model), follow_training(row, steps))
         for row in rows
     ]
-    return DatasetFindings(networks, accuracy, correlate(rows, accuracy))
+    return DatasetFindings(networks, accuracy)

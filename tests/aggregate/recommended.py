@@ -9,7 +9,6 @@ from stages.aggregate.recommend.schema import (
     ChangeRecord,
     FineTuningRecord,
     LayerRecord,
-    PairRecord,
     Recommendation,
     RegretRecord,
     ScopeRecord,
@@ -89,10 +88,6 @@ RECOMMENDATION = Recommendation(
     missing=[],
 )  # fmt: skip
 """Layer 5 of 9, which ties with layers 4 and 6."""
-
-JOINED = PairRecord(
-    layers=("blocks.2", "blocks.5"), depths=(3, 6), value=0.45, gain=0.05, low=0.01, high=0.09, recommended=True
-)
 
 
 def recommendation(**fields: object) -> Recommendation:

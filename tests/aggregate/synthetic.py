@@ -12,7 +12,7 @@ from PIL import Image
 from sklearn.metrics import normalized_mutual_info_score
 
 from stages.aggregate.curves import MEAN, Scores
-from stages.aggregate.scope import ACCURACY, UNCERTAINTY
+from stages.aggregate.scope import UNCERTAINTY
 from stages.shared.tables.gallery import write_gallery, write_thumbnails
 from stages.shared.tables.metric_table import ALL_BUT_ONE_CLASS, HALF, HEAD, write_layer_scores, write_refits
 from tests.sealed import seal, seal_prepared, seal_training
@@ -24,8 +24,7 @@ NAMES = ("bn1", "blocks.0", "blocks.1", "blocks.2", "blocks.3", "blocks.4", "blo
 def uncertain(scores: Scores, **known: object) -> Scores:
     """Put `UNCERTAINTY` beside means: what is known of the points of the curves, and nothing else."""
     columns = dict.fromkeys(UNCERTAINTY, np.nan) | dict.fromkeys(("tied_classes", "tied_images"), pd.NA) | known
-    accuracy = dict.fromkeys(ACCURACY[3:], np.nan)
-    return replace(scores, curves=scores.curves.assign(**columns, **accuracy).astype(UNCERTAINTY))
+    return replace(scores, curves=scores.curves.assign(**columns).astype(UNCERTAINTY))
 
 
 def only_means(scores: Scores) -> Scores:
@@ -151,8 +150,11 @@ def write_cells(
         rows = metric_rows(dataset, model, seed, fold=fold, **shape)
         if fold == "all":
             rows = rows[rows["split"] != "unseen"]
+        images = image_rows(rows[rows["step"] == rows["step"].max()], seed)
+        (root / "measures" / cell).mkdir(parents=True, exist_ok=True)
+        images.to_parquet(root / "measures" / cell / "images.parquet", index=False)
         if analyses:
-            rows = with_analyses(root / "measures" / cell, rows, seed)
+            rows = with_analyses(root / "measures" / cell, rows, images, seed)
         write_layer_scores(root / "measures" / cell / "layers.csv", rows)
         write_gallery(root / "measures" / cell, (dataset, model, fold, seed), gallery_rows(rows))
         seal(root / "measures" / cell)
@@ -181,12 +183,9 @@ def freeze(grid: Path, model: str) -> None:
         seal(path.parent)
 
 
-def with_analyses(folder: Path, rows: pd.DataFrame, seed: int) -> pd.DataFrame:
+def with_analyses(folder: Path, rows: pd.DataFrame, images: pd.DataFrame, seed: int) -> pd.DataFrame:
     """Write the further files of one cell; returns its rows with the NMI of the clusters."""
-    folder.mkdir(parents=True)
     last = rows[rows["step"] == rows["step"].max()]
-    images = image_rows(last, seed)
-    images.to_parquet(folder / "images.parquet", index=False)
     if "unseen" in set(rows["split"]):
         write_refits(folder, refit_rows(rows[rows["split"] == "unseen"], seed))
     of = {

@@ -19,8 +19,7 @@ from stages.aggregate.inference.network_data import collect_network_data
 from stages.aggregate.measured import measured_networks
 from stages.aggregate.recommend.recommend import recommend_all
 from stages.aggregate.recommend.schema import best_network
-from stages.aggregate.render.documents import finding_records, latex, markdown, recommendation_records
-from stages.aggregate.render.page.cards import make_cards
+from stages.aggregate.render.documents import finding_records, markdown, recommendation_records
 from stages.aggregate.render.verdict import describe, verdict
 from stages.aggregate.render.write import headline_numbers
 from stages.aggregate.tables.score_tables import steps_table
@@ -28,6 +27,8 @@ from stages.aggregate.tables.summary import summarize
 from stages.aggregate.tables.uncertainty import add_uncertainty
 from stages.aggregate.words import recommendation as words
 from stages.aggregate.words.formatting import decimals, interval
+from stages.aggregate.words.page_texts import answer as page_answer
+from stages.aggregate.words.page_texts import card_texts
 from stages.measure.metrics import SCORES
 from stages.shared.core.params import RunParams
 from stages.shared.tables.metric_table import ALL_BUT_ONE_CLASS, HALF, HEAD
@@ -73,7 +74,7 @@ def tables(models, answers):
 
 
 def study(models, answers):
-    """What the aggregate stage computes of these scores: scores, summary, facts."""
+    """What the aggregate stage computes of these scores: summary, facts."""
     run = RunParams(datasets=["d"], models=list(models), folds=[0, 1, 2], seeds=[0])
     layers, refits = tables(models, answers)
     networks = collect_network_data(layers, refits, run, SCORES)
@@ -84,7 +85,7 @@ def study(models, answers):
     findings = collect_findings(
         measured_networks([row for row in summary if row.main], scores, networks), steps_table(scores), 0.05, steps
     )
-    return scores, summary, Facts(recommendations, findings)
+    return summary, Facts(recommendations, findings)
 
 
 def headline_of(text):
@@ -112,7 +113,7 @@ def test_all_name_the_best_layer_of_the_best_network_at_its_step(step, best):
     networks = dict(zip(LEADING, (f"net{i}" for i in best), strict=True))
     answers = {use: (networks[use], step, BEST_LAYERS[use]) for use in LEADING}
     answers["classifier"] = (networks["classifier"], step if step != 50 else 100, "d")  # not measured between
-    scores, summary, facts = study(models, answers)
+    summary, facts = study(models, answers)
     records = recommendation_records(facts.recommendations)
     assert [(each["model"], each["use"], each["metric"]) for each in records] == [
         (model, use, metric) for model in models for use, metric in LEADING.items()
@@ -131,9 +132,6 @@ def test_all_name_the_best_layer_of_the_best_network_at_its_step(step, best):
     assert len(models) > 1 or on_depth in ([], [f"supported (other classes) at step {step}"])
     assert headline_of(told) == answers
     table = [[cell.strip() for cell in line.split("|")[1:-1]] for line in said.splitlines() if line.startswith("|")]
-    typeset = latex(summary, facts).replace("\\", "").splitlines()
-    typeset = [[cell.strip() for cell in line.split("&")] for line in typeset]
-    cards = {model: own for (_, model), own in make_cards(facts.recommendations, scores).items()}
     for use, (network, at, layer) in answers.items():
         of_use = [each for each in facts.recommendations if each.use == use]
         found = best_network(of_use)
@@ -172,18 +170,19 @@ def test_all_name_the_best_layer_of_the_best_network_at_its_step(step, best):
         assert row[2:4] == [f"{place} of 5 (`{layer}`)", str(at)]
         assert row[4].startswith(value)
         assert row[5:7] == [gained, before]
-        assert [cell.replace("`", "").replace("–", "--") for cell in row] in typeset
         checkpoint = f" at step {at}" + ("" if at else " (untrained)")
         sentence = (
             rf"{use} \({NAMES[use]}\): layer {place} of 5 \(`{layer}`, [^`]* {value}[^)]*\){re.escape(checkpoint)}, "
         )
         assert re.search(rf"^- {network}, {sentence}", said, re.MULTILINE)
 
-        (card,) = (card for card in cards[network] if card["use"] == f"{use} ({NAMES[use]})")
+        card = card_texts(found)
+        assert card["use"] == f"{use} ({NAMES[use]})"
         assert card["answer"] == f"Layer {place} of 5 ({layer}){checkpoint}"
         assert card["numbers"][0][1] == value
         assert " ".join(card["numbers"][1][1:]).strip() == gained
-        assert [bar["looks"] for bar in card["layers"]].index("taken") == place - 1
+        if numbers["gain_over_last"]["status"] == "pays":
+            assert f"For {use} take layer {place} of 5" in page_answer(of_use)
 
         printed = describe([each for each in facts.recommendations if each.model == network])
         assert rows_of(printed)[use][1] == f"{place}/5"

@@ -1,23 +1,12 @@
 import shutil
-from dataclasses import fields, replace
 
 import pandas as pd
 import pytest
 
-from stages.aggregate.read import (
-    read_all_thumbnails,
-    read_analyses,
-    read_catalogue,
-    read_curves,
-    read_galleries,
-    read_layers,
-)
-from stages.measure.metrics import SCORES
-from stages.shared.core.params import CheckpointSteps, RunParams
+from stages.aggregate.read import read_all_thumbnails, read_galleries, read_tables
+from stages.shared.core.params import RunParams
 from stages.shared.runtime.errors import UserError
 from stages.shared.tables.metric_table import ANALYSIS_TABLES, HEAD
-from stages.shared.tables.scores import Score, write_scores
-from tests.aggregate.conftest import CHECKPOINTS
 from tests.aggregate.synthetic import freeze, write_cells
 from tests.sealed import seal, seal_all, seal_training
 
@@ -25,12 +14,20 @@ SMALL = "handwriting/small/0"
 CLUSTERS = "step,split,layer,depth,pooling,clusters,nmi,ami\n"
 
 
-def curves_of(grid, run, checkpoints=CHECKPOINTS):
-    return read_curves(grid / "training", run, checkpoints)
+def tables_of(grid, run, analyses=()):
+    return read_tables(grid / "measures", grid / "training", run, analyses)
 
 
-def layers_of(grid, run, checkpoints=CHECKPOINTS):
-    return read_layers(grid / "measures", curves_of(grid, run, checkpoints), run, checkpoints)
+def curves_of(grid, run):
+    return tables_of(grid, run).courses
+
+
+def layers_of(grid, run):
+    return tables_of(grid, run).layers
+
+
+def analyses_of(grid, run, *names):
+    return tables_of(grid, run, names).analyses
 
 
 def test_tables_are_stacked_in_the_order_of_the_grid(grid):
@@ -48,15 +45,6 @@ def test_a_fold_keeps_its_name_and_has_its_place_in_the_order(tmp_path):
     assert list(dict.fromkeys(zip(layers["fold"], layers["seed"], strict=True))) == order
     assert list(dict.fromkeys(zip(curves["fold"], curves["seed"], strict=True))) == order
     assert set(layers[layers["fold"] == "all"]["split"]) == {"test"}
-
-
-def test_analyses_of_fold_all_are_not_asked_for(tmp_path):
-    for cell in ("0/0", "all/0"):
-        (tmp_path / "handwriting/small" / cell).mkdir(parents=True)
-    (tmp_path / "handwriting/small/0/0/k_sensitivity.csv").write_text(CLUSTERS + "9,unseen,a,0,mean,5,0.5,0.4\n")
-    seal_all(tmp_path)
-    run = RunParams(datasets=["handwriting"], models=["small"], folds=[0, "all"], seeds=[0])
-    assert read_analyses(tmp_path, run, ["k_sensitivity"])["k_sensitivity"]["fold"].tolist() == ["0"]
 
 
 def test_a_model_taken_out_of_the_grid_leaves_no_trace(grid):
@@ -92,9 +80,8 @@ def test_networks_measured_at_step_0_alone_have_no_accuracy(grid, run):
         table = pd.read_csv(path)
         table[table["step"] == 0].to_csv(path, index=False)
         seal(path.parent)
-    only = CheckpointSteps(steps=[0], keep="all")
-    assert curves_of(grid, run, only)["accuracy"].isna().all()
-    assert HEAD not in set(layers_of(grid, run, only)["layer"])
+    assert curves_of(grid, run)["accuracy"].isna().all()
+    assert HEAD not in set(layers_of(grid, run)["layer"])
 
 
 def test_a_frozen_network_stands_beside_fine_tuned_ones(grid, run):
@@ -104,55 +91,16 @@ def test_a_frozen_network_stands_beside_fine_tuned_ones(grid, run):
     assert curves_of(grid, run).groupby("model")["accuracy"].count().to_dict() == {"small": 0, "small_scratch": 4}
 
 
-@pytest.mark.parametrize(
-    ("checkpoints", "asked", "found"),
-    [
-        (CheckpointSteps(steps=[0, 50, 100], keep="last"), "100", "0, 50"),
-        (CheckpointSteps(steps=[0, 100], keep="all"), "0, 100", "50"),
-    ],
-)
-def test_a_checkpoint_that_was_not_asked_for_is_refused(grid, run, checkpoints, asked, found):
-    curves = curves_of(grid, run)
-    message = (
-        rf"small/0/0/layers\.csv: must hold the checkpoints .*finetune\.keep\), {asked}, and no other, found {found};"
-    )
-    with pytest.raises(UserError, match=message):
-        read_layers(grid / "measures", curves, run, checkpoints)
-
-
-def test_a_step_that_a_frozen_network_cannot_have_is_refused(grid, run):
-    path = grid / f"measures/{SMALL}/0/layers.csv"
-    whole = path.read_bytes()
-    freeze(grid, "small")
-    path.write_bytes(whole)
-    seal(path.parent)
-    with pytest.raises(UserError, match=r", 0, and no other, found 50, 100; run `dvc repro`"):
+@pytest.mark.parametrize(("folder", "stage"), [("measures", "measure"), ("training", "finetune")])
+def test_a_cell_without_results_is_named_with_the_remedy(grid, run, folder, stage):
+    shutil.rmtree(grid / folder / SMALL / "1")
+    with pytest.raises(UserError, match=rf"small/0/1/digests.json: .*dvc repro .* {stage}@handwriting-small-0-1"):
         layers_of(grid, run)
 
 
-def test_a_curve_of_other_steps_is_refused(grid, run):
-    message = r"training\.csv: must give the accuracy at the steps of finetune\.steps, 0, 50, found it at 0, 50, 100;"
-    with pytest.raises(UserError, match=message):
-        curves_of(grid, run, CheckpointSteps(steps=[0, 50], keep="all"))
-
-
-@pytest.mark.parametrize(
-    ("file", "stage"),
-    [
-        (f"measures/{SMALL}/1/layers.csv", "measure"),
-        (f"measures/{SMALL}/1/k_sensitivity.csv", "measure"),
-        (f"training/{SMALL}/1/training.csv", "finetune"),
-    ],
-)
-def test_a_cell_without_results_is_named_with_the_remedy(grid, run, file, stage):
-    (grid / f"measures/{SMALL}/0/k_sensitivity.csv").write_text(CLUSTERS)
-    (grid / file).unlink(missing_ok=True)
-    seal_all(grid / "measures")
-    shutil.rmtree(grid / f"training/{SMALL}/1") if stage == "finetune" else None
-    with pytest.raises(
-        UserError, match=rf"handwriting, small, fold 0, seed 1: .*dvc repro {stage}@handwriting-small-0-1"
-    ):
-        read_analyses(grid / "measures", run, ["k_sensitivity"]) if "sensitivity" in file else layers_of(grid, run)
+def test_a_table_of_an_analysis_that_a_cell_lacks_is_named(grid, run):
+    with pytest.raises(UserError, match=r"small/0/0/k_sensitivity\.csv: must be a table of k_sensitivity, found none"):
+        analyses_of(grid, run, "k_sensitivity")
 
 
 @pytest.mark.parametrize(
@@ -189,7 +137,7 @@ def test_tables_of_analyses_are_stacked_and_named_by_their_cell(grid):
     (folder / "0/k_sensitivity.csv").write_text(CLUSTERS + "9,unseen,a,0,mean,5,0.5,0.4\n")
     (folder / "1/k_sensitivity.csv").write_text(CLUSTERS + "9,unseen,NA,0,mean,3,0.25,0.2\n")
     seal_all(grid / "measures")
-    table = read_analyses(grid / "measures", ONE, ["k_sensitivity", "ood"])["k_sensitivity"]
+    table = analyses_of(grid, ONE, "k_sensitivity", "ood")["k_sensitivity"]
     assert table[["model", "seed", "layer", "nmi"]].to_numpy().tolist() == [
         ["small", 0, "a", 0.5],
         ["small", 1, "NA", 0.25],
@@ -201,7 +149,7 @@ def test_layers_named_by_numbers_keep_their_names(grid):
     for seed in (0, 1):
         (grid / f"measures/{SMALL}/{seed}/k_sensitivity.csv").write_text(CLUSTERS + rows)
     seal_all(grid / "measures")
-    tables = read_analyses(grid / "measures", ONE, ["k_sensitivity"])
+    tables = analyses_of(grid, ONE, "k_sensitivity")
     assert tables["k_sensitivity"]["layer"].tolist() == ["", "007"] * 2
 
 
@@ -209,7 +157,7 @@ def test_a_table_that_was_not_asked_for_is_not_read(grid, run):
     """Not even if it is damaged: a stage that was killed left it."""
     for analysis in ANALYSIS_TABLES:
         (grid / f"measures/{SMALL}/0/{analysis}.csv").write_text("step,split\n")
-    for analysis, table in read_analyses(grid / "measures", run, []).items():
+    for analysis, table in analyses_of(grid, run).items():
         assert (len(table), tuple(table.columns)) == (
             0,
             ("dataset", "model", "fold", "seed", *ANALYSIS_TABLES[analysis]),
@@ -220,7 +168,7 @@ def test_a_table_of_an_analysis_of_another_version_is_named(grid, run):
     (grid / f"measures/{SMALL}/0/layer_pairs.csv").write_text("step,split\n")
     seal_all(grid / "measures")
     with pytest.raises(UserError, match=r"layer_pairs\.csv: must have .*lacks layer_a, .*measure stage again"):
-        read_analyses(grid / "measures", run, ["layer_pairs"])
+        analyses_of(grid, run, "layer_pairs")
 
 
 def test_galleries_are_those_of_the_grid_in_its_order(tmp_path):
@@ -234,14 +182,10 @@ def test_galleries_are_those_of_the_grid_in_its_order(tmp_path):
     assert list(read_all_thumbnails(tmp_path / "thumbnails", run)) == ["digits"]
 
 
-def test_a_gallery_that_is_missing_or_another_cells_is_named(grid, run):
+def test_a_gallery_of_another_cell_is_named(grid, run):
     cells = grid / f"measures/{SMALL}"
     (cells / "1/gallery.parquet").write_bytes((cells / "0/gallery.parquet").read_bytes())
     with pytest.raises(UserError, match=r"1/gallery\.parquet: must be as the measure stage wrote it, found .*; remove"):
-        read_galleries(grid / "measures", run)
-    (cells / "1/gallery.parquet").unlink()
-    seal(cells / "1")
-    with pytest.raises(UserError, match=r"seed 1: .*has no gallery: .*dvc repro measure@handwriting-small-0-1`"):
         read_galleries(grid / "measures", run)
 
 
@@ -249,21 +193,3 @@ def test_thumbnails_that_are_missing_are_named(grid, run):
     (grid / "thumbnails/handwriting/thumbnails.parquet").unlink()
     with pytest.raises(UserError, match=r"handwriting/thumbnails.parquet: .*found no file; .* run the prepare stage"):
         read_all_thumbnails(grid / "thumbnails", run)
-
-
-def facts(scores):
-    """What stands in scores.json, without the functions."""
-    names = [field.name for field in fields(Score)]
-    return {name: Score(**{field: getattr(score, field) for field in names}) for name, score in scores.items()}
-
-
-def test_cells_that_say_other_things_of_a_score_are_named(grid, run):
-    assert read_catalogue(grid / "measures", run) == facts(SCORES)
-    folder = grid / f"measures/{SMALL}/1"
-    write_scores(folder, SCORES | {"nmi": replace(SCORES["nmi"], low=-1)})
-    seal(folder)
-    message = (
-        r"small/0/1/scores\.json: must say .* cell handwriting/small/0/0 says, found other facts of nmi: .*dvc repro"
-    )
-    with pytest.raises(UserError, match=message):
-        read_catalogue(grid / "measures", run)

@@ -165,7 +165,7 @@ def peak_mib(folder: Path, count: int, width: int, classes: dict[str, int], chan
     sections = ("run", "datasets", "models", "prepare", "finetune", "embed", "aggregate")
     content = {section: {} for section in sections} | {"finetune": {"steps": [0], "keep": "all"}}
     YAML(typ="safe").dump(content | {"measure": MEASURE | changed}, folder / "params.yaml")
-    write_thumbnails(folder / "thumbnails", "synthetic", pd.DataFrame(columns=THUMBNAILS.names))
+    write_thumbnails(folder / "thumbnails", "synthetic", pd.DataFrame(columns=[*THUMBNAILS]))
     paths = {"--embeddings": folder / "store", "--thumbnails": folder / "thumbnails"}
     paths |= {"--out": folder / "out", "--params": folder / "params.yaml"}
     options = [str(part) for pair in paths.items() for part in pair]

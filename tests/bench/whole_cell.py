@@ -1,4 +1,4 @@
-"""A whole cell against a straightforward script of one process that does the same (`tests.bench.plain_script`).
+"""A whole cell against a straightforward script of one process that does the same (`tests.bench.plain_cell`).
 
 EfficientNet-Lite0 at 64 px on handwriting, six checkpoints, the paper's scores, one start of k-means. The cell's five
 stages run as `dvc repro` starts them, each in a process of its own. Seconds are of the processor and of the clock; what
@@ -35,7 +35,7 @@ IMPORTS = {
     "embed": "stages.embed.__main__, stages.shared.networks.timm",
     "measure": "stages.measure.__main__",
     "aggregate": "stages.aggregate.__main__",
-    "script": "tests.bench.plain_script",
+    "script": "tests.bench.plain_cell",
 }
 """What is imported for each stage, and for the script."""
 
@@ -131,7 +131,7 @@ def ratios(workflow: Workflow, starts: dict[str, Seconds], steps: int) -> dict[s
     compared = {}
     for name, settings in {"script": {}, "script, its memory kept": KEPT_MEMORY}.items():
         script = run(
-            workflow, f"python -m tests.bench.plain_script data/raw/mine data/script --steps {steps}", **settings
+            workflow, f"python -m tests.bench.plain_cell data/raw/mine data/script --steps {steps}", **settings
         )
         shutil.rmtree(workflow.folder / "data" / "script")
         print(f"{name:17}  {script} {starts['script']}", flush=True)

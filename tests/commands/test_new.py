@@ -128,7 +128,7 @@ def test_training_gets_folds_and_a_schedule_that_fit_the_images(project: Path, t
     assert "of 9 classes in all, 3 fold(s) of unseen ones say little" in done.output
     assert config.finetune.schedule_epochs == config.finetune.steps[-1] / 2  # two batches of 72
     assert not folder.is_symlink()
-    assert done.output.endswith("`make repro` runs it\n")
+    assert done.output.endswith("`dvc repro` runs it\n")
 
 
 def test_a_params_file_in_another_layout_is_edited_as_well(project: Path, tmp_path: Path):

@@ -136,9 +136,9 @@ def measure_again() -> None:
 
 
 OF_THE_NETWORK: dict[Callable[[], None], str] = {
-    edit_fit: "datasets.mine.fit was 'crop', is 'squash'",
-    edit_bits: "datasets.mine.bits was None, is 12",
-    edit_network: "models.net.network.image_size was 32, is 64",
+    edit_fit: "datasets.mine.fit was 'crop' and is 'squash'",
+    edit_bits: "datasets.mine.bits was None and is 12",
+    edit_network: "models.net.network.image_size was 32 and is 64",
     train_again: f"embed@mine-net-0-3 read another {WEIGHTS}/{PATH}/weights",
     embed_again: f"measure@mine-net-0-3 read another {EMBEDDINGS}/{PATH}",
     prepare_again: f"finetune@mine-net-0-3 read another {FOLD_DIGESTS}",

@@ -4,7 +4,7 @@ import pytest
 from click.testing import CliRunner
 
 from stages.aggregate.facts import Facts, write_facts
-from stages.aggregate.recommend.schema import Missing
+from stages.aggregate.recommend.schema import BestNetworkRecord, Missing
 from stages.aggregate.render.documents import finding_records, recommendation_records
 from stages.aggregate.render.verdict import describe
 from stages.commands.results import recommend, verdict
@@ -12,7 +12,8 @@ from stages.shared.runtime.errors import UserError
 from tests.aggregate.networks import evidence, network
 from tests.aggregate.recommended import every_use
 
-FIRST, OTHER = every_use(), every_use(model="b", dataset="flowers", missing=[Missing.OPERATIONS])
+BEST = {"model": "large", "difference": 0.1, "scope": "classes"}
+FIRST, OTHER = every_use(), every_use(model="b", dataset="flowers", missing=[Missing.GROUPS])
 
 
 @pytest.fixture
@@ -28,7 +29,7 @@ def run(*args):
 def test_it_prints_every_network_and_what_is_missing_once(results):
     printed = run(results).output
     assert printed == f"{describe([*FIRST, *OTHER])}\n"
-    assert printed.endswith("\n\nMultiply-adds are not known.\n")
+    assert printed.count("too few groups") == 1
     assert run(results, "--model", "a").output == f"{describe(FIRST)}\n"
     assert run(results, "--dataset", "handwriting").output == f"{describe(FIRST)}\n"
 
@@ -43,14 +44,7 @@ def test_the_verdict_for_programs_has_the_records_of_its_use(results):
     }
 
 
-def test_what_programs_read_has_the_notice_of_the_study(results):
-    write_facts(results, Facts([*FIRST, *OTHER], [evidence(network())], notice="Incomplete."))
-    printed = CliRunner().invoke(verdict, [str(results), "--json"], catch_exceptions=False).output
-    assert json.loads(printed)["notice"] == "Incomplete."
-    assert {each["notice"] for each in json.loads(run(results, "--json").output)} == {"Incomplete."}
-
-
-def test_what_people_read_has_it_too(results):
+def test_what_people_read_has_the_notice_of_the_study(results):
     write_facts(results, Facts([*FIRST, *OTHER], [], notice="Incomplete."))
     assert run(results, "--model", "a").output == f"Incomplete.\n{describe(FIRST)}\n"
 
@@ -59,6 +53,18 @@ def test_what_people_read_has_it_too(results):
 def test_without_results_there_is_one_message(command, tmp_path):
     with pytest.raises(UserError, match="found no file"):
         CliRunner().invoke(command, [str(tmp_path)], catch_exceptions=False)
+
+
+def test_networks_are_compared_in_one_sentence(results):
+    best = every_use(model="large", value=0.5)
+    clear, unclear = (
+        every_use(model=model, value=0.4, behind=BestNetworkRecord(**BEST, at_least=bound))
+        for model, bound in (("small", 0.02), ("middle", -0.02))
+    )
+    write_facts(results, Facts([*best, *clear, *unclear], [], use="retrieval"))
+    assert run(results).output.startswith(
+        "Best network of handwriting: large for retrieval, before small and middle\n  (ties).\n"
+    )
 
 
 def test_one_use_is_that_of_the_option_else_of_the_study(results):

@@ -37,7 +37,7 @@ def test_without_a_browser_it_says_so(page, monkeypatch):
 
 
 def test_without_a_page_it_says_what_to_run(tmp_path):
-    with pytest.raises(UserError, match=r"report\.html: must be .* found no file; run `make repro`"):
+    with pytest.raises(UserError, match=r"report\.html: must be .* found no file; run `dvc repro`"):
         run(tmp_path)
 
 

@@ -25,7 +25,7 @@ COMMANDS = {
     "experiment": ("dvc", "exp", "run", "-S", "finetune.learning_rate=0.002"),
     "fleet": ("whichlayer", "fleet", "--workers", "1"),
     "features": ("whichlayer", "features", IMAGES, "--from", "mine/net/0/0", "--out", f"{WRITTEN}/vectors.parquet"),
-    "cut": ("whichlayer", "cut", "--dataset", "mine", "--model", "net", "--out", f"{WRITTEN}/network"),
+    "cut": ("whichlayer", "cut", "--from", "mine/net/0/0", "--out", f"{WRITTEN}/network"),
 }
 """Commands beside `dvc repro` that take long; the names are also those of projects in which each has run."""
 

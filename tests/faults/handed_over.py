@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from stages.aggregate.read import image_paths, read_analyses, read_curves, read_galleries, read_layers, read_refits
+from stages.aggregate.read import read_galleries, read_tables
 from stages.embed.loading import checked_checkpoints
 from stages.measure.checks import check_cell
 from stages.shared.core.digests import cell_id
@@ -25,7 +25,6 @@ from stages.shared.images.image_store import open_images, open_prepared, read_ma
 from stages.shared.networks.params import NetworkParams, WeightsParams
 from stages.shared.networks.weights import CheckpointInfo, finish_checkpoints, read_state, write_checkpoint
 from stages.shared.tables.gallery import read_thumbnails
-from tests.aggregate.conftest import CHECKPOINTS
 from tests.aggregate.synthetic import write_cells
 from tests.packed import SEEN, pack, write_fold_all
 
@@ -120,13 +119,13 @@ def everything_in(store: Embeddings) -> object:
 
 def read_measures(data: Path) -> object:
     run = RunParams(datasets=["trees"], models=["net"], folds=[0], seeds=[0, 1])
-    curves = read_curves(data / "training", run, CHECKPOINTS)
     measures = data / "measures"
-    read = [read_layers(measures, curves, run, CHECKPOINTS), read_refits(measures, run)]
-    read += [*read_analyses(measures, run, ["k_sensitivity"]).values(), *read_galleries(measures, run).values()]
+    tables = read_tables(measures, data / "training", run, ["k_sensitivity"])
+    read = [tables.courses, tables.layers, tables.refits, *tables.analyses.values()]
+    read += read_galleries(measures, run).values()
     manifest = read_manifest(open_prepared(data / "prepared" / "trees", "trees")).to_csv()
-    images = image_paths(measures, "trees", "net", "0", run).values()
-    return [table.to_csv() for table in read] + [path.read_bytes() for path in images] + [manifest]
+    read += [tables.images(cell, [100], ["nn1_accuracy"]) for cell in run.cells()]
+    return [table.to_csv() for table in read] + [repr(tables.catalogue), manifest]
 
 
 READERS: dict[str, Callable[[Path], object]] = {

@@ -12,11 +12,14 @@ from sklearn.metrics import normalized_mutual_info_score
 from sklearn.neighbors import NearestNeighbors
 
 from stages.aggregate.params import AggregateParams
-from stages.library.arrays import score_arrays, tabulate
+from stages.aggregate.read import read_tables
+from stages.library.arrays import score_arrays, tables_of, tabulate, write_measures, write_scored
 from stages.measure.params import MeasureParams
+from stages.shared.core.digests import cell_id
 from stages.shared.core.params import parse
+from stages.shared.networks import training_table
 from stages.shared.runtime.errors import UserError
-from tests.commands.score.made import WIDTHS, arrays
+from tests.commands.score.made import WIDTHS, arrays, with_seen, write_npz
 from tests.measure.synthetic import DEFAULT
 
 ROOT = Path(__file__).parents[2]
@@ -36,19 +39,44 @@ def given(**changes: Any) -> dict[str, Any]:
     return {"layers": layers, "labels": content["labels"], "measure": measure(), "aggregate": AGGREGATE} | others
 
 
-def test_neither_torch_nor_dvc_is_loaded_and_no_file_is_left(tmp_path: Path):
-    code = """
+CORE = """
 import sys
-from tests.library.test_arrays import given, score_arrays
-print(len(score_arrays(**given()).results.layers))
-print(sorted({"torch", "dvc", "PIL"} & set(sys.modules)))
+
+class Absent:
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        package = name.partition(".")[0]
+        if package in ("torch", "dvc", "PIL", "requests", "google_crc32c", "jinja2", "numcodecs", "pyarrow",
+                       "vl_convert", "zarr"):
+            raise ModuleNotFoundError(f"No module named {name!r}", name=package)
+
+sys.meta_path.insert(0, Absent)
+import numpy as np
+import stages.library as wl
+from stages.commands.cli import main
+
+with np.load(sys.argv[1]) as file:
+    arrays = {**file}
+result = wl.score(arrays, arrays.pop("labels"), metrics=["nmi", "nn1_accuracy"])
+result.recommend("retrieval"), result.table, result.gain(), result.plot(), print(result)
+sys.argv = ["whichlayer", "score", *sys.argv[1:], "--metrics", "nmi,nn1_accuracy"]
+main()
 """
-    command = [sys.executable, "-c", code]
-    environment = {"TMPDIR": str(tmp_path), "PYTHONPATH": str(ROOT), "PATH": "/usr/bin"}
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines()[-1] == "[]"
-    assert int(done.stdout.splitlines()[0]) > 0
-    assert not list(tmp_path.iterdir())
+
+
+def test_the_core_needs_no_package_of_an_extra_and_writes_nothing(tmp_path: Path):
+    file = write_npz(tmp_path / "some.npz", arrays())
+
+    def run(*options: str) -> "subprocess.CompletedProcess[str]":
+        command = [sys.executable, "-c", CORE, str(file), *options]
+        environment = {"TMPDIR": str(tmp_path), "PATH": "/usr/bin"}
+        return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+
+    done = run()
+    assert done.stdout.count("retrieval (1-NN)") == 2, done.stderr
+    page = run("--out", str(tmp_path / "out"))
+    assert page.stderr.endswith("which is not installed: pip install 'whichlayer[files]'\n")
+    assert [path.name for path in tmp_path.iterdir()] == ["some.npz"]
 
 
 def test_scores_are_those_of_scikit_learn_and_do_not_depend_on_processes():
@@ -63,9 +91,41 @@ def test_scores_are_those_of_scikit_learn_and_do_not_depend_on_processes():
     assert scored.results.facts.recommendations[0].dataset == "arrays"
 
 
+def test_tables_in_memory_are_those_that_are_read_from_files(tmp_path: Path):
+    content = with_seen((8, 8, 8), prefix="a"), with_seen((8, 8, 9), prefix="b", seed=3)
+    arrays_of = {name: [np.concatenate([each[f"seen/{name}"], each[name]]) for each in content] for name in WIDTHS}
+    sizes = [(len(each["seen/labels"]), len(each["labels"])) for each in content]
+    scored = score_arrays(
+        {name: np.concatenate(parts) for name, parts in arrays_of.items()},
+        np.concatenate([each[name] for each in content for name in ("seen/labels", "labels")]),
+        seen=[seen for numbers in sizes for seen, n in zip((True, False), numbers, strict=True) for _ in range(n)],
+        folds=[fold for fold, numbers in enumerate(sizes) for _ in range(sum(numbers))],
+        measure=measure(analyses=["layer_pairs", "k_sensitivity"], normalize="l2"),
+        aggregate=AGGREGATE,
+    )
+    write_measures(tmp_path / "measures", scored.cells, scored.measure)
+    for store, _ in scored.cells:
+        course = pd.DataFrame([cell_id(store.cell) | {"step": 0}], columns=list(training_table.COLUMNS))
+        folder = tmp_path / "training" / "/".join(map(str, store.cell))
+        training_table.write_training(folder / "training.csv", course, store.cell)
+    asked = scored.asked
+    read = read_tables(tmp_path / "measures", tmp_path / "training", asked.grid, asked.measured.analyses)
+    found = tables_of(scored.cells, asked, scored.measure)
+    for name in ("courses", "layers", "refits"):
+        pd.testing.assert_frame_equal(getattr(found, name), getattr(read, name))
+    assert found.catalogue == read.catalogue
+    assert found.analyses.keys() == read.analyses.keys()
+    for name, table in read.analyses.items():
+        pd.testing.assert_frame_equal(found.analyses[name], table)
+    for cell in asked.grid.cells():
+        images = read.images(cell, [0], ["nmi", "nn1_accuracy", "knn_purity"])
+        pd.testing.assert_frame_equal(found.images(cell, [0], [])[[*images]], images, check_dtype=False)
+
+
 def test_the_clusters_whose_nmi_is_reported_can_be_kept(tmp_path: Path):
-    found = score_arrays(**given(), tables=tmp_path).results.layers
-    images = pd.read_parquet(tmp_path / "arrays" / "embeddings" / "0" / "0" / "images.parquet")
+    scored = score_arrays(**given())
+    write_scored(tmp_path, scored, "wl.score")
+    found, images = scored.results.layers, pd.read_parquet(next(tmp_path.rglob("images.parquet")))
     for name in WIDTHS:
         clusters = images.loc[images["layer"] == name, "cluster"]
         value = found[(found["layer"] == name) & (found["metric"] == "nmi")]["value"].item()

@@ -67,7 +67,7 @@ def test_images_are_placed_among_all_and_compared_with_the_shown(tmp_path, norma
     store = small_store(tmp_path)
     shown = [24, 25, 27, 30, 31, 38, 43]
     table = gallery(store, [f"i{row:03}" for row in shown], normalize=normalize)
-    assert set(table) == set(GALLERY.names)
+    assert set(table) == set(GALLERY)
     assert len(table) == len(store.layers) * len(shown)
     for layer in store.layers:
         own = table[(table["layer"] == (layer.module or layer.name)) & (table["pooling"] == layer.pooling)]
@@ -89,7 +89,7 @@ def test_a_class_has_the_name_that_the_embeddings_give_it(tmp_path):
 @pytest.mark.parametrize("ids", [[], ["i000", "elsewhere"]])
 def test_without_a_pictured_unseen_image_there_are_columns_alone(tmp_path, ids):
     table = gallery(small_store(tmp_path), ids, normalize="none")
-    assert (len(table), list(table)) == (0, GALLERY.names)
+    assert (len(table), list(table)) == (0, [*GALLERY])
 
 
 def test_fold_all_has_columns_alone(tmp_path):

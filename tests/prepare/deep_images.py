@@ -28,18 +28,30 @@ def encode(values, kind, dtype=np.uint16, **options):
     return file.getvalue()
 
 
-def png_colours(values):
-    """Write a PNG of (H, W, 2, 3 or 4) samples of 16 bits."""
+def png_samples(values, transparent=b""):
+    """Write a PNG of (H, W, 1, 2, 3 or 4) samples of 16 bits, with a transparent colour if that is given."""
 
     def chunk(kind, data):
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
     height, width, channels = values.shape
-    colour_type = {2: 4, 3: 2, 4: 6}[channels]
+    colour_type = {1: 0, 2: 4, 3: 2, 4: 6}[channels]
     header = struct.pack(">IIBBBBB", width, height, 16, colour_type, 0, 0, 0)
     rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in values)
-    chunks = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    colour = chunk(b"tRNS", transparent) if transparent else b""
+    chunks = chunk(b"IHDR", header) + colour + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
     return b"\x89PNG\r\n\x1a\n" + chunks
+
+
+def tiff_of_8_bit_palette(values):
+    """Write a TIFF of a grey palette whose colour map has values of 8 bits, where TIFF asks for 16."""
+    image, file = Image.fromarray(values.astype(np.uint8)), io.BytesIO()
+    image.putpalette([level for level in range(256) for _ in range(3)])
+    image.save(file, "TIFF")
+    levels = np.tile(np.arange(256, dtype="<u2"), 3)
+    written = (levels << 8).tobytes()
+    assert written in file.getvalue()
+    return file.getvalue().replace(written, levels.tobytes())
 
 
 def pnm(values, maxval, *, plain=False):

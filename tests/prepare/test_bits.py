@@ -17,12 +17,13 @@ from tests.prepare.deep_images import (
     JPEG2000_12,
     encode,
     jpeg2000_that_says,
-    png_colours,
+    png_samples,
     pnm,
     psd,
     ramp,
     sgi,
     tiff,
+    tiff_of_8_bit_palette,
     tiff_of_planes,
 )
 
@@ -85,7 +86,7 @@ def test_8_bits_stay_as_they_are(kind):
 
 @pytest.mark.parametrize(
     "content",
-    [png_colours(colours(ramp(16))), pnm(colours(ramp(16)), 65535), sgi(ramp(16))],
+    [png_samples(colours(ramp(16))), pnm(colours(ramp(16)), 65535), sgi(ramp(16))],
     ids=["PNG", "PPM", "SGI"],
 )
 def test_of_colours_of_16_bits_the_upper_8_are_kept(content):
@@ -98,7 +99,7 @@ def test_of_colours_of_16_bits_the_upper_8_are_kept(content):
 
 def test_transparency_does_not_hide_dark_colours():
     dark = np.concatenate([colours(ramp(12)), np.full((SIZE, SIZE, 1), 65535)], -1)
-    assert decode(png_colours(dark), SIZE, "crop", 255).depth == Depth(16, 65535, 4095)
+    assert decode(png_samples(dark), SIZE, "crop", 255).depth == Depth(16, 65535, 4095)
 
 
 @pytest.mark.parametrize(
@@ -110,6 +111,9 @@ def test_transparency_does_not_hide_dark_colours():
         (tiff(ramp(8), ">i4"), 16, "signed"),
         (tiff(ramp(8), "<f4"), 16, "floating-point values have no defined range.*astype"),
         (tiff(ramp(16), "<u2", white=0), 16, "^a TIFF .*save it with 0 as black"),
+        (png_samples(ramp(16)[..., None], b"\0\0"), 16, "transparent colour.*save it with alpha"),
+        (png_samples(colours(ramp(16)), bytes(6)), 16, "transparent colour"),
+        (tiff_of_8_bit_palette(ramp(8)), 16, "colour map has values of 8 bits.*save it as RGB"),
         (tiff_of_planes(colours(ramp(16))), 16, "planes apart.*save it with PlanarConfiguration 1"),
         *((jpeg2000_that_says(mode, 12), 16, f"found {mode} of 12; save it as") for mode in ("LA", "RGB", "RGBA")),
         *((jpeg2000_that_says("L", bits), 16, f"found .* of {bits}; save it as") for bits in (9, 17, 20)),

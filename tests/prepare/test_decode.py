@@ -17,7 +17,7 @@ from stages.prepare.bits import BadImageError
 from stages.prepare.decode import FORMATS, digest, known_formats, pixel_limit
 from tests.faults import images
 from tests.faults.archives import MIB, damaged
-from tests.prepare.deep_images import png_colours
+from tests.prepare.deep_images import png_samples
 
 
 def encode(image, kind="PNG", **options):
@@ -88,7 +88,7 @@ def test_16_bits_are_scaled_to_8():
 
 def test_16_bit_colour_is_scaled_to_8():
     values = np.random.default_rng(0).integers(0, 65536, (8, 8, 3), dtype=np.uint16)
-    decoded = decode(png_colours(values), 8, "crop", 255)
+    decoded = decode(png_samples(values), 8, "crop", 255)
     assert np.abs(decoded - values / 257).max() <= 1
 
 
@@ -97,7 +97,7 @@ def test_16_bit_transparency_lies_over_the_fill(colours):
     values = np.random.default_rng(colours).integers(0, 65536, (8, 8, colours + 1), dtype=np.uint16)
     alpha = values[..., -1:] / 65535
     expected = values[..., :-1] / 257 * alpha + 40 * (1 - alpha)
-    assert np.abs(decode(png_colours(values), 8, "crop", 40) - expected).max() <= 2
+    assert np.abs(decode(png_samples(values), 8, "crop", 40) - expected).max() <= 2
 
 
 def test_cmyk_becomes_rgb():

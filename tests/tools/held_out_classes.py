@@ -104,8 +104,7 @@ def compare(project: Workflow, new: Path, use: str) -> list[dict[str, str]]:
     own = f"{best['layer']}-{best['step']}-{found['normalize']}"
     taken, labels = features(own, *cell, "--use", use)
     if not (project.folder / f"{own}-cut").is_dir():
-        of = ("--dataset", found["dataset"], "--model", found["model"], "--fold", "0")
-        project.run("whichlayer", "cut", *of, "--use", use, "--no-onnx", "--out", f"{own}-cut")
+        project.run("whichlayer", "cut", *cell, "--use", use, "--no-onnx", "--out", f"{own}-cut")
     by_cut, _ = features(f"{own}-by-cut", "--from", f"{own}-cut")
     print(f"{use}: the features of the cut are at most {np.abs(by_cut - taken).max():.1e} from the network's\n")
     rows = []

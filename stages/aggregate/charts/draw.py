@@ -8,7 +8,7 @@ from typing import Any
 from stages.aggregate.charts import theme
 from stages.aggregate.charts.datasets import LINE_LOOKS, STEP_AXIS, overview, overview_layers, steps
 from stages.aggregate.charts.frame import with_notice, write_figure
-from stages.aggregate.charts.networks import depth, depth_layers, layer_pair_layers, layer_pairs
+from stages.aggregate.charts.networks import depth, depth_layers, layer_pairs
 from stages.aggregate.charts.theme import Look, Spec, encode_looks, layer
 from stages.aggregate.compute import Results
 from stages.shared.runtime.console import progress
@@ -61,8 +61,8 @@ def make_figures(results: Results, models: Sequence[str]) -> dict[str, Spec]:
 
 TIP: Spec = {"field": "tip", "type": "nominal"}
 LEGEND: Spec = {"orient": "bottom"}
-STEPS = dict(list(LINE_LOOKS.items())[:3])
-"""The lines of steps that the page shows: without the layer of the first step."""
+ENDS = {"best layer": Look(theme.UNSEEN), "last layer": Look(theme.ORANGE, "square")}
+"""The dots of a class or fold."""
 COLUMN: Spec = LEGEND | {"direction": "vertical", "columns": 1}
 
 
@@ -75,28 +75,10 @@ def page_charts(models: Sequence[str]) -> dict[str, Spec]:
     return {
         "overview": _chart(300, overview_layers(theme.model_looks(models), "names", LEGEND), names=[]),
         "depth": _chart(190, depth_layers("names"), names=[], split="unseen"),
-        "steps": _chart(290, theme.line_layers("line", STEPS, STEP_AXIS, COLUMN)),  # the legend in it included
-        "similarity": _chart(300, layer_pair_layers("names"), names=[]),
-        "pairs": _chart(200, best_and_last_layers()),
+        "steps": _chart(290, theme.line_layers("line", LINE_LOOKS, STEP_AXIS, COLUMN)[1:]),  # without bars
+        "pairs": _chart(200, theme.dumbbell_layers("name", "at", ENDS, COLUMN)),
         "projection": _chart(300, projection_layers()) | {"view": {"stroke": "#80808055"}},
     }
-
-
-def best_and_last_layers() -> list[Spec]:
-    """Draw a score at the best and at the last layer, a row per class or fold.
-
-    Data set: points (name, at, value, tip), rows in the order shown.
-    """
-    y = {"field": "name", "type": "nominal", "title": None, "sort": None, "axis": {"labelLimit": 130, "grid": True}}
-    x: Spec = {"field": "value", "type": "quantitative", "title": None, "scale": {"zero": False, "padding": 8}}
-    x |= {"axis": {"tickCount": 6, "labelOverlap": "greedy", "labelSeparation": 8}}
-    encoded = encode_looks("at", {"best layer": Look(theme.UNSEEN), "last layer": Look(theme.ORANGE, "square")}, COLUMN)
-    look = {"color": encoded["color"], "shape": encoded["shape"], "tooltip": TIP}
-    dot = {"type": "point", "filled": True, "size": 75, "opacity": 1}
-    return [
-        layer("points", {"type": "line", "color": "#808080"}, {"x": x, "y": y, "detail": {"field": "name"}}),
-        layer("points", dot, {"x": x, "y": y} | look),
-    ]
 
 
 def projection_layers() -> list[Spec]:

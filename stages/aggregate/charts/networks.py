@@ -1,11 +1,10 @@
 """The figures of one network on one dataset.
 
-depth: every score against depth: the paper's third figure
+depth: the score that leads each use against depth; appendix: every further score
 layer_pairs: how alike the layers represent the same images: linear CKA of every pair of layers
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -19,6 +18,7 @@ from stages.aggregate.curves import CURVE, MEAN, each_curve
 from stages.aggregate.words import figure_titles as words
 from stages.aggregate.words.averages import averages
 from stages.aggregate.words.formatting import numbered, short_names
+from stages.aggregate.words.page_texts import USES
 from stages.aggregate.words.scores import LOWER, metric_name
 from stages.shared.embeddings.split_names import SEEN, UNSEEN
 
@@ -27,6 +27,9 @@ LOOKS = {"unseen": Look(theme.UNSEEN), "seen": Look(theme.SEEN, "square")}
 SPLITS = {UNSEEN: "unseen", SEEN: "seen"}
 LOG_FACTOR = 30
 """A score that is no share (above 2) gets a logarithmic axis if it spans a larger factor."""
+
+MAX_LARGE = 6
+"""Panels up to which there are two beside each other, and else three."""
 
 MAX_NUMBERS = 12
 """Layers up to which every cell shows its number."""
@@ -57,28 +60,26 @@ def depth_layers(
 
 
 def depth(results: Results) -> dict[str, Spec]:
-    """Draw for each network the main score and the paper's, then the further scores of each use; by figure's name."""
-    main_metric = next(row.metric for row in results.summary if row.main)
+    """Draw for each network the score that leads each use, then all further ones as an appendix; by figure's name."""
+    leads = {each.metric for each in results.facts.recommendations} | {
+        row.metric for row in results.summary if row.main
+    }
     points = results.scores.at_last(SEEN, UNSEEN)
     figures: dict[str, dict[tuple[str, ...], pd.DataFrame]] = {}
     for key, own in each_curve(points[points["fold"] == MEAN]):
-        (dataset, model, _, pooling, metric), score = key, results.scores.catalogue[key[-1]]
-        use = "" if metric == main_metric or score.in_paper else f"_{score.use}"
-        suffix = "" if own["main"].all() else f"-{pooling}"
-        figures.setdefault(f"depth{use}-{dataset}-{model}{suffix}", {})[key] = own
+        dataset, model, _, pooling, metric = key
+        kind, suffix = "depth" if metric in leads else "appendix", "" if own["main"].all() else f"-{pooling}"
+        figures.setdefault(f"{kind}-{dataset}-{model}{suffix}", {})[key] = own
     return {name: _depth(results, chosen) for name, chosen in figures.items()}
 
 
 def _depth(results: Results, chosen: Mapping[tuple[str, ...], pd.DataFrame]) -> Spec:
-    means, curves = averages(results.scores), [curve_points(own) for own in chosen.values()]
+    means, catalogue, uses = averages(results.scores), results.scores.catalogue, [*USES]
+    shown = sorted(chosen, key=lambda key: [*uses, catalogue[key[-1]].use].index(catalogue[key[-1]].use))
+    curves = [curve_points(chosen[key]) for key in shown]
     step, name = max(int(own["step"].iloc[0]) for own in curves), curves[0].iloc[0]
-    rows = [row for row in results.summary if tuple(getattr(row, key) for key in CURVE) in chosen]
-    if not rows or name["better"] == "neither":
-        values = curves[0].loc[curves[0]["split"] == "unseen", "value"]
-        title = words.course_title(name["metric"], values.iloc[0], values.iloc[-1])
-    else:
-        title = words.layers_title(rows)
-    bands = {key[-1]: own["band"].iloc[0] for key, own in zip(chosen, curves, strict=True)}
+    title = words.layers_title([row for row in results.summary if tuple(getattr(row, key) for key in CURVE) in chosen])
+    bands = {key[-1]: own["band"].iloc[0] for key, own in zip(shown, curves, strict=True)}
     scopes = [(metric_name(metric), metric, band) for metric, band in bands.items() if band not in (DEVIATION, NO_BAND)]
     of = f"{name['model']} on {name['dataset']}, step {step}, pooling {name['pooling']}"
     caption = words.depth_caption(of, step, means, scopes, sd=DEVIATION in bands.values())
@@ -100,7 +101,7 @@ def depth_figure(curves: Sequence[pd.DataFrame], step: int, text: Words) -> Spec
         step: of the figure; a panel of another one names that.
         text: what the figure says.
     """
-    columns, specs, every, kinds = 1 if len(curves) == 1 else 2, [], [], []
+    columns, specs = min(len(curves), 2 if len(curves) <= MAX_LARGE else 3), []
     splits = {name for own in curves for name in own["split"]}
     key = legend_of(2, {name: f"{name} classes" for name in LOOKS if name in splits})
     for i, own in enumerate(curves):
@@ -115,9 +116,6 @@ def depth_figure(curves: Sequence[pd.DataFrame], step: int, text: Words) -> Spec
         title = metric_name(own["metric"].iloc[0]) + LOWER * (own["better"].iloc[0] == "lower")
         head = heading(i, len(curves), title, _subtitle(own, layers, step), theme.UNSEEN)
         specs.append(panel(drawn, {"points": rows, "levels": levels}, (inner_width(columns), 100), head))
-        every += rows
-        kinds += [level["kind"] for level in levels]
-    text = replace(text, caption=f"{text.caption} {words.explain_marks(every, dict.fromkeys(kinds))}")
     return figure(specs, text, columns=columns) | {"params": [{"name": "split", "value": "unseen"}]}
 
 
@@ -146,29 +144,6 @@ def spans_much(values: Sequence[float]) -> bool:
     return bool(known) and min(known) > 0 and max(known) > max(2, LOG_FACTOR * min(known))
 
 
-def layer_pair_layers(names: str, *, legend: bool = True) -> list[Spec]:
-    """Draw the similarity of every two layers; the input is at the top and at the left.
-
-    Data sets: cells (a, b, value, tip), of which numbers are written.
-
-    Args:
-        names: an expression: the names of the layers, at whose places a and b are.
-    """
-    axis: Spec = {"labelExpr": f"{names}[datum.value]", "labelLimit": NAMES, "labelOverlap": True, "ticks": False}
-    axis |= {"domain": False, "grid": False}
-    place: Spec = {"type": "ordinal", "title": None}
-    x, y = place | {"field": "a", "axis": axis | {"labelAngle": -90}}, place | {"field": "b", "axis": axis}
-    color: Spec = {"field": "value", "type": "quantitative", "scale": {"scheme": "cividis", "domain": [0, 1]}}
-    color["scale"]["clamp"] = True
-    color["legend"] = {"title": "linear CKA", "gradientLength": 140} if legend else None
-    dark = {"condition": {"test": "datum.value < 0.5", "value": "white"}, "value": "#222222"}
-    text = {"field": "value", "type": "quantitative", "format": ".2f"}
-    return [
-        layer("cells", {"type": "rect"}, {"x": x, "y": y, "color": color, "tooltip": {"field": "tip"}}),
-        layer("numbers", {"type": "text", "fontSize": 6}, {"x": x, "y": y, "text": text, "color": dark}),
-    ]
-
-
 def layer_pairs(results: Results) -> dict[str, Spec]:
     """Draw the matrices of every network, by the name of the figure."""
     specs, means = {}, averages(results.scores)
@@ -186,16 +161,26 @@ def layer_pairs(results: Results) -> dict[str, Spec]:
 
 
 def layer_pairs_figure(matrices: Mapping[str, tuple[list[str], Matrix]], text: Words) -> Spec:
-    """Draw the matrix of each split, under what the figure says."""
+    """Draw the matrix of each split under what the figure says, the input at the top and at the left."""
+    axis: Spec = {"labelLimit": NAMES, "labelOverlap": True, "ticks": False, "domain": False, "grid": False}
+    color: Spec = {"field": "value", "type": "quantitative", "scale": {"scheme": "cividis", "domain": [0, 1]}}
+    color["scale"]["clamp"] = True
+    dark = {"condition": {"test": "datum.value < 0.5", "value": "white"}, "value": "#222222"}
+    number = {"field": "value", "type": "quantitative", "format": ".2f"}
     panels, size = [], inner_width(2) - NAMES - 1  # room for the legend of colours
     for i, (split, (layers, values)) in enumerate(matrices.items()):
         own = [name for name in layers if name != "pixels"]
         names = ["raw pixels"] * (len(own) < len(layers)) + numbered(own)
         cells = [{"a": a, "b": b, "value": v} for (b, a), v in np.ndenumerate(values) if not np.isnan(v)]
         sets = {"cells": cells, "numbers": cells if len(layers) <= MAX_NUMBERS else []}
-        head = heading(i, len(matrices), f"images of {SPLITS[split]} classes")
-        drawn = layer_pair_layers(str(names), legend=i == len(matrices) - 1)
-        panels.append(panel(drawn, sets, (size, size), head))
+        place, named = {"type": "ordinal", "title": None}, axis | {"labelExpr": f"{names}[datum.value]"}
+        x, y = place | {"field": "a", "axis": named | {"labelAngle": -90}}, place | {"field": "b", "axis": named}
+        key = {"title": "linear CKA", "gradientLength": 140} if i == len(matrices) - 1 else None
+        drawn = [
+            layer("cells", {"type": "rect"}, {"x": x, "y": y, "color": color | {"legend": key}}),
+            layer("numbers", {"type": "text", "fontSize": 6}, {"x": x, "y": y, "text": number, "color": dark}),
+        ]
+        panels.append(panel(drawn, sets, (size, size), heading(i, len(matrices), f"images of {SPLITS[split]} classes")))
     return figure(panels, text, columns=2, axis=NAMES)
 
 

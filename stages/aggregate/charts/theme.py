@@ -170,3 +170,26 @@ def line_layers(
         *(rings if ring else []),
         layer("points", point | {"size": size, "strokeWidth": size**0.5 / 3}, dot),
     ]
+
+
+def dumbbell_layers(row: str, at: str, looks: Mapping[Any, Look], legend: Spec | None = None) -> list[Spec]:
+    """Draw a line for each value of a field, from the dot of one look to that of another.
+
+    Data set: points (the two fields, value, tip), rows in the order shown.
+
+    Args:
+        row: a row for each of its values.
+        at: which dot it is.
+        looks: of each dot.
+        legend: of the dots.
+    """
+    y = {"field": row, "type": "nominal", "title": None, "sort": None, "axis": {"labelLimit": 130, "grid": True}}
+    x: Spec = Y | {"scale": {"zero": False, "padding": 8}}
+    x |= {"axis": {"tickCount": 6, "labelOverlap": "greedy", "labelSeparation": 8}}
+    encoded = encode_looks(at, looks, legend)
+    look = {"color": encoded["color"], "shape": encoded["shape"], "tooltip": {"field": "tip", "type": "nominal"}}
+    dot = {"type": "point", "filled": True, "size": 75, "opacity": 1}
+    return [
+        layer("points", {"type": "line", "color": LINE}, {"x": x, "y": y, "detail": {"field": row}}),
+        layer("points", dot, {"x": x, "y": y} | look),
+    ]

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import t as student
 
-from stages.aggregate.curves import CURVE, Name, sign_of
+from stages.aggregate.curves import CURVE, Name
 from stages.aggregate.findings import outcomes
 from stages.aggregate.findings.outcomes import Reason, Status
 from stages.aggregate.findings.power import detectable
@@ -24,7 +24,7 @@ from stages.aggregate.inference.network_data import ByFold, Refits
 from stages.aggregate.inference.scopes import infer
 from stages.aggregate.measured import MeasuredNetwork
 from stages.aggregate.scope import Scope, is_proven
-from stages.aggregate.tables.summary import SummaryRow, spearman
+from stages.aggregate.tables.summary import SummaryRow
 
 TOLERANCE = 0.01
 """Accuracy that the first network of a counter-example may lack."""
@@ -46,7 +46,7 @@ def collect_findings(
         own = list(group)
         accuracy = _judge_accuracy(own, margin)
         judged = [_judge_network(network, steps, recommended) for network in own]
-        findings.append(outcomes.DatasetFindings(judged, accuracy, correlate([each.row for each in own], accuracy)))
+        findings.append(outcomes.DatasetFindings(judged, accuracy))
     return findings
 
 
@@ -77,7 +77,7 @@ def _judge_accuracy(networks: Sequence[MeasuredNetwork], margin: float) -> outco
     judged = [network for network in networks if network.row.accuracy is not None]
     best = max(judged, key=lambda network: network.row.accuracy or 0.0, default=None)
     last = {network.row.model: network.at(network.row.step) for network in judged}
-    right = {network.row.model: network.data.accuracy for network in judged}
+    right = {network.row.model: network.data.images.accuracy for network in judged}
     differing = [(a, b) for a, b in combinations(last, 2) if not _is_copy(last[a], last[b])]
     pairs = [(a, b, _differences_of_g(last[a], last[b], judged[0].row.metric)) for a, b in differing]
     results = {}
@@ -88,11 +88,13 @@ def _judge_accuracy(networks: Sequence[MeasuredNetwork], margin: float) -> outco
             if (accuracy := _difference(right[first], right[second], scope)) is not None and scope in g
         ]
         complete = len(compared) == len(pairs) and (pairs or len(judged) == 1)
-        if best is not None and _difference(best.data.accuracy, best.data.accuracy, scope) and complete:
+        if best is not None and _difference(best.data.images.accuracy, best.data.images.accuracy, scope) and complete:
             reasons = {
                 network.row.model: why_out_of_scope(
-                    None if network is best else _difference(network.data.accuracy, best.data.accuracy, scope),
-                    _difference(network.data.accuracy, network.data.accuracy_of_pixels, scope),
+                    None
+                    if network is best
+                    else _difference(network.data.images.accuracy, best.data.images.accuracy, scope),
+                    _difference(network.data.images.accuracy, network.data.images.pixels, scope),
                     margin=margin,
                 )
                 for network in judged
@@ -133,7 +135,6 @@ def judge_scope(reasons: Mapping[str, Reason | None], pairs: Iterable[outcomes.N
         in_scope=inside,
         out_of_scope={name: reason for name, reason in reasons.items() if reason is not None},
         counter_examples=tuple(sorted(counter_examples, key=lambda pair: pair.g.value)),
-        comparable=len(comparable),
         detectable=max(
             (detectable(pair.g.standard_error, pair.g.df, student.ppf(level, pair.g.df)) for pair in comparable),
             default=None,
@@ -170,28 +171,8 @@ def _differences_of_g(first: Refits | None, second: Refits | None, metric: str) 
     return {scope: difference for scope, difference in differences.items() if difference is not None}
 
 
-def correlate(rows: Sequence[SummaryRow], finding: outcomes.AccuracyFinding) -> list[outcomes.Correlation]:
-    """Correlate accuracy and g over all networks that have a head, and over the accurate ones where these are fewer."""
-    heads = [(row.model, row.accuracy, sign_of(row.better) * row.unseen) for row in rows if row.accuracy is not None]
-    judged = pd.DataFrame(heads, columns=["model", "accuracy", "g"])
-    accurate = judged[judged["model"].isin(finding.deciding[1].in_scope if finding.deciding else ())]
-    by_size = {len(group): group for group in (judged, accurate) if len(group) > 2}
-    values = {size: spearman(group["accuracy"], group["g"]) for size, group in by_size.items()}
-    return [outcomes.Correlation(value, size) for size, value in values.items() if not np.isnan(value)]
-
-
-def follow_training(row: SummaryRow, steps: pd.DataFrame) -> outcomes.TrainingCourse | None:
-    """Describe a network over training; None of one that was measured at a single step."""
+def follow_training(row: SummaryRow, steps: pd.DataFrame) -> tuple[float, float] | None:
+    """Return the first and the last g of a network over training; None of one that was measured at a single step."""
     own = steps[np.logical_and.reduce([steps[key] == getattr(row, key) for key in CURVE])].sort_values("step")
-    if len(own) < 2:
-        return None
-    ends = int(own["step"].iloc[0]), int(own["step"].iloc[-1])
-    return outcomes.TrainingCourse(ends, _course(own, "accuracy"), _course(own, "unseen"))
-
-
-def _course(rows: pd.DataFrame, column: str) -> outcomes.Course | None:
-    known = rows[rows[column].notna()]
-    if known.empty:
-        return None
-    first, last = known.iloc[0], known.iloc[-1]
-    return outcomes.Course(int(first["step"]), float(first[column]), int(last["step"]), float(last[column]))
+    g = own["unseen"].dropna()
+    return (float(g.iloc[0]), float(g.iloc[-1])) if len(own) > 1 and len(g) else None

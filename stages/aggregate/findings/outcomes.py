@@ -88,15 +88,14 @@ class AccuracyResult:
         in_scope: names of the accurate networks.
         out_of_scope: the others, and why.
         counter_examples: pairs, the more accurate network first, the largest difference in g first.
-        comparable: number of ordered pairs of which the first is shown to be at least as accurate.
-        detectable: smallest difference in g that would have been seen, with `POWER`, in each of these; None of none.
+        detectable: smallest difference in g that would have been seen, with `POWER`, in each ordered pair of which the
+            first is shown to be at least as accurate; None of none.
         level: one-sided confidence level of each bound, after Bonferroni over ordered pairs.
     """
 
     in_scope: tuple[str, ...]
     out_of_scope: dict[str, Reason]
     counter_examples: tuple[NetworkPair, ...]
-    comparable: int
     detectable: float | None
     level: float
 
@@ -121,38 +120,6 @@ class AccuracyFinding:
             return "images", self.results["images"]
         judged = [(scope, result) for scope, result in self.results.items() if len(result.in_scope) > 1]
         return next(iter(judged or self.results.items()), None)
-
-
-@dataclass(frozen=True)
-class Correlation:
-    """Rank correlation of accuracy and g over some networks; it is described and no evidence."""
-
-    value: float
-    n_networks: int
-
-
-@dataclass(frozen=True)
-class Course:
-    """A network's accuracy or g over training: its first and last known value, and the steps these are from."""
-
-    first_step: int
-    first: float
-    last_step: int
-    last: float
-
-
-@dataclass(frozen=True)
-class TrainingCourse:
-    """A network over training.
-
-    Attributes:
-        steps: the first and the last.
-        accuracy, g: their courses; None where no value is known.
-    """
-
-    steps: tuple[int, int]
-    accuracy: Course | None
-    g: Course | None
 
 
 @dataclass(frozen=True)
@@ -187,7 +154,7 @@ class NetworkFindings:
         changes: what fine-tuning did to g, which it need not raise: g at the last step less g at step 0, turned so that
             a positive difference is better, in each scope in which it has an interval of a proven level, the wider one
             first; None of a network without step 0 or a later one.
-        training: None of a network that was measured at a single step.
+        training: its first and last g over training; None of a network that was measured at a single step.
         unmeasured: whether there is a step 0 and a later one, but the main score was not measured at step 0.
         recommended: finding (ii) at the checkpoint that is recommended by the main score; None where that is the last.
     """
@@ -195,7 +162,7 @@ class NetworkFindings:
     row: SummaryRow
     in_scope: bool = True
     changes: dict[Scope, Estimate] | None = None
-    training: TrainingCourse | None = None
+    training: tuple[float, float] | None = None
     unmeasured: bool = False
     recommended: Depth | None = None
 
@@ -255,12 +222,10 @@ class DatasetFindings:
     Attributes:
         networks: in the order of the grid.
         accuracy: whether accuracy implies generalization.
-        correlations: over all networks that have a head, and over the accurate ones where these are fewer.
     """
 
     networks: list[NetworkFindings]
     accuracy: AccuracyFinding
-    correlations: list[Correlation]
 
     @property
     def rows(self) -> list[SummaryRow]:

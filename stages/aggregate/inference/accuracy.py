@@ -5,22 +5,14 @@ since they share most of their seen classes. An image stands in the test split o
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from stages.aggregate.columns import frame
-from stages.aggregate.curves import CHECKPOINT, MEAN, Name, Scores
 from stages.aggregate.inference.contrasts import Estimate
-from stages.aggregate.inference.layer_comparison import move_log_odds
-from stages.aggregate.inference.network_data import MIN_DF, NetworkData, degrees_of_freedom, find_groups
+from stages.aggregate.inference.network_data import MIN_DF, degrees_of_freedom, find_groups
 from stages.aggregate.inference.scopes import MIN_FOLDS
-from stages.aggregate.scope import ACCURACY, ACCURACY_ENDS, Scope
-from stages.shared.core.csv_table import FLOAT
-
-ROUNDING = 1e-9
-"""Standard error of an accuracy up to which it is taken for a rounding error."""
+from stages.aggregate.scope import Scope
 
 Folds = Sequence["pd.Series[float]"]
 """For each fold, how often (over seeds) a network is right, or how much more often than another; by sample id, class
@@ -79,25 +71,3 @@ def _mean_over(folds: Folds, unit: str) -> tuple[float, float]:
 
 MEANS: dict[Scope, Callable[[Folds], Estimate | None]] = {"classes": mean_over_classes, "images": mean_over_images}
 """How accuracies, and their differences, are judged in each scope, the wider one first."""
-
-
-def accuracy_intervals(scores: Scores, networks: dict[Name, NetworkData]) -> pd.DataFrame:
-    """Infer the intervals of every network's accuracy at its last step, fold by fold and over folds.
-
-    Returns:
-        Columns of `CHECKPOINT` and `ACCURACY_ENDS`.
-    """
-    rows = scores.curves[scores.curves["accuracy"].notna()].drop_duplicates(list(CHECKPOINT))
-    last = rows[rows["step"] == rows.groupby(["dataset", "model"])["step"].transform("max")]
-    table: list[dict[Any, Any]] = last[list(CHECKPOINT)].to_dict("records")
-    accuracy = scores.catalogue["accuracy"]
-    for point in table:
-        by_fold = networks[point["dataset"], point["model"]].accuracy
-        folds = [values for fold, values in by_fold.items() if point["fold"] in (MEAN, fold)]
-        for scope, mean_of in MEANS.items():
-            estimate = mean_of(folds)
-            if estimate is not None and estimate.standard_error > ROUNDING:  # not where all are right
-                moved = move_log_odds(np.array(estimate.value), np.array(estimate.interval()), accuracy)
-                point |= zip(ACCURACY_ENDS[scope], moved, strict=True)
-    ends = dict.fromkeys(ACCURACY[3:], FLOAT)
-    return frame(table, CHECKPOINT | ends, optional=ends)

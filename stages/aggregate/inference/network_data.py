@@ -5,33 +5,24 @@ images (of one writer, patient or video), where there are any, are what was draw
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 
 from stages.aggregate.curves import Catalogue, Key, Name, sign_of
 from stages.aggregate.inference.contrasts import Float64
-from stages.aggregate.read import image_paths, is_head, is_pixels
-from stages.shared.core.csv_table import require_columns
+from stages.aggregate.read import EMBEDDING, IMAGE, ReadImages, is_head, is_pixels
 from stages.shared.core.params import RunParams
 from stages.shared.embeddings.split_names import SEEN, UNSEEN
-from stages.shared.runtime.errors import UserError
-from stages.shared.tables.metric_table import ALL_BUT_ONE_CLASS, HALF, KEYS, MEASURE_AGAIN
+from stages.shared.tables.metric_table import ALL_BUT_ONE_CLASS, HALF, KEYS
 from stages.shared.tables.scores import Score
-
-EMBEDDING = ["layer", "pooling"]
-"""What names an embedding; the head's pooling is empty."""
-
-IMAGE = ["sample_id", "label", "group"]
 
 ByFold = dict[str, "pd.Series[float]"]
 """Fold -> by sample id, class (`label`) and group of a test image, the mean over seeds of whether it is classified
@@ -158,7 +149,7 @@ def _stack_parts(rows: pd.DataFrame, keys: Sequence[Key], folds: Sequence[str], 
 
 @dataclass(frozen=True)
 class ImageScores:
-    """Scores of the images of every fold, of one network at its last step.
+    """Scores of the images of every fold, of one network at its last step; empty where they are not known.
 
     Attributes:
         accuracy: of its own head; without entries where it has none.
@@ -167,75 +158,41 @@ class ImageScores:
         groups: of the unseen images of each fold; without entries where these are not grouped.
     """
 
-    accuracy: ByFold
-    pixels: ByFold
-    classes: list[pd.DataFrame]
-    groups: dict[str, Groups]
+    accuracy: ByFold = field(default_factory=dict)
+    pixels: ByFold = field(default_factory=dict)
+    classes: list[pd.DataFrame] = field(default_factory=list)
+    groups: dict[str, Groups] = field(default_factory=dict)
 
 
-def read_image_scores(measures: Path, layers: pd.DataFrame, run: RunParams, catalogue: Catalogue) -> ImageScores | None:
-    """Read the images' contributions of one dataset and model, one fold in memory at a time.
+def score_images(images: ReadImages, layers: pd.DataFrame, run: RunParams, catalogue: Catalogue) -> ImageScores:
+    """Sum up what the images of one dataset and model contribute, one fold in memory at a time.
 
     Args:
-        measures: holds `<dataset>/<model>/<fold>/<seed>/images.parquet`.
+        images: gives what the images of a cell contribute.
         layers: metric rows of one dataset and model.
         run: the grid.
         catalogue: the facts of every score.
-
-    Returns:
-        None where a cell kept no contributions.
     """
     dataset, model = str(layers.iloc[0]["dataset"]), str(layers.iloc[0]["model"])
-    scores = ImageScores({}, {}, [], {})
+    scores = ImageScores()
     for fold, rows in layers.groupby("fold", sort=False):
         last = last_rows(rows)
         per_image = last[[catalogue[metric].per_image for metric in last["metric"]]]
-        paths = image_paths(measures, dataset, model, str(fold), run)
-        images = read_contributions(paths, last["step"].unique().tolist(), per_image["metric"].unique())
-        if images is None:
-            return None
-        unseen = images.loc[images["split"] == UNSEEN, IMAGE].drop_duplicates()
+        steps, columns = last["step"].unique().tolist(), per_image["metric"].unique()
+        own = [images((dataset, model, str(fold), seed), steps, columns) for seed in run.seeds]
+        of_fold = pd.concat(own, join="inner", ignore_index=True)
+        unseen = of_fold.loc[of_fold["split"] == UNSEEN, IMAGE].drop_duplicates()
         groups = find_groups(unseen["label"].to_numpy(), unseen["group"].to_numpy())
         scores.groups.update({} if groups is None else {str(fold): groups})
-        scores.classes.extend(class_scores(per_image, images))
+        scores.classes.extend(class_scores(per_image, of_fold))
         tests = per_image[per_image["split"] == SEEN]
         head = tests[(tests["metric"] == "accuracy") & is_head(tests)]
         pixels = tests[(tests["metric"] == "probe_accuracy") & is_pixels(tests)]
         for by_fold, row in ((scores.accuracy, head.head(1)), (scores.pixels, pixels.head(1))):
-            own = images.merge(row[["step", "split", *EMBEDDING, "metric"]])
-            by_fold |= {str(fold): own.groupby(IMAGE)[metric].mean(skipna=False) for metric in own["metric"].unique()}
+            right = of_fold.merge(row[["step", "split", *EMBEDDING, "metric"]])
+            for metric in right["metric"].unique():
+                by_fold[str(fold)] = right.groupby(IMAGE)[metric].mean(skipna=False)
     return scores
-
-
-def read_contributions(paths: Mapping[int, Path], steps: Sequence[int], columns: Iterable[str]) -> pd.DataFrame | None:
-    """Read the contributions of all seeds at some steps, on seen test images and on unseen ones.
-
-    Args:
-        paths: seed -> its `images.parquet`.
-        steps: the steps wanted.
-        columns: contributions, clusters and distances wanted, where all files have them.
-
-    Returns:
-        A row for each seed, step, split, embedding and image; None where a seed has no such file.
-
-    Raises:
-        UserError: the seeds or layers do not hold the same images.
-    """
-    if not all(path.is_file() for path in paths.values()):
-        return None
-    tables: list[pd.DataFrame] = []
-    ids_of_splits: dict[str, list[str]] = {}
-    for path in paths.values():
-        tables.append(_read(path, steps, columns))
-        for (_, split, layer, _), rows in tables[-1].groupby(["step", "split", *EMBEDDING], sort=False, observed=True):
-            ids = rows["sample_id"].tolist()
-            expected = ids_of_splits.setdefault(str(split), ids)
-            if ids != expected:
-                raise UserError(
-                    f"{path}: layer {layer} must hold the same {len(expected)} {split} images as every layer and seed "
-                    f"of this dataset and model, found {len(ids)}, others or in another order; {MEASURE_AGAIN}"
-                )
-    return pd.concat(tables, join="inner", ignore_index=True)
 
 
 def class_scores(layers: pd.DataFrame, images: pd.DataFrame) -> Iterator[pd.DataFrame]:
@@ -269,16 +226,6 @@ def last_rows(layers: pd.DataFrame) -> pd.DataFrame:
     return rows[rows["step"] == rows.groupby("metric")["step"].transform("max")]
 
 
-def _read(path: Path, steps: Sequence[int], columns: Iterable[str]) -> pd.DataFrame:
-    present = pq.read_schema(path).names
-    require_columns(path, present, IMAGE, "measure")
-    values = [name for name in columns if name in present]
-    wanted = ["step", "split", *EMBEDDING, *IMAGE, *values]
-    filters: list[tuple[str, str, list[Any]]] = [("split", "in", [SEEN, UNSEEN]), ("step", "in", list(steps))]
-    table: pd.DataFrame = pq.read_table(path, columns=wanted, filters=filters).to_pandas()
-    return table.astype(dict.fromkeys(values, np.float64))
-
-
 @dataclass(frozen=True)
 class NetworkData:
     """The measured data of one network on one dataset.
@@ -288,14 +235,14 @@ class NetworkData:
         refits: its rows fitted again; may have none.
         run: the grid.
         catalogue: the facts of every score.
-        images: scores of single images; None where a cell kept no contributions.
+        images: scores of single images.
     """
 
     layers: pd.DataFrame
     refits: pd.DataFrame
     run: RunParams
     catalogue: Catalogue
-    images: ImageScores | None
+    images: ImageScores
     _arranged: dict[tuple[str, int], Refits | None] = field(default_factory=dict)
 
     def at(self, metric: str, step: int, keys: Sequence[Key]) -> Refits | None:
@@ -303,20 +250,10 @@ class NetworkData:
         if (metric, step) not in self._arranged:
             rows, again = (unseen_rows(table, metric, step) for table in (self.layers, self.refits))
             arranged = arrange(rows, again, self.run.numbered, self.run.seeds, self.catalogue[metric])
-            groups = tuple(self.images.groups.values()) if self.images else ()
-            self._arranged[metric, step] = arranged and replace(arranged, groups=groups or None, frozen=step == 0)
+            groups = tuple(self.images.groups.values()) or None
+            self._arranged[metric, step] = arranged and replace(arranged, groups=groups, frozen=step == 0)
         refits = self._arranged[metric, step]
         return refits and refits.take(keys)
-
-    @property
-    def accuracy(self) -> ByFold:
-        """Of every test image, how often the network's own head is right; empty where that is not known."""
-        return self.images.accuracy if self.images else {}
-
-    @property
-    def accuracy_of_pixels(self) -> ByFold:
-        """Of every test image, how often the linear probe on raw pixels is right; empty as well."""
-        return self.images.pixels if self.images else {}
 
     @property
     def pixels(self) -> Key | None:
@@ -326,24 +263,25 @@ class NetworkData:
 
 
 def collect_network_data(
-    layers: pd.DataFrame, refits: pd.DataFrame, run: RunParams, catalogue: Catalogue, measures: Path | None = None
+    layers: pd.DataFrame,
+    refits: pd.DataFrame,
+    run: RunParams,
+    catalogue: Catalogue,
+    images: ReadImages | None = None,
 ) -> dict[Name, NetworkData]:
-    """Take the tables of all cells apart by network, and read the images' scores, one network in memory at a time.
+    """Take the tables of all cells apart by network, and sum up the images' scores.
 
     Args:
         layers: metric rows of all cells that leave classes out.
         refits: scores fitted again, of the same cells.
         run: the grid.
         catalogue: the facts of every score.
-        measures: holds `<dataset>/<model>/<fold>/<seed>/images.parquet`; None: without them.
-
-    Raises:
-        UserError: the cells of one dataset, model and fold hold different images.
+        images: gives what the images of a cell contribute; None: nothing is known of single images.
     """
     by_network = dict(list(refits.groupby(["dataset", "model"])))
     networks: dict[Name, NetworkData] = {}
     for name, rows in layers.groupby(["dataset", "model"], sort=False):
         dataset, model = map(str, name)
-        images = None if measures is None else read_image_scores(measures, rows, run, catalogue)
-        networks[dataset, model] = NetworkData(rows, by_network.get(name, refits.head(0)), run, catalogue, images)
+        of_images = score_images(images, rows, run, catalogue) if images else ImageScores()
+        networks[dataset, model] = NetworkData(rows, by_network.get(name, refits.head(0)), run, catalogue, of_images)
     return networks

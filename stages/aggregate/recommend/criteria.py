@@ -4,7 +4,7 @@ A criterion sees a fold's `KnownScores`, in which nothing depends on the labels 
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -45,10 +45,6 @@ class KnownScores:
     def last_layer(self) -> int:
         """Index of the last layer."""
         return int(self.other_folds.shape[2]) - 1
-
-    def at_last_step(self) -> "KnownScores":
-        """The same with the last step alone."""
-        return replace(self, other_folds=self.other_folds[:, -1:])
 
 
 class Criterion(NamedTuple):

@@ -27,7 +27,6 @@ from stages.aggregate.inference.network_data import NetworkData, Refits, unseen_
 from stages.aggregate.inference.scopes import infer, lacks_groups, state_widest
 from stages.aggregate.recommend import schema
 from stages.aggregate.recommend.candidates import SHARES, Candidates, Choice, choose, collect_candidates
-from stages.aggregate.recommend.pairs import pair_of
 from stages.aggregate.recommend.regret import regret_table
 from stages.aggregate.recommend.schema import BestNetworkRecord, Recommendation, best_network
 from stages.aggregate.scope import Scope
@@ -39,7 +38,6 @@ def recommend_all(
     summary: Sequence[SummaryRow],
     scores: Scores,
     networks: dict[Name, NetworkData],
-    analyses: Mapping[str, pd.DataFrame] | None = None,
     neighbours: Neighbours = "all",
     *,
     worthwhile: float,
@@ -50,17 +48,15 @@ def recommend_all(
         summary: rows of summary.csv.
         scores: means over seeds and folds.
         networks: the measured data of each network.
-        analyses: tables of the analyses, of which `joined` says what two layers gain.
         neighbours: which images can be an image's neighbours.
         worthwhile: gain up to which choosing does not pay.
     """
     candidates = collect_candidates(summary, scores, networks)
     regrets = [regret_table(network, scores.folds) for network in candidates]
-    pairs = zip(candidates, regrets, strict=True)
-    found = [recommend_network(network, scores, own, worthwhile=worthwhile) for network, own in pairs]
-    found = [each.model_copy(update={"neighbours": neighbours}) for each in found]
-    if analyses:
-        found = [each.model_copy(update={"pair": pair_of(each, analyses["joined"])}) for each in found]
+    found = [
+        recommend_network(network, scores, own, neighbours, worthwhile=worthwhile)
+        for network, own in zip(candidates, regrets, strict=True)
+    ]
     return compare_networks(candidates, found), pd.concat(regrets, ignore_index=True)
 
 
@@ -97,7 +93,7 @@ def _behind(
 
 
 def recommend_network(
-    network: Candidates, scores: Scores, regrets: pd.DataFrame, *, worthwhile: float
+    network: Candidates, scores: Scores, regrets: pd.DataFrame, neighbours: Neighbours = "all", *, worthwhile: float
 ) -> schema.Recommendation:
     """Recommend a layer and a checkpoint of one network for one use.
 
@@ -105,6 +101,7 @@ def recommend_network(
         network: what can be chosen.
         scores: means over seeds and folds.
         regrets: its rows of regret.csv.
+        neighbours: which images can be an image's neighbours.
         worthwhile: gain over the last layer up to which choosing does not pay.
     """
     row, choice = network.row, choose(network, worthwhile)
@@ -142,6 +139,7 @@ def recommend_network(
         fine_tuning=_fine_tuning(network),
         regret=_mean_regrets(regrets),
         normalize=scores.catalogue[row.metric].scaling,
+        neighbours=neighbours,
         missing=_missing(network, scores),
     )
 
@@ -254,9 +252,8 @@ def _change(statement: Callable[[Inference], Estimate | None], *networks: Refits
 
 
 def _mean_regrets(regrets: pd.DataFrame) -> list[schema.RegretRecord]:
-    """Mean regrets over folds among all candidates, and how far folds differ."""
-    among_all = regrets[regrets["candidates"] == "layers_and_checkpoints"]
-    means, folds = among_all[among_all["fold"] == MEAN], among_all[among_all["fold"] != MEAN]
+    """Mean regrets over folds, and how far folds differ."""
+    means, folds = regrets[regrets["fold"] == MEAN], regrets[regrets["fold"] != MEAN]
     errors = folds[["regret_at_most", "regret_at_least"]].mean(axis=1).groupby(folds["criterion"]).sem()
     means = means.assign(error=means["criterion"].map(errors))
     names = {"value": "value", "regret_at_most": "at_most", "regret_at_least": "at_least"}
@@ -268,7 +265,5 @@ def _missing(network: Candidates, scores: Scores) -> list[schema.Missing]:
     missing = {
         schema.Missing.HALVES: network.halves is None and scores.catalogue[network.row.metric].refit,
         schema.Missing.GROUPS: any(refits is not None and lacks_groups(refits) for refits in network.refits.values()),
-        schema.Missing.OTHER_FOLDS: network.row.n_folds == 1,
-        schema.Missing.OPERATIONS: bool(network.points["operations"].isna().all()),
     }
     return [what for what, is_missing in missing.items() if is_missing]

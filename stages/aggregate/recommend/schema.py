@@ -190,29 +190,6 @@ class CandidateRecord(LayerRecord):
         return (record.value, record.low, record.high) if record else (self.value, None, None)
 
 
-class PairRecord(Record):
-    """Which two layers, joined with their rows scaled to length 1, score best, and what they gain over a single layer.
-
-    Attributes:
-        layers: of the best mean over folds, the shallower first, as in joined.csv.
-        depths: count from 0 at the input side.
-        value: leading score there, mean over seeds and folds.
-        gain: by how much the two layers that are best on all folds but one are better, on the fold left out, than the
-            single layer that is best on the same folds, its rows scaled to length 1, too; mean over folds. `null` of a
-            single fold.
-        low, high: its interval by Student's t over folds; no level of it is proven. `null` of fewer than three folds.
-        recommended: whether `low` is above 0.
-    """
-
-    layers: tuple[str, str]
-    depths: tuple[int, int]
-    value: float
-    gain: float | None = None
-    low: float | None = None
-    high: float | None = None
-    recommended: bool
-
-
 class Baseline(Record):
     """What a layer must beat to be of use, and its score."""
 
@@ -225,8 +202,6 @@ class Missing(StrEnum):
 
     HALVES = auto()
     GROUPS = auto()
-    OTHER_FOLDS = auto()
-    OPERATIONS = auto()
 
 
 class Recommendation(Record):
@@ -259,8 +234,6 @@ class Recommendation(Record):
         fine_tuning: `null` of a network without step 0 or a later one, or where no interval is known.
         regret: what every way of choosing gives on classes that it did not know.
         behind: comparison with the dataset's best network; `null` of that one itself, and where not known.
-        pair: of two layers joined; `null` where the leading score was not measured of pairs at the checkpoint
-            (`measure.analyses`: `joined`).
         normalize: how the rows are scaled of which the leading score is: `l2` (each to length 1) or `none`.
         neighbours: which images can be an image's neighbours (`measure.neighbours`).
         missing: what is missing.
@@ -292,7 +265,6 @@ class Recommendation(Record):
     fine_tuning: FineTuningRecord | None
     regret: list[RegretRecord]
     behind: BestNetworkRecord | None = None
-    pair: PairRecord | None = None
     normalize: Normalize = "none"
     neighbours: Neighbours = "all"
     missing: list[Missing]

@@ -1,46 +1,27 @@
-"""What a study says as text: summary.md and summary.tex, and the words of JSON files for programs of users.
+"""What a study says as text: summary.md, and the words of JSON files for programs of users.
 
-The documents have the layer for each use, findings, what choosing a layer costs, and every score.
+The document has the layer for each use, findings, what choosing a layer costs, and every score.
 """
 
 import json
-import re
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
 from tabulate import tabulate
 
-from stages.aggregate.curves import MEAN, Parts
+from stages.aggregate.curves import MEAN
 from stages.aggregate.facts import Facts
-from stages.aggregate.recommend.regret import MIN_DATASETS, summarize_regrets
 from stages.aggregate.recommend.schema import Recommendation
-from stages.aggregate.scope import Scope
-from stages.aggregate.tables.summary import SummaryRow, single_folds
+from stages.aggregate.tables.summary import SummaryRow
 from stages.aggregate.words import recommendation as words
-from stages.aggregate.words.averages import explain, scope_of
+from stages.aggregate.words.averages import READING, scope_of
 from stages.aggregate.words.findings import Finding, finding_texts, outcome_note
 from stages.aggregate.words.formatting import MISSING, capitalized, interval, number, of_parts, place
-from stages.aggregate.words.intervals import SHORT
+from stages.aggregate.words.intervals import SHORT, few_folds
 from stages.aggregate.words.power import power_sentence
 from stages.aggregate.words.scores import LEVELS, LOWER, metric_name
-
-PREAMBLE = r"""\documentclass[10pt]{article}
-\usepackage[a4paper,landscape,margin=1.5cm]{geometry}
-\usepackage{booktabs}
-\setlength{\tabcolsep}{3pt}
-\setlength{\parindent}{0pt}
-\begin{document}
-\scriptsize
-"""
-
-ESCAPES = str.maketrans(
-    {character: f"\\{character}" for character in "&%$#_{}"}
-    | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
-)
-BEYOND_ASCII = str.maketrans({"±": r"$\pm$", "–": "--", "…": r"\ldots{}"})
-
 
 TEXTS = ("Model", "Pooling", "Score", "Use", "Layer", "Best layer", "Ties (at most)", "Lost to the best")
 """Columns that are aligned to the left."""
@@ -70,7 +51,7 @@ def markdown(rows: Sequence[SummaryRow], facts: Facts) -> str:
     parts += [f"**{facts.notice}**\n"] if facts.notice else []
     for dataset, group in groupby(facts.recommendations, lambda each: each.dataset):
         networks = list(group)
-        parts.append(f"## {dataset}: the layer for each use\n\n{_uses(networks, '`{}`').text('pipe')}\n")
+        parts.append(f"## {dataset}: the layer for each use\n\n{_uses(networks).text('pipe')}\n")
         parts.append(f"{words.explain_brackets(networks)} {of_parts(words.GAINS, facts.parts)}\n")
         parts.append("\n".join([*(f"- {each.model}, {words.sentences(each)}" for each in networks), ""]))
     findings = finding_texts(facts.findings, facts.unit_rows, facts.parts).values()
@@ -81,104 +62,67 @@ def markdown(rows: Sequence[SummaryRow], facts: Facts) -> str:
     regrets = regret_tables(facts.recommendations)
     parts += [f"## What choosing a layer costs\n\n{of_parts(words.REGRET_WORDS, facts.parts)}\n"] if regrets else []
     parts += [f"**{table.heading}**\n\n{table.text('pipe')}\n" for table in regrets]
-    parts.append(
-        "\n".join(["## How to read the tables below\n", *(f"- {text}" for text in explain(rows, facts.parts)), ""])
-    )
-    for dataset, tables in tables_by_dataset(rows, facts.parts, "`{}`"):
-        parts += [f"## {dataset}: {table.heading}\n\n{table.text('pipe')}\n" for table in tables]
+    means = [row for row in rows if row.fold == MEAN]
+    for dataset, own in groupby(means, lambda row: row.dataset):
+        parts.append(f"## {dataset}: every score\n\n{_scores(list(own)).text('pipe')}\n")
+    parts.append(" ".join(filter(None, [few_folds(means, facts.parts), READING])) + "\n")
     return "\n".join(parts)
-
-
-def latex(rows: Sequence[SummaryRow], facts: Facts) -> str:
-    """The tables as LaTeX that compiles: a section per dataset, a booktabs table of uses, of scores, and of folds."""
-    told = [*filter(None, [facts.notice]), _scope(rows, facts), *explain(rows, facts.parts)]
-    parts = [PREAMBLE, _emphasized(" ".join(told)) + "\n"]
-    for dataset, tables in tables_by_dataset(rows, facts.parts, "{}"):  # tabulate escapes the cells
-        uses = _uses([each for each in facts.recommendations if each.dataset == dataset], "{}")
-        parts.append(rf"\section*{{{dataset.translate(ESCAPES)}}}")
-        for table in (uses, *tables):
-            parts.append(f"\\subsection*{{{table.heading.translate(ESCAPES)}}}\n{table.text('latex_booktabs')}\n")
-    return "\n".join([*parts, "\\end{document}\n"]).translate(BEYOND_ASCII)
 
 
 def _scope(rows: Sequence[SummaryRow], facts: Facts) -> str:
     return f"{scope_of(rows, facts.parts)} {words.scored_as(facts.recommendations)}".rstrip()
 
 
-def _uses(networks: Sequence[Recommendation], name: str) -> Table:
+def _uses(networks: Sequence[Recommendation]) -> Table:
     """The layer to take for each use of each network of one dataset."""
     rows = []
     for each in networks:
         none = f"none beats {LEVELS[each.unbeaten.name]}" if each.unbeaten else ""
-        layer = f"{place(each.best.depth, each.last_depth)} ({name.format(each.best.layer)})"
+        layer = f"{place(each.best.depth, each.last_depth)} (`{each.best.layer}`)"
         cells = words.use_cells(each) | {"layer": none or layer}
-        rows.append({"Model": name.format(each.model)} | {capitalized(key): text for key, text in cells.items()})
+        rows.append({"Model": f"`{each.model}`"} | {capitalized(key): text for key, text in cells.items()})
     return Table("The layer for each use", rows)
 
 
-def regrets_table(recommendations: Sequence[Recommendation], kinds: Collection[str] = ()) -> Table | None:
-    """What every way of choosing, by default of all kinds, lost, a column for each use; None where nothing is known."""
-    lost = summarize_regrets(recommendations, kinds)
-    criteria = dict.fromkeys(criterion for own in lost.values() for criterion in own)
-    rows = [
-        {"Lost to the best": of_parts(words.CRITERION_WORDS[criterion], recommendations[0].parts)}
-        | {use: words.lost(*own[criterion]) if criterion in own else MISSING for use, own in lost.items()}
-        for criterion in criteria
-    ]
-    return Table("What choosing a layer costs", rows) if rows else None
-
-
 def regret_tables(recommendations: Sequence[Recommendation]) -> list[Table]:
-    """What choosing lost: on each network of a few datasets, on all together of more."""
-    if len({each.dataset for each in recommendations}) >= MIN_DATASETS:
-        return [table] if (table := regrets_table(recommendations)) else []
-    pairs = groupby(recommendations, lambda each: f"{each.dataset}, {each.model}")
-    tables = {name: regrets_table(list(own)) for name, own in pairs}
-    return [Table(name, table.rows) for name, table in tables.items() if table]
-
-
-def tables_by_dataset(rows: Sequence[SummaryRow], parts: Parts, name: str) -> list[tuple[str, list[Table]]]:
-    """The tables of each dataset: every score, and the main score fold by fold, if there are several folds.
-
-    Args:
-        rows: of the summary.
-        parts: what its folds are.
-        name: how the names of models and layers are written, `{}` for the name.
-    """
-    fold = of_parts("fold", parts)
-    means, singles = [row for row in rows if row.fold == MEAN], single_folds(rows)
-    by_dataset = []
-    for dataset, group in groupby(means, lambda row: row.dataset):
+    """What every way of choosing lost to the best on each network, a column for each use."""
+    useful = [each for each in recommendations if each.recommended is not None and each.last_depth > 0]
+    tables = []
+    for name, group in groupby(useful, lambda each: f"{each.dataset}, {each.model}"):
         own = list(group)
-        tables = [Table("every score", [_cells(row, name, _scopes(own)) for row in own])]
-        folds = [row for row in singles if row.dataset == dataset]
-        if folds:
-            cells = [{"Model": "", capitalized(fold): row.fold} | _cells(row, name, _scopes(folds)) for row in folds]
-            tables.append(Table(f"{metric_name(folds[0].metric)} {fold} by {fold}", cells))
-        by_dataset.append((dataset, tables))
-    return by_dataset
+        lost = {(each.use, record.criterion): words.lost(record) for each in own for record in each.regret}
+        rows = [
+            {"Lost to the best": of_parts(words.CRITERION_WORDS[criterion], own[0].parts)}
+            | {each.use: lost.get((each.use, criterion), MISSING) for each in own}
+            for criterion in dict.fromkeys(criterion for _, criterion in lost)
+        ]
+        tables += [Table(name, rows)] if rows else []
+    return tables
 
 
-def _scopes(rows: Sequence[SummaryRow]) -> list[Scope]:
-    """The scopes in which some row of a table has an interval."""
-    return [scope for scope in SHORT if any(scope in row.intervals for row in rows)]
-
-
-def _cells(row: SummaryRow, name: str, scopes: Sequence[Scope]) -> dict[str, str]:
-    """One score of one network, with the columns of these scopes."""
-    return {
-        "Model": name.format(row.model),
-        "Pooling": row.pooling,
-        "Score": metric_name(row.metric) + LOWER * (row.better == "lower"),
-        "Accuracy": number(row.accuracy, row.accuracy_sd),
-        "Seen": number(row.seen, row.seen_sd),
-        "Unseen": number(row.unseen, row.unseen_sd),
-        **{SHORT[scope].capitalize(): interval(*row.intervals.get(scope, (None, None))) or MISSING for scope in scopes},
-        "Best layer": f"{place(row.best_depth, row.last_depth)} ({name.format(row.best_layer)})",
-        "Last layer": number(row.last_value, row.last_value_sd),
-        "Pixels": number(row.baseline),
-        "Chance": number(row.chance),
-    }
+def _scores(rows: Sequence[SummaryRow]) -> Table:
+    """Every score of the networks of one dataset, with the scopes in which some score has an interval."""
+    scopes = [scope for scope in SHORT if any(scope in row.intervals for row in rows)]
+    cells = [
+        {
+            "Model": f"`{row.model}`",
+            "Pooling": row.pooling,
+            "Score": metric_name(row.metric) + LOWER * (row.better == "lower"),
+            "Accuracy": number(row.accuracy, row.accuracy_sd),
+            "Seen": number(row.seen, row.seen_sd),
+            "Unseen": number(row.unseen, row.unseen_sd),
+            **{
+                capitalized(SHORT[scope]): interval(*row.intervals.get(scope, (None, None))) or MISSING
+                for scope in scopes
+            },
+            "Best layer": f"{place(row.best_depth, row.last_depth)} (`{row.best_layer}`)",
+            "Last layer": number(row.last_value, row.last_value_sd),
+            "Pixels": number(row.baseline),
+            "Chance": number(row.chance),
+        }
+        for row in rows
+    ]
+    return Table("every score", cells)
 
 
 def _finding(finding: Finding) -> str:
@@ -188,11 +132,6 @@ def _finding(finding: Finding) -> str:
         lines += [f"- {detail}" for detail in finding.details[dataset]]
         lines += [""] if finding.details[dataset] else []
     return "\n".join([*lines, finding.caution])
-
-
-def _emphasized(text: str) -> str:
-    """Turn Markdown's `*word*` into emphasis, and escape what is special in LaTeX."""
-    return re.sub(r"\*([^*]*)\*", r"\\emph{\1}", text.translate(ESCAPES))
 
 
 def recommendation_records(recommendations: Sequence[Recommendation]) -> list[dict[str, Any]]:
@@ -219,8 +158,6 @@ def finding_records(facts: Facts) -> list[dict[str, Any]]:
     return entries
 
 
-def strict_json(content: Any, notice: str = "") -> str:
-    """Write JSON without NaN and infinity; the notice, if any, stands in it, or in every entry of a list."""
-    said = {"notice": notice} if notice else {}
-    content = [said | each for each in content] if isinstance(content, list) else said | content
+def strict_json(content: Any) -> str:
+    """Write JSON without NaN and infinity."""
     return json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)

@@ -15,16 +15,17 @@ from stages.aggregate.facts import Facts
 from stages.aggregate.findings.outcomes import Claim, DatasetFindings, Status
 from stages.aggregate.recommend.candidates import GEOMETRY
 from stages.aggregate.recommend.schema import Recommendation, best_network
-from stages.aggregate.render.documents import regrets_table
+from stages.aggregate.render.documents import regret_tables
 from stages.aggregate.words import recommendation as words
 from stages.aggregate.words import verdict_lines as lines
 from stages.aggregate.words.findings import TITLES, status_words
 from stages.aggregate.words.formatting import MISSING, harmless, wrapped
+from stages.aggregate.words.labels import more_labels
 
 MAX_LINES, WIDTH = 12, 80
 
 COLUMNS = ("use", "network", "layer", "score", "gain over last", "over before")
-DISPENSABLE_LINES = ("unbounded", "accuracy", "depth", "tuned", "design", "ties", "gains", "brackets")
+DISPENSABLE_LINES = ("unbounded", "accuracy", "depth", "tuned", "design", "labels", "ties", "brackets")
 """Lines that go, in this order, where there are too many."""
 
 
@@ -71,12 +72,12 @@ def _of_dataset(
     texts = {
         "brackets": f"{words.explain_brackets(chosen)} {words.scored_as(networks)}".strip(),
         "ties": lines.brief_tied(chosen),
+        "labels": more_labels(chosen),
         **claimed,
         "tuned": lines.brief_fine_tuning(chosen),
         "design": lines.design(networks, chosen),
         "doubtful": "" if lines.doubt_first(chosen) else lines.brief_doubts(chosen, known=True),
         "unbounded": lines.brief_doubts(chosen, known=False),
-        "gains": lines.brief_gains(chosen),
     }
     told = {name: wrapped(text, WIDTH) for name, text in texts.items() if text}
     first = next((each for each in chosen if each.use != GEOMETRY), None)
@@ -119,12 +120,10 @@ def describe(recommendations: Sequence[Recommendation]) -> str:
     for _, group in groupby(recommendations, lambda each: (each.dataset, each.model)):
         found = list(group)
         useful = [each for each in found if each.recommended is not None]
-        marks = f"{words.explain_brackets(useful)} {words.scored_as(found)}".strip()
+        marks = f"{words.explain_brackets(useful)} {words.scored_as(found)} {more_labels(useful)}".strip()
         texts = [f"{found[0].dataset}, {found[0].model}", *map(words.sentences, found), marks]
         head, *said = [wrapped(text, WIDTH) for text in texts]
-        regrets = regrets_table(useful, ("criterion", "baseline"))  # the others are in regret.csv
-        blocks.append(
-            "\n".join(filter(None, [head, use_table(useful), *said, regrets.text("plain") if regrets else ""]))
-        )
+        regrets = [table.text("plain") for table in regret_tables(useful)]
+        blocks.append("\n".join(filter(None, [head, use_table(useful), *said, *regrets])))
     notes = dict.fromkeys(note for each in recommendations for note in words.notes(each))
     return "\n\n".join(filter(None, [*blocks, "\n".join(wrapped(note, WIDTH) for note in notes)]))

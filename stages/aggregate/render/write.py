@@ -15,7 +15,7 @@ from stages.aggregate.render.page.provenance import Study
 from stages.aggregate.result_files import PAGE, finish_results
 from stages.aggregate.scope import INTERVAL_ENDS, Scope
 from stages.aggregate.tables.summary import SummaryRow
-from stages.aggregate.words.notices import closing_note
+from stages.aggregate.words.formatting import plural
 from stages.shared.tables.metric_table import write_layer_scores
 
 Numbers = dict[str, Any]
@@ -36,10 +36,9 @@ def write_results(out: Path, study: Study, inputs: Mapping[str, str] | None = No
         What was written, for the closing line.
     """
     results, facts = study.results, study.results.facts
-    notice = {"notice": facts.notice} if facts.notice else {}
-    write_layer_scores(out / "layers.csv", results.layers.assign(**notice))
+    write_layer_scores(out / "layers.csv", results.layers)
     for name, table in results.tables.items():
-        table.assign(**notice).to_csv(out / name, index=False)
+        table.to_csv(out / name, index=False)
     write_facts(out, facts)
     contents = {
         "findings.json": documents.finding_records(facts),
@@ -47,17 +46,15 @@ def write_results(out: Path, study: Study, inputs: Mapping[str, str] | None = No
         "recommendation.json": documents.recommendation_records(facts.recommendations),
     }
     for name, content in contents.items():
-        (out / name).write_text(f"{documents.strict_json(content, facts.notice)}\n", encoding="utf-8")
+        (out / name).write_text(f"{documents.strict_json(content)}\n", encoding="utf-8")
     (out / "summary.md").write_text(documents.markdown(results.summary, facts), encoding="utf-8")
-    (out / "summary.tex").write_text(documents.latex(results.summary, facts), encoding="utf-8")
     with ThreadPoolExecutor(1) as thread:
         thread.submit(vega_bundle)  # for the page: it takes a second, in which figures are drawn
         n_figures = draw_figures(out, results, study.run.models)
     size = (out / PAGE).write_bytes(render_page(study).encode("utf-8"))
     finish_results(out, inputs)
-    scores = f"wrote {len(results.layers)} scores of {results.n_cells} cells"
-    note = closing_note(results.scores, results.networks)
-    return f"{scores}, {n_figures} figures, a page of {size / 1e6:.1f} MB{note}"
+    scores = f"{len(results.layers)} scores of {plural(len(results.networks), 'network')}"
+    return f"wrote {scores}, {n_figures} figures, a page of {size / 1e6:.1f} MB"
 
 
 def headline_numbers(rows: Sequence[SummaryRow], recommendations: Sequence[Recommendation]) -> Numbers:

@@ -1,11 +1,11 @@
 """classes.csv, depth.csv and steps.csv: scores averaged, followed over depth and over training."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 
 import pandas as pd
 
 from stages.aggregate.columns import BOOLEAN, frame
-from stages.aggregate.curves import CURVE, KEYS, Name, Scores
+from stages.aggregate.curves import CURVE, KEYS, Scores
 from stages.aggregate.inference.network_data import CLASS_KEYS, NetworkData
 from stages.aggregate.scope import INTERVALS
 from stages.shared.core.csv_table import FLOAT, INTEGER, TEXT
@@ -72,19 +72,9 @@ Attributes:
 """
 
 
-def score_tables(scores: Scores, networks: Mapping[Name, NetworkData]) -> dict[str, pd.DataFrame]:
-    """Make the tables of scores, by file name.
-
-    Args:
-        scores: means of all cells that leave classes out, with `UNCERTAINTY`.
-        networks: the measured data of each network.
-    """
-    classes = (table for network in networks.values() if network.images for table in network.images.classes)
-    return {
-        "classes.csv": frame(classes, CLASS_COLUMNS),
-        "depth.csv": depth_table(scores),
-        "steps.csv": steps_table(scores),
-    }
+def classes_table(networks: Iterable[NetworkData]) -> pd.DataFrame:
+    """Stack the means over each class's images of every network, `CLASS_COLUMNS`."""
+    return frame((table for network in networks for table in network.images.classes), CLASS_COLUMNS)
 
 
 def depth_table(scores: Scores) -> pd.DataFrame:

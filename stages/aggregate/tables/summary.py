@@ -7,11 +7,11 @@ from typing import Any, Literal
 import pandas as pd
 
 from stages.aggregate.columns import columns_of, frame
-from stages.aggregate.curves import CURVE, KEYS, MEAN, Direction, Scores, each_curve, sign_of
+from stages.aggregate.curves import KEYS, MEAN, Direction, Scores, each_curve, sign_of
 from stages.aggregate.inference.layer_comparison import Bounds
 from stages.aggregate.scope import INTERVAL_ENDS, LEADS, TIED, Scope, is_proven
 from stages.shared.embeddings.split_names import SEEN, SEEN_MATCHED, UNSEEN, UNSEEN_MATCHED
-from stages.shared.runtime.errors import UserError, did_you_mean
+from stages.shared.runtime.errors import UserError, check_known
 
 Level = Literal["raw_pixels", "chance"]
 """What a layer must beat to be of use."""
@@ -36,17 +36,9 @@ class SummaryRow:
             of `mean` over folds if there are several.
         baseline: unseen score of the raw pixels.
         chance, ceiling: of the best layer's score.
-        best_parameters, total_parameters: parameters up to the best layer, and up to the last; without the classifier.
-        best_operations, total_operations: multiply-adds of one image up to the best layer, and up to the last.
         main: true in the row of which the verdict speaks: main score, main pooling, fold `mean`.
         tied_classes, tied_images: depths of the layers that are not distinguishable from the best, in each scope,
             joined by `;`.
-        shallowest_layer, shallowest_depth, shallowest_parameters, shallowest_operations: the shallowest of these, in
-            the wider scope that is known, and what it takes.
-        rank_correlation: Spearman's, over the layers, of this score's unseen curve and the main score's; turned so that
-            1 means the same order from worst to best.
-        accuracy_ci_classes_low, accuracy_ci_classes_high: interval of `accuracy`, over classes.
-        accuracy_ci_images_low, accuracy_ci_images_high: interval of `accuracy`, over test images.
         seen_matched, unseen_matched: maxima of the curves with as many classes and images in both splits; these may be
             compared (docs/scores.md#matched-classes).
     """
@@ -74,10 +66,6 @@ class SummaryRow:
     chance: float | None = None
     ceiling: float | None = None
     last_layer: str
-    best_parameters: int
-    total_parameters: int
-    best_operations: int
-    total_operations: int
     seen_layer: str | None = None
     seen_depth: int | None = None
     main: bool
@@ -94,15 +82,6 @@ class SummaryRow:
     lead_images_at_most: float | None = None
     tied_classes: str | None = None
     tied_images: str | None = None
-    shallowest_layer: str | None = None
-    shallowest_depth: int | None = None
-    shallowest_parameters: int | None = None
-    shallowest_operations: int | None = None
-    rank_correlation: float | None = None
-    accuracy_ci_classes_low: float | None = None
-    accuracy_ci_classes_high: float | None = None
-    accuracy_ci_images_low: float | None = None
-    accuracy_ci_images_high: float | None = None
     seen_matched: float | None = None
     unseen_matched: float | None = None
     accuracy_chance: float | None = None
@@ -150,7 +129,7 @@ SUMMARY_COLUMNS = columns_of(SummaryRow)
 
 
 def check_main_score(scores: Scores, main_metric: str) -> None:
-    """Refuse a main score that chooses no layer, before any long work.
+    """Refuse a main score that chooses no layer of some network, before any long work.
 
     Args:
         scores: curves averaged over seeds.
@@ -159,21 +138,18 @@ def check_main_score(scores: Scores, main_metric: str) -> None:
     Raises:
         UserError: it was not measured, has no finite value on unseen classes, or neither high nor low is better.
     """
-    known = sorted(scores.curves["metric"].unique())
-    if main_metric not in known:
-        raise UserError(
-            f"aggregate.main_metric: {main_metric!r} was not measured on any layer: "
-            f"{did_you_mean(main_metric, known)}; choose one of these, or add it to measure.metrics"
-        )
     points = scores.at_last(UNSEEN)
-    for (dataset, model, *_), own in each_curve(points[points["main"] & (points["metric"] == main_metric)]):
-        where = f"aggregate.main_metric: {dataset}, {model}: {main_metric}"
-        if (own["better"] == "neither").any():
-            raise UserError(f"{where} is neither better high nor better low, so it chooses no layer")
+    check_known(
+        main_metric,
+        sorted(set(points.loc[points["best"], "metric"])),
+        f"aggregate.main_metric: must be a score by which a layer is best on unseen classes, found {main_metric!r}",
+    )
+    points = points[points["main"] & (points["metric"] == main_metric)]
+    for (dataset, model, *_), own in each_curve(points):
         if not own["best"].any():
             raise UserError(
-                f"{where} at step {own['step'].iloc[0]} has no finite value at any layer on the split {UNSEEN!r}, so "
-                "no layer can be chosen; choose another score, or look at the embeddings"
+                f"aggregate.main_metric: {dataset}, {model}: {main_metric} has no finite value at any layer on unseen "
+                "classes; choose another score, or look at the embeddings"
             )
 
 
@@ -193,25 +169,19 @@ def summarize(scores: Scores, main_metric: str) -> list[SummaryRow]:
     splits = (SEEN, SEEN_MATCHED, UNSEEN_MATCHED)
     seen, seen_matched, unseen_matched = (points[points["best"]] for points in map(scores.at_last, splits))
     tied = {column: unseen[unseen[column].fillna(value=False)].astype({"depth": str}) for column in TIED.values()}
-    first = pd.concat(tied.values()).drop_duplicates(KEYS)
     own = {name: name for name in SUMMARY_COLUMNS if name in chosen and name not in (*KEYS, *TIED.values())}
     parts = [
         _columns(chosen, **own, baseline="pixels"),
         _columns(chosen, unseen="value", unseen_sd="sd", best_layer="layer", best_depth="depth"),
-        _columns(chosen, best_parameters="parameters", best_operations="operations"),
         _columns(seen, seen="value", seen_sd="sd", seen_layer="layer", seen_depth="depth"),
         _columns(deepest, last_value="value", last_value_sd="sd", last_layer="layer", last_depth="depth"),
-        _columns(deepest, total_parameters="parameters", total_operations="operations"),
         _columns(seen_matched, seen_matched="value"),
         _columns(unseen_matched, unseen_matched="value"),
-        _columns(first, shallowest_layer="layer", shallowest_depth="depth"),
-        _columns(first, shallowest_parameters="parameters", shallowest_operations="operations"),
         *(rows.groupby(KEYS)["depth"].agg(";".join).rename(column) for column, rows in tied.items()),
     ]
     table = pd.concat(parts, axis=1).loc[pd.MultiIndex.from_frame(chosen[KEYS])].reset_index()
     table = table.assign(n_folds=table["fold"].map(scores.n_folds), n_seeds=scores.n_seeds)
     table["main"] &= (table["metric"] == main_metric) & (table["fold"] == MEAN)
-    table["rank_correlation"] = _rank_correlations(unseen, table, main_metric)
     return summary_rows(frame([table], SUMMARY_COLUMNS).to_dict("records"))
 
 
@@ -220,31 +190,12 @@ def _columns(points: pd.DataFrame, **names: str) -> pd.DataFrame:
     return points.set_index(KEYS)[list(names.values())].set_axis(list(names), axis=1)
 
 
-def _rank_correlations(points: pd.DataFrame, table: pd.DataFrame, main_metric: str) -> list[float]:
-    """Correlate the order of layers, from worst to best, of each row's curve with that of the main score."""
-    gains = points["value"].where(points["better"] != "lower", -points["value"])
-    orders = {key: own.set_index("layer")["gain"] for key, own in each_curve(points.assign(gain=gains))}
-    keys = table[CURVE].itertuples(index=False, name=None)
-    return [spearman(orders[key], orders.get((*key[:-1], main_metric), orders[key][:0])) for key in keys]
-
-
 def summary_table(rows: Sequence[SummaryRow]) -> pd.DataFrame:
     """The rows as the table `SUMMARY_COLUMNS`."""
     return frame(map(vars, rows), SUMMARY_COLUMNS)
-
-
-def single_folds(summary: Sequence[SummaryRow]) -> list[SummaryRow]:
-    """Rows of summary.csv of the main score and pooling on single folds; none where there is one fold alone."""
-    curves = {(row.dataset, row.model, row.pooling, row.metric) for row in summary if row.main and row.n_folds > 1}
-    return [row for row in summary if row.fold != MEAN and (row.dataset, row.model, row.pooling, row.metric) in curves]
 
 
 def summary_rows(rows: Iterable[Mapping[Any, Any]]) -> list[SummaryRow]:
     """The rows of mappings from a field to its value, of which some may be empty."""
     known = ({name: value for name, value in row.items() if pd.notna(value) and value != ""} for row in rows)
     return [SummaryRow(**row) for row in known]
-
-
-def spearman(x: pd.Series, y: pd.Series) -> float:
-    """Spearman's rank correlation of what both hold under the same labels; NaN where one of them is constant."""
-    return float(pd.concat([x, y], axis=1, join="inner").corr("spearman").to_numpy()[0, 1])

@@ -9,7 +9,6 @@ from threadpoolctl import threadpool_limits
 
 from stages.aggregate.columns import frame
 from stages.aggregate.curves import MEAN, POINT, Name, Scores, each_curve, point_keys
-from stages.aggregate.inference.accuracy import accuracy_intervals
 from stages.aggregate.inference.layer_comparison import LayerInference, infer_layers
 from stages.aggregate.inference.network_data import NetworkData
 from stages.aggregate.scope import INTERVAL_ENDS, LEADS, TIED, UNCERTAINTY, Scope
@@ -20,9 +19,7 @@ def add_uncertainty(scores: Scores, networks: dict[Name, NetworkData]) -> Scores
     """Put beside every score how sure it is (`UNCERTAINTY`); empty where that is not known."""
     with threadpool_limits(1):  # faster on such matrices, and sums do not depend on the number of threads
         intervals = infer_curves(scores, networks)
-    points = scores.curves.merge(intervals, how="left", validate="many_to_one")
-    of_accuracy = accuracy_intervals(scores, networks)
-    return replace(scores, curves=points.merge(of_accuracy, how="left", validate="many_to_one"))
+    return replace(scores, curves=scores.curves.merge(intervals, how="left", validate="many_to_one"))
 
 
 def infer_curves(scores: Scores, networks: dict[Name, NetworkData]) -> pd.DataFrame:

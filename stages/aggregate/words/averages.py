@@ -1,14 +1,10 @@
-"""Over what the values of a study are means, at which step, and what the columns of a summary are."""
+"""Over what the values of a study are means, at which step."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from stages.aggregate.curves import MEAN, Parts, Scores
-from stages.aggregate.scope import BOTH, PROVEN, is_proven
 from stages.aggregate.tables.summary import SummaryRow
-from stages.aggregate.words.formatting import joined
-from stages.aggregate.words.intervals import SHORT, few_folds
-from stages.aggregate.words.scores import NAMES
 
 
 @dataclass(frozen=True)
@@ -56,22 +52,8 @@ def at_last_step(steps: Iterable[int]) -> str:
     return f"step {known[0]}" if len(known) == 1 else f"the last step ({' or '.join(map(str, known))})"
 
 
-def explain(rows: Sequence[SummaryRow], parts: Parts) -> list[str]:
-    """Explain the numbers of a summary, in Markdown, a text for each kind of number."""
-    proven = {scope: joined([NAMES[metric] for metric in PROVEN if is_proven(metric, scope)]) for scope in BOTH}
-    few = few_folds(rows, parts)
-    return [
-        "*Accuracy* is that of a fine-tuned network on test images of the seen classes.",
-        "*Seen* and *unseen* are the best of any layer, on test images of the seen classes and on images of the unseen "
-        "classes, which were held out here (the weights that networks came with may have known them). They have "
-        "different numbers of classes: compare layers, not the two splits.",
-        f"*Best layer* is the one that is best on unseen (of the mean over seeds and {parts}), counted from 1 at the "
-        "input. It is chosen and scored on the same images, so that *unseen* is too good; the table of uses corrects "
-        "that.",
-        f"*{SHORT['classes'].capitalize()}* and *{SHORT['images']}* are intervals of *unseen*, as of a layer that was "
-        "named beforehand: of other classes of this domain, as many left out at a time and the network trained again; "
-        f"and of these classes with these trained networks.{' ' + few if few else ''}",
-        f"Their level of 95 % is proven over other classes of {proven['classes']}, over other images of "
-        f"{proven['images']}.",
-        "*Last layer*, *pixels* (raw pixels as an embedding) and *chance* are unseen scores.",
-    ]
+READING = (
+    "Intervals are those of a layer that was named beforehand; docs/uncertainty.md#validation lists the scores whose "
+    "level is proven, docs/results.md#how-to-read-it says what the columns are."
+)
+"""What a table of every score needs."""

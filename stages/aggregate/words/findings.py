@@ -13,7 +13,6 @@ from stages.aggregate.findings.outcomes import (
     Outcome,
     Reason,
     Status,
-    TrainingCourse,
     change_status,
     lead_status,
 )
@@ -188,17 +187,15 @@ def _counted(outcomes: Judged, where: str) -> str:
 
 
 def _accuracy_details(findings: DatasetFindings) -> list[str]:
-    """Counter-examples, the networks that are left out, and how accuracy and g are correlated."""
+    """Counter-examples, and the networks that are left out."""
     result = findings.accuracy.deciding[1] if findings.accuracy.deciding else None
     judged = [row for row in findings.rows if row.accuracy is not None]
     outside = [f"{name} ({REASONS[reason]})" for name, reason in result.out_of_scope.items()] if result else []
     headless = [row.model for row in findings.rows if row.accuracy is None]
     weak = [row.model for row in judged if row.unbeaten_by(row.unseen)] if len(judged) > 1 else []
-    correlations = [f"{each.value:+.2f} over {each.n_networks}" for each in findings.correlations]
     named = {
         "Out of scope": "; ".join(outside),
         "Left out, having no fine-tuned head": joined(headless),
-        "Rank correlation of accuracy and g, of all networks and of the accurate ones": ", ".join(correlations),
         "No layer beats raw pixels or chance": joined(weak),
     }
     examples = [_counter_example(pair, result.level) for pair in result.counter_examples] if result else []
@@ -237,15 +234,8 @@ def _lead(lead: Bounds) -> str:
 
 
 def _fine_tuning_details(findings: DatasetFindings) -> list[str]:
-    """What fine-tuning did to each network in both scopes, and accuracy and g over training."""
-    by_steps: dict[tuple[int, int], list[str]] = {}
-    for each in findings.networks:
-        if each.training:
-            by_steps.setdefault(each.training.steps, []).append(f"{each.row.model} {_training(each.training)}")
-    return [
-        *(_fine_tuning(each) for each in findings.networks if each.changes is not None),
-        *(f"Over training, steps {a} to {b}: {'; '.join(texts)}." for (a, b), texts in sorted(by_steps.items())),
-    ]
+    """What fine-tuning did to each network in both scopes."""
+    return [_fine_tuning(each) for each in findings.networks if each.changes is not None]
 
 
 def _fine_tuning(finding: NetworkFindings) -> str:
@@ -259,17 +249,6 @@ def _fine_tuning(finding: NetworkFindings) -> str:
     if row.accuracy is not None and row.accuracy_chance is not None:
         sentences.append(f"Accuracy went from chance ({row.accuracy_chance:.2f}) to {row.accuracy:.2f}.")
     return f"{row.model}: {' '.join(sentences)}"
-
-
-def _training(course: TrainingCourse) -> str:
-    """The first and last known accuracy and g; where the first step has none, the step that the first is from."""
-    told = []
-    for name, values in {"accuracy": course.accuracy, "g": course.g}.items():
-        if values:
-            where = "" if values.first_step == course.steps[0] else f" (step {values.first_step})"
-            last = "" if values.first_step == values.last_step else f" to {decimals(values.last)}"
-            told.append(f"{name} {decimals(values.first)}{where}{last}")
-    return ", ".join(told)
 
 
 DETAILS = {

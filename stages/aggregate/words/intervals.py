@@ -22,14 +22,8 @@ SHORT: dict[Scope, str] = {"classes": "other classes", "images": "other images"}
 
 NO_INTERVAL = "no interval of a proven level (docs/uncertainty.md)"
 
-FEW_FOLDS = {
-    1: "One choice of unseen classes cannot tell how others would come out.",
-    2: "Two folds tell too little for an interval over other classes.",
-}
-
-FEW_CLASSES = (
-    "Scores that are fitted again have intervals over other classes only where all folds have equally many, four or "
-    "more (docs/scores.md#refits)."
+FEW_FOLDS = (
+    "Intervals over other classes take three folds of equally many unseen classes, four or more (docs/uncertainty.md)."
 )
 
 
@@ -70,11 +64,10 @@ def explain_scopes(metric: str, step: int) -> str:
 
 
 def few_folds(rows: Iterable[SummaryRow], parts: Parts = "folds") -> str:
-    """What one or two folds, or few classes, cannot tell, of rows of means over folds; nothing where intervals do."""
-    means = [row for row in rows if row.fold == MEAN]
-    told = {(row.dataset, row.model) for row in means if row.ci_classes_low is not None}
-    few = min((row.n_folds for row in means if (row.dataset, row.model) not in told), default=0)
-    refitted = [row for row in means if row.n_folds > max(FEW_FOLDS) and row.ci_images_low is not None]
-    known = {row.dataset for row in refitted if "classes" in row.intervals | row.leads}
-    classes = any(row.dataset not in known and row.unseen_sd != 0 for row in refitted)  # 0: folds do not differ
-    return of_parts(FEW_FOLDS.get(few, FEW_CLASSES * classes), parts)
+    """What intervals over other classes take, if the rows of some network have none; nothing where all have some."""
+    told: dict[tuple[str, str], bool] = {}
+    for row in rows:
+        if row.fold == MEAN:
+            name = row.dataset, row.model
+            told[name] = told.get(name, False) or row.ci_classes_low is not None
+    return "" if all(told.values()) else of_parts(FEW_FOLDS, parts)

@@ -1,28 +1,30 @@
-"""The texts of the page's own parts: names of uses, columns of its tables, and cards."""
+"""The texts of the page's own parts: its first sentence, names of uses, columns of its tables, and cards."""
 
+from collections.abc import Sequence
 from typing import Any
 
-from stages.aggregate.inference.gain import Gain
-from stages.aggregate.recommend.schema import Recommendation
-from stages.aggregate.words.formatting import MISSING, decimals, place
-from stages.aggregate.words.recommendation import at_checkpoint, doubt, gain_words, gains, reason, use_cells
+from stages.aggregate.findings.outcomes import Status
+from stages.aggregate.inference.gain import Gain, Payoff
+from stages.aggregate.recommend.schema import LayerRecord, Recommendation, best_network
+from stages.aggregate.words import recommendation as words
+from stages.aggregate.words.formatting import MISSING, layers, percent, place
+from stages.aggregate.words.recommendation import at_checkpoint, caveat, doubt, gain_words, reason, use_cells
 from stages.aggregate.words.scores import metric_name
 
 USES: dict[str, str] = {
-    "discovery": "Discovery of classes, clustering",
     "retrieval": "Retrieval",
     "classifier": "Classifiers",
+    "discovery": "Discovery of classes, clustering",
     "detection": "Detection of unseen classes",
     "geometry": "Geometry of the embeddings",
 }
+"""Uses in the order of the page, with their names."""
 
 NETWORK_COLUMNS = [
     ("model", "network", ""), ("dataset", "dataset", ""), ("best", "best layer", "counted from 1 at the input"),
     ("layer", "name", ""), ("value", "unseen", "of the best layer on unseen classes, as chosen: too high"),
     ("range", "interval", "of other classes if known, else of other images"),
     ("last", "last layer", "score of the last layer on unseen classes"),
-    ("gain", "gain", "over the last layer, of choosing a layer by this score (docs/results.md); over all folds"),
-    ("least", "at least", "lower end of its interval"),
     ("seen", "seen", "best score of any layer on test images of the seen classes"),
     ("accuracy", "accuracy", "of the network on seen classes"),
     ("parameters", "parameters", "share of the network's parameters up to the best layer"),
@@ -37,6 +39,72 @@ LAYER_COLUMNS = [
     ("parameters", "parameters", "share of the network's parameters up to this layer"),
     ("operations", "multiply-adds", "share of the network's multiply-adds up to this layer"),
 ]  # fmt: skip
+
+
+def told_of(networks: Sequence[Recommendation]) -> Recommendation:
+    """The network of which the page tells first, of those of one dataset for one use: the best one."""
+    return best_network(networks) or max(networks, key=lambda each: each.gain)
+
+
+def answer(networks: Sequence[Recommendation]) -> str:
+    """Say in one sentence which layer to take for a use, and what that gains, of the best of a dataset's networks.
+
+    Where choosing pays before fine-tuning alone, the sentence is of the network before it, and then of what it does.
+    """
+    found = told_of(networks)
+    doubtful = f"; but {caveat(found)}" if found.doubtful else ""
+    whose = f" of {found.model}" if len(networks) > 1 else ""
+    return f"For {found.use}{_advice(found, whose)}{doubtful}."
+
+
+def _advice(found: Recommendation, whose: str) -> str:
+    """What to do, after the use, and why."""
+    last, untrained = found.gain_over_last, found.untrained
+    where = f"layer {place(found.best.depth, found.last_depth)}{whose}"
+    where += ", untrained," if found.best.step == 0 and len(found.candidate_steps) > 1 else ""
+    if why := reason(found):
+        return f" take none: {why}"
+    if found.last_depth == 0:
+        return f" take the only layer that was measured{whose}"
+    if last.status == Payoff.PAYS:
+        return f" take {where.removesuffix(',')}: {_gained(found, last, found.best)}"
+    if untrained and untrained.gain_over_last.status == Payoff.PAYS and found.best.step:
+        own = untrained.layer
+        gained = _gained(found, untrained.gain_over_last, own)
+        return f" without fine-tuning take layer {place(own.depth, found.last_depth)}{whose}: {gained}; {_tuned(found)}"
+    if last.status == Payoff.DOES_NOT_PAY:
+        return f" take the last layer{whose}: no earlier one gains more than {last.at_most or 0:.2f}"
+    if found.best.depth == found.last_depth:
+        return f" the last layer{whose} is best so far; {_tied(found)}"
+    return f" {where} is best so far, not surely better than the last: {_gained(found, last, found.best)}"
+
+
+def _gained(found: Recommendation, gain: Gain, layer: LayerRecord) -> str:
+    """The gain over the last layer, and the share of the parameters that a layer takes, as far as they are known."""
+    known = "" if gain.estimate is None else f"{gain.estimate:+.2f} {metric_name(found.metric)} over the last layer"
+    share = layer.parameters_share
+    return ", ".join(filter(None, [known, "" if share is None else f"{percent(share)} of the parameters"])) or "best"
+
+
+def _tuned(found: Recommendation) -> str:
+    """What fine-tuning does to the best score, and which layers tie then."""
+    change = found.fine_tuning
+    raised = change is not None and change.status == Status.RAISED
+    adds = f"adds {change.change:.2f}" if change and raised else "adds nothing sure"
+    return f"fine-tuning {adds}, then take layer {found.best.depth + 1}, though {_tied(found)}"
+
+
+def _tied(found: Recommendation) -> str:
+    """Which layers tie with the one to take, the last among them, as far as that is known."""
+    depths = [layer.depth for layer in found.shortlist]
+    tie = f"{layers(depths)} tie" if len(depths) > 1 else "it is not surely better"
+    return tie.replace("-", "\N{NON-BREAKING HYPHEN}")
+
+
+def findings(found: Recommendation) -> list[str]:
+    """Tell whether choosing pays, what ties, what fine-tuning does, and what is missing."""
+    told = (words.payoff, words.ties, words.fine_tuning, words.untrained)
+    return [*filter(None, (each(found) for each in told)), *words.notes(found)]
 
 
 def card_texts(found: Recommendation) -> dict[str, Any]:
@@ -55,7 +123,6 @@ def card_texts(found: Recommendation) -> dict[str, Any]:
             ("over the one before it", *_parts(found.gain_over_before)),
             *_untrained(found),
             ("ties (at most)", cells["ties (at most)"], ""),
-            *((advice, decimals(gain, sign=True), "") for advice, gain in gains(found).items()),
             ("parameters", cells["parameters"], _of_all(chosen.parameters, chosen.parameters_share)),
             ("multiply-adds", cells["multiply-adds"], _of_all(chosen.operations, chosen.operations_share)),
         ],

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from stages.aggregate.curves import sign_of
 from stages.aggregate.findings.outcomes import Status
 from stages.aggregate.inference.gain import Gain, Payoff
-from stages.aggregate.recommend.schema import ChangeRecord, Missing, Recommendation
+from stages.aggregate.recommend.schema import ChangeRecord, Missing, Recommendation, RegretRecord
 from stages.aggregate.scope import Scope, is_proven
 from stages.aggregate.words.findings import STATUSES
 from stages.aggregate.words.formatting import (
@@ -14,7 +14,6 @@ from stages.aggregate.words.formatting import (
     decimals,
     interval,
     joined,
-    layers,
     number,
     of_parts,
     percent,
@@ -39,8 +38,6 @@ LACKING = {
     Missing.HALVES: "No score was fitted again on halves of the images (measure.refits), so that little is known of "
     "how sure a choice is.",
     Missing.GROUPS: "Nothing is said of other images: these are of too few groups (docs/uncertainty.md).",
-    Missing.OTHER_FOLDS: "What choosing by other folds gives on unseen classes is not known: it takes two folds.",
-    Missing.OPERATIONS: "Multiply-adds are not known.",
 }
 
 CRITERION_WORDS = {
@@ -180,8 +177,7 @@ def sentences(found: Recommendation) -> str:
     takes = f", with {joined(shares)}" if shares else ""
     name = f"layer {place(chosen.depth, found.last_depth)} (`{chosen.layer}`, {score})"
     parts = [f"{cells['use']}: {name}{at_checkpoint(found)}{takes}.", doubt(found), payoff(found), ties(found)]
-    parts += [pair(found), fine_tuning(found), untrained(found)]
-    return " ".join(part for part in parts if part)
+    return " ".join(part for part in (*parts, fine_tuning(found), untrained(found)) if part)
 
 
 def doubt(found: Recommendation) -> str:
@@ -215,14 +211,6 @@ def ties(found: Recommendation) -> str:
     return f"Not distinguishable ({scope}){losses}: layer{'s' * (len(each) > 1)} {joined(each)}."
 
 
-def gains(found: Recommendation) -> dict[str, float]:
-    """What to do with layers, as far as that gained on unseen classes, and the gain."""
-    pair = found.pair
-    if pair is None or pair.gain is None or not pair.recommended:
-        return {}
-    return {f"join {layers(pair.depths)}": pair.gain}
-
-
 def scored_as(networks: Sequence[Recommendation]) -> str:
     """Say that scores are of scaled rows, or of neighbours of other groups; nothing where they are not."""
     uses = {each.use: each.normalize for each in networks}
@@ -231,19 +219,6 @@ def scored_as(networks: Sequence[Recommendation]) -> str:
     scaled = f"{which} are of {ROWS['l2']}." if of_unit_rows else ""
     others = any(each.neighbours == "other_groups" for each in networks)
     return f"{scaled} {'Neighbours are images of other groups alone.' if others else ''}".strip()
-
-
-def pair(found: Recommendation) -> str:
-    """What two layers joined gain over a single one on unseen classes; nothing where no interval is known."""
-    record = found.pair
-    if record is None or record.gain is None or record.low is None or record.high is None:
-        return ""
-    bounds = f"{change_interval(record.gain, record.low, record.high)} (no proven level)"
-    gained = f"gained {bounds} over the best single layer of {ROWS['l2']}"
-    if not record.recommended:
-        return f"Two layers joined {gained}: not shown to help."
-    named = [f"{depth + 1} (`{layer}`)" for depth, layer in zip(record.depths, record.layers, strict=True)]
-    return f"Layers {joined(named)} joined, the rows of each scaled to length 1, {gained}."
 
 
 def fine_tuning(found: Recommendation) -> str:
@@ -280,19 +255,15 @@ REGRET_WORDS = (
     "which was chosen on one half of the images and scored on the other (too small: it is not always the best; but "
     "where a score depends much on the number of images, half of them may make it too large) and that to a best one "
     "which was chosen and scored on the same images (too large: it is lucky). In a single study it often lies outside. "
-    "*None seen*: on these images no other layer was better. Networks of one dataset are not independent: of fewer "
-    "than five datasets each stands alone, without an interval; from five on [ ] is over datasets (Student's t, no "
-    "proven level)."
+    "*None seen*: on these images no other layer was better."
 )
 
 
-def lost(
-    at_least: float | None, at_most: float, error: float | None = None, ends: tuple[float, float] | None = None
-) -> str:
+def lost(record: RegretRecord) -> str:
     """Write what is lost to the best, in a bracket; the lower end is not below 0, where a choice was lucky."""
-    if decimals(at_most) == decimals(0):
+    if decimals(record.at_most) == decimals(0):
         return "none seen"
-    sure = interval(*ends) if ends else f"± {decimals(error)}" if error is not None else ""
-    known = at_least is not None and at_least < at_most
-    bracket = f"{decimals(max(0.0, at_least or 0.0))}–" if known else "≤ "
-    return f"{bracket}{decimals(at_most)} {sure}".rstrip()
+    sure = "" if record.error is None else f" ± {decimals(record.error)}"
+    known = record.at_least is not None and record.at_least < record.at_most
+    bracket = f"{decimals(max(0.0, record.at_least or 0.0))}–" if known else "≤ "
+    return f"{bracket}{decimals(record.at_most)}{sure}"

@@ -10,8 +10,6 @@ NAMES = {
     "knn_purity": "k-NN purity",
     "nn1_accuracy": "1-NN accuracy",
     "probe_accuracy": "linear probe accuracy",
-    "cluster_accuracy": "cluster accuracy",
-    "silhouette": "silhouette",
     "r_precision": "R-precision",
     "map_at_r": "MAP@R",
     "few_shot_accuracy_1": "1-shot accuracy",
@@ -20,14 +18,11 @@ NAMES = {
     "ood_fpr95_knn": "OOD FPR95 (k-NN)",
     "ood_auroc_mahalanobis": "OOD AUROC (Mahalanobis)",
     "ood_fpr95_mahalanobis": "OOD FPR95 (Mahalanobis)",
-    "intrinsic_dimension": "intrinsic dimension",
-    "collapse": "collapse",
     "rankme": "RankMe / min(N, D)",
     "participation_ratio": "participation ratio / D",
     "alpha_req": "alpha-ReQ",
     "start_agreement": "agreement of k-means starts",
     "cluster_silhouette": "silhouette of k-means clusters",
-    "accuracy": "accuracy",
 }
 """Of scores, in tables and figures."""
 

@@ -7,8 +7,8 @@ from stages.aggregate.findings.outcomes import Status
 from stages.aggregate.inference.gain import Payoff
 from stages.aggregate.recommend.schema import Recommendation, best_network
 from stages.aggregate.scope import is_proven
-from stages.aggregate.words.formatting import capitalized, decimals, harmless, joined, number, percent, plural
-from stages.aggregate.words.recommendation import UNTRAINED, at_checkpoint, brief_ties, gains, levels_to_beat, reason
+from stages.aggregate.words.formatting import decimals, harmless, joined, number, percent, plural
+from stages.aggregate.words.recommendation import UNTRAINED, at_checkpoint, brief_ties, levels_to_beat, reason
 from stages.aggregate.words.scores import LOWER
 
 TAKE, UNDECIDED, NOTHING = "take", "undecided, best so far", "nothing"
@@ -111,16 +111,6 @@ def doubt_first(networks: Sequence[Recommendation]) -> str:
     return f"no layer is shown to beat {_levels(doubted)} for {joined([each.use for each in doubted])}; "
 
 
-def brief_gains(networks: Sequence[Recommendation]) -> str:
-    """Write the same of several uses in a line; nothing where nothing gained."""
-    uses: dict[str, list[str]] = {}
-    for each in networks:
-        for advice, gain in gains(each).items():
-            uses.setdefault(advice, []).append(f"{each.use} {decimals(gain, sign=True)}")
-    advice = "; ".join(f"{what} for {joined(own)}" for what, own in uses.items())
-    return f"{capitalized(advice)}." if advice else ""
-
-
 def brief_fine_tuning(networks: Sequence[Recommendation]) -> str:
     """Write what fine-tuning did to the best layer's score of several uses in a line; nothing where not known."""
     told = [
@@ -155,6 +145,22 @@ def _beside(network: Recommendation, best: float) -> str:
     if best - network.gain <= TOLERANCE:
         return " (ties)"
     return " (not compared)" if network.behind is None else "" if network.behind.distinguishable else " (ties)"
+
+
+def compare_networks(networks: Sequence[Recommendation]) -> str:
+    """Write in one sentence which network of a dataset is best for each use, and how the others stand to it.
+
+    Args:
+        networks: every network's recommendation for each use; "" if there is only one network.
+    """
+    told = []
+    for use in dict.fromkeys(each.use for each in networks):
+        useful = [each for each in networks if each.use == use and each.recommended is not None]
+        best = best_network(useful)
+        if best is not None and len({each.model for each in networks}) > 1:
+            others = [harmless(each.model) + _beside(each, best.gain) for each in useful if each is not best]
+            told.append(f"{harmless(best.model)} for {use}" + (f", before {joined(others)}" if others else ""))
+    return f"Best network of {harmless(networks[0].dataset)}: {'; '.join(told)}." if told else ""
 
 
 def design(networks: Sequence[Recommendation], chosen: Sequence[Recommendation]) -> str:

@@ -1,5 +1,6 @@
 """Layers of one checkpoint of a finished cell: which are meant, how scaled, its network, images and embeddings."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -24,10 +25,11 @@ from stages.embed.params import EmbedParams, TapsParams
 from stages.measure.checks import check_cell
 from stages.measure.scores.probe import column_moments
 from stages.prepare.params import DatasetParams, read_dataset
-from stages.shared.core.params import ALL, Cell, read_model_part, read_run, read_section
-from stages.shared.embeddings.embedding_store import Embeddings, Layer, open_embeddings
+from stages.shared.core.params import Cell, read_model_part, read_section
+from stages.shared.embeddings.embedding_store import open_embeddings
+from stages.shared.embeddings.embeddings import Embeddings, Layer
 from stages.shared.embeddings.split_names import SEEN
-from stages.shared.images.image_store import open_images
+from stages.shared.images.image_store import PackedImages, open_images
 from stages.shared.networks.params import NetworkParams
 from stages.shared.runtime.errors import UserError, check_known
 from stages.shared.tables.metric_table import Scaling
@@ -103,6 +105,26 @@ class Wanted:
     step: int | None = None
     use: str | None = None
     scale: Scaling | None = None
+
+
+def named_cell(origin: str | None, use: str | None) -> Cell:
+    """Read the cell that `--from` names, `<dataset>/<model>/<fold>/<seed>`, which may be the end of a longer path.
+
+    Args:
+        origin: what it names; None: the cell of the best network for the use.
+        use: what features are for; None: that of the study.
+
+    Raises:
+        UserError: it is no cell, or the results leave open which network is the best.
+    """
+    origin = origin or recommended_cell(stage_path("aggregate", "--out"), use)
+    found = re.fullmatch(r"(?:.*/)?([^/]+)/([^/]+)/([^/]+)/([0-9]+)/*", origin)
+    if not found:
+        raise UserError(
+            "--from must be a cell, dataset/model/fold/seed, for example handwriting/efficientnet_lite0/0/0, or for "
+            f"new images the folder of a cut; found {origin!r}"
+        )
+    return found[1], found[2], found[3], int(found[4])
 
 
 def recommended_cell(results: Path, use: str | None) -> str:
@@ -186,8 +208,6 @@ def _recommended(store: Embeddings, found: Sequence[Recommendation], useful: Seq
     _agreed("layer", {each.use: f"{each.best.layer} ({each.best.pooling})" for each in useful})
     best = useful[0].best
     of_module = [layer for layer in store.layers if layer.module == best.layer]
-    if not of_module:
-        raise UserError(f"layer {best.layer!r}, which the results name, is not in the embedding store; run `dvc repro`")
     return next((layer for layer in of_module if layer.pooling in best.pooling.split("+")), of_module[0])
 
 
@@ -251,16 +271,14 @@ class Source:
         return Layer(**whole, width=sum(layer.width for layer in layers))
 
     @property
+    def has_images(self) -> bool:
+        """Whether the dataset's packed images are still there."""
+        return len(self.cell.images.manifest) > 0
+
+    @property
     def checkpoint(self) -> Path:
         """The checkpoint's file."""
         return self.cell.checkpoints[self.step]
-
-
-def choose_cell(params: Path, dataset: str, model: str, fold: str | None, seed: int | None) -> Cell:
-    """Fill in the fold, `all` if the grid has it, else its first, and the first seed."""
-    run = read_run(params)
-    default = ALL if ALL in run.folds else run.folds[0]
-    return dataset, model, fold or default, run.seeds[0] if seed is None else seed
 
 
 def open_source(params: Path, cell: Cell, paths: CellPaths, wanted: Wanted) -> Source:
@@ -284,13 +302,10 @@ def open_source(params: Path, cell: Cell, paths: CellPaths, wanted: Wanted) -> S
     check_cell(store, cell, f"{paths.embeddings}:")
     layers, step, scale = choose(store, paths.results, wanted)
     scaler = fit_scaler(store, layers, step, scale)
-    images = open_images(paths.prepared, fold, dataset=dataset)
+    entry = read_dataset(params, dataset)
+    gone = not paths.prepared.is_dir()
+    images = without_images(store, entry) if gone else open_images(paths.prepared, fold, dataset=dataset)
     checkpoints = checked_checkpoints(paths.weights, images, cell)
-    if store.steps != tuple(checkpoints.paths):
-        raise UserError(
-            f"{paths.weights}: must have the checkpoints that were embedded, {store.steps}, found "
-            f"{tuple(checkpoints.paths)}; run `dvc repro embed@{cell_name(cell)}`"
-        )
     opened = embed_stage.open_cell(images, checkpoints, taps, embed, seed=seed)
     load_checkpoint(opened.embedder.network, opened.checkpoints[step])
     opened.embedder.network.move(torch.device("cpu"))
@@ -304,4 +319,11 @@ def open_source(params: Path, cell: Cell, paths: CellPaths, wanted: Wanted) -> S
                 f"network; run `dvc repro embed@{cell_name(cell)}`"
             )
     pooled = [replace(places[layer.module, layer.pooling], layer=layer) for layer in layers]
-    return Source(paths, store, step, pooled, read_dataset(params, dataset), checkpoints.network, opened, scaler)
+    return Source(paths, store, step, pooled, entry, checkpoints.network, opened, scaler)
+
+
+def without_images(store: Embeddings, entry: DatasetParams) -> PackedImages:
+    """Return a dataset whose packed images are gone: how new ones are decoded, and the classes of the head."""
+    manifest = store.samples.iloc[:0]
+    pixels = np.empty((0, entry.image_size, entry.image_size, 3), np.uint8)
+    return PackedImages(manifest, entry.image_size, entry.fill, store.classes, (), pixels)

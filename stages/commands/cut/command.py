@@ -33,10 +33,7 @@ def layer_options(command: F) -> F:
 
 
 @click.command(cls=ProjectCommand)
-@click.option("--dataset", required=True, help="Entry of `datasets`.")
-@click.option("--model", required=True, help="Entry of `models`.")
-@click.option("--fold", help="A number, or `all`; by default `all` if the grid has it, else the grid's first.")
-@click.option("--seed", type=click.IntRange(min=0), help="By default the grid's first.")
+@click.option("--from", "origin", help="A finished cell, dataset/model/fold/seed; by default the best network's.")
 @layer_options
 @click.option("--out", required=True, type=ProjectPath(), help="The folder to create.")
 @click.option("--onnx/--no-onnx", default=True, help="Whether to write model.onnx, which takes the extra `export`.")
@@ -46,10 +43,7 @@ def layer_options(command: F) -> F:
 @click.option("--licence", help="Licence of the pre-trained weights, for the card, if it is not known here.")
 @params_option
 def cut(
-    dataset: str,
-    model: str,
-    fold: str | None,
-    seed: int | None,
+    origin: str | None,
     out: Path,
     onnx: bool,
     tolerance: float | None,
@@ -61,14 +55,15 @@ def cut(
 
     Writes the network up to the layer, with resizing, normalization, pooling and scaling, as files that load with torch
     or onnxruntime alone, and a model card. They are compared with the stored embeddings first. Of several layers each
-    is scaled to length 1, and they are joined.
+    is scaled to length 1, and they are joined. Without --from the cell is one of the best network for the use.
     """
-    from stages.commands.cut.cell import CellPaths, Wanted, choose_cell, open_source  # torch takes seconds to import
+    from stages.commands.cut.cell import CellPaths, Wanted, named_cell, open_source  # torch takes seconds to import
     from stages.commands.cut.folder import write_cut
 
     check_new(out)
-    cell = choose_cell(params, dataset, model, fold, seed)
-    source = open_source(params, cell, CellPaths.of(cell), Wanted(**wanted))
+    asked = Wanted(**wanted)
+    cell = named_cell(origin, asked.use)
+    source = open_source(params, cell, CellPaths.of(cell), asked)
     card = write_cut(out, source, onnx=onnx, tolerance=tolerance, licence=licence)
     size, at, agreement = card["size"], card["layer"], card["agreement"]
     whole = "; nothing to cut: that is the last layer" if at["depth"] + 1 == at["layers"] else ""

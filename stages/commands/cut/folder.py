@@ -88,7 +88,15 @@ def take_reference(source: Source, count: int = MAX_IMAGES) -> Reference:
 
     They are the stored ones; where `embed.augment` had images rotated before they were embedded, which a cut does not
     do, those that the network gives now.
+
+    Raises:
+        UserError: the dataset's images are gone.
     """
+    if not source.has_images:
+        raise UserError(
+            f"{source.paths.prepared}: must have the dataset's packed images, with which a cut is tried; found none; "
+            f"run `dvc repro prepare@{source.store.dataset}`"
+        )
     split = UNSEEN if UNSEEN in source.store.splits else SEEN
     images, samples = source.cell.images, source.store.samples
     ids = samples.loc[samples["split"] == split, "sample_id"].to_numpy(dtype=str)
@@ -111,7 +119,7 @@ def embed_now(source: Source, pixels: Pixels) -> Float32:
 def check_versions(source: Source, run: Run) -> None:
     """Say on stderr that the cell was made with other versions of libraries, if it was.
 
-    If the network's own library is another, `run` must give the stored embeddings.
+    If the network's own library is another, `run` must give the stored embeddings, which takes the dataset's images.
 
     Args:
         source: layers of the cell.
@@ -121,7 +129,7 @@ def check_versions(source: Source, run: Run) -> None:
         UserError: it gives others, so that the library has changed the network.
     """
     cell, changed = source.store.cell, note_versions(source)
-    if source.network_params.library in changed:
+    if source.network_params.library in changed and source.has_images:
         reference = take_reference(source, LIBRARY_IMAGES)
         distance, most = reference.distance(run(reference.pixels)), default_tolerance(source) / 2
         if not distance <= most:
@@ -141,7 +149,8 @@ def note_versions(source: Source) -> Collection[str]:
     if changed:
         said = ", ".join(f"{name} {', now '.join(versions)}" for name, versions in changed.items())
         name = cell_name(source.store.cell)
-        print(f"note: {name} was made with other versions of libraries: {said}", file=sys.stderr)
+        unchecked = "" if source.has_images else "; its images are gone, so that nothing was embedded again to compare"
+        print(f"note: {name} was made with other versions of libraries: {said}{unchecked}", file=sys.stderr)
     return changed
 
 

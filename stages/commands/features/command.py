@@ -1,39 +1,16 @@
-"""Embed new images with a finished network: one file of features, with the images' paths.
-
-    .parquet    columns path, sha256, features (a list of D float32)
-    .npz        arrays path, sha256 (N,), features (N, D), about (JSON)
-
-Parquet is written a shard at a time. What the features are of is kept too: in the schema's metadata (`whichlayer`), or
-the array `about`.
-"""
+"""Embed new images with a finished network: one file of features, with the images' paths."""
 
 import csv
-import json
 import sys
-from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import click
-import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 
-from stages.shared.core.stage_run import StageRun
-from stages.aggregate.words.formatting import plural
-from stages.commands.cut.cell import Wanted
 from stages.commands.cut.command import layer_options
-from stages.commands.features import image_files
-from stages.commands.features.extraction import Shard, Shards, open_extractor
-from stages.commands.project import FEATURES, ProjectCommand, ProjectPath, check_new, params_option
-from stages.prepare.decode import pixel_limit
-from stages.prepare.params import PrepareParams
-from stages.shared.core.kept_work import claim_work
-from stages.shared.core.params import read_section
-from stages.shared.runtime.console import Stopwatch
+from stages.commands.project import ProjectCommand, ProjectPath, check_new, params_option
 from stages.shared.runtime.errors import UserError
-from stages.shared.runtime.scratch import remove
 
 
 @click.command(cls=ProjectCommand)
@@ -55,6 +32,19 @@ def features(images: Path, origin: Path | None, out: Path, skip_unreadable: bool
 
     A run that was cut short goes on where it was when it is started again.
     """
+    from stages.shared.core.stage_run import StageRun
+    from stages.aggregate.words.formatting import plural  # libraries take seconds
+    from stages.commands.cut.cell import Wanted
+    from stages.commands.features import image_files
+    from stages.commands.features.extraction import Shards, open_extractor
+    from stages.commands.features.writers import WRITERS
+    from stages.prepare.decode import pixel_limit
+    from stages.prepare.params import PrepareParams
+    from stages.shared.core.kept_work import claim_work
+    from stages.shared.core.params import read_section
+    from stages.shared.runtime.console import Stopwatch
+    from stages.shared.runtime.scratch import remove
+
     watch = Stopwatch("features", "", None)
     if out.suffix not in WRITERS:
         raise UserError(f"--out must end in {', '.join(WRITERS)}, found {out.name!r}")
@@ -81,32 +71,3 @@ def features(images: Path, origin: Path | None, out: Path, skip_unreadable: bool
     of = extractor.about
     kind = f"width {extractor.width}, step {of['step']}, scale {of['scale']}"
     watch.done(f"{plural(count, 'image')} at layer {of['layer']} ({kind}) in {out}")
-
-
-Write = Callable[[Path, Iterable[Shard], int, Mapping[str, Any]], None]
-"""Path, shards, number of features, and what they are of."""
-
-
-def write_parquet(path: Path, shards: Iterable[Shard], width: int, about: Mapping[str, Any]) -> None:
-    """Write a Parquet table, a row group for each shard."""
-    vector = pa.list_(pa.field("item", pa.float32(), nullable=False), width)
-    fields = [pa.field("path", pa.string()), pa.field("sha256", pa.string()), pa.field("features", vector)]
-    schema = pa.schema(fields, metadata={FEATURES: json.dumps(about)})
-    with pq.ParquetWriter(path, schema, compression="zstd") as writer:
-        for shard in shards:
-            vectors = pa.FixedSizeListArray.from_arrays(pa.array(shard.features.reshape(-1)), type=vector)
-            columns = [pa.array(shard.paths), pa.array(shard.sha256), vectors]
-            writer.write_table(pa.Table.from_arrays(columns, schema=schema))
-
-
-def write_npz(path: Path, shards: Iterable[Shard], width: int, about: Mapping[str, Any]) -> None:
-    """Write an .npz file, which is put together in memory, as it is read."""
-    made = [*shards]
-    arrays: dict[str, Any] = {"features": np.concatenate([shard.features for shard in made])}
-    arrays["path"] = [path for shard in made for path in shard.paths]
-    arrays["sha256"] = [sha256 for shard in made for sha256 in shard.sha256]
-    with path.open("wb") as file:
-        np.savez(file, **arrays, about=json.dumps(about))
-
-
-WRITERS: dict[str, Write] = {".parquet": write_parquet, ".npz": write_npz}

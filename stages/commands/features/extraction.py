@@ -9,7 +9,6 @@ names. A shard of another key, or of images whose hashes are others now, is not 
 """
 
 import json
-import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -20,10 +19,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from stages.commands.cut.cell import CellPaths, Float32, Source, Wanted, open_source, recommended_cell
+from stages.commands.cut.cell import CellPaths, Float32, Source, Wanted, named_cell, open_source
 from stages.commands.cut.export import explained, load_run
 from stages.commands.cut.folder import AGAIN, PREPROCESS, PROGRAM, check_versions, read_cut
-from stages.commands.dvc_project.workspace import stage_path
 from stages.commands.features.image_files import refuse_unreadable
 from stages.embed.embedder import stored
 from stages.embed.params import EmbedParams
@@ -31,7 +29,7 @@ from stages.prepare.decode import decode_many, digest, read_content
 from stages.prepare.raw_files import RawFiles
 from stages.shared.core.digests import cell_id, file_sha256, json_hash
 from stages.shared.core.kept_work import KeptWork
-from stages.shared.core.params import Cell, read_section
+from stages.shared.core.params import read_section
 from stages.shared.core.versions import library_versions
 from stages.shared.images.image_store import Pixels, filled
 from stages.shared.runtime.console import progress
@@ -80,23 +78,8 @@ def open_extractor(params: Path, origin: Path | None, wanted: Wanted, resources:
     """
     if origin and (origin / PREPROCESS).is_file():
         return from_cut(origin, read_section(params, "embed", EmbedParams).batch_size, wanted)
-    cell = parse_cell(str(origin or recommended_cell(stage_path("aggregate", "--out"), wanted.use)))
+    cell = named_cell(None if origin is None else str(origin), wanted.use)
     return from_cell(open_source(params, cell, CellPaths.of(cell), wanted), resources)
-
-
-def parse_cell(origin: str) -> Cell:
-    """Read a cell off `<dataset>/<model>/<fold>/<seed>`, which may stand at the end of a longer path.
-
-    Raises:
-        UserError: it does not end so.
-    """
-    found = re.fullmatch(r"(?:.*/)?([^/]+)/([^/]+)/([^/]+)/([0-9]+)/*", origin)
-    if not found:
-        raise UserError(
-            f"--from must be a cell, dataset/model/fold/seed, for example handwriting/efficientnet_lite0/0/0, or the "
-            f"folder of a cut, which holds {PREPROCESS}; found {origin!r}"
-        )
-    return found[1], found[2], found[3], int(found[4])
 
 
 def from_cell(source: Source, resources: ExitStack) -> Extractor:

@@ -7,11 +7,11 @@ from contextlib import ExitStack
 from io import StringIO
 from pathlib import Path
 
-from stages.commands.project import listed
+from stages.commands.project import MAX_LISTED
 from stages.prepare.archives import is_archive
 from stages.prepare.raw_data import open_raw
 from stages.prepare.raw_files import RawFiles, check_regular, read_file
-from stages.shared.runtime.errors import UserError
+from stages.shared.runtime.errors import UserError, listed
 
 LISTS = (".csv", ".txt")
 
@@ -78,4 +78,5 @@ def refuse_unreadable(where: Path, reasons: Mapping[str, str]) -> None:
 
 def describe(reasons: Mapping[str, str]) -> str:
     """Count files and name the first of them with their reasons."""
-    return f"{len(reasons)} that cannot be read: {listed([f'{path} ({why})' for path, why in reasons.items()])}"
+    files = [f"{path} ({why})" for path, why in reasons.items()]
+    return f"{len(files)} that cannot be read: {listed(files, MAX_LISTED)}"

@@ -22,11 +22,11 @@ from stages.commands.dvc_project.own_workspace import Done, Source, Task, end_wi
 from stages.commands.dvc_project.workspace import enter, read_lock, run_dvc, shared_settings, stage_path
 from stages.commands.fleet.cluster import choose_gpus, connected, run_cells
 from stages.commands.grid import AXES, CELL_STAGES, ON_CPU, ON_GPU, cell_name, open_cells, open_stages, stage_names
-from stages.commands.project import PARAMS, ROOT, FiniteRange, ProjectCommand, listed
+from stages.commands.project import MAX_LISTED, PARAMS, ROOT, ProjectCommand
 from stages.shared.core.params import Cell
 from stages.shared.runtime.console import progress
 from stages.shared.runtime.durations import processors, read_durations
-from stages.shared.runtime.errors import UserError, check_known
+from stages.shared.runtime.errors import UserError, check_known, listed
 
 PARTS = (".dvcignore", ".dvc/config", "dvc.yaml", "params.yaml", "pyproject.toml", "stages")
 """Files and folders that the stages and DVC need in a workspace, beside weights that params.yaml names."""
@@ -52,7 +52,9 @@ LOG_LINES = 20
     "--threads", type=click.IntRange(1), default=1, show_default=True, help="Of each cell. Other counts, other digits."
 )
 @click.option("--address", default="", help="Of a Ray cluster, or `auto`: run the cells there.")
-@click.option("--gpus-per-cell", "gpus", type=FiniteRange(0), help="On a cluster; may be a fraction. By default 1.")
+@click.option(
+    "--gpus-per-cell", "gpus", type=click.FloatRange(0), help="On a cluster; may be a fraction. By default 1."
+)
 @click.option("--retries", default=2, show_default=True, help="On a cluster: how often what was lost runs again.")
 @click.option("--remote", is_flag=True, help="Pass results through DVC's default remote, not a shared cache.")
 @click.option("--list", "list_only", is_flag=True, help="Print one command per open cell, for any other scheduler.")
@@ -103,8 +105,8 @@ def fleet(
             ended = dict(reported(run_here(cells, workers, threads), len(cells)))
         if failed := [name for name, done in ended.items() if isinstance(done, str)]:
             raise UserError(
-                f"{len(failed)} of {len(ended)} cells failed ({listed(failed)}); the others are done; fix what their "
-                "output names and run this again"
+                f"{len(failed)} of {len(ended)} cells failed ({listed(failed, MAX_LISTED)}); the others are done; fix "
+                "what their output names and run this again"
             )
     run_dvc("repro", *pull)
 

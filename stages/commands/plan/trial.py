@@ -1,22 +1,32 @@
 """A piece of a stage's own work, timed in a process of its own, whose peak is then that of the stage's process."""
 
 import multiprocessing
+import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
 from stages.embed.params import EmbedParams, TapsParams
 from stages.finetune.params import FinetuneParams
+from stages.measure.analyses.registry import ANALYSES
+from stages.measure.cell import Cell
+from stages.measure.params import MeasureParams
+from stages.measure.run import Job, limit_to_one_thread, plan_jobs, score
+from stages.shared.core.digests import cell_id
+from stages.shared.embeddings.embeddings import Embeddings, InMemory, Layer
 from stages.shared.images.image_store import PackedImages
 from stages.shared.networks.params import NetworkParams
-from stages.shared.runtime.durations import peak_memory
+from stages.shared.runtime.durations import peak_memory, process_peak
 from stages.shared.runtime.errors import UserError
 from stages.shared.runtime.startup import keep_freed_memory
+
+RANK = 60
+"""Directions in which made-up embeddings vary, with a falling spectrum."""
 
 
 @dataclass(frozen=True)
@@ -39,9 +49,12 @@ class Trial:
 def in_own_process(work: Callable[..., Trial], *args: object) -> Trial:
     """Do some work in a new process, with memory handled as a stage does.
 
+    Its threads wait without work: on a busy machine spinning ones took 6 times as much as the stage on an idle one.
+
     Raises:
         UserError: the process was killed.
     """
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # which the process reads when it starts
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, mp_context=context, initializer=keep_freed_memory) as pool:
         try:
@@ -105,3 +118,47 @@ def embed_a_batch(entry: NetworkParams, taps: TapsParams, params: EmbedParams, s
         start, began = time.process_time(), clock()
         embed(rows, images.read(rows))
     return Trial(start, clock() - began, peak_memory())
+
+
+def made_layer(counts: Mapping[str, tuple[int, int]], width: int, steps: Sequence[int]) -> Embeddings:
+    """Make up embeddings of images and classes, by split, the same at every step: classes that overlap."""
+    parts, values, rank = [], [], min(width, RANK)
+    for split, (count, classes) in counts.items():
+        labels, random = np.arange(count) % classes, np.random.default_rng([classes, width])
+        ids, names = [f"{split}{i}" for i in range(count)], [f"{split} {label}" for label in labels]
+        parts.append(pd.DataFrame({"sample_id": ids, "split": split, "label": names, "group": ""}))
+        latent = 0.6 * random.normal(size=(classes, rank))[labels] + random.normal(size=(count, rank))
+        latent /= np.sqrt(1 + np.arange(rank))
+        noise = 0.1 * random.normal(size=(count, width))
+        values.append((latent @ random.normal(size=(rank, width)) + noise).astype(np.float32))
+    layers, samples = (Layer("layer", "layer", 0, "mean", width, 1, 1),), pd.concat(parts, ignore_index=True)
+    source = InMemory(cell_id(("plan", "plan", "0", 0)), {"layer": np.concatenate(values)})
+    return Embeddings("plan", "plan", "0", 0, tuple(steps), layers, samples, (), source)
+
+
+def measure_a_layer(
+    params: MeasureParams, counts: Sequence[tuple[str, tuple[int, int]]], width: int, steps: Sequence[int]
+) -> Trial:
+    """Time what is computed of one layer at all checkpoints, on one thread; of steps with the same to do, one is timed.
+
+    Analyses of images that are embedded at the last step only, and of all layers at once, are left out: they are the
+    cheap ones.
+
+    Args:
+        params: the `measure` section.
+        counts: splits, and how many images and classes each has.
+        width: number of features.
+        steps: of the checkpoints.
+    """
+    with limit_to_one_thread(params):
+        cell, seconds = Cell(made_layer(dict(counts), width, steps), params), list[float]()
+        start, before, known = time.process_time(), process_peak(), dict[Job, float]()
+        for job in plan_jobs(cell.store, params):
+            analyses = tuple(name for name in job.analyses if not ANALYSES[name].training)
+            alike = replace(job, step=steps[-1], analyses=analyses)  # embeddings are the same at every step
+            if alike not in known:
+                began = time.process_time()
+                score(cell, alike)
+                known[alike] = time.process_time() - began
+            seconds.append(known[alike])
+    return Trial(start, sum(seconds), process_peak(), before)

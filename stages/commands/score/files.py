@@ -13,7 +13,7 @@ seen/<array>       all but `layers` of other images, of classes that the network
 import json
 import re
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -22,20 +22,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import psutil
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from stages.commands.project import FEATURES, size
-from stages.shared.embeddings.embedding_store import open_embeddings
 from stages.shared.embeddings.split_names import SEEN, UNSEEN
 from stages.shared.runtime.errors import UserError, irregular
 
 LABELS, IDS, GROUPS, LAYERS = "labels", "ids", "groups", "layers"
 PREFIXES = {SEEN: "seen/", UNSEEN: ""}
-
-CODECS = ("bytes", "vlen-utf8", "transpose", "sharding_indexed", "zstd", "gzip", "blosc", "crc32c")
-"""What an array of a store may be kept with. Under other names zarr runs whatever an installed package has registered,
-and reads pickles."""
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -81,6 +75,8 @@ def readable(path: Path) -> Iterator[None]:
     """Name what a library raises on a file that is damaged or no file of its own."""
     try:
         yield
+    except ModuleNotFoundError:  # which pip installs
+        raise
     except UserError as error:
         raise UserError(f"{path}: {error}") from None
     except Exception as error:
@@ -140,6 +136,8 @@ def read_npz(path: Path) -> dict[str, Arrays]:
 
 def read_parquet(path: Path, labels: Path | None) -> Arrays:
     """Read a table that `whichlayer features` wrote, and give its images labels: those of a CSV, or their folders."""
+    import pyarrow.parquet as pq
+
     file = pq.ParquetFile(path)
     kinds = dict(zip(file.schema_arrow.names, file.schema_arrow.types, strict=True))
     width, about = getattr(kinds.get("features"), "list_size", 0), file.schema_arrow.metadata or {}
@@ -172,13 +170,10 @@ def read_store(path: Path) -> dict[str, Arrays]:
     """Read the embeddings of a cell by split: the last step, every layer's main pooling.
 
     Raises:
-        UserError: it is no such store, not of Zarr format 3, or an array is stored with another codec than `CODECS`.
+        UserError: it is no such store.
     """
-    for file in path.rglob("zarr.json"):
-        metadata = json.loads(file.read_bytes())
-        if metadata["zarr_format"] != 3:
-            raise UserError(f"{file.parent.name} must be of Zarr format 3, found format {metadata['zarr_format']!r}")
-        check_codecs(file.parent.name, metadata.get("codecs", ()))
+    from stages.shared.embeddings.embedding_store import open_embeddings
+
     store = open_embeddings(path)
     layers = [layer for layer in store.layers if "@" not in layer.name]
     check_memory(4 * len(store.samples) * sum(layer.width for layer in layers))
@@ -191,16 +186,7 @@ def read_store(path: Path) -> dict[str, Arrays]:
     return found
 
 
-def check_codecs(array: str, codecs: Iterable[Mapping[str, Any]]) -> None:
-    """Check the codecs of an array, and those inside its shards."""
-    for codec in codecs:
-        if codec["name"] not in CODECS:
-            raise UserError(f"{array} must be stored with no codecs but {', '.join(CODECS)}, found {codec['name']!r}")
-        for inner in ("codecs", "index_codecs"):
-            check_codecs(array, codec.get("configuration", {}).get(inner, ()))
-
-
-def join(files: Iterable[list[Part]]) -> tuple[Arrays, Arrays]:
+def join(files: Iterable[list[Part]]) -> tuple[Arrays, dict[str, Any]]:
     """Put files together that are folds of one network.
 
     Returns:

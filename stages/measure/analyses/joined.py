@@ -14,7 +14,7 @@ from stages.measure.embedded_split import NEAREST, EmbeddedSplit
 from stages.measure.metrics import LAYER_SCORES
 from stages.measure.scores.kmeans import rotate_joined
 from stages.measure.scores.neighbours import scan, squared_distance_blocks
-from stages.shared.embeddings.embedding_store import Layer
+from stages.shared.embeddings.embeddings import Layer
 from stages.shared.embeddings.split_names import UNSEEN
 from stages.shared.tables.metric_table import ANALYSIS_TABLES
 

@@ -5,7 +5,7 @@ from stages.measure.cell import Cell
 from stages.measure.embedded_split import EmbeddedSplit
 from stages.measure.scores.agreement import nmi_with_chance
 from stages.measure.scores.kmeans import cluster
-from stages.shared.embeddings.embedding_store import Layer
+from stages.shared.embeddings.embeddings import Layer
 
 STARTS, POLISHED = 15, 3
 """Largest numbers for other numbers of clusters than there are classes."""

@@ -14,7 +14,7 @@ from stages.measure.arrays import ROUNDING, Classes, Float32, Float64, blocks
 from stages.measure.cell import Cell
 from stages.measure.embedded_split import EmbeddedSplit, unit_rows
 from stages.measure.metrics import ScoreValue
-from stages.shared.embeddings.embedding_store import Layer
+from stages.shared.embeddings.embeddings import Layer
 from stages.shared.embeddings.split_names import SEEN, TRAIN, UNSEEN
 from stages.shared.tables.metric_table import OOD_KNN, OOD_MAHALANOBIS
 

@@ -8,7 +8,7 @@ from stages.measure.cell import Cell, store_of_seen
 from stages.measure.embedded_split import EmbeddedSplit
 from stages.measure.metrics import LAYER_SCORES
 from stages.measure.scores.probe import column_moments, standardize
-from stages.shared.embeddings.embedding_store import Layer
+from stages.shared.embeddings.embeddings import Layer
 from stages.shared.embeddings.split_names import SEEN, UNSEEN
 from stages.shared.tables.metric_table import Scaling
 from stages.shared.tables.scores import Normalize

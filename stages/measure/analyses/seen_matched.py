@@ -11,7 +11,7 @@ from stages.measure.embedded_split import EmbeddedSplit
 from stages.measure.metrics import ScoreValue, needs_of, score_split
 from stages.measure.scores.neighbours import subset_scans
 from stages.shared.core.seeding import child_seed
-from stages.shared.embeddings.embedding_store import Layer
+from stages.shared.embeddings.embeddings import Layer
 from stages.shared.embeddings.split_names import SEEN, SEEN_MATCHED, UNSEEN, UNSEEN_MATCHED
 
 DRAWS = 50

@@ -133,7 +133,7 @@ RECORD = "resume.json"
 def check_inside(path: Path) -> None:
     """Check that an output of the project in the working directory does not lie elsewhere, behind a link.
 
-    DVC refuses that in a clone of git, but only when the stage has ended, so that its work is lost.
+    DVC refuses that, but only when the stage has ended, so that its work is lost.
 
     Raises:
         UserError: it does; names the link.
@@ -141,7 +141,7 @@ def check_inside(path: Path) -> None:
     project, path = Path.cwd(), path.absolute()
     folder = path if path.is_dir() else path.parent  # a file may be a link into DVC's cache (`cache.type`)
     chain = [folder, *folder.parents]
-    if (project / ".git").exists() and project in chain and not folder.resolve().is_relative_to(project):
+    if project in chain and not folder.resolve().is_relative_to(project):
         link = next(each for each in chain if each.is_symlink())
         raise UserError(
             f"{link.relative_to(project)}: must be a folder in the project, found a link to {link.readlink()}: DVC "

@@ -20,31 +20,33 @@ set, and the digests are written after that, the outer store's after the inner o
 import math
 from collections.abc import Container, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import zarr
 from numpy.typing import NDArray
 
-from stages.shared.core.digests import CELL, ArtifactId, Digests, read_digests, record_files, repair_hint
-from stages.shared.core.params import Cell
+from stages.shared.core.digests import CELL, ArtifactId, Digests, read_digests, record_files
 from stages.shared.core.shard_reader import ShardReader
-from stages.shared.embeddings.split_names import SEEN, TRAIN
-from stages.shared.runtime.errors import UserError, check_known
+from stages.shared.embeddings.embeddings import (
+    BASELINE,
+    LOGITS,
+    SAMPLE_COLUMNS,
+    SET_COLUMNS,
+    Embeddings,
+    Float32,
+    Layer,
+)
+from stages.shared.runtime.errors import UserError
 
 FORMAT = "whichlayer.embeddings/4"
 DIGESTS_GROUP = "digests"
 """The group whose attributes are the digests: zarr warns of a plain file among arrays."""
 
-BASELINE = "pixels"
-LOGITS = "logits"
 LAST_STEP = "last_step"
-SAMPLE_COLUMNS = ("sample_id", "split", "label", "group")
-SET_COLUMNS = ("set", "seen_as")
-
 COORDINATES = (*SAMPLE_COLUMNS, *SET_COLUMNS, "step", "class_name")
 
 ONE_THREAD = {"threading.max_workers": 1, "async.concurrency": 1}
@@ -52,60 +54,6 @@ ONE_THREAD = {"threading.max_workers": 1, "async.concurrency": 1}
 
 SAMPLES_PER_CHUNK = 256
 SAMPLES_PER_SHARD = 4096
-
-Float32 = NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class Layer:
-    """One embedding of a network.
-
-    Attributes:
-        name: the array's name: the module's path, with `@<pooling>` for a further pooling of the same module.
-        module: the module's path.
-        depth: 0 at the input side, counting tapped modules; -1 for the raw-pixel baseline.
-        pooling: what turned the module's output into a vector: `mean`, `class_token`, `token0`, `max`, or `none`
-            (it already was one).
-        width: number of features.
-        parameters: number of the network's parameters that computing this layer uses.
-        operations: multiply-adds of one image up to this layer, in convolutions, linear layers and attention.
-    """
-
-    name: str
-    module: str
-    depth: int
-    pooling: str
-    width: int
-    parameters: int
-    operations: int
-
-    @property
-    def keys(self) -> tuple[str, int, str]:
-        """What names it in tables: layer, depth and pooling."""
-        return self.module or self.name, self.depth, self.pooling
-
-
-class Source(Protocol):
-    """Where a cell's arrays are."""
-
-    @property
-    def of(self) -> ArtifactId:
-        """Dataset, model, fold and seed, for messages."""
-
-    def read(self, name: str, index: tuple[int, ...], rows: NDArray[np.int64]) -> NDArray[Any]:
-        """Read rows (B, width) of one array, at an index of the axes before."""
-
-
-@dataclass(frozen=True)
-class InMemory:
-    """Arrays (N, width) of one step, by name."""
-
-    of: ArtifactId
-    arrays: Mapping[str, Float32]
-
-    def read(self, name: str, index: tuple[int, ...], rows: NDArray[np.int64]) -> NDArray[Any]:
-        """Take rows of one array."""
-        return self.arrays[name][rows]
 
 
 @dataclass(frozen=True)
@@ -125,105 +73,15 @@ class Stored:
         return ShardReader(self.digests, name, self.arrays[name], index).read(rows)
 
 
-@dataclass(frozen=True)
-class Embeddings:
-    """One cell's embeddings, read a layer of a split at a time.
-
-    Attributes:
-        dataset, model, fold, seed: the cell.
-        steps: the checkpoints' steps, ascending.
-        layers: in order of depth, the raw-pixel baseline (depth -1) first if present.
-        samples: `SAMPLE_COLUMNS`, and `SET_COLUMNS` where classes are scored in sets, in row order.
-        classes: names of the head's classes.
-        source: where the arrays are.
-        last_step: what was embedded only at the last step; None if nothing was.
-        frozen: whether the network was not fine-tuned, so that it has only step 0 and no head.
-        made_with: versions of the libraries with which each stage made them, by stage.
-    """
-
-    dataset: str
-    model: str
-    fold: str
-    seed: int
-    steps: tuple[int, ...]
-    layers: tuple[Layer, ...]
-    samples: pd.DataFrame
-    classes: tuple[str, ...]
-    source: Source
-    last_step: "Embeddings | None" = None
-    frozen: bool = False
-    made_with: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-
-    @property
-    def cell(self) -> Cell:
-        """Dataset, model, fold and seed."""
-        return self.dataset, self.model, self.fold, self.seed
-
-    @property
-    def splits(self) -> tuple[str, ...]:
-        """The splits that were embedded, in row order."""
-        return tuple(split for split in self.samples["split"].unique() if split)
-
-    @property
-    def sets(self) -> "list[Embeddings]":
-        """The cell once for each set of its classes, as if that were a fold; itself alone where it has none.
-
-        Unseen are the images of the set; those of other classes are of the last step alone, in the splits train and
-        test. Other rows have an empty split.
-        """
-        if "set" not in self.samples:
-            return [self]
-        return [self._of_set(name) for name in sorted({*self.samples["set"]} - {""}, key=int)]
-
-    def _of_set(self, name: str) -> "Embeddings":
-        inside = self.samples["set"] == name
-        unseen, others = self.samples["split"].where(inside, ""), self.samples["seen_as"].mask(inside, "")
-        seen = replace(self, fold=name, samples=self.samples.assign(split=others))
-        last_step = seen if {TRAIN, SEEN} <= set(seen.splits) else None
-        return replace(self, fold=name, samples=self.samples.assign(split=unseen), last_step=last_step)
-
-    def labels(self, split: str) -> NDArray[np.str_]:
-        """Return the class names of one split's samples, (N,)."""
-        return self.samples["label"].to_numpy(dtype=str)[self._rows(split)]
-
-    def features(self, layer: Layer, step: int, split: str) -> Float32:
-        """Return one layer's embedding of one split at one step, (N, width) float32.
-
-        Raises:
-            UserError: it holds NaN or infinity, or is damaged; names the layer, step and how many images.
-        """
-        return self._read(layer.name, step, split)
-
-    def logits(self, step: int, split: str) -> Float32:
-        """Return the head's logits for one split at one step, (N, classes) float32.
-
-        Raises:
-            UserError: they hold NaN or infinity, or are damaged.
-        """
-        return self._read(LOGITS, step, split)
-
-    def _read(self, name: str, step: int, split: str) -> Float32:
-        index = () if name == BASELINE else (self.steps.index(step),)
-        of = self.source.of
-        cell = ", ".join([str(of["dataset"]), str(of["model"]), f"fold {of['fold']}", f"seed {of['seed']}"])
-        where = f"embeddings of {cell}: layer {name!r} at step {step}"
-        values = np.asarray(self.source.read(name, index, self._rows(split)), dtype=np.float32)
-        if bad := int((~np.isfinite(values)).any(axis=1).sum()):
-            raise UserError(
-                f"{where} must be finite, found NaN or infinity in {bad} of {len(values)} {split} images; "
-                "if training diverged, lower finetune.learning_rate; if embed.dtype is float16 the values may exceed "
-                f"its range: use float32; if files of the store were lost, {repair_hint('embed', of)}"
-            )
-        return values
-
-    def _rows(self, split: str) -> NDArray[np.int64]:
-        check_known(split, self.splits, f"split {split!r} was not embedded")
-        return np.flatnonzero(self.samples["split"] == split)
-
-
 def sample_columns(present: Container[str]) -> list[str]:
     """List a store's columns of samples: those that all have, and of the others those that are present."""
     return [*SAMPLE_COLUMNS, *(name for name in SET_COLUMNS if name in present)]
+
+
+def layer_attributes(layer: Layer) -> dict[str, Any]:
+    """Return what an array says of its layer, to whoever opens the store without this project."""
+    name = "raw pixels" if layer.name == BASELINE else f"embedding at {layer.module}"
+    return {"long_name": name, "depth": layer.depth, "pooling": layer.pooling}
 
 
 def open_embeddings(path: Path) -> Embeddings:
@@ -303,10 +161,12 @@ class EmbeddingWriter(AbstractContextManager["EmbeddingWriter"]):
         self.count = len(samples)
         self.group = zarr.create_group(path)
         self._arrays = {
-            layer.name: self._create(layer.name, layer.width, dtype, f"feature_{layer.name}") for layer in layers
+            layer.name: self._create(layer.name, layer.width, dtype, f"feature_{layer.name}", layer_attributes(layer))
+            for layer in layers
         }
         if classes:
-            self._arrays[LOGITS] = self._create(LOGITS, len(classes), "float32", "class")
+            about = {"long_name": "logits of the network's own head"}
+            self._arrays[LOGITS] = self._create(LOGITS, len(classes), "float32", "class", about)
         self._buffers: dict[str, list[Float32]] = {name: [] for name in self._arrays}
         keys = [(name, step) for name in self._arrays for step in (self.steps[:1] if name == BASELINE else self.steps)]
         self._written = dict.fromkeys(keys, 0)
@@ -347,7 +207,7 @@ class EmbeddingWriter(AbstractContextManager["EmbeddingWriter"]):
         self.group.attrs["complete"] = True
         write_store_digests(self.path, self.of)
 
-    def _create(self, name: str, width: int, dtype: str, feature: str) -> zarr.Array:
+    def _create(self, name: str, width: int, dtype: str, feature: str, attributes: dict[str, Any]) -> zarr.Array:
         shards = min(SAMPLES_PER_SHARD, math.ceil(self.count / SAMPLES_PER_CHUNK) * SAMPLES_PER_CHUNK)
         steps = () if name == BASELINE else (len(self.steps),)
         axis = (1,) * len(steps)
@@ -360,6 +220,7 @@ class EmbeddingWriter(AbstractContextManager["EmbeddingWriter"]):
             shards=(*axis, shards, width),
             compressors=[zarr.codecs.ZstdCodec(level=1), zarr.codecs.Crc32cCodec()],
             dimension_names=(*("step",) * len(steps), "sample", feature),
+            attributes=attributes,
         )
 
     def _coordinates(self, samples: pd.DataFrame, classes: Sequence[str]) -> None:

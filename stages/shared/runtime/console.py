@@ -22,6 +22,9 @@ T = TypeVar("T")
 
 PLAIN_LINE_SECONDS = 15.0
 
+FILES = ("google_crc32c", "jinja2", "numcodecs", "pyarrow", "vl_convert", "zarr")
+"""Modules of the extra `files`."""
+
 
 def progress(items: Iterable[T], *, total: int, what: str, unit: str = "it", done_before: int = 0) -> Iterator[T]:
     """Yield the items under a progress bar on a terminal, with a plain line every 15 seconds elsewhere.
@@ -104,7 +107,8 @@ def run_main(main: Callable[[], None]) -> NoReturn:
     except ModuleNotFoundError as error:
         if str(error.name).startswith("stages"):
             raise
-        fail(f"this takes the package {error.name}, which is not installed: pip install 'whichlayer[study]'")
+        extra = "files" if error.name in FILES else "study"
+        fail(f"this takes the package {error.name}, which is not installed: pip install 'whichlayer[{extra}]'")
     except Exception as error:
         said = explain_system_error(error)
         if said is None:

@@ -5,11 +5,11 @@ the order of depth, the raw-pixel baseline first; images in the order of the emb
 """
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from stages.shared.core.csv_table import require_columns
 from stages.shared.core.digests import DIGESTS, ArtifactId, cell_id, read_digests, write_digests
@@ -19,22 +19,39 @@ OWNER = b"whichlayer"
 """The metadata entry; the only one, so that equal tables are equal bytes."""
 
 
-def write_parquet(path: Path, table: pd.DataFrame, schema: pa.Schema, of: ArtifactId) -> None:
+TEXTS = "texts"
+"""The type of a column of lists of texts; other types have Arrow's names."""
+
+Columns = Mapping[str, str]
+
+
+def arrow_schema(columns: Columns) -> Any:
+    """Give columns their types as Arrow has them, which arrays are scored without."""
+    import pyarrow as pa
+
+    texts = pa.list_(pa.string())
+    return pa.schema({name: texts if kind == TEXTS else pa.type_for_alias(kind) for name, kind in columns.items()})
+
+
+def write_parquet(path: Path, table: pd.DataFrame, schema: Columns, of: ArtifactId) -> None:
     """Write a table's declared columns; the same bytes for the same table and library version.
 
     Args:
         path: the file; its folder is made.
         table: the rows, with the columns of `schema`.
-        schema: columns and types, without metadata.
+        schema: columns and types.
         of: what the table belongs to.
     """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     path.parent.mkdir(parents=True, exist_ok=True)
-    columns = pa.Table.from_pandas(table[schema.names], schema=schema, preserve_index=False)
+    columns = pa.Table.from_pandas(table[[*schema]], schema=arrow_schema(schema), preserve_index=False)
     metadata = {OWNER: json.dumps(dict(of)).encode()}
     pq.write_table(columns.replace_schema_metadata(metadata), path, compression="zstd")
 
 
-def read_parquet(path: Path, schema: pa.Schema, *, stage: str) -> pd.DataFrame:
+def read_parquet(path: Path, schema: Columns, *, stage: str) -> pd.DataFrame:
     """Read what `write_parquet` wrote, after its digest was checked.
 
     Args:
@@ -45,21 +62,21 @@ def read_parquet(path: Path, schema: pa.Schema, *, stage: str) -> pd.DataFrame:
     Raises:
         UserError: it lacks a column.
     """
+    import pyarrow.parquet as pq
+
     table = pq.read_table(path)
-    require_columns(path, table.column_names, schema.names, stage)
-    columns: pd.DataFrame = table.select(schema.names).cast(schema).to_pandas()
+    require_columns(path, table.column_names, schema, stage)
+    columns: pd.DataFrame = table.select([*schema]).cast(arrow_schema(schema)).to_pandas()
     return columns
 
 
-THUMBNAILS = pa.schema(
-    {
-        "sample_id": pa.string(),  # it and the label as in the dataset's manifest, by which rows are sorted
-        "label": pa.string(),
-        "width": pa.int32(),
-        "height": pa.int32(),
-        "image": pa.binary(),
-    }
-)
+THUMBNAILS = {
+    "sample_id": "string",  # it and the label as in the dataset's manifest, by which rows are sorted
+    "label": "string",
+    "width": "int32",
+    "height": "int32",
+    "image": "binary",
+}
 MEDIA_TYPE = "image/webp"
 """Of the column `image`."""
 
@@ -87,19 +104,17 @@ def read_thumbnails(folder: Path, dataset: str) -> pd.DataFrame:
     return read_parquet(folder / THUMBNAILS_FILE, THUMBNAILS, stage="prepare")
 
 
-GALLERY = pa.schema(
-    {
-        "layer": pa.string(),
-        "depth": pa.int16(),
-        "pooling": pa.string(),
-        "sample_id": pa.string(),
-        "label": pa.string(),
-        "x": pa.float32(),
-        "y": pa.float32(),
-        "neighbours": pa.list_(pa.string()),
-        "explained": pa.float32(),
-    }
-)
+GALLERY = {
+    "layer": "string",
+    "depth": "int16",
+    "pooling": "string",
+    "sample_id": "string",
+    "label": "string",
+    "x": "float32",
+    "y": "float32",
+    "neighbours": TEXTS,
+    "explained": "float32",
+}
 """Columns of gallery.parquet.
 
 Attributes:

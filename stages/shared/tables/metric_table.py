@@ -17,8 +17,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from stages.shared.core import csv_table
 from stages.shared.core.csv_table import CELL_COLUMNS, FLOAT, INTEGER, TEXT
@@ -225,6 +223,9 @@ def read_analysis(folder: Path, analysis: str) -> pd.DataFrame:
 
 def write_refits(folder: Path, refits: pd.DataFrame) -> None:
     """Write scores fitted again, `REFIT_COLUMNS`; the same bytes for the same rows and library version."""
+    import pyarrow as pa  # here: arrays are scored without it
+    import pyarrow.parquet as pq
+
     table = pa.Table.from_pandas(csv_table.typed(refits[list(REFIT_COLUMNS)], REFIT_COLUMNS), preserve_index=False)
     pq.write_table(table.replace_schema_metadata(None), folder / REFITS, compression="zstd")
 

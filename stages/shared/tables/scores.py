@@ -37,7 +37,6 @@ class Score:
         use: what features may be used for that this score tells of.
         scaling: how the rows are scaled that it takes: `l2` of scores of distances, unless `measure.normalize` is
             `none`; `none` of others, which take rows as they are stored.
-        label_free: it sees no image's class.
         per_image: it is the mean of its own column in images.parquet, so that classes have a mean of their own.
         refit: `measure.refits` may compute it again, of all classes but one and of halves of the images.
         over_folds: where it was not computed again, its interval over classes is Student's t over folds.
@@ -51,7 +50,6 @@ class Score:
     high: Annotated[float, BeforeValidator(lambda limit: inf if limit is None else limit)]
     use: Use
     scaling: Normalize = "none"
-    label_free: bool = False
     per_image: bool = False
     refit: bool = False
     over_folds: bool = False
@@ -63,13 +61,16 @@ def scaled_as(declared: Normalize, normalize: Normalize) -> Normalize:
     return declared if normalize == "l2" else "none"
 
 
-def write_scores(folder: Path, scores: Mapping[str, Score], normalize: Normalize = "l2") -> None:
-    """Write the facts of scores, by name, into a cell's folder; their scaling is what `normalize` makes of it."""
+def facts_of(scores: Mapping[str, Score], normalize: Normalize = "l2") -> dict[str, Score]:
+    """Take the facts of scores, by name; their scaling is what `normalize` makes of it."""
     names = [field.name for field in fields(Score)]
-    facts = {
-        name: {field: getattr(score, field) for field in names} | {"scaling": scaled_as(score.scaling, normalize)}
-        for name, score in scores.items()
-    }
+    facts = {name: {field: getattr(score, field) for field in names} for name, score in scores.items()}
+    return {name: Score(**own | {"scaling": scaled_as(own["scaling"], normalize)}) for name, own in facts.items()}
+
+
+def write_scores(folder: Path, scores: Mapping[str, Score], normalize: Normalize = "l2") -> None:
+    """Write the facts of scores, by name, into a cell's folder."""
+    facts = {name: vars(score) for name, score in facts_of(scores, normalize).items()}
     (folder / FILE).write_bytes(TypeAdapter(dict[str, Any]).dump_json(facts, indent=1) + b"\n")
 
 

@@ -5,8 +5,8 @@ from itertools import product
 import numpy as np
 import pandas as pd
 
-from stages.aggregate.curves import Scores
-from stages.aggregate.scope import ACCURACY, UNCERTAINTY
+from stages.aggregate.curves import ACCURACY, Scores
+from stages.aggregate.scope import UNCERTAINTY
 from stages.measure.metrics import SCORES
 
 LAYERS = ("stem", "blocks.0", "blocks.1", "head_conv")

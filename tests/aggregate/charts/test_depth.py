@@ -7,8 +7,6 @@ from stages.aggregate.charts.theme import BLUE, PALE, SEEN
 from stages.aggregate.curves import each_curve, mark_points
 from tests.aggregate.charts.drawing import Drawing
 
-TIES = "filled: ties with the best; hollow: worse than the best"
-
 
 def means(scores, *metrics):
     """The means over folds of one network's scores."""
@@ -79,8 +77,6 @@ def test_without_intervals_the_band_is_one_standard_deviation(scores):
     expected = [(value - own, value + own) for value, own in zip(unseen(curve), sd, strict=True)]
     drawing = draw(scores, curve)
     assert np.array(bands(drawing)) == pytest.approx(np.array(expected))
-    assert TIES not in drawing.caption
-    assert "pale: ties not known" in drawing.caption
     alone = draw(scores, curve.assign(sd=np.nan))
     assert not any(mark.kind == "area mark" for mark in alone.marks)
 
@@ -92,8 +88,6 @@ def test_dots_are_filled_at_layers_that_tie_in_the_wider_scope_and_hollow_elsewh
         assert [row["x"] for row in drawing.points(stroke=BLUE, fill="#FFFFFF")] == [
             x for x in range(4) if x not in filled
         ]
-        assert TIES in drawing.caption
-        assert "ties not known" not in drawing.caption
 
 
 @pytest.mark.parametrize(
@@ -111,7 +105,6 @@ def test_the_best_layer_follows_the_scores_direction(scores, one_score, better, 
     assert [ring["value"] for ring in drawing.rings()] == pytest.approx(expected)
     assert any(text.startswith(subtitle) for text in drawing.texts)
     assert ("NMI (lower is better)" in drawing.texts) == (better == "lower")
-    assert ("Ringed: the best layer" in drawing.caption) == (better != "neither")
 
 
 def test_a_score_without_any_finite_value_leaves_an_empty_panel(scores, one_score):

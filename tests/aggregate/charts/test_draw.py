@@ -1,4 +1,6 @@
+import re
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -6,7 +8,7 @@ import pytest
 from stages.aggregate.charts.draw import draw_figures, make_figures
 from stages.aggregate.compute import Results
 from stages.aggregate.facts import Facts
-from stages.aggregate.findings.outcomes import AccuracyFinding, DatasetFindings, NetworkFindings, Status, TrainingCourse
+from stages.aggregate.findings.outcomes import AccuracyFinding, DatasetFindings, NetworkFindings, Status
 from stages.aggregate.tables.score_tables import depth_table, steps_table
 from stages.aggregate.tables.summary import summarize
 from tests.aggregate.charts.drawing import Drawing
@@ -24,7 +26,7 @@ def made(scores, main_metric="nmi", pairs=None):
     summary = summarize(scores, main_metric)
     datasets = dict.fromkeys(row.dataset for row in summary)
     findings = [findings_of([row for row in summary if row.main and row.dataset == dataset]) for dataset in datasets]
-    return Results(pd.DataFrame(), scores, summary, Facts([], findings), tables, {}, 0)
+    return Results(pd.DataFrame(), scores, summary, Facts([], findings), tables, {})
 
 
 def make(scores, *args, models=MODELS, **options):
@@ -34,10 +36,8 @@ def make(scores, *args, models=MODELS, **options):
 def findings_of(rows, accuracy=None, beaten=()):
     """What is known of networks without intervals, of which some may be known not to beat raw pixels."""
     accuracy = accuracy or AccuracyFinding(Status.UNKNOWN, {})
-    networks = [
-        NetworkFindings(row, row.model not in beaten, None, TrainingCourse((0, row.step), None, None)) for row in rows
-    ]
-    return DatasetFindings(networks, accuracy, [])
+    networks = [NetworkFindings(row, row.model not in beaten, None, (0.1, 0.2)) for row in rows]
+    return DatasetFindings(networks, accuracy)
 
 
 def test_every_figure_is_written_as_png_and_svg(scores, tmp_path):
@@ -45,7 +45,7 @@ def test_every_figure_is_written_as_png_and_svg(scores, tmp_path):
     results = replace(results, summary=[row for row in results.summary if row.model == "small"])
     count = draw_figures(tmp_path, results, MODELS)
     names = {path.stem for path in (tmp_path / "figures").iterdir()}
-    assert len(names) == count == 5
+    assert len(names) == count == 7
     assert {path.name for path in (tmp_path / "figures_svg").iterdir()} == {f"{name}.svg" for name in names}
 
 
@@ -60,14 +60,14 @@ def test_no_two_figures_share_a_name(scores):
     ]
     grids += [one.assign(dataset="d_handwriting"), one.assign(dataset="d", model="handwriting_small")]
     curves = pd.concat(grids, ignore_index=True)
-    assert len(make(replace(scores, curves=curves), models=curves["model"].unique())) == 2 * 3 + 6
+    assert len(make(replace(scores, curves=curves), models=curves["model"].unique())) == 2 * 3 + 2 * 6
 
 
 @pytest.mark.parametrize(("better", "extreme"), [("higher", "highest"), ("lower", "lowest")])
 def test_the_steps_figure_says_which_end_g_is(scores, better, extreme):
     curves = scores.curves[scores.curves["metric"] == "nmi"].assign(better=better)
     caption = Drawing(make(replace(scores, curves=curves))["steps-handwriting"]).caption
-    assert f"g: {extreme} NMI of any layer. The layer that is best at the first step stays the best." in caption
+    assert f"g: {extreme} NMI of any layer." in caption
 
 
 def test_overview_and_steps_show_the_main_curve_alone(scores):
@@ -81,10 +81,10 @@ def test_overview_and_steps_show_the_main_curve_alone(scores):
 
 def test_every_figure_is_of_the_means_over_folds_and_says_something(folded):
     figures = {name: Drawing(spec) for name, spec in make(folded, pairs=layer_pairs()).items()}
-    assert len(figures) == 5
+    assert len(figures) == 7
     assert all("mean of 3 folds, 2 seeds each" in figure.caption and figure.message for figure in figures.values())
-    title = "Unseen classes separate best before the last layer by 4 of 4 scores (no interval of a proven level)"
-    assert figures["depth-handwriting-small"].message == title
+    assert figures["appendix-handwriting-small"].message == "An earlier layer seems best by 3 of 3 scores"
+    assert all(3 < len(figure.message.split()) <= 12 for figure in figures.values())
     bars = "Bars at the best and the last layer: ± 1 standard deviation over folds (ddof = 1)"
     assert bars in figures["overview-handwriting"].caption
     assert "Bands: ± 1 standard deviation over folds (ddof = 1)" in figures["depth-handwriting-small"].caption
@@ -92,12 +92,12 @@ def test_every_figure_is_of_the_means_over_folds_and_says_something(folded):
 
 def test_the_caption_says_which_bands_have_another_scope_or_no_proven_level(scores, wider, one_score):
     curves = pd.concat([wider, one_score.assign(metric="knn_purity"), wider.assign(metric="probe_accuracy")])
-    caption = Drawing(make(replace(scores, curves=curves), models=["small"])["depth-handwriting-small"]).caption
-    assert "Bands and ties: 95 % for other unseen classes and retraining (linear probe accuracy: not proven)" in caption
+    caption = Drawing(make(replace(scores, curves=curves), models=["small"])["appendix-handwriting-small"]).caption
+    assert "Bands and ties: for other unseen classes and retraining (linear probe accuracy: not proven)" in caption
     assert "; k-NN purity: 95 % for other images of these classes." in caption
     other = wider.assign(metric="ood_auroc_knn")
     alone = make(replace(scores, curves=pd.concat([wider, other])), models=["small"])
-    assert "95 %" not in Drawing(alone["depth_detection-handwriting-small"]).caption
+    assert "95 %" not in Drawing(alone["appendix-handwriting-small"]).caption
 
 
 def test_which_figures_are_drawn(scores):
@@ -105,34 +105,29 @@ def test_which_figures_are_drawn(scores):
     more = replace(scores, curves=pd.concat([scores.curves, nmi.assign(metric="ami")]))
     pairs = layer_pairs()
     pairs["layer_a"], pairs["layer_b"] = (pairs[f"layer_{end}"].replace({"stem": "stem@max"}) for end in "ab")
-    assert list(make(more)) == [
-        "overview-handwriting",
-        "steps-handwriting",
-        "depth-handwriting-small",
-        "depth-handwriting-small_scratch",
-        "depth_discovery-handwriting-small",
-    ]
-    named = [name for name in make(more, "ami", pairs=pairs) if "small_scratch" not in name]
-    assert named[2:] == ["depth-handwriting-small", "layer_pairs-handwriting-small"]
+    kinds = ["overview", "steps", "depth", "appendix", "layer_pairs"]
+    of_small = [name for name in make(more, "ami", pairs=pairs) if "small_scratch" not in name]
+    assert sorted(of_small) == sorted(f"{kind}-handwriting{'' if kind in kinds[:2] else '-small'}" for kind in kinds)
 
 
-def test_every_use_that_a_score_tells_of_has_a_figure(scores):
+def test_the_score_that_leads_each_use_has_a_panel_in_the_order_of_uses(scores):
     nmi = scores.curves[(scores.curves["metric"] == "nmi") & (scores.curves["model"] == "small")]
     more = [nmi.assign(metric=metric) for metric in ("map_at_r", "rankme", "r_precision")]
     more[1] = more[1].assign(better="neither")
-    figures = make(replace(scores, curves=pd.concat([nmi, *more])), models=["small"])
-    assert list(figures)[2:] == [f"{name}-handwriting-small" for name in ("depth", "depth_retrieval", "depth_geometry")]
-    assert {"(a) MAP@R", "(b) R-precision"} <= set(Drawing(figures["depth_retrieval-handwriting-small"]).texts)
-    geometry = Drawing(figures["depth_geometry-handwriting-small"]).message
-    assert geometry.startswith("RankMe / min(N, D) of unseen classes goes from 0.")
+    results = made(replace(scores, curves=pd.concat([nmi, *more])))
+    leads = [SimpleNamespace(dataset="handwriting", use="retrieval", metric="map_at_r")]
+    results = replace(results, facts=replace(results.facts, recommendations=leads))
+    figures = {name: Drawing(spec) for name, spec in make_figures(results, ["small"]).items()}
+    heads = {name: [text for text in each.texts if re.match(r"\([a-z]\) ", text)] for name, each in figures.items()}
+    assert heads["depth-handwriting-small"] == ["(a) MAP@R", "(b) NMI"]
+    assert heads["appendix-handwriting-small"] == ["(a) R-precision", "(b) RankMe / min(N, D)"]
+    assert "MAP@R on unseen classes" in figures["overview-handwriting"].texts
 
 
 def test_networks_that_are_set_aside_are_named(scores):
     results = made(scores)
     facts = Facts([], [findings_of(results.facts.findings[0].rows, beaten=["small"])])
     figures = make_figures(replace(results, facts=facts), MODELS)
-    captions = {name: Drawing(spec).caption for name, spec in figures.items()}
-    assert captions["steps-handwriting"].endswith("Not counted above, since they say little: small.")
     assert (
         "small, in grey: no layer is shown to beat chance and raw pixels"
         in Drawing(figures["overview-handwriting"]).texts

@@ -10,14 +10,13 @@ from stages.aggregate.charts.theme import BLUE, GREY, PALE, PRINT, TEXT, VERMILI
 from stages.aggregate.tables.score_tables import depth_table
 from tests.aggregate.charts.drawing import Drawing
 from tests.aggregate.networks import NO_INTERVALS, evidence, network
-from tests.aggregate.recommended import NONE, OVER_LAST
 
 MODELS = ["small", "small_scratch"]
 BEST, LAST = 2, 3
 """Depths of the made-up networks' best and last layers."""
 
 
-def overview(curves, *, aside=(), models=MODELS, shorter=(), gain=NONE, **columns):
+def overview(curves, *, aside=(), models=MODELS, shorter=(), **columns):
     """The overview of NMI."""
     points = depth_table(curves)
     points = points[(points["metric"] == "nmi") & (points["fold"] == "mean") & (points["split"] == "unseen")]
@@ -25,8 +24,7 @@ def overview(curves, *, aside=(), models=MODELS, shorter=(), gain=NONE, **column
     columns = {"best_depth": BEST, "baseline": None, "chance": None} | NO_INTERVALS | columns
     rows = (network(model, last_depth=LAST - (model in shorter), **columns) for model in models)
     known = evidence(*rows, beaten=aside)
-    gains = dict.fromkeys(models, gain)
-    return points, Drawing(overview_figure(with_bands(points), known, MODELS, Words("says", "details"), gains))
+    return points, Drawing(overview_figure(with_bands(points), known, MODELS, Words("says", "details")))
 
 
 def values(points, model, depth):
@@ -35,10 +33,6 @@ def values(points, model, depth):
 
 def bars(drawing, color=BLUE):
     return [(row["low"], row["high"]) for row in drawing.rules(stroke=color) if "low" in row]
-
-
-def leads(drawing, color=BLUE):
-    return [(row["from"], row["to"], row["x"]) for row in drawing.rules(stroke=color) if "from" in row]
 
 
 def test_every_network_has_a_line_in_its_colour_its_best_layer_ringed_and_its_words_in_the_legend(scores):
@@ -51,7 +45,6 @@ def test_every_network_has_a_line_in_its_colour_its_best_layer_ringed_and_its_wo
     )
     names = {f"{model}: best at layer 3 of 4 (blocks.3), 0.390" for model in MODELS}
     assert {*names, "NMI on unseen classes"} <= set(drawing.texts)
-    assert "dotted line: chance 0.010." in drawing.caption
     assert [row["value"] for row in drawing.rules(stroke=PRINT[TEXT])] == [0.01]
 
 
@@ -71,16 +64,7 @@ def test_without_intervals_bars_are_the_spread(folded):
     assert [high - low for low, high in bars(drawing)] == pytest.approx([2 * sd[BEST], 2 * sd[LAST]])
 
 
-def test_a_bar_beside_the_last_layer_joins_its_height_with_the_best_ones_and_gives_the_gain(scores):
-    points, drawing = overview(scores, models=["small"], gain=OVER_LAST)
-    ((low, high, x),) = leads(drawing)
-    assert (low, high) == (pytest.approx(values(points, "small", LAST)), pytest.approx(values(points, "small", BEST)))
-    assert x > LAST
-    named = "small: best at layer 3 of 4 (blocks.3), 0.390; gain over the last +0.140 [+0.030, +0.250]"
-    assert {"+0.140", named} <= set(drawing.texts)
-
-
-def test_networks_that_are_set_aside_are_grey_thin_and_without_ring_bar_or_lead(scores):
+def test_networks_that_are_set_aside_are_grey_thin_and_without_ring_or_bar(scores):
     _, drawing = overview(scores, aside=["small"])
     assert len(drawing.points(stroke=GREY)) == 4
     lines = {
@@ -89,9 +73,8 @@ def test_networks_that_are_set_aside_are_grey_thin_and_without_ring_bar_or_lead(
         if mark.kind == "line mark"
     }
     assert lines[GREY] < 1 < lines[VERMILION]
-    assert len(drawing.rings()) == len(leads(drawing, VERMILION)) == 1
+    assert len(drawing.rings()) == 1
     assert not bars(drawing, GREY)
-    assert not leads(drawing, GREY)
 
 
 def test_networks_of_unlike_depth_share_an_axis_of_relative_positions(scores):

@@ -5,11 +5,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from stages.aggregate.curves import MEAN, Scores
-from stages.aggregate.inference.accuracy import accuracy_intervals, mean_over_classes, mean_over_images
-from stages.aggregate.inference.network_data import ImageScores, NetworkData
-from stages.measure.metrics import SCORES
-from stages.shared.core.params import RunParams
+from stages.aggregate.inference.accuracy import mean_over_classes, mean_over_images
 
 FOLDS = ("0", "1", "2")
 
@@ -99,61 +95,3 @@ def test_few_groups_say_nothing():
     assert mean_over_images([images(np.arange(50.0), "a", groups=np.tile(list("vwxyz"), 10))]) is None
     assert mean_over_images([images(np.arange(60.0), "a", groups=np.tile(list("uvwxyz"), 10))]) is not None
     assert mean_over_images([]) is None
-
-
-def right(seed):
-    random = np.random.default_rng(seed)
-    ids = [f"{seed}/{i}" for i in range(60)]
-    return images(random.integers(2, size=60), [f"c{i % 12}" for i in range(60)], ids=ids)
-
-
-def scores(folds):
-    rows = [
-        {"dataset": "d", "model": "m", "fold": fold, "step": step, "accuracy": 0.5, "accuracy_sd": 0.0}
-        for fold in (*folds, MEAN)
-        for step in (50, 100)
-    ]
-    return Scores(pd.DataFrame(rows), tuple(folds), 2, SCORES)
-
-
-def intervals(folds=FOLDS, right=right):
-    run = RunParams(datasets=["d"], models=["m"], folds=list(range(len(folds))), seeds=[7, 8])
-    of_images = ImageScores({fold: right(int(fold)) for fold in folds}, {}, [], {})
-    network = NetworkData(pd.DataFrame(), pd.DataFrame(), run, SCORES, of_images)
-    found = accuracy_intervals(scores(folds), {("d", "m"): network}).set_index("fold")
-    return found.rename(columns=lambda name: name.removeprefix("accuracy_"))
-
-
-def of_log_odds(estimate):
-    """The ends of the interval of the log-odds, by the delta method, as accuracies."""
-    share, ends = estimate.value, np.array(estimate.interval())
-    return (1 / (1 + (1 - share) / share * np.exp((share - ends) / (share * (1 - share))))).tolist()
-
-
-def test_the_table_has_every_fold_and_their_mean_at_the_last_step():
-    found = intervals()
-    expected = of_log_odds(mean_over_images([right(1)]))
-    assert found.loc["1", ["ci_images_low", "ci_images_high"]].tolist() == pytest.approx(expected)
-    expected = of_log_odds(mean_over_classes([right(fold) for fold in range(3)]))
-    assert found.loc[MEAN, ["ci_classes_low", "ci_classes_high"]].tolist() == pytest.approx(expected)
-    assert found["step"].unique().tolist() == [100]
-    assert found.loc["0"].isna()["ci_classes_low"]
-
-
-@pytest.mark.parametrize("values", [[1, 1, 1, 0], [0, 0, 0, 1]])
-def test_intervals_end_within_zero_and_one_and_reach_farther_towards_the_middle(values):
-    found = intervals(right=lambda fold: images(values, list("abcd"), ids=[f"{fold}/{i}" for i in range(4)])).loc["0"]
-    low, high = found["ci_images_low"], found["ci_images_high"]
-    assert 0 < low < np.mean(values) < high < 1
-    assert (np.mean(values) - low > high - np.mean(values)) == (np.mean(values) > 0.5)
-
-
-def test_where_all_are_right_no_interval_is_known():
-    found = intervals(right=lambda fold: images(np.ones(60), [f"c{i % 12}" for i in range(60)], ids=list(range(60))))
-    assert found.filter(like="ci_").isna().all(axis=None)
-
-
-def test_two_folds_say_nothing_about_other_classes():
-    found = intervals(FOLDS[:2])
-    assert found["ci_classes_low"].isna().all()
-    assert found["ci_images_low"].notna().all()

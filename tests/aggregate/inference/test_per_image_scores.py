@@ -1,73 +1,8 @@
-import numpy as np
 import pandas as pd
-import pytest
 
-from stages.aggregate.inference.network_data import CLASS_KEYS, class_scores, last_rows, read_contributions
-from stages.shared.runtime.errors import UserError
+from stages.aggregate.inference.network_data import CLASS_KEYS, class_scores, last_rows
 from stages.shared.tables.metric_table import HEAD, typed
 from tests.aggregate.test_curves import point
-
-
-def block(layer, values, *, step=9, split="unseen", ids=("p", "q"), **columns):
-    keys = {
-        "step": step,
-        "split": split,
-        "layer": layer,
-        "pooling": "mean",
-        "label": ["a", "b"][: len(ids)],
-        "group": "",
-    }
-    return pd.DataFrame({**keys, "sample_id": list(ids), "nn1_accuracy": values, **columns})
-
-
-@pytest.fixture
-def paths(tmp_path):
-    """Two seeds, two layers, two steps; the second seed's rows in another order of layers."""
-    seeds = [
-        [block("x", [0.0, 0.0], step=0), block("x", [1.0, 0.0]), block("y", [1.0, 1.0]), block("y", [1, 1], split="t")],
-        [block("y", [0.0, 0.25]), block("x", [0.0, 1.0])],
-    ]
-    for seed, blocks in enumerate(seeds):
-        pd.concat(blocks).to_parquet(tmp_path / f"{seed}.parquet")
-    return {5: tmp_path / "0.parquet", 3: tmp_path / "1.parquet"}
-
-
-def test_every_seeds_rows_are_read_with_the_columns_that_all_have(paths):
-    found = read_contributions(paths, [9], ["nn1_accuracy", "nmi"])
-    assert "nmi" not in found
-    shown = found[["layer", "sample_id", "label", "nn1_accuracy"]].to_numpy().tolist()
-    x, y = [["x", "p", "a"], ["x", "q", "b"]], [["y", "p", "a"], ["y", "q", "b"]]
-    values = [1, 0, 1, 1, 0, 0.25, 0, 1]
-    assert shown == [[*place, value] for place, value in zip([*x, *y, *y, *x], values, strict=True)]
-    assert found["nn1_accuracy"].dtype == np.float64
-
-
-def test_a_column_that_a_seed_lacks_is_left_out(paths):
-    pd.read_parquet(paths[3]).drop(columns="nn1_accuracy").to_parquet(paths[3])
-    assert "nn1_accuracy" not in read_contributions(paths, [9], ["nn1_accuracy"])
-
-
-def test_other_steps_and_splits_are_not_read(paths):
-    found = read_contributions({5: paths[5]}, [9], ["nn1_accuracy"])
-    assert set(zip(found["step"], found["split"], strict=True)) == {(9, "unseen")}
-
-
-def test_without_a_seeds_table_there_are_no_images(paths):
-    paths[3].unlink()
-    assert read_contributions(paths, [9], ["nn1_accuracy"]) is None
-
-
-@pytest.mark.parametrize("ids", [("p", "r"), ("q", "p"), ("p",)])
-def test_seeds_with_other_images_are_an_error(paths, ids):
-    block("x", np.ones(len(ids)), ids=ids).to_parquet(paths[3])
-    with pytest.raises(UserError, match=r"1\.parquet: layer x must hold the same 2 unseen images"):
-        read_contributions(paths, [9], ["nn1_accuracy"])
-
-
-def test_a_table_of_another_version_is_an_error(paths):
-    pd.read_parquet(paths[3]).drop(columns="group").to_parquet(paths[3])
-    with pytest.raises(UserError, match=r"1.parquet: must have .*lacks group: it was written by another version; run"):
-        read_contributions(paths, [9], ["nn1_accuracy"])
 
 
 def test_scores_of_each_class_are_means_over_its_images_and_the_seeds():

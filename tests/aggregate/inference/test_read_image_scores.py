@@ -1,12 +1,14 @@
 """Scores of single images, from the files of a network's cells."""
 
+from functools import partial
 from itertools import product
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from stages.aggregate.inference.network_data import read_image_scores
+from stages.aggregate.inference.network_data import score_images
+from stages.aggregate.read import read_images
 from stages.measure.metrics import SCORES
 from stages.shared.core.digests import DIGESTS, cell_id, write_digests
 from stages.shared.core.params import RunParams
@@ -63,7 +65,7 @@ def layers():
 
 
 def test_the_heads_and_raw_pixels_classifications_are_means_over_seeds_of_their_own_rows(measures):
-    found = read_image_scores(measures, layers(), RUN, SCORES)
+    found = score_images(partial(read_images, measures), layers(), RUN, SCORES)
     for name, by_fold in (("head", found.accuracy), ("pixels", found.pixels)):
         assert list(by_fold) == ["0", "1"]
         for fold, values in by_fold.items():
@@ -73,13 +75,6 @@ def test_the_heads_and_raw_pixels_classifications_are_means_over_seeds_of_their_
 
 
 def test_groups_are_those_of_the_unseen_images_where_there_are_any(measures):
-    assert read_image_scores(measures, layers(), RUN, SCORES).groups == {
+    assert score_images(partial(read_images, measures), layers(), RUN, SCORES).groups == {
         "1": {("g", "u"), ("h", "v"), ("i", "v"), ("j", "v")}
     }
-
-
-def test_a_cell_without_contributions_leaves_the_network_without_scores_of_images(measures):
-    folder = measures / "d" / "m" / "1" / "5"
-    (folder / "images.parquet").unlink()
-    record(folder, "1", 5)
-    assert read_image_scores(measures, layers(), RUN, SCORES) is None

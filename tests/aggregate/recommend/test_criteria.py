@@ -14,7 +14,6 @@ def choose(name, given):
 def test_the_other_folds_choose_layer_and_checkpoint_by_their_mean():
     assert choose("other_folds", known(TWO_FOLDS)) == [(1, 0)]
     assert choose("other_folds", known(TWO_FOLDS[:1])) == [(0, 1)]
-    assert choose("other_folds", known(TWO_FOLDS[:1]).at_last_step()) == [(0, 0)]
     assert choose("other_folds", known(np.zeros((0, 2, 3)))) is None
 
 

@@ -3,15 +3,12 @@
 import numpy as np
 import pandas as pd
 import pytest
-from scipy import stats
 
 from stages.aggregate.recommend.criteria import CRITERIA
-from stages.aggregate.recommend.regret import REGRET_COLUMNS, regret, regret_on_halves, regret_table, summarize_regrets
-from stages.aggregate.recommend.schema import RegretRecord
+from stages.aggregate.recommend.regret import REGRET_COLUMNS, regret, regret_on_halves, regret_table
 from tests.aggregate.recommend import made
-from tests.aggregate.recommended import every_use, recommendation, useless
 
-CHOICE = ["fold", "candidates", "criterion", "layer", "depth", "step"]
+CHOICE = ["fold", "criterion", "layer", "depth", "step"]
 
 
 def table(layers, refits, dataset="d"):
@@ -64,27 +61,26 @@ def test_it_agrees_with_a_slow_loop(seed, better):
     layers, refits = made.tables(seed, better=better)
     found, sign = table(layers, refits), 1 if better == "higher" else -1
     for fold in made.FOLDS:
-        for candidates, steps in (("layers_and_checkpoints", made.STEPS), ("layers", made.STEPS[-1:])):
-            chosen, value, best, on_halves, best_of_half = slow(layers, refits, fold, steps, sign)
-            own = found[(found["fold"] == fold) & (found["candidates"] == candidates)].set_index("criterion")
-            for name, (step, layer) in chosen.items():
-                row = own.loc[name]
-                assert (row["step"], row["layer"], row["depth"]) == (step, layer, made.LAYERS.index(layer))
-                assert row[["value", "best_value", "regret_at_most", "regret_at_least"]].tolist() == pytest.approx(
-                    [value[name], best, sign * (best - value[name]), sign * (best_of_half - on_halves[name])]
-                )
+        chosen, value, best, on_halves, best_of_half = slow(layers, refits, fold, made.STEPS, sign)
+        own = found[found["fold"] == fold].set_index("criterion")
+        for name, (step, layer) in chosen.items():
+            row = own.loc[name]
+            assert (row["step"], row["layer"], row["depth"]) == (step, layer, made.LAYERS.index(layer))
+            assert row[["value", "best_value", "regret_at_most", "regret_at_least"]].tolist() == pytest.approx(
+                [value[name], best, sign * (best - value[name]), sign * (best_of_half - on_halves[name])]
+            )
     assert (found["regret_at_most"] >= 0).all()
 
 
 def test_the_mean_is_over_folds_and_names_a_choice_that_all_share():
     found = table(*made.tables(0))
-    folds, mean = found[found["fold"] != "mean"], found[found["fold"] == "mean"].set_index(["candidates", "criterion"])
+    folds, mean = found[found["fold"] != "mean"], found[found["fold"] == "mean"].set_index("criterion")
     for name in ("value", "best_value", "regret_at_most", "regret_at_least"):
-        expected = folds.groupby(["candidates", "criterion"])[name].mean()
+        expected = folds.groupby("criterion")[name].mean()
         assert mean[name].to_dict() == pytest.approx(expected.to_dict())
-    assert mean.loc[("layers_and_checkpoints", "two_thirds"), ["layer", "depth", "step"]].tolist() == ["d", 3, 50]
-    assert mean.loc[("layers_and_checkpoints", "seen_score"), "layer"] == ""
-    assert mean.loc[("layers_and_checkpoints", "random_layer"), "layer"] == ""
+    assert mean.loc["two_thirds", ["layer", "depth", "step"]].tolist() == ["d", 3, 50]
+    assert mean.loc["seen_score", "layer"] == ""
+    assert mean.loc["random_layer", "layer"] == ""
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -153,40 +149,3 @@ def test_the_true_regret_lies_between_the_two_on_average(spread):
     assert np.mean(at_most) > truth + 0.01
     assert np.mean(at_least) < truth + 0.05
     assert spread or abs(np.mean(at_least)) < 0.05  # layers that do not differ have no regret
-
-
-def test_regrets_are_averaged_over_networks_use_by_use():
-    def network(model, use, **regrets):
-        records = [
-            RegretRecord(criterion=name, value=0.5, at_most=at_most, at_least=at_least)
-            for name, (at_least, at_most) in regrets.items()
-        ]
-        return recommendation(model=model, use=use, regret=records)
-
-    found = [
-        network("a", "retrieval", other_folds=(0.01, 0.03), last_layer=(0.1, 0.2)),
-        network("a", "discovery", other_folds=(0.02, 0.04)),
-        network("b", "retrieval", other_folds=(None, 0.05)),
-        useless(model="c", use="retrieval"),
-    ]
-    assert summarize_regrets(found) == {
-        "retrieval": {"other_folds": (None, pytest.approx(0.04), None, None)},  # the last layer's is not known of both
-        "discovery": {"other_folds": (0.02, 0.04, None, None)},
-    }
-    assert summarize_regrets([each.model_copy(update={"last_depth": 0}) for each in every_use()]) == {}
-
-
-def test_intervals_are_over_datasets_from_five_on():
-    lost = {"a": (0.01, 0.02), "b": (0.03, 0.05), "c": (0.02, 0.06), "d": (0.0, 0.04), "e": (0.04, 0.08)}
-    found = [
-        recommendation(dataset=dataset, model=model, regret=[record])
-        for dataset, (low, high) in lost.items()
-        for model, shift in (("x", -0.01), ("y", 0.01))  # networks of one dataset count as one
-        for record in [RegretRecord(criterion="other_folds", value=0.5, at_least=low + shift, at_most=high + shift)]
-    ]
-    at_least, at_most, error, (low, high) = summarize_regrets(found)["discovery"]["other_folds"]
-    assert (at_least, at_most, error) == (pytest.approx(0.02), pytest.approx(0.05), None)
-    lows, highs = np.array(list(lost.values())).T
-    assert low == pytest.approx(stats.ttest_1samp(lows, 0).confidence_interval(0.95).low)
-    assert high == pytest.approx(stats.ttest_1samp(highs, 0).confidence_interval(0.95).high)
-    assert summarize_regrets(found[:8])["discovery"]["other_folds"].ends is None

@@ -1,18 +1,14 @@
 """Every way of choosing a layer is scored in the rows in which the recommended one is chosen."""
 
 import numpy as np
-import pandas as pd
 import pytest
 from sklearn.preprocessing import normalize as unit
 
-from stages.aggregate.compute import compute_results
-from stages.aggregate.params import AggregateParams, Asked, AskedMeasures
+from stages.aggregate.params import AggregateParams
 from stages.aggregate.recommend.criteria import CRITERIA
-from stages.library.arrays import CHECKPOINT, score_arrays
+from stages.library.arrays import score_arrays
 from stages.measure.params import MeasureParams
-from stages.shared.core.digests import cell_id
-from stages.shared.core.params import RunParams, parse
-from stages.shared.networks import training_table
+from stages.shared.core.params import parse
 from tests.measure.synthetic import DEFAULT
 
 LAYERS = {"a": (2.0, 0.0), "b": (0.8, 0.0), "c": (0.4, 1.5), "d": (1.0, 1.5)}
@@ -43,24 +39,14 @@ def arrays():
 
 
 @pytest.fixture(scope="module", params=["l2", "none"])
-def study(request, arrays, tmp_path_factory):
-    """A study of two datasets, and what scales rows as it does."""
-    folder = tmp_path_factory.mktemp("rows")
+def study(request, arrays):
+    """The results of each of two datasets, and what scales rows as these do."""
     asked = {"metrics": ["map_at_r", "probe_accuracy"], "normalize": request.param}
     params = parse(DEFAULT | asked | {"refits": DEFAULT["refits"] | {"metrics": ["map_at_r"]}}, MeasureParams, where="")
-    axes = {"datasets": ["one", "two"], "models": ["net"], "folds": list(range(FOLDS)), "seeds": [0]}
-    of_results = AggregateParams(main_metric="map_at_r", accuracy_margin=0.05)
-    for dataset in axes["datasets"]:
-        of_images = joined(arrays, dataset)
-        named = {"measure": params, "aggregate": of_results, "dataset": dataset, "model": "net"}
-        score_arrays(**of_images, **named, tables=folder / "measures")
-    grid = RunParams.model_validate(axes)
-    for cell in grid.cells():
-        curve = pd.DataFrame([cell_id(cell) | {"step": 0}], columns=list(training_table.COLUMNS))
-        training_table.write_training(folder.joinpath("training", *map(str, cell), "training.csv"), curve, cell)
-    asked = Asked(grid, CHECKPOINT, AskedMeasures(analyses=[]), of_results)
+    named = {"measure": params, "aggregate": AggregateParams(main_metric="map_at_r", accuracy_margin=0.05)}
     scaled = unit if request.param == "l2" else np.asarray
-    return compute_results(folder / "measures", folder / "training", asked), lambda X: scaled(X.astype(np.float64))
+    results = {dataset: score_arrays(**joined(arrays, dataset), **named).results for dataset in ("one", "two")}
+    return results, lambda X: scaled(X.astype(np.float64))
 
 
 def joined(arrays, dataset):
@@ -97,10 +83,9 @@ def table_of(arrays, scaled, dataset, split):
 def expected_choices(arrays, scaled, dataset, fold):
     """What every criterion but the random one and the tunnel chooses for a fold: layers, without ties."""
     unseen, names = table_of(arrays, scaled, dataset, "unseen")
-    elsewhere = table_of(arrays, scaled, "two" if dataset == "one" else "one", "unseen")[0].mean(axis=0).argmax()
     chosen = {
         "other_folds": np.delete(unseen, fold, axis=0).mean(axis=0).argmax(),
-        "last_layer": 3, "penultimate": 2, "two_thirds": 2, "other_datasets": elsewhere,
+        "last_layer": 3, "penultimate": 2, "two_thirds": 2,
         "seen_score": table_of(arrays, scaled, dataset, "test")[0][fold].argmax(),
     }  # fmt: skip
     return {criterion: names[layer] for criterion, layer in chosen.items()}
@@ -108,10 +93,9 @@ def expected_choices(arrays, scaled, dataset, fold):
 
 @pytest.mark.parametrize("dataset", ["one", "two"])
 def test_each_rule_chooses_and_is_scored_in_the_rows_of_the_choice(study, arrays, dataset):
-    results, scaled = study
-    regrets = results.tables["regret.csv"]
-    own = regrets[(regrets[["candidates", "metric", "dataset"]] == ["layers", "map_at_r", dataset]).all(axis=1)]
-    assert set(own["criterion"]) == set(CRITERIA)
+    results, scaled = study[0][dataset], study[1]
+    own = results.tables["regret.csv"].query("metric == 'map_at_r'")
+    assert set(own["criterion"]) == set(CRITERIA) - {"other_datasets"}
     unseen, names = table_of(arrays, scaled, dataset, "unseen")
     for row in own[own["fold"] != "mean"].itertuples():
         values, chosen = unseen[int(row.fold)], expected_choices(arrays, scaled, dataset, int(row.fold))
@@ -119,7 +103,7 @@ def test_each_rule_chooses_and_is_scored_in_the_rows_of_the_choice(study, arrays
         assert (row.value, row.best_value) == pytest.approx((of_choice, values.max())), row.criterion
         if row.criterion not in ("random_layer", "tunnel"):
             assert row.layer == chosen[row.criterion], row.criterion
-    found = next(each for each in results.facts.of_use("retrieval") if each.dataset == dataset)
+    (found,) = results.facts.of_use("retrieval")
     assert (found.best.layer, found.best.last_value) == (
         names[unseen.mean(axis=0).argmax()],
         pytest.approx(unseen.mean(axis=0)[-1]),
@@ -127,7 +111,7 @@ def test_each_rule_chooses_and_is_scored_in_the_rows_of_the_choice(study, arrays
 
 
 def test_a_recommendation_names_the_rows_of_its_score(study):
-    results, scaled = study
+    results, scaled = study[0]["one"], study[1]
     l2 = bool(np.isclose(np.linalg.norm(scaled(np.full((1, 2), 3.0))), 1))
     assert ("map_at_r" in results.facts.unit_rows) == l2
     for use, rows in (("retrieval", "l2" if l2 else "none"), ("classifier", "none")):

@@ -2,9 +2,9 @@ import re
 from dataclasses import replace
 
 from stages.aggregate.facts import Facts
-from stages.aggregate.render.documents import latex, markdown, tables_by_dataset
+from stages.aggregate.render.documents import markdown
 from stages.aggregate.render.verdict import verdict
-from tests.aggregate.networks import NO_INTERVALS, ONE_FOLD, evidence, network, single_fold
+from tests.aggregate.networks import NO_INTERVALS, ONE_FOLD, evidence, network
 from tests.aggregate.recommended import LEADS, every_use, recommendation, useless
 
 
@@ -27,14 +27,11 @@ def table(text, heading):
     return [dict(zip(rows[0], row, strict=True)) for row in rows[2:]]
 
 
-def test_there_is_a_table_of_every_score_and_one_of_single_folds(summary):
+def test_there_is_a_table_of_every_score(summary):
     text = document(summary)
     rows = table(text, "handwriting: every score")
     assert [row["Model"] for row in rows] == ["`small`", "`small_scratch`"] * 2
     assert [row["Score"] for row in rows] == ["NMI"] * 2 + ["k-NN purity"] * 2
-    folds = table(text, "handwriting: NMI fold by fold")
-    assert [row["Fold"] for row in folds] == ["0", "1", "2", "3"] * 2
-    assert [row["Unseen"] for row in folds][:4] == ["0.300", "0.400", "0.500", "0.600"]
 
 
 def test_a_row_has_intervals_in_both_scopes(summary):
@@ -56,8 +53,7 @@ def test_one_fold_has_no_columns_of_other_classes_and_says_why():
     (row,) = table(text, "handwriting: every score")
     assert "Other images" in row
     assert "Other classes" not in row
-    assert "fold by fold" not in text
-    assert "One choice of unseen classes cannot tell how others would come out." in text
+    assert "Intervals over other classes take three folds" in text
 
 
 def test_the_answers_stand_before_the_tables(summary):
@@ -69,9 +65,7 @@ def test_the_answers_stand_before_the_tables(summary):
         "(ii) Deeper is not always better",
         "(iii) What fine-tuning did to g",
         "What choosing a layer costs",
-        "How to read the tables below",
         "handwriting: every score",
-        "handwriting: NMI fold by fold",
     ]
     assert "**handwriting**: Supported in 2 of 2 networks at step 100 (other classes, each by itself)." in text
     assert len(re.findall(r"^- small(?:_scratch)?, step 100: For other unseen", text, re.MULTILINE)) == 2
@@ -109,14 +103,12 @@ def test_a_network_of_no_use_has_no_layer(summary):
 
 def test_scores_of_scaled_rows_are_said_to_be(summary):
     scaled = Facts([recommendation(normalize="l2")], [evidence(*summary[:1])])
-    for text in (markdown(summary, scaled), latex(summary, scaled)):
-        assert "(ddof = 1). Scores are of rows of length 1." in text
+    assert "(ddof = 1). Scores are of rows of length 1." in markdown(summary, scaled)
 
 
 def test_a_score_that_is_better_low_says_so(summary):
     lower = [replace(row, better="lower") for row in summary]
     assert table(document(lower), "handwriting: every score")[0]["Score"] == "NMI (lower is better)"
-    assert "& NMI (lower is better) " in latex(lower, facts(lower))
 
 
 def test_what_is_missing_leaves_dashes():
@@ -129,47 +121,6 @@ def test_a_scope_in_which_any_score_is_known_has_its_columns():
     rows = [network(n_folds=1), network(metric="ood_auroc_knn", main=False, **NO_INTERVALS)]  # of one fold, frozen
     known, unknown = table(document(rows), "handwriting: every score")
     assert [row["Other classes"] for row in (known, unknown)] == ["[0.310, 0.470]", "–"]
-
-
-def test_a_folds_cells_are_its_own():
-    rows = [network(), single_fold("0"), single_fold("1", unseen_sd=0.02)]
-    ((_, (_, folds)),) = tables_by_dataset(rows, "folds", "`{}`")
-    cells = folds.rows[1]
-    assert (cells["Fold"], cells["Unseen"]) == ("1", "0.390 ± 0.020")
-    assert (cells["Best layer"], cells["Last layer"]) == ("5 of 9 (`blocks.3`)", "0.240")
-
-
-def rows_of(text):
-    return [line for line in text.splitlines() if line.lstrip().startswith("small")]
-
-
-def test_latex_is_a_whole_document_with_booktabs_tables_of_uses_of_scores_and_of_single_folds(summary):
-    text = latex(summary, facts(summary))
-    assert text.startswith(r"\documentclass")
-    assert text.endswith("\\end{document}\n")
-    assert len(re.findall(r"\\begin\{tabular\}", text)) == len(re.findall(r"\\end\{tabular\}", text)) == 3
-    assert text.count(r"\toprule") == text.count(r"\bottomrule") == 3
-    headings = ["The layer for each use", "every score", "NMI fold by fold"]
-    assert re.findall(r"\\subsection\*\{(.*)\}", text) == headings
-    columns = [len(re.findall(r"(?<!\\)&", row)) for row in rows_of(text)]
-    assert columns == [9] * 8 + [11] * 4 + [11] * 8
-    assert len(re.findall(r"(?<!\\)\{", text)) == len(re.findall(r"(?<!\\)\}", text))
-    assert text.isascii()
-
-
-def test_every_special_character_stays_text(summary):
-    def text_of(**names):
-        rows = [replace(row, **names) for row in summary]
-        return latex(rows, facts(rows))
-
-    text = text_of(best_layer="a_b$c&d%e…")
-    assert all(r"a\_b\$c\&d\%e\ldots{}" in row for row in rows_of(text))
-    assert r"$\pm$" in text
-    text = text_of(best_layer=r"\input{x}~^", dataset=r"\input{x}~^")
-    assert r"\input" not in text
-    assert all(r"\textbackslash{}input\{x\}" in row for row in rows_of(text))
-    assert r"\section*{\textbackslash{}input\{x\}\textasciitilde{}\textasciicircum{}}" in text
-    assert r"level of 95 \% is proven" in text
 
 
 def test_what_choosing_costs_is_a_row_for_each_way_and_a_column_for_each_use(summary):
@@ -190,7 +141,7 @@ def test_sets_of_classes_are_not_called_folds(summary):
     known = facts(summary)
     found = [each.model_copy(update={"parts": "sets"}) for each in known.recommendations]
     of_sets = replace(known, recommendations=found)
-    documents = markdown(summary, of_sets), latex(summary, of_sets)
-    assert all("4 sets" in text for text in documents)
-    for text in (*documents, verdict(of_sets)):
+    document = markdown(summary, of_sets)
+    assert "4 sets" in document
+    for text in (document, verdict(of_sets)):
         assert not re.search(r"\bfolds?\b", text, flags=re.IGNORECASE)

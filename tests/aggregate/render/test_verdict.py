@@ -13,7 +13,6 @@ from stages.shared.runtime.errors import UserError
 from tests.aggregate.networks import NO_INTERVALS, ONE_FOLD, evidence, network
 from tests.aggregate.recommended import (
     FOLDS_ALONE,
-    JOINED,
     LEADS,
     NONE,
     NOT_WORTH_IT,
@@ -71,25 +70,6 @@ def test_the_verdict_of_one_network():
         "  (-0.05), 6; detection 4 (-0.05), 6.",
         "Next: whichlayer features photos/ --use classifier --out photos.parquet",
     ]
-
-
-def test_joining_is_told_before_the_next_command():
-    found = every_use()
-    found[1] = found[1].model_copy(update={"pair": JOINED})
-    told = lines_of(facts(found))
-    assert any(line.startswith("[ ]: ") for line in told)  # whatever else has to go
-    assert told[-2:] == [
-        "Join layers 4 and 7 for retrieval +0.050.",
-        "Next: whichlayer features photos/ --use classifier --out photos.parquet",
-    ]
-
-
-def test_what_the_intervals_are_of_stays_where_advice_has_no_room():
-    doubtful = [each.model_copy(update={"pair": JOINED, "doubtful": True}) for each in every_use()]
-    assert any(line.startswith("Join layers ") for line in lines_of(facts(doubtful[:2])))
-    told = lines_of(facts(doubtful))
-    assert any(line.startswith("[ ]: ") for line in told)
-    assert not any(line.startswith("Join layers ") for line in told)
 
 
 def test_scores_of_scaled_rows_are_said_to_be():

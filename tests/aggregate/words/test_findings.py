@@ -3,10 +3,6 @@
 import re
 from dataclasses import replace
 
-import numpy as np
-import pandas as pd
-import pytest
-
 from stages.aggregate.findings.outcomes import Claim, Depth, Reason, Status
 from stages.aggregate.inference.contrasts import Estimate
 from stages.aggregate.inference.layer_comparison import Bounds
@@ -111,25 +107,17 @@ def test_the_third_claim_says_what_fine_tuning_did():
     assert summaries(known)[2] == (
         "Raised in 1, not distinguishable in 1 of 2 networks at step 100 (other classes, each by itself)."
     )
-    first, changed, course = details(Claim.FINE_TUNING, known)
+    first, changed = details(Claim.FINE_TUNING, known)
     assert first == (
         f"a: {CLASSES} not distinguishable, -0.040 [-0.162, +0.082]. {IMAGES} lowered, -0.040 [-0.060, -0.020]. "
         "Accuracy went from chance (0.05) to 0.79."
     )
     assert changed.startswith(f"b: {CLASSES} raised, +0.200 [")
-    assert course == "Over training, steps 0 to 100: a accuracy 0.500 (step 50) to 0.760, g 0.350 to 0.390."
     assert summaries(evidence(network()))[2] == "Cannot be judged (no step 0 beside a later step)."
     unknown = evidence(network("a"), changes={"a": {}})
     assert details(Claim.FINE_TUNING, unknown) == ["a: No interval of a proven level (docs/uncertainty.md)."]
     (of_accuracy,) = details(Claim.FINE_TUNING, evidence(network("a", accuracy_chance=0.05), changes={"a": {}}))
     assert of_accuracy.endswith("(docs/uncertainty.md). Accuracy went from chance (0.05) to 0.76.")
-
-
-@pytest.mark.parametrize(("n_folds", "few"), [(1, "One choice of unseen classes"), (2, "Two folds tell too"), (4, "")])
-def test_cautions_say_what_few_folds_cannot_tell(n_folds, few):
-    for finding in finding_texts([evidence(network(**ONE_FOLD | {"n_folds": n_folds}))]).values():
-        assert few in finding.caution
-        assert few or "folds tell" not in finding.caution
 
 
 def test_a_score_of_no_proven_level_claims_none():
@@ -184,29 +172,6 @@ def test_the_checkpoint_that_is_judged_is_named():
     assert last.startswith(f"a, step 100: {CLASSES} lead over the last layer +0.140, supported")
 
 
-def starting(texts, words):
-    """The one of several sentences that starts with these words."""
-    (text,) = [text for text in texts if text.startswith(words)]
-    return text
-
-
-def rivals(accuracies, gs):
-    return [network(name, accuracy=a, unseen=g) for name, a, g in zip("abcdef", accuracies, gs, strict=False)]
-
-
-def test_the_rank_correlation_is_described_over_all_and_over_accurate_networks():
-    rows = rivals([0.8, 0.79, 0.78, 0.2], [0.3, 0.4, 0.5, 0.1])
-    text = starting(details(Claim.ACCURACY, evidence(*rows)), "Rank correlation")
-    assert text == (
-        "Rank correlation of accuracy and g, of all networks and of the accurate ones: +0.20 over 4, -1.00 over 3."
-    )
-    alike = starting(details(Claim.ACCURACY, evidence(*rows[:3])), "Rank correlation")
-    assert alike.endswith(": -1.00 over 3.")
-    lower = [replace(row, better="lower") for row in rows[:3]]
-    assert ": +1.00 over" in starting(details(Claim.ACCURACY, evidence(*lower)), "Rank correlation")
-    assert not any("Rank" in text for text in details(Claim.ACCURACY, evidence(*rows[:2])))
-
-
 def test_networks_that_beat_nothing_are_named():
     rows = network("a"), network("b", baseline=0.5)
     assert details(Claim.ACCURACY, evidence(*rows))[-1] == "No layer beats raw pixels or chance: b."
@@ -221,18 +186,3 @@ def test_a_network_s_lead_is_told_in_both_scopes():
     )
     (text,) = details(Claim.DEPTH, evidence(network(**NO_INTERVALS)))
     assert text.startswith("a, step 100: No interval of a proven level")
-
-
-def test_training_is_told_of_the_mean_over_folds_alone():
-    other = STEPS.assign(fold="0", unseen=0.9)
-    steps = STEPS.assign(accuracy=np.nan)
-    for table in (steps, pd.concat([steps, other])):
-        (text,) = details(Claim.FINE_TUNING, evidence(network(), steps=table))
-        assert text == "Over training, steps 0 to 100: a g 0.350 to 0.390."
-    assert details(Claim.FINE_TUNING, evidence(network(), steps=STEPS[:1])) == []
-
-
-def test_of_a_single_tested_step_there_is_one_accuracy():
-    steps = STEPS.assign(accuracy=[None, None, 0.76])
-    (text,) = details(Claim.FINE_TUNING, evidence(network(), steps=steps))
-    assert text == "Over training, steps 0 to 100: a accuracy 0.760 (step 100), g 0.350 to 0.390."

@@ -1,30 +1,12 @@
-from dataclasses import replace
-
 from stages.aggregate.words.averages import at_last_step
 from stages.aggregate.words.intervals import explain_intervals, explain_scopes, few_folds, scope_words
-from tests.aggregate.networks import NO_INTERVALS, ONE_FOLD, network
+from tests.aggregate.networks import ONE_FOLD, network
 
 
-def test_few_folds_are_said_to_tell_little():
-    assert few_folds([network(**ONE_FOLD)]).startswith("One choice of unseen classes cannot tell")
-    assert few_folds([network(**ONE_FOLD | {"n_folds": 2})]).startswith("Two folds tell too little")
-    assert few_folds([network(n_folds=3)]) == ""
+def test_what_intervals_over_other_classes_take_is_said_where_a_network_has_none():
     frozen = network(n_folds=1)  # of ten classes or more there are intervals all the same
-    assert few_folds([frozen]) == few_folds([frozen, network(metric="probe_accuracy", **ONE_FOLD)]) == ""
-
-
-def test_folds_of_too_few_classes_are_named_as_the_reason():
-    few = network(**ONE_FOLD | {"n_folds": 3})
-    by_folds = network(n_folds=3, metric="probe_accuracy", ci_images_low=None)  # Student's t needs no classes left out
-    for rows in ([few], [few, by_folds]):
-        assert "only where all folds have equally many, four or more" in few_folds(rows)
-    assert few_folds([network(**NO_INTERVALS | {"n_folds": 3})]) == ""  # nothing was fitted again
-    perfect = replace(few, unseen_sd=0.0)  # in every fold, so that no interval is known, however many classes it has
-    assert few_folds([perfect]) == few_folds([network(n_folds=3), few]) == ""
-
-
-def test_networks_of_one_fold_are_told_of_beside_frozen_ones_that_have_intervals():
-    assert few_folds([network(n_folds=1), network("b", **ONE_FOLD)]).startswith("One choice of unseen classes")
+    assert few_folds([frozen, network(metric="probe_accuracy", **ONE_FOLD), network("b", fold="0", **ONE_FOLD)]) == ""
+    assert " other classes take three sets of " in few_folds([frozen, network("b", **ONE_FOLD)], "sets")
 
 
 def test_only_a_proven_level_is_named():

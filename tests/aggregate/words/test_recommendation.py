@@ -4,7 +4,7 @@ import pytest
 
 from stages.aggregate.findings.outcomes import Status
 from stages.aggregate.recommend.criteria import CRITERIA
-from stages.aggregate.recommend.schema import Missing, ScopeRecord
+from stages.aggregate.recommend.schema import Missing, RegretRecord, ScopeRecord
 from stages.aggregate.words.findings import STATUSES
 from stages.aggregate.words.recommendation import (
     CRITERION_WORDS,
@@ -14,16 +14,14 @@ from stages.aggregate.words.recommendation import (
     explain_brackets,
     lost,
     notes,
-    pair,
     reason,
     scored_as,
     sentences,
     use_cells,
 )
-from stages.aggregate.words.verdict_lines import brief_fine_tuning, brief_gains, brief_untrained, headline
+from stages.aggregate.words.verdict_lines import brief_fine_tuning, brief_untrained, headline
 from tests.aggregate.recommended import (
     FOLDS_ALONE,
-    JOINED,
     LEADS,
     NONE,
     NOT_WORTH_IT,
@@ -53,18 +51,6 @@ def test_the_sentences_name_the_layer_what_it_takes_whether_choosing_pays_and_wh
     )
 
 
-def test_joining_is_told_as_far_as_it_gains():
-    assert "(`blocks.4`, 0.034). Layers 4 (`blocks.2`) and 7" in sentences(recommendation(pair=JOINED))
-    assert pair(recommendation(pair=JOINED)) == (
-        "Layers 4 (`blocks.2`) and 7 (`blocks.5`) joined, the rows of each scaled to length 1, gained +0.050 [+0.010, "
-        "+0.090] (no proven level) over the best single layer of rows of length 1."
-    )
-    unclear = JOINED.model_copy(update={"low": -0.01, "recommended": False})
-    assert pair(recommendation(pair=unclear)).endswith(" of length 1: not shown to help.")
-    one_fold = recommendation(pair=unclear.model_copy(update={"low": None, "high": None}))
-    assert pair(one_fold) == pair(RECOMMENDATION) == ""
-
-
 def test_the_uses_whose_scores_are_of_scaled_rows_are_named():
     found = [recommendation(use="retrieval", normalize="l2"), recommendation(normalize="l2")]
     assert (scored_as(found), scored_as([RECOMMENDATION])) == ("Scores are of rows of length 1.", "")
@@ -73,16 +59,6 @@ def test_the_uses_whose_scores_are_of_scaled_rows_are_named():
     )
     groups = scored_as([recommendation(normalize="l2", neighbours="other_groups")])
     assert groups == "Scores are of rows of length 1. Neighbours are images of other groups alone."
-
-
-def test_what_to_do_with_layers_is_a_line_for_all_uses():
-    found = [
-        recommendation(use="retrieval", pair=JOINED),
-        recommendation(pair=JOINED),
-        recommendation(use="classifier"),
-    ]
-    assert brief_gains(found) == "Join layers 4 and 7 for retrieval +0.050 and discovery +0.050."
-    assert brief_gains([RECOMMENDATION]) == ""
 
 
 GAINED = "+0.140 [+0.030, +0.250]"
@@ -298,17 +274,23 @@ def test_the_headline_has_the_best_of_all_networks_where_none_is_of_use_and_each
     )
 
 
-def test_what_is_lost_to_the_best_is_a_bracket():
-    assert lost(0.01, 0.04) == "0.010–0.040"
-    assert lost(-0.01, 0.04) == "0.000–0.040"
-    assert lost(0.01, 0.04, ends=(-0.02, 0.07)) == "0.010–0.040 [-0.020, 0.070]"
-    assert lost(None, 0.04) == lost(0.05, 0.04) == "≤ 0.040"
-    assert (lost(0.01, 0.04, 0.02), lost(None, 0.04, 0.02)) == ("0.010–0.040 ± 0.020", "≤ 0.040 ± 0.020")
-    assert lost(-0.01, 0.0004, 0.0) == lost(None, 0.0, 0.0) == "none seen"  # which is no proof of no loss
+@pytest.mark.parametrize(
+    ("at_least", "at_most", "error", "told"),
+    [
+        (0.01, 0.04, None, "0.010–0.040"),
+        (-0.01, 0.04, 0.003, "0.000–0.040 ± 0.003"),
+        (None, 0.04, None, "≤ 0.040"),
+        (0.05, 0.04, None, "≤ 0.040"),
+        (-0.02, 0.0004, None, "none seen"),
+    ],
+)
+def test_what_is_lost_to_the_best_is_a_bracket(at_least, at_most, error, told):
+    record = RegretRecord(criterion="last_layer", value=0.5, at_least=at_least, at_most=at_most, error=error)
+    assert lost(record) == told
 
 
 def test_every_missing_thing_and_criterion_has_words():
     assert set(LACKING) == set(Missing)
-    assert notes(recommendation(missing=[Missing.OPERATIONS])) == [LACKING[Missing.OPERATIONS]]
+    assert notes(recommendation(missing=[Missing.GROUPS])) == [LACKING[Missing.GROUPS]]
     assert set(CRITERION_WORDS) == set(CRITERIA)
     assert len({*CRITERION_WORDS.values()}) == len(CRITERIA)

@@ -83,7 +83,7 @@ as the stages score them, in rows of length 1, and all statements are made from 
 and writes this page; `tests/bench/simulation/designs.py` holds the designs, `populations.py` and `structured.py` beside
 it what they draw. K-means takes 30 starts (12 with 10 classes or more, and of frozen networks), half as many on halves.
 
-The standard error of a share of 0.95 is 0.011 with 400 data sets, 0.015 with 200 and 0.022 with 100. Designs of frozen
+The standard error of a share of 0.95 is 0.011 with 400 data sets, 0.015 with 200 and 0.028 with 60. Designs of frozen
 networks, fitted to real layers or with hubs are drawn most often.
 
 - **Coverage** cells give the mean over layers / the worst layer / the layer that was chosen for its score.

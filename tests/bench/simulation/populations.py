@@ -54,33 +54,6 @@ class Mixture:
 
 
 @dataclass(frozen=True)
-class Words:
-    """Fixed classes of images that show one of several words, after which k-means may as well cluster.
-
-    `by_class` and `by_word` say how far classes and words lie apart in each layer; where they are alike the optimum
-    flips with the images.
-    """
-
-    by_class: tuple[float, ...]
-    by_word: tuple[float, ...]
-    words: int = 8
-    D: int = 8
-
-    def fold(self, rng: np.random.Generator, K: int, n: int, seeds: int, tau: Any) -> Any:
-        fixed = np.random.default_rng(11)
-        half = self.D // 2
-        centres, words = fixed.normal(size=(K, half)), fixed.normal(size=(self.words, half))
-        centres, words = np.pad(centres, ((0, 0), (0, half))), np.pad(words, ((0, 0), (half, 0)))  # in other directions
-        y, word = np.repeat(np.arange(K), n), rng.integers(self.words, size=K * n)
-        layers = len(self.by_class)
-        noise = rng.normal(size=(layers, K * n, self.D)) + rng.normal(size=(1, K * n, self.D))
-        means = (
-            np.array(self.by_class)[:, None, None] * centres[y] + np.array(self.by_word)[:, None, None] * words[word]
-        )
-        return (means + noise / np.sqrt(2))[None].astype(np.float32)
-
-
-@dataclass(frozen=True)
 class Hubs:
     """Fixed classes in many dimensions whose images lie near what all have in common, or far: near ones are hubs.
 

@@ -1,8 +1,6 @@
 """A finished cell's layer: its network with its weights, and what is said of a cell that is not finished."""
 
 import json
-import shutil
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +19,8 @@ from stages.commands.cut.cell import (
     Scaler,
     Wanted,
     choose,
-    choose_cell,
     fit_scaler,
+    named_cell,
     open_source,
     recommended_cell,
 )
@@ -30,7 +28,7 @@ from stages.commands.cut.export import load_onnx, load_program
 from stages.commands.cut.folder import read_cut, take_reference, write_cut
 from stages.commands.project import ROOT
 from stages.shared.embeddings.embedding_store import Embeddings, Layer, open_embeddings
-from stages.shared.networks.weights import finish_checkpoints, read_state
+from stages.shared.networks.weights import read_state
 from stages.shared.runtime.errors import UserError
 from tests.aggregate import recommended
 from tests.aggregate.recommended import recommendation
@@ -51,16 +49,15 @@ def test_paths_are_those_of_dvc_yaml():
     assert paths.results == ROOT / "data/results"
 
 
-@pytest.mark.parametrize(("folds", "fold"), [([1, 0], "1"), ([0, 1, "all"], "all")])
-def test_the_default_cell_leaves_no_class_out_where_the_grid_has_it(
-    finished: Finished, tmp_path: Path, folds: list[int | str], fold: str
-):
-    yaml = YAML(typ="safe")
-    params = yaml.load(finished[0])
-    params["run"] |= {"folds": folds, "seeds": [7, 8]}
-    yaml.dump(params, tmp_path / "params.yaml")
-    assert choose_cell(tmp_path / "params.yaml", "trees", "tiny", None, None) == ("trees", "tiny", fold, 7)
-    assert choose_cell(tmp_path / "params.yaml", "trees", "tiny", "0", 0) == ("trees", "tiny", "0", 0)
+@pytest.mark.parametrize("prefix", ["", "data/embeddings/", "/somewhere/else/"])
+def test_a_cell_is_the_end_of_its_folder_s_path(prefix: str):
+    assert named_cell(f"{prefix}trees/tiny/all/12/", None) == ("trees", "tiny", "all", 12)
+
+
+@pytest.mark.parametrize("origin", ["handwriting/efficientnet_lite0/0", "a/b/c/d", "cuts/mine"])
+def test_what_is_no_cell_is_refused(origin: str):
+    with pytest.raises(UserError, match="must be a cell, dataset/model/fold/seed, "):
+        named_cell(origin, None)
 
 
 @pytest.mark.parametrize(("step", "taken"), [(None, 50), (0, 0)])
@@ -83,16 +80,6 @@ def test_what_is_not_there_is_named_with_what_to_run(finished: Finished, tmp_pat
         open_source(params, cell, elsewhere, Wanted(layers=["blocks.1"]))
 
 
-def test_checkpoints_that_were_made_again_at_other_steps_are_refused(finished: Finished, tmp_path: Path):
-    params, cell, paths = finished
-    weights = tmp_path / "weights"
-    shutil.copytree(paths.weights, weights)
-    (weights / "step_000000.safetensors").unlink()
-    finish_checkpoints(weights, cell)
-    with pytest.raises(UserError, match=r"must have the checkpoints that were embedded, \(0, 50\), found \(50,\); run"):
-        open_source(params, cell, replace(paths, weights=weights), Wanted(step=0, layers=["blocks.1"]))
-
-
 def test_a_layer_that_params_no_longer_name_is_refused(finished: Finished, tmp_path: Path):
     params, cell, paths = finished
     yaml = YAML(typ="safe")
@@ -108,13 +95,6 @@ def test_a_frozen_network_has_step_0_alone(tmp_path: Path):
     assert open_source(params, cell, paths, Wanted(layers=["blocks.0"])).step == 0
     with pytest.raises(UserError, match=r"have the steps 0, not 50; .* a frozen network has step 0 alone"):
         open_source(params, cell, paths, Wanted(step=50, layers=["blocks.0"]))
-
-
-def test_embeddings_of_another_cell_in_its_place_are_an_error(finished: Finished):
-    params, cell, paths = finished
-    other = (*cell[:3], cell[3] + 1)
-    with pytest.raises(UserError, match=r"embeddings: must hold the cell trees-tiny-0-4, found trees-tiny-0-3; run"):
-        open_source(params, other, paths, Wanted(layers=["last"]))
 
 
 @pytest.fixture(scope="module")
@@ -206,8 +186,6 @@ def test_what_is_missing_is_named(store: Embeddings, tmp_path: Path):
     nothing = recommend(tmp_path, unbeaten=Baseline(name="raw_pixels", value=0.5))
     with pytest.raises(UserError, match=r"no layer of trees, tiny is recommended: no layer beats raw.*; name one"):
         choose_layer(store, "recommended", nothing)
-    with pytest.raises(UserError, match=r"'stage\.9', which the results name, is not in the embedding store"):
-        choose_layer(store, "recommended", recommend(tmp_path, layer="stage.9"))
 
 
 def scaled_by_scikit_learn(store, names, scale):

@@ -16,10 +16,10 @@ def test_a_finished_cell_is_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     params, _, paths = finish_cell(tmp_path / "cell")
     asked = []
     monkeypatch.setattr(CellPaths, "of", lambda cell: asked.append(cell) or paths)
-    arguments = ["--dataset", "trees", "--model", "tiny", "--layer", "blocks.1", "--params", str(params), "--no-onnx"]
+    arguments = ["--from", "trees/tiny/0/3", "--layer", "blocks.1", "--params", str(params), "--no-onnx"]
     arguments += ["--out", str(tmp_path / "cut"), "--licence", "CC BY 4.0"]
     printed = CliRunner().invoke(cut, arguments, catch_exceptions=False).stdout
-    assert asked == [("trees", "tiny", "0", 3)]  # the grid's only fold and seed
+    assert asked == [("trees", "tiny", "0", 3)]
     assert printed.startswith("cut trees-tiny-0-3 at layer 3 of 7 (`blocks.1`): ")
     assert printed.endswith(f"from the embedding store; in {tmp_path / 'cut'}\n")
     about = read_cut(tmp_path / "cut")[0]

@@ -26,7 +26,7 @@ from stages.commands.project import ROOT
 from stages.embed.embedder import PooledLayer, layer_embeddings
 from stages.embed.params import TapsParams
 from stages.embed.taps.tap import Tap
-from stages.shared.embeddings.embedding_store import Layer
+from stages.shared.embeddings.embeddings import Layer
 from stages.shared.networks.network import Network
 from stages.shared.networks.transforms import Transform
 from stages.shared.runtime.errors import UserError

@@ -18,13 +18,14 @@ import pandas as pd
 import pytest
 import torch
 from PIL import Image
+from ruamel.yaml import YAML
 from safetensors.torch import load_file
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from stages.aggregate.facts import Facts, write_facts
 from stages.commands.cut import folder as cut_folder
-from stages.commands.cut.card import layer_scores, readme
+from stages.commands.cut.card import layer_scores, package_licence, readme
 from stages.commands.cut.cell import Scaler, Source, Wanted, open_source
 from stages.commands.cut.export import load_program
 from stages.commands.cut.folder import (
@@ -107,21 +108,6 @@ def test_a_folder_is_read_as_it_was_written(written: Written):
     assert preprocess["output"] == output
 
 
-def test_what_is_no_whole_cut_is_named(written: Written, tmp_path: Path):
-    path, card = tmp_path / "cut", written.card
-    with pytest.raises(UserError, match=r"cut: must hold a whole cut, found FileNotFoundError: .*; cut again"):
-        read_cut(path)
-    shutil.copytree(written.path, path)
-    for changed, message in (
-        ({**card, "layer": {"name": "blocks.1"}}, "found KeyError: 'pooling'"),
-        ({**card, "format": "whichlayer.cut/1"}, r"must be of format whichlayer\.cut/2, found 'whichlayer\.cut/1'"),
-        ([], "must hold a whole cut, found TypeError"),
-    ):
-        (path / "card.json").write_text(json.dumps(changed))
-        with pytest.raises(UserError, match=message):
-            read_cut(path)
-
-
 @pytest.mark.parametrize("place", [0.3, 0.6, 0.9])
 def test_one_bit_of_the_network_that_flips_is_found(written: Written, tmp_path: Path, place: float):
     path = Path(shutil.copytree(written.path, tmp_path / "cut"))
@@ -130,18 +116,6 @@ def test_one_bit_of_the_network_that_flips_is_found(written: Written, tmp_path: 
     (path / PROGRAM).write_bytes(content)
     with pytest.raises(UserError, match=r"model\.pt2: must be as it was written"):
         read_cut(path)
-
-
-def test_bits_of_weights_flip_without_a_word_of_torch(written: Written, tmp_path: Path):
-    """Else no hash would be needed."""
-    path, pixels = tmp_path / "model.pt2", torch.full((1, 3, 40, 40), 99, dtype=torch.uint8)
-    content = bytearray((written.path / "model.pt2").read_bytes())
-    tensor = load_file(written.path / "weights.safetensors")["patch_embed.proj.weight"].numpy().tobytes()
-    start = content.index(tensor[:64])
-    content[start + 3] ^= 1  # of the first number's exponent
-    path.write_bytes(content)
-    found, expected = (load_program(each)(pixels) for each in (path, written.path / "model.pt2"))
-    assert not torch.equal(found, expected)
 
 
 def test_weights_are_the_program_s_and_the_checkpoint_s_by_name(written: Written):
@@ -180,6 +154,40 @@ def test_the_card_says_what_was_cut(written: Written):
         "Licence of the pre-trained weights: CC0",
     ):
         assert said in text
+
+
+def front_matter(card: Mapping[str, Any]) -> dict[str, Any]:
+    text = readme(card, {"image_size": 40, "fit": "crop", "fill": 200, "bits": 16})
+    return YAML(typ="safe").load(text.split("---\n")[1])
+
+
+def test_the_card_s_front_matter_names_the_licence_of_the_weights(written: Written):
+    about = front_matter(written.card)
+    assert (about["license"], about["license_name"], about["library_name"]) == ("other", "CC0", "pytorch")
+    assert {"whichlayer", "timm"} <= set(about["tags"])
+    network = {**written.card["network"], "weights_licence": "Apache-2.0"}
+    assert front_matter({**written.card, "network": network})["license"] == "apache-2.0"
+
+
+@pytest.mark.parametrize(
+    ("named", "file", "licence"),
+    [
+        ("License: UNKNOWN", "Apache Software License 2.0\n\nCopyright", "Apache-2.0"),
+        ("License: BSD", "MIT License", "BSD"),
+        ("License-Expression: MIT", None, "MIT"),
+        ("License: UNKNOWN", None, None),
+    ],
+)
+def test_a_package_s_licence_is_that_of_its_metadata_or_file(
+    tmp_path: Path, named: str, file: str | None, licence: str | None
+):
+    info = tmp_path / "weights-1.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.4\nName: weights\nVersion: 1\n{named}\n")
+    (info / "RECORD").write_text("weights-1.dist-info/LICENSE,,\n" if file else "")
+    if file:
+        (info / "LICENSE").write_text(file)
+    assert package_licence(importlib.metadata.PathDistribution(info)) == licence
 
 
 def test_the_card_s_scores_are_the_layer_s_over_folds_at_its_step(written: Written):
@@ -429,6 +437,15 @@ def test_the_reference_is_the_store_s_at_the_step_and_layer(tmp_path: Path, fold
     assert (reference.split, reference.source) == (split, "the embedding store")
     np.testing.assert_array_equal(reference.pixels, images.read(rows).transpose(0, 3, 1, 2))
     np.testing.assert_array_equal(reference.embeddings, source.store.features(source.layer, 0, split))
+
+
+def test_a_cut_is_not_written_if_the_images_to_try_it_with_are_gone(tmp_path: Path):
+    params, cell, paths = finish_cell(tmp_path)
+    shutil.rmtree(paths.prepared)
+    source = open_source(params, cell, paths, Wanted(layers=["blocks.1"]))
+    with pytest.raises(UserError, match="run `dvc repro prepare@trees`"):
+        write_cut(tmp_path / "cut", source, onnx=False, tolerance=None, licence=None)
+    assert not (tmp_path / "cut").exists()
 
 
 def test_rotated_images_are_no_reference(tmp_path: Path):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from stages.shared.embeddings.embedding_store import Layer
+from stages.shared.embeddings.embeddings import Layer
 from tests.measure.synthetic import write_store
 
 PAGE = Path(__file__).parents[3] / "docs" / "use.md"

@@ -6,8 +6,7 @@ import signal
 import numpy as np
 import pytest
 
-from stages.commands.plan.layer import make_layer, measure_a_layer
-from stages.commands.plan.trial import Trial, embed_a_batch, in_own_process, train_a_batch
+from stages.commands.plan.trial import Trial, embed_a_batch, in_own_process, made_layer, measure_a_layer, train_a_batch
 from stages.measure.cell import Cell
 from stages.measure.run import limit_to_one_thread, plan_jobs, score
 from stages.shared.runtime.durations import process_peak
@@ -43,6 +42,15 @@ def test_memory_is_that_of_the_process_that_does_the_work_and_of_no_other():
     assert little < len(mine)
 
 
+def waits() -> Trial:
+    """Tell how threads wait."""
+    return Trial(0, 0, os.environ["OMP_WAIT_POLICY"] == "PASSIVE")
+
+
+def test_threads_that_wait_take_no_processor():
+    assert in_own_process(waits).memory
+
+
 def die() -> Trial:
     """Be killed."""
     os.kill(os.getpid(), signal.SIGKILL)
@@ -57,7 +65,7 @@ def test_a_process_that_is_killed_is_one_message():
 def test_a_layer_takes_what_the_stage_computes_of_it():
     params = config({"measure.analyses": []}).measure
     found = measure_a_layer(params, (("unseen", (200, 5)),), 8, (0, 5))
-    store = make_layer({"unseen": (200, 5)}, 8, (0, 5))
+    store = made_layer({"unseen": (200, 5)}, 8, (0, 5))
     assert [len(store.labels("unseen")), len(np.unique(store.labels("unseen")))] == [200, 5]
     cell, ended = Cell(store, params), list[float]()
     with limit_to_one_thread(params):

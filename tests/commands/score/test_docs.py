@@ -30,14 +30,15 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_example_with_timm_is_scored(file: Path):
-    options = ["--metrics", "nn1_accuracy,nmi", "--model", "resnet18"]
+    out = file.with_name("embeddings-scores")
+    options = ["--metrics", "nn1_accuracy,nmi", "--model", "resnet18", "--out", str(out)]
     code = "import sys; from stages.commands.launcher import main; main()"
     command = [sys.executable, "-W", "error", "-c", code, "score", str(file), *options]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("embeddings, resnet18: undecided, best so far: stage")
     assert "1 fold of 3 classes, 18 images" in done.stdout
-    records = pd.read_csv(file.with_name("embeddings-scores") / "layers.csv")
+    records = pd.read_csv(out / "layers.csv")
     saved = np.load(file)
     assert [saved[f"stage{n}"].shape for n in range(5)] == [(18, width) for width in (64, 64, 128, 256, 512)]
     for name in (f"stage{n}" for n in range(5)):

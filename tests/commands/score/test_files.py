@@ -1,27 +1,20 @@
 """What is read of a file of each kind, and one error for each thing that is wrong with it; nothing in it is run."""
 
-import json
 import os
 import pickle
-import shutil
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import numcodecs.pickles
 import numpy as np
 import psutil
 import pyarrow.parquet as pq
 import pytest
-import zarr
-from zarr.registry import register_codec
 
-from stages.commands.features.command import WRITERS
 from stages.commands.features.extraction import Shard
+from stages.commands.features.writers import WRITERS
 from stages.commands.score.files import join, read_file
 from stages.shared.runtime.errors import UserError
 from tests.commands.score.made import WIDTHS, arrays, with_seen, write_npz
-from tests.faults.pickles import PICKLES, Evil, list_in_group, pickled_array
 from tests.measure.synthetic import write_store
 
 
@@ -165,54 +158,3 @@ def test_a_store_is_read_at_its_last_step_in_main_poolings(tmp_path: Path):
     np.testing.assert_array_equal(layers["blocks.0"], stored["blocks.0", 10])
     assert of_images["seen"].tolist() == [True] * 24 + [False] * 20
     assert of_images["labels"].tolist() == [f"test{n // 8}" for n in range(24)] + ["unseen0"] * 9 + ["unseen1"] * 11
-
-
-@pytest.mark.parametrize("codecs", PICKLES.values(), ids=PICKLES)
-@pytest.mark.parametrize("listed", [False, True])
-def test_no_pickle_in_a_store_runs(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, codecs: dict[str, Any], listed: bool
-):
-    monkeypatch.setattr(numcodecs.pickles, "ALLOW_UNSAFE_PICKLE_DECODE", True)  # as before numcodecs 0.16.6
-    write_store(path := tmp_path / "store")
-    shutil.rmtree(path / "label" / "c")
-    (path / "label" / "0").write_bytes(pickle.dumps(Evil(ran := tmp_path / "ran")))
-    if listed:
-        list_in_group(path, label=pickled_array(codecs, 44))
-    else:
-        (path / "label" / "zarr.json").write_text(json.dumps(pickled_array(codecs, 44) | {"node_type": "array"}))
-    with zarr.config.set({"array.allow_unsafe_pickle_decode": True}):  # as before zarr 3.4
-        alone = zarr.open_group(path)["label"] if listed else zarr.open_array(path / "label", zarr_format=3)
-        with suppress(TypeError):
-            alone[...]
-        assert ran.exists()  # if zarr alone reads it
-        ran.unlink()
-        refused(path, "must be as the embed stage wrote it" if listed else "must be of Zarr format 3, found format 2")
-    assert not ran.exists()
-
-
-class Foreign:
-    """A codec that an installed package has registered with zarr."""
-
-    runs = 0
-
-    @classmethod
-    def from_dict(cls, described: dict[str, Any]) -> None:
-        cls.runs += 1
-        raise ValueError("foreign")
-
-
-@pytest.mark.parametrize("inside", [None, "codecs", "index_codecs"])
-def test_no_codec_runs_but_those_of_the_list(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, inside: str | None):
-    monkeypatch.setattr(Foreign, "runs", 0)
-    register_codec("tests.foreign", Foreign)  # type: ignore[arg-type]
-    write_store(path := tmp_path / "store")
-    file = path / "stem" / "zarr.json"
-    described = json.loads(file.read_bytes())
-    codecs = described["codecs"][0]["configuration"][inside] if inside else described["codecs"]
-    codecs.append({"name": "tests.foreign", "configuration": {}})
-    file.write_text(json.dumps(described))
-    with pytest.raises(ValueError, match="foreign"):
-        zarr.open_group(path)["stem"]
-    assert Foreign.runs == 1
-    refused(path, r"stem must be stored with no codecs but .*, found 'tests\.foreign'")
-    assert Foreign.runs == 1

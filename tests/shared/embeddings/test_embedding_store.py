@@ -113,6 +113,8 @@ def test_xarray_opens_it(tmp_path: Path):
         assert data["logits"].dims == ("step", "sample", "class")
         assert {"step", "sample_id", "split", "label", "group"} <= set(data.coords)
         assert data.attrs["complete"] is True
+        about = {"long_name": "embedding at blocks.0", "depth": 1, "pooling": "mean"}
+        assert data["blocks.0@mean"].attrs == about
         unseen = data["stem"].sel(step=50).isel(sample=(data.split == "unseen").values)
         np.testing.assert_array_equal(unseen.values, values["stem", 50][9:])
         assert data.label.values.tolist() == SAMPLES.label.tolist()

@@ -18,5 +18,5 @@ def test_a_gallery_comes_back_with_lists_of_neighbours(tmp_path: Path):
 
 
 def test_a_gallery_may_have_no_images(tmp_path: Path):
-    write_gallery(tmp_path, CELL, pd.DataFrame(columns=GALLERY.names))
-    assert list(read_gallery(tmp_path)) == GALLERY.names
+    write_gallery(tmp_path, CELL, pd.DataFrame(columns=[*GALLERY]))
+    assert list(read_gallery(tmp_path)) == [*GALLERY]

@@ -3,14 +3,13 @@
 from pathlib import Path
 
 import pandas as pd
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from stages.shared.runtime.errors import UserError
 from stages.shared.tables.gallery import read_parquet, write_parquet
 
-SCHEMA = pa.schema({"label": pa.string(), "count": pa.int32()})
+SCHEMA = {"label": "string", "count": "int32"}
 OF = {"dataset": "mine", "seed": 0}
 
 
@@ -36,7 +35,7 @@ def test_equal_tables_are_equal_bytes_whatever_their_index(tmp_path: Path):
 
 
 def test_a_table_without_rows_keeps_its_columns(tmp_path: Path):
-    write_parquet(tmp_path / "a.parquet", pd.DataFrame(columns=SCHEMA.names), SCHEMA, OF)
+    write_parquet(tmp_path / "a.parquet", pd.DataFrame(columns=[*SCHEMA]), SCHEMA, OF)
     assert (list(read(tmp_path / "a.parquet")), len(read(tmp_path / "a.parquet"))) == (["label", "count"], 0)
 
 

@@ -4,6 +4,7 @@ import base64
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ import pandas as pd
 
 from stages.aggregate.charts.bands import NO_BAND, with_bands
 from stages.aggregate.charts.draw import page_charts
-from stages.aggregate.charts.networks import SPLITS, matrix, spans_much
+from stages.aggregate.charts.networks import SPLITS, spans_much
 from stages.aggregate.charts.theme import COLORS, SHAPES
 from stages.aggregate.curves import MEAN, Name, Scores
 from stages.aggregate.facts import Facts
@@ -20,15 +21,15 @@ from stages.aggregate.scope import INTERVAL_ENDS
 from stages.aggregate.words.averages import averages
 from stages.aggregate.words.formatting import of_parts, short_names
 from stages.aggregate.words.intervals import explain_scopes
+from stages.aggregate.words.page_texts import told_of
 from stages.aggregate.words.scores import DEFINITIONS, metric_name
 from stages.shared.tables.gallery import MEDIA_TYPE
 
 CURVE = ("fold", "metric", "split", "step")
 POINTS = ("value", "low", "high", "band", "tied", "best", "chance", "pixels")
-GAIN = {"gain": "estimate", "gain_low": "low", "gain_high": "high"}
-"""Columns of the page, and what of a gain they are."""
+TRAINING = ("fold", "metric", "step", "accuracy", "unseen", "seen")
+"""Columns of steps.csv."""
 
-SPREAD = ["accuracy_sd", "unseen_sd", "seen_sd"]
 PLACES = 3
 """Decimals of a place in the plane, whose farthest image lies 1 from the middle."""
 
@@ -58,9 +59,9 @@ def page_data(study: Study) -> dict[str, Any]:
         "mean": averages(scores).words if averages(scores).vary else of_parts("the only fold", scores.parts),
         "part": of_parts("fold", scores.parts),
         "series": table(all_series(scores), (*CURVE, *POINTS), networks),
-        "best": best_layers(summary, study.results.facts, networks),
-        "training": training_steps(of_main_curves(tables["steps.csv"], scores), networks),
-        "similarity": layer_similarity(tables["layer_pairs.csv"], scores, networks),
+        "answers": answers(study.results.facts, networks),
+        "best": best_layers(summary, networks),
+        "training": table(of_main_curves(tables["steps.csv"], scores), TRAINING, networks),
         "classes": class_scores(tables["classes.csv"], summary, scores, networks),
         "images": all_thumbnails(study.thumbnails),
         "gallery": galleries(study, networks),
@@ -75,53 +76,30 @@ def of_main_curves(table: pd.DataFrame, scores: Scores) -> pd.DataFrame:
     return table.merge(main_curves(scores)[["dataset", "model", "pooling"]].drop_duplicates())
 
 
-def best_layers(summary: pd.DataFrame, facts: Facts, networks: Sequence[Name]) -> Columns:
-    """Give the best layer of every curve at its last step, with its interval in the wider scope, and the gain.
+def answers(facts: Facts, networks: Sequence[Name]) -> Columns:
+    """Give the checkpoint of each network's layer to take, by use, and whether it is the dataset's best network."""
+    found = facts.of_use()
+    by_use = groupby(sorted(found, key=lambda each: (each.dataset, each.use)), lambda each: (each.dataset, each.use))
+    best = {(each.dataset, each.model, each.use) for each in (told_of(list(own)) for _, own in by_use)}
+    rows = [
+        each.model_dump(include={"dataset", "model", "use", "metric"})
+        | {"step": each.best.step, "best": (each.dataset, each.model, each.use) in best}
+        for each in found
+    ]
+    return table(rows, ("use", "metric", "step", "best"), networks)
+
+
+def best_layers(summary: pd.DataFrame, networks: Sequence[Name]) -> Columns:
+    """Give the best layer of every curve at its last step, with its interval in the wider scope.
 
     Args:
         summary: rows of summary.csv, of the main curves.
-        facts: of the study, which have the gains over the last layer of scores that lead a use, over all folds.
         networks: all, in the order of the grid.
     """
     wider, narrower = (summary[[*ends]].set_axis(["low", "high"], axis=1) for ends in INTERVAL_ENDS.values())
     known = wider.where(wider.notna().any(axis=1), narrower, axis=0)
-    of = zip(summary["dataset"], summary["model"], summary["metric"], summary["fold"], strict=True)
-    gains = [facts.gain_over_last(*key) if fold == MEAN else None for *key, fold in of]
-    ends = {name: [getattr(gain, end, None) for gain in gains] for name, end in GAIN.items()}
-    wanted = ("fold", "metric", "best_depth", "unseen", "last_value", *known, *GAIN, "seen", "accuracy")
-    return table(summary.assign(**known, **pd.DataFrame(ends, index=summary.index)), wanted, networks)
-
-
-def training_steps(steps: pd.DataFrame, networks: Sequence[Name]) -> Columns:
-    """Give accuracy and g at every step; deviations of means over folds alone.
-
-    Args:
-        steps: rows of steps.csv, of the main curves.
-        networks: all, in the order of the grid.
-    """
-    steps = steps.assign(**{name: steps[name].where(steps["fold"] == MEAN) for name in SPREAD})
-    return table(steps, ("fold", "metric", "step", "accuracy", "unseen", "seen", *SPREAD), networks)
-
-
-def layer_similarity(pairs: pd.DataFrame, scores: Scores, networks: Sequence[Name]) -> Columns:
-    """Give the linear CKA of all pairs of layers, of the mean over folds and of each fold, seeds averaged.
-
-    Args:
-        pairs: layer_pairs.csv; may be empty.
-        scores: the curves.
-        networks: all, in the order of the grid.
-
-    Returns:
-        Columns network, fold, split; pixels: whether raw pixels come before the first layer; value: the lower triangle
-        of the matrix row by row, the diagonal included.
-    """
-    pairs = pairs[scores.on_main_curve(pairs, "_a") & scores.on_main_curve(pairs, "_b") & pairs["split"].isin(SPLITS)]
-    keys, rows = ["dataset", "model", "split", "fold"], []
-    for key, own in pd.concat([pairs.assign(fold=MEAN), pairs]).groupby(keys, sort=False):
-        values = matrix(own)[1]
-        row = dict(zip(keys, key, strict=True)) | {"pixels": bool((own["depth_a"] == -1).any())}
-        rows.append(row | {"value": numbers(values[np.tril_indices(len(values))])})
-    return table(rows, ("fold", "split", "pixels", "value"), networks)
+    wanted = ("fold", "metric", "best_depth", "unseen", "last_value", *known, "seen", "accuracy")
+    return table(summary.assign(**known), wanted, networks)
 
 
 def class_scores(classes: pd.DataFrame, summary: pd.DataFrame, scores: Scores, networks: Sequence[Name]) -> Columns:
@@ -272,6 +250,7 @@ def about_metrics(scores: Scores) -> dict[str, dict[str, Any]]:
     return {
         metric: {
             "name": metric_name(metric),
+            "use": scores.catalogue[metric].use,
             "definition": DEFINITIONS.get(metric, ""),
             "better": own["better"].iloc[0],
             "brackets": explain_scopes(metric, int(main["step"].max())),

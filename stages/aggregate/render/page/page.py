@@ -7,7 +7,7 @@ any script but those three that stand in it.
 
 import base64
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache, partial
 from itertools import groupby
 from pathlib import Path
@@ -16,19 +16,15 @@ from typing import Any
 import vl_convert
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from stages.aggregate.charts import theme
 from stages.aggregate.findings.outcomes import Reason
-from stages.aggregate.render.documents import regret_tables
-from stages.aggregate.render.page.cards import make_cards
+from stages.aggregate.recommend.schema import Recommendation
 from stages.aggregate.render.page.data import page_data, script_json
 from stages.aggregate.render.page.provenance import Study
-from stages.aggregate.render.verdict import verdict
 from stages.aggregate.words import page_texts
 from stages.aggregate.words import recommendation as words
 from stages.aggregate.words.figure_titles import network_words
 from stages.aggregate.words.findings import finding_texts, status_words
 from stages.aggregate.words.formatting import of_parts
-from stages.aggregate.words.verdict_lines import headline
 
 HERE = Path(__file__).parent
 SCRIPTS = ("data", "charts", "draw", "images", "tables", "reach", "page")
@@ -46,7 +42,6 @@ def render_page(study: Study) -> str:
     return page.render(
         **_texts(study, blob),
         **{name: blob[name] for name in ("mean", "metrics", "folds", "steps")},
-        theme=theme,
         data=script_json(blob),
         vega=scripts[0],
         script=scripts[1],
@@ -67,23 +62,23 @@ def _texts(study: Study, blob: Mapping[str, Any]) -> dict[str, Any]:
     """What the template writes as HTML."""
     scores, facts = study.results.scores, study.results.facts
     networks = [each for own in facts.findings for each in own.networks]
-    cards = list(make_cards(facts.of_use(), scores).items())
-    score = networks[0].row.metric
-    first = [metric for metric in blob["metrics"] if metric == score or scores.catalogue[metric].in_paper]
+    score, asked = networks[0].row.metric, facts.of_use()
+    by_use = {use: own for use in page_texts.USES if (own := [each for each in asked if each.use == use])}
     datasets = list(dict.fromkeys(each.row.dataset for each in networks))
     return {
         "facts": facts,
         "words": words,
         "of_parts": partial(of_parts, parts=facts.parts),
-        "answers": [headline(list(own)) for _, own in groupby(facts.of_use(), lambda each: each.dataset)],
-        "cards": [cards[:SHOWN_CARDS], *([cards[SHOWN_CARDS:]] if len(cards) > SHOWN_CARDS else [])],
-        "verdict": verdict(facts),
-        "findings": [
+        "by_use": by_use,
+        "asked": asked,
+        "answers": {use: _answers(own) for use, own in by_use.items()},
+        "texts": page_texts,
+        "shown_cards": SHOWN_CARDS,
+        "claims": [
             (status_words(facts.findings, claim), finding)
             for claim, finding in finding_texts(facts.findings, facts.unit_rows, facts.parts).items()
             if {each.reason for own in facts.findings for each in own.outcomes(claim)} - NOT_TRAINED
         ],
-        "regrets": regret_tables(facts.of_use()),
         "datasets": datasets,
         "uses": {
             name: own
@@ -91,11 +86,8 @@ def _texts(study: Study, blob: Mapping[str, Any]) -> dict[str, Any]:
             if (own := [metric for metric in blob["metrics"] if scores.catalogue[metric].use == use])
         },
         "main_metric": score,
-        "first_metrics": first,
-        "networks": [
-            (row, network_words(row, facts.gain_over_last(row.dataset, row.model, row.metric)))
-            for row in (each.row for each in networks)
-        ],
+        "first_metrics": [own[0].metric for own in by_use.values()],
+        "networks": [(row, network_words(row)) for row in (each.row for each in networks)],
         "has_images": blob["gallery"]["network"],
         "has_steps": {(each.row.dataset, each.row.model) for each in networks if each.training},
         "network_columns": [
@@ -104,6 +96,11 @@ def _texts(study: Study, blob: Mapping[str, Any]) -> dict[str, Any]:
         "layer_columns": page_texts.LAYER_COLUMNS,
         "run": study.run,
     }
+
+
+def _answers(networks: Sequence[Recommendation]) -> dict[str, str]:
+    """Answer for each dataset, of one use."""
+    return {dataset: page_texts.answer(list(own)) for dataset, own in groupby(networks, lambda each: each.dataset)}
 
 
 @cache

@@ -1,11 +1,8 @@
 """What a page is about: what was found, and what was run, for whom wants to do it again."""
 
 import hashlib
-import platform
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
-from importlib.metadata import PackageNotFoundError, version
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -22,12 +19,6 @@ from stages.shared.images.image_store import MANIFEST, open_prepared, read_manif
 MAX_NAMED = 4
 """Datasets or networks that are named in a sentence; more are counted."""
 
-LIBRARIES = (
-    "numpy", "scipy", "scikit-learn", "pandas", "torch", "torchvision", "timm", "transformers", "open_clip_torch",
-    "zarr", "vl-convert-python",
-)  # fmt: skip
-"""What the numbers and the page depend on."""
-
 
 @dataclass(frozen=True)
 class Run:
@@ -38,7 +29,6 @@ class Run:
         grid: the cells, in a sentence.
         command: what computes it again.
         params: the parameters as YAML, of datasets and models those of the grid alone.
-        versions: a library and its version a line, when the page was made.
         datasets: of each dataset, its name and what is known of it.
     """
 
@@ -46,7 +36,6 @@ class Run:
     grid: str
     command: str
     params: str
-    versions: str
     datasets: list[tuple[str, str]]
 
 
@@ -85,7 +74,7 @@ def describe_run(params: Path, grid: RunParams, prepared: Path) -> Run:
         for section in SECTIONS
     }
     datasets = [(dataset, _dataset(open_prepared(prepared / dataset, dataset))) for dataset in grid.datasets]
-    return Run(grid.models, _grid(grid), "make repro", _as_yaml(shown), _versions(), datasets)
+    return Run(grid.models, _grid(grid), "make repro", _as_yaml(shown), datasets)
 
 
 def describe_scoring(params: Mapping[str, Any], grid: RunParams, command: str) -> Run:
@@ -96,7 +85,7 @@ def describe_scoring(params: Mapping[str, Any], grid: RunParams, command: str) -
         grid: which cells.
         command: what scores them again.
     """
-    return Run(grid.models, _grid(grid), command, _as_yaml(params), _versions(), [])
+    return Run(grid.models, _grid(grid), command, _as_yaml(params), [])
 
 
 def _dataset(digests: Digests) -> str:
@@ -121,11 +110,3 @@ def _as_yaml(params: Mapping[str, Any]) -> str:
     yaml.width = 100
     yaml.dump(dict(params), text)
     return text.getvalue().rstrip()
-
-
-def _versions() -> str:
-    lines = [f"python {platform.python_version()}"]
-    for name in LIBRARIES:
-        with suppress(PackageNotFoundError):  # what is not installed computed nothing
-            lines.append(f"{name} {version(name)}")
-    return "\n".join(lines)

@@ -5,9 +5,9 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from stages.aggregate.compute import compute_results
+from stages.aggregate.compute import compute
 from stages.aggregate.params import read_asked
-from stages.aggregate.read import read_all_thumbnails, read_galleries
+from stages.aggregate.read import read_all_thumbnails, read_galleries, read_tables
 from stages.aggregate.render.page.provenance import Study, describe_run
 from stages.shared.tables.gallery import write_thumbnails
 from tests.aggregate.synthetic import freeze, thumbnail_rows, write_cells, write_params
@@ -35,7 +35,8 @@ def made_study(root: Path, *, frozen: bool = False) -> Study:
     thumbnails = read_all_thumbnails(root / "thumbnails", asked.grid)
     galleries = read_galleries(root / "measures", asked.grid)
     run = describe_run(params, asked.grid, root / "prepared")
-    return Study(compute_results(root / "measures", root / "training", asked), run, thumbnails, galleries)
+    tables = read_tables(root / "measures", root / "training", asked.grid, analyses)
+    return Study(compute(tables, asked), run, thumbnails, galleries)
 
 
 def rename_class(measures: Path, old: str, new: str) -> None:

@@ -2,9 +2,12 @@
 
 import csv
 import io
+import re
 
 import pytest
 
+from stages.aggregate.words.page_texts import answer, card_texts
+from stages.aggregate.words.scores import metric_name
 from tests.aggregate.render.page.made import FORMULA, HOSTILE, LAYERS, METRICS, MODELS
 
 pytestmark = pytest.mark.slow
@@ -43,6 +46,7 @@ class Visit:
         self.drawn()
 
     def select(self, name, label):
+        self.page.locator("#controls details").evaluate("(section) => { section.open = true; }")
         self.page.get_by_role("combobox", name=name).select_option(label=label)
         self.drawn()
 
@@ -74,8 +78,8 @@ def test_it_asks_for_nothing_says_nothing_and_every_chart_has_marks(visit, page_
     assert opened.requests == [page_file.as_uri()]
     assert opened.messages == []
     charts = opened.page.locator(".chart").all()
-    per_network = len(METRICS) + 4 + 2  # depth; steps, similarity, classes, folds; best and last on a plane
-    assert len(charts) == 1 + len(MODELS) * per_network
+    per_network = len(METRICS) + 3 + 2  # depth; steps, classes, folds; best and last on a plane
+    assert len(charts) == 2 + len(MODELS) * per_network
     for chart in charts:
         marks = chart.locator("svg .mark-symbol path, svg .mark-rect path")
         assert marks.count() >= 5, chart.get_attribute("data-chart")
@@ -144,7 +148,7 @@ def test_arrow_keys_say_every_layer_of_a_curve_from_left_to_right(visit):
     opened = visit()
     page = opened.page
     page.locator("[data-chart=overview] .plot").focus()
-    said = []
+    step, said = page.evaluate("curve(0, selection()).step"), []
     stops = page.evaluate("stops(document.activeElement).length")
     assert stops >= len(LAYERS) * len(MODELS)
     for _ in range(stops):
@@ -152,9 +156,7 @@ def test_arrow_keys_say_every_layer_of_a_curve_from_left_to_right(visit):
         said.append(page.locator("#said").inner_text())
     assert len(set(said)) == len(said)
     of_small = [words for words in said if words.startswith("small, layer")]
-    assert [words.split("(")[1].split(")")[0] for words in of_small] == list(LAYERS)
-    value = table_rows(page, "networks")[0][3]
-    assert any(f"NMI {value}" in words for words in of_small)
+    assert [words.split("(")[1].split(")")[0] for words in of_small if f"step {step}" in words] == list(LAYERS)
 
 
 def test_a_gallery_is_read_by_keyboard_and_by_touch(visit):
@@ -204,7 +206,7 @@ def test_sliders_go_through_the_layers_and_a_chosen_image_comes_first_at_both(vi
 def test_the_address_gives_the_same_view_again(visit):
     opened = visit()
     assert "#" not in opened.page.url
-    opened.select("Score", "1-NN accuracy")
+    opened.select("Score", "NMI")
     opened.select("Step", "50")
     opened.open_first()
     opened.page.locator("#right0").press("Home")
@@ -219,7 +221,7 @@ def test_the_address_gives_the_same_view_again(visit):
     for name in ("metric", "step", "right0", "image0"):
         value = f"controls.elements.{name}.value"
         assert again.evaluate(value) == opened.page.evaluate(value)
-    assert "1-NN accuracy, step 50" in again.locator("[data-chart=overview] h4").inner_text()
+    assert "NMI, step 50" in again.locator("[data-chart=overview] h3").inner_text()
     again.goto(opened.page.url.split("#")[0] + "#metric=99&step=%3Cb%3E&left0=x&image0=zzz&open=nothing")
     values = "['metric', 'step', 'left0', 'fold'].map((name) => controls.elements[name].value)"
     assert again.evaluate(values) == opened.page.evaluate("['metric', 'step', 'left0', 'fold'].map((n) => initial[n])")
@@ -227,14 +229,13 @@ def test_the_address_gives_the_same_view_again(visit):
 
 def test_the_address_names_what_is_chosen_and_a_link_to_a_section_keeps_it(visit):
     opened = visit()
-    page, link = opened.page, opened.page.locator("nav a", has_text="Findings")
-    link.click()
-    assert page.url.endswith("#findings")
-    for name, label in (("Score", "1-NN accuracy"), ("Split", "seen classes"), ("Step", "50"), ("Fold", "2")):
+    page, link = opened.page, "() => { location.hash = 'findings'; }"
+    page.evaluate(link)
+    for name, label in (("Score", "NMI"), ("Split", "seen classes"), ("Step", "50"), ("Fold", "2")):
         opened.select(name, label)
-    chosen = "#metric=nn1_accuracy&split=seen&step=50&fold=2"
+    chosen = "#metric=nmi&split=seen&step=50&fold=2"
     assert page.url.endswith(chosen)
-    link.click()
+    page.evaluate(link)
     page.wait_for_url(f"**{chosen}")
     assert page.locator("#findings").evaluate("(heading) => Math.abs(heading.getBoundingClientRect().top)") < 100
 
@@ -250,16 +251,17 @@ def test_no_two_controls_have_one_name(visit):
 
 @pytest.mark.parametrize(
     ("name", "label"),
-    [("Score", "1-NN accuracy"), ("Split", "seen classes"), ("Step", "0"), ("Fold", "1")],
+    [("Score", "NMI"), ("Split", "seen classes"), ("Step", "0"), ("Fold", "1")],
 )
 def test_the_selector_drives_charts_tables_and_their_titles(visit, study, name, label):
     opened = visit()
+    opened.open_all()
     page = opened.page
     before = svg(page, "overview").evaluate("(svg) => svg.outerHTML"), table_rows(page, "networks")
     opened.select(name, label)
     assert svg(page, "overview").evaluate("(svg) => svg.outerHTML") != before[0]
     words = {"Step": "step 0", "Fold": "fold 1", "Split": "seen classes"}.get(name, label)
-    assert words in page.locator("[data-chart=overview] h4").inner_text()
+    assert words in page.locator("[data-chart=overview] h3").inner_text()
     assert words in page.locator("[data-chart=overview] [role=graphics-document]").get_attribute("aria-label")
     assert (table_rows(page, "networks") != before[1]) == (
         name in ("Score", "Fold")
@@ -270,7 +272,7 @@ def test_what_was_not_measured_is_said_in_the_charts_place(visit):
     opened = visit()
     opened.page.evaluate(
         """() => {
-          for (const table of [data.classes, data.training, data.similarity, data.gallery, data.best]) {
+          for (const table of [data.classes, data.training, data.gallery, data.best]) {
             for (const name of Object.keys(table)) table[name] = [];
           }
           for (const metric of Object.values(data.metrics)) metric.classes = false;
@@ -281,12 +283,11 @@ def test_what_was_not_measured_is_said_in_the_charts_place(visit):
     opened.open_all()
     of_first = {
         name: opened.page.locator(f"[data-network='0'][data-chart={name}] .plot").first.inner_text()
-        for name in ("classes", "steps", "similarity", "folds", "projection")
+        for name in ("classes", "steps", "folds", "projection")
     }
     assert of_first == {
         "classes": "No measured score is a mean over images, so a single class has none.",
         "steps": "This score chooses no layer, so it has no g.",
-        "similarity": "Not measured (measure.analyses: layer_pairs).",
         "folds": "Not measured.",
         "projection": "No images were kept of this network.",
     }
@@ -308,7 +309,7 @@ def test_charts_show_the_tables_numbers(visit, study):
         (layer, f"{value:.3f}") for layer, value in zip(depth["layer"], depth["value"], strict=True)
     ]
     points = opened.page.evaluate("document.querySelector('[data-chart=overview]').view.data('points')")
-    shown = [point["value"] for point in points if point["network"] == "small"]
+    shown = [point["value"] for point in points if point["network"] == "small" and not point.get("aside")]
     assert shown == pytest.approx(list(depth["value"]), abs=5e-4)
 
 
@@ -390,7 +391,7 @@ def test_without_javascript_no_empty_chart_table_or_heading_is_shown(browser, pa
     page.goto(page_file.as_uri())
     assert "charts and tables need JavaScript" in page.locator("noscript").inner_text()
     assert page.locator("details.network > summary").first.is_visible()
-    hidden = "#controls, .chart, table[data-table], .save, .selected, .when, .split"
+    hidden = "#controls, .chart, table[data-table], .save, .selected, .split"
     assert not any(each.is_visible() for each in page.locator(hidden).all())
     page.context.close()
 
@@ -404,28 +405,36 @@ def test_sections_open_by_keyboard_and_draw_what_is_in_them(visit):
     assert opened.page.locator("details.network").first.locator("svg.marks").count() > 0
 
 
-def test_print_shows_every_section_and_no_controls(visit):
+def test_each_use_has_its_sentence_its_cards_its_score_and_its_findings(visit, study):
     opened = visit()
     page = opened.page
+    for use in ("discovery", "retrieval"):
+        found = study.results.facts.of_use(use)
+        button = page.get_by_role("button", name=use.capitalize(), exact=True)
+        button.press("Enter")
+        opened.drawn()
+        assert button.get_attribute("aria-pressed") == "true"
+        assert page.locator("h1").inner_text() == answer(found)
+        assert page.evaluate("selection().metric") == found[0].metric
+        assert page.locator(".card:visible .answer").all_inner_texts() == [card_texts(each)["answer"] for each in found]
+        assert page.locator("#findings ~ .finding:visible").count() == len(found)
+        assert metric_name(found[0].metric) in page.locator("[data-chart=overview] h3").inner_text()
+        assert page.evaluate("curve(0, selection()).step") == found[0].best.step
+    assert opened.messages == []
+
+
+def test_the_answer_is_in_the_first_screen_of_a_phone(visit):
+    page = visit(viewport=PHONE, has_touch=True).page
+    for shown in (page.locator("h1 span:visible"), page.locator(".answer:visible").first):
+        box = shown.bounding_box()
+        assert box["y"] + box["height"] < PHONE["height"]
+
+
+def test_print_has_what_is_open_on_three_pages_and_no_controls(visit):
+    page = visit().page
+    assert len(re.findall(rb"/Type\s*/Page[^s]", page.pdf(format="A4"))) <= 3
     page.emulate_media(media="print")
-    assert not page.locator("#controls").is_visible()
-    closed = page.locator("details:not([open])").count()
-    assert closed > 0
-    drawn = page.evaluate(
-        """() => {
-          dispatchEvent(new Event("beforeprint"));
-          return new Promise((done) => queueMicrotask(() => setTimeout(() => done([
-            document.querySelectorAll("details:not([open])").length,
-            [...document.querySelectorAll(".chart")].filter((chart) => !chart.querySelector("svg.marks")).length,
-          ]))));
-        }"""
-    )
-    assert drawn == [0, 0]
-    assert all(heading.is_visible() for heading in page.locator("details:not(.columns) > summary").all())
-    breaks = "(element, name) => getComputedStyle(element)[name]"
-    assert page.locator(".card").first.evaluate(breaks, "breakInside") == "auto"  # as high as a page
-    assert page.locator("summary").first.evaluate(breaks, "breakAfter") == "avoid"
-    assert not any(button.is_visible() for button in page.locator("button.save").all())
-    page.evaluate('dispatchEvent(new Event("afterprint"))')
-    assert page.locator("details:not([open])").count() == closed
-    assert len(page.pdf()) > 50_000
+    assert not any(each.is_visible() for each in page.locator("#controls, button, details:not([open])").all())
+    assert page.locator(".chart svg.marks").count() == 2
+    page.locator("details.network").first.evaluate("(section) => { section.open = true; }")
+    assert page.locator("details.network > summary").first.is_visible()

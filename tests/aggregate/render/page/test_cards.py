@@ -1,29 +1,20 @@
 import pytest
 
-from stages.aggregate.recommend.schema import Baseline
-from stages.aggregate.render.page.cards import make_cards
+from stages.aggregate.inference.gain import Gain, Payoff
+from stages.aggregate.recommend.schema import Baseline, FineTuningRecord, UntrainedRecord
+from stages.aggregate.words.page_texts import answer, card_texts
 from stages.aggregate.words.recommendation import reason
 from tests.aggregate.recommended import JOINED
-from tests.aggregate.render.page.made import LAYERS, MODELS
 
 
 @pytest.fixture(scope="module")
 def cards(study):
-    return make_cards(study.results.facts.recommendations, study.results.scores)
-
-
-def answers(study, cards):
     """The card of every use of every network, and its recommendation."""
-    return list(zip([use for own in cards.values() for use in own], study.results.facts.recommendations, strict=True))
+    return [(card_texts(found), found) for found in study.results.facts.recommendations]
 
 
-def test_every_network_has_an_answer_for_each_use(cards):
-    assert list(cards) == [("handwriting", model) for model in MODELS]
-    assert [[use["use"] for use in own] for own in cards.values()] == [["retrieval (1-NN)", "discovery (NMI)"]] * 2
-
-
-def test_a_card_says_what_the_recommendation_says(study, cards):
-    for card, found in answers(study, cards):
+def test_a_card_says_what_the_recommendation_says(cards):
+    for card, found in cards:
         chosen = found.recommended
         checkpoint = f"step {chosen.step}" + ("" if chosen.step else " (untrained)")
         assert card["answer"] == f"Layer {chosen.depth + 1} of 5 ({chosen.layer}) at {checkpoint}"
@@ -48,54 +39,63 @@ def test_a_card_says_what_the_recommendation_says(study, cards):
 
 def test_what_joining_gains_stands_in_the_card_where_it_is_recommended(study):
     found = study.results.facts.recommendations[0]
-    assert ("join layers 4 and 7", "+0.050", "") in numbers_of(study, found, pair=JOINED)
+    assert ("join layers 4 and 7", "+0.050", "") in numbers_of(found, pair=JOINED)
     unclear = JOINED.model_copy(update={"recommended": False})
-    assert numbers_of(study, found) == numbers_of(study, found, pair=unclear)
+    assert numbers_of(found) == numbers_of(found, pair=unclear)
 
 
-def numbers_of(study, found, **fields):
-    return only(study, found.model_copy(update=fields))["numbers"]
-
-
-def only(study, found):
-    """The one card of one recommendation."""
-    (((card,)),) = make_cards([found], study.results.scores).values()
-    return card
-
-
-def test_its_bars_are_the_scores_and_end_where_the_network_is_cut(study, cards):
-    curves = study.results.scores.curves
-    for card, found in answers(study, cards):
-        own = curves[(curves["model"] == found.model) & (curves["fold"] == "mean") & (curves["metric"] == found.metric)]
-        own = own[(own["split"] == "unseen") & (own["step"] == found.recommended.step)].sort_values("depth")
-        assert [bar["share"] for bar in card["layers"]] == pytest.approx(
-            list(own["value"] / own["value"].max()), abs=1e-4
-        )
-        taken = found.recommended.depth
-        assert [bar["looks"] for bar in card["layers"]] == [*[""] * taken, "taken", *["cut"] * (4 - taken)]
-        assert [bar["words"].split("(")[1].split(")")[0] for bar in card["layers"]] == list(LAYERS)
-
-
-def test_where_lower_is_better_the_lowest_bar_is_the_largest_score(study):
-    found = study.results.facts.recommendations[0]
-    higher, lower = (
-        [bar["share"] for bar in only(study, found.model_copy(update={"better": better}))["layers"]]
-        for better in ("higher", "lower")
-    )
-    assert lower == pytest.approx([min(higher) / share for share in higher], rel=1e-3)
-    assert max(lower) == lower[higher.index(min(higher))] == 1.0
+def numbers_of(found, **fields):
+    return card_texts(found.model_copy(update=fields))["numbers"]
 
 
 def test_without_a_recommendation_it_gives_the_reason(study):
     unbeaten = Baseline(name="chance", value=0.9)
     found = study.results.facts.recommendations[0].model_copy(update={"unbeaten": unbeaten})
-    card = only(study, found)
+    card = card_texts(found)
     assert card["answer"] == f"No recommendation: {reason(found)}."
-    assert (card["numbers"], card["layers"]) == ([], [])
+    assert card["numbers"] == []
 
 
 def test_what_is_not_known_of_ties_and_a_doubt_are_told(study):
     fields = {"shortlist": [], "shortlist_scope": None, "doubtful": True}
-    card = only(study, study.results.facts.recommendations[0].model_copy(update=fields))
+    card = card_texts(study.results.facts.recommendations[0].model_copy(update=fields))
     assert ("ties (at most)", "–", "") in card["numbers"]
     assert card["doubt"].startswith("But it is not shown that")
+
+
+PAYS, IN_VAIN = (
+    Gain(0.165, 0.1, 0.23, 0.3, "classes", True, Payoff.PAYS),
+    Gain(at_most=0.012, status=Payoff.DOES_NOT_PAY),
+)
+GAINED = "+0.17 1-NN accuracy over the last layer, 60 % of the parameters."
+
+
+@pytest.mark.parametrize(
+    ("fields", "sentence"),
+    [
+        ({"gain_over_last": PAYS}, f"take layer 3 of 5: {GAINED}"),
+        ({"gain_over_last": IN_VAIN}, "take the last layer: no earlier one gains more than 0.01."),
+        ({"last_depth": 0}, "take the only layer that was measured."),
+        ({"unbeaten": Baseline(name="chance", value=0.9)}, "take none: no layer beats chance"),
+    ],
+)  # fmt: skip
+def test_the_page_answers_in_one_sentence(study, fields, sentence):
+    found = study.results.facts.of_use("retrieval")[0]
+    layer = found.best.model_copy(update={"depth": 2, "step": 100, "parameters_share": 0.6})
+    told = answer([found.model_copy(update={"best": layer, "doubtful": False, "untrained": None} | fields)])
+    assert told.startswith(f"For retrieval {sentence}")
+
+
+def test_what_fine_tuning_does_to_the_choice_follows_where_choosing_pays_before_it_alone(study):
+    found = study.results.facts.of_use("discovery")[0]
+    layer = found.best.model_copy(update={"depth": 1, "step": 0, "parameters_share": 0.08})
+    fields = {
+        "best": layer.model_copy(update={"depth": 3, "step": 100}), "doubtful": False, "gain_over_last": Gain(0.01),
+        "untrained": UntrainedRecord(layer=layer, gain_over_last=PAYS), "shortlist_scope": "classes",
+        "shortlist": [layer.model_copy(update={"depth": depth}) for depth in (2, 3, 4)],
+        "fine_tuning": FineTuningRecord(change=0.226, low=0.1, high=0.3, scope="classes", status="raised", step=100),
+    }  # fmt: skip
+    assert answer([found.model_copy(update=fields)]).replace("\N{NON-BREAKING HYPHEN}", "-") == (
+        "For discovery without fine-tuning take layer 2 of 5: +0.17 NMI over the last layer, 8 % of the parameters; "
+        "fine-tuning adds 0.23, then take layer 4, though layers 3-5 tie."
+    )

@@ -7,9 +7,9 @@ import pytest
 
 from stages.aggregate.charts import theme
 from stages.aggregate.charts.draw import make_figures
-from stages.aggregate.render.page.page import HERE, SHOWN_CARDS, render_page, script_hash, vega_bundle
-from stages.aggregate.render.verdict import verdict
+from stages.aggregate.render.page.page import HERE, render_page, script_hash, vega_bundle
 from stages.aggregate.words.findings import finding_texts
+from stages.aggregate.words.page_texts import answer, findings
 from tests.aggregate.render.page.made import HOSTILE, METRICS, made_study
 
 SCRIPT = re.compile(r"<script([^>]*)>(.*?)</script>", flags=re.S)
@@ -47,10 +47,12 @@ def test_its_data_are_json_and_no_name_in_it_is_markup(text):
     assert text.count("alert(1)") == text.count("\\u003cscript\\u003ealert(1)\\u003c/script\\u003e") > 0
 
 
-def test_the_verdict_the_findings_and_every_definition_are_readable_without_scripts(study, text):
+def test_the_answers_the_findings_and_every_definition_are_readable_without_scripts(study, text):
     page = unescape(SCRIPT.sub("", text))
-    assert verdict(study.results.facts) in page
+    for found in study.results.facts.of_use():
+        assert page.count(f"{answer(study.results.facts.of_use(found.use))}</span>") == 1
     words = re.sub("</?code>", "`", page)
+    assert all(told in words for found in study.results.facts.of_use() for told in findings(found))
     for finding in finding_texts(study.results.facts.findings).values():
         assert all(text in words for texts in finding.details.values() for text in texts)
         assert all(summary in words for summary in finding.summaries.values())
@@ -58,19 +60,16 @@ def test_the_verdict_the_findings_and_every_definition_are_readable_without_scri
     assert all(metric["definition"] in page for metric in data["metrics"].values())
 
 
-def test_every_line_of_the_overview_and_the_table_of_earlier_steps_are_named(text):
-    assert "Dashed: raw pixels; dotted: chance." in text
+def test_where_the_full_precision_is_stands_below_each_table(text):
     assert "full precision: <code>depth.csv</code>, of earlier steps <code>layers.csv</code></span>" in text
     assert "full precision: <code>summary.csv</code></span>" in text
 
 
-def test_more_networks_than_fit_are_one_click_away(study):
-    found = study.results.facts.recommendations
-    copies = [each.model_copy(update={"model": f"{each.model}{i}"}) for i in range(SHOWN_CARDS) for each in found]
-    facts = replace(study.results.facts, recommendations=copies)
-    page = render_page(replace(study, results=replace(study.results, facts=facts)))
-    assert page.count('<li class="card">') == 2 * SHOWN_CARDS
-    assert f"<summary>{SHOWN_CARDS} more networks</summary>" in page
+def test_more_networks_than_fit_are_one_click_away(study, monkeypatch):
+    monkeypatch.setattr("stages.aggregate.render.page.page.SHOWN_CARDS", 1)
+    assert render_page(study).count("<summary>1 more networks<") == len(
+        {each.use for each in study.results.facts.of_use()}
+    )
 
 
 def test_without_pictures_there_is_no_place_for_them(study):

@@ -3,7 +3,8 @@ import itertools
 import pandas as pd
 import pytest
 
-from stages.aggregate.render.page.data import all_networks, best_layers, class_scores, layer_similarity, training_steps
+from stages.aggregate.recommend.schema import best_network
+from stages.aggregate.render.page.data import all_networks, answers, best_layers, class_scores
 from tests.aggregate.render.page.made import LAYERS
 
 
@@ -20,7 +21,7 @@ def named(columns, networks):
 
 
 def test_best_layers_are_the_summarys(study, networks):
-    table = named(best_layers(study.results.tables["summary.csv"], study.results.facts, networks), networks)
+    table = named(best_layers(study.results.tables["summary.csv"], networks), networks)
     rows = study.results.tables["summary.csv"]
     both = rows.merge(table, on=["model", "fold", "metric"], suffixes=("_table", ""), validate="1:1")
     assert len(both) == len(rows)
@@ -28,44 +29,16 @@ def test_best_layers_are_the_summarys(study, networks):
     for column in ("unseen", "last_value"):
         assert (both[column].astype(float) - both[f"{column}_table"].astype(float)).abs().max() <= 5e-4
     means = both[both["fold"] == "mean"]
-    for row in means.itertuples():
-        gain = study.results.facts.gain_over_last(row.dataset, row.model, row.metric)
-        shown = [None if pd.isna(value) else value for value in (row.gain, row.gain_low, row.gain_high)]
-        assert shown == [each and round(each, 3) for each in (gain.estimate, gain.low, gain.high)]
-    assert means["gain"].notna().any()
     assert (means["low"].astype(float) - means["ci_classes_low"]).abs().max() <= 5e-4
-    assert both.loc[both["fold"] != "mean", "gain"].isna().all()
 
 
-def test_training_is_that_of_steps(study, networks):
-    table = named(training_steps(study.results.tables["steps.csv"], networks), networks)
-    both = study.results.tables["steps.csv"].merge(
-        table, on=["model", "fold", "metric", "step"], suffixes=("_table", "")
-    )
-    assert len(both) == len(study.results.tables["steps.csv"]) == len(table)
-    for column in ("accuracy", "unseen", "seen", "unseen_sd"):
-        known = both[(both["fold"] == "mean") & both[f"{column}_table"].notna()]
-        assert len(known) > 0
-        assert (known[column].astype(float) - known[f"{column}_table"].astype(float)).abs().max() <= 5e-4
-    assert both.loc[both["step"] == 0, "accuracy"].isna().all()
-
-
-def test_similarity_is_the_mean_over_folds_and_of_each(study, networks):
-    table = named(layer_similarity(study.results.tables["layer_pairs.csv"], study.results.scores, networks), networks)
-    assert len(table) == 2 * 4
-    pairs = study.results.tables["layer_pairs.csv"].query("model == 'small'")
-    for fold in ("mean", "1"):
-        (row,) = table[(table["model"] == "small") & (table["fold"] == fold)].to_dict("records")
-        own = pairs if fold == "mean" else pairs[pairs["fold"] == fold]
-        known = own.groupby(["depth_a", "depth_b"])["cka"].mean()
-        lower = [(b, a) for a in range(len(LAYERS)) for b in range(a + 1)]  # of (depth_a <= depth_b)
-        assert row["value"] == pytest.approx([known[pair] for pair in lower], abs=5e-4)
-        assert not row["pixels"]
-
-
-def test_without_the_analysis_there_is_no_similarity(study, networks):
-    empty = study.results.tables["layer_pairs.csv"].head(0)
-    assert layer_similarity(empty, study.results.scores, networks)["value"] == []
+def test_answers_name_the_checkpoint_of_each_use_and_the_best_network(study, networks):
+    table, found = named(answers(study.results.facts, networks), networks), study.results.facts.of_use()
+    assert [tuple(row) for row in table[["model", "use", "metric", "step"]].to_numpy()] == [
+        (each.model, each.use, each.metric, each.best.step) for each in found
+    ]
+    best = {(best_network(study.results.facts.of_use(use)).model, use) for use in {each.use for each in found}}
+    assert {(row["model"], row["use"]) for row in table[table["best"]].to_dict("records")} == best
 
 
 def test_scores_of_classes_are_those_at_the_best_and_the_last_layer(study, networks):

@@ -1,5 +1,7 @@
 // What every chart shows: rows of the data that its specification (stages/aggregate/charts) draws.
 
+const MAX_CLASSES = 24;               // of which the differences are largest
+
 /** Builders of charts: what an element of class `chart` shows, as {say, sets, params, change}, or a text why not. */
 const builders = {
   overview(element, chosen) {
@@ -9,11 +11,18 @@ const builders = {
     const counts = new Set(all.map((i) => data.networks[i].layers.length)), [count] = counts;
     const same = counts.size === 1, span = same ? Math.max(count - 1, 1) : 1;
     const names = same ? data.networks[all[0]].short.map((name, i) => (all.length > 1 ? String(i + 1) : name)) : [];
-    const points = rows.flatMap((row, at) => networkPoints(row, chosen, same ? 1 : 1 / Math.max(data.networks[row.network].layers.length - 1, 1))
-      .map((point) => ({ ...point, low: point.best || point.last ? point.low : null, x: point.x + span * Math.min(0.006, 0.04 / all.length) * (at - (rows.length - 1) / 2) })));
+    const pointsOf = (row, at) => networkPoints(row, chosen, same ? 1 : 1 / Math.max(data.networks[row.network].layers.length - 1, 1))
+      .map((point) => ({ ...point, low: point.best || point.last ? point.low : null, x: point.x + span * Math.min(0.006, 0.04 / all.length) * (at - (rows.length - 1) / 2) }));
+    const others = rows.map((row) => curve(row.network, { ...chosen, step: row.step ? 0 : data.steps.at(-1) }));
+    const stepsOf = (some) => [...new Set(some.filter(Boolean).map((row) => row.step))].join(" or ");
+    note(element, stepsOf(rows) === stepsOf(others) || !stepsOf(others) ? "" : `Thick: step ${stepsOf(rows)}; thin: step ${stepsOf(others)}.`);
+    const points = rows.flatMap((row, at) => [
+      ...(others[at] && others[at] !== row ? pointsOf(others[at], at).map((point) => ({ ...point, part: "other", aside: true, low: null })) : []),
+      ...pointsOf(row, at),
+    ]);
     return {
       say: `${words(chosen)}, ${chosen.split} classes of ${element.dataset.dataset}, of every layer of every network`,
-      sets: { points, leads: rows.flatMap((row, at) => lead(row, chosen, span * (1.04 + 0.02 * at))), levels: levelsOf(rows[0]) },
+      sets: { points, levels: levelsOf(rows[0]) },
       params: { names },
       change(spec) {
         const columns = Math.max(1, Math.floor(element.clientWidth / 200));
@@ -40,11 +49,8 @@ const builders = {
     const points = [];
     for (const row of rowsOf(data.training, { network: at, metric: chosen.metric, fold: chosen.fold })) {
       for (const [line, name] of [["g, unseen classes", "unseen"], ["g, seen classes", "seen"], ["accuracy, seen classes", "accuracy"]]) {
-        const value = row[name], sd = row[`${name}_sd`], { step } = row;
-        if (value !== null) points.push({
-          line, step, value, low: sd === null ? null : value - sd, high: sd === null ? null : value + sd,
-          tip: { title: line, step, value: sd === null ? number(value) : `${number(value)} ± ${number(sd)}` },
-        });
+        const value = row[name], { step } = row;
+        if (value !== null) points.push({ line, step, value, tip: { title: line, step, value: number(value) } });
       }
     }
     if (!points.length) return "This score chooses no layer, so it has no g.";
@@ -57,25 +63,10 @@ const builders = {
     };
   },
 
-  similarity(element, chosen, at, network) {
-    const [row] = rowsOf(data.similarity, { network: at, fold: chosen.fold, split: chosen.split });
-    if (!row) return "Not measured (measure.analyses: layer_pairs).";
-    const names = [...(row.pixels ? ["raw pixels"] : []), ...network.short];
-    const cells = [];
-    names.forEach((_, b) => names.slice(0, b + 1).forEach((_, a) => {
-      const value = row.value[(b * (b + 1)) / 2 + a];
-      const tip = { title: `${names[a]} and ${names[b]}`, "linear CKA": number(value) };
-      cells.push({ a, b, value, tip });
-      if (a !== b) cells.push({ a: b, b: a, value, tip });
-    }));
-    return { say: `${network.model}: similarity of every two layers, ${chosen.split} classes`, sets: { cells }, params: { names } };
-  },
-
   classes(element, chosen, at, network) {
     const metric = [chosen.metric, ...Object.keys(data.metrics)].find((name) => data.metrics[name].classes);
+    note(element, "");
     if (!metric) return "No measured score is a mean over images, so a single class has none.";
-    note(element, metric === chosen.metric ? "" :
-      `${data.metrics[chosen.metric].name} is no mean over images, so a single class has none: ${data.metrics[metric].name} is shown.`);
     const folds = chosen.fold === MEAN ? data.folds.slice(1) : [chosen.fold];
     const rows = folds.flatMap((fold) => rowsOf(data.classes, { network: at, metric, split: chosen.split, fold }));
     const classes = new Map();
@@ -84,8 +75,15 @@ const builders = {
     const named = [...classes].filter(([, own]) => own.every((row) => row.value_best !== null && row.value_last !== null))
       .map(([name, own]) => ({ name, best: mean(own, "value_best"), last: mean(own, "value_last") }));
     const lower = data.metrics[metric].better === "lower";
-    named.sort((a, b) => (lower ? a.best - b.best : b.best - a.best));
-    return bestAndLast(named, `${network.model}: ${data.metrics[metric].name} of every class`);
+    const gain = ({ best, last }) => (lower ? last - best : best - last);
+    const shown = named.sort((a, b) => Math.abs(gain(b)) - Math.abs(gain(a))).slice(0, MAX_CLASSES).sort((a, b) => gain(b) - gain(a));
+    const { [0]: { best_depth: depth } = {} } = rowsOf(data.best, { network: at, metric, fold: MEAN });
+    note(element, !named.length ? "" : [
+      depth === network.layers.length - 1 ? `The last layer has the best ${data.metrics[metric].name} on average.`
+        : `Layer ${depth + 1} has the better ${data.metrics[metric].name} for ${named.filter((each) => gain(each) > 0).length} of ${named.length} classes.`,
+      shown.length < named.length ? `Shown: the ${shown.length} with the largest differences.` : "",
+    ].join(" "));
+    return bestAndLast(shown, `${network.model}: ${data.metrics[metric].name} of every class`);
   },
 
   folds(element, chosen, at, network) {
@@ -131,7 +129,7 @@ function networkPoints(row, chosen, step) {
       tip: {
         title: network.model, layer: layerName(network, at), [data.metrics[row.metric].name]: number(value),
         ...(range ? { [BANDS[row.band]]: range } : {}), classes: row.split,
-        "ties with the best": tied === null ? "not known" : tied ? "yes" : "no",
+        ...(data.steps.length > 1 ? { step: row.step } : {}), "ties with the best": tied === null ? "not known" : tied ? "yes" : "no",
       },
     }];
   });
@@ -142,19 +140,6 @@ function levelsOf(row) {
   const { split } = row, levels = Object.entries({ chance: row.chance, "raw pixels": row.pixels });
   return levels.filter(([, value]) => value !== null)
     .map(([kind, value]) => ({ split, kind, value, tip: { title: `${kind}, ${split} classes`, value: number(value) } }));
-}
-
-/** From a network's last layer to its best one, beside the last; nothing where the last is the best. */
-function lead(row, chosen, x) {
-  const network = data.networks[row.network], last = network.layers.length - 1;
-  if (row.best === null || row.best === last || row.value[last] === null) return [];
-  const [from, to] = [row.value[last], row.value[row.best]];
-  const [best] = chosen.split === UNSEEN && chosen.step === "last" ? rowsOf(data.best, { network: row.network, metric: row.metric, fold: row.fold }) : [];
-  const gain = best?.gain ?? null, { gain_low: low, gain_high: high } = best ?? {};
-  return [{
-    network: network.model, x, from, to, value: (from + to) / 2, text: "",
-    tip: { title: network.model, ...(gain === null ? {} : { "gain over the last layer": signed(gain) + (low === null ? "" : ` [${signed(low)}, ${signed(high)}]`) }) },
-  }];
 }
 
 function bestAndLast(named, say) {

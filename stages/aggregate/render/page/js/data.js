@@ -6,6 +6,7 @@
 const data = JSON.parse(document.getElementById("data").textContent);
 const controls = document.getElementById("controls");
 const [MEAN] = data.folds;            // the first is the mean over all
+const ANSWER = "answer";              // the step of the layer to take, of scores that lead no use the last one
 const [UNSEEN, SEEN] = ["unseen", "seen"];
 
 /** The rows of a table of columns that have these values. */
@@ -33,16 +34,22 @@ for (const row of rowsOf(data.series)) {
 /** What the selector says. */
 function selection() {
   const chosen = Object.fromEntries(new FormData(controls));
-  return { ...chosen, step: chosen.step === "last" ? "last" : Number(chosen.step) };
+  return { ...chosen, step: chosen.step === ANSWER ? ANSWER : Number(chosen.step) };
 }
 
 function curve(network, { metric, fold, split, step }) {
-  const at = step === "last" ? lastSteps.get([network, metric].join()) : step;
+  const [answer] = step === ANSWER ? rowsOf(data.answers, { network, metric }) : [];
+  const at = step === ANSWER ? answer?.step ?? lastSteps.get([network, metric].join()) : step;
   return curves.get([network, metric, fold, split, at].join());
 }
 
+/** The best network of a dataset for the use that a score is of, else its first. */
+function bestNetwork(dataset, { metric }) {
+  const own = rowsOf(data.answers).filter(({ network }) => data.networks[network].dataset === dataset);
+  return (own.find(({ use, best }) => best && use === data.metrics[metric].use) ?? own[0]).network;
+}
+
 const number = (value) => (value === null || value === undefined ? "–" : value.toFixed(3));
-const signed = (value) => (value === null || value === undefined ? "–" : (value < 0 ? "−" : "+") + Math.abs(value).toFixed(3));
 const interval = (low, high) => (low === null || low === undefined ? "" : `[${number(low)}, ${number(high)}]`);
 const layerName = (network, place) => `${place + 1} of ${network.layers.length} (${network.layers[place]})`;
 const BANDS = {
@@ -51,7 +58,7 @@ const BANDS = {
 
 /** Say what a selection is, for captions and for people who hear the chart. */
 function when({ fold, step }) {
-  const steps = data.steps.length === 1 ? "" : step === "last" ? "last step, " : `step ${step}, `;
+  const steps = data.steps.length === 1 ? "" : step === ANSWER ? "" : `step ${step}, `;
   return `${steps}${fold === MEAN ? data.mean : `${data.part} ${fold}`}`;
 }
 const words = (chosen) => `${data.metrics[chosen.metric].name}, ${when(chosen)}`;

@@ -9,8 +9,9 @@ function note(element, text) {
 const pending = new WeakMap();        // element -> its drawing, so that two of one chart never overlap
 
 function draw(element) {
-  const at = Number(element.dataset.network);
-  const built = builders[element.dataset.chart](element, selection(), at, data.networks[at]);
+  const chosen = selection(), { network, dataset } = element.dataset;
+  const at = network === undefined ? bestNetwork(dataset, chosen) : Number(network);
+  const built = builders[element.dataset.chart](element, chosen, at, data.networks[at]);
   const plot = element.querySelector(".plot");
   const spec = structuredClone(data.charts[element.dataset.spec]);
   if (typeof built !== "string") {

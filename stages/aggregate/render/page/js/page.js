@@ -14,6 +14,11 @@ function select() {
   for (const element of document.querySelectorAll(".selected")) element.textContent = words(chosen);
   for (const element of document.querySelectorAll(".when")) element.textContent = when(chosen);
   for (const element of document.querySelectorAll(".split")) element.textContent = chosen.split;
+  const { use } = data.metrics[chosen.metric], leads = [...controls.querySelectorAll("[data-of]")];
+  if (leads.some(({ dataset }) => dataset.of === use)) {
+    for (const button of leads) button.setAttribute("aria-pressed", button.dataset.of === use);
+    for (const element of document.querySelectorAll("[data-use]")) element.hidden = element.dataset.use !== use;
+  }
   refresh(document);
 }
 
@@ -30,7 +35,7 @@ function remember() {
 /** Show what the address says. */
 function recall() {
   const state = new URLSearchParams(location.hash.includes("=") ? location.hash.slice(1) : "");
-  for (const control of controls.elements) {
+  for (const control of [...controls.elements].filter(({ name }) => name)) {
     control.value = state.get(control.name);
     if (control.value !== state.get(control.name)) control.value = initial[control.name];
   }
@@ -58,15 +63,11 @@ document.addEventListener("click", (event) => {
   if (button?.closest("thead")) {
     const header = button.closest("th");
     sort(header, header.getAttribute("aria-sort") === "ascending" ? "descending" : "ascending");
+  } else if (button?.dataset.lead) {
+    controls.elements.metric.value = button.dataset.lead;
+    select();
+    remember();
   } else if (button?.dataset.save) save(document.getElementById(button.dataset.save), button.dataset.file);
 });
-
-let closed = [];                      // sections to close again after printing
-addEventListener("beforeprint", () => {
-  closed = [...document.querySelectorAll("details:not([open])")];
-  for (const section of closed) section.open = true;
-  refresh(document);
-});
-addEventListener("afterprint", () => closed.forEach((section) => { section.open = false; }));
 
 recall();

@@ -28,8 +28,7 @@ const tables = {
       return {
         model: network.model, dataset: network.dataset, best: cell(row.best_depth + 1, `${row.best_depth + 1} of ${network.layers.length}`),
         layer: network.layers[row.best_depth], value: cell(row.unseen), range: interval(row.low, row.high), last: cell(row.last_value),
-        gain: cell(row.gain, signed(row.gain)), least: cell(row.gain_low, signed(row.gain_low)), seen: cell(row.seen),
-        accuracy: cell(row.accuracy),
+        seen: cell(row.seen), accuracy: cell(row.accuracy),
         parameters: share(network.parameters, row.best_depth), operations: share(network.operations, row.best_depth),
       };
     });

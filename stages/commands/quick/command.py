@@ -1,0 +1,55 @@
+"""A first answer for a folder of images: one frozen network, embedded once, and two waves of what that tells."""
+
+import shlex
+import sys
+from pathlib import Path
+
+import click
+
+from stages.commands.project import RAW, ProjectCommand, ProjectPath, check_new, use_option
+from stages.shared.runtime.errors import UserError
+
+DEMO = "handwriting"
+
+
+@click.command(cls=ProjectCommand)
+@click.argument("folder", required=False, type=ProjectPath(exists=True))
+@click.option("--demo", is_flag=True, help="Without images of your own: words in twenty handwritten fonts.")
+@click.option("--table", help="A CSV in FOLDER that lists images (path, label), in the place of class folders.")
+@click.option("--network", default="efficientnet_lite0", show_default=True, help="A model of params.yaml, or of timm.")
+@click.option("--image-size", type=click.IntRange(8), help="In pixels; by default that of the model, else 224.")
+@click.option("--per-class", default=100, show_default=True, type=click.IntRange(5), help="Images, at most.")
+@click.option("--out", type=ProjectPath(), help="Keep the page, the tables and the embeddings in this folder.")
+@use_option
+def quick(
+    folder: Path | None,
+    *,
+    demo: bool,
+    table: str | None,
+    network: str,
+    image_size: int | None,
+    per_class: int,
+    out: Path | None,
+    use: str | None,
+) -> None:
+    """Print which layer of a network separates the classes of FOLDER best, without training.
+
+    FOLDER has a folder of images for each class, or a CSV that --table names. The images are embedded once. A table of
+    plain scores comes first, then for each use the layer to take, its gain over the last layer, and how sure that is.
+    """
+    if (folder is None) != demo:
+        raise UserError("name a folder of images, or take --demo (not both)")
+    if out is not None:
+        check_new(out)
+    from stages.aggregate.words.formatting import plural  # after the arguments: libraries take seconds
+    from stages.commands.quick.images import read_images
+    from stages.commands.quick.waves import answer, plain_name
+    from stages.library import embed
+
+    pixels, labels = read_images(folder or RAW / DEMO, table, network, image_size, per_class)
+    print(f"quick: {plural(len(labels), 'image')} of {len({*labels})} classes, {network}", file=sys.stderr)
+    layers = embed(network, pixels, image_size=image_size)
+    answer(layers, labels, plain_name(network), DEMO if folder is None else plain_name(folder.name), use, out)
+    words = ["FOLDER" if folder is None else str(folder), *(["--table", table] if table else [])]
+    further = shlex.join([*words, *(["--use", use] if use else [])])
+    print(f"Next: whichlayer new {further}    (a study: more networks, fine-tuning, `dvc repro`)", file=sys.stderr)

@@ -1,0 +1,45 @@
+"""The images of a folder, read as the prepare stage does."""
+
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stages.commands.project import PARAMS, RAW
+from stages.commands.quick.command import DEMO
+from stages.prepare.decode import decode_many
+from stages.prepare.params import parse_dataset
+from stages.prepare.pools import shuffled
+from stages.prepare.sources import list_images
+from stages.shared.core.params import load
+from stages.shared.runtime.errors import UserError
+
+
+def read_images(
+    folder: Path, table: str | None, network: str, size: int | None, per_class: int
+) -> tuple[NDArray[np.uint8], list[str]]:
+    """Read images as the prepare stage does, at most so many of each class: (N, S, S, 3) uint8, and their classes.
+
+    Raises:
+        UserError: there are no classes, or an image cannot be decoded.
+    """
+    models = load(PARAMS)["models"]
+    size = size or (models[network]["network"]["image_size"] if network in models else 224)
+    entry: dict[str, Any] = {"source": "table", "table": table} if table else {"source": "folder"}
+    if folder == RAW / DEMO:
+        entry = {"source": DEMO, "train": per_class, "test": 2, "unseen": 2}
+    params = parse_dataset(entry | {"image_size": size}, folder.name)
+    with ExitStack() as resources:
+        candidates = list_images(folder, params, 0, resources).candidates
+        labels = sorted({each.label for each in candidates})
+        of_class = ([each for each in candidates if each.label == label] for label in labels)
+        chosen = [each for own in of_class for each in shuffled(own, 0, "quick", own[0].label)[:per_class]]
+        decoded = list(decode_many([c.content for c in chosen], **params.decode))
+    pixels = []
+    for each, (_, image) in zip(chosen, decoded, strict=True):
+        if isinstance(image, str):
+            raise UserError(f"{folder}: every file must be an image, found {each.source}: {image}; take it out")
+        pixels.append(image.pixels)
+    return np.stack(pixels), [each.label for each in chosen]

@@ -1,0 +1,68 @@
+"""`whichlayer quick` on a folder of images: plain scores of every layer first, then the verdict; what it keeps."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+from stages.aggregate.params import AggregateParams
+from stages.commands.project import PARAMS
+from stages.commands.quick.command import quick
+from stages.commands.quick.waves import FIRST, measure_in_waves, measured_scores
+from stages.library.arrays import score_arrays, write_measures
+from stages.measure.params import MeasureParams
+from stages.shared.core.params import read_section
+from stages.shared.runtime.errors import UserError
+
+
+def run(*args):
+    return CliRunner().invoke(quick, [str(each) for each in args], catch_exceptions=False)
+
+
+def test_a_folder_has_plain_scores_then_a_verdict_and_its_embeddings_are_kept(tmp_path):
+    random, out = np.random.default_rng(0), tmp_path / "out"
+    for number in range(4):
+        (tmp_path / "photos" / f"class{number}").mkdir(parents=True)
+        colour = random.integers(0, 256, 3)
+        for image in range(7):
+            pixels = np.clip(colour + random.normal(0, 40, (32, 32, 3)), 0, 255).astype(np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "photos" / f"class{number}" / f"{image}.png")
+    done = run(tmp_path / "photos", "--image-size", 32, "--per-class", 6, "--out", out)
+    assert done.exit_code == 0, done.stderr
+    plain, _, later = done.stdout.partition("Plain scores of each layer; the choice follows.")
+    probe, _, choice = later.partition(": ")
+    rows = [line.split() for line in plain.splitlines()[2:-1]]
+    assert [row[0] for row in rows] == ["bn1", *(f"blocks.{i}" for i in range(7)), "bn2"]
+    assert [line.split()[0] for line in probe.strip().splitlines()[2:11]] == [row[0] for row in rows]
+    assert "retrieval (MAP@R)" in choice
+    kept = pd.read_csv(next(out.glob("measures/*/*/0/0/layers.csv"))).pivot(index="layer", columns="metric")["value"]
+    assert {row[0]: row[1:] for row in rows} == {
+        layer: [f"{value:.3f}" for value in values] for layer, values in kept[[*FIRST]].iterrows()
+    }
+    assert (out / "report.html").is_file()
+    with np.load(out / "embeddings.npz", allow_pickle=False) as kept:
+        assert kept["bn2"].shape == (24, 1280)
+        assert sorted({*kept["labels"].tolist()}) == [f"class{number}" for number in range(4)]
+
+
+def test_waves_give_the_bytes_of_the_stage(tmp_path):
+    random = np.random.default_rng(0)
+    labels = np.repeat(["a", "b", "c", "d"], 12)
+    centres = {label: random.normal(size=8) for label in "abcd"}
+    layers = {name: np.array([centres[y] for y in labels]) + random.normal(size=(48, 8)) for name in ("one", "two")}
+    asked = {"measure": measured_scores(read_section(PARAMS, "measure", MeasureParams))}
+    asked["aggregate"] = read_section(PARAMS, "aggregate", AggregateParams)
+    for name, measurer in (("stage", None), ("waves", measure_in_waves)):
+        scored = score_arrays(layers, labels, **asked, measurer=measurer)
+        write_measures(tmp_path / name, scored.cells, scored.measure)
+    files = [path.relative_to(tmp_path / "stage") for path in (tmp_path / "stage").rglob("*.*")]
+    assert len(files) > 4
+    for file in files:
+        assert (tmp_path / "waves" / file).read_bytes() == (tmp_path / "stage" / file).read_bytes(), file
+
+
+def test_a_folder_or_the_demo_and_not_both():
+    for args in ((), (".", "--demo")):
+        with pytest.raises(UserError, match="name a folder of images, or take --demo"):
+            run(*args)
