@@ -1,10 +1,11 @@
-"""Write the tables of parameters and columns into docs/, from the code that owns them.
+"""Write the tables of docs/ from the code and the files that own them, and the preset that another one gives.
 
 python -m tests.reference
 """
 
 from pathlib import Path
 
+from tests.reference.presets import judged
 from tests.reference.regions import DOCS, write_pages
 
 
@@ -12,6 +13,8 @@ def main() -> None:
     """Write every marked region, and name the pages that changed."""
     for page in write_pages(DOCS):
         print(f"wrote {page.relative_to(Path.cwd()) if page.is_relative_to(Path.cwd()) else page}")
+    presets = DOCS / "presets"
+    (presets / "paper-judged.yaml").write_text(judged((presets / "paper.yaml").read_text()))
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ from pathlib import Path
 from ruamel.yaml import YAML
 
 from docs.evidence import tables
+from docs.study import label_tables, paper
 from stages.aggregate import curves, read, scope
 from stages.aggregate.inference.gain import Gain
 from stages.aggregate.params import AggregateParams
@@ -25,12 +26,9 @@ from tests.reference.default_study import runs_table, spread_table
 from tests.reference.descriptions import of_class, of_constant
 from tests.reference.pages import fill
 from tests.reference.parameters import entry_table, section_table, variants_table
-from tests.reference.published import comparison_tables, correlation_table
-from tests.reference.replication import fold_tables, replication_table, rows_table
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
-PILOT = DOCS / "pilot" / "results"
 RUNS = DOCS / "default-study" / "runs.json"
 
 SECTIONS = {
@@ -108,11 +106,9 @@ def regions() -> Iterator[tuple[str, str, str]]:
         yield "columns.md", name, columns()
     for name, own in ANALYSIS_COLUMNS.items():
         yield "columns.md", f"{name}.csv", column_table(own, {}, ANALYSES, METRIC, common=KEYS)
-    yield "paper.md", "replication", replication_table(DOCS / "study")
-    yield "paper-tables.md", "beside the published numbers", comparison_tables(DOCS)
-    yield "paper-tables.md", "rank correlations", correlation_table(DOCS)
-    yield "paper-tables.md", "pilot", fold_tables(PILOT)
-    yield "paper-tables.md", "rows", rows_table(DOCS)
+    for name, content in paper.tables():
+        yield "paper.md" if name in ("the last layer", "replication") else "paper-tables.md", name, content
+    yield "study/README.md", "few labels", label_tables.labels_table()
     yield "default-study.md", "runs", runs_table(RUNS)
     yield "default-study.md", "spread", spread_table(RUNS)
     yield from evidence()
