@@ -22,7 +22,7 @@ else
 INSTALLED := .venv/installed
 endif
 
-.PHONY: install setup check types pipeline test test-slow test-fleet test-lowest recorded repro status bench coverage faults mutants plan held-out docs
+.PHONY: install setup check types pipeline test test-slow test-fleet test-lowest recorded repro status bench coverage faults mutants plan held-out docs site address
 
 install: $(INSTALLED)
 
@@ -109,3 +109,11 @@ docs: setup
 	python -m docs.tools.hero docs/images
 	python -m docs.tools.scopes docs/images
 	python -m tests.reference
+
+# The site in .cache/site/html; after `make repro` with what the notebook gives.
+site: setup
+	python -m docs.tools.site
+
+# make address ADDRESS=https://github.com/OWNER/NAME: writes it where the repository's address belongs (docs/release.md)
+address:
+	$(PYTHON) -m docs.tools.address $(ADDRESS)

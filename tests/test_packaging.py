@@ -15,7 +15,8 @@ from ruamel.yaml import YAML
 from stages.shared.runtime.console import FILES
 
 ROOT = Path(__file__).parents[1]
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+PROJECT = PYPROJECT["project"]
 DATA = "\n".join((ROOT / name).read_text() for name in ("params.yaml", "data/raw/handwriting/source.json"))
 EXTRAS = ("export", "files", "fleet", "quick", "study")
 """Extras whose packages the code imports where they are needed, with an error of its own where they are missing."""
@@ -97,7 +98,10 @@ def test_the_versions_told_agree():
     assert citation["license"] == PROJECT["license"]
     assert citation["references"][0]["url"] == PROJECT["urls"]["Paper"]
     assert "preferred-citation" not in citation  # which would be cited in the place of this software
-    assert re.search(r"^## (\S+)$", (ROOT / "CHANGELOG.md").read_text(), flags=re.M)[1] == PROJECT["version"]
+    assert citation["keywords"] == PROJECT["keywords"]
+    assert citation.get("repository-code") == PROJECT["urls"].get("Repository")
+    newest = re.search(r"^## (.+)$", (ROOT / "CHANGELOG.md").read_text(), flags=re.M)[1]
+    assert newest in (PROJECT["version"], f"{PROJECT['version']} ({citation['date-released']})")
 
 
 def test_the_development_container_has_a_python_that_will_do_and_sets_up():
@@ -106,3 +110,17 @@ def test_the_development_container_has_a_python_that_will_do_and_sets_up():
     assert Requirement(f"python{PROJECT['requires-python']}").specifier.contains(f"{version}.99")  # the latest of it
     target = container["postCreateCommand"].removeprefix("make ")
     assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), flags=re.M)
+
+
+def test_ci_runs_the_versions_of_python_that_pyproject_names():
+    jobs = YAML(typ="safe", pure=True).load(ROOT / ".github" / "workflows" / "ci.yml")["jobs"]
+    tried = {*jobs["python"]["strategy"]["matrix"]["version"]}
+    tried |= {step["with"]["python-version"] for step in jobs["ci"]["steps"] if "setup-python" in step.get("uses", "")}
+    named = [line.split(" :: ")[-1] for line in PROJECT["classifiers"] if "Python :: 3." in line]
+    assert tried == {*named}
+
+
+def test_the_wheel_is_typed_by_files_that_exist():
+    included = PYPROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"]
+    assert all((ROOT / source).exists() for source in included)
+    assert {"whichlayer/__init__.py", "whichlayer/py.typed"} <= {*included.values()}

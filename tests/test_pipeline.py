@@ -324,8 +324,9 @@ def test_prepare_and_aggregate_reach_torch_only_inside_the_torchvision_source(st
 
 def test_top_level_holds_nothing_else():
     allowed = {
-        "CHANGELOG.md", "CITATION.cff", "CONTRIBUTING.md", "LICENSE", "Makefile", "README.md", "SECURITY.md",
-        "constraints.txt", "data", "docs", "dvc.lock", "dvc.yaml", "params.yaml", "pyproject.toml", "stages", "tests",
+        "CHANGELOG.md", "CITATION.cff", "CODE_OF_CONDUCT.md", "CONTRIBUTING.md", "LICENSE", "Makefile", "README.md",
+        "SECURITY.md", "constraints.txt", "data", "docs", "dvc.lock", "dvc.yaml", "params.yaml", "pyproject.toml",
+        "stages", "tests",
     }  # fmt: skip
     tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     visible = {name.split("/")[0] for name in tracked.splitlines() if not name.startswith(".")}

@@ -12,17 +12,19 @@ in, if it lies in one; else the copy beside this file.
 import sys
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from whichlayer.launcher import code_folder  # this file is installed beside it
 
-NAMES = ("Chart", "Recommendation", "Result", "UserError", "embed", "score")
-__all__ = list(NAMES)  # imported when they are asked for
+if TYPE_CHECKING:
+    from whichlayer.project.stages.library import Chart, Recommendation, Result, UserError, embed, score
+
+__all__ = ["Chart", "Recommendation", "Result", "UserError", "embed", "score"]  # imported when they are asked for
 
 
 def __getattr__(name: str) -> Any:
     """Import the library when a name of it is asked for first."""
-    if name not in NAMES:
+    if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     if "stages" not in sys.modules:
         sys.path.insert(0, str(code_folder(Path.cwd())))

@@ -14,7 +14,7 @@ INSTALLED = ast.parse((ROOT / "stages" / "commands" / "installed.py").read_text(
 NAMES = next(
     ast.literal_eval(node.value)
     for node in INSTALLED.body
-    if isinstance(node, ast.Assign) and node.targets[0].id == "NAMES"
+    if isinstance(node, ast.Assign) and node.targets[0].id == "__all__"
 )
 
 

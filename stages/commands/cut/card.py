@@ -1,8 +1,8 @@
 """The model card of a cut: facts of the network, the data, the scores and the files, and README.md, which has them."""
 
+import re
 from collections.abc import Collection, Mapping
-from contextlib import suppress
-from importlib.metadata import PackageNotFoundError, metadata
+from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,12 @@ from stages.shared.images.image_store import fold_path
 from stages.shared.tables.metric_table import read_layer_scores
 
 UNKNOWN = "unknown"
+
+SPDX = {r"Apache\b.*\b2(\.0)?\b": "Apache-2.0", r"(The )?MIT License\b": "MIT", r"BSD 3-Clause\b": "BSD-3-Clause"}
+"""How packages name licences, and their identifiers."""
+
+HUB_LICENCES = ("apache-2.0", "bsd-3-clause", "cc-by-4.0", "cc-by-nc-4.0", "cc-by-nc-sa-4.0", "cc0-1.0", "mit", UNKNOWN)
+"""Those that the front matter of a model card names by these words; any other one is `other`, with its name."""
 
 SQUARE = {
     "crop": "ImageOps.fit(image, (S, S), Image.Resampling.BILINEAR)",
@@ -82,7 +88,7 @@ def facts_of(source: Source, tensors: Collection[str], licence: str | None) -> d
 
 
 def find_licence(source: Source) -> str:
-    """Look up the licence of the pre-trained weights where timm or a package says it; else `unknown`."""
+    """Look up the licence of the pre-trained weights where timm or a package names it; else `unknown`."""
     params, licence = source.network_params, None
     if params.weights.source == "none":
         return "none: random weights"
@@ -90,10 +96,23 @@ def find_licence(source: Source) -> str:
         module: Any = source.cell.embedder.network.module
         licence = module.pretrained_cfg.get("license")
     elif params.weights.source == "package":
-        with suppress(PackageNotFoundError):
-            about = metadata(str(params.weights.name))
-            licence = next((about[key] for key in ("License-Expression", "License") if key in about), None)
-    return UNKNOWN if not licence or licence.lower() == UNKNOWN else str(licence)
+        try:
+            licence = package_licence(distribution(str(params.weights.name)))
+        except PackageNotFoundError:
+            licence = None
+    return UNKNOWN if not licence else str(licence)
+
+
+def package_licence(package: Distribution) -> str | None:
+    """Return the licence that a package names, or the first line of its licence file; None if it has neither."""
+    named = [package.metadata[key] for key in ("License-Expression", "License") if key in package.metadata]
+    named += [
+        file.read_text(encoding="utf-8").strip().partition("\n")[0]
+        for file in package.files or []
+        if re.match("licen[cs]e", file.name, flags=re.IGNORECASE)
+    ]
+    licence = next((each for each in named if each.lower() != UNKNOWN), None)
+    return next((name for text, name in SPDX.items() if licence and re.match(text, licence)), licence)
 
 
 def layer_scores(source: Source) -> list[dict[str, Any]]:
@@ -119,4 +138,6 @@ def readme(card: Mapping[str, Any], decode: Mapping[str, Any]) -> str:
         decode: of preprocess.json.
     """
     template = Template(README.read_text(encoding="utf-8"), trim_blocks=True, lstrip_blocks=True)
-    return str(template.render(card, decode=decode, square=SQUARE[decode["fit"]], run=RUN))
+    licence = card["network"]["weights_licence"].lower()
+    hub_licence = licence if licence in HUB_LICENCES else "other"
+    return str(template.render(card, decode=decode, square=SQUARE[decode["fit"]], run=RUN, hub_licence=hub_licence))

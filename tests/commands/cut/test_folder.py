@@ -18,13 +18,14 @@ import pandas as pd
 import pytest
 import torch
 from PIL import Image
+from ruamel.yaml import YAML
 from safetensors.torch import load_file
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from stages.aggregate.facts import Facts, write_facts
 from stages.commands.cut import folder as cut_folder
-from stages.commands.cut.card import layer_scores, readme
+from stages.commands.cut.card import layer_scores, package_licence, readme
 from stages.commands.cut.cell import Scaler, Source, Wanted, open_source
 from stages.commands.cut.export import load_program
 from stages.commands.cut.folder import (
@@ -153,6 +154,40 @@ def test_the_card_says_what_was_cut(written: Written):
         "Licence of the pre-trained weights: CC0",
     ):
         assert said in text
+
+
+def front_matter(card: Mapping[str, Any]) -> dict[str, Any]:
+    text = readme(card, {"image_size": 40, "fit": "crop", "fill": 200, "bits": 16})
+    return YAML(typ="safe").load(text.split("---\n")[1])
+
+
+def test_the_card_s_front_matter_names_the_licence_of_the_weights(written: Written):
+    about = front_matter(written.card)
+    assert (about["license"], about["license_name"], about["library_name"]) == ("other", "CC0", "pytorch")
+    assert {"whichlayer", "timm"} <= set(about["tags"])
+    network = {**written.card["network"], "weights_licence": "Apache-2.0"}
+    assert front_matter({**written.card, "network": network})["license"] == "apache-2.0"
+
+
+@pytest.mark.parametrize(
+    ("named", "file", "licence"),
+    [
+        ("License: UNKNOWN", "Apache Software License 2.0\n\nCopyright", "Apache-2.0"),
+        ("License: BSD", "MIT License", "BSD"),
+        ("License-Expression: MIT", None, "MIT"),
+        ("License: UNKNOWN", None, None),
+    ],
+)
+def test_a_package_s_licence_is_that_of_its_metadata_or_file(
+    tmp_path: Path, named: str, file: str | None, licence: str | None
+):
+    info = tmp_path / "weights-1.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.4\nName: weights\nVersion: 1\n{named}\n")
+    (info / "RECORD").write_text("weights-1.dist-info/LICENSE,,\n" if file else "")
+    if file:
+        (info / "LICENSE").write_text(file)
+    assert package_licence(importlib.metadata.PathDistribution(info)) == licence
 
 
 def test_the_card_s_scores_are_the_layer_s_over_folds_at_its_step(written: Written):
