@@ -23,50 +23,12 @@ from stages.shared.tables.metric_table import (
 
 
 def table() -> pd.DataFrame:
-    rows = [
-        (
-            "handwriting",
-            "lite0",
-            "0",
-            0,
-            50,
-            "unseen",
-            "blocks.0",
-            1,
-            "mean",
-            "nmi",
-            1 / 3,
-            0.02,
-            1.0,
-            40,
-            5,
-            3000,
-            90000,
-            16,
-            "lower",
-        ),
-        (
-            "handwriting",
-            "lite0",
-            "0",
-            0,
-            50,
-            "test",
-            "head",
-            None,
-            None,
-            "accuracy",
-            0.1,
-            0.07,
-            1.0,
-            60,
-            15,
-            None,
-            None,
-            None,
-            "higher",
-        ),
-    ]
+    cell = {"dataset": "handwriting", "model": "lite0", "fold": "0", "seed": 0, "step": 50, "ceiling": 1.0}
+    layer = {"split": "unseen", "layer": "blocks.0", "depth": 1, "pooling": "mean", "metric": "nmi", "value": 1 / 3}
+    layer |= {"chance": 0.02, "n_images": 40, "n_classes": 5, "parameters": 3000, "operations": 90000, "width": 16}
+    head = {"split": "test", "layer": "head", "metric": "accuracy", "value": 0.1, "chance": 0.07}
+    head |= {"n_images": 60, "n_classes": 15}
+    rows = [cell | layer | {"better": "lower"}, cell | head | {"better": "higher"}]
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
