@@ -1,4 +1,4 @@
-"""CONTRIBUTING's lists: a file, rows, a score and a field are added to a copy of the project as they say.
+"""CONTRIBUTING's lists: a dataset, a model, a score and a parameter are added to a copy of the project as they say.
 
 The checks and the workflow run there. Analyses, libraries and commands are files with a row in a registry, too.
 """
