@@ -81,10 +81,9 @@ def test_it_imports_no_network_library_and_exits_with_2(tmp_path: Path):
 
 
 def test_a_network_that_does_not_fit_is_named_without_its_weights():
-    edits = {"models.efficientnet_lite0.network.name": "convnext_atto"}
-    edits["models.efficientnet_lite0.network.image_size"] = 20
+    network = "models.efficientnet_lite0.network"
     with pytest.raises(UserError, match=r"models\.efficientnet_lite0: .* run on images of 20 px"):
-        check_networks(config(edits))
+        check_networks(config({f"{network}.name": "convnext_atto", f"{network}.image_size": 20}))
 
 
 NO_PROBE = ["nmi", "knn_purity", "nn1_accuracy", "accuracy"]
