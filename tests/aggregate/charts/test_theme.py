@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from colorspacious import cspace_convert, deltaE
 
-from stages.aggregate.charts.datasets import LINES
+from stages.aggregate.charts.datasets import LINE_LOOKS
 from stages.aggregate.charts.theme import (
     COLORS,
     GREY,
@@ -20,7 +20,7 @@ from stages.aggregate.charts.theme import (
 FIGURES = {
     "overview": (*COLORS, GREY),
     "depth": (UNSEEN, SEEN),
-    "steps": tuple(look.color for look in LINES.values()),
+    "steps": tuple(look.color for look in LINE_LOOKS.values()),
 }
 """The colours that stand beside each other in one figure."""
 
