@@ -73,13 +73,6 @@ def test_no_two_figures_share_a_name(scores):
     assert len(make(replace(scores, curves=curves), models=curves["model"].unique())) == 2 * 3 + 2 * 6
 
 
-@pytest.mark.parametrize(("better", "extreme"), [("higher", "highest"), ("lower", "lowest")])
-def test_the_steps_figure_says_which_end_g_is(scores, better, extreme):
-    curves = scores.curves[scores.curves["metric"] == "nmi"].assign(better=better)
-    caption = Drawing(make(replace(scores, curves=curves))["steps-handwriting"]).caption
-    assert f"g: {extreme} NMI of any layer." in caption
-
-
 def test_overview_and_steps_show_the_main_curve_alone(scores):
     low = scores.curves.assign(pooling="max", main=False, value=scores.curves["value"] / 10)
     figures = make(replace(scores, curves=pd.concat([scores.curves, low], ignore_index=True)))
