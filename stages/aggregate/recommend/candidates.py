@@ -82,8 +82,11 @@ def collect_candidates(
     for main in mains.values():
         of_curve = {row.metric: row for row in summary if curve_of(row) == curve_of(main)}
         for use, metric in leading_scores(of_curve, main.metric, scores.catalogue).items():
+            others = [row for row in summary if row.metric == metric and curve_of(row) in mains and row.last_depth > 0]
+            elsewhere = [row for row in others if row.model == main.model and row.dataset != main.dataset]
+            depths = tuple(row.best_depth / row.last_depth for row in elsewhere)
             (network,) = measured_networks([of_curve[metric]], scores, networks)
-            candidates.append(_candidates(use, network, scores))
+            candidates.append(_candidates(use, network, scores, depths))
     return candidates
 
 
@@ -101,7 +104,7 @@ def leading_scores(measured: Collection[str], main_metric: str, catalogue: Mappi
     return chosen | ({catalogue[main_metric].use: main_metric} if main_metric in measured else {})
 
 
-def _candidates(use: Use, network: MeasuredNetwork, scores: Scores) -> Candidates:
+def _candidates(use: Use, network: MeasuredNetwork, scores: Scores, other_datasets: tuple[float, ...]) -> Candidates:
     row, points = network.row, network.layers(network.row.step).reset_index(drop=True)
     for what, share in SHARES.items():
         taken = points[what].fillna(0).astype(float)
@@ -126,6 +129,7 @@ def _candidates(use: Use, network: MeasuredNetwork, scores: Scores) -> Candidate
             other_folds=np.delete(gains, fold, axis=0),
             seen=network.sign * seen[fold],
             probe=probe[fold],
+            other_datasets=other_datasets,
         )
         for fold in range(len(gains))
     )

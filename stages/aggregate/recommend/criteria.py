@@ -32,11 +32,14 @@ class KnownScores:
         other_folds: (J - 1, T, L) main score of the other folds' unseen classes.
         seen: (L,) main score of test images of the fold's seen classes, at the last step.
         probe: (L,) accuracy of a linear probe on the same images.
+        other_datasets: where in this network, 0 at its first and 1 at its last layer, the best layer of each other
+            dataset is.
     """
 
     other_folds: Float64
     seen: Float64
     probe: Float64
+    other_datasets: tuple[float, ...]
 
     @property
     def last_layer(self) -> int:
@@ -82,6 +85,11 @@ def random_layer(known: KnownScores) -> Choice:
     return [(-1, layer) for layer in range(known.last_layer + 1)]
 
 
+def other_datasets(known: KnownScores) -> Choice | None:
+    """The layer nearest to the median relative depth of the other datasets' best layers."""
+    return _nearest(known, float(np.median(known.other_datasets))) if known.other_datasets else None
+
+
 def seen_score(known: KnownScores) -> Choice | None:
     """The layer that separates the seen classes best."""
     return _highest(known.seen)
@@ -110,6 +118,7 @@ CRITERIA = {
     "penultimate": Criterion("baseline", penultimate),
     "two_thirds": Criterion("baseline", two_thirds),
     "random_layer": Criterion("baseline", random_layer),
+    "other_datasets": Criterion("baseline", other_datasets),
     "seen_score": Criterion("control", seen_score),
     "tunnel": Criterion("control", tunnel),
 }

@@ -20,11 +20,12 @@ from stages.aggregate.words import recommendation as words
 from stages.aggregate.words import verdict_lines as lines
 from stages.aggregate.words.findings import TITLES, status_words
 from stages.aggregate.words.formatting import MISSING, harmless, wrapped
+from stages.aggregate.words.labels import more_labels
 
 MAX_LINES, WIDTH = 12, 80
 
 COLUMNS = ("use", "network", "layer", "score", "gain over last", "over before")
-DISPENSABLE_LINES = ("unbounded", "accuracy", "depth", "tuned", "design", "ties", "brackets")
+DISPENSABLE_LINES = ("unbounded", "accuracy", "depth", "tuned", "design", "labels", "ties", "brackets")
 """Lines that go, in this order, where there are too many."""
 
 
@@ -71,6 +72,7 @@ def _of_dataset(
     texts = {
         "brackets": f"{words.explain_brackets(chosen)} {words.scored_as(networks)}".strip(),
         "ties": lines.brief_tied(chosen),
+        "labels": more_labels(chosen),
         **claimed,
         "tuned": lines.brief_fine_tuning(chosen),
         "design": lines.design(networks, chosen),
@@ -118,7 +120,7 @@ def describe(recommendations: Sequence[Recommendation]) -> str:
     for _, group in groupby(recommendations, lambda each: (each.dataset, each.model)):
         found = list(group)
         useful = [each for each in found if each.recommended is not None]
-        marks = f"{words.explain_brackets(useful)} {words.scored_as(found)}".strip()
+        marks = f"{words.explain_brackets(useful)} {words.scored_as(found)} {more_labels(useful)}".strip()
         texts = [f"{found[0].dataset}, {found[0].model}", *map(words.sentences, found), marks]
         head, *said = [wrapped(text, WIDTH) for text in texts]
         regrets = [table.text("plain") for table in regret_tables(useful)]

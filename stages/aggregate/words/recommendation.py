@@ -46,6 +46,7 @@ CRITERION_WORDS = {
     "penultimate": "layer before the last",
     "two_thirds": "two thirds of the depth",
     "random_layer": "random layer, on average",
+    "other_datasets": "best on other datasets",
     "seen_score": "best on seen classes",
     "tunnel": "95 % of the seen accuracy",
 }

@@ -64,8 +64,8 @@ def candidates(layers: pd.DataFrame, refits: pd.DataFrame) -> list[Candidates]:
     return [each for each in collect_candidates(*gathered(layers, refits)) if each.use == "discovery"]
 
 
-def known(elsewhere=None, *, seen=None, probe=None) -> KnownScores:
+def known(elsewhere=None, *, seen=None, probe=None, depths=()) -> KnownScores:
     """What is known of a network of as many layers as the scores on the other folds have, by default five."""
     elsewhere = np.zeros((1, 2, 5)) if elsewhere is None else np.array(elsewhere, dtype=float)
     seen, probe = (np.full(5, np.nan) if part is None else np.array(part, dtype=float) for part in (seen, probe))
-    return KnownScores(elsewhere, seen, probe)
+    return KnownScores(elsewhere, seen, probe, depths)

@@ -34,6 +34,12 @@ def test_baselines_choose_by_depth_at_the_last_step(n_layers, last, penultimate,
     assert choose("random_layer", given) == [(-1, layer) for layer in range(n_layers)]
 
 
+def test_other_datasets_choose_by_their_median_relative_depth():
+    assert choose("other_datasets", known(depths=(0.2, 0.8, 1.0))) == [(-1, 3)]  # 0.8 of 4
+    assert choose("other_datasets", known(depths=(0.0, 0.25))) == [(-1, 0)]  # 0.5 of 4 lies between: the shallower
+    assert choose("other_datasets", known()) is None
+
+
 def test_controls_choose_by_seen_classes():
     assert choose("seen_score", known(seen=[0.1, 0.3, 0.2, 0.9, 0.8])) == [(-1, 3)]
     assert choose("tunnel", known(probe=[0.1, 0.759, 0.761, 0.8, 0.7])) == [(-1, 2)]  # from 0.95 x 0.8 = 0.76

@@ -1,0 +1,53 @@
+"""How far the choice of a layer may be off for want of labels: of ten classes or more its bound, of fewer a benchmark.
+
+`few_labels.json` holds what choosing on so many labels lost on frozen networks: docs/study/README.md#how-few-labels.
+"""
+
+import json
+from collections.abc import Sequence
+from functools import cache
+from importlib.resources import files
+
+from stages.aggregate.recommend.schema import Recommendation
+from stages.aggregate.scope import is_proven
+from stages.aggregate.words.formatting import joined
+
+MIN_CLASSES = 10
+"""Of fewer classes no bound is given: they seldom show all kinds that a domain has."""
+
+
+@cache
+def benchmark() -> dict[str, list[list[float]]]:
+    """Return by score rows of classes, images of each, mean loss, and the loss of the worst of 20 draws."""
+    table: dict[str, list[list[float]]] = json.loads(files(__package__).joinpath("few_labels.json").read_text("utf-8"))
+    return table
+
+
+def more_labels(networks: Sequence[Recommendation]) -> str:
+    """Write what more labels would gain at most, or what choosing on so few lost; nothing where neither is known."""
+    useful = [each for each in networks if each.recommended is not None and each.last_depth > 0]
+    enough = [each for each in useful if each.n_folds * each.n_classes >= MIN_CLASSES]
+    bounds = [f"{each.use} {bound:.2f}" for each in enough if (bound := _bound(each)) is not None]
+    told = [f"More labels would gain at most: {joined(bounds)}."] if bounds else []
+    losses = [(each.use, loss) for each in useful if each not in enough and (loss := _lost(each)) is not None]
+    if losses:
+        (classes, images, *_), *_ = (loss for _, loss in losses)
+        words = joined([f"{use} {mean:.2f} ({worst:.2f} in 1 of 20 draws)" for use, (_, _, mean, worst) in losses])
+        told.append(f"On {classes} classes x {images} images frozen networks elsewhere lost on average: {words}.")
+    return " ".join(told)
+
+
+def _bound(found: Recommendation) -> float | None:
+    """By how much the best layer and checkpoint may beat the recommended one, over classes."""
+    best = found.best
+    proven = best.scope == "classes" and is_proven(found.metric, "classes")
+    return best.loss_at_most if proven else None
+
+
+def _lost(found: Recommendation) -> list[float] | None:
+    """The row of the benchmark with the most classes and images that a study has, too."""
+    classes = found.n_folds * found.n_classes
+    known = [
+        row for row in benchmark().get(found.metric, []) if row[0] <= classes and row[0] * row[1] <= found.n_images
+    ]
+    return max(known, default=None)

@@ -1,0 +1,41 @@
+"""What more labels would gain: the bound of ten classes or more, of fewer the benchmark's numbers."""
+
+import json
+from pathlib import Path
+
+from stages.aggregate.words.labels import MIN_CLASSES, benchmark, more_labels
+from tests.aggregate.recommended import recommendation
+
+STUDY = Path(__file__).parents[3] / "docs/study/labels.json"
+
+
+def of_classes(classes, images, metric="map_at_r", loss_at_most=0.043):
+    found = recommendation(use="retrieval", metric=metric, n_folds=1, n_classes=classes, n_images=images)
+    best = found.best.model_copy(update={"loss_at_most": loss_at_most})
+    return found.model_copy(update={"best": best})
+
+
+def test_of_ten_classes_the_bound_over_classes_is_given_if_it_is_proven():
+    assert more_labels([of_classes(10, 500)]) == "More labels would gain at most: retrieval 0.04."
+    assert more_labels([of_classes(10, 500, metric="silhouette")]) == ""
+    assert more_labels([of_classes(10, 500, loss_at_most=None)]) == ""
+
+
+def test_of_fewer_the_largest_benchmark_that_the_labels_suffice_for_is_quoted():
+    of_study = [each for each in json.loads(STUDY.read_text()) if each["score"] == "map_at_r"]
+    (record,) = (each for each in of_study if (each.get("classes"), each.get("images")) == (5, 10))
+    assert more_labels([of_classes(7, 7 * 12)]) == (
+        "On 5 classes x 10 images frozen networks elsewhere lost on average: "
+        f"retrieval {record['mean']:.2f} ({record['in_19_of_20']:.2f} in 1 of 20 draws)."
+    )
+    assert more_labels([of_classes(1, 1)]) == ""
+
+
+def test_the_benchmark_is_the_study_s():
+    of_study = [each for each in json.loads(STUDY.read_text()) if each.get("classes", MIN_CLASSES) < MIN_CLASSES]
+    of_text = [
+        {"score": score, "classes": classes, "images": images, "mean": mean, "in_19_of_20": worst}
+        for score, rows in benchmark().items()
+        for classes, images, mean, worst in rows
+    ]
+    assert of_text == [{key: each[key] for key in of_text[0]} for each in of_study]
