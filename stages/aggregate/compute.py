@@ -4,11 +4,11 @@ from dataclasses import dataclass, replace
 
 import pandas as pd
 
-from stages.aggregate.curves import Name, Parts, Scores, average
+from stages.aggregate.curves import Scores, average
 from stages.aggregate.facts import Facts
 from stages.aggregate.findings.collect import collect_findings
 from stages.aggregate.findings.power import infer_power
-from stages.aggregate.inference.network_data import NetworkData, collect_network_data
+from stages.aggregate.inference.network_data import collect_network_data
 from stages.aggregate.measured import measured_networks
 from stages.aggregate.params import Asked
 from stages.aggregate.read import Tables
@@ -29,7 +29,6 @@ class Results:
         summary: one row per curve that has a best layer.
         facts: the findings, and the layer and checkpoint to take of each network.
         tables: the tables, by file name.
-        networks: the measured data of each network.
     """
 
     layers: pd.DataFrame
@@ -37,7 +36,6 @@ class Results:
     summary: list[SummaryRow]
     facts: Facts
     tables: dict[str, pd.DataFrame]
-    networks: dict[Name, NetworkData]
 
 
 def compute(tables: Tables, asked: Asked, notice: str = "") -> Results:
@@ -53,8 +51,7 @@ def compute(tables: Tables, asked: Asked, notice: str = "") -> Results:
     """
     grid, params = tables.grid, asked.params
     unseen = tables.layers[tables.layers["fold"] != ALL]
-    parts: Parts = "folds" if grid is asked.grid else "sets"
-    means = replace(average(unseen, grid, tables.catalogue), parts=parts)
+    means = replace(average(unseen, grid, tables.catalogue), parts="folds" if grid is asked.grid else "sets")
     check_main_score(means, params.main_metric)
     networks = collect_network_data(unseen, tables.refits, grid, tables.catalogue, tables.images)
     scores = add_uncertainty(means, networks)
@@ -77,4 +74,4 @@ def compute(tables: Tables, asked: Asked, notice: str = "") -> Results:
     made = {f"{name}.csv": table for name, table in tables.analyses.items()}
     made |= {"classes.csv": classes_table(networks.values()), "depth.csv": depth_table(scores), "steps.csv": steps}
     made |= {"training.csv": tables.courses, "summary.csv": summary_table(summary), "regret.csv": regrets}
-    return Results(tables.layers, scores, summary, facts, made, networks)
+    return Results(tables.layers, scores, summary, facts, made)

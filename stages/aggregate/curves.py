@@ -168,7 +168,9 @@ def _curves(rows: pd.DataFrame) -> pd.DataFrame:
     first = rows.groupby("depth")["pooling"].transform("first")
     further = rows["layer"].str.contains("@", regex=False) | (rows["pooling"] != first)
     main, others = rows[~further], rows[further]
-    curves = [main.assign(pooling=_main_name(main), main=True)]
+    poolings = list(dict.fromkeys(main.sort_values("depth")["pooling"]))
+    main_name = "+".join([name for name in poolings if name != "none"] or poolings)
+    curves = [main.assign(pooling=main_name, main=True)]
     names = list(others["pooling"].unique())
     for name in (n for n in names if n != "class_token" or "token0" not in names):
         poolings = ["token0", "class_token"] if name == "token0" else [name]
@@ -176,11 +178,6 @@ def _curves(rows: pd.DataFrame) -> pd.DataFrame:
         same = main["pooling"].isin([*poolings, "none"]) & ~main["depth"].isin(own["depth"])
         curves.append(pd.concat([own, main[same]]).assign(pooling=name, main=False))
     return pd.concat(curves, ignore_index=True)
-
-
-def _main_name(main: pd.DataFrame) -> str:
-    poolings = list(dict.fromkeys(main.sort_values("depth")["pooling"]))
-    return "+".join([p for p in poolings if p != "none"] or poolings)
 
 
 def _means(rows: pd.DataFrame, keys: Sequence[str], run: RunParams, catalogue: Catalogue) -> pd.DataFrame:

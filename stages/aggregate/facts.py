@@ -16,8 +16,6 @@ from stages.shared.runtime.errors import UserError
 from stages.shared.tables.scores import Use
 
 FILE = "facts.json"
-Format = Literal["whichlayer.facts/5"]
-"""Another number wherever a field, or what it may hold, changes."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +30,7 @@ class Facts:
         power: what a study of this design shows by the main score, of every network of which it is known.
         unit_rows: the scores that are of rows of length 1; others are of rows as they are stored.
         notice: a sentence that every output has, such as what of the grid is missing; empty: none.
-        format: of the file.
+        format: of the file; another number wherever a field, or what it may hold, changes.
     """
 
     recommendations: Sequence[Recommendation]
@@ -42,7 +40,7 @@ class Facts:
     power: list[Power] = field(default_factory=list)
     unit_rows: list[str] = field(default_factory=list)
     notice: str = ""
-    format: Format = "whichlayer.facts/5"
+    format: Literal["whichlayer.facts/5"] = "whichlayer.facts/5"
 
     @property
     def parts(self) -> Parts:

@@ -17,9 +17,9 @@ from stages.shared.core.digests import cell_id
 from stages.shared.core.params import ALL, Cell, RunParams, check_as_many_sets
 from stages.shared.embeddings.split_names import SEEN, UNSEEN
 from stages.shared.networks import training_table
-from stages.shared.tables import gallery, metric_table
+from stages.shared.tables import metric_table
 from stages.shared.tables import scores as scores_file
-from stages.shared.tables.gallery import read_thumbnails
+from stages.shared.tables.gallery import GALLERY_FILE, read_gallery, read_thumbnails
 from stages.shared.tables.scores import Score
 
 IMAGES = "images.parquet"
@@ -77,11 +77,11 @@ def read_tables(measures: Path, training: Path, run: RunParams, analyses: Sequen
             numbers of sets.
     """
     grid = with_sets(measures, run)
-    first = _file(measures, next(iter(grid.cells())), scores_file.FILE)
+    first = next(iter(grid.cells()))
 
     def read(cell: Cell, analysis: str) -> pd.DataFrame:
-        path = _file(measures, cell, f"{analysis}.csv")
-        return metric_table.read_analysis(path.parent, analysis).assign(**cell_id(cell))
+        folder = _folder(measures, cell, f"{analysis}.csv")
+        return metric_table.read_analysis(folder, analysis).assign(**cell_id(cell))
 
     return Tables(
         grid,
@@ -92,7 +92,7 @@ def read_tables(measures: Path, training: Path, run: RunParams, analyses: Sequen
             name: frame((read(cell, name) for cell in _of_unseen(grid) if name in analyses), CELL_COLUMNS | columns)
             for name, columns in metric_table.ANALYSIS_TABLES.items()
         },
-        scores_file.read_scores(first.parent, next(iter(grid.cells()))),
+        scores_file.read_scores(_folder(measures, first, scores_file.FILE), first),
         partial(read_images, measures),
     )
 
@@ -127,7 +127,7 @@ def read_courses(training: Path, run: RunParams) -> pd.DataFrame:
 
 def read_layers(measures: Path, cell: Cell) -> pd.DataFrame:
     """Read a cell's metric table, without the accuracy of heads at step 0, which are random."""
-    records = metric_table.read_layer_scores(_file(measures, cell, "layers.csv"))
+    records = metric_table.read_layer_scores(_folder(measures, cell, "layers.csv") / "layers.csv")
     return records[~(is_head(records) & (records["step"] == 0))]
 
 
@@ -143,8 +143,8 @@ def is_pixels(rows: pd.DataFrame) -> "pd.Series[bool]":
 
 def read_refits(measures: Path, run: RunParams) -> pd.DataFrame:
     """Stack the scores that were fitted again, where they were, of all cells that leave classes out."""
-    folders = {cell: _file(measures, cell, metric_table.REFITS).parent for cell in _of_unseen(run)}
-    tables = (metric_table.read_refits(folder).assign(**cell_id(cell)) for cell, folder in folders.items())
+    read, file = metric_table.read_refits, metric_table.REFITS
+    tables = (read(_folder(measures, cell, file)).assign(**cell_id(cell)) for cell in _of_unseen(run))
     return frame(tables, CELL_COLUMNS | metric_table.REFIT_COLUMNS)
 
 
@@ -152,7 +152,7 @@ def read_images(measures: Path, cell: Cell, steps: Sequence[int], columns: Itera
     """Read what a cell's images contribute, as `ReadImages`: test images of seen classes, and those of unseen ones."""
     import pyarrow.parquet as pq  # here: arrays are scored without it
 
-    path = _file(measures, cell, IMAGES)
+    path = _folder(measures, cell, IMAGES) / IMAGES
     present, filters = pq.read_schema(path).names, [("split", "in", [SEEN, UNSEEN]), ("step", "in", list(steps))]
     wanted = ["step", "split", *EMBEDDING, *IMAGE, *(name for name in columns if name in present)]
     images: pd.DataFrame = pq.read_table(path, columns=wanted, filters=filters).to_pandas()
@@ -169,10 +169,8 @@ def read_versions(measures: Path, run: RunParams) -> list[tuple[str, Mapping[str
     Raises:
         UserError: a cell's file is damaged or was lost.
     """
-    folders = {cell: _file(measures, cell, metric_table.VERSIONS).parent for cell in run.cells()}
-    return [
-        (_name(cell), own) for cell, folder in folders.items() for own in metric_table.read_versions(folder).values()
-    ]
+    read, file = metric_table.read_versions, metric_table.VERSIONS
+    return [(_name(cell), own) for cell in run.cells() for own in read(_folder(measures, cell, file)).values()]
 
 
 def read_galleries(measures: Path, run: RunParams) -> dict[Cell, pd.DataFrame]:
@@ -188,8 +186,7 @@ def read_galleries(measures: Path, run: RunParams) -> dict[Cell, pd.DataFrame]:
     Raises:
         UserError: a cell has no gallery, or one that is damaged, another cell's or of another version.
     """
-    paths = {cell: _file(measures, cell, gallery.GALLERY_FILE) for cell in run.cells()}
-    return {cell: gallery.read_gallery(path.parent) for cell, path in paths.items()}
+    return {cell: read_gallery(_folder(measures, cell, GALLERY_FILE)) for cell in run.cells()}
 
 
 def read_all_thumbnails(thumbnails: Path, run: RunParams) -> dict[str, pd.DataFrame]:
@@ -208,11 +205,11 @@ def read_all_thumbnails(thumbnails: Path, run: RunParams) -> dict[str, pd.DataFr
     return {dataset: read_thumbnails(thumbnails / dataset, dataset) for dataset in run.datasets}
 
 
-def _file(measures: Path, cell: Cell, name: str) -> Path:
-    """Return the path of a cell's file, which is as the measure stage wrote it."""
+def _folder(measures: Path, cell: Cell, name: str) -> Path:
+    """Return a cell's folder, in which a file is as the measure stage wrote it."""
     folder = metric_table.cell_folder(measures, cell)
     metric_table.open_cell(folder, cell).check(name)
-    return folder / name
+    return folder
 
 
 def _of_unseen(run: RunParams) -> list[Cell]:

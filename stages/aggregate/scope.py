@@ -11,15 +11,9 @@ Scope = Literal["classes", "images"]
 
 BOTH: tuple[Scope, ...] = ("classes", "images")
 
-INTERVAL_ENDS: dict[Scope, tuple[str, str]] = {
-    "classes": ("ci_classes_low", "ci_classes_high"),
-    "images": ("ci_images_low", "ci_images_high"),
-}
-TIED: dict[Scope, str] = {"classes": "tied_classes", "images": "tied_images"}
-LEADS: dict[Scope, tuple[str, str, str]] = {
-    "classes": ("lead_classes", "lead_classes_at_least", "lead_classes_at_most"),
-    "images": ("lead_images", "lead_images_at_least", "lead_images_at_most"),
-}
+INTERVAL_ENDS = {scope: (f"ci_{scope}_low", f"ci_{scope}_high") for scope in BOTH}
+TIED = {scope: f"tied_{scope}" for scope in BOTH}
+LEADS = {scope: (f"lead_{scope}", f"lead_{scope}_at_least", f"lead_{scope}_at_most") for scope in BOTH}
 """Names of the columns of each scope, the wider one first."""
 
 INTERVALS = dict.fromkeys(chain(*INTERVAL_ENDS.values()), FLOAT)

@@ -31,10 +31,3 @@ def with_bands(points: pd.DataFrame, *, spread: bool = True) -> pd.DataFrame:
     ties = [points[column] for column in TIED.values()]
     tied = next((own for own in ties if own.notna().any()), ties[0])
     return points.assign(band=band, low=low, high=high, tied=tied.astype("boolean"))
-
-
-def ends_alone(points: pd.DataFrame, best_depth: int, last_depth: int) -> pd.DataFrame:
-    """Keep the bars of the best and the last layer alone, since those of many layers hide each other; mark the best."""
-    ends = points["depth"].isin([best_depth, last_depth])
-    bars = {end: points[end].where(ends) for end in ("low", "high")}
-    return points.assign(best=points["depth"] == best_depth, **bars)

@@ -10,18 +10,8 @@ from dataclasses import replace
 import pandas as pd
 
 from stages.aggregate.charts import theme
-from stages.aggregate.charts.bands import ends_alone, with_bands
-from stages.aggregate.charts.frame import (
-    AXIS,
-    Words,
-    figure,
-    heading,
-    inner_width,
-    legend_of,
-    main_rows,
-    panel,
-    records,
-)
+from stages.aggregate.charts.bands import with_bands
+from stages.aggregate.charts.frame import AXIS, figure, heading, inner_width, legend_of, main_rows, panel, records
 from stages.aggregate.charts.theme import Look, Spec
 from stages.aggregate.compute import Results
 from stages.aggregate.curves import MEAN
@@ -37,13 +27,12 @@ from stages.shared.embeddings.split_names import UNSEEN
 APART = 0.006
 """How far apart networks stand sideways, as a share of the axis, so that their bars do not hide each other."""
 
-LINES = {
-    "unseen": Look(theme.UNSEEN),
-    "seen": Look(theme.SEEN, "square"),
-    "accuracy": Look(theme.TEXT, "diamond", (5.0, 3.0)),
+LINE_LOOKS = {
+    words.STEP_LINES["unseen"]: Look(theme.UNSEEN),
+    words.STEP_LINES["seen"]: Look(theme.SEEN, "square"),
+    words.STEP_LINES["accuracy"]: Look(theme.TEXT, "diamond", (5.0, 3.0)),
 }
-"""A column of steps.csv, and how its line looks on the page; `<column>_sd` makes its bars."""
-LINE_LOOKS = {words.STEP_LINES[column]: look for column, look in LINES.items()}
+"""How the lines of steps look on the page."""
 ENDS = (Look(theme.ORANGE, "square"), Look(theme.UNSEEN))
 """How the first and the last step look."""
 LINE_NAMES = 120
@@ -69,11 +58,8 @@ def overview_layers(looks: Mapping[str, Look], names: str, legend: Spec | None =
 
 def of_first_use(findings: DatasetFindings, results: Results) -> DatasetFindings:
     """The same networks by the score that leads the first use; who is out of scope stays."""
-    leads = [
-        each.metric for use in USES for each in results.facts.recommendations
-        if (each.dataset, each.use) == (findings.dataset, use)
-    ]  # fmt: skip
-    lead = leads[0] if leads else findings.rows[0].metric
+    asked = [each for each in results.facts.recommendations if each.dataset == findings.dataset]
+    lead = min(asked, key=lambda each: [*USES].index(each.use)).metric
     own = [row for row in results.summary if (row.dataset, row.fold, row.metric) == (findings.dataset, MEAN, lead)]
     rows = {(row.model, row.pooling): row for row in own}
     networks = [replace(each, row=rows.get((each.row.model, each.row.pooling), each.row)) for each in findings.networks]
@@ -81,7 +67,7 @@ def of_first_use(findings: DatasetFindings, results: Results) -> DatasetFindings
 
 
 def overview(results: Results, models: Sequence[str], findings: DatasetFindings) -> Spec:
-    """Draw a line per network of one dataset.
+    """Draw a line per network of one dataset, by the score that leads the first use.
 
     Args:
         results: of the study.
@@ -90,26 +76,10 @@ def overview(results: Results, models: Sequence[str], findings: DatasetFindings)
     """
     findings = of_first_use(findings, results)
     points = main_rows(findings, results.tables["depth.csv"])
-    points, shown = with_bands(points[points["split"] == UNSEEN]), findings.without(findings.out_of_scope)
+    points = with_bands(points[points["split"] == UNSEEN])
+    shown = [row for row in findings.rows if row.model not in findings.out_of_scope]
     scope = next((scope for scope in SCOPES if scope in set(points["band"])), None)
-    caption = words.overview_caption(shown.rows, scope, averages(results.scores))
-    return overview_figure(points, findings, models, Words(words.layers_title(shown.rows, "networks"), caption))
-
-
-def overview_figure(
-    points: pd.DataFrame,
-    findings: DatasetFindings,
-    models: Sequence[str],
-    text: Words,
-) -> Spec:
-    """Draw a line per network.
-
-    Args:
-        points: the dataset's rows of depth.csv on unseen classes, of its main curves, with their bands.
-        findings: on the dataset.
-        models: every model of the grid, in order, which fixes its look.
-        text: what the figure says.
-    """
+    text = words.layers_title(shown, "networks"), words.overview_caption(shown, scope, averages(results.scores))
     aside, first = findings.out_of_scope, findings.rows[0]
     networks = {row.model: row for row in sorted(findings.rows, key=lambda row: row.model in aside)}
     looks = {model: theme.model_looks(models)[model] for model in networks}
@@ -123,11 +93,12 @@ def overview_figure(
     for i, (model, row) in enumerate(networks.items()):
         own = points[points["model"] == model].sort_values("depth")
         x = (own["depth"] if same else own["relative_depth"]) + APART * span * (i - (len(networks) - 1) / 2)
-        own = ends_alone(own, row.best_depth, row.last_depth).assign(network=model, x=x, aside=model in aside)
+        ends = own["depth"].isin([row.best_depth, row.last_depth])  # bars of many layers would hide each other
+        own = own.assign(low=own["low"].where(ends), high=own["high"].where(ends), best=own["depth"] == row.best_depth)
+        own = own.assign(network=model, x=x, aside=model in aside)
         rows += records(own, ["network", "x", "value", "low", "high", "tied", "best", "aside"])
     known = {"raw pixels": first.baseline, "chance": first.chance}
-    known = {kind: level for kind, level in known.items() if level is not None}
-    levels: list[Spec] = [{"kind": kind, "value": level} for kind, level in known.items()]
+    levels: list[Spec] = [{"kind": kind, "value": level} for kind, level in known.items() if level is not None]
     names = {model: words.legend_words(model, row, aside.get(model)) for model, row in networks.items()}
     title = heading(0, 1, f"{metric_name(first.metric)} on unseen classes{LOWER * (first.better == 'lower')}")
     drawn = overview_layers(looks, str(labels), legend_of(1, names))
@@ -136,21 +107,13 @@ def overview_figure(
 
 
 def steps(results: Results, findings: DatasetFindings) -> Spec:
-    """Draw a panel per network of one dataset."""
-    rows, row = main_rows(findings, results.tables["steps.csv"]), findings.rows[0]
-    text = Words(words.training_title(findings), words.steps_caption(row, averages(results.scores)))
-    return steps_figure(rows, text, title=f"g ({metric_name(row.metric)}), accuracy")
+    """Draw a panel per network of one dataset: accuracy, g on seen and on unseen classes, at the first and last step.
 
-
-def steps_figure(rows: pd.DataFrame, text: Words, *, title: str) -> Spec:
-    """Draw accuracy, g on seen and on unseen classes at the first and at the last step; the page has those between.
-
-    Args:
-        rows: one dataset's rows of steps.csv, of one score, the main pooling and the mean over folds, models in the
-            order of the grid.
-        text: what the figure says.
-        title: what the horizontal axes are.
+    The page has the steps between.
     """
+    rows, row = main_rows(findings, results.tables["steps.csv"]), findings.rows[0]
+    text = words.training_title(findings), words.steps_caption(row, averages(results.scores))
+    title = f"g ({metric_name(row.metric)}), accuracy"
     ends = {f"step {step}": step for step in (rows["step"].min(), rows["step"].max())}
     networks = list(rows.groupby("model", sort=False))
     columns, panels = min(len(networks), 2), []

@@ -59,7 +59,6 @@ def make_figures(results: Results, models: Sequence[str]) -> dict[str, Spec]:
     return figures | depth(results) | layer_pairs(results)
 
 
-TIP: Spec = {"field": "tip", "type": "nominal"}
 LEGEND: Spec = {"orient": "bottom"}
 ENDS = {"best layer": Look(theme.UNSEEN), "last layer": Look(theme.ORANGE, "square")}
 """The dots of a class or fold."""
@@ -89,7 +88,7 @@ def projection_layers() -> list[Spec]:
     scale = {"domain": [-1, 1], "nice": False, "padding": 10}
     axis: Spec = {"type": "quantitative", "title": None, "axis": None, "scale": scale}
     encoded = encode_looks("label", {}, LEGEND | {"columns": 2, "labelLimit": 140})
-    look = {"color": encoded["color"], "shape": encoded["shape"], "tooltip": TIP}
+    look = {"color": encoded["color"], "shape": encoded["shape"], "tooltip": {"field": "tip", "type": "nominal"}}
     mark = {"type": "point", "filled": True, "size": 60, "opacity": 0.85}
     return [layer("points", mark, {"x": axis | {"field": "x"}, "y": axis | {"field": "y"}} | look)]
 

@@ -4,7 +4,6 @@ import json
 import re
 import textwrap
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -28,17 +27,8 @@ MESSAGE_LETTERS, CAPTION_LETTERS = 82, 130
 """Letters of a line of each."""
 
 
-@dataclass(frozen=True)
-class Words:
-    """What a figure says.
-
-    Attributes:
-        message: a sentence, which a reader should take away.
-        caption: what else must be known to read the figure.
-    """
-
-    message: str
-    caption: str
+Words = tuple[str, str]
+"""What a figure says: its message, a sentence to take away, and its caption, without which it cannot be read."""
 
 
 def records(table: pd.DataFrame, columns: Sequence[str]) -> list[dict[str, Any]]:
@@ -67,8 +57,7 @@ def panel(
 def heading(index: int, count: int, text: str, subtitle: str = "", color: str = SOFT) -> list[Spec]:
     """Head one of several panels by its letter and two lines; a single panel has no letter."""
     letter = f"({'abcdefghijklmnopqrstuvwxyz'[index % 26]}) " if count > 1 else ""
-    marks: list[Spec] = []
-    marks += [{"text": f"{letter}{text}", "dy": -20 if subtitle else -8, "fontWeight": "bold"}] if text else []
+    marks: list[Spec] = [{"text": f"{letter}{text}", "dy": -20 if subtitle else -8, "fontWeight": "bold"}]
     marks += [{"text": subtitle, "dy": -8, "color": color}] if subtitle else []
     text_mark, place = {"type": "text", "align": "left"}, {"x": {"value": 0}, "y": {"value": 0}}
     return [{"data": {"values": [{}]}, "mark": text_mark | own, "encoding": place} for own in marks]
@@ -94,13 +83,13 @@ def figure(panels: Sequence[Spec], words: Words, *, columns: int = 1, axis: floa
         columns: of panels.
         axis: points that the labels of the vertical axes take.
     """
-    text = theme.config(theme.FONT, SIZE)
+    text, (message, caption) = theme.config(theme.FONT, SIZE), words
     text["axisY"] = {"minExtent": axis, "maxExtent": axis, "tickCount": 6}
-    message = {"text": _fill(words.message, MESSAGE_LETTERS), "fontSize": TITLE, "frame": "bounds", "offset": 8}
-    caption = {"subtitle": _fill(words.caption, CAPTION_LETTERS), "subtitleFontSize": SMALL, "subtitleColor": SOFT}
+    title = {"text": _fill(message, MESSAGE_LETTERS), "fontSize": TITLE, "frame": "bounds", "offset": 8}
+    subtitle = {"subtitle": _fill(caption, CAPTION_LETTERS), "subtitleFontSize": SMALL, "subtitleColor": SOFT}
     return {
-        "description": f"{words.message}. {words.caption}",
-        "title": message | caption,
+        "description": f"{message}. {caption}",
+        "title": title | subtitle,
         "concat": list(panels),
         "columns": columns,
         "spacing": GAP,

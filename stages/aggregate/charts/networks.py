@@ -61,9 +61,7 @@ def depth_layers(
 
 def depth(results: Results) -> dict[str, Spec]:
     """Draw for each network the score that leads each use, then all further ones as an appendix; by figure's name."""
-    leads = {each.metric for each in results.facts.recommendations} | {
-        row.metric for row in results.summary if row.main
-    }
+    leads = {each.metric for each in results.facts.recommendations}
     points = results.scores.at_last(SEEN, UNSEEN)
     figures: dict[str, dict[tuple[str, ...], pd.DataFrame]] = {}
     for key, own in each_curve(points[points["fold"] == MEAN]):
@@ -83,7 +81,7 @@ def _depth(results: Results, chosen: Mapping[tuple[str, ...], pd.DataFrame]) -> 
     scopes = [(metric_name(metric), metric, band) for metric, band in bands.items() if band not in (DEVIATION, NO_BAND)]
     of = f"{name['model']} on {name['dataset']}, step {step}, pooling {name['pooling']}"
     caption = words.depth_caption(of, step, means, scopes, sd=DEVIATION in bands.values())
-    return depth_figure(curves, step, Words(title, caption))
+    return depth_figure(curves, step, (title, caption))
 
 
 def curve_points(curve: pd.DataFrame) -> pd.DataFrame:
@@ -114,7 +112,10 @@ def depth_figure(curves: Sequence[pd.DataFrame], step: int, text: Words) -> Spec
         shown = key if i == len(curves) - 1 else None
         drawn = depth_layers(str(names), -45 if lowest else 0, 26 if n <= 16 else 10, scale, shown)
         title = metric_name(own["metric"].iloc[0]) + LOWER * (own["better"].iloc[0] == "lower")
-        head = heading(i, len(curves), title, _subtitle(own, layers, step), theme.UNSEEN)
+        best = [*own.loc[own["best"], ["depth", "value"]].itertuples(index=False, name=None)]
+        told, last = words.panel_words(short_names(layers, 16), best, own["better"].iloc[0]), int(own["step"].iloc[0])
+        subtitle = told + (f", step {last}" if last != step else "")
+        head = heading(i, len(curves), title, subtitle, theme.UNSEEN)
         specs.append(panel(drawn, {"points": rows, "levels": levels}, (inner_width(columns), 100), head))
     return figure(specs, text, columns=columns) | {"params": [{"name": "split", "value": "unseen"}]}
 
@@ -127,15 +128,6 @@ def _levels(points: pd.DataFrame) -> list[Spec]:
         for kind, level in {"raw pixels": own["pixels"].iloc[0], "chance": own["chance"].mean()}.items()
     ]
     return [level for level in levels if pd.notna(level["value"])]
-
-
-def _subtitle(points: pd.DataFrame, layers: Sequence[str], step: int) -> str:
-    """Name the best layer, and the step of the points if the figure's is another."""
-    best, last = points[points["best"]], int(points["step"].iloc[0])
-    depth = None if best.empty else int(best["depth"].iloc[0])
-    known = None if depth is None else (short_names(layers, 16)[depth], depth, best["value"].iloc[0])
-    told = words.panel_words(known, len(layers) - 1, better=points["better"].iloc[0])
-    return told + (f", step {last}" if last != step else "")
 
 
 def spans_much(values: Sequence[float]) -> bool:
@@ -155,7 +147,7 @@ def layer_pairs(results: Results) -> dict[str, Spec]:
             layers, values = matrices[split]
             neighbours = list(np.diag(values, 1))[layers[0] == "pixels" :]
             caption = words.pairs_caption(f"{model} on {dataset}, step {own.iloc[0]['step']}", means)
-            text = Words(words.pairs_title(neighbours, f"{SPLITS[split]} classes"), caption)
+            text = words.pairs_title(neighbours, f"{SPLITS[split]} classes"), caption
             specs[f"layer_pairs-{dataset}-{model}"] = layer_pairs_figure(matrices, text)
     return specs
 

@@ -123,13 +123,9 @@ def config(font: str, size: float) -> Spec:
 
 def level_layers(color: Spec | None = None) -> list[Spec]:
     """Draw the horizontal lines that scores compare with; data set levels (kind, value, tip)."""
-    encoding = {"y": Y, "tooltip": {"field": "tip"}} | (color or {})
-    return [layer("levels", level_mark(kind), encoding, f"datum.kind == '{kind}'") for kind in LEVEL_DASHES]
-
-
-def level_mark(kind: str) -> Spec:
-    """The line of raw pixels or of chance."""
-    return {"type": "rule", "color": TEXT, "opacity": 0.7, "strokeDash": list(LEVEL_DASHES[kind])}
+    encoding, rule = {"y": Y, "tooltip": {"field": "tip"}} | (color or {}), {"type": "rule", "color": TEXT}
+    marks = {kind: rule | {"opacity": 0.7, "strokeDash": list(dash)} for kind, dash in LEVEL_DASHES.items()}
+    return [layer("levels", mark, encoding, f"datum.kind == '{kind}'") for kind, mark in marks.items()]
 
 
 def line_layers(

@@ -44,9 +44,8 @@ def collect_findings(
     findings = []
     for _, group in groupby(networks, lambda network: network.row.dataset):
         own = list(group)
-        accuracy = _judge_accuracy(own, margin)
         judged = [_judge_network(network, steps, recommended) for network in own]
-        findings.append(outcomes.DatasetFindings(judged, accuracy))
+        findings.append(outcomes.DatasetFindings(judged, _judge_accuracy(own, margin)))
     return findings
 
 
@@ -75,30 +74,27 @@ def _judge_depth(network: MeasuredNetwork, step: int) -> outcomes.Depth:
 def _judge_accuracy(networks: Sequence[MeasuredNetwork], margin: float) -> outcomes.AccuracyFinding:
     """Compare all networks that are no copies, in each scope of which no network's refits or images are missing."""
     judged = [network for network in networks if network.row.accuracy is not None]
-    best = max(judged, key=lambda network: network.row.accuracy or 0.0, default=None)
+    if not judged:
+        return judge_accuracy({})
+    best = max(judged, key=lambda network: network.row.accuracy or 0.0).row.model
     last = {network.row.model: network.at(network.row.step) for network in judged}
-    right = {network.row.model: network.data.images.accuracy for network in judged}
-    differing = [(a, b) for a, b in combinations(last, 2) if not _is_copy(last[a], last[b])]
-    pairs = [(a, b, _differences_of_g(last[a], last[b], judged[0].row.metric)) for a, b in differing]
+    images = {network.row.model: network.data.images for network in judged}
+    pairs = [
+        (a, b, _differences_of_g(last[a], last[b], judged[0].row.metric))
+        for a, b in combinations(last, 2)
+        if not _is_copy(last[a], last[b])
+    ]
     results = {}
     for scope in MEANS:
         compared = [
-            outcomes.NetworkPair(first, second, accuracy, g[scope])
-            for first, second, g in pairs
-            if (accuracy := _difference(right[first], right[second], scope)) is not None and scope in g
+            outcomes.NetworkPair(a, b, accuracy, g[scope])
+            for a, b, g in pairs
+            if (accuracy := _difference(images[a].accuracy, images[b].accuracy, scope)) and scope in g
         ]
-        complete = len(compared) == len(pairs) and (pairs or len(judged) == 1)
-        if best is not None and _difference(best.data.images.accuracy, best.data.images.accuracy, scope) and complete:
-            reasons = {
-                network.row.model: why_out_of_scope(
-                    None
-                    if network is best
-                    else _difference(network.data.images.accuracy, best.data.images.accuracy, scope),
-                    _difference(network.data.images.accuracy, network.data.images.pixels, scope),
-                    margin=margin,
-                )
-                for network in judged
-            }
+        to_best = {name: _difference(own.accuracy, images[best].accuracy, scope) for name, own in images.items()}
+        if to_best[best] and len(compared) == len(pairs) and (pairs or len(judged) == 1):
+            over_pixels = {name: _difference(own.accuracy, own.pixels, scope) for name, own in images.items()}
+            reasons = {name: why_out_of_scope(to_best[name], over_pixels[name], margin=margin) for name in images}
             results[scope] = judge_scope(reasons, compared)
     return judge_accuracy(results)
 
@@ -107,7 +103,7 @@ def why_out_of_scope(to_best: Estimate | None, over_pixels: Estimate | None, *, 
     """Return why a network does not count as accurate; None where it does.
 
     Args:
-        to_best: its accuracy less that of the most accurate network; None of that one itself.
+        to_best: its accuracy less that of the most accurate network; None where that is not known.
         over_pixels: its accuracy less that of a linear probe on raw pixels; None where that was not measured, and then
             not asked for.
         margin: accuracy below the best network's up to which a network counts as accurate.

@@ -1,7 +1,7 @@
 """The findings on one dataset: numbers and statuses, of which `words` makes sentences."""
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import StrEnum, auto
 
 from stages.aggregate.inference.contrasts import Estimate
@@ -243,10 +243,6 @@ class DatasetFindings:
         aside = dict(self.accuracy.deciding[1].out_of_scope) if self.accuracy.deciding else {}
         aside |= {each.row.model: Reason.NO_LAYER_BEATS_PIXELS for each in self.networks if not each.in_scope}
         return aside if len(aside) < len(self.networks) else {}
-
-    def without(self, names: Collection[str]) -> "DatasetFindings":
-        """The same without some networks, but for what says how they compare in accuracy."""
-        return replace(self, networks=[each for each in self.networks if each.row.model not in names])
 
     def outcomes(self, claim: Claim) -> list[Outcome]:
         """What holds of a claim: of the dataset, or of each network at each checkpoint in every scope that is known."""

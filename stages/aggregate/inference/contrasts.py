@@ -120,8 +120,7 @@ class Contrasts:
         The largest estimate is too high, since it was chosen for being the largest; the bound at one half is too high
         in half of the cases at most (Chernozhukov, Lee and Rosen 2013).
         """
-        varying = self.varying
-        return float((self.value - self.quantile(level) * np.sqrt(self.variance))[varying].max())
+        return float((self.value - self.quantile(level) * np.sqrt(self.variance))[self.varying].max())
 
     def is_positive(self) -> bool:
         """Whether the largest contrast is shown to be above 0: whether `at_least` is, which is seldom computed."""
@@ -130,9 +129,9 @@ class Contrasts:
         one, bonferroni = student.ppf([LEVEL, 1 - (1 - LEVEL) / varying.sum()], self.df)
         return bool(errors > bonferroni or (errors > one and errors > self.quantile()))
 
-    def at_most(self, level: float = LEVEL) -> float:
+    def at_most(self) -> float:
         """Upper bound of the largest contrast: need only hold for that one, and takes the quantile of one."""
-        single = float(student.ppf(level, self.df))
+        single = float(student.ppf(LEVEL, self.df))
         return float(max((self.value + single * np.sqrt(self.variance))[self.varying].max(), self.value.max()))
 
 

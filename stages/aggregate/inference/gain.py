@@ -101,21 +101,16 @@ def gain_over(
     if stated is None:
         return Gain() if J == 1 or named == fixed else _over_folds(_cross_validated(gains, fixed))
     scope, (low, high, at_most) = stated
-    is_proven = scope in proven
-    if named == fixed:
-        status = _status(0.0, at_most, worthwhile) if is_proven else Payoff.UNDECIDED
-        return Gain(at_most=at_most, scope=scope, proven=is_proven, status=status)
-    estimate = float(_elsewhere(gains, [each for each in refits if each is not None], scope, fixed).mean())
-    low, high = min(low, estimate), max(high, estimate)
-    at_most = max(at_most, high)
-    status = _status(low, at_most, worthwhile) if is_proven else Payoff.UNDECIDED
-    return Gain(estimate, low, high, at_most, scope, is_proven, status)
-
-
-def _status(low: float, at_most: float, worthwhile: float) -> Payoff:
-    if low > 0:
-        return Payoff.PAYS
-    return Payoff.DOES_NOT_PAY if at_most <= worthwhile else Payoff.UNDECIDED
+    known = Gain()
+    if named != fixed:
+        estimate = float(_elsewhere(gains, [each for each in refits if each is not None], scope, fixed).mean())
+        low, high = min(low, estimate), max(high, estimate)
+        at_most = max(at_most, high)
+        known = Gain(estimate, low, high)
+    status = Payoff.UNDECIDED
+    if scope in proven:
+        status = Payoff.PAYS if low > 0 else Payoff.DOES_NOT_PAY if at_most <= worthwhile else status
+    return replace(known, at_most=at_most, scope=scope, proven=scope in proven, status=status)
 
 
 def _bounds(inference: Inference, named: int, control: int, *, of_classes: bool) -> tuple[float, float, float] | None:

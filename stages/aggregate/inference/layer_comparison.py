@@ -184,9 +184,7 @@ def best_against(inference: Inference, *, control: int = -1, candidates: Layers 
         L = len(inference.mean)
         candidates = np.arange(L) < control % L
     contrasts = inference.against(control, candidates) if candidates.any() else None
-    if contrasts is None:
-        return None
-    if lies_at_limit(inference, control, contrasts):
+    if contrasts is None or lies_at_limit(inference, control, contrasts):
         return None
     alike = contrasts.value[~contrasts.varying] if inference.varying[control] else ()
     likely, possible = (
@@ -260,12 +258,10 @@ def best_of_two(inference: Inference, first_layers: int) -> Estimate | None:
     estimate = None if pairs is None else pairs.estimate(index)
     if estimate is None:
         return None
-    leads = (
-        best_against(inference, control=second, candidates=of_first),
-        best_against(inference, control=first, candidates=~of_first),
-    )
-    signed = (estimate.value, -estimate.value)
-    optimism = [0.0 if lead is None else plain - lead.value for lead, plain in zip(leads, signed, strict=True)]
+    optimism = []
+    for control, candidates, plain in ((second, of_first, estimate.value), (first, ~of_first, -estimate.value)):
+        lead = best_against(inference, control=control, candidates=candidates)
+        optimism.append(0.0 if lead is None else plain - lead.value)
     error = hypot(estimate.standard_error, optimism[0] / sqrt(2), optimism[1] / sqrt(2))
     return Estimate(estimate.value - optimism[0] + optimism[1], error, estimate.df)
 

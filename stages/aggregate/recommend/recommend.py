@@ -156,15 +156,12 @@ def _sureness(
         together: what is known of all checkpoints, of which it is the best; or else the last one, which was not chosen.
     """
     alone, value = infer_layers(refits), network.sign * network.means[choice.taken]
-    if choice.does_not_pay:
-        return {
-            scope: replace(alone[scope], best=Bounds(alone[scope].low[-1], alone[scope].high[-1], value))
-            for scope in together
-        }
-    return {
-        scope: replace(alone[scope], best=score_intervals(inference, refits.score)[1])
-        for scope, inference in together.items()
-    }
+    sure = {}
+    for scope, inference in together.items():
+        last = Bounds(alone[scope].low[-1], alone[scope].high[-1], value)
+        best = last if choice.does_not_pay else score_intervals(inference, refits.score)[1]
+        sure[scope] = replace(alone[scope], best=best)
+    return sure
 
 
 def _untrained(network: Candidates, losses: Float64, worthwhile: float) -> schema.UntrainedRecord | None:

@@ -102,7 +102,6 @@ def _of_fold(network: Candidates, fold: int, name: str) -> Iterator[dict[str, An
         value, best = regret(network.gains[fold], choice)
         step, layer = choice[0]
         point = network.points.loc[layer].to_dict() if len(choice) == 1 else {}  # else one is drawn at random
-        halves = network.halves
         yield {
             **{key: getattr(network.row, key) for key in ("dataset", "model", "metric")},
             **{key: point.get(key) for key in ("layer", "depth")},
@@ -113,5 +112,5 @@ def _of_fold(network: Candidates, fold: int, name: str) -> Iterator[dict[str, An
             "value": network.sign * value,
             "best_value": network.sign * best,
             "regret_at_most": best - value,
-            "regret_at_least": None if halves is None else regret_on_halves(halves[fold], choice),
+            "regret_at_least": None if network.halves is None else regret_on_halves(network.halves[fold], choice),
         }

@@ -47,7 +47,8 @@ def markdown(rows: Sequence[SummaryRow], facts: Facts) -> str:
         rows: of the summary.
         facts: the recommendations and findings.
     """
-    parts = [f"# Which layer separates unseen classes best?\n\n{_scope(rows, facts)}\n"]
+    scope = f"{scope_of(rows, facts.parts)} {words.scored_as(facts.recommendations)}".rstrip()
+    parts = [f"# Which layer separates unseen classes best?\n\n{scope}\n"]
     parts += [f"**{facts.notice}**\n"] if facts.notice else []
     for dataset, group in groupby(facts.recommendations, lambda each: each.dataset):
         networks = list(group)
@@ -67,10 +68,6 @@ def markdown(rows: Sequence[SummaryRow], facts: Facts) -> str:
         parts.append(f"## {dataset}: every score\n\n{_scores(list(own)).text('pipe')}\n")
     parts.append(" ".join(filter(None, [few_folds(means, facts.parts), READING])) + "\n")
     return "\n".join(parts)
-
-
-def _scope(rows: Sequence[SummaryRow], facts: Facts) -> str:
-    return f"{scope_of(rows, facts.parts)} {words.scored_as(facts.recommendations)}".rstrip()
 
 
 def _uses(networks: Sequence[Recommendation]) -> Table:

@@ -13,7 +13,6 @@ from stages.aggregate.render import documents
 from stages.aggregate.render.page.page import render_page, vega_bundle
 from stages.aggregate.render.page.provenance import Study
 from stages.aggregate.result_files import PAGE, finish_results
-from stages.aggregate.scope import INTERVAL_ENDS, Scope
 from stages.aggregate.tables.summary import SummaryRow
 from stages.aggregate.words.formatting import plural
 from stages.shared.tables.metric_table import write_layer_scores
@@ -53,7 +52,7 @@ def write_results(out: Path, study: Study, inputs: Mapping[str, str] | None = No
         n_figures = draw_figures(out, results, study.run.models)
     size = (out / PAGE).write_bytes(render_page(study).encode("utf-8"))
     finish_results(out, inputs)
-    scores = f"{len(results.layers)} scores of {plural(len(results.networks), 'network')}"
+    scores = f"{len(results.layers)} scores of {plural(sum(len(each.rows) for each in facts.findings), 'network')}"
     return f"wrote {scores}, {n_figures} figures, a page of {size / 1e6:.1f} MB"
 
 
@@ -65,7 +64,7 @@ def headline_numbers(rows: Sequence[SummaryRow], recommendations: Sequence[Recom
     tree: dict[str, dict[str, Numbers]] = {}
     for row in rows:
         if row.main:
-            scope: Scope = "images" if row.ci_classes_low is None else "classes"
+            scope, (low, high) = next(iter(row.intervals.items()), ("images", (None, None)))
             own = [each for each in recommendations if (each.dataset, each.model) == (row.dataset, row.model)]
             tree.setdefault(row.dataset, {})[row.model] = {
                 "step": row.step,
@@ -74,8 +73,8 @@ def headline_numbers(rows: Sequence[SummaryRow], recommendations: Sequence[Recom
                 "g_seen": row.seen,
                 "last_value": row.last_value,
                 "scope": scope,
-                "ci_low": getattr(row, INTERVAL_ENDS[scope][0]),
-                "ci_high": getattr(row, INTERVAL_ENDS[scope][1]),
+                "ci_low": low,
+                "ci_high": high,
                 "uses": {each.use: _of_use(each) for each in own},
             }
     rounded: Numbers = _rounded(tree)

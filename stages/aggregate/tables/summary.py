@@ -1,6 +1,6 @@
 """summary.csv: the best layer of every curve at its last step, its scores, and how sure they are."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -111,14 +111,10 @@ class SummaryRow:
         return self._known(INTERVAL_ENDS)
 
     @property
-    def leads(self) -> dict[Scope, Bounds]:
-        """The best earlier layer's lead over the last, in each scope in which it is known, the wider one first."""
-        return {scope: Bounds(low, high, value) for scope, (value, low, high) in self._known(LEADS).items()}
-
-    @property
     def proven_leads(self) -> dict[Scope, Bounds]:
-        """The same without a scope in which such bounds have no proven level, so that no claim rests on them."""
-        return {scope: lead for scope, lead in self.leads.items() if is_proven(self.metric, scope)}
+        """The best earlier layer's lead over the last, in each scope in which its bounds have a proven level."""
+        leads = {scope: Bounds(low, high, value) for scope, (value, low, high) in self._known(LEADS).items()}
+        return {scope: lead for scope, lead in leads.items() if is_proven(self.metric, scope)}
 
     def _known(self, columns: Mapping[Scope, tuple[str, ...]]) -> dict[Scope, tuple[Any, ...]]:
         found = {scope: tuple(getattr(self, name) for name in names) for scope, names in columns.items()}
@@ -182,7 +178,8 @@ def summarize(scores: Scores, main_metric: str) -> list[SummaryRow]:
     table = pd.concat(parts, axis=1).loc[pd.MultiIndex.from_frame(chosen[KEYS])].reset_index()
     table = table.assign(n_folds=table["fold"].map(scores.n_folds), n_seeds=scores.n_seeds)
     table["main"] &= (table["metric"] == main_metric) & (table["fold"] == MEAN)
-    return summary_rows(frame([table], SUMMARY_COLUMNS).to_dict("records"))
+    rows = frame([table], SUMMARY_COLUMNS).to_dict("records")
+    return [SummaryRow(**{str(name): value for name, value in row.items() if pd.notna(value)}) for row in rows]
 
 
 def _columns(points: pd.DataFrame, **names: str) -> pd.DataFrame:
@@ -193,9 +190,3 @@ def _columns(points: pd.DataFrame, **names: str) -> pd.DataFrame:
 def summary_table(rows: Sequence[SummaryRow]) -> pd.DataFrame:
     """The rows as the table `SUMMARY_COLUMNS`."""
     return frame(map(vars, rows), SUMMARY_COLUMNS)
-
-
-def summary_rows(rows: Iterable[Mapping[Any, Any]]) -> list[SummaryRow]:
-    """The rows of mappings from a field to its value, of which some may be empty."""
-    known = ({name: value for name, value in row.items() if pd.notna(value) and value != ""} for row in rows)
-    return [SummaryRow(**row) for row in known]

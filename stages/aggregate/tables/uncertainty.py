@@ -40,8 +40,6 @@ def infer_curves(scores: Scores, networks: dict[Name, NetworkData]) -> pd.DataFr
 def _columns(known: Mapping[Scope, LayerInference]) -> dict[str, Any]:
     columns: dict[str, Any] = {}
     for scope, layers in known.items():
-        lead = layers.lead
-        numbers = layers.low, layers.high, lead.value, lead.low, lead.high
-        columns |= zip((*INTERVAL_ENDS[scope], *LEADS[scope]), numbers, strict=True)
-        columns[TIED[scope]] = layers.tied
+        numbers = layers.low, layers.high, layers.lead.value, layers.lead.low, layers.lead.high, layers.tied
+        columns |= zip((*INTERVAL_ENDS[scope], *LEADS[scope], TIED[scope]), numbers, strict=True)
     return columns

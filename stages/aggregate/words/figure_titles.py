@@ -114,14 +114,14 @@ def depth_caption(name: str, step: int, means: Averages, scopes: Sequence[tuple[
     return " ".join(filter(None, [*parts, MARKS]))
 
 
-def panel_words(best: tuple[str, int, float] | None, last_depth: int, *, better: Better) -> str:
-    """Name the best layer by one score: its name, its depth and its score; None where no layer has one."""
+def panel_words(layers: Sequence[str], best: Sequence[tuple[int, float]], better: Better) -> str:
+    """Name the best of some layers by one score: the first of these depths, each with its score."""
     if better == "neither":
         return "neither high nor low is better"
-    if best is None:
+    if not best:
         return "undefined on unseen classes"
-    name, depth, value = best
-    return f"best at layer {place(depth, last_depth)} ({name}): {value:.2f}"
+    depth, value = best[0]
+    return f"best at layer {place(depth, len(layers) - 1)} ({layers[depth]}): {value:.2f}"
 
 
 def pairs_caption(network: str, means: Averages) -> str:

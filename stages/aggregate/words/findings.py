@@ -8,7 +8,6 @@ from stages.aggregate.curves import Parts
 from stages.aggregate.findings.outcomes import (
     Claim,
     DatasetFindings,
-    NetworkFindings,
     NetworkPair,
     Outcome,
     Reason,
@@ -41,26 +40,15 @@ ABOUT = {
     Claim.FINE_TUNING: ("The last step is compared with step 0, as two networks on the same classes; g need not rise."),
 }
 
-STATUSES = {
-    Status.SHOWN: "shown",
+STATUSES = {status: status.replace("_", " ") for status in Status} | {
     Status.SHOWN_HERE: "shown for these classes and trained networks",
     Status.NO_COUNTER_EXAMPLE: "no counter-example",
-    Status.SUPPORTED: "supported",
-    Status.CONTRADICTED: "contradicted",
-    Status.INCONCLUSIVE: "inconclusive",
-    Status.RAISED: "raised",
-    Status.LOWERED: "lowered",
-    Status.NOT_DISTINGUISHABLE: "not distinguishable",
-    Status.OUT_OF_SCOPE: "out of scope",
     Status.UNKNOWN: "cannot be judged",
 }
 
-REASONS = {
+REASONS = {reason: reason.replace("_", " ") for reason in Reason} | {
     Reason.NO_HEAD: "no fine-tuned head",
-    Reason.NO_ACCURATE_NETWORK: "no accurate network",
-    Reason.ONE_ACCURATE_NETWORK: "one accurate network",
     Reason.NO_INTERVAL: "no interval of a proven level",
-    Reason.ONE_LAYER: "one layer",
     Reason.NO_STEPS: "no step 0 beside a later step",
     Reason.NOT_AT_START: "the score was not measured at step 0",
     Reason.LESS_ACCURATE: "less accurate than the best",
@@ -234,21 +222,18 @@ def _lead(lead: Bounds) -> str:
 
 
 def _fine_tuning_details(findings: DatasetFindings) -> list[str]:
-    """What fine-tuning did to each network in both scopes."""
-    return [_fine_tuning(each) for each in findings.networks if each.changes is not None]
-
-
-def _fine_tuning(finding: NetworkFindings) -> str:
-    """What fine-tuning did to g of one network, beside what accuracy did from chance, which an untrained head has."""
-    row = finding.row
-    changes = {capitalized(scope_sentence(scope, 1)): change for scope, change in (finding.changes or {}).items()}
-    sentences = [
-        f"{scope}: {STATUSES[change_status(change)]}, {change_interval(change.value, *change.interval())}."
-        for scope, change in changes.items()
-    ] or [f"{capitalized(NO_INTERVAL)}."]
-    if row.accuracy is not None and row.accuracy_chance is not None:
-        sentences.append(f"Accuracy went from chance ({row.accuracy_chance:.2f}) to {row.accuracy:.2f}.")
-    return f"{row.model}: {' '.join(sentences)}"
+    """What fine-tuning did to g of each network, beside what accuracy did from chance, which an untrained head has."""
+    details = []
+    for row, changes in ((each.row, each.changes) for each in findings.networks if each.changes is not None):
+        sentences = [
+            f"{capitalized(scope_sentence(scope, 1))}: {STATUSES[change_status(change)]}, "
+            f"{change_interval(change.value, *change.interval())}."
+            for scope, change in changes.items()
+        ] or [f"{capitalized(NO_INTERVAL)}."]
+        if row.accuracy is not None and row.accuracy_chance is not None:
+            sentences.append(f"Accuracy went from chance ({row.accuracy_chance:.2f}) to {row.accuracy:.2f}.")
+        details.append(f"{row.model}: {' '.join(sentences)}")
+    return details
 
 
 DETAILS = {

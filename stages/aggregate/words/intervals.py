@@ -65,9 +65,6 @@ def explain_scopes(metric: str, step: int) -> str:
 
 def few_folds(rows: Iterable[SummaryRow], parts: Parts = "folds") -> str:
     """What intervals over other classes take, if the rows of some network have none; nothing where all have some."""
-    told: dict[tuple[str, str], bool] = {}
-    for row in rows:
-        if row.fold == MEAN:
-            name = row.dataset, row.model
-            told[name] = told.get(name, False) or row.ci_classes_low is not None
-    return "" if all(told.values()) else of_parts(FEW_FOLDS, parts)
+    means = [row for row in rows if row.fold == MEAN]
+    known = {(row.dataset, row.model) for row in means if row.ci_classes_low is not None}
+    return "" if all((row.dataset, row.model) in known for row in means) else of_parts(FEW_FOLDS, parts)

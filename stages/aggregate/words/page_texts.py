@@ -20,6 +20,9 @@ USES: dict[str, str] = {
 }
 """Uses in the order of the page, with their names."""
 
+SHOWN_CARDS = 6
+"""Networks whose answers are open at the top; the others are one click away."""
+
 NETWORK_COLUMNS = [
     ("model", "network", ""), ("dataset", "dataset", ""), ("best", "best layer", "counted from 1 at the input"),
     ("layer", "name", ""), ("value", "unseen", "of the best layer on unseen classes, as chosen: too high"),

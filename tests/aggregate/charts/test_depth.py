@@ -1,7 +1,6 @@
 import numpy as np
 import pytest
 
-from stages.aggregate.charts.frame import Words
 from stages.aggregate.charts.networks import curve_points, depth_figure
 from stages.aggregate.charts.theme import BLUE, PALE, SEEN
 from stages.aggregate.curves import each_curve, mark_points
@@ -17,7 +16,7 @@ def means(scores, *metrics):
 def draw(scores, rows):
     points = mark_points(rows)
     curves = [curve_points(own) for _, own in each_curve(points[points["last"]])]
-    return Drawing(depth_figure(curves, 100, Words("message", "caption")))
+    return Drawing(depth_figure(curves, 100, ("message", "caption")))
 
 
 def unseen(curve):

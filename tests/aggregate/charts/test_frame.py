@@ -3,7 +3,7 @@ import sys
 
 import pytest
 
-from stages.aggregate.charts.frame import Words, _fill, figure, panel, write_figure
+from stages.aggregate.charts.frame import _fill, figure, panel, write_figure
 from stages.aggregate.charts.theme import layer
 from tests.aggregate.charts.drawing import Drawing
 
@@ -17,7 +17,7 @@ def made():
     place |= {"y": {"field": "y", "type": "quantitative", "title": None}}
     layers = [layer("points", {"type": "point", "clip": True}, place | {"color": color})]
     chart = panel(layers, {"points": [{"x": i / 7, "y": i * i / 3} for i in range(9)]}, (300, 100))
-    return figure([chart], Words("less < more & 95 %", WORDS.strip()))
+    return figure([chart], ("less < more & 95 %", WORDS.strip()))
 
 
 def test_the_same_figure_gives_the_same_bytes_again_and_in_another_process(tmp_path):
@@ -48,4 +48,4 @@ def test_text_breaks_into_lines_but_within_no_number_and_its_unit():
 
 @pytest.mark.parametrize("words", ["lm m " * 40, "iW w " * 40, WORDS])
 def test_no_line_is_wider_than_the_figure(words):
-    Drawing(figure([], Words(words, words)))
+    Drawing(figure([], (words, words)))

@@ -2,7 +2,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stages.aggregate.charts.frame import Words
 from stages.aggregate.charts.networks import layer_pairs_figure, matrix
 from tests.aggregate.charts.drawing import Drawing
 
@@ -29,7 +28,7 @@ def test_the_matrix_of_layer_pairs_is_symmetric_and_the_mean_over_seeds():
 
 def test_layer_pairs_have_a_matrix_per_split_with_names_and_numbers_the_input_first():
     matrices = {split: matrix(rows) for split, rows in layer_pairs().groupby("split")}
-    drawing = Drawing(layer_pairs_figure(matrices, Words("a message", "details")))
+    drawing = Drawing(layer_pairs_figure(matrices, ("a message", "details")))
     assert {"(a) images of seen classes", "(b) images of unseen classes", "linear CKA"} <= set(drawing.texts)
     assert [drawing.texts.count(name) for name in ("raw pixels", "1 stem", "2 blocks.0")] == [4] * 3
     expected = [0, 1, 2] * 3

@@ -1,12 +1,14 @@
 import re
 from dataclasses import replace
+from types import SimpleNamespace
 
+import pandas as pd
 import pytest
 
-from stages.aggregate.charts.bands import with_bands
-from stages.aggregate.charts.datasets import overview_figure
-from stages.aggregate.charts.frame import Words
+from stages.aggregate.charts.datasets import overview as draw
 from stages.aggregate.charts.theme import BLUE, GREY, PALE, PRINT, TEXT, VERMILION
+from stages.aggregate.compute import Results
+from stages.aggregate.facts import Facts
 from stages.aggregate.tables.score_tables import depth_table
 from tests.aggregate.charts.drawing import Drawing
 from tests.aggregate.networks import NO_INTERVALS, evidence, network
@@ -20,11 +22,11 @@ def overview(curves, *, aside=(), models=MODELS, shorter=(), **columns):
     """The overview of NMI."""
     points = depth_table(curves)
     points = points[(points["metric"] == "nmi") & (points["fold"] == "mean") & (points["split"] == "unseen")]
-    points = points[points["model"].isin(models)]
     columns = {"best_depth": BEST, "baseline": None, "chance": None} | NO_INTERVALS | columns
     rows = (network(model, last_depth=LAST - (model in shorter), **columns) for model in models)
-    known = evidence(*rows, beaten=aside)
-    return points, Drawing(overview_figure(with_bands(points), known, MODELS, Words("says", "details")))
+    facts = Facts([SimpleNamespace(dataset="handwriting", use="discovery", metric="nmi")], [])
+    results = Results(pd.DataFrame(), curves, [], facts, {"depth.csv": points})
+    return points[points["model"].isin(models)], Drawing(draw(results, MODELS, evidence(*rows, beaten=aside)))
 
 
 def values(points, model, depth):

@@ -58,10 +58,3 @@ def test_networks_that_say_little_are_out_of_scope_unless_no_other_is_left():
     known = evidence(network("a"), network("b", accuracy=0.2), network("c"), beaten=["c"])
     assert known.out_of_scope == {"b": Reason.LESS_ACCURATE, "c": Reason.NO_LAYER_BEATS_PIXELS}
     assert evidence(network("a"), beaten=["a"]).out_of_scope == {}
-
-
-def test_a_network_that_is_left_out_remains_in_the_comparison_alone():
-    known = evidence(network("a"), network("b"))
-    left = known.without(["b"])
-    assert left.networks == known.networks[:1]
-    assert left.accuracy == known.accuracy

@@ -34,20 +34,6 @@ def test_there_is_a_table_of_every_score(summary):
     assert [row["Score"] for row in rows] == ["NMI"] * 2 + ["k-NN purity"] * 2
 
 
-def test_a_row_has_intervals_in_both_scopes(summary):
-    row = table(document(summary), "handwriting: every score")[0]
-    assert row["Unseen"] == "0.390 ± 0.030"
-    assert (row["Other classes"], row["Other images"]) == ("[0.310, 0.470]", "[0.370, 0.410]")
-    assert row["Best layer"] == "5 of 9 (`blocks.3`)"
-
-
-def test_it_is_said_over_what_values_are_means(summary):
-    assert "mean of 4 folds, one seed each, ± 1 standard deviation over folds (ddof = 1)." in document(summary)
-    seeds = document([network(**ONE_FOLD, n_seeds=3)])
-    assert "mean of 3 seeds, ± 1 standard deviation over seeds (ddof = 1)." in seeds
-    assert "one seed, so no spread is known." in document([network(**ONE_FOLD)])
-
-
 def test_one_fold_has_no_columns_of_other_classes_and_says_why():
     text = document([network(**ONE_FOLD)])
     (row,) = table(text, "handwriting: every score")
@@ -99,22 +85,6 @@ def test_a_network_of_no_use_has_no_layer(summary):
     first, second = table(text, "handwriting: the layer for each use")
     assert (first["Layer"], second["Layer"]) == ("none beats raw pixels", "5 of 9 (`blocks.3`)")
     assert "- small, discovery (NMI): no recommendation, since no layer beats raw pixels" in text
-
-
-def test_scores_of_scaled_rows_are_said_to_be(summary):
-    scaled = Facts([recommendation(normalize="l2")], [evidence(*summary[:1])])
-    assert "(ddof = 1). Scores are of rows of length 1." in markdown(summary, scaled)
-
-
-def test_a_score_that_is_better_low_says_so(summary):
-    lower = [replace(row, better="lower") for row in summary]
-    assert table(document(lower), "handwriting: every score")[0]["Score"] == "NMI (lower is better)"
-
-
-def test_what_is_missing_leaves_dashes():
-    rows = [network(**NO_INTERVALS | {"accuracy": None}), network("b", **ONE_FOLD)]
-    row = table(document(rows), "handwriting: every score")[0]
-    assert {row[name] for name in ("Accuracy", "Other images")} == {"–"}
 
 
 def test_a_scope_in_which_any_score_is_known_has_its_columns():

@@ -224,14 +224,6 @@ def test_a_single_fold_says_nothing_of_other_classes():
     assert "95 %" not in text
 
 
-def test_of_a_single_layer_nothing_is_said_of_others():
-    known = facts(
-        [recommendation(layer="pool", depth=0, last_depth=0, **NO_GAINS)],
-        [network(last_depth=0)],
-    )
-    assert lines_of(known)[1:3] == ["use              layer  score", "discovery (NMI)  1/1    0.388 [0.310, 0.470]"]
-
-
 def test_several_datasets_have_a_block_each():
     found = [*every_use(dataset="flowers"), *every_use(dataset="dtd")]
     blocks = verdict(facts(found)).split("\n\n")

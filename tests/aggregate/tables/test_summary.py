@@ -6,14 +6,8 @@ import pytest
 
 from stages.aggregate.curves import average
 from stages.aggregate.inference.layer_comparison import Bounds
-from stages.aggregate.tables.summary import (
-    SUMMARY_COLUMNS,
-    summarize,
-    summary_rows,
-    summary_table,
-)
+from stages.aggregate.tables.summary import SUMMARY_COLUMNS, summarize, summary_table
 from stages.measure.metrics import SCORES
-from stages.shared.core.csv_table import read_table, write_table
 from stages.shared.core.params import RunParams
 from stages.shared.tables.metric_table import typed
 from tests.aggregate.networks import ONE_FOLD, network
@@ -33,22 +27,9 @@ def test_the_summary_starts_with_the_contracts_columns(scores):
     assert list(summary_table(summarize(scores, "nmi")).columns) == list(SUMMARY_COLUMNS)
 
 
-def read_summary(path):
-    return summary_rows(read_table(path, SUMMARY_COLUMNS, what="a summary", stage="aggregate").to_dict("records"))
-
-
-def test_what_is_written_is_read_again(scores, tmp_path):
-    known = uncertain(scores, tied_classes=True, lead_classes=-0.25)
-    rows = [*summarize(known, "nmi"), *summarize(scores, "ami")]
+def test_ties_are_those_of_the_curve(scores):
+    rows = [*summarize(uncertain(scores, tied_classes=True, lead_classes=-0.25), "nmi"), *summarize(scores, "ami")]
     assert [row.tied_depths for row in rows] == [[0, 1, 2], []]
-    write_table(tmp_path / "summary.csv", summary_table(rows), SUMMARY_COLUMNS)
-    assert read_summary(tmp_path / "summary.csv") == rows
-
-
-def test_a_layer_named_like_a_missing_value_keeps_its_name(scores, tmp_path):
-    rows = [replace(row, best_layer="NA", last_layer="007") for row in summarize(scores, "nmi")]
-    write_table(tmp_path / "summary.csv", summary_table(rows), SUMMARY_COLUMNS)
-    assert read_summary(tmp_path / "summary.csv") == rows
 
 
 def test_the_best_layer_is_the_shallower_maximum_of_the_seeds_mean(scores):
@@ -181,10 +162,7 @@ def test_ties_are_those_of_the_wider_scope_that_is_known(columns, scope, tied):
 
 def test_no_claim_rests_on_bounds_of_no_proven_level():
     assert network().proven_leads == {"classes": Bounds(0.03, 0.27, 0.14)}
-    assert network(metric="knn_purity").proven_leads["images"] == Bounds(0.1, 0.18, 0.15)
-
-
-def test_bounds_are_those_of_one_scope():
-    assert network().leads["images"] == Bounds(0.1, 0.18, 0.15)
-    assert list(network(**ONE_FOLD).leads) == ["images"]
+    both = {"classes": Bounds(0.03, 0.27, 0.14), "images": Bounds(0.1, 0.18, 0.15)}
+    assert network(metric="knn_purity").proven_leads == both
+    assert list(network(metric="knn_purity", **ONE_FOLD).proven_leads) == ["images"]
     assert (network().intervals["classes"], list(network(**ONE_FOLD).intervals)) == ((0.31, 0.47), ["images"])

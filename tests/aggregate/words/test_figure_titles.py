@@ -7,7 +7,6 @@ import pandas as pd
 import pytest
 
 from stages.aggregate.inference.contrasts import Estimate
-from stages.aggregate.words.averages import Averages
 from stages.aggregate.words.figure_titles import layers_title, pairs_title, training_title
 from stages.aggregate.words.scores import NAMES
 from tests.aggregate.networks import NETWORK, STEPS, evidence, network
@@ -98,23 +97,3 @@ def test_no_title_has_more_than_twelve_words(metric, last_depth):
             titles += [training_title(evidence(*networks, steps=steps, changes=own)) for own in (known, None)]
     titles += [pairs_title([0.9] * last_depth, "unseen classes")]
     assert [title for title in titles if not 3 < len(title.split()) <= 12] == []
-
-
-@pytest.mark.parametrize(
-    ("n_folds", "n_seeds", "words", "over"),
-    [
-        (1, 1, "one seed", "seeds"),
-        (1, 3, "mean of 3 seeds", "seeds"),
-        (4, 1, "mean of 4 folds, one seed each", "folds"),
-        (4, 2, "mean of 4 folds, 2 seeds each", "folds"),
-    ],
-)
-def test_a_caption_says_what_values_are_means_of(n_folds, n_seeds, words, over):
-    averages = Averages(n_folds, n_seeds)
-    assert averages.words == words
-    assert averages.vary == (words != "one seed")
-    assert averages.spread == f"± 1 standard deviation over {over} (ddof = 1)"
-
-
-def test_the_largest_change_between_neighbouring_layers():
-    assert pairs_title([0.9, 0.6], "unseen classes") == "Images of unseen classes are rearranged most from layer 2 to 3"

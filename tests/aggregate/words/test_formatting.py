@@ -1,21 +1,12 @@
 import pytest
 
-from stages.aggregate.words.formatting import interval, joined, layers, number, place, runs, short_names, shorten
+from stages.aggregate.words.formatting import layers, number, runs, short_names, shorten
 
 
 def test_numbers_carry_their_standard_deviation_where_there_is_one():
     assert number(0.12345, 0.01) == "0.123 ± 0.010"
     assert number(0.12345) == "0.123"
     assert number(float("nan"), 0.1) == number(None) == "–"
-
-
-def test_an_interval_needs_both_ends():
-    assert interval(-0.0504, 0.03) == "[-0.050, 0.030]"
-    assert (interval(0.1, None), interval(None, None)) == ("", "")
-
-
-def test_a_layer_is_counted_from_one():
-    assert (place(0, 8), place(7, 8)) == ("1 of 9", "8 of 9")
 
 
 @pytest.mark.parametrize(
@@ -31,10 +22,6 @@ def test_a_layer_is_counted_from_one():
 def test_layers_are_named_by_their_runs(depths, words):
     assert layers(depths) == words
     assert runs(depths) == words.split(" ", 1)[1].replace(" and", ",")
-
-
-def test_names_are_joined_as_in_a_sentence():
-    assert [joined(list("abc")[:n]) for n in (1, 2, 3)] == ["a", "a and b", "a, b and c"]
 
 
 def test_short_names_drop_the_shared_prefix_and_the_pooling():

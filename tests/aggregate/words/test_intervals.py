@@ -1,4 +1,3 @@
-from stages.aggregate.words.averages import at_last_step
 from stages.aggregate.words.intervals import explain_intervals, explain_scopes, few_folds, scope_words
 from tests.aggregate.networks import ONE_FOLD, network
 
@@ -27,8 +26,3 @@ def test_intervals_of_another_scope_are_named():
     )
     assert explain_intervals("Bands", shown[1:2], 0) == "Bands: for other unseen classes (OOD: not proven)."
     assert explain_intervals("Bands", [], 0) == ""
-
-
-def test_the_last_step_may_differ_from_network_to_network():
-    assert at_last_step([100, 100]) == "step 100"
-    assert at_last_step([100, 0, 100]) == "the last step (0 or 100)"

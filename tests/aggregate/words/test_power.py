@@ -24,10 +24,3 @@ def test_a_lead_that_is_said_to_be_shown_takes_no_more_folds():
     assert said.endswith("A lead of 0.08 takes 5 folds.")
     assert power_sentence(power, 0.09).endswith("A lead of 0.09 takes 4 folds.")
     assert power_sentence(power, 0.083).endswith("A lead of 0.083 takes 4 folds.")
-
-
-def test_of_one_seed_the_classes_are_a_least_number_and_a_network_as_it_is_has_one_fold():
-    one_seed = Power("d", "m", 0.2, 0.2, {4: 0.2}, {}, {10: 0.1})
-    assert power_sentence(one_seed).endswith("takes more than 4 folds, or at least 10 unseen classes in each fold.")
-    frozen = Power("d", "m", 0.2, 0.2, {}, {}, {10: 0.2, 40: 0.1})
-    assert power_sentence(frozen).endswith("takes 40 unseen classes.")

@@ -1,11 +1,7 @@
-from dataclasses import replace
-
 import pytest
 
-from stages.aggregate.findings.outcomes import Status
 from stages.aggregate.recommend.criteria import CRITERIA
 from stages.aggregate.recommend.schema import Missing, RegretRecord, ScopeRecord
-from stages.aggregate.words.findings import STATUSES
 from stages.aggregate.words.recommendation import (
     CRITERION_WORDS,
     LACKING,
@@ -97,17 +93,6 @@ def test_whether_choosing_pays_is_told_with_what_it_gains(gain, cell, told):
     assert "Whether choosing pays is undecided. " in sentences(unknown)
 
 
-def test_what_the_brackets_of_gains_are_of_is_told_where_it_is_something_else():
-    assert explain_brackets([recommendation(gain_over_last=FOLDS_ALONE)]) == (
-        "[ ]: 95 % for other unseen classes and retraining (gain for discovery: not proven)."
-    )
-    images = recommendation(gain_over_last=replace(OVER_LAST, scope="images", proven=False))
-    assert explain_brackets([images]) == (
-        "[ ]: 95 % for other unseen classes and retraining; gain for discovery: for other images of these classes "
-        "(gain for discovery: not proven)."
-    )
-
-
 def test_the_network_before_fine_tuning_has_an_answer_of_its_own():
     itself = UNTRAINED.model_copy(update={"gain_over_last": NOT_WORTH_IT})
     found = [recommendation(use="retrieval"), recommendation(untrained=itself), recommendation(untrained=None)]
@@ -125,19 +110,6 @@ def test_a_score_of_which_less_is_better_is_lowered_where_it_gets_better():
     assert brief_fine_tuning([RECOMMENDATION, found]) == (
         "Fine-tuning: discovery +0.09, geometry (lower is better) -0.09"
     )
-
-
-@pytest.mark.parametrize("status", [Status.RAISED, Status.LOWERED, Status.NOT_DISTINGUISHABLE])
-def test_what_fine_tuning_did_has_words_for_every_status(status):
-    change = RECOMMENDATION.fine_tuning.model_copy(update={"status": status})
-    told = sentences(recommendation(fine_tuning=change))
-    assert f"fine-tuning to step 100 did to the best score: {STATUSES[status]}, +0.090 [" in told
-    assert "; to that of the last layer: lowered, -0.050 [-0.080, -0.020] (other classes)." in told
-
-
-def test_a_checkpoint_is_named_unless_the_network_was_measured_as_it_is():
-    assert " at step 0 (untrained), with 50 %" in sentences(recommendation(step=0))
-    assert "0.470]), with 50 %" in sentences(recommendation(step=0, candidate_steps=[0]))
 
 
 def test_ties_are_told_as_far_as_they_are_known():
@@ -163,12 +135,6 @@ def test_ties_are_told_as_far_as_they_are_known():
     assert "Which layers tie with it is not known." in sentences(unknown)
 
 
-def test_without_a_recommendation_there_is_a_reason_and_nothing_else():
-    why = "no layer beats raw pixels (NMI 0.390 at best, raw pixels 0.500)"
-    assert sentences(useless()) == f"discovery (NMI): no recommendation, since {why}."
-    assert (reason(useless()), reason(RECOMMENDATION)) == (why, None)
-
-
 def test_a_doubt_follows_the_choice():
     doubtful = recommendation(doubtful=True, pixels=0.3)
     but = "it is not shown that a layer beats chance (0.010) and raw pixels (0.300)"
@@ -176,11 +142,6 @@ def test_a_doubt_follows_the_choice():
     assert (caveat(doubtful), caveat(RECOMMENDATION)) == (but, None)
     assert caveat(recommendation(doubtful=True, chance=None)) == "it is not shown that a layer beats raw pixels (0.100)"
     assert caveat(recommendation(doubtful=None, pixels=None)) == "no bound tells if a layer beats chance (0.010)"
-
-
-def test_a_single_layer_leaves_no_choice():
-    only = recommendation(layer="pool", depth=0, last_depth=0, step=0, candidate_steps=[0], shortlist=[])
-    assert sentences(only) == "discovery (NMI): its only layer is `pool`, NMI 0.388 [0.310, 0.470]."
 
 
 def test_an_interval_is_that_of_the_wider_scope_that_is_known_and_so_explained():

@@ -30,9 +30,6 @@ POINTS = ("value", "low", "high", "band", "tied", "best", "chance", "pixels")
 TRAINING = ("fold", "metric", "step", "accuracy", "unseen", "seen")
 """Columns of steps.csv."""
 
-PLACES = 3
-"""Decimals of a place in the plane, whose farthest image lies 1 from the middle."""
-
 DECIMALS = 3
 """Of every number on the page, as in all texts; the tables beside it have full precision."""
 
@@ -189,12 +186,11 @@ def galleries(study: Study, networks: Sequence[Name]) -> Columns:
                 left, _, right = np.linalg.svd(plane.T @ before)
                 plane = plane @ left @ right
             before = plane = plane / (abs(plane).max() or 1.0)
-            row = {"dataset": dataset, "model": model, "fold": fold, "layer": depth}
             rows.append(
-                row
+                {"dataset": dataset, "model": model, "fold": fold, "layer": depth}
                 | {"explained": round(float(own["explained"].iloc[0]), 2)}
                 | {"image": [image[sample] for sample in own["sample_id"]]}
-                | dict(zip("xy", (plane.round(PLACES) + 0.0).T.tolist(), strict=True))
+                | dict(zip("xy", (plane.round(DECIMALS) + 0.0).T.tolist(), strict=True))
                 | {"neighbours": [[image[sample] for sample in nearest] for nearest in own["neighbours"]]}
             )
     return table(rows, ("fold", "layer", "explained", "image", "x", "y", "neighbours"), networks)
@@ -268,8 +264,7 @@ def script_json(data: Any) -> str:
     Raises:
         ValueError: a number is NaN or infinite.
     """
-    text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    return text.translate(UNSAFE)
+    return json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":")).translate(UNSAFE)
 
 
 def rounded(value: Any) -> Any:

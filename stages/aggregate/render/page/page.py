@@ -7,11 +7,10 @@ any script but those three that stand in it.
 
 import base64
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import cache, partial
 from itertools import groupby
 from pathlib import Path
-from typing import Any
 
 import vl_convert
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -31,71 +30,52 @@ SCRIPTS = ("data", "charts", "draw", "images", "tables", "reach", "page")
 """Files in `js/`, in the order in which they stand in the page; the last begins."""
 NOT_TRAINED = {Reason.NO_HEAD, Reason.NO_STEPS}
 """Why claims say nothing where all networks are frozen."""
-SHOWN_CARDS = 6
-"""Networks whose answers are open at the top; the others are one click away."""
 
 
 def render_page(study: Study) -> str:
     """Render the page: the same text for the same study and the same versions of jinja2 and vl-convert."""
-    blob, scripts = page_data(study), [vega_bundle(), own_script()]
-    page = templates().get_template("page.html.j2")
-    return page.render(
-        **_texts(study, blob),
+    own_script = "\n".join((HERE / "js" / f"{name}.js").read_text(encoding="utf-8") for name in SCRIPTS)
+    blob, scripts = page_data(study), [vega_bundle(), own_script]
+    scores, facts = study.results.scores, study.results.facts
+    networks = [each for own in facts.findings for each in own.networks]
+    asked = facts.of_use()
+    by_use = {use: own for use in page_texts.USES if (own := [each for each in asked if each.use == use])}
+    datasets = list(dict.fromkeys(each.row.dataset for each in networks))
+    templates = Environment(
+        loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    return templates.get_template("page.html.j2").render(
+        facts=facts,
+        words=words,
+        of_parts=partial(of_parts, parts=facts.parts),
+        by_use=by_use,
+        asked=asked,
+        answers={use: _answers(own) for use, own in by_use.items()},
+        texts=page_texts,
+        claims=[
+            (status_words(facts.findings, claim), finding)
+            for claim, finding in finding_texts(facts.findings, facts.unit_rows, facts.parts).items()
+            if {each.reason for own in facts.findings for each in own.outcomes(claim)} - NOT_TRAINED
+        ],
+        datasets=datasets,
+        uses={
+            name: own
+            for use, name in page_texts.USES.items()
+            if (own := [metric for metric in blob["metrics"] if scores.catalogue[metric].use == use])
+        },
+        main_metric=networks[0].row.metric,
+        first_metrics=[own[0].metric for own in by_use.values()],
+        networks=[(each.row, network_words(each.row)) for each in networks],
+        has_images=blob["gallery"]["network"],
+        has_steps={(each.row.dataset, each.row.model) for each in networks if each.training},
+        run=study.run,
         **{name: blob[name] for name in ("mean", "metrics", "folds", "steps")},
+        style=(HERE / "page.css").read_text(encoding="utf-8"),
         data=script_json(blob),
         vega=scripts[0],
         script=scripts[1],
         script_hashes=" ".join(map(script_hash, scripts)),
     )
-
-
-def templates() -> Environment:
-    """Give the templates of pages, which know how pages look."""
-    texts = Environment(
-        loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    texts.globals["style"] = (HERE / "page.css").read_text(encoding="utf-8")
-    return texts
-
-
-def _texts(study: Study, blob: Mapping[str, Any]) -> dict[str, Any]:
-    """What the template writes as HTML."""
-    scores, facts = study.results.scores, study.results.facts
-    networks = [each for own in facts.findings for each in own.networks]
-    score, asked = networks[0].row.metric, facts.of_use()
-    by_use = {use: own for use in page_texts.USES if (own := [each for each in asked if each.use == use])}
-    datasets = list(dict.fromkeys(each.row.dataset for each in networks))
-    return {
-        "facts": facts,
-        "words": words,
-        "of_parts": partial(of_parts, parts=facts.parts),
-        "by_use": by_use,
-        "asked": asked,
-        "answers": {use: _answers(own) for use, own in by_use.items()},
-        "texts": page_texts,
-        "shown_cards": SHOWN_CARDS,
-        "claims": [
-            (status_words(facts.findings, claim), finding)
-            for claim, finding in finding_texts(facts.findings, facts.unit_rows, facts.parts).items()
-            if {each.reason for own in facts.findings for each in own.outcomes(claim)} - NOT_TRAINED
-        ],
-        "datasets": datasets,
-        "uses": {
-            name: own
-            for use, name in page_texts.USES.items()
-            if (own := [metric for metric in blob["metrics"] if scores.catalogue[metric].use == use])
-        },
-        "main_metric": score,
-        "first_metrics": [own[0].metric for own in by_use.values()],
-        "networks": [(row, network_words(row)) for row in (each.row for each in networks)],
-        "has_images": blob["gallery"]["network"],
-        "has_steps": {(each.row.dataset, each.row.model) for each in networks if each.training},
-        "network_columns": [
-            column for column in page_texts.NETWORK_COLUMNS if len(datasets) > 1 or column[0] != "dataset"
-        ],
-        "layer_columns": page_texts.LAYER_COLUMNS,
-        "run": study.run,
-    }
 
 
 def _answers(networks: Sequence[Recommendation]) -> dict[str, str]:
@@ -108,12 +88,6 @@ def vega_bundle() -> str:
     """Vega, Vega-Lite and vega-embed as one script, which may stand in HTML."""
     bundle: str = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
     return bundle.replace("</script", "<\\/script").replace("<!--", "<\\!--")
-
-
-def own_script() -> str:
-    """What the page does, as one script."""
-    folder = HERE / "js"
-    return "\n".join((folder / f"{name}.js").read_text(encoding="utf-8") for name in SCRIPTS)
 
 
 def script_hash(script: str) -> str:

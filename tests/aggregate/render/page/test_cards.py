@@ -4,7 +4,6 @@ from stages.aggregate.inference.gain import Gain, Payoff
 from stages.aggregate.recommend.schema import Baseline, FineTuningRecord, UntrainedRecord
 from stages.aggregate.words.page_texts import answer, card_texts
 from stages.aggregate.words.recommendation import reason
-from tests.aggregate.recommended import JOINED
 
 
 @pytest.fixture(scope="module")
@@ -35,17 +34,6 @@ def test_a_card_says_what_the_recommendation_says(cards):
         share, of_all = numbers["multiply-adds"]
         assert share == f"{100 * chosen.operations_share:.0f} %"
         assert float(of_all.split()[1]) == pytest.approx(total, rel=5e-3)
-
-
-def test_what_joining_gains_stands_in_the_card_where_it_is_recommended(study):
-    found = study.results.facts.recommendations[0]
-    assert ("join layers 4 and 7", "+0.050", "") in numbers_of(found, pair=JOINED)
-    unclear = JOINED.model_copy(update={"recommended": False})
-    assert numbers_of(found) == numbers_of(found, pair=unclear)
-
-
-def numbers_of(found, **fields):
-    return card_texts(found.model_copy(update=fields))["numbers"]
 
 
 def test_without_a_recommendation_it_gives_the_reason(study):

@@ -60,13 +60,8 @@ def test_the_answers_the_findings_and_every_definition_are_readable_without_scri
     assert all(metric["definition"] in page for metric in data["metrics"].values())
 
 
-def test_where_the_full_precision_is_stands_below_each_table(text):
-    assert "full precision: <code>depth.csv</code>, of earlier steps <code>layers.csv</code></span>" in text
-    assert "full precision: <code>summary.csv</code></span>" in text
-
-
 def test_more_networks_than_fit_are_one_click_away(study, monkeypatch):
-    monkeypatch.setattr("stages.aggregate.render.page.page.SHOWN_CARDS", 1)
+    monkeypatch.setattr("stages.aggregate.words.page_texts.SHOWN_CARDS", 1)
     assert render_page(study).count("<summary>1 more networks<") == len(
         {each.use for each in study.results.facts.of_use()}
     )
@@ -92,7 +87,3 @@ def test_the_pages_colours_are_the_figures():
     css = (HERE / "page.css").read_text().upper()
     assert f"--UNSEEN: {theme.BLUE.upper()}" in css
     assert f"--UNSEEN: {theme.SKY.upper()}" in css
-
-
-def test_what_every_page_has_is_most_of_a_small_one(text):
-    assert 0.8e6 < len(vega_bundle()) < len(text.encode()) < 1.15e6
