@@ -38,7 +38,7 @@ HABITS = {
     "things that speak": r"\b(?:says?|said|tells?|told)\b",
     "hedges": r"\b(?:not shown|not distinguishable|no proven level|is known|not known)\b",
     "semicolons": ";",
-    "brackets, but for numbers and code": r"\((?!`)[^)\d]*\)",
+    "brackets, but for numbers": r"\((?!i+\))[^)\d]*[a-z][^)\d]*\)",
 }
 
 
@@ -81,8 +81,8 @@ def lengths() -> Iterator[tuple[str, int, int]]:
 
 
 def habits() -> dict[str, int]:
-    """Count each habit in the prose of all pages."""
-    text = "\n".join(prose(page.read_text(encoding="utf-8")) for page in pages())
+    """Count each habit in the prose of all pages, code aside."""
+    text = "\n".join(re.sub(r"`[^`]*`", "", prose(page.read_text(encoding="utf-8"))) for page in pages())
     return {habit: len(re.findall(pattern, text, flags=re.MULTILINE)) for habit, pattern in HABITS.items()}
 
 
