@@ -80,6 +80,13 @@ def test_every_link_make_target_and_module_exists(page: Path):
         assert path.is_dir() or path.with_suffix(".py").exists() or module.endswith(".NAME"), f"{page.name}: {module}"
 
 
+def test_every_page_that_the_code_names_exists():
+    for module in sorted((ROOT / "stages").rglob("*.py")):
+        for page, anchor in re.findall(r"\b(docs/[\w/-]+\.md)(?:#([\w-]+))?", module.read_text()):
+            assert (ROOT / page).exists(), f"{module.name} names {page}"
+            assert not anchor or anchor in anchors(ROOT / page), f"{module.name} names {page}#{anchor}"
+
+
 def test_presets_are_valid_and_differ_from_the_default_only_where_they_say():
     yaml = YAML(typ="safe", pure=True)
     path = ROOT / "docs" / "presets" / "paper.yaml"
