@@ -38,8 +38,8 @@ PROVEN: dict[str, tuple[Scope, ...]] = {
     "r_precision": BOTH,
     "map_at_r": BOTH,
 }
-"""The scopes in which simulation bears out the level of a score's intervals; docs/statistics.md#where-intervals-fail
-names the designs with less than 0.92. A score that is not listed has none."""
+"""The scopes in which simulation bears out the level of a score's intervals; docs/uncertainty.md#validation names the
+designs with less than 0.92. A score that is not listed has none."""
 
 
 def is_proven(metric: str, scope: Scope) -> bool:
