@@ -182,27 +182,6 @@ def test_what_was_killed_again_and_again_goes_on_to_the_same_bytes(
     assert project.computed() == set()
 
 
-@pytest.mark.long
-@pytest.mark.parametrize(
-    ("edit", "file"), [(edit_params, "params.yaml"), (edit_code, "stages/finetune/loop.py")], ids=["params", "code"]
-)
-def test_a_run_that_an_edit_failed_goes_on_to_the_same_bytes_when_the_edit_is_taken_back(
-    prepared: Workflow, tmp_path: Path, undisturbed: dict[str, bytes], edit: Callable[[Workflow], None], file: str
-):
-    project, target = make_small_project(prepared, tmp_path / "project"), "embed@mine-net-0-0"
-    before = project.text(file)
-    dvc = project.start(*REPRO)
-    wait_for(lambda: (kept_progress(project, "checkpoints") or {}).get("step") == 40)
-    edit(project)
-    printed = "".join(dvc.communicate(timeout=120))
-    assert "changed while finetune ran" in printed
-    (project.folder / file).write_text(before)
-    said = project.run("dvc", "repro", target).stdout
-    assert "goes on after optimizer step 280 of 320" in said
-    assert artifacts(project.folder) == undisturbed
-    assert leftovers(project) == []
-
-
 @contextmanager
 def no_room_in_the_cache(project: Workflow) -> Iterator[None]:
     """Within, DVC can store nothing: files in the place of the folders of its cache stand for a full disk."""
@@ -245,39 +224,3 @@ def test_a_result_that_dvc_could_not_store_is_gone_on_from(
     assert all(path.stat().st_nlink == 1 for path in stored if path.is_file())  # no name of an object of DVC's cache
     project.run("dvc", "repro", "measure@mine-net-0-0")
     assert not (project.folder / FINISHED).exists()
-
-
-@pytest.mark.long
-def test_what_was_kept_is_not_used_for_other_parameters_nor_if_damaged(
-    prepared: Workflow, tmp_path: Path, undisturbed: dict[str, bytes]
-):
-    project = make_small_project(prepared, tmp_path / "project")
-
-    def kill_at_step_80() -> None:
-        killed, said = kill_when(
-            project,
-            KILLERS["group"],
-            lambda: (kept_progress(project, "checkpoints") or {}).get("step") == 80,
-            *REPRO,
-        )
-        assert killed, said
-
-    kill_at_step_80()
-    project.edit_params({"finetune.learning_rate": 0.002})
-    said = project.run(*REPRO).stdout
-    assert "starts anew: an earlier run's work cannot be used, since it was made with other parameters" in said
-    assert leftovers(project) == []
-    project.edit_params({"finetune.learning_rate": 0.001})
-    project.run("git", "checkout", "-q", "dvc.lock", ok=False)
-    for folder in ("checkpoints", "training"):
-        shutil.rmtree(project.folder / "data" / folder)
-    (project.folder / "dvc.lock").unlink()
-    kill_at_step_80()
-    state = next(project.folder.rglob("training_000080.pt"))
-    content = bytearray(state.read_bytes())
-    content[len(content) // 2] ^= 1
-    state.write_bytes(content)
-    said = project.run("dvc", "repro", "embed@mine-net-0-0").stdout
-    assert f"{state.relative_to(project.folder)} is damaged" in said
-    assert "goes on" not in said
-    assert artifacts(project.folder) == undisturbed

@@ -80,17 +80,10 @@ def test_it_imports_no_network_library_and_exits_with_2(tmp_path: Path):
     assert "measure.knn_k" in done.stderr
 
 
-@pytest.mark.parametrize(
-    ("changes", "said"),
-    [
-        ({"name": "convnext_ato"}, r"models\.efficientnet_lite0: .*'convnext_ato'.*did you mean 'convnext_atto'"),
-        ({"name": "convnext_atto", "image_size": 20}, r"models\.efficientnet_lite0: .* run on images of 20 px"),
-    ],
-)
-def test_a_network_that_does_not_exist_or_fit_is_named_without_its_weights(tmp_path: Path, changes, said):
-    edits = {f"models.efficientnet_lite0.network.{key}": value for key, value in changes.items()}
-    with pytest.raises(UserError, match=said):
-        check_networks(config(edits))
+def test_a_network_that_does_not_fit_is_named_without_its_weights():
+    network = "models.efficientnet_lite0.network"
+    with pytest.raises(UserError, match=r"models\.efficientnet_lite0: .* run on images of 20 px"):
+        check_networks(config({f"{network}.name": "convnext_atto", f"{network}.image_size": 20}))
 
 
 NO_PROBE = ["nmi", "knn_purity", "nn1_accuracy", "accuracy"]
@@ -131,11 +124,6 @@ def test_the_committed_params_hold():
             "aggregate.main_metric",
             "nmi_",
             "aggregate.main_metric: 'nmi_' must be in measure.metrics or measure.extra.metrics: did you mean 'nmi'",
-        ),
-        (
-            "aggregate.main_metric",
-            "intrinsic_dimension",
-            "a score by which a layer is better, found 'intrinsic_dimension'",
         ),
         (
             "measure.probe.steps",
@@ -276,12 +264,6 @@ def test_all_datasets_must_have_as_many_sets_of_classes(tmp_path: Path):
         check_classes(both, tmp_path)
 
 
-def test_splits_that_ones_own_images_do_not_give_are_named_before_training(tmp_path: Path):
-    write_images(tmp_path, 20)
-    with pytest.raises(UserError, match=r"datasets\.mine: unseen_classes: class 'e' is not in the data"):
-        check_classes(mine({"datasets.mine.unseen_classes": ["c", "e"]}), tmp_path)
-
-
 def test_what_would_be_downloaded_is_not_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     for source in ("calligraphy", "cifar100", "torchvision"):
         monkeypatch.delitem(SOURCES, source)
@@ -307,25 +289,10 @@ def test_only_the_folds_of_the_grid_need_images_enough(tmp_path: Path):
             check_classes(mine({"run.folds": folds}), tmp_path)
 
 
-@pytest.mark.parametrize(
-    ("folds", "changes", "message"),
-    [
-        (
-            [0, 2],
-            {},
-            r"'mine' of run\.datasets has no fold 2; it has 2 numbered folds \(0, 1\) and fold all, since its 4",
-        ),
-        (
-            [1],
-            {"datasets.mine.folds": 1},
-            r"no fold 1; .* 1 numbered fold \(0\) and fold all, since its `folds` is 1: set its `f",
-        ),
-    ],
-)
-def test_a_fold_that_ones_own_images_do_not_give_is_named_with_the_reason(tmp_path, folds, changes, message):
+def test_a_fold_that_ones_own_images_do_not_give_is_named_with_the_reason(tmp_path):
     write_images(tmp_path, 13)
-    with pytest.raises(UserError, match=message):
-        check_classes(mine({"run.folds": folds, **changes}), tmp_path)
+    with pytest.raises(UserError, match=r"has no fold 2; it has 2 numbered folds \(0, 1\) and fold all, since its 4"):
+        check_classes(mine({"run.folds": [0, 2]}), tmp_path)
 
 
 def test_fold_all_needs_train_and_test_images_of_every_class(tmp_path: Path):
@@ -425,17 +392,9 @@ def test_a_file_of_weights_that_is_missing_or_another_is_named_before_training(t
         check_networks(params)
     path.write_bytes(NET)
     check_networks(params)
-    with pytest.raises(UserError, match=rf"{where}path: .*mine\.pth does not fit the network:\n  \d+ missing: "):
-        check_networks(config({"models.efficientnet_lite0.network.weights": weights}))
     path.write_bytes(b"changed")
     with pytest.raises(UserError, match=rf"{where}sha256: .*mine\.pth must have a SHA-256 .* its content has changed"):
         check_networks(params)
-    without = config({"models.efficientnet_lite0.network.weights": {"source": "file", "path": str(path)}})
-    with pytest.raises(UserError, match=rf'{where}sha256 is missing: .*: sha256: "[0-9a-f]{{16}}"$'):
-        check_networks(without)
-    changed = weights | {"sha256": hashlib.sha256(b"changed").hexdigest()}
-    with pytest.raises(UserError, match=rf"{where}path: .*mine\.pth: must be a safetensors or torch file, found one"):
-        check_networks(config({"models.efficientnet_lite0.network.weights": changed}))
     unknown = {"source": "package", "name": "nope-model"}
     with pytest.raises(UserError, match=rf"{where}name: unknown weights package 'nope-model': "):
         check_networks(config({"models.efficientnet_lite0.network.weights": unknown}))

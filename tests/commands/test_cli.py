@@ -12,9 +12,7 @@ from click.testing import CliRunner
 
 from stages.commands import cli
 from stages.commands.cli import COMMANDS, whichlayer
-from stages.commands.dvc_project.workspace import stage_path
 from stages.commands.project import ROOT, ProjectCommand, ProjectPath
-from stages.shared.runtime.errors import UserError
 
 
 @pytest.mark.parametrize(("name", "module"), [(n, m) for n, (m, _, _) in COMMANDS.items()])
@@ -72,21 +70,6 @@ def test_a_mistake_names_the_nearest(args: list[str], said: str):
     assert said in done.output
 
 
-def test_an_error_of_the_user_is_one_message_and_status_2(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-):
-    @click.command()
-    def fail() -> None:
-        raise UserError("data: must exist")
-
-    monkeypatch.setattr(whichlayer, "get_command", lambda ctx, name: fail)
-    monkeypatch.setattr(sys, "argv", ["whichlayer", "fail"])
-    with pytest.raises(SystemExit) as stop:
-        cli.main()
-    assert stop.value.code == 2
-    assert capsys.readouterr().err == "error: data: must exist\n"
-
-
 def test_a_dash_is_printed_where_the_output_has_none(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(whichlayer, "get_command", lambda ctx, name: click.Command("say", callback=lambda: print("–")))
     monkeypatch.setattr(sys, "argv", ["whichlayer", "say"])
@@ -107,12 +90,3 @@ def test_commands_work_in_the_project_and_take_paths_from_where_the_user_is(monk
     assert CliRunner().invoke(show, ["paper.md"]).output == "docs/paper.md True\n"
     assert CliRunner().invoke(show, ["../params.yaml"]).output == "params.yaml True\n"
     assert CliRunner().invoke(show, [str(tmp_path)]).output == f"{tmp_path} True\n"
-
-
-def test_paths_of_a_stage_are_those_of_dvc_yaml():
-    assert stage_path("aggregate", "--out") == ROOT / "data" / "results"
-    assert stage_path("aggregate", "--measures") == ROOT / "data" / "measures"
-    assert (
-        stage_path("embed", "--out", ("trees", "tiny", "all", 3))
-        == ROOT / "data" / "embeddings" / "trees" / "tiny" / "all" / "3"
-    )

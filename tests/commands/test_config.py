@@ -1,7 +1,6 @@
 """params.yaml as one object: parsed once, and every wrong value named."""
 
 from dataclasses import FrozenInstanceError
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +10,7 @@ from stages.commands.config import parse_config, read_config
 from stages.shared.core import params
 from stages.shared.runtime.errors import UserError
 from tests.commands.edited import COMMITTED, ROOT, config, content
-from tests.pydantic_says import a, at_least, one_of
+from tests.pydantic_says import a
 
 
 def test_the_file_is_parsed_once(monkeypatch: pytest.MonkeyPatch):
@@ -48,9 +47,6 @@ def test_every_section_and_entry_is_there_and_frozen():
             ["hand"],
             "run.datasets names 'hand', which is not in `datasets`: did you mean 'handwriting'?",
         ),
-        ("run.models", ["efficientnet_lite_0"], "did you mean 'efficientnet_lite0'"),
-        ("run.seeds", [-1], f"run.seeds.0: {at_least(0)}; found -1"),
-        ("run.seeds", [0, 0], "must not repeat"),
         ("prepare.sed", 1, "prepare.sed is not a parameter: did you mean 'seed'?"),
         ("finetune.learning_rat", 1.0, "finetune.learning_rat is not a parameter: did you mean 'learning_rate'?"),
         ("finetune.learning_rate", "fast", f"learning_rate: {a('float')}; found 'fast' (str)"),
@@ -61,16 +57,6 @@ def test_every_section_and_entry_is_there_and_frozen():
         ("measure.kmeans.start", 3, "measure.kmeans.start is not a parameter: did you mean 'starts'?"),
         ("aggregate.main_metric", "accuracy", "must be a score of layers; accuracy is the whole network's"),
         ("datasets.handwriting.source", "hand", "unknown source 'hand': did you mean 'handwriting'?"),
-        (
-            "datasets.cifar100.imagesize",
-            3,
-            "datasets.cifar100.imagesize is not a parameter: did you mean 'image_size'",
-        ),
-        (
-            "models.resnet50.network.library",
-            "tim",
-            f"models.resnet50.network.library: {one_of('timm', 'torchvision', 'open_clip', 'transformers')}",
-        ),
         ("models.resnet50.network.weights.sourc", "x", "did you mean 'source'?"),
         ("models.resnet50.taps.layers", "all", "models.resnet50.taps.layers"),
         ("models.resnet50", {"taps": {"layers": "default"}}, "models.resnet50.network is missing"),
@@ -80,10 +66,3 @@ def test_a_wrong_value_is_named_also_outside_the_grid(dotted: str, value: object
     with pytest.raises(UserError) as caught:
         parse_config(content({dotted: value}))
     assert message in str(caught.value)
-
-
-def test_an_unknown_section_is_named(tmp_path: Path):
-    path = tmp_path / "params.yaml"
-    path.write_text((ROOT / "params.yaml").read_text().replace("measure:", "mesure:"))
-    with pytest.raises(UserError, match="unknown section 'mesure': did you mean 'measure'"):
-        read_config(path)

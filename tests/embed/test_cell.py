@@ -1,5 +1,3 @@
-import copy
-import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -196,25 +194,6 @@ def test_images_that_the_fold_does_not_use_are_not_turned_and_take_no_draw(image
     np.testing.assert_array_equal(angles[fold.rows(*SPLITS)], whole[rows][: used.sum()])
 
 
-def test_two_runs_write_the_same_bytes(run: Callable[..., Embeddings], tmp_path: Path):
-    run(tiny(1), augment=True, out="a")
-    run(tiny(1), augment=True, out="b")
-    a, b = (
-        {p.relative_to(tmp_path / n): p.read_bytes() for p in (tmp_path / n).rglob("*") if p.is_file()} for n in "ab"
-    )
-    assert a == b
-
-
-def test_the_store_opens_with_xarray_and_names_its_cell_and_versions(run: Callable[..., Embeddings], tmp_path: Path):
-    run(tiny(1), tiny(2), dtype="float16")
-    with xarray.open_zarr(tmp_path / "e", consolidated=False) as data:
-        assert data["stages.0@max"].dims == ("step", "sample", "feature_stages.0@max")
-        assert data["stem"].dtype == np.float16
-        assert (data.attrs["dataset"], data.attrs["model"], data.attrs["seed"]) == ("trees", "tiny", SEED)
-        assert data.attrs["made_with"] == {"embed": {"timm": "1.0"}}
-    assert str(tmp_path) not in json.dumps(data.attrs)
-
-
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 def test_a_network_that_diverged_is_named_with_layer_and_step(run: Callable[..., Embeddings], bad: float):
     diverged = tiny(2)
@@ -324,22 +303,6 @@ def test_with_augment_training_images_are_turned_by_their_own_angles(
     np.testing.assert_allclose(inner.features(inner.layers[1], 0, "train"), stem, rtol=1e-4, atol=1e-5)
 
 
-def test_a_training_image_that_is_not_finite_leaves_the_whole_store_unfinished(
-    run: Callable[..., Embeddings], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    stored = cell.stored
-
-    def broken(values: np.ndarray, *args: Any) -> np.ndarray:
-        inside = (tmp_path / "e" / "last_step").exists()
-        return stored(values * np.nan if inside and args[0] == "stem" else values, *args)
-
-    monkeypatch.setattr(cell, "stored", broken)
-    with pytest.raises(UserError, match=r"layer 'stem' at step 0 must be finite"):
-        run(tiny(1), **LAST)
-    with pytest.raises(UserError, match="the embed stage did not finish"):
-        open_embeddings(tmp_path / "e")
-
-
 def hooks(module: nn.Module) -> int:
     return sum(len(m._forward_hooks) for m in module.modules())
 
@@ -357,17 +320,6 @@ def test_hooks_change_nothing_and_are_removed_also_after_an_error():
     with pytest.raises(RuntimeError), layer_embeddings(network, pooled_layers(TAPS, ["auto"])) as embed:
         embed(torch.randn(2, 7, SIZE, SIZE))
     assert hooks(network.module) == 0
-
-
-def test_a_module_that_runs_twice_is_no_layer():
-    module = tiny()
-    module.stages = nn.Sequential(module.act, nn.Conv2d(4, 6, 3))
-    layers = pooled_layers([Tap("act", 0, "nchw", False, 0, 4, 112, 112)], ["auto"])
-    with (
-        layer_embeddings(Network(module, ("head",), Transform(SIZE, MEAN, STD, False)), layers) as embed,
-        pytest.raises(UserError, match="module 'act' must run once in a forward pass"),
-    ):
-        embed(torch.randn(1, 3, SIZE, SIZE))
 
 
 def test_the_layers_tensor_is_taken_from_a_tuple():
@@ -388,13 +340,3 @@ def test_the_layers_tensor_is_taken_from_a_tuple():
     inputs = torch.randn(2, 3, 4, 4)
     with layer_embeddings(network, layers) as embed:
         torch.testing.assert_close(embed(inputs)["pair"], inputs.mean((2, 3)) * 2)
-
-
-def test_the_network_is_left_as_it_was_given(run: Callable[..., Embeddings]):
-    run(tiny(1))
-    network = run.network.module  # type: ignore[attr-defined]
-    assert not network.training
-    assert hooks(network) == 0
-    assert all(
-        torch.equal(w, v) for w, v in zip(network.parameters(), copy.deepcopy(tiny(1)).parameters(), strict=True)
-    )

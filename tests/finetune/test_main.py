@@ -123,16 +123,6 @@ def test_another_fold_is_another_network_of_its_own_classes(tmp_path: Path, monk
     assert not torch.equal(read_state(same)["fc.weight"], read_state(one)["fc.weight"])
 
 
-def test_another_seed_is_another_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    arguments = setup(tmp_path, steps=[0])
-    run(arguments, monkeypatch)
-    other = [*arguments[:-4], *outputs(tmp_path, "other")]
-    other[other.index("--seed") + 1] = "4"
-    run(other, monkeypatch)
-    a, b = (read_state(written(tmp_path / name / "weights")[0]) for name in ("out", "other"))
-    assert not torch.equal(a["fc.weight"], b["fc.weight"])
-
-
 @pytest.mark.parametrize(
     ("model", "changes", "expected"),
     [
@@ -153,13 +143,6 @@ def test_wrong_params_fail_before_a_network_is_built(
     with pytest.raises(UserError, match=expected):
         run(setup(tmp_path, model, **changes), monkeypatch)
     assert not (tmp_path / "out").exists()
-
-
-def test_a_model_that_does_not_exist_is_named_with_the_nearest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    arguments = setup(tmp_path)
-    arguments[arguments.index("tiny")] = "tinny"
-    with pytest.raises(UserError, match=r"models\.tinny does not exist: did you mean 'tiny'"):
-        run(arguments, monkeypatch)
 
 
 @pytest.mark.parametrize("split", ["train", "test"])

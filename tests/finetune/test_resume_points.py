@@ -125,16 +125,6 @@ def test_at_most_the_steps_since_the_last_checkpoint_are_taken_again(
     assert run.checkpoints == undisturbed.checkpoints
 
 
-def test_a_run_that_was_killed_before_its_first_checkpoint_starts_anew(
-    images: PackedImages, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    Run(images, tmp_path / "killed").go(monkeypatch, at=3)
-    run = Run(images, tmp_path / "again", tmp_path / "killed")
-    run.go(monkeypatch)
-    assert run.said == []
-    assert sorted(run.checkpoints) == [f"step_{step:06}.safetensors" for step in (0, 4, 13)]
-
-
 def test_keeping_a_run_leaves_it_as_it_is(
     images: PackedImages, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, every_step: None
 ):

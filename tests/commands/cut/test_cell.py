@@ -71,15 +71,6 @@ def test_the_network_has_the_weights_of_the_checkpoint(finished: Finished, step:
     assert source.cell.classes == source.cell.images.seen
 
 
-def test_what_is_not_there_is_named_with_what_to_run(finished: Finished, tmp_path: Path):
-    params, cell, paths = finished
-    with pytest.raises(UserError, match=r"trees-tiny-0-3 have the steps 0, 50, not 7; put it into finetune\.steps"):
-        open_source(params, cell, paths, Wanted(step=7, layers=["blocks.1"]))
-    elsewhere = CellPaths(paths.prepared, paths.weights, tmp_path / "none", paths.results)
-    with pytest.raises(UserError, match=r"none: no embeddings there; run the embed stage"):
-        open_source(params, cell, elsewhere, Wanted(layers=["blocks.1"]))
-
-
 def test_a_layer_that_params_no_longer_name_is_refused(finished: Finished, tmp_path: Path):
     params, cell, paths = finished
     yaml = YAML(typ="safe")

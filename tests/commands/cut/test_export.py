@@ -1,7 +1,6 @@
 """A layer as a program of its own: what it gives, and that it holds what the layer depends on, and nothing else."""
 
 import os
-import sys
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
@@ -207,15 +206,6 @@ def test_a_file_is_the_same_bytes_and_names_nothing_of_this_machine(tmp_path: Pa
         assert b"stem.weight" in content
         for path in (ROOT, Path(torch.__file__).parent, tmp_path, "test_export"):
             assert str(path).encode() not in content
-
-
-def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
-    network, layer = branches(nn.Linear(4, 3))
-    save_program(export_layer(network, [layer], S, Scaler()), tmp_path / "model.pt2")
-    save_onnx(tmp_path / "model.pt2", tmp_path / "model.onnx")
-    monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    with pytest.raises(UserError, match=r"model\.onnx cannot be loaded .*; pip install '\.\[export\]', or leave"):
-        load_onnx(tmp_path / "model.onnx")
 
 
 NUMBERS = torch.arange(6.0).reshape(2, 3)

@@ -18,7 +18,6 @@ import pandas as pd
 import pytest
 import torch
 from PIL import Image
-from ruamel.yaml import YAML
 from safetensors.torch import load_file
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
@@ -147,26 +146,6 @@ def test_the_card_says_what_was_cut(written: Written):
     assert (agreement["source"], agreement["images"], agreement["split"]) == ("the embedding store", 10, "unseen")
     assert all(0 <= value < 1e-4 for value in agreement["distance"].values())
     assert card["versions"]["torch"] == importlib.metadata.version("torch")  # torch names its build as well
-    text = (written.path / "README.md").read_text()
-    for said in (
-        "layer 4 of 7 (`blocks.2`)",
-        "ash, birch, cedar",
-        "Licence of the pre-trained weights: CC0",
-    ):
-        assert said in text
-
-
-def front_matter(card: Mapping[str, Any]) -> dict[str, Any]:
-    text = readme(card, {"image_size": 40, "fit": "crop", "fill": 200, "bits": 16})
-    return YAML(typ="safe").load(text.split("---\n")[1])
-
-
-def test_the_card_s_front_matter_names_the_licence_of_the_weights(written: Written):
-    about = front_matter(written.card)
-    assert (about["license"], about["license_name"], about["library_name"]) == ("other", "CC0", "pytorch")
-    assert {"whichlayer", "timm"} <= set(about["tags"])
-    network = {**written.card["network"], "weights_licence": "Apache-2.0"}
-    assert front_matter({**written.card, "network": network})["license"] == "apache-2.0"
 
 
 @pytest.mark.parametrize(
@@ -378,16 +357,6 @@ def test_where_nothing_can_be_made_is_said_before_work(tmp_path: Path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "loop"]
 
 
-def test_an_interrupted_cut_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    params, cell, paths = finish_cell(tmp_path)
-    source = open_source(params, cell, paths, Wanted(layers=["norm_pre"]))
-    before = sorted(tmp_path.iterdir())
-    monkeypatch.setattr(cut_folder, "readme", lambda card, decode: (_ for _ in ()).throw(KeyboardInterrupt))
-    with pytest.raises(KeyboardInterrupt):
-        write_cut(tmp_path / "cut", source, onnx=False, tolerance=1e-4, licence=None)
-    assert sorted(tmp_path.iterdir()) == before
-
-
 EMBEDDINGS = np.array([[3, 4], [0, 5], [5, 0]], dtype=np.float32)
 REFERENCE = Reference("unseen", "the embedding store", np.zeros((3, 3, 2, 2), np.uint8), EMBEDDINGS)
 
@@ -437,15 +406,6 @@ def test_the_reference_is_the_store_s_at_the_step_and_layer(tmp_path: Path, fold
     assert (reference.split, reference.source) == (split, "the embedding store")
     np.testing.assert_array_equal(reference.pixels, images.read(rows).transpose(0, 3, 1, 2))
     np.testing.assert_array_equal(reference.embeddings, source.store.features(source.layer, 0, split))
-
-
-def test_a_cut_is_not_written_if_the_images_to_try_it_with_are_gone(tmp_path: Path):
-    params, cell, paths = finish_cell(tmp_path)
-    shutil.rmtree(paths.prepared)
-    source = open_source(params, cell, paths, Wanted(layers=["blocks.1"]))
-    with pytest.raises(UserError, match="run `dvc repro prepare@trees`"):
-        write_cut(tmp_path / "cut", source, onnx=False, tolerance=None, licence=None)
-    assert not (tmp_path / "cut").exists()
 
 
 def test_rotated_images_are_no_reference(tmp_path: Path):

@@ -99,11 +99,9 @@ def test_paths_and_parameters_are_those_of_dvc_yaml():
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (b"stages:\n  bad: [\n", "not valid YAML, line"),
         (b"<<<<<<< HEAD\nstages:\n", "not valid YAML, line"),
         ("stages:\n".encode("utf-16"), "must be text in UTF-8"),
         (b"", r"something missing \('stages'"),
-        (b"stages:\n", r"something missing \('stages'"),
         (b"- stages\n", r"something missing \('stages'"),
         (b"stages:\n  prepare: {cmd: a}\n", r"something missing \('aggregate'"),
         (b"stages:\n  aggregate: {cmd: a}\n", r"something missing \('--out'"),

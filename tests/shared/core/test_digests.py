@@ -11,7 +11,6 @@ from stages.shared.core.digests import (
     Record,
     cell_id,
     read_digests,
-    rerun_hint,
     write_digests,
 )
 from stages.shared.runtime.errors import UserError, explain_system_error
@@ -43,12 +42,6 @@ def test_the_record_is_sorted_and_holds_size_and_hash(folder: Path):
         "files": {"a": [0, hashlib.sha256().hexdigest()], "b/c": [3, hashlib.sha256(b"abc").hexdigest()]},
     }
     assert list(record["files"]) == ["a", "b/c"]
-
-
-def test_the_same_files_have_the_same_digests(folder: Path, tmp_path: Path):
-    first = (folder / DIGESTS).read_bytes()
-    write_digests(folder / DIGESTS, [folder / "a", folder / "b"], format="f/1", of=OF)
-    assert (folder / DIGESTS).read_bytes() == first
 
 
 def test_what_is_as_it_was_passes_and_only_what_is_asked_for_is_read(folder: Path):
@@ -104,19 +97,6 @@ def test_another_version_and_another_owner_are_refused(folder: Path, changes: di
         read(folder, **changes)
 
 
-@pytest.mark.parametrize(
-    ("stage", "of", "target"),
-    [
-        ("prepare", {"dataset": "mine", "fold": "0"}, "prepare@mine"),
-        ("measure", {"dataset": "mine", "model": "net", "fold": "0", "seed": 1}, "measure@mine-net-0-1"),
-        ("embed", {}, "embed@DATASET-MODEL-FOLD-SEED"),
-        ("aggregate", {"dataset": "mine"}, "aggregate"),
-    ],
-)
-def test_the_remedy_runs_one_cell_of_one_stage(stage: str, of: dict[str, str | int], target: str):
-    assert rerun_hint(stage, of) == f"run the {stage} stage again (`dvc repro --single-item --force {target}`)"
-
-
 def test_the_remedy_names_whose_file_it_is(tmp_path: Path):
     (tmp_path / "a").write_bytes(b"whole")
     cell = cell_id(("mine", "net", "0", 1))
@@ -141,17 +121,6 @@ def test_the_records_own_hash_covers_all_that_it_says(folder: Path, changes: dic
         read(folder, of={}, format=changes.get("format", "f/1"))
 
 
-SHORT = b'{"format": "f/1", "of": {}, "files": {"a": [1]}}'
-
-
-@pytest.mark.parametrize("content", [b"", b"{", b"\0" * 200, b"[]", SHORT])
-def test_damaged_digests_are_one_sentence(folder: Path, content: bytes):
-    (folder / DIGESTS).write_bytes(content)
-    with pytest.raises(UserError, match=r"digests\.json: must be digests of files, found it damaged \(.*\)") as error:
-        read(folder)
-    assert "\n" not in str(error.value)
-
-
 @pytest.mark.parametrize("position", range(0, 240, 7))
 def test_a_flipped_bit_in_digests_is_theirs(folder: Path, position: int):
     content = bytearray((folder / DIGESTS).read_bytes())
@@ -159,12 +128,6 @@ def test_a_flipped_bit_in_digests_is_theirs(folder: Path, position: int):
     (folder / DIGESTS).write_bytes(content)
     with pytest.raises(UserError, match=r"digests\.json: must be"):
         read(folder).check("a", "b")
-
-
-def test_missing_digests_say_what_may_have_happened(folder: Path):
-    (folder / DIGESTS).unlink()
-    with pytest.raises(UserError, match=r"found no such file .* an earlier version .* the folder; remove .* or run"):
-        read(folder)
 
 
 def test_a_link_to_a_file_that_was_lost_is_one_sentence(folder: Path):

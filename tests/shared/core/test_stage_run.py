@@ -217,11 +217,9 @@ def test_what_determines_a_result_differs_by_parameters_and_inputs(folder: Path)
         ),
         ({"params.yaml": "measure: {k: 2}"}, r"params\.yaml: measure\.k and 1 more changed while"),
         ({"params.yaml": "measure: ["}, r"params\.yaml changed while"),
-        ({"params.yaml": None}, r"params\.yaml: measure and 2 more changed while"),
         ({"input/a": "other"}, r"input/a changed while"),
         ({"input/a": None}, r"input/a changed while"),
         ({"input/b": "new"}, r"input/b changed while"),
-        ({"input/b": "new", "params.yaml": PARAMS.replace("k: 1", "k: 3")}, r"measure\.k and 1 more changed while"),
     ],
 )
 def test_what_changes_while_a_stage_runs_fails_it(folder: Path, edit: dict[str, str | None], named: str):
@@ -239,13 +237,6 @@ def test_what_changes_while_a_stage_runs_fails_it(folder: Path, edit: dict[str, 
 def test_parameters_of_other_stages_may_change(folder: Path, text: str):
     work(folder, lambda: (folder / "params.yaml").write_text(text))
     assert (folder / "out" / "a").exists()
-
-
-def test_changed_code_fails_it(folder: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(snapshot, "CODE_AT_START", {**snapshot.CODE_AT_START, "measure/run.py": "another hash"})
-    with pytest.raises(UserError, match=r"^stages/measure/run\.py changed while"):
-        work(folder, lambda: None)
-    assert "out" not in names(folder)
 
 
 def test_an_error_of_the_work_is_not_hidden_by_a_change(folder: Path):
@@ -300,18 +291,6 @@ def test_a_limit_too_low_for_the_libraries_is_one_sentence_before_they_are_impor
     done = subprocess.run(["sh", "-c", command], cwd=ROOT, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (2, "")
     assert re.fullmatch(rf"error: the limit on {said}: .*; raise it, .*\n", done.stderr)
-
-
-@pytest.mark.parametrize(
-    ("limit", "said"),
-    [("-v 60", "address space (`ulimit -v`) must be at least 72"), ("-d 2", "data (`ulimit -d`) must be at least 3")],
-)
-def test_figures_take_more(limit: str, said: str, tmp_path: Path):
-    options = " ".join(f"--{name} {tmp_path}" for name in ("measures", "training", "thumbnails", "prepared", "out"))
-    command = f"ulimit {limit}{'0' * 6}; exec {sys.executable} -m stages.aggregate {options}"
-    done = subprocess.run(["sh", "-c", command], cwd=ROOT, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith(f"error: the limit on {said} GiB, found ")
 
 
 @pytest.fixture

@@ -144,17 +144,6 @@ def test_the_store_inside_is_read_with_its_own_splits_and_steps(tmp_path: Path):
     assert open_embeddings(tmp_path / "alone").last_step is None
 
 
-def test_the_store_inside_a_store_of_many_steps_is_of_the_last_alone(tmp_path: Path):
-    steps, values = (0, 10, 50), arrays() | {(name, 10): rows for (name, step), rows in arrays().items() if step == 50}
-    with writer(tmp_path / "e", steps=steps) as outer:
-        fill(outer, values, steps)
-        with writer(tmp_path / "e" / "last_step", samples=INNER, steps=steps[-1:]) as inner:
-            fill(inner, values, steps[-1:])
-    last_step = open_embeddings(tmp_path / "e").last_step
-    assert last_step is not None
-    assert last_step.steps == (50,)
-
-
 def test_a_store_whose_inner_store_is_unfinished_is_unfinished(tmp_path: Path):
     values = arrays()
 
@@ -226,13 +215,6 @@ def test_rows_that_were_not_written_are_an_error_and_the_store_stays_unfinished(
         open_embeddings(tmp_path / "e")
 
 
-def test_an_error_passes_through_and_leaves_the_store_unfinished(tmp_path: Path):
-    with pytest.raises(KeyboardInterrupt), writer(tmp_path / "e"):
-        raise KeyboardInterrupt
-    with pytest.raises(UserError, match="the embed stage did not finish"):
-        open_embeddings(tmp_path / "e")
-
-
 def test_a_store_of_another_version_is_refused(tmp_path: Path):
     write(tmp_path / "e", arrays())
     write_store_digests(tmp_path / "e", {}, format="whichlayer.embeddings/5")
@@ -285,26 +267,11 @@ def test_a_flipped_bit_in_a_shard_of_another_split_is_not_looked_at(tmp_path: Pa
     open_embeddings(tmp_path / "e").features(LAYERS[1], 0, "test")
 
 
-def test_a_flipped_bit_in_the_only_shard_is_no_embedding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(module, "SAMPLES_PER_SHARD", 4096)
-    write(tmp_path / "e", arrays())
-    flip(tmp_path / "e" / "stem" / "c" / "0" / "0" / "0")
-    with pytest.raises(UserError, match=r"e/stem/c/0/0/0: must be as the embed stage wrote it, found other content"):
-        open_embeddings(tmp_path / "e").features(LAYERS[1], 0, "unseen")
-
-
 def test_other_readers_notice_a_flipped_bit_too(tmp_path: Path):
     write(tmp_path / "e", arrays())
     flip(tmp_path / "e" / "stem" / "c" / "1" / "0" / "0")
     with pytest.raises(ValueError, match="checksum"):
         zarr.open_group(tmp_path / "e", mode="r")["stem"][1, :9]
-
-
-def test_a_lost_array_is_no_embedding(tmp_path: Path):
-    write(tmp_path / "e", arrays())
-    shutil.rmtree(tmp_path / "e" / "stem")
-    with pytest.raises(UserError, match=r"e/stem/c/0/0/0: must be as .*, found no file; .* run the embed stage again"):
-        open_embeddings(tmp_path / "e").features(LAYERS[1], 0, "test")
 
 
 def test_a_split_that_was_not_embedded_is_named(tmp_path: Path):

@@ -67,7 +67,6 @@ def network() -> Network:
     [
         {"model_type": "timm_wrapper", "model_args": {"checkpoint_path": "/tmp/evil.pth"}},
         {"model_type": "timm_wrapper", "architecture": "hf-hub:evil/other"},
-        {"model_type": "timm_wrapper"},
     ],
 )
 def test_a_network_of_another_library_is_not_built(
@@ -143,14 +142,6 @@ def test_a_value_that_describes_no_architecture_is_refused(hub: Path, field: str
         skeleton()
 
 
-@pytest.mark.parametrize("field", ["patch_size", "num_attention_heads", "hidden_size"])
-@pytest.mark.filterwarnings("ignore:Initializing zero-element tensors")
-def test_a_zero_is_a_network_that_cannot_be_built(hub: Path, field: str) -> None:
-    publish(hub, **{field: 0})
-    with pytest.raises(UserError, match=r"cannot be built and run on .*: ZeroDivisionError: .*; change image_size"):
-        skeleton()
-
-
 @pytest.mark.parametrize("classes", [-1, 10**12, "2", [2], None])
 def test_what_a_repository_says_of_its_own_classes_decides_nothing(hub: Path, classes: Any) -> None:
     publish(hub, num_labels=classes, architectures=classes, id2label={"0": "one of them"})
@@ -171,8 +162,7 @@ def test_of_a_file_that_the_cache_holds_no_message_says_that_it_lacks_it(hub: Pa
 @pytest.mark.parametrize(
     ("name", "values"),
     [
-        ("std", [0, 0, 0]), ("std", [math.nan] * 3), ("std", [0.5, 0.5, -0.5]), ("std", [0.5]), ("std", None),
-        ("mean", [math.inf] * 3), ("mean", ["a", "b", "c"]), ("mean", "abc"), ("mean", 0.5), ("mean", [[0], [0], [0]]),
+        ("std", [0, 0, 0]), ("std", [math.nan] * 3), ("std", [0.5]), ("mean", [math.inf] * 3), ("mean", "abc"),
     ],
 )  # fmt: skip
 def test_a_normalization_that_an_entry_may_not_have_is_refused(hub: Path, name: str, values: Any) -> None:

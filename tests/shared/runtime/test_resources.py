@@ -12,7 +12,6 @@ import torch
 import zarr
 from safetensors.torch import save_file
 
-from stages.shared.runtime.console import run_main
 from stages.shared.runtime.errors import explain_system_error, prefix_errors
 
 BIG = torch.rand(50_000)
@@ -117,19 +116,6 @@ def test_the_cause_of_an_error_counts():
         said = explain_system_error(error)
     assert said is not None
     assert "no room" in said
-
-
-def test_a_main_function_without_room_ends_with_one_line(capsys: pytest.CaptureFixture[str]):
-    def main() -> None:
-        raise OSError(errno.ENOSPC, "x", "data/out")
-
-    with pytest.raises(SystemExit) as ended:
-        run_main(main)
-    assert ended.value.code == 2
-    assert capsys.readouterr().err == (
-        "error: data/out: there is no room left to write (No space left on device); free some on that disk and run it "
-        "again\n"
-    )
 
 
 @pytest.mark.parametrize("error", [MemoryError(), OSError(errno.EMFILE, "x"), OSError(errno.ENOSPC, "x")])

@@ -15,6 +15,7 @@ from pathlib import Path
 import vl_convert
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from stages.aggregate.facts import Facts
 from stages.aggregate.findings.outcomes import Reason
 from stages.aggregate.recommend.schema import Recommendation
 from stages.aggregate.render.page.data import page_data, script_json
@@ -22,7 +23,7 @@ from stages.aggregate.render.page.provenance import Study
 from stages.aggregate.words import page_texts
 from stages.aggregate.words import recommendation as words
 from stages.aggregate.words.figure_titles import network_words
-from stages.aggregate.words.findings import finding_texts, status_words
+from stages.aggregate.words.findings import Finding, finding_texts, status_words
 from stages.aggregate.words.formatting import of_parts
 
 HERE = Path(__file__).parent
@@ -52,11 +53,7 @@ def render_page(study: Study) -> str:
         asked=asked,
         answers={use: _answers(own) for use, own in by_use.items()},
         texts=page_texts,
-        claims=[
-            (status_words(facts.findings, claim), finding)
-            for claim, finding in finding_texts(facts.findings, facts.unit_rows, facts.parts).items()
-            if {each.reason for own in facts.findings for each in own.outcomes(claim)} - NOT_TRAINED
-        ],
+        claims=_claims(facts),
         datasets=datasets,
         uses={
             name: own
@@ -76,6 +73,13 @@ def render_page(study: Study) -> str:
         script=scripts[1],
         script_hashes=" ".join(map(script_hash, scripts)),
     )
+
+
+def _claims(facts: Facts) -> list[tuple[str, Finding]]:
+    """List the findings that some network can judge: their status in words, and their texts."""
+    texts = finding_texts(facts.findings, facts.unit_rows, facts.parts).items()
+    reasons = {claim: {each.reason for own in facts.findings for each in own.outcomes(claim)} for claim, _ in texts}
+    return [(status_words(facts.findings, claim), text) for claim, text in texts if reasons[claim] - NOT_TRAINED]
 
 
 def _answers(networks: Sequence[Recommendation]) -> dict[str, str]:
