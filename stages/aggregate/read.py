@@ -12,7 +12,7 @@ from pathlib import Path
 import pandas as pd
 
 from stages.aggregate.columns import frame
-from stages.shared.core.csv_table import CELL_COLUMNS, TEXT
+from stages.shared.core.csv_table import CELL_COLUMNS, TEXT, Columns
 from stages.shared.core.digests import cell_id
 from stages.shared.core.params import ALL, Cell, RunParams, check_as_many_sets
 from stages.shared.embeddings.split_names import SEEN, UNSEEN
@@ -79,17 +79,19 @@ def read_tables(measures: Path, training: Path, run: RunParams, analyses: Sequen
     grid = with_sets(measures, run)
     first = next(iter(grid.cells()))
 
-    def read(cell: Cell, analysis: str) -> pd.DataFrame:
-        folder = _folder(measures, cell, f"{analysis}.csv")
-        return metric_table.read_analysis(folder, analysis).assign(**cell_id(cell))
+    def stack(file: str, read: Callable[[Path], pd.DataFrame], columns: Columns) -> pd.DataFrame:
+        folders = ((cell, _folder(measures, cell, file)) for cell in grid.cells() if cell[2] != ALL)
+        return frame((read(folder).assign(**cell_id(cell)) for cell, folder in folders), CELL_COLUMNS | columns)
 
     return Tables(
         grid,
         read_courses(training, run),
         metric_table.concat_layer_scores([read_layers(measures, cell) for cell in grid.cells()]),
-        read_refits(measures, grid),
+        stack(metric_table.REFITS, metric_table.read_refits, metric_table.REFIT_COLUMNS),
         {
-            name: frame((read(cell, name) for cell in _of_unseen(grid) if name in analyses), CELL_COLUMNS | columns)
+            name: stack(f"{name}.csv", partial(metric_table.read_analysis, analysis=name), columns)
+            if name in analyses
+            else frame([], CELL_COLUMNS | columns)
             for name, columns in metric_table.ANALYSIS_TABLES.items()
         },
         scores_file.read_scores(_folder(measures, first, scores_file.FILE), first),
@@ -107,7 +109,7 @@ def with_sets(measures: Path, run: RunParams) -> RunParams:
     Raises:
         UserError: its datasets have different numbers of sets.
     """
-    folders = {cell: measures.joinpath(*map(str, cell)) for cell in _of_unseen(run)}
+    folders = {cell: measures.joinpath(*map(str, cell)) for cell in run.cells() if cell[2] != ALL}
     counts = {cell[0]: metric_table.count_sets(folder) for cell, folder in folders.items() if folder.is_dir()}
     check_as_many_sets(counts)
     count = max(counts.values(), default=0)
@@ -139,13 +141,6 @@ def is_head(rows: pd.DataFrame) -> "pd.Series[bool]":
 def is_pixels(rows: pd.DataFrame) -> "pd.Series[bool]":
     """Return which metric rows are of the raw-pixel baseline."""
     return rows["depth"].eq(-1).fillna(value=False).astype(bool)
-
-
-def read_refits(measures: Path, run: RunParams) -> pd.DataFrame:
-    """Stack the scores that were fitted again, where they were, of all cells that leave classes out."""
-    read, file = metric_table.read_refits, metric_table.REFITS
-    tables = (read(_folder(measures, cell, file)).assign(**cell_id(cell)) for cell in _of_unseen(run))
-    return frame(tables, CELL_COLUMNS | metric_table.REFIT_COLUMNS)
 
 
 def read_images(measures: Path, cell: Cell, steps: Sequence[int], columns: Iterable[str]) -> pd.DataFrame:
@@ -210,10 +205,6 @@ def _folder(measures: Path, cell: Cell, name: str) -> Path:
     folder = metric_table.cell_folder(measures, cell)
     metric_table.open_cell(folder, cell).check(name)
     return folder
-
-
-def _of_unseen(run: RunParams) -> list[Cell]:
-    return [cell for cell in run.cells() if cell[2] != ALL]
 
 
 def _name(cell: Cell) -> str:

@@ -22,15 +22,13 @@ Attributes:
 
 DEPTH_COLUMNS = {
     **dict.fromkeys([*CURVE, "split"], TEXT),
-    "step": INTEGER,
-    "depth": INTEGER,
+    **dict.fromkeys(["step", "depth"], INTEGER),
     "relative_depth": FLOAT,
     "layer": TEXT,
     **dict.fromkeys(["value", "sd", *INTERVALS], FLOAT),
     **dict.fromkeys(["tied_classes", "tied_images"], BOOLEAN),
     "better": TEXT,
-    "parameters": INTEGER,
-    "operations": INTEGER,
+    **dict.fromkeys(["parameters", "operations"], INTEGER),
 }
 """Columns of depth.csv.
 

@@ -99,11 +99,9 @@ class SummaryRow:
     def unbeaten_by(self, value: float) -> tuple[Level, float] | None:
         """The baseline that a score does not beat, raw pixels first, and its score; None where it beats both."""
         sign = sign_of(self.better)
-        if self.baseline is not None and sign * value <= sign * self.baseline:
-            return "raw_pixels", self.baseline
-        if self.chance is not None and sign * value <= sign * self.chance:
-            return "chance", self.chance
-        return None
+        levels: dict[Level, float | None] = {"raw_pixels": self.baseline, "chance": self.chance}
+        known = ((name, level) for name, level in levels.items() if level is not None)
+        return next(((name, level) for name, level in known if sign * value <= sign * level), None)
 
     @property
     def intervals(self) -> dict[Scope, tuple[Any, ...]]:

@@ -19,7 +19,8 @@ MIN_CLASSES = 10
 @cache
 def benchmark() -> dict[str, list[list[float]]]:
     """Return by score rows of classes, images of each, mean loss, and the loss of the worst of 20 draws."""
-    table: dict[str, list[list[float]]] = json.loads(files(__package__).joinpath("few_labels.json").read_text(encoding="utf-8"))
+    text = files(__package__).joinpath("few_labels.json").read_text(encoding="utf-8")
+    table: dict[str, list[list[float]]] = json.loads(text)
     return table
 
 
