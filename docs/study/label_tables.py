@@ -190,6 +190,8 @@ def statements() -> Iterator[str]:
     yield f"best on average loses {listed(average)}"
     a, b = found["nn1_accuracy"][2, 5].mean, summarize(rules["two thirds"]["nn1_accuracy"]).mean
     yield f"With 2 x 5 images 1-NN loses {a:.3f}, and the layer at two thirds of the depth {b:.3f}"
+    left = [found[score][10, 10].mean - average[score] for score in average]
+    yield f"{min(left):.2f} to {max(left):.2f} is left to gain"
     yield f"from {a:.3f} to {summarize(deepest['nn1_accuracy', (2, 5)]).mean:.3f}"
 
 

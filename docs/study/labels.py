@@ -13,7 +13,7 @@ EMBEDDINGS holds `DATASET/NETWORK/FOLD/0`, the stores of the embed stage (`docs/
 
 A draw takes C classes and n images of each. It chooses the layer of the best score on them, the first of a tie (and the
 last one, beside it), and is judged by the same score on other classes, the same for every C and n. Ten sets of classes
-judge; ten draws choose for each, five by k-means and two by the probe. Draws are nested: that of more classes
+judge; twenty draws choose for each, five by k-means and two by the probe. Draws are nested: that of more classes
 or images holds that of fewer.
 """
 
@@ -22,6 +22,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -44,7 +45,7 @@ IMAGES = (2, 5, 10, 20, 50)
 MOST_IMAGES = 60
 """Of a class, drawn once for each dataset."""
 
-JUDGING_SETS, DRAWS, CLUSTERED_DRAWS, PROBE_DRAWS = 10, 10, 5, 2
+JUDGING_SETS, DRAWS, CLUSTERED_DRAWS, PROBE_DRAWS = 10, 20, 5, 2
 """Draws of a judging set that choose; of those the first ones choose by k-means, and by the probe."""
 
 LARGE = 300
@@ -116,9 +117,9 @@ def draw(classes: int, images: int, seed: int) -> Drawn:
     rows = np.arange(classes * images).reshape(classes, images)
     most = min(max(n for n in IMAGES if n <= images), images)
     choosing = np.empty((JUDGING_SETS, DRAWS, max(CLASSES), most), np.int64)
-    for judges, of_set in zip(judging, choosing, strict=True):
+    for first, (judges, of_set) in product(range(0, DRAWS, 10), zip(judging, choosing, strict=True)):
         others = np.setdiff1d(np.arange(classes), judges)
-        for of_draw in of_set:
+        for of_draw in of_set[first : first + 10]:  # so that twenty draws begin with the ten
             drawn = random.permutation(others)[: max(CLASSES)]
             of_draw[:] = [random.permutation(rows[each])[:most] for each in drawn]
     return Drawn(rows[judging], choosing, np.repeat(np.arange(classes), images))
@@ -309,7 +310,9 @@ def marked_distances(rows: Matrix, classes: Indices) -> Matrix:
     So a sort of numbers alone orders classes, too. The bit moves a distance by one unit in the last place of float32.
     Of equal distances those within the class come last: a layer that maps all images to one point scores 0.
     """
-    bits = np.maximum(1 - rows @ rows.T, 0).view(np.int32) & ~1
+    precise = rows.astype(np.float64)
+    precise /= np.maximum(np.linalg.norm(precise, axis=1, keepdims=True), 1e-12)
+    bits = np.maximum(1 - precise @ precise.T, 0).astype(np.float32).view(np.int32) & ~1
     distances = (bits | (classes[:, None] == classes)).astype(np.int32).view(np.float32)
     np.fill_diagonal(distances, np.inf)
     return distances

@@ -93,7 +93,7 @@ def test_the_probe_is_logistic_regression(images: NDArray[np.float32], D: int):
 def test_draws_choose_on_classes_that_do_not_judge():
     found = labels.draw(25, 20, seed=3)
     assert found.judging.shape == (10, 10, 20)
-    assert found.choosing.shape == (10, 10, 15, 20)
+    assert found.choosing.shape == (10, 20, 15, 20)
     for judging, choosing in zip(found.judging, found.choosing, strict=True):
         assert not set(judging.reshape(-1) // 20) & set(choosing.reshape(-1) // 20)
         for each in choosing:
