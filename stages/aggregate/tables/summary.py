@@ -177,7 +177,8 @@ def summarize(scores: Scores, main_metric: str) -> list[SummaryRow]:
     table = table.assign(n_folds=table["fold"].map(scores.n_folds), n_seeds=scores.n_seeds)
     table["main"] &= (table["metric"] == main_metric) & (table["fold"] == MEAN)
     rows = frame([table], SUMMARY_COLUMNS).to_dict("records")
-    return [SummaryRow(**{str(name): value for name, value in row.items() if pd.notna(value)}) for row in rows]
+    known = ({str(name): value for name, value in row.items() if pd.notna(value) and value != ""} for row in rows)
+    return [SummaryRow(**row) for row in known]
 
 
 def _columns(points: pd.DataFrame, **names: str) -> pd.DataFrame:
