@@ -81,7 +81,7 @@ def read_tables(measures: Path, training: Path, run: RunParams, analyses: Sequen
 
     def stack(file: str, read: Callable[[Path], pd.DataFrame], columns: Columns) -> pd.DataFrame:
         folders = ((cell, _folder(measures, cell, file)) for cell in grid.cells() if cell[2] != ALL)
-        return frame((read(folder).assign(**cell_id(cell)) for cell, folder in folders), CELL_COLUMNS | columns)
+        return frame((read(folder).assign(**cell_id(cell)) for cell, folder in folders), CELL_COLUMNS | dict(columns))
 
     return Tables(
         grid,

@@ -36,7 +36,9 @@ def test_metrics_hold_the_headline_of_every_dataset_and_model(scores):
         "uses": {},
     }
     assert headline(summarize(known, "nmi"), []) == {"d": {"m": expected}}
-    wider = headline(summarize(uncertain(scores, ci_images_low=0.5, ci_classes_low=0.3), "nmi"), [])["d"]["m"]
+    wider = headline(
+        summarize(uncertain(scores, ci_images_low=0.5, ci_classes_low=0.3, ci_classes_high=0.7), "nmi"), []
+    )["d"]["m"]
     assert (wider["scope"], wider["ci_low"]) == ("classes", 0.3)
 
 

@@ -408,6 +408,14 @@ def test_the_reference_is_the_store_s_at_the_step_and_layer(tmp_path: Path, fold
     np.testing.assert_array_equal(reference.embeddings, source.store.features(source.layer, 0, split))
 
 
+def test_a_cut_is_not_written_if_the_images_to_try_it_with_are_gone(tmp_path: Path):
+    params, cell, paths = finish_cell(tmp_path)
+    shutil.rmtree(paths.prepared)
+    source = open_source(params, cell, paths, Wanted(layers=["blocks.1"]))
+    with pytest.raises(UserError, match="run `dvc repro prepare@trees`"):
+        write_cut(tmp_path / "cut", source, onnx=False, tolerance=None, licence=None)
+
+
 def test_rotated_images_are_no_reference(tmp_path: Path):
     params, cell, paths = finish_cell(tmp_path, augment=True, dtype="float16")
     source = open_source(params, cell, paths, Wanted(layers=["blocks.1"]))
