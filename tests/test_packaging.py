@@ -3,8 +3,10 @@
 import ast
 import json
 import re
+import subprocess
 import sys
 import tomllib
+import zipfile
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
@@ -124,3 +126,18 @@ def test_the_wheel_is_typed_by_files_that_exist():
     included = PYPROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"]
     assert all((ROOT / source).exists() for source in included)
     assert {"whichlayer/__init__.py", "whichlayer/py.typed"} <= {*included.values()}
+
+
+@pytest.mark.slow
+def test_the_wheel_holds_the_project_and_no_image_of_a_linked_folder(tmp_path):
+    clone, photos = tmp_path / "clone", tmp_path / "photos" / "cats"
+    subprocess.run(["git", "clone", "-q", ROOT, clone], check=True)
+    photos.mkdir(parents=True)
+    (photos / "tom.png").write_bytes(b"private")
+    (clone / "data/raw/mine").symlink_to(photos.parent)
+    (clone / "data/raw/handwriting/tom.png").write_bytes(b"private")
+    subprocess.run([sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", tmp_path], cwd=clone, check=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    names = zipfile.ZipFile(wheel).namelist()
+    assert not [name for name in names if "tom" in name or "mine" in name]
+    assert {"whichlayer/project/dvc.yaml", "whichlayer/project/data/raw/handwriting/source.json"} <= {*names}

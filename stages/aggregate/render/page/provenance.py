@@ -74,7 +74,7 @@ def describe_run(params: Path, grid: RunParams, prepared: Path) -> Run:
         for section in SECTIONS
     }
     datasets = [(dataset, _dataset(open_prepared(prepared / dataset, dataset))) for dataset in grid.datasets]
-    return Run(grid.models, _grid(grid), "make repro", _as_yaml(shown), datasets)
+    return Run(grid.models, _grid(grid), "dvc repro", _as_yaml(shown), datasets)
 
 
 def describe_scoring(params: Mapping[str, Any], grid: RunParams, command: str) -> Run:
