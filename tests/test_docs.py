@@ -117,6 +117,15 @@ def test_limits_has_the_gains_that_the_pilot_would_show():
         assert f"| {study['dataset']} | {gains} |" in page
 
 
+def test_limits_has_the_losses_of_few_labels():
+    rows = re.findall(r"^\| MAP@R \| (.+?) \| (.+) \|$", (DOCS / "study" / "README.md").read_text(), flags=re.M)
+    losses = {choice: [cell.split(" ")[0] for cell in cells.split(" | ")] for choice, cells in rows}
+    five, ten, last = losses["5 classes"][1], losses["10 classes"][2], losses["last layer"][0]
+    page = words_of(DOCS / "limits.md")
+    assert f"five classes of five images choose a layer {five} MAP@R below the best one" in page
+    assert f"ten classes of ten images a layer {ten} below it. The last layer is {last} below" in page
+
+
 def test_pages_keep_their_budgets_of_words():
     found = list(words.lengths())
     for page, prose, _ in found:
