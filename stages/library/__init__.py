@@ -2,9 +2,10 @@
 
 import whichlayer as wl
 
-result = wl.score({"layer3": X3, "layer4": X4}, labels)
-print(result)                       # the verdict
-result.recommend("retrieval").layer
+layers = wl.embed("resnet18.a1_in1k", paths)     # {layer: (N, D)}; or arrays of your own
+result = wl.score(layers, labels)
+print(result)                                   # the verdict
+result.recommend("retrieval").layer             # also: result.table, result.gain("last"), result.plot()
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
@@ -48,17 +49,19 @@ class Recommendation:
     """The layer to take for one use.
 
     Attributes:
-        use: what features are for.
-        metric: the score that leads this use, of unseen classes.
-        layer: its best layer; the last one where choosing does not pay.
-        score: of that layer.
-        low, high: 95 % interval of the score; None where there is none.
-        gain: gain over the last layer, chosen on other images or classes than it is judged on; None where the last
-            layer itself is named, or it is not known.
+        use: `classifier` (of labelled images), `retrieval` (nearest neighbours), `discovery` (clusters) or `detection`
+            (of images of unknown classes).
+        metric: the score that leads this use: `probe_accuracy`, `map_at_r`, `nmi` or `ood_auroc_knn`.
+        layer: its best layer; the last one if choosing does not pay.
+        score: of that layer, corrected for the choice among layers: below its mean in `table`. Report this one.
+        low, high: 95 % interval of the score; None if it is not known, as that of a probe from one fold.
+        gain: gain over the last layer, chosen on other images or classes than it is judged on; None if the last layer
+            itself is named, or if it is not known.
         gain_low, gain_high: 95 % interval of the gain.
-        status: `pays`, `does_not_pay` or `undecided`.
+        status: `pays` (the interval of the gain lies above 0), `does_not_pay` (no layer gains more than 0.02) or
+            `undecided`.
         ties: layers that are not distinguishable from the named one, from input to output.
-        scope: `classes` or `images`: what the intervals are over; None where there are none.
+        scope: what the intervals are over: `classes` from ten classes on, else `images`; None if there are none.
         useful: whether any layer beats chance and raw pixels.
     """
 
@@ -128,21 +131,26 @@ class Result:
 
     @cached_property
     def table(self) -> pd.DataFrame:
-        """Scores of unseen classes: a row per layer, from input to output, a column per score, mean over folds."""
+        """Scores of unseen classes: a row per layer, from input to output, a column per score, mean over folds.
+
+        Higher is better, but for `collapse`. `rankme`, `alpha_req`, `participation_ratio` and `intrinsic_dimension`
+        describe a layer, and neither end is better.
+        """
         rows = self._scored.results.layers
         rows = rows[(rows["split"] == UNSEEN) & rows["metric"].isin(LAYER_SCORES)]
         table = rows.pivot_table(index=["depth", "layer"], columns="metric", values="value", sort=False)
         return table.sort_index(level="depth").droplevel("depth").rename_axis(columns=None)
 
     def gain(self, over: Over = "last") -> pd.DataFrame:
-        """Return by use what choosing gains over the last layer, or over the one before.
+        """Return by use what choosing gains over the last layer, or over the layer just before it.
 
         Args:
             over: `last` or `before`.
 
         Returns:
-            One row per use: the named layer, `gain` (above 0: choosing is better; NaN where it is not known or the
-            layer itself is named), `low` and `high` (95 % interval), `at_most` (no layer gains more) and `status`.
+            One row per use: the named layer, `gain` (above 0: choosing is better; NaN if it is not known or the layer
+            itself is named), `low` and `high` (95 % interval), `at_most` (upper bound of what any layer gains; below 0:
+            none is better) and `status`, which is about the layer that is compared with.
         """
         check_known(over, ("last", "before"), f"over must be `last` or `before`, found {over!r}")
         rows = {}
@@ -160,7 +168,8 @@ class Result:
             use: by default the first one that was measured.
 
         Returns:
-            A Vega-Lite chart, which notebooks draw; `chart.spec` is its specification.
+            A Vega-Lite chart, which notebooks draw. `json.dump(chart.spec, file)` keeps it, and
+            `vl_convert.vegalite_to_png(chart.spec)` makes a picture.
         """
         return Chart(_layers_chart(self._scored, self.recommend(use or self.uses[0])))  # type: ignore[arg-type]
 
@@ -207,13 +216,16 @@ def score(
     in a search by cosine similarity; settings are those of params.yaml. Neither torch nor DVC is needed.
 
     Args:
-        layers: name -> embedding (N, D) of the same N images (or texts, or sounds), real numbers, from input to output.
+        layers: name -> embedding (N, D) of the same N images (or texts, or sounds), real numbers, from input to output:
+            gains are over the last one. One called `pixels` is no layer but a baseline, the images themselves.
         labels: (N,) classes, texts or whole numbers, at least two images of each.
-        groups: (N,) what images have in common beside their class, such as a writer or a patient: halves of the images
-            keep groups whole.
-        seen: (N,) booleans, whether an image is of a class that the network was trained on; by default none is.
+        groups: (N,) what images have in common beside their class, such as a writer or a patient. Groups only change
+            intervals over images, whose halves keep them whole: with few groups there is no interval. Scores stay.
+        seen: (N,) booleans, whether an image is of a class that the network was trained on; by default none is. They
+            are scored too, beside the unseen ones.
         folds: (N,) fold of every image, where each fold has unseen classes of its own; by default there is one fold.
-        metrics: names of scores, the main one first; by default those of params.yaml.
+        metrics: names of scores, the main one first, such as `["map_at_r", "nmi", "probe_accuracy"]`; by default all
+            that Result.table then has.
         workers: number of processes. More than one needs `if __name__ == "__main__":` in a script.
 
     Raises:
@@ -221,6 +233,10 @@ def score(
 
     Source: Dyballa, Gerritz and Zucker, arXiv 2405.01524; docs/method.md for intervals and gains.
     """
+    if not isinstance(layers, Mapping):
+        raise UserError(f"layers must be a dict of arrays, name -> (N, D), found {type(layers).__name__}")
+    if metrics is not None and (isinstance(metrics, str) or not len(metrics)):
+        raise UserError(f"metrics must be a list of names of scores, found {metrics!r}")
     measure, aggregate = read_settings(PARAMS, metrics)
     arrays: dict[str, NDArray[Any]] = {name: np.asarray(values) for name, values in layers.items()}
     return Result(
@@ -246,8 +262,11 @@ def embed(
         model: the name of a network, or a module. A name is a model of params.yaml, or one of timm with its weights,
             such as `resnet18.a1_in1k`; its images become squares and are normalized as its weights want.
         images: paths, or an array (N, H, W, 3) uint8, RGB; for a network by name (N, S, S, 3).
-        layers: `default` (stages or blocks), `inside_blocks` (of a vision transformer), or module paths.
-        transform: of a module, which needs it: from an RGB image (PIL) to the module's input (3, H, H), float.
+        layers: `default` (stages or blocks of a known library's network; of another module its children, a head
+            included), `inside_blocks` (of a vision transformer), or a list of module paths, as `model.named_modules()`
+            names them. They are returned from input to output.
+        transform: of a module, which needs it: from an RGB image (PIL) to its input (3, H, H), float32, such as
+            `timm.data.create_transform(**timm.data.resolve_model_data_config(model))`.
         pooling: how a layer's output becomes a vector: `auto` (class token, else mean over space), `mean`, `max` or
             `token0`.
         image_size: height and width of the input of a network by name; by default that of params.yaml, else 224.
@@ -265,11 +284,22 @@ def embed(
         from stages.library.embedding import embed_module, embed_named
     except ModuleNotFoundError as error:
         raise ImportError(f"embed needs {error.name}: pip install 'whichlayer[quick]'") from None
+    check_known(pooling, get_args(Pooling), f"pooling must be auto, mean, token0 or max, found {pooling!r}")
+    if batch_size < 1:
+        raise UserError(f"batch_size must be at least 1, found {batch_size}")
+    if isinstance(layers, str) and layers not in ("default", "inside_blocks"):
+        raise UserError(f"layers must be `default`, `inside_blocks` or a list of module paths: [{layers!r}]")
     taps = parse({"layers": layers if isinstance(layers, str) else [*layers]}, TapsParams, where="")
     if isinstance(model, str):
         if transform is not None:
             raise UserError("transform belongs to a module: a network by name has its own; leave it out")
         return embed_named(_named_network(model, image_size), images, taps, pooling, batch_size)
+    if not callable(getattr(model, "named_modules", None)):
+        raise UserError(f"model must be the name of a network or a torch module, found {type(model).__name__}")
+    if image_size is not None:
+        raise UserError(
+            "image_size is of a network by name: a module has the size that `transform` gives; leave it out"
+        )
     if transform is None:
         raise UserError("a module needs `transform`, from an RGB image to its input (3, H, H), found none")
     return embed_module(model, images, taps, transform, pooling, batch_size)

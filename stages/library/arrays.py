@@ -309,12 +309,14 @@ def check_layers(layers: Mapping[str, NDArray[Any]], count: int) -> dict[str, ND
         raise UserError(f"there must be a layer, an array (N, D), beside {BASELINE!r}, found none")
     found = {}
     for name, given in layers.items():
-        if not USABLE.fullmatch(name):
+        if not isinstance(name, str) or not USABLE.fullmatch(name):
             raise UserError(
                 "a layer's name must be of at most 200 letters, digits, `.`, `_`, `-` and blanks, and begin with a "
                 f"letter or digit, found {name!r}; rename that array"
             )
         X = np.asarray(given)
+        if X.dtype.kind in "fiu" and X.ndim == 2 and len(X) != count:
+            raise UserError(f"there must be a row for each label: array {name!r} has {len(X)} rows, labels {count}")
         if X.dtype.kind not in "fiu" or X.ndim != 2 or len(X) != count or not X.shape[1]:
             raise UserError(
                 f"array {name!r} must be (images, features) of real numbers, with a row for each of the {count} "
@@ -324,6 +326,9 @@ def check_layers(layers: Mapping[str, NDArray[Any]], count: int) -> dict[str, ND
         with np.errstate(over="ignore", invalid="ignore"):
             found[name] = X.astype(np.float32, copy=False)
             longest = float(np.sqrt(np.einsum("nd,nd->n", found[name], found[name], dtype=np.float64).max()))
+        if np.isnan(longest):
+            row = int(np.flatnonzero(~np.isfinite(found[name]).all(axis=1))[0])
+            raise UserError(f"array {name!r} must be finite, found NaN in row {row}; take it out of every array")
         if longest and not 1 / MAX_LENGTH <= longest <= MAX_LENGTH:  # nor NaN
             raise UserError(
                 f"array {name!r} must be finite in float32, with a longest vector of {1 / MAX_LENGTH:g} to "

@@ -154,9 +154,15 @@ def check_images(images: Images, *, square: bool = False) -> None:
     Raises:
         UserError: it is empty, or an array of another shape or type.
     """
+    if isinstance(images, str | Path):
+        raise UserError(f"images must be a list of paths, found {str(images)!r}")
     if not len(images):
         raise UserError("images must be at least one, found none")
     if not isinstance(images, np.ndarray):
+        if wrong := [each for each in images if not isinstance(each, str | Path)]:
+            raise UserError(
+                f"images must be paths or a NumPy array (N, H, W, 3) uint8, found {type(wrong[0]).__name__}"
+            )
         return
     height, width, channels = images.shape[1:] if images.ndim == 4 else (0, 0, 0)
     if images.dtype != np.uint8 or channels != 3 or (square and height != width):

@@ -90,3 +90,15 @@ def test_what_is_not_as_it_must_be_is_named(images, tmp_path):
         wl.embed(Own(), [tmp_path / "none.png"], transform=PREPARE)
     with pytest.raises(wl.UserError, match="transform must give a tensor"):
         wl.embed(Own(), images, transform=lambda image: np.zeros(3))
+    for name, value, message in (
+        ("pooling", "foo", "pooling must be auto, mean, token0 or max, found 'foo'"),
+        ("batch_size", 0, "batch_size must be at least 1, found 0"),
+        ("layers", "conv", r"or a list of module paths: \['conv'\]"),
+        ("image_size", 32, "image_size is of a network by name"),
+        ("images", str(tmp_path), "images must be a list of paths"),
+        ("images", [1], r"images must be paths or a NumPy array .* found int"),
+        ("model", len, "model must be the name of a network or a torch module, found builtin"),
+    ):
+        given = {"model": Own(), "images": images, "transform": PREPARE, name: value}
+        with pytest.raises(wl.UserError, match=message):
+            wl.embed(**given)

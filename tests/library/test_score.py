@@ -68,8 +68,12 @@ def test_what_is_not_as_it_must_be_is_named(arrays):
     layers, labels = arrays
     with pytest.raises(wl.UserError, match="metrics must name scores of layers, found 'nim'"):
         wl.score(layers, labels, metrics=["nim"])
-    with pytest.raises(wl.UserError, match="'early' must be"):
+    with pytest.raises(wl.UserError, match="a row for each label: array 'early' has"):
         wl.score({"early": layers["early"][1:]}, labels)
+    with pytest.raises(wl.UserError, match=r"layers must be a dict of arrays, .* found list"):
+        wl.score([*layers.values()], labels)
+    with pytest.raises(wl.UserError, match="metrics must be a list of names of scores, found 'nmi'"):
+        wl.score(layers, labels, metrics="nmi")
 
 
 def test_the_public_names_are_few_and_there():
