@@ -128,6 +128,12 @@ def test_the_wheel_is_typed_by_files_that_exist():
     assert {"whichlayer/__init__.py", "whichlayer/py.typed"} <= {*included.values()}
 
 
+def test_a_project_apart_has_every_page_that_the_code_names():
+    code = [path for path in (ROOT / "stages").rglob("*") if path.suffix in {".py", ".j2", ".js"}]
+    named = {page for path in code for page in re.findall(r"docs/\w+\.md", path.read_text(encoding="utf-8"))}
+    assert named <= {*PYPROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"]}
+
+
 @pytest.mark.slow
 def test_the_wheel_holds_the_project_and_no_image_of_a_linked_folder(tmp_path):
     clone, photos = tmp_path / "clone", tmp_path / "photos" / "cats"
