@@ -76,6 +76,7 @@ def test_frozen_networks_are_measured_on_all_classes(project: Path, tmp_path: Pa
     assert "undo: git checkout -p params.yaml && rm data/raw/mine" in done.output
 
 
+@pytest.mark.slow
 def test_a_plan_is_timed_where_all_classes_are_unseen(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     folder = images(tmp_path / "birds", dict.fromkeys("abcdef", 9))
     for path in folder.rglob("*.png"):

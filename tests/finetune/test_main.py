@@ -56,6 +56,7 @@ def run(arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     main()
 
 
+@pytest.mark.slow
 def test_two_processes_write_the_same_bytes(tmp_path: Path):
     arguments = setup(tmp_path)[:-4]
     command = [sys.executable, "-m", "stages.finetune", *arguments]

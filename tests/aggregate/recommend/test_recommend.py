@@ -205,7 +205,7 @@ def test_a_network_not_shown_to_beat_raw_pixels_is_recommended_with_a_caveat():
 
 def test_whether_pixels_are_beaten_takes_account_of_all_checkpoints():
     best, shown = of_tables(*separated(0))[0][0].recommended, []
-    for below in np.linspace(0.01, 0.3, 12):
+    for below in np.linspace(0.01, 0.3, 4):
         layers, refits = separated(0, pixels=best.value - below)
         network = made.candidates(layers, refits)[0]
         shown.append(network.beats_baselines(0, 50))

@@ -188,6 +188,7 @@ def scaled_by_scikit_learn(store, names, scale):
     return np.hstack([normalize(each) if scale == "l2" else each for each in unseen])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("names", "scale", "taken"),
     [

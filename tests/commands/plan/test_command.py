@@ -80,6 +80,7 @@ def test_a_grid_is_planned_from_another_params_file(tmp_path: Path):
     assert "handwriting  efficientnet_lite0_scratch  0, 3 " in printed
 
 
+@pytest.mark.slow
 def test_fold_all_has_a_line_of_its_own_and_every_fold_counts_in_the_totals(tmp_path: Path):
     def needed(folds: list[object]) -> tuple[int, str]:
         printed = planned(

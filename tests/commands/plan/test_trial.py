@@ -17,6 +17,7 @@ TINY = {"library": "timm", "name": "test_resnet.r160_in1k", "weights": {"source"
 MIB = 2**20
 
 
+@pytest.mark.slow
 def test_training_and_embedding_are_timed():
     params = config({"models.tiny": {"network": TINY, "taps": {"layers": "default"}}})
     entry, size = params.models["tiny"], 32

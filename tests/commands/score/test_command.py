@@ -49,6 +49,7 @@ def refused(tmp_path: Path, message: str, *arguments: object, **changes) -> None
     assert not list(tmp_path.glob(".*"))
 
 
+@pytest.mark.slow
 def test_tables_are_those_of_the_workflow_to_the_byte(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     layers = [Layer("pixels", "", -1, "none", 6, 0, 0)]
     layers += [Layer(name, name, depth, "none", 4 + depth, 0, 0) for depth, name in enumerate(("stem", "blocks.0"))]

@@ -29,6 +29,7 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "embeddings.npz"
 
 
+@pytest.mark.slow
 def test_the_example_with_timm_is_scored(file: Path):
     out = file.with_name("embeddings-scores")
     options = ["--metrics", "nn1_accuracy,nmi", "--model", "resnet18", "--out", str(out)]

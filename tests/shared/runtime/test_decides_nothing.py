@@ -6,11 +6,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.shared.runtime.tiny_cell import OUTPUTS, ROOT, STUBS
 
 STAGES = ("prepare", "finetune", "embed", "measure", "shared")
 
 
+@pytest.mark.slow
 def test_every_output_of_a_cell_is_the_same_bytes_without_it(tmp_path: Path):
     command = [sys.executable, "-m", "tests.shared.runtime.tiny_cell"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
