@@ -48,6 +48,7 @@ def test_the_example_with_timm_is_scored(file: Path):
         assert value == np.mean(saved["labels"][nearest] == saved["labels"])
 
 
+@pytest.mark.slow
 def test_the_scores_as_functions_are_those_of_the_command(file: Path, monkeypatch: pytest.MonkeyPatch):
     blocks = re.findall(r"```python\n(.+?)```", (ROOT / "docs" / "use.md").read_text(), flags=re.S)
     monkeypatch.chdir(file.parent)
