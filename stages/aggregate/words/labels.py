@@ -34,7 +34,7 @@ def more_labels(networks: Sequence[Recommendation]) -> str:
     if losses:
         (classes, images, *_), *_ = (loss for _, loss in losses)
         words = joined([f"{use} {mean:.2f} ({worst:.2f} in 1 of 20 draws)" for use, (_, _, mean, worst) in losses])
-        told.append(f"On {classes} classes x {images} images frozen networks elsewhere lost on average: {words}.")
+        told.append(f"In a benchmark of frozen networks {classes} classes x {images} images lost on average: {words}.")
     return " ".join(told)
 
 
