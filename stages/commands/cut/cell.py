@@ -208,6 +208,8 @@ def _recommended(store: Embeddings, found: Sequence[Recommendation], useful: Seq
     _agreed("layer", {each.use: f"{each.best.layer} ({each.best.pooling})" for each in useful})
     best = useful[0].best
     of_module = [layer for layer in store.layers if layer.module == best.layer]
+    if not of_module:
+        raise UserError(f"layer {best.layer!r}, which the results name, is not in the embedding store; run `dvc repro`")
     return next((layer for layer in of_module if layer.pooling in best.pooling.split("+")), of_module[0])
 
 
