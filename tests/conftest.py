@@ -1,5 +1,19 @@
+import gc
 import importlib.metadata
 from functools import cache
 
+import pytest
+
 # What is installed stays the same while tests run; to read it takes half a second, once or twice in each stage.
 importlib.metadata.packages_distributions = cache(importlib.metadata.packages_distributions)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection():
+    """Keep the collector of garbage from the libraries: they stay, and it would go through them again and again."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
