@@ -16,8 +16,6 @@ from stages.embed.taps.tap import Tap
 from stages.shared.networks.network import Network, build_network
 from stages.shared.networks.params import NetworkParams
 
-torch.set_num_threads(1)
-
 
 def build(library: str, name: str, size: int, config: dict[str, Any] | None = None) -> tuple[Network, list[Tap]]:
     entry = {"library": library, "name": name, "image_size": size, "weights": {"source": "none"}, "config": config}

@@ -26,8 +26,6 @@ from stages.shared.networks.weights import read_package
 from stages.shared.runtime.errors import UserError
 from tests.hub_cache import downloaded
 
-torch.set_num_threads(1)
-
 LITE = {"library": "timm", "name": "tf_efficientnet_lite0", "image_size": 32}
 RESNET = {"library": "timm", "name": "resnet10t", "image_size": 32}
 VIT = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16, "patch_size": 8}
