@@ -1,5 +1,6 @@
 """Run a stage's entry point in this process: `python -m` imports the libraries anew, which takes seconds."""
 
+import gc
 import importlib
 import io
 import subprocess
@@ -17,6 +18,7 @@ def run_stage(stage: str, *arguments: object) -> "subprocess.CompletedProcess[st
     main = importlib.import_module(f"stages.{stage}.__main__").main
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
         patch.setattr(sys, "argv", command)
+        patch.setattr(gc, "freeze", lambda: None)  # which is for a process that ends with the stage
         with pytest.raises(SystemExit) as ended:
             run_main(main)
     return subprocess.CompletedProcess(command, ended.value.code, out.getvalue(), err.getvalue())
