@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tomllib
 import zipfile
+from functools import cache
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
@@ -44,6 +45,7 @@ def imported_modules() -> set[str]:
     return {name.split(".")[0] for name in names} - sys.stdlib_module_names - {"stages", "whichlayer"}
 
 
+@cache
 def imported() -> dict[str, set[str]]:
     """Imported module -> installed packages that provide it."""
     packages = packages_distributions()

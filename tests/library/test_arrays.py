@@ -79,8 +79,12 @@ def test_the_core_needs_no_package_of_an_extra_and_writes_nothing(tmp_path: Path
     assert [path.name for path in tmp_path.iterdir()] == ["some.npz"]
 
 
-def test_scores_are_those_of_scikit_learn_and_do_not_depend_on_processes():
-    scored = score_arrays(**given())
+@pytest.fixture(scope="module")
+def scored():
+    return score_arrays(**given())
+
+
+def test_scores_are_those_of_scikit_learn_and_do_not_depend_on_processes(scored):
     layers = scored.results.layers
     pd.testing.assert_frame_equal(layers, score_arrays(**given(), workers=2).results.layers)
     content = arrays()
@@ -122,8 +126,7 @@ def test_tables_in_memory_are_those_that_are_read_from_files(tmp_path: Path):
         pd.testing.assert_frame_equal(found.images(cell, [0], [])[[*images]], images, check_dtype=False)
 
 
-def test_the_clusters_whose_nmi_is_reported_can_be_kept(tmp_path: Path):
-    scored = score_arrays(**given())
+def test_the_clusters_whose_nmi_is_reported_can_be_kept(scored, tmp_path: Path):
     write_scored(tmp_path, scored, "wl.score")
     found, images = scored.results.layers, pd.read_parquet(next(tmp_path.rglob("images.parquet")))
     for name in WIDTHS:
