@@ -248,7 +248,8 @@ def score(
     try:
         return Result(score_arrays(arrays, labels, groups, seen=seen, folds=folds, workers=workers, **sections))
     except UserError as error:
-        if isinstance(error.__context__, BrokenProcessPool):  # killed, or ended while importing the script again
+        ended = isinstance(error.__context__, BrokenProcessPool | EOFError | ConnectionError)
+        if ended and workers > 1:  # killed, or ended while importing the script again
             guard = 'if __name__ == "__main__":'
             raise UserError(f"with {workers} workers a script must call score below `{guard}`; else, {error}") from None
         raise

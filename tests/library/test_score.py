@@ -96,8 +96,8 @@ def test_a_script_without_a_guard_is_told_of_it(tmp_path):
     done = subprocess.run(
         [sys.executable, tmp_path / "script.py"], env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True
     )
-    last = done.stderr.decode().splitlines()[-1]
-    assert 'UserError: with 2 workers a script must call score below `if __name__ == "__main__":`' in last
+    said = done.stderr.decode()
+    assert 'UserError: with 2 workers a script must call score below `if __name__ == "__main__":`' in said, said
 
 
 def test_the_public_names_are_few_and_there():
