@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -63,27 +64,36 @@ def check_config(config: Config, raw: Path) -> list[str]:
     """
     check_sections(config)
     check_raw(raw, config.run)
-    notes = check_classes(config, raw)
-    check_networks(config)
-    return notes
+    return check_classes(config, raw) + check_networks(config)
 
 
-def check_networks(config: Config) -> None:
-    """Check that networks and layers of the grid's models are, and that their files or packages of weights fit.
+def check_networks(config: Config) -> list[str]:
+    """Check that networks and layers of the grid's models are, and that their weights fit or can be had.
+
+    Returns:
+        Where weights of the Hugging Face hub are, a sentence each.
 
     Raises:
         UserError: naming the model and the file, what its network does not take, or the layer and the nearest.
     """
+    from stages.commands.hub_weights import describe_weights
     from stages.embed.taps.find import find_taps  # torch takes seconds to import
     from stages.shared.networks.network import build_network, build_skeleton
 
+    notes = []
     for name in config.run.models:
         network, taps = config.models[name].network, config.models[name].taps
         with prefix_errors(f"models.{name}"):
-            find_taps(build_skeleton(network, 2), network, taps)
+            skeleton = build_skeleton(network, 2)
+            find_taps(skeleton, network, taps)
+        of_timm: Any = getattr(skeleton.module, "pretrained_cfg", None)
+        at_hub = of_timm.get("hf_hub_id") if of_timm else network.library != "torchvision"
         with prefix_errors(f"models.{name}.network"):
             if network.weights.source in ("file", "package"):
                 build_network(network, 2, seed=0)
+            if network.weights.source == "hub" and at_hub:
+                notes.append(f"models.{name}.network: {describe_weights(network)}")
+    return notes
 
 
 def check_sections(config: Config) -> None:

@@ -2,13 +2,15 @@
 
 import os
 import signal
+import time
 
 import numpy as np
 import pytest
 
+from stages.commands.plan import trial
 from stages.commands.plan.trial import Trial, embed_a_batch, in_own_process, made_layer, measure_a_layer, train_a_batch
-from stages.measure.cell import Cell
-from stages.measure.run import limit_to_one_thread, plan_jobs, score
+from stages.measure.run import plan_jobs, score_jobs
+from stages.shared.embeddings.embeddings import Embeddings
 from stages.shared.runtime.durations import process_peak
 from stages.shared.runtime.errors import UserError
 from tests.commands.edited import config
@@ -19,11 +21,10 @@ MIB = 2**20
 
 @pytest.mark.slow
 def test_training_and_embedding_are_timed():
-    params = config({"models.tiny": {"network": TINY, "taps": {"layers": "default"}}})
-    entry, size = params.models["tiny"], 32
-    train = in_own_process(train_a_batch, entry.network, params.finetune, 64, size, 4)
-    few = in_own_process(train_a_batch, entry.network, params.finetune, 4, size, 4)
-    embed = in_own_process(embed_a_batch, entry.network, entry.taps, params.embed, size, 4)
+    params, size = config({"models.tiny": {"network": TINY, "taps": {"layers": "default"}}}), 32
+    train = in_own_process(train_a_batch, params, "tiny", 64, size, 4)
+    few = in_own_process(train_a_batch, params, "tiny", 4, size, 4)
+    embed = in_own_process(embed_a_batch, params, "tiny", size, 4)
     assert 0 < few.seconds < train.seconds
     assert 0 < embed.seconds / params.embed.batch_size < train.seconds / 64
     assert min(train.start, embed.start) > 0.5  # imports
@@ -65,13 +66,26 @@ def test_a_process_that_is_killed_is_one_message():
 
 def test_a_layer_takes_what_the_stage_computes_of_it():
     params = config({"measure.analyses": []}).measure
-    found = measure_a_layer(params, (("unseen", (200, 5)),), 8, (0, 5))
+    found = measure_a_layer(params, {"unseen": (200, 5)}, 8, (0, 5))
     store = made_layer({"unseen": (200, 5)}, 8, (0, 5))
     assert [len(store.labels("unseen")), len(np.unique(store.labels("unseen")))] == [200, 5]
-    cell, ended = Cell(store, params), list[float]()
-    with limit_to_one_thread(params):
-        for job in plan_jobs(store, params):
-            began = os.times().user
-            score(cell, job)
-            ended.append(os.times().user - began)
-    assert found.seconds == pytest.approx(sum(ended), rel=0.6)
+    began = os.times().user
+    score_jobs([store], params, plan_jobs(store, params), workers=1)
+    assert found.seconds == pytest.approx(os.times().user - began, rel=0.6)
+
+
+def test_of_many_images_a_share_is_measured(monkeypatch: pytest.MonkeyPatch):
+    measured = list[dict[str, int]]()
+
+    def score_jobs(stores: list[Embeddings], *_: object, workers: int) -> None:
+        measured.append({split: len(stores[0].labels(split)) for split in stores[0].splits})
+        time.sleep(0)
+        for _ in range(10**6):
+            pass
+
+    monkeypatch.setattr(trial, "score_jobs", score_jobs)
+    params = config({"measure.analyses": []}).measure
+    one = measure_a_layer(params, {"test": (1000, 10)}, 4, (0,))
+    many = measure_a_layer(params, {"test": (4000, 40), "unseen": (8, 3)}, 4, (0,))
+    assert measured == [{"test": 1000}, {"test": 1000, "unseen": 4}]
+    assert many.seconds / one.seconds == pytest.approx(4**2, rel=0.6)
