@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -86,13 +85,11 @@ def check_networks(config: Config) -> list[str]:
         with prefix_errors(f"models.{name}"):
             skeleton = build_skeleton(network, 2)
             find_taps(skeleton, network, taps)
-        of_timm: Any = getattr(skeleton.module, "pretrained_cfg", None)
-        at_hub = of_timm.get("hf_hub_id") if of_timm else network.library != "torchvision"
         with prefix_errors(f"models.{name}.network"):
             if network.weights.source in ("file", "package"):
                 build_network(network, 2, seed=0)
-            if network.weights.source == "hub" and at_hub:
-                notes.append(f"models.{name}.network: {describe_weights(network)}")
+            found = describe_weights(network, skeleton.module) if network.weights.source == "hub" else None
+            notes += [f"models.{name}.network: {found}"] if found else []
     return notes
 
 

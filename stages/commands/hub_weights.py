@@ -1,11 +1,12 @@
 """Whether the weights that a network takes from the Hugging Face hub can be had: in the cache, on the hub, or not."""
 
+from typing import Any
 from unittest.mock import patch
 
 import huggingface_hub
-import torch
 from huggingface_hub import constants, get_hf_file_metadata, hf_hub_download, hf_hub_url
 from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, LocalEntryNotFoundError
+from torch import nn
 
 from stages.commands.project import size
 from stages.shared.networks.hub import TIMEOUT_SECONDS, RefusedFileError
@@ -18,17 +19,20 @@ class _AnsweredError(Exception):
     """Ends the search for weights: says where they are."""
 
 
-def describe_weights(network: NetworkParams) -> str:
-    """Return where the hub weights of a network are, or that the hub cannot be asked.
+def describe_weights(network: NetworkParams, skeleton: nn.Module) -> str | None:
+    """Return where the hub weights of a network are, or that the hub cannot be asked; None: they are elsewhere.
 
-    The network is built as its stage builds it, on PyTorch's meta device, so that the same code looks for the same
-    files. The client that it calls then answers in place of downloading weights.
+    The network is built as its stage builds it, though where the skeleton is, on PyTorch's meta device, so that the
+    same code looks for the same files. The client that it calls answers in place of downloading weights.
 
     Raises:
         UserError: the hub has no such repository or file, or refuses it.
     """
+    of_timm: Any = getattr(skeleton, "pretrained_cfg", None)
+    if network.library == "torchvision" or (of_timm and not of_timm.get("hf_hub_id")):
+        return None
     try:
-        with patch.object(huggingface_hub, "hf_hub_download", _answer), torch.device("meta"):
+        with patch.object(huggingface_hub, "hf_hub_download", _answer), next(skeleton.parameters()).device:
             build_network(network, 2, seed=0)
     except _AnsweredError as answer:
         return str(answer)

@@ -13,7 +13,7 @@ from huggingface_hub import constants
 
 from stages.commands.check import check_networks
 from stages.commands.hub_weights import describe_weights
-from stages.shared.networks.network import build_network
+from stages.shared.networks.network import build_network, build_skeleton
 from stages.shared.networks.params import NetworkParams
 from stages.shared.runtime.errors import UserError
 from tests.commands.edited import config
@@ -86,7 +86,8 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
 
 
 def described(library: str, **changes: Any) -> str:
-    return describe_weights(NetworkParams.model_validate(entry(library, **changes)))
+    network = NetworkParams.model_validate(entry(library, **changes))
+    return str(describe_weights(network, build_skeleton(network, 2).module))
 
 
 @pytest.mark.parametrize("library", NETWORKS)
@@ -144,7 +145,7 @@ def test_a_hub_that_does_not_answer_or_is_out_of_order_is_no_error(hub: Hub, mon
 
 
 def test_networks_without_hub_weights_and_weights_elsewhere_are_not_asked_for(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("stages.commands.hub_weights.describe_weights", lambda network: pytest.fail("asked"))
+    monkeypatch.setattr("stages.commands.hub_weights.build_network", lambda *_, **__: pytest.fail("asked"))
     networks = {
         "mine": entry("timm", weights={"source": "none"}),
         "url": {"library": "timm", "name": "legacy_seresnet18", "weights": {"source": "hub"}, "image_size": 32},

@@ -66,7 +66,7 @@ def test_a_cell_takes_what_its_batches_and_layers_take(timed: list[object], monk
     found = costs({}, monkeypatch)
     (finetune,), (embed,), (measure,) = found["finetune"], found["embed"], found["measure"]
     assert finetune.seconds == pytest.approx(4 + (7200 + 3 * 600 / 3) / 72 * 0.5)
-    assert finetune.memory == 1e9 + 4400 * 64 * 64 * 3  # images of all folds
+    assert finetune.memory == 1e9 + 20 * (120 + 40) * 64 * 64 * 3  # images of all folds
     assert embed.seconds == pytest.approx(3 + 3800 / config({}).embed.batch_size * 0.25)
     assert embed.memory == 6e8 + 50
     assert measure.seconds == pytest.approx(3 * 2 + (9 + 1 / 3) * 5)  # raw pixels at one of three steps
@@ -91,7 +91,7 @@ def test_what_costs_the_same_is_timed_once(timed: list[Any], monkeypatch: pytest
 
 def test_checkpoints_and_stores_of_every_cell_and_images_of_every_dataset_take_disk(timed: list[object]):
     params = config({"run.folds": [0, 1], "run.seeds": [0, 1, 2]})
-    assert Predictor(params, ROOT / "data" / "raw").disk() == 6 * WORK.disk + 4400 * 64 * 64 * 3
+    assert Predictor(params, ROOT / "data" / "raw").disk() == 6 * WORK.disk + 20 * (120 + 40) * 64 * 64 * 3
 
 
 def logged(folder: Path, changes: dict[str, Any], **row: Any) -> Path:
