@@ -64,7 +64,8 @@ def count_images(plan: FoldPlan, fold: str) -> Images:
     """Count the images of a fold."""
     splits = [plan.splits[fold][split] for split in ("train", "test", "unseen")]
     seen, _, unseen = (len({candidate.label for candidate in split}) for split in splits)
-    return Images(*map(len, splits), seen, unseen, max(1, len(plan.sets)))
+    train, test, others = map(len, splits)
+    return Images(train, test, others, seen, unseen, max(1, len(plan.sets)))
 
 
 @dataclass(frozen=True)
@@ -201,9 +202,9 @@ class Predictor:
                 return Cost(trial.start, trial.memory)
             batches = work.passed / config.embed.batch_size
             return Cost(trial.start + batches * trial.seconds, trial.memory + work.shards)
-        steps, count = config.finetune.steps, min(config.finetune.batch_size, images.train)
+        stops, count = config.finetune.steps, min(config.finetune.batch_size, images.train)
         trial = self._trial(train_a_batch, config, model, count, size, images.classes)
-        batches = steps[-1] + len(steps) * images.test / count / 3  # a forward pass takes a third
+        batches = stops[-1] + len(stops) * images.test / count / 3  # a forward pass takes a third
         held = pixels if (pixels := self.pixels[dataset]) <= IN_MEMORY else 0
         return Cost(trial.start + batches * trial.seconds, trial.memory + held)
 
