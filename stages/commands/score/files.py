@@ -21,11 +21,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import psutil
 from numpy.typing import NDArray
 
-from stages.commands.project import FEATURES
+from stages.commands.project import FEATURES, size
 from stages.shared.embeddings.split_names import SEEN, UNSEEN
-from stages.shared.runtime.errors import UserError
+from stages.shared.runtime.errors import UserError, irregular
 
 LABELS, IDS, GROUPS, LAYERS = "labels", "ids", "groups", "layers"
 PREFIXES = {SEEN: "seen/", UNSEEN: ""}
@@ -56,11 +57,12 @@ def read_file(path: Path, labels: Path | None) -> list[Part]:
         labels: of features, a CSV with the columns path and label; None: the folder of each image is its class.
 
     Raises:
-        UserError: it is damaged or of another kind, or an image has no label.
+        UserError: it is damaged, too large, of another kind or no regular file, or an image has no label.
     """
     if labels is not None and path.suffix != ".parquet":
         raise UserError(f"--labels: {path} must be a .parquet that `whichlayer features` wrote; leave it out")
     with readable(path):
+        check_regular(path)
         if path.suffix == ".parquet":
             splits = {UNSEEN: read_parquet(path, labels)}
         else:
@@ -85,6 +87,19 @@ def readable(path: Path) -> Iterator[None]:
         ) from None
 
 
+def check_regular(path: Path) -> None:
+    """Check that a file, or all in a folder, are regular ones: a pipe would be waited for."""
+    for file in [path, *path.rglob("*")]:
+        if (kind := irregular(file.stat().st_mode)) and not file.is_dir():
+            raise UserError(f"{file.name} must be a regular file, found {kind}; replace it by the file itself")
+
+
+def check_memory(count: int) -> None:
+    """Check that so many bytes fit into memory: Linux ends a process that takes more, without a word."""
+    if count > (free := psutil.virtual_memory().available):
+        raise UserError(f"arrays must fit into memory, of which {size(free)} are free, found {size(count)}; free some")
+
+
 def read_npz(path: Path) -> dict[str, Arrays]:
     """Read an .npz file by split; objects, which only unpickling would give, are refused.
 
@@ -95,6 +110,7 @@ def read_npz(path: Path) -> dict[str, Arrays]:
         raise UserError("must be an .npz file, found no zip file")
     arrays: Arrays = {}
     with np.load(path, allow_pickle=False) as file:
+        check_memory(sum(member.file_size for member in file.zip.infolist()))
         for name in file.files:
             try:
                 arrays[name] = file[name]
@@ -132,10 +148,12 @@ def read_parquet(path: Path, labels: Path | None) -> Arrays:
             f"metadata what of, found {columns}. pandas keeps neither: choose rows with pyarrow "
             "(pq.write_table(pq.read_table(FILE, filters=...), NEW)), write embeddings of your own as .npz"
         )
+    check_memory(4 * width * file.metadata.num_rows)
     table = file.read(["path", "features"])
     images, layer = table["path"].to_pylist(), json.loads(about[FEATURES.encode()])["layer"]
     known = {name: PurePosixPath(name).parent.name for name in images}
     if labels is not None:
+        check_regular(labels)
         rows = pd.read_csv(labels, dtype=str, keep_default_na=False)
         known = dict(zip(rows["path"], rows["label"], strict=True))
     if lacking := [name for name in images if not known.get(name)]:
@@ -160,6 +178,7 @@ def read_store(path: Path) -> dict[str, Arrays]:
         raise UserError("must be an .npz file or the folder of an embedding store, found a folder without zarr.json")
     store = open_embeddings(path)
     layers = [layer for layer in store.layers if "@" not in layer.name]
+    check_memory(4 * len(store.samples) * sum(layer.width for layer in layers))
     found = {}
     for split in (split for split in PREFIXES if split in store.splits):
         samples = store.samples[store.samples["split"] == split]

@@ -1,10 +1,12 @@
 """What is read of a file of each kind, and one error for each thing that is wrong with it; nothing in it is run."""
 
+import os
 import pickle
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pyarrow.parquet as pq
 import pytest
 
@@ -89,6 +91,30 @@ def test_damaged_files_and_those_of_other_kinds_are_one_sentence(tmp_path: Path)
     refused(tmp_path / "a.parquet", "and readable, found ArrowInvalid")
     (tmp_path / "folder").mkdir()
     refused(tmp_path / "folder", "found a folder without zarr.json")
+
+
+def test_arrays_larger_than_free_memory_are_refused_before_they_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    free = psutil.virtual_memory()._replace(available=2**20)
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: free)
+    content = arrays() | {"stem": np.zeros((28, 2**14))}
+    np.savez_compressed(tmp_path / "a.npz", **content)
+    assert (tmp_path / "a.npz").stat().st_size < 2**16
+    refused(tmp_path / "a.npz", "arrays must fit into memory, of which 1 MiB are free, found 4 MiB; free some")
+
+
+@pytest.mark.parametrize("place", ["file", "store", "labels"])
+def test_a_pipe_is_not_waited_for(tmp_path: Path, place: str):
+    if place == "file":
+        os.mkfifo(path := tmp_path / "a.npz")
+    elif place == "store":
+        write_store(path := tmp_path / "store")
+        os.mkfifo(path / "pipe")
+    else:
+        os.mkfifo(tmp_path / "labels.csv")
+        path = written(tmp_path)
+    refused(path, "must be a regular file, found a named pipe", tmp_path / "labels.csv" if place == "labels" else None)
 
 
 PATHS = [f"{label}/{number}.png" for label in ("ant", "bee") for number in range(3)]
