@@ -26,7 +26,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         monkeypatch.setattr(where, folder)
     monkeypatch.setattr(module, "PARAMS", folder / "params.yaml")
     monkeypatch.setattr(module, "RAW", folder / "data" / "raw")
-    monkeypatch.setattr("stages.commands.check.check_networks", lambda config: None)
+    monkeypatch.setattr("stages.commands.check.check_networks", lambda config: [])
     return folder
 
 

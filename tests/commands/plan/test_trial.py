@@ -52,7 +52,7 @@ def die() -> Trial:
 
 
 def test_a_process_that_is_killed_is_one_message():
-    with pytest.raises(UserError, match="must fit into memory, its process was killed; lower"):
+    with pytest.raises(UserError, match="must fit into memory, found its process killed; lower"):
         in_own_process(die)
 
 
