@@ -23,8 +23,8 @@ def verdict(results: Path, use: str | None, as_json: bool) -> None:
     RESULTS is the folder that the aggregate stage wrote; by default the one that dvc.yaml names.
     """
     from stages.aggregate.facts import read_facts  # libraries take seconds
-    from stages.aggregate.render.documents import finding_records, recommendation_records, strict_json
-    from stages.aggregate.render.verdict import verdict as verdict_of
+    from stages.aggregate.words.documents import finding_records, recommendation_records, strict_json
+    from stages.aggregate.words.verdict import verdict as verdict_of
 
     facts = read_facts(results)
     if as_json:
@@ -47,10 +47,9 @@ def recommend(results: Path, dataset: str | None, model: str | None, use: str | 
     records of recommendation.json.
     """
     from stages.aggregate.facts import read_facts
-    from stages.aggregate.render.documents import recommendation_records, strict_json
-    from stages.aggregate.render.verdict import WIDTH, describe
+    from stages.aggregate.words.documents import recommendation_records, strict_json
     from stages.aggregate.words.formatting import wrapped
-    from stages.aggregate.words.verdict_lines import compare_networks
+    from stages.aggregate.words.verdict import WIDTH, compare_networks, describe
 
     facts = read_facts(results)
     chosen = facts.of_use(use)

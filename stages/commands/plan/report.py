@@ -7,7 +7,7 @@ from pathlib import Path
 from tabulate import tabulate
 
 from stages.aggregate.facts import read_facts
-from stages.aggregate.words.power import power_sentence
+from stages.aggregate.words.study import power_sentence
 from stages.commands.config import Config
 from stages.commands.grid import ON_GPU
 from stages.commands.plan.cost import Cost, Line
