@@ -13,7 +13,6 @@ from stages.aggregate.inference import scopes
 from stages.aggregate.inference.gain import Gain, Payoff
 from stages.aggregate.inference.layer_comparison import best_of_two, losses_at_most, score_intervals, ties
 from stages.aggregate.inference.scopes import class_inference
-from stages.aggregate.recommend.candidates import collect_candidates
 from stages.aggregate.recommend.decide import _fine_tuning, recommend_all, recommend_network
 from stages.aggregate.recommend.regret import regret_table
 from stages.measure.metrics import SCORES
@@ -25,8 +24,7 @@ def of_tables(layers, refits):
     """What is recommended for discovery on dataset `d`, by all folds that the tables have, and the regrets in it."""
     layers, refits = (table[table["dataset"] == "d"] for table in (layers, refits))
     run = made.RUN.model_copy(update={"datasets": ["d"], "folds": list(layers["fold"].unique())})
-    summary, scores, networks = made.gathered(layers, refits, run)
-    (network,) = (each for each in collect_candidates(summary, scores, networks) if each.use == "discovery")
+    (network,), summary, scores = made.candidates(layers, refits, run)
     regrets = regret_table(network, summary, scores)
     return recommend_network(network, scores, regrets, worthwhile=0.02), regrets
 
@@ -218,7 +216,7 @@ def test_whether_pixels_are_beaten_takes_account_of_all_checkpoints():
     best, shown = usual().recommended, []
     for below in np.linspace(0.01, 0.3, 4):
         layers, refits = separated(0, pixels=best.value - below)
-        network = made.candidates(layers, refits)[0]
+        (network, _), *_ = made.candidates(layers, refits)
         shown.append(network.beats_baselines(0, 50))
         assert of_tables(layers, refits)[0].doubtful == (not shown[-1])
     assert set(shown) == {True, False}
@@ -267,9 +265,7 @@ def test_a_layer_exactly_at_chance_is_not_recommended():
 
 @pytest.mark.parametrize("unknown", [0, 1])
 def test_where_a_value_of_either_checkpoint_is_missing_fine_tuning_is_not_judged(unknown):
-    layers, refits = separated(0)
-    network = made.candidates(layers, refits)[0]
-    summary, scores, _ = made.gathered(layers, refits)
+    (network, _), summary, scores = made.candidates(*separated(0))
     regrets = regret_table(network, summary, scores)
     assert recommend_network(network, scores, regrets, worthwhile=0.02).fine_tuning is not None
     incomplete = network.refits | {network.steps[unknown]: None}

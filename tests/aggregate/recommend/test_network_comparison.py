@@ -16,13 +16,11 @@ from tests.aggregate.recommend import made
 @cache
 def first_network(scope):
     """What can be chosen for one network, known in this scope, and what is recommended for it."""
-    layers, refits = made.tables(0)
-    first = made.candidates(layers, refits)[0]
+    (first, _), summary, scores = made.candidates(*made.tables(0))
     if scope == "images":
         first = replace(
             first, refits={step: replace(each, without=each.without[:, :, :0]) for step, each in first.refits.items()}
         )
-    summary, scores, _ = made.gathered(layers, refits)
     return first, recommend_network(first, scores, regret_table(first, summary, scores), worthwhile=0.02)
 
 

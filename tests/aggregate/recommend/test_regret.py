@@ -12,8 +12,8 @@ CHOICE = ["fold", "criterion", "layer", "depth", "step"]
 
 
 def table(layers, refits, dataset="d"):
-    summary, scores, _ = made.gathered(layers, refits)
-    found = pd.concat([regret_table(each, summary, scores) for each in made.candidates(layers, refits)])
+    candidates, summary, scores = made.candidates(layers, refits)
+    found = pd.concat([regret_table(each, summary, scores) for each in candidates])
     assert list(found) == list(REGRET_COLUMNS)
     return found[found["dataset"] == dataset].reset_index(drop=True)
 
@@ -154,8 +154,7 @@ def test_the_true_regret_lies_between_the_two_on_average(spread):
 
 
 def test_other_datasets_are_all_but_a_networks_own():
-    summary, scores, _ = made.gathered(*made.tables(0))
-    first, second = made.candidates(*made.tables(0))
+    (first, second), summary, scores = made.candidates(*made.tables(0))
     depths = [each.row.best_depth / each.row.last_depth for each in (first, second)]
     assert depths[0] != depths[1]
     for network, elsewhere in ((first, depths[1]), (second, depths[0])):
