@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tomllib
 import zipfile
+from functools import cache
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import pytest
 from packaging.requirements import Requirement
 from ruamel.yaml import YAML
 
+from stages.commands.quick.command import DEMO
 from stages.shared.runtime.console import FILES
 
 ROOT = Path(__file__).parents[1]
@@ -44,6 +46,7 @@ def imported_modules() -> set[str]:
     return {name.split(".")[0] for name in names} - sys.stdlib_module_names - {"stages", "whichlayer"}
 
 
+@cache
 def imported() -> dict[str, set[str]]:
     """Imported module -> installed packages that provide it."""
     packages = packages_distributions()
@@ -61,6 +64,12 @@ def test_every_requirement_is_imported_or_carries_data_that_is_named():
     assert not idle, f"nothing imports {idle}"
     carriers = required(DATA_EXTRAS) - required()
     assert carriers == {name for name in carriers if re.search(rf"\b{name}\b", normal(DATA))}
+
+
+def test_quick_installs_the_fonts_of_its_demo():
+    [own] = [Requirement(line) for line in PROJECT["optional-dependencies"]["quick"] if line.startswith("whichlayer")]
+    fonts = json.loads((ROOT / "data" / "raw" / DEMO / "source.json").read_text())["fonts"]
+    assert {entry["package"] for entry in fonts.values()} <= required(tuple(own.extras))
 
 
 def test_a_missing_package_is_told_with_its_extra():

@@ -1,4 +1,4 @@
-"""Every value of params.yaml can be replaced with `dvc exp run -S`, by the code that DVC runs for it."""
+"""Every kind of value of params.yaml can be replaced with `dvc exp run -S`, by the code that DVC runs for it."""
 
 import json
 import re
@@ -42,10 +42,12 @@ def leaves(node: Any, name: str = "") -> dict[str, Any]:
 LEAVES = leaves(COMMITTED)
 
 
+def kind(leaf: str) -> str:
+    return re.sub(r"^(datasets|models)\.\w+", r"\1.*", leaf)
+
+
 def another(leaf: str) -> Any:
-    section, *rest = leaf.split(".")
-    name = ".".join([section, "*", *rest[1:]] if section in ("datasets", "models") else [section, *rest])
-    value = LEAVES[leaf]
+    name, value = kind(leaf), LEAVES[leaf]
     if name in ANOTHER:
         return "none" if name.endswith("weights.source") and value == ANOTHER[name] else ANOTHER[name]
     assert isinstance(value, bool | int | float), f"name another legal value of {name} in ANOTHER"
@@ -70,15 +72,16 @@ def text(value: Any) -> str:
     return json.dumps(value).replace('"', "")
 
 
-@pytest.mark.parametrize("leaf", LEAVES)
-def test_every_leaf_can_be_replaced(leaf: str, tmp_path: Path):
+@pytest.mark.parametrize("leaf", {kind(leaf): leaf for leaf in LEAVES}.values())
+def test_a_leaf_of_every_kind_can_be_replaced(leaf: str, tmp_path: Path):
     path = tmp_path / "params.json"  # DVC treats it as it does params.yaml, and writes it faster
     path.write_text(json.dumps(COMMITTED))
     assert another(leaf) != LEAVES[leaf]
     apply_overrides(path, overrides(leaf))
     changed = json.loads(path.read_text())
-    assert leaves(changed)[leaf] == another(leaf)
-    different = {name for name in LEAVES if leaves(changed).get(name) != LEAVES[name]}
+    found = leaves(changed)
+    assert found[leaf] == another(leaf)
+    different = {name for name in LEAVES if found.get(name) != LEAVES[name]}
     assert len(different) <= len(overrides(leaf))
     check_sections(parse_config(changed))
 

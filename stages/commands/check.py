@@ -63,27 +63,34 @@ def check_config(config: Config, raw: Path) -> list[str]:
     """
     check_sections(config)
     check_raw(raw, config.run)
-    notes = check_classes(config, raw)
-    check_networks(config)
-    return notes
+    return check_classes(config, raw) + check_networks(config)
 
 
-def check_networks(config: Config) -> None:
-    """Check that networks and layers of the grid's models are, and that their files or packages of weights fit.
+def check_networks(config: Config) -> list[str]:
+    """Check that networks and layers of the grid's models are, and that their weights fit or can be had.
+
+    Returns:
+        Where weights of the Hugging Face hub are, a sentence each.
 
     Raises:
         UserError: naming the model and the file, what its network does not take, or the layer and the nearest.
     """
+    from stages.commands.hub_weights import describe_weights
     from stages.embed.taps.find import find_taps  # torch takes seconds to import
     from stages.shared.networks.network import build_network, build_skeleton
 
+    notes = []
     for name in config.run.models:
         network, taps = config.models[name].network, config.models[name].taps
         with prefix_errors(f"models.{name}"):
-            find_taps(build_skeleton(network, 2), network, taps)
+            skeleton = build_skeleton(network, 2)
+            find_taps(skeleton, network, taps)
         with prefix_errors(f"models.{name}.network"):
             if network.weights.source in ("file", "package"):
                 build_network(network, 2, seed=0)
+            found = describe_weights(network, skeleton.module) if network.weights.source == "hub" else None
+            notes += [f"models.{name}.network: {found}"] if found else []
+    return notes
 
 
 def check_sections(config: Config) -> None:

@@ -16,17 +16,28 @@ results_argument = click.argument("results", type=ProjectPath(), default=lambda:
 @click.command(cls=ProjectCommand)
 @results_argument
 @use_option
+@click.option("--lead", type=click.FloatRange(0, min_open=True), help="Print what would show such a lead, instead.")
 @json_option
-def verdict(results: Path, use: str | None, as_json: bool) -> None:
+def verdict(results: Path, use: str | None, lead: float | None, as_json: bool) -> None:
     """Print the verdict of a finished workflow, without running anything.
 
-    RESULTS is the folder that the aggregate stage wrote; by default the one that dvc.yaml names.
+    RESULTS is the folder that the aggregate stage wrote; by default the one that dvc.yaml names. --lead prints how many
+    folds, seeds or unseen classes would show such a lead over the last layer, by that study.
     """
     from stages.aggregate.facts import read_facts  # libraries take seconds
     from stages.aggregate.words.documents import finding_records, recommendation_records, strict_json
+    from stages.aggregate.words.study import power_sentence
     from stages.aggregate.words.verdict import verdict as verdict_of
 
     facts = read_facts(results)
+    if lead:
+        if not facts.power:
+            raise UserError(
+                f"--lead: {results} must hold a study that tells of other classes, by a score of a proven level (three "
+                "folds or more, or ten classes of a network as it is), found none; run one as a pilot"
+            )
+        print(*(power_sentence(each, lead) for each in facts.power), sep="\n")
+        return
     if as_json:
         found, claims = recommendation_records(facts.of_use(use)), finding_records(facts)
         print(strict_json({"recommendations": found, "findings": claims}))

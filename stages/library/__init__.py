@@ -9,9 +9,11 @@ result.recommend("retrieval").layer             # also: result.table, result.gai
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import cached_property
 from html import escape
+from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -218,12 +220,13 @@ def score(
     Args:
         layers: name -> embedding (N, D) of the same N images (or texts, or sounds), real numbers, from input to output:
             gains are over the last one. One called `pixels` is no layer but a baseline, the images themselves.
-        labels: (N,) classes, texts or whole numbers, at least two images of each.
+        labels: (N,) classes, texts or whole numbers, at least two images of each, for the probe five.
         groups: (N,) what images have in common beside their class, such as a writer or a patient. Groups only change
             intervals over images, whose halves keep them whole: with few groups there is no interval. Scores stay.
         seen: (N,) booleans, whether an image is of a class that the network was trained on; by default none is. They
             are scored too, beside the unseen ones.
-        folds: (N,) fold of every image, where each fold has unseen classes of its own; by default there is one fold.
+        folds: (N,) fold of every image, texts or whole numbers, where each fold has unseen classes of its own; by
+            default there is one fold.
         metrics: names of scores, the main one first, such as `["map_at_r", "nmi", "probe_accuracy"]`; by default all
             that Result.table then has.
         workers: number of processes. More than one needs `if __name__ == "__main__":` in a script.
@@ -237,13 +240,19 @@ def score(
         raise UserError(f"layers must be a dict of arrays, name -> (N, D), found {type(layers).__name__}")
     if metrics is not None and (isinstance(metrics, str) or not len(metrics)):
         raise UserError(f"metrics must be a list of names of scores, found {metrics!r}")
+    if not isinstance(workers, Integral) or workers < 1:
+        raise UserError(f"workers must be a whole number >= 1, found {workers!r}")
     measure, aggregate = read_settings(PARAMS, metrics)
     arrays: dict[str, NDArray[Any]] = {name: np.asarray(values) for name, values in layers.items()}
-    return Result(
-        score_arrays(
-            arrays, labels, groups, seen=seen, folds=folds, measure=measure, aggregate=aggregate, workers=workers
-        )
-    )
+    sections: dict[str, Any] = {"measure": measure, "aggregate": aggregate}
+    try:
+        return Result(score_arrays(arrays, labels, groups, seen=seen, folds=folds, workers=workers, **sections))
+    except UserError as error:
+        ended = isinstance(error.__context__, BrokenProcessPool | EOFError | ConnectionError)
+        if ended and workers > 1:  # killed, or ended while importing the script again
+            guard = 'if __name__ == "__main__":'
+            raise UserError(f"with {workers} workers a script must call score below `{guard}`; else, {error}") from None
+        raise
 
 
 def embed(

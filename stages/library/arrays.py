@@ -154,6 +154,8 @@ def score_arrays(
     for store in stores:
         check_params(store, measure)
     said = [f"left out, for want of a head, training images or seen classes: {', '.join(left_out)}"] if left_out else []
+    same = [name for name, X in arrays.items() if not np.ptp(X, axis=0).any()]
+    said += [f"array {name!r} has the same vector for all images, so its scores are chance" for name in same]
     asked = Asked(grid, AskedMeasures.model_validate(measure.model_dump()), aggregate)
     cells = []
     for store in stores:
@@ -244,20 +246,24 @@ def tabulate(
     """Tabulate the images: `SAMPLE_COLUMNS`, and `fold`, counted from 0 in the order of the images.
 
     Raises:
-        UserError: an array is not (N,), a text is missing, a class has one image, is seen and unseen, or is unseen in
-            two folds, or an id stands for two images.
+        UserError: an array is not (N,) or has other values, a text is missing, a class has one image, is seen and
+            unseen, or is unseen in two folds, or an id stands for two images.
     """
     given = {"labels": labels, "groups": groups, "ids": ids, "seen": seen, "folds": folds}
     arrays = {name: np.asarray(values) for name, values in given.items() if values is not None}
     for name, array in arrays.items():
         if array.shape != arrays["labels"].shape or array.ndim != 1:
             raise UserError(f"array {name!r} must have one entry for each image, found the shape {array.shape}")
-    texts = {name: as_texts(name, arrays[name]) for name in ("labels", "groups", "ids") if name in arrays}
+    texts = {name: as_texts(name, array) for name, array in arrays.items() if name != "seen"}
     samples = pd.DataFrame({"label": texts["labels"], "group": texts.get("groups", ""), "fold": 0, "split": UNSEEN})
     if seen is not None:
+        if arrays["seen"].dtype != bool:
+            raise UserError(
+                f"seen must be booleans, found {arrays['seen'].dtype}; give for example np.isin(labels, seen_classes)"
+            )
         samples["split"] = np.where(arrays["seen"], SEEN, UNSEEN)
     if folds is not None:
-        samples["fold"] = pd.factorize(arrays["folds"])[0]
+        samples["fold"] = pd.factorize(pd.Series(texts["folds"]))[0]
     own = samples.groupby(["fold", "split"], sort=False)
     numbered = samples["split"] + "/" + own.cumcount().astype(str).str.zfill(6)
     samples["sample_id"] = texts.get("ids", numbered)
@@ -265,9 +271,10 @@ def tabulate(
         sizes = rows["label"].value_counts(ascending=True)
         if len(sizes) < 2 or sizes.iloc[0] < 2:
             found = listed([f"{name!r} ({count})" for name, count in sizes.items()], 5)
+            where = f" in the split {split!r}" if samples["split"].nunique() > 1 else ""
             raise UserError(
-                f"labels must have at least 2 classes of at least 2 images each, found {found} in the split {split!r}; "
-                "take classes of one image out of every array"
+                f"labels must have at least 2 classes of at least 2 images each, found {found}{where}; take classes of "
+                "one image out of every array"
             )
         if (repeated := rows["sample_id"].duplicated()).any():
             raise UserError(f"ids must name each image once, found {rows['sample_id'][repeated].iloc[0]!r} twice")
@@ -282,7 +289,7 @@ def tabulate(
 
 
 def as_texts(name: str, values: NDArray[Any]) -> list[str]:
-    """Read names of classes, groups or images, (N,); whole numbers become texts.
+    """Read names of classes, groups, images or folds, (N,); whole numbers become texts.
 
     Raises:
         UserError: they are others, or a text is empty or has control characters.

@@ -19,9 +19,9 @@ def git(folder, *args):
     return subprocess.run(["git", *args], cwd=folder, capture_output=True, text=True, check=True).stdout
 
 
-@pytest.fixture
-def project(tmp_path):
-    folder = tmp_path / "mine"
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("init") / "mine"
     run(folder)
     return folder
 
@@ -34,6 +34,7 @@ def test_a_project_is_committed_whole_and_its_own_code_runs_there(project):
     module.write_text(module.read_text().replace('f"check: ', 'f"mine: '))
     code = "import sys; sys.argv[1:] = ['check']; from stages.commands.cli import main; main()"
     done = subprocess.run([sys.executable, "-c", code], cwd=project, capture_output=True, text=True, check=False)
+    git(project, "checkout", "-q", "stages")
     assert done.stdout.startswith("mine: params.yaml is valid"), done.stderr
 
 

@@ -4,6 +4,7 @@ import pytest
 from click.testing import CliRunner
 
 from stages.aggregate.facts import BestNetworkRecord, Facts, Missing, write_facts
+from stages.aggregate.findings.power import Power
 from stages.aggregate.words.documents import finding_records, recommendation_records
 from stages.aggregate.words.verdict import describe
 from stages.commands.results import recommend, verdict
@@ -85,3 +86,15 @@ def test_an_unknown_name_is_an_error_that_lists_the_known(results):
     with pytest.raises(UserError, match="--model must be one of the results, found 'b'"):
         run(results, "--dataset", "handwriting", "--model", "b")
     assert "'clustering' is not one of 'classifier'" in run(results, "--use", "clustering").output
+
+
+def test_what_a_lead_takes_is_said_by_a_finished_study(tmp_path):
+    def lead(value):
+        return CliRunner().invoke(verdict, [str(tmp_path), "--lead", value], catch_exceptions=False).output
+
+    write_facts(tmp_path, Facts([], [], power=[Power("d", "m", 0.2, 0.1, {4: 0.2, 16: 0.1}, {}, {10: 0.1})]))
+    taken = "A lead of 0.15 takes 16 folds, or at least 10 unseen classes in each fold.\n"
+    assert lead("0.15").endswith(taken)
+    write_facts(tmp_path, Facts([], []))
+    with pytest.raises(UserError, match=r"--lead: .* must hold a study that tells of other classes"):
+        lead("0.15")

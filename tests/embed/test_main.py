@@ -1,6 +1,4 @@
-import os
 import shutil
-import subprocess
 import sys
 from importlib.metadata import version
 from pathlib import Path
@@ -17,10 +15,9 @@ from stages.shared.networks.network import build_network
 from stages.shared.networks.params import NetworkParams
 from stages.shared.networks.weights import CheckpointInfo, finish_checkpoints, write_checkpoint
 from stages.shared.runtime.errors import UserError
+from tests.entry_point import run_stage
 from tests.packed import SEEN, UNSEEN, pack, write_fold_all
 
-ROOT = Path(__file__).parents[2]
-ONE_THREAD = {**os.environ, "OMP_NUM_THREADS": "1"}
 TINY = {"library": "timm", "name": "test_vit.r160_in1k", "weights": {"source": "none"}, "image_size": 32}
 EMBED = {
     "splits": ["test", "unseen"], "pooling": ["auto", "mean"], "augment": False, "baseline_size": 4, "dtype": "float32",
@@ -57,8 +54,7 @@ def run(arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_cell_is_embedded(tmp_path: Path):
-    command = [sys.executable, "-m", "stages.embed", *setup(tmp_path)]
-    said = subprocess.run(command, cwd=ROOT, env=ONE_THREAD, capture_output=True, text=True, check=True).stdout
+    said = run_stage("embed", *setup(tmp_path)).stdout
     store = open_embeddings(tmp_path / "embeddings")
     assert said.startswith(
         f"embed trees-tiny-0-3: 22 images at {len(store.layers)} layers and 2 checkpoints, 9 more at the last, "

@@ -1,5 +1,4 @@
 import json
-import os
 import subprocess
 import sys
 from importlib.metadata import version
@@ -21,7 +20,6 @@ from stages.shared.runtime.errors import UserError
 from tests.packed import SEEN, pack, write_fold_all
 
 ROOT = Path(__file__).parents[2]
-ONE_THREAD = {**os.environ, "OMP_NUM_THREADS": "1"}
 TINY = {"library": "timm", "name": "test_resnet.r160_in1k", "weights": {"source": "none"}, "image_size": 32}
 FINETUNE = {
     "steps": [0, 2, 5], "keep": "all", "schedule_epochs": 4, "schedule_steps": None, "learning_rate": 0.002,
@@ -61,9 +59,7 @@ def test_two_processes_write_the_same_bytes(tmp_path: Path):
     arguments = setup(tmp_path)[:-4]
     command = [sys.executable, "-m", "stages.finetune", *arguments]
     processes = [
-        subprocess.Popen(
-            [*command, *outputs(tmp_path, name)], cwd=ROOT, env=ONE_THREAD, stdout=subprocess.PIPE, text=True
-        )
+        subprocess.Popen([*command, *outputs(tmp_path, name)], cwd=ROOT, stdout=subprocess.PIPE, text=True)
         for name in "ab"
     ]
     said = [process.communicate()[0] for process in processes]

@@ -79,8 +79,12 @@ def test_the_core_needs_no_package_of_an_extra_and_writes_nothing(tmp_path: Path
     assert [path.name for path in tmp_path.iterdir()] == ["some.npz"]
 
 
-def test_scores_are_those_of_scikit_learn_and_do_not_depend_on_processes():
-    scored = score_arrays(**given())
+@pytest.fixture(scope="module")
+def scored():
+    return score_arrays(**given())
+
+
+def test_scores_are_those_of_scikit_learn_and_do_not_depend_on_processes(scored):
     layers = scored.results.layers
     pd.testing.assert_frame_equal(layers, score_arrays(**given(), workers=2).results.layers)
     content = arrays()
@@ -122,8 +126,7 @@ def test_tables_in_memory_are_those_that_are_read_from_files(tmp_path: Path):
         pd.testing.assert_frame_equal(found.images(cell, [0], [])[[*images]], images, check_dtype=False)
 
 
-def test_the_clusters_whose_nmi_is_reported_can_be_kept(tmp_path: Path):
-    scored = score_arrays(**given())
+def test_the_clusters_whose_nmi_is_reported_can_be_kept(scored, tmp_path: Path):
     write_scored(tmp_path, scored, "wl.score")
     found, images = scored.results.layers, pd.read_parquet(next(tmp_path.rglob("images.parquet")))
     for name in WIDTHS:
@@ -143,6 +146,12 @@ def test_a_neighbour_is_of_another_group_where_that_is_asked_for():
     assert value == np.mean(labels[allowed.argmin(axis=1)] == labels)
 
 
+def test_a_layer_that_is_the_same_for_all_images_is_named():
+    scored = score_arrays(**given(stem=np.ones((28, 3))))
+    assert [note for note in scored.notes if "array 'stem' has the same vector for all images" in note]
+    assert not [note for note in scored.notes if "array 'blocks.0'" in note]
+
+
 def test_images_are_numbered_by_split_and_fold_and_whole_numbers_are_classes():
     found = tabulate([1, 1, 2, 2, 3, 3, 4, 4], seen=[True] * 4 + [False] * 4)
     assert found["label"].tolist() == list("11223344")
@@ -160,7 +169,7 @@ HUGE, NAN = arrays()["stem"] * np.float32(1e30), arrays()["stem"] * np.nan
     ("changes", "message"),
     [
         ({"labels": np.zeros(28, int)}, r"labels must have at least 2 classes .* found '0' \(28\)"),
-        ({"labels": np.arange(28) // 27}, r"of at least 2 images each, found '1' \(1\), '0' \(27\)"),
+        ({"labels": np.arange(28) // 27}, r"of at least 2 images each, found '1' \(1\), '0' \(27\); take classes"),
         ({"labels": np.ones(28)}, "labels must be texts .* or whole numbers, found 1.0"),
         (
             {"labels": np.ones((28, 1), int)},
@@ -174,6 +183,8 @@ HUGE, NAN = arrays()["stem"] * np.float32(1e30), arrays()["stem"] * np.nan
         ({"seen": [True] * 28}, "every fold must have images of unseen classes"),
         ({"seen": np.arange(28) % 2 > 0}, "a class must be seen or unseen, found 'unseen0' in two"),
         ({"folds": np.arange(28) % 2}, "a class must be unseen in one fold .* found 'unseen0' in two"),
+        ({"folds": np.repeat([0.1, 0.2], 14)}, "folds must be texts .* or whole numbers, found 0.1"),
+        ({"seen": ["True", "False"] * 14}, "seen must be booleans, found <U5"),
         ({"layers": {}}, "there must be a layer"),
         (
             {"stem": np.ones((28, 2, 2))},

@@ -2,6 +2,9 @@
 
 import ast
 import json
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -74,6 +77,27 @@ def test_what_is_not_as_it_must_be_is_named(arrays):
         wl.score([*layers.values()], labels)
     with pytest.raises(wl.UserError, match="metrics must be a list of names of scores, found 'nmi'"):
         wl.score(layers, labels, metrics="nmi")
+    with pytest.raises(wl.UserError, match="workers must be a whole number >= 1, found 0"):
+        wl.score(layers, labels, workers=0)
+
+
+SCRIPT = """
+import numpy as np
+import stages.library as wl
+
+X, labels = np.random.default_rng(0).normal(size=(24, 4)), np.repeat([0, 1, 2], 8)
+wl.score({"one": X, "two": X + 1}, labels, metrics=["nn1_accuracy"], workers=2)
+"""
+
+
+@pytest.mark.slow
+def test_a_script_without_a_guard_is_told_of_it(tmp_path):
+    (tmp_path / "script.py").write_text(SCRIPT)
+    done = subprocess.run(
+        [sys.executable, tmp_path / "script.py"], env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True
+    )
+    said = done.stderr.decode()
+    assert 'UserError: with 2 workers a script must call score below `if __name__ == "__main__":`' in said, said
 
 
 def test_the_public_names_are_few_and_there():

@@ -22,6 +22,7 @@ from stages.shared.embeddings.embedding_store import open_embeddings
 from stages.shared.tables.gallery import read_gallery
 from stages.shared.tables.metric_table import COLUMNS, read_layer_scores, read_refits, read_versions
 from stages.shared.tables.scores import read_scores
+from tests.entry_point import run_stage
 from tests.measure.plane import plane_of
 from tests.measure.synthetic import (
     DEFAULT,
@@ -41,23 +42,19 @@ PICTURED = ("i020", "i026", "i024", "i040", "other")
 CELL = ["--dataset", "toy", "--model", "net", "--fold", "0", "--seed", "7"]
 
 
-def measure(folder: Path, *options: str, out: str = "out", cell=CELL) -> subprocess.CompletedProcess[str]:
+def arguments(folder: Path, *options: str, out: str = "out", cell=CELL) -> list[object]:
     if not (folder / "thumbnails").exists():
         write_pictures(folder / "thumbnails", PICTURED)
     paths = ["--embeddings", folder / "store", "--thumbnails", folder / "thumbnails", "--out", folder / out]
-    paths += ["--params", folder / "params.yaml"]
-    command = [
-        sys.executable,
-        "-W",
-        "error",
-        "-m",
-        "stages.measure",
-        *cell,
-        *map(str, paths),
-        "--log",
-        str(folder / "log"),
-        *options,
-    ]
+    return [*cell, *paths, "--params", folder / "params.yaml", "--log", folder / "log", *options]
+
+
+def measure(folder: Path, *options: str, **changes) -> "subprocess.CompletedProcess[str]":
+    return run_stage("measure", *arguments(folder, "--workers", "1", *options, **changes))
+
+
+def measure_by_two(folder: Path) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-W", "error", "-m", "stages.measure", *map(str, arguments(folder, "--workers", "2"))]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
 
 
@@ -66,7 +63,7 @@ def cell(tmp_path_factory):
     folder = tmp_path_factory.mktemp("cell")
     arrays = write_store(folder / "store")
     write_params(folder / "params.yaml")
-    done = measure(folder, "--workers", "2")
+    done = measure_by_two(folder)
     assert done.returncode == 0, done.stderr
     return folder, arrays, done
 
@@ -222,7 +219,7 @@ def test_clusterings_are_compared_and_the_first_ones_clusters_are_the_images(cel
 
 def test_results_do_not_depend_on_the_number_of_workers_and_are_byte_identical(cell):
     folder, _, _ = cell
-    assert measure(folder, "--workers", "1", out="again").returncode == 0
+    assert measure(folder, out="again").returncode == 0
     for path in (folder / "out").iterdir():
         other = folder / "again" / path.name
         assert hashlib.sha256(path.read_bytes()).digest() == hashlib.sha256(other.read_bytes()).digest(), path.name
@@ -242,8 +239,7 @@ def whole(tmp_path_factory):
     write_params(
         folder / "params.yaml", extra={"metrics": EXTRA, "steps": "ends"}, analyses=list(ANALYSES), refits=REFITS
     )
-    for out, workers in (("out", "2"), ("again", "1")):
-        done = measure(folder, "--workers", workers, out=out)
+    for done in (measure_by_two(folder), measure(folder, out="again")):
         assert done.returncode == 0, done.stderr
     return folder
 
@@ -386,7 +382,7 @@ def test_what_is_not_refitted_is_said(tmp_path, sizes, starts, rows, notes):
     refits = REFITS | {"metrics": ["nmi", "r_precision"], "starts": starts}
     metrics = ["nmi", "r_precision"]
     write_params(tmp_path / "params.yaml", steps=(0,), metrics=metrics, refits=refits)
-    done = measure(tmp_path, "--workers", "1")
+    done = measure(tmp_path)
     assert done.returncode == 0, done.stderr
     assert read_refits(tmp_path / "out")["kind"].value_counts().to_dict() == rows
     said = [line for line in done.stderr.splitlines() if "measure.refits" in line]
@@ -397,7 +393,7 @@ def test_what_is_not_refitted_is_said(tmp_path, sizes, starts, rows, notes):
 def test_without_unseen_images_nothing_is_refitted(tmp_path):
     write_store(tmp_path / "store", steps=(0,), sizes={"test": (6, 6, 6)})
     write_params(tmp_path / "params.yaml", steps=(0,), metrics=["nmi"], refits=REFITS)
-    done = measure(tmp_path, "--workers", "1")
+    done = measure(tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     assert not (tmp_path / "out" / "refits.parquet").exists()
     assert read_refits(tmp_path / "out").empty
@@ -426,11 +422,10 @@ def spoil(X):
     return X
 
 
-@pytest.mark.parametrize("workers", ["1", "2"])
-def test_embeddings_that_are_not_finite_stop_the_stage(tmp_path, workers):
+def test_embeddings_that_are_not_finite_stop_the_stage(tmp_path):
     write_store(tmp_path / "store", steps=(0, 5), spoil={("blocks.0", 5): spoil})
     write_params(tmp_path / "params.yaml", steps=(0, 5))
-    done = measure(tmp_path, "--workers", workers)
+    done = measure(tmp_path)
     assert done.returncode == 2
     assert "layer 'blocks.0' at step 5 must be finite, found NaN or infinity in 1 of 24 test images" in done.stderr
     assert not (tmp_path / "out").exists()
@@ -461,7 +456,7 @@ def test_what_is_left_out_is_said(tmp_path):
     collapse = {("stem", 0): np.zeros_like}
     write_store(tmp_path / "store", steps=(0,), sizes={"unseen": (6, 5, 1)}, spoil=collapse)
     write_params(tmp_path / "params.yaml", steps=(0,), metrics=["nmi", "nn1_accuracy", "accuracy"])
-    done = measure(tmp_path, "--workers", "1")
+    done = measure(tmp_path)
     assert done.returncode == 0, done.stderr
     assert "accuracy left out: it needs the head's logits of the split 'test'" in done.stderr
     assert "split 'unseen' has 1 classes of one image" in done.stderr

@@ -1,12 +1,11 @@
 import json
 import shutil
-import subprocess
-import sys
 
 import pytest
 
 from stages.shared.images.image_store import open_images
 from stages.shared.tables.gallery import THUMBNAILS_FILE, read_thumbnails
+from tests.entry_point import run_stage
 
 ROW = "{source: folder, image_size: 16, test_fraction: 0.25, unseen_classes: [d, e]}"
 
@@ -16,8 +15,7 @@ def run(tmp_path):
     def stage(raw, params, dataset="mine"):
         arguments = ["--dataset", dataset, "--raw", raw, "--out", tmp_path / "out"]
         arguments += ["--thumbnails", tmp_path / "thumbnails" / dataset, "--log", tmp_path / "log.jsonl"]
-        command = [sys.executable, "-m", "stages.prepare", *map(str, arguments), "--params", str(params)]
-        return subprocess.run(command, capture_output=True, text=True, check=False)
+        return run_stage("prepare", *arguments, "--params", params)
 
     return stage
 
@@ -58,9 +56,3 @@ def test_an_error_is_one_message_and_leaves_nothing(run, five_classes, write_par
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "out").exists()
     assert not list((tmp_path / "thumbnails").glob("*"))
-
-
-def test_torch_is_not_imported():
-    code = "import sys, stages.prepare.__main__; print({'torch', 'torchvision'} & set(sys.modules))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "set()"

@@ -144,7 +144,7 @@ def test_more_folds_and_smaller_limits_change_nothing_else(of: tuple[list[Candid
 NAMES = st.text(min_size=1, max_size=30).filter(lambda name: not CONTROL.search(name))
 
 
-@settings(max_examples=40, derandomize=True, deadline=None, database=None)
+@settings(max_examples=20, derandomize=True, deadline=None, database=None)
 @given(names=st.lists(NAMES, min_size=2, max_size=6, unique=True), labels=st.lists(NAMES, min_size=6, max_size=6))
 def test_any_name_comes_out_of_the_manifest_as_it_went_in(
     tmp_path_factory: pytest.TempPathFactory, names: list[str], labels: list[str]

@@ -1,6 +1,7 @@
 """Which table stands on which page of docs/, and how they are written there."""
 
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 from ruamel.yaml import YAML
@@ -86,16 +87,30 @@ RECORDS = {
 }
 
 
-def regions() -> Iterator[tuple[str, str, str]]:
-    """Yield every region: its page, its name and what stands there.
+Region = tuple[str, str, str]
+"""Its page, its name and what stands there."""
+
+
+@cache
+def regions() -> list[Region]:
+    """Return every region.
 
     Raises:
         LookupError: a parameter or a column has no description, or one is described that does not exist.
     """
     check_described(ANALYSES, {name for columns in ANALYSIS_COLUMNS.values() for name in columns})
+    return [*parameters(), *others()]
+
+
+def parameters() -> Iterator[Region]:
+    """Yield a table of each section of params.yaml."""
     params = YAML(typ="safe", pure=True).load(ROOT / "params.yaml")
     for section, model in SECTIONS.items():
         yield "parameters.md", section, section_table(model, section, params[section])
+
+
+def others() -> Iterator[Region]:
+    """Yield the regions of all other pages."""
     yield "datasets.md", "every source", entry_table(DatasetParams)
     yield "datasets.md", "single sources", variants_table(DatasetParams, DATASET_PARAMS)
     yield "models.md", "network", entry_table(NetworkParams, "network")
@@ -121,7 +136,7 @@ def common_columns() -> str:
     return column_table({name: kind for name, kind in metric_table.COLUMNS.items() if name in names}, {}, KEYS)
 
 
-def study() -> Iterator[tuple[str, str, str]]:
+def study() -> Iterator[Region]:
     """Yield the regions that show what choosing gains."""
     yield "../README.md", "gains", tables.short_table(tables.read_scores("frozen.csv"))
     joined: dict[str, list[str]] = {"pairs": [], "size of input": []}

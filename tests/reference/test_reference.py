@@ -12,11 +12,11 @@ from tests.reference.columns import column_table
 from tests.reference.descriptions import as_markdown, attributes
 from tests.reference.pages import fill
 from tests.reference.parameters import entry_table, section_table, variants_table
-from tests.reference.regions import ANALYSIS_COLUMNS, DOCS, ROOT, TABLES, regions, write_pages
+from tests.reference.regions import ANALYSIS_COLUMNS, DOCS, ROOT, TABLES, parameters, write_pages
 
 
 def test_every_parameter_of_params_yaml_has_a_row():
-    tables = "\n".join(content for page, _, content in regions() if page == "parameters.md")
+    tables = "\n".join(content for _, _, content in parameters())
     params = YAML(typ="safe", pure=True).load(ROOT / "params.yaml")
     for section in ("run", "prepare", "finetune", "embed", "measure", "aggregate"):
         for key, value in params[section].items():

@@ -125,18 +125,6 @@ def test_the_judged_preset_is_the_literal_one_with_its_changes():
     assert len(list(read_run(other).cells())) == 4 * len(list(read_run(literal).cells()))
 
 
-def plan_on_the_page() -> list[str]:
-    """The plan that docs/paper.md prints, without its last lines on disk space, which differ between machines."""
-    _, _, plan = (DOCS / "paper.md").read_text().partition("--no-time\n\n```\n")
-    return plan.partition("\n\ndisk:")[0].splitlines()
-
-
-def test_the_passes_of_the_plan_add_up():
-    tera = [float(line.split()[-5]) for line in plan_on_the_page() if line.startswith(("calligraphy", "cifar100"))]
-    assert len(tera) == 14
-    assert f"add up to {3 * sum(tera) / 1000:.0f} PFLOP for the three seeds" in paper.read_pages()
-
-
 @pytest.mark.slow
 def test_the_plan_of_the_page_is_the_one_that_is_printed(tmp_path: Path):
     workflow = Workflow(tmp_path)
@@ -145,4 +133,5 @@ def test_the_plan_of_the_page_is_the_one_that_is_printed(tmp_path: Path):
         shutil.copy(DOCS.parent / "data/raw" / source / "source.json", tmp_path / "data/raw" / source)
     workflow.start_repository()
     printed = workflow.run("whichlayer", "plan", "--params", str(DOCS / "presets/paper.yaml"), "--no-time").stdout
-    assert plan_on_the_page() == printed.partition("\n\ndisk:")[0].splitlines()
+    needed, _, _ = printed.partition(" free")[0].rpartition("; ")
+    assert f"--no-time\n\n```\n{needed}; " in (DOCS / "paper.md").read_text()  # free space differs between machines

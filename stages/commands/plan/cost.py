@@ -1,37 +1,112 @@
-"""What the open stages take on this machine: as much as earlier runs of the same work, else by one timed piece."""
+"""What the open stages take: disk by counts; time and memory by earlier runs of the same work, else timed pieces."""
 
 import os
 import statistics
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import psutil
 import torch
+from tabulate import tabulate
 
 from stages.commands.config import Config
 from stages.commands.dvc_project.workspace import stage_params, stage_path
+from stages.commands.folds import find_folds
 from stages.commands.grid import CELL_STAGES, ON_GPU, stage_names
 from stages.commands.plan.trial import Trial, embed_a_batch, in_own_process, measure_a_layer, train_a_batch
-from stages.commands.plan.work import Images, Work, count_images, work_of
+from stages.commands.project import size
+from stages.embed.embedder import pooled_layers
+from stages.embed.taps.find import find_taps
 from stages.measure.params import available
 from stages.measure.run import worker_count
+from stages.prepare.splits import FoldPlan
+from stages.shared.core.params import ALL
 from stages.shared.core.snapshot import value_at
+from stages.shared.embeddings.embedding_store import SAMPLES_PER_SHARD
+from stages.shared.embeddings.embeddings import Layer
 from stages.shared.embeddings.split_names import SEEN, UNSEEN
+from stages.shared.networks.network import build_skeleton
 from stages.shared.runtime.console import progress
-from stages.shared.runtime.durations import machine, read_durations
+from stages.shared.runtime.durations import machine, processors, read_durations
+
+BYTES = {"float32": 4, "float16": 2}
 
 MAX_RATIO = 1.25
 """How many times as many images earlier runs may have had, or as few."""
 
-RECENT = 5
-"""Earlier runs whose median counts."""
-
 IN_MEMORY = 2**30
 """Bytes of images up to which finetune holds them in memory."""
 
-MAX_MEASURED = 1000
-"""Images of a split of which a layer is measured; with more, seconds grow with their square, as distances do."""
+
+@dataclass(frozen=True)
+class Images:
+    """How many images a fold of a dataset has by split, how many seen and unseen classes, and in how many sets."""
+
+    train: int
+    test: int
+    unseen: int
+    classes: int
+    unseen_classes: int = 0
+    sets: int = 1
+
+    @property
+    def of_splits(self) -> dict[str, tuple[int, int]]:
+        """Images and classes that are scored at once, by split."""
+        unseen = (self.unseen // self.sets, self.unseen_classes // self.sets)
+        counts = {SEEN: (self.test, self.classes), UNSEEN: unseen}
+        return {split: each for split, each in counts.items() if each[0]}
+
+
+def count_images(plan: FoldPlan, fold: str) -> Images:
+    """Count the images of a fold."""
+    splits = [plan.splits[fold][split] for split in ("train", "test", "unseen")]
+    seen, _, unseen = (len({candidate.label for candidate in split}) for split in splits)
+    train, test, others = map(len, splits)
+    return Images(train, test, others, seen, unseen, max(1, len(plan.sets)))
+
+
+@dataclass(frozen=True)
+class Work:
+    """What one network has to do on one fold of a dataset, for one seed.
+
+    Attributes:
+        passed: images that pass forward in embed.
+        embedded: images of which every checkpoint's embedding is stored.
+        disk: bytes of checkpoints and embeddings, before compression.
+        shards: bytes of the weights and of the shards being written.
+        layers: without the raw pixels.
+    """
+
+    passed: int
+    embedded: int
+    disk: int
+    shards: int
+    layers: Sequence[Layer]
+
+
+def work_of(config: Config, model: str, images: Images) -> Work:
+    """Work out what one network has to do on one fold of a dataset, from its true layers and parameters.
+
+    Raises:
+        UserError: the network cannot be built.
+    """
+    entry, embed, saved = config.models[model].network, config.embed, len(config.checkpoints(model))
+    classes = 0 if entry.frozen else images.classes  # a frozen network has no head
+    network = build_skeleton(entry, max(1, classes))
+    taps = find_taps(network, entry, config.models[model].taps)
+    layers = [pooled.layer for pooled in pooled_layers(taps, embed.pooling)]
+    embedded = sum(getattr(images, split) for split in embed.splits)
+    extra = min(images.train, images.classes * embed.train_per_class)  # at the last checkpoint only, at most
+    state = network.body_state() if entry.frozen else network.module.state_dict()
+    weights = sum(tensor.nbytes for tensor in state.values())
+    row = sum(layer.width for layer in layers) * BYTES[embed.dtype] + classes * 4
+    pixels = 3 * embed.baseline_size**2 * BYTES[embed.dtype]
+    disk = weights * saved + embedded * (row * saved + pixels) + extra * (row + pixels)
+    shards = weights + min(max(embedded, extra), SAMPLES_PER_SHARD) * row
+    return Work(saved * embedded + extra, embedded, disk, shards, layers)
 
 
 @dataclass(frozen=True)
@@ -41,136 +116,120 @@ class Cost:
     Attributes:
         seconds: of a processor; where a GPU works, by the clock.
         memory: bytes at its peak.
-        logged: whether earlier runs took so much.
     """
 
     seconds: float
     memory: float
-    logged: bool = False
-
-
-@dataclass(frozen=True)
-class Line:
-    """A line of the plan: what a network has to do on each of the folds of a dataset that have as many images."""
-
-    dataset: str
-    model: str
-    folds: Sequence[str]
-    images: Images
-    work: Work
-
-
-def plan_lines(config: Config, raw: Path) -> list[Line]:
-    """Work out what every network has to do on every dataset, folds with as many images together."""
-    lines = []
-    for dataset in config.run.datasets:
-        images = count_images(config, raw, dataset)
-        for model in config.run.models:
-            for counts in dict.fromkeys(images.values()):
-                folds = [fold for fold in images if images[fold] == counts]
-                lines.append(Line(dataset, model, folds, counts, work_of(config, model, counts)))
-    return lines
 
 
 class Predictor:
     """Predicts the stages of cells by what earlier runs logged on this machine; times a piece of the others."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, raw: Path) -> None:
+        """Count the images, as listing their files gives, or the entry of a dataset that is yet to be downloaded.
+
+        Raises:
+            UserError: a dataset lacks a fold of the grid or its images cannot be listed, or a network cannot be built.
+        """
         self.config, self.on_gpu = config, torch.accelerator.is_available()
+        self.images, self.pixels = dict[tuple[str, str], Images](), dict[str, int]()
+        for dataset in config.run.datasets:
+            plan = find_folds(config, raw, dataset, counted=True)
+            self.images |= {(dataset, fold): count_images(plan, fold) for fold in config.run.folds}
+            self.pixels[dataset] = 3 * config.datasets[dataset].image_size ** 2 * len(plan.packed)
+        counts = dict.fromkeys(self.images.values())
+        self.work = {(model, each): work_of(config, model, each) for model in config.run.models for each in counts}
         rows = [row for row in read_durations(stage_path("aggregate", "--log")) if "cpu" in row]
         self.rows = [row for row in rows if row["machine"] == machine(os.environ) and not row.get("resumed")]
-        self._timed: dict[str, Trial] = {}
+        self.processes = worker_count(None) + (worker_count(None) > 1)  # of measure: the stage, and several that score
+        self._trials: dict[str, Trial] = {}
 
-    def costs(self, lines: Sequence[Line], stages: Collection[str]) -> dict[str, list[Cost]]:
+    def disk(self) -> int:
+        """Sum up the bytes of prepared images, checkpoints and stores of the grid, before compression."""
+        cells = self.config.run.cells()
+        of_cells = sum(self.work[model, self.images[dataset, fold]].disk for dataset, model, fold, _ in cells)
+        return of_cells + sum(self.pixels.values())
+
+    def costs(self, stages: Collection[str]) -> dict[str, list[Cost]]:
         """Predict the stages of cells that are among some by their names: what each run takes, by stage."""
-        found: dict[str, list[Cost]] = {stage: [] for stage in CELL_STAGES}
-        for line in progress(lines, total=len(lines), what="plan: timing", unit="lines"):
-            cells = [cell for cell in self.config.run.cells() if cell[:2] == (line.dataset, line.model)]
-            names = [name for cell in cells if cell[2] in line.folds for name in stage_names(cell) if name in stages]
-            for stage, runs in Counter(name.partition("@")[0] for name in names).items():
-                found[stage] += [self.stage(stage, line)] * runs
-        return found
+        alike = Counter(
+            (name.partition("@")[0], cell[0], cell[1], self.images[cell[0], cell[2]])
+            for cell in self.config.run.cells()
+            for name in stage_names(cell)
+            if name in stages
+        )
+        costs: dict[str, list[Cost]] = {stage: [] for stage in CELL_STAGES}
+        for key, runs in progress(alike.items(), total=len(alike), what="plan: timing"):
+            costs[key[0]] += [self._earlier(*key) or self._multiplied(*key)] * runs
+        return costs
 
-    def stage(self, stage: str, line: Line) -> Cost:
-        """Predict one stage of a cell of a line."""
-        images, work = line.images, line.work
-        of_splits = {SEEN: images.classes, UNSEEN: images.unseen_classes}
-        classes = sum(of_splits.get(split, 0) for split in self.config.embed.splits if getattr(images, split))
-        steps = {"images": work.embedded, "checkpoints": len(self.config.checkpoints(line.model))}
-        counts = {
-            "finetune": {"images": images.train + images.test},
-            "embed": {**steps, "operations": work.layers[-1].layer.operations},
-            "measure": {**steps, "classes": classes, "layers": len(work.layers) + work.baselines},
-        }
-        timed = {"finetune": self._finetune, "embed": self._embed, "measure": self._measure}
-        return self._earlier(stage, line, **counts[stage]) or timed[stage](line)
-
-    def _earlier(self, stage: str, line: Line, *, images: int, **counts: int) -> Cost | None:
+    def _earlier(self, stage: str, dataset: str, model: str, images: Images) -> Cost | None:
         """Look up what earlier runs took that had the same to do, of about as many images; None: there were none."""
-        keys = stage_params(stage, (line.dataset, line.model))
-        wanted = counts | {"parameters": {key: value_at(self.config.content, key) for key in keys}}
-        clock = "seconds" if self.on_gpu and stage in ON_GPU else "cpu"
-        costs = []
-        for row in (row for row in self.rows if row["stage"] == stage and row.items() >= wanted.items()):
-            if 1 / MAX_RATIO <= (ratio := images / row["images"]) <= MAX_RATIO:
-                costs.append((row[clock] * ratio, row["memory"] * (processes() if stage == "measure" else 1)))
-        if not costs:
+        work, embed = self.work[model, images], self.config.embed
+        count = images.train + images.test if stage == "finetune" else work.embedded
+        keys = stage_params(stage, (dataset, model))
+        same: dict[str, Any] = {"stage": stage, "parameters": {key: value_at(self.config.content, key) for key in keys}}
+        if stage != "finetune":
+            same["checkpoints"] = len(self.config.checkpoints(model))
+        if stage == "embed":
+            same["operations"] = work.layers[-1].operations
+        if stage == "measure":
+            same["layers"] = len(work.layers) + (embed.baseline_size > 0)
+            classes = {SEEN: images.classes, UNSEEN: images.unseen_classes}
+            same["classes"] = sum(classes[split] for split in classes.keys() & embed.splits)
+        alike = (row for row in self.rows if row.items() >= same.items())
+        rows = [row for row in alike if 1 / MAX_RATIO <= count / row["images"] <= MAX_RATIO]
+        if not rows:
             return None
-        seconds, memory = (statistics.median(column) for column in zip(*costs[-RECENT:], strict=True))
-        return Cost(seconds, memory, logged=True)
+        clock = "seconds" if self.on_gpu and stage in ON_GPU else "cpu"
+        seconds = statistics.median(row[clock] * count / row["images"] for row in rows)
+        memory = statistics.median(row["memory"] for row in rows)
+        return Cost(seconds, memory * (self.processes if stage == "measure" else 1))
 
-    def _time(self, work: Callable[..., Trial], *args: object) -> Trial:
-        """Time a piece in a process of its own, once."""
+    def _multiplied(self, stage: str, dataset: str, model: str, images: Images) -> Cost:
+        """Time a batch, or a layer of mean width, in a process of its own, and multiply it."""
+        config, work, size = self.config, self.work[model, images], self.config.datasets[dataset].image_size
+        if stage == "measure":
+            steps, of_splits = config.checkpoints(model), images.of_splits
+            params, _ = available(config.measure, "0" if images.unseen else ALL, of_splits, frozen=True)
+            width = round(statistics.mean(layer.width for layer in work.layers))
+            trial = self._trial(measure_a_layer, params, of_splits, width, steps)
+            layers = images.sets * (len(work.layers) + (config.embed.baseline_size > 0) / len(steps))
+            return Cost(self.processes * trial.start + layers * trial.seconds, self.processes * trial.memory)
+        if stage == "embed" or config.models[model].network.frozen:
+            trial = self._trial(embed_a_batch, config, model, size, max(1, images.classes))
+            if stage == "finetune":  # the network is built and written
+                return Cost(trial.start, trial.memory)
+            batches = work.passed / config.embed.batch_size
+            return Cost(trial.start + batches * trial.seconds, trial.memory + work.shards)
+        stops, count = config.finetune.steps, min(config.finetune.batch_size, images.train)
+        trial = self._trial(train_a_batch, config, model, count, size, images.classes)
+        batches = stops[-1] + len(stops) * images.test / count / 3  # a forward pass takes a third
+        held = pixels if (pixels := self.pixels[dataset]) <= IN_MEMORY else 0
+        return Cost(trial.start + batches * trial.seconds, trial.memory + held)
+
+    def _trial(self, work: Callable[..., Trial], *args: object) -> Trial:
+        """Time a piece once."""
         key = repr((work.__name__, args))
-        if key not in self._timed:
-            self._timed[key] = in_own_process(work, *args)
-        return self._timed[key]
-
-    def _finetune(self, line: Line) -> Cost:
-        """Time a batch; a forward pass takes a third of it."""
-        entry, params, images = self.config.models[line.model].network, self.config.finetune, line.images
-        if entry.frozen:  # the network is built and written
-            found = self._embed_trial(line)
-            return Cost(found.start, found.memory)
-        size, count = self.config.datasets[line.dataset].image_size, min(params.batch_size, images.train)
-        found = self._time(train_a_batch, entry, params, count, size, images.classes)
-        passes, pixels = line.work.trained + line.work.tested / 3, 3 * size**2 * images.packed
-        held = pixels if pixels <= IN_MEMORY else 0
-        return Cost(found.start + passes / count * found.seconds, found.memory + held)
-
-    def _embed_trial(self, line: Line) -> Trial:
-        entry, size = self.config.models[line.model], self.config.datasets[line.dataset].image_size
-        classes = max(1, line.images.classes)
-        return self._time(embed_a_batch, entry.network, entry.taps, self.config.embed, size, classes)
-
-    def _embed(self, line: Line) -> Cost:
-        """Time a batch; beside the network a shard of every layer lies in memory."""
-        found, passed = self._embed_trial(line), line.work.passed - line.work.tested
-        seconds = found.start + passed / self.config.embed.batch_size * found.seconds
-        return Cost(seconds, found.memory + line.work.embed_memory)
-
-    def _measure(self, line: Line) -> Cost:
-        """Measure a layer of mean width; further processes import the libraries once more."""
-        work, steps, images = line.work, self.config.checkpoints(line.model), line.images.of_set
-        classes = {SEEN: images.classes, UNSEEN: images.unseen_classes}
-        splits = {split: getattr(images, split) for split in classes if getattr(images, split)}
-        params, _ = available(self.config.measure, line.folds[0], [*splits], frozen=True)  # of others: as many
-        share = min(1.0, MAX_MEASURED / max(splits.values()))
-        counts = tuple((split, scaled(number, classes[split], share)) for split, number in splits.items())
-        width = round(statistics.mean(layer.layer.width for layer in work.layers))
-        found = self._time(measure_a_layer, params, counts, width, tuple(steps))
-        layers = max(1, len(images.sets)) * (len(work.layers) + work.baselines / len(steps))  # pixels: at one step
-        memory = found.before + (found.memory - found.before) / share
-        return Cost(processes() * found.start + layers * found.seconds / share**2, processes() * memory)
+        if key not in self._trials:
+            self._trials[key] = in_own_process(work, *args)
+        return self._trials[key]
 
 
-def scaled(images: int, classes: int, share: float) -> tuple[int, int]:
-    """Return a share of some images and of their classes, of which two at least have two images each."""
-    kept = max(2, round(share * classes))
-    return max(round(share * images), 2 * kept), kept
+def estimates(costs: Mapping[str, Sequence[Cost]], *, on_gpu: bool) -> Iterator[str]:
+    """Yield lines: how long each stage takes, and how much of the machine's memory (of a GPU's, none is estimated)."""
+    count, room, rows = processors(), size(psutil.virtual_memory().total), []
+    for stage, runs in ((stage, runs) for stage, runs in costs.items() if runs):
+        memory = 0.0 if on_gpu and stage in ON_GPU else max(run.memory for run in runs)
+        rows.append((stage, len(runs), duration(max(run.seconds for run in runs)), size(memory) if memory else "-"))
+    total = sum(run.seconds for runs in costs.values() for run in runs)
+    yield "estimated for this machine when idle, within a factor of 2, without prepare, aggregate and DVC itself:"
+    yield tabulate(rows, headers=["stage", "runs", "time of one", f"memory of {room}"], tablefmt="plain")
+    yield f"in all {duration(total)} of a processor, {duration(total / count)} where all {count} are at work"
 
 
-def processes() -> int:
-    """Return the number of processes of a stage measure: the stage itself, and those that score if they are several."""
-    workers = worker_count(None)
-    return workers + 1 if workers > 1 else 1
+def duration(seconds: float) -> str:
+    """Write a duration for people."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

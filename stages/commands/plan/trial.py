@@ -6,27 +6,24 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from stages.embed.params import EmbedParams, TapsParams
-from stages.finetune.params import FinetuneParams
+from stages.commands.config import Config
 from stages.measure.analyses.registry import ANALYSES
-from stages.measure.cell import Cell
 from stages.measure.params import MeasureParams
-from stages.measure.run import Job, limit_to_one_thread, plan_jobs, score
+from stages.measure.run import limit_to_one_thread, plan_jobs, score_jobs
 from stages.shared.core.digests import cell_id
 from stages.shared.embeddings.embeddings import Embeddings, InMemory, Layer
 from stages.shared.images.image_store import PackedImages
-from stages.shared.networks.params import NetworkParams
 from stages.shared.runtime.durations import peak_memory, process_peak
 from stages.shared.runtime.errors import UserError
 from stages.shared.runtime.startup import keep_freed_memory
 
-RANK = 60
-"""Directions in which made-up embeddings vary, with a falling spectrum."""
+MAX_MEASURED = 1000
+"""Images of a split of which a layer is measured."""
 
 
 @dataclass(frozen=True)
@@ -37,13 +34,11 @@ class Trial:
         start: seconds before it, such as those of imports.
         seconds: of the piece.
         memory: bytes of the process at its peak.
-        before: bytes at the peak before the piece.
     """
 
     start: float
     seconds: float
     memory: float
-    before: float = 0.0
 
 
 def in_own_process(work: Callable[..., Trial], *args: object) -> Trial:
@@ -61,8 +56,7 @@ def in_own_process(work: Callable[..., Trial], *args: object) -> Trial:
             return pool.submit(work, *args).result()
         except BrokenProcessPool:
             raise UserError(
-                f"{work.__name__.replace('_', ' ')}: must fit into memory, its process was killed; lower "
-                "finetune.batch_size or embed.batch_size, or take --no-time"
+                f"{work.__name__}: must fit into memory, found its process killed; lower batch_size, or take --no-time"
             ) from None
 
 
@@ -75,12 +69,11 @@ def made_images(count: int, size: int, classes: int) -> PackedImages:
     return PackedImages(manifest, size, 0, tuple(names), (), pixels)
 
 
-def train_a_batch(entry: NetworkParams, params: FinetuneParams, count: int, size: int, classes: int) -> Trial:
+def train_a_batch(config: Config, model: str, count: int, size: int, classes: int) -> Trial:
     """Train on one batch twice, and time the second time; the first one also compiles and takes memory.
 
     Args:
-        entry: the network; its weights are random, which costs the same.
-        params: the `finetune` section.
+        config, model: the parameters, and which network; its weights are random, which costs the same.
         count: images of the batch.
         size: height and width of the packed images.
         classes: number of outputs.
@@ -89,28 +82,28 @@ def train_a_batch(entry: NetworkParams, params: FinetuneParams, count: int, size
     from stages.shared.networks.device import choose_device
     from stages.shared.networks.network import build_network
 
-    network = build_network(entry, classes, seed=0, load_weights=False)
-    twice, ends = params.model_copy(update={"steps": [1, 2]}), list[float]()
-    compute = choose_device()
+    network = build_network(config.models[model].network, classes, seed=0, load_weights=False)
+    twice, ends, compute = config.finetune.model_copy(update={"steps": [1, 2]}), list[float](), choose_device()
     clock = time.process_time if compute.device.type == "cpu" else time.perf_counter
     training = FineTuning(network, made_images(count, size, classes), twice, 2, 0, compute)
     training.run(lambda step: ends.append(clock()))
-    return Trial(time.process_time() - 2 * (ends[1] - ends[0]), ends[1] - ends[0], peak_memory())
+    seconds = ends[1] - ends[0]
+    return Trial(time.process_time() - 2 * seconds, seconds, peak_memory())
 
 
-def embed_a_batch(entry: NetworkParams, taps: TapsParams, params: EmbedParams, size: int, classes: int) -> Trial:
+def embed_a_batch(config: Config, model: str, size: int, classes: int) -> Trial:
     """Embed one batch twice, and time the second time.
 
     Args:
-        entry, taps: the network, and which layers are pooled.
-        params: the `embed` section.
+        config, model: the parameters, and which network.
         size: height and width of the packed images.
         classes: number of outputs.
     """
     from stages.embed.embedder import open_embedder
 
+    entry, params = config.models[model], config.embed
     images, augment = made_images(params.batch_size, size, classes), {"degrees": 10.0, "padding": 20}
-    embedder = open_embedder(entry, taps, params, images, classes=classes, augment=augment, seed=0)
+    embedder = open_embedder(entry.network, entry.taps, params, images, classes=classes, augment=augment, seed=0)
     rows = images.rows("train")
     clock = time.process_time if embedder.compute.device.type == "cpu" else time.perf_counter
     with embedder.running(params.batch_size) as embed:
@@ -122,43 +115,39 @@ def embed_a_batch(entry: NetworkParams, taps: TapsParams, params: EmbedParams, s
 
 def made_layer(counts: Mapping[str, tuple[int, int]], width: int, steps: Sequence[int]) -> Embeddings:
     """Make up embeddings of images and classes, by split, the same at every step: classes that overlap."""
-    parts, values, rank = [], [], min(width, RANK)
+    parts, values, spectrum = [], [], np.sqrt(1 + np.arange(width))
     for split, (count, classes) in counts.items():
-        labels, random = np.arange(count) % classes, np.random.default_rng([classes, width])
-        ids, names = [f"{split}{i}" for i in range(count)], [f"{split} {label}" for label in labels]
-        parts.append(pd.DataFrame({"sample_id": ids, "split": split, "label": names, "group": ""}))
-        latent = 0.6 * random.normal(size=(classes, rank))[labels] + random.normal(size=(count, rank))
-        latent /= np.sqrt(1 + np.arange(rank))
-        noise = 0.1 * random.normal(size=(count, width))
-        values.append((latent @ random.normal(size=(rank, width)) + noise).astype(np.float32))
+        number, random = np.arange(count), np.random.default_rng([classes, width])
+        label = number % classes
+        names = {"sample_id": [f"{split}{i}" for i in number], "label": [f"{split} {i}" for i in label]}
+        parts.append(pd.DataFrame({**names, "split": split, "group": ""}))
+        centres, noise = random.normal(size=(classes, width)), random.normal(size=(count, width))
+        values.append(((0.6 * centres[label] + noise) / spectrum).astype(np.float32))
     layers, samples = (Layer("layer", "layer", 0, "mean", width, 1, 1),), pd.concat(parts, ignore_index=True)
     source = InMemory(cell_id(("plan", "plan", "0", 0)), {"layer": np.concatenate(values)})
     return Embeddings("plan", "plan", "0", 0, tuple(steps), layers, samples, (), source)
 
 
 def measure_a_layer(
-    params: MeasureParams, counts: Sequence[tuple[str, tuple[int, int]]], width: int, steps: Sequence[int]
+    params: MeasureParams, counts: Mapping[str, tuple[int, int]], width: int, steps: Sequence[int]
 ) -> Trial:
-    """Time what is computed of one layer at all checkpoints, on one thread; of steps with the same to do, one is timed.
+    """Time what is computed of one layer at all checkpoints, on one thread.
 
+    Of many images a share is measured: seconds grow with their square, as distances do, and memory with their number.
     Analyses of images that are embedded at the last step only, and of all layers at once, are left out: they are the
     cheap ones.
 
     Args:
         params: the `measure` section.
-        counts: splits, and how many images and classes each has.
+        counts: how many images and classes each split has.
         width: number of features.
         steps: of the checkpoints.
     """
-    with limit_to_one_thread(params):
-        cell, seconds = Cell(made_layer(dict(counts), width, steps), params), list[float]()
-        start, before, known = time.process_time(), process_peak(), dict[Job, float]()
-        for job in plan_jobs(cell.store, params):
-            analyses = tuple(name for name in job.analyses if not ANALYSES[name].training)
-            alike = replace(job, step=steps[-1], analyses=analyses)  # embeddings are the same at every step
-            if alike not in known:
-                began = time.process_time()
-                score(cell, alike)
-                known[alike] = time.process_time() - began
-            seconds.append(known[alike])
-    return Trial(start, sum(seconds), process_peak(), before)
+    share = min(1.0, MAX_MEASURED / max(images for images, _ in counts.values()))
+    few = {split: (max(4, round(share * n)), max(2, round(share * k))) for split, (n, k) in counts.items()}
+    store = made_layer(few, width, steps)
+    params = params.model_copy(update={"analyses": [name for name in params.analyses if not ANALYSES[name].training]})
+    limit_to_one_thread(params)  # which imports the analyses
+    start, before = time.process_time(), process_peak()
+    score_jobs([store], params, plan_jobs(store, params), workers=1)
+    return Trial(start, (time.process_time() - start) / share**2, before + (process_peak() - before) / share)

@@ -39,6 +39,8 @@ def quick(
     """
     if (folder is None) != demo:
         raise UserError("name a folder of images, or take --demo (not both)")
+    if use == "detection":
+        raise UserError("--use detection needs classes that the network was trained on; take `whichlayer new FOLDER`")
     if out is not None:
         check_new(out)
     from stages.aggregate.words.formatting import plural  # after the arguments: libraries take seconds

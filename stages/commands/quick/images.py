@@ -1,5 +1,6 @@
 """The images of a folder, read as the prepare stage does."""
 
+from collections import Counter
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -9,12 +10,13 @@ from numpy.typing import NDArray
 
 from stages.commands.project import PARAMS, RAW
 from stages.commands.quick.command import DEMO
+from stages.measure.params import MeasureParams
 from stages.prepare.decode import decode_many
 from stages.prepare.params import parse_dataset
 from stages.prepare.pools import shuffled
 from stages.prepare.sources import list_images
-from stages.shared.core.params import load
-from stages.shared.runtime.errors import UserError
+from stages.shared.core.params import load, read_section
+from stages.shared.runtime.errors import UserError, listed
 
 
 def read_images(
@@ -23,7 +25,7 @@ def read_images(
     """Read images as the prepare stage does, at most so many of each class: (N, S, S, 3) uint8, and their classes.
 
     Raises:
-        UserError: there are no classes, or an image cannot be decoded.
+        UserError: there are too few classes, or images of one, or an image cannot be decoded.
     """
     models = load(PARAMS)["models"]
     size = size or (models[network]["network"]["image_size"] if network in models else 224)
@@ -36,6 +38,7 @@ def read_images(
         labels = sorted({each.label for each in candidates})
         of_class = ([each for each in candidates if each.label == label] for label in labels)
         chosen = [each for own in of_class for each in shuffled(own, 0, "quick", own[0].label)[:per_class]]
+        check_enough(folder, Counter(each.label for each in chosen))
         decoded = list(decode_many([c.content for c in chosen], **params.decode))
     pixels = []
     for each, (_, image) in zip(chosen, decoded, strict=True):
@@ -43,3 +46,18 @@ def read_images(
             raise UserError(f"{folder}: every file must be an image, found {each.source}: {image}; take it out")
         pixels.append(image.pixels)
     return np.stack(pixels), [each.label for each in chosen]
+
+
+def check_enough(folder: Path, counts: Counter[str]) -> None:
+    """Check, before images are embedded, that there are classes to separate, of enough images for the probe's folds.
+
+    Raises:
+        UserError: naming classes of few images.
+    """
+    least = read_section(PARAMS, "measure", MeasureParams).probe.folds
+    if len(counts) < 2 or min(counts.values()) < least:
+        found = listed([f"{name} ({count})" for name, count in reversed(counts.most_common())], 5)
+        raise UserError(
+            f"{folder}: must have at least 2 classes of at least {least} images each, found {found}; add images, or "
+            "take such classes out"
+        )

@@ -52,7 +52,8 @@ def score(
     for option, given in (("--dataset", name), ("--model", model)):
         if not re.fullmatch("[A-Za-z0-9_]+", given):
             raise UserError(f"{option} must be of letters, digits and `_`, found {given!r}")
-    measure, aggregate = read_settings(params, None if metrics is None else metrics.split(","), normalize)
+    names = None if metrics is None else [each.strip() for each in metrics.split(",")]
+    measure, aggregate = read_settings(params, names, normalize)
     if out is not None:
         from stages.aggregate.charts.draw import check_limits
 

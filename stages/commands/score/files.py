@@ -174,6 +174,8 @@ def read_store(path: Path) -> dict[str, Arrays]:
     """
     from stages.shared.embeddings.embedding_store import open_embeddings
 
+    if not (path / "zarr.json").exists():
+        raise UserError("must be an .npz file or the folder of an embedding store, found a folder without zarr.json")
     store = open_embeddings(path)
     layers = [layer for layer in store.layers if "@" not in layer.name]
     check_memory(4 * len(store.samples) * sum(layer.width for layer in layers))

@@ -225,6 +225,7 @@ def operations(source, folder: Path) -> int:
     return counter.get_total_flops() // 2
 
 
+@pytest.mark.slow
 def test_two_layers_take_no_more_operations_than_the_deeper_one(finished, tmp_path: Path):
     params, cell, paths = finished
     joined = open_source(params, cell, paths, Wanted(layers=["blocks.3", "blocks.0"]))

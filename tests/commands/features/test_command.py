@@ -46,6 +46,12 @@ def made(cell: Path, images: Path, out: Path, *options: object, layer: str = "la
     return pd.read_parquet(out).set_index("path")
 
 
+@pytest.fixture(scope="module")
+def plain(cell: Path, tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
+    """The dataset's own images."""
+    return made(cell, cell / "raw", tmp_path_factory.mktemp("plain") / "a.parquet")
+
+
 def refused(cell: Path, message: str, images: Path, out: Path, *options: object, layer: str = "layer2") -> None:
     done = features(cell, images, out, *options, layer=layer)
     assert isinstance(done.exception, UserError)
@@ -85,8 +91,7 @@ def test_another_version_of_the_networks_library_is_noted(cell: Path, tmp_path: 
 
 
 @pytest.mark.usefixtures("upgraded")
-def test_without_the_datasets_images_another_version_is_only_noted(cell: Path, tmp_path: Path):
-    before = made(cell, cell / "raw", tmp_path / "a.parquet")
+def test_without_the_datasets_images_another_version_is_only_noted(cell: Path, plain: pd.DataFrame, tmp_path: Path):
     shutil.move(cell / "prepared", tmp_path / "gone")
     try:
         done = features(cell, cell / "raw", tmp_path / "b.parquet")
@@ -94,7 +99,7 @@ def test_without_the_datasets_images_another_version_is_only_noted(cell: Path, t
         shutil.move(tmp_path / "gone", cell / "prepared")
     assert done.exit_code == 0
     assert "now 99.0.0; its images are gone" in done.stderr
-    pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "b.parquet").set_index("path"), before)
+    pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "b.parquet").set_index("path"), plain)
 
 
 def test_another_version_of_pillow_than_decoded_the_dataset_is_noted(cell: Path, tmp_path: Path, monkeypatch):
@@ -150,8 +155,7 @@ def test_both_kinds_of_file_hold_the_same(cell: Path, tmp_path: Path):
     assert names == {"a.parquet", "b.npz"}  # nothing else is left
 
 
-def test_archives_and_folders_in_folders_give_the_same(cell: Path, tmp_path: Path):
-    expected = made(cell, cell / "raw", tmp_path / "a.parquet")
+def test_archives_and_folders_in_folders_give_the_same(cell: Path, plain: pd.DataFrame, tmp_path: Path):
     with zipfile.ZipFile(tmp_path / "images.zip", "w") as archive:
         for path in sorted((cell / "raw").rglob("*.*")):
             archive.write(path, f"deep/er/{path.relative_to(cell / 'raw')}")
@@ -159,15 +163,14 @@ def test_archives_and_folders_in_folders_give_the_same(cell: Path, tmp_path: Pat
         archive.add(cell / "raw", "raw")
     for name, prefix in (("images.zip", "deep/er/"), ("images.tar.gz", "raw/")):
         found = made(cell, tmp_path / name, tmp_path / f"{name}.parquet")
-        assert sorted(found.index) == sorted(prefix + path for path in expected.index)
-        for path, row in expected.iterrows():
+        assert sorted(found.index) == sorted(prefix + path for path in plain.index)
+        for path, row in plain.iterrows():
             np.testing.assert_allclose(found.loc[f"{prefix}{path}", "features"], row["features"], rtol=0, atol=2e-6)
             digest = hashlib.sha256((cell / "raw" / path).read_bytes()).hexdigest()
             assert found.loc[f"{prefix}{path}", "sha256"] == digest
 
 
-def test_a_list_and_one_image_give_the_same_as_their_folder(cell: Path, tmp_path: Path):
-    expected = made(cell, cell / "raw", tmp_path / "a.parquet")
+def test_a_list_and_one_image_give_the_same_as_their_folder(cell: Path, plain: pd.DataFrame, tmp_path: Path):
     paths = ["elm/01.jpg", "ash/00.png", "birch/02.bmp"]
     (cell / "some.csv").write_text("label,path\n" + "".join(f"x,raw/{path}\n" for path in paths))
     (tmp_path / "some.txt").write_text("\n".join(str(cell / "raw" / path) for path in paths) + "\n\n")
@@ -179,10 +182,10 @@ def test_a_list_and_one_image_give_the_same_as_their_folder(cell: Path, tmp_path
         found = made(cell, images, tmp_path / f"{images.stem}{images.suffix}.parquet")
         assert found.index.tolist() == names
         vectors = np.stack(found["features"].to_list())
-        np.testing.assert_allclose(vectors, np.stack(expected.loc[paths[: len(names)], "features"]), rtol=0, atol=2e-6)
+        np.testing.assert_allclose(vectors, np.stack(plain.loc[paths[: len(names)], "features"]), rtol=0, atol=2e-6)
 
 
-def test_unreadable_files_stop_it_or_are_listed(cell: Path, tmp_path: Path, monkeypatch):
+def test_unreadable_files_stop_it_or_are_listed(cell: Path, plain: pd.DataFrame, tmp_path: Path, monkeypatch):
     monkeypatch.setattr(extraction, "IMAGES_PER_SHARD", 10)
     images = tmp_path / "images"
     shutil.copytree(cell / "raw", images)
@@ -201,17 +204,16 @@ def test_unreadable_files_stop_it_or_are_listed(cell: Path, tmp_path: Path, monk
     assert "features: left out 3 that cannot be read: " in done.stderr
     found = pd.read_parquet(tmp_path / "a.parquet").set_index("path")
     assert len(found) == IMAGES + 1 - 2
-    expected = made(cell, cell / "raw", tmp_path / "b.parquet")
-    for path in expected.index.intersection(found.index):
-        np.testing.assert_allclose(found.loc[path, "features"], expected.loc[path, "features"], rtol=0, atol=2e-6)
+    for path in plain.index.intersection(found.index):
+        np.testing.assert_allclose(found.loc[path, "features"], plain.loc[path, "features"], rtol=0, atol=2e-6)
 
 
-def test_vectors_are_scaled_as_asked_for_and_a_cut_has_its_own_scaling(cell: Path, tmp_path: Path):
+def test_vectors_are_scaled_as_asked_for_and_a_cut_has_its_own_scaling(cell: Path, plain: pd.DataFrame, tmp_path: Path):
     store = open_embeddings(cell / "embeddings")
     layer = next(each for each in store.layers if each.name == "layer2")
     fitted = StandardScaler().fit(store.features(layer, 50, "test"))
-    plain = np.stack(made(cell, cell / "raw", tmp_path / "a.parquet")["features"].to_list())
-    for scale, expected in (("l2", normalize(plain)), ("standard", fitted.transform(plain))):
+    vectors = np.stack(plain["features"].to_list())
+    for scale, expected in (("l2", normalize(vectors)), ("standard", fitted.transform(vectors))):
         table = made(cell, cell / "raw", tmp_path / f"{scale}.parquet", "--scale", scale)
         np.testing.assert_allclose(np.stack(table["features"].to_list()), expected, rtol=1e-4, atol=1e-5)
     out = tmp_path / "cut"
@@ -219,7 +221,7 @@ def test_vectors_are_scaled_as_asked_for_and_a_cut_has_its_own_scaling(cell: Pat
     done = CliRunner().invoke(whichlayer, words.split())
     assert done.exit_code == 0, done.exception
     of_cut = made(cell, cell / "raw", tmp_path / "b.parquet", "--from", out, layer="")
-    np.testing.assert_allclose(np.stack(of_cut["features"].to_list()), normalize(plain), atol=1e-5)
+    np.testing.assert_allclose(np.stack(of_cut["features"].to_list()), normalize(vectors), atol=1e-5)
     message = f"--scale: {out} is cut at l2, not at none"
     refused(cell, message, cell / "raw", tmp_path / "c.parquet", "--from", out, "--scale", "none", layer="")
 
@@ -232,8 +234,10 @@ def test_several_layers_are_scaled_to_length_1_and_joined(cell: Path, tmp_path: 
     np.testing.assert_allclose(np.stack(joined["features"].to_list()), expected, rtol=0, atol=1e-6)
 
 
-def test_new_images_are_decoded_as_the_prepared_ones_were_and_are_not_rotated(cell: Path, tmp_path: Path):
-    text, plain = (cell / "params.yaml").read_text(), made(cell, cell / "raw", tmp_path / "plain.parquet")
+def test_new_images_are_decoded_as_the_prepared_ones_were_and_are_not_rotated(
+    cell: Path, plain: pd.DataFrame, tmp_path: Path
+):
+    text = (cell / "params.yaml").read_text()
     for name, before, after in (("a", "augment: false", "augment: true"), ("f", "fill: 200", "fill: 199")):
         assert before in text
         (tmp_path / f"{name}.yaml").write_text(text.replace(before, after))

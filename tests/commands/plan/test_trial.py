@@ -6,9 +6,10 @@ import signal
 import numpy as np
 import pytest
 
+from stages.commands.plan import trial
 from stages.commands.plan.trial import Trial, embed_a_batch, in_own_process, made_layer, measure_a_layer, train_a_batch
-from stages.measure.cell import Cell
-from stages.measure.run import limit_to_one_thread, plan_jobs, score
+from stages.measure.run import plan_jobs, score_jobs
+from stages.shared.embeddings.embeddings import Embeddings
 from stages.shared.runtime.durations import process_peak
 from stages.shared.runtime.errors import UserError
 from tests.commands.edited import config
@@ -19,37 +20,29 @@ MIB = 2**20
 
 @pytest.mark.slow
 def test_training_and_embedding_are_timed():
-    params = config({"models.tiny": {"network": TINY, "taps": {"layers": "default"}}})
-    entry, size = params.models["tiny"], 32
-    train = in_own_process(train_a_batch, entry.network, params.finetune, 64, size, 4)
-    few = in_own_process(train_a_batch, entry.network, params.finetune, 4, size, 4)
-    embed = in_own_process(embed_a_batch, entry.network, entry.taps, params.embed, size, 4)
+    params, size = config({"models.tiny": {"network": TINY, "taps": {"layers": "default"}}}), 32
+    train = in_own_process(train_a_batch, params, "tiny", 64, size, 4)
+    few = in_own_process(train_a_batch, params, "tiny", 4, size, 4)
+    embed = in_own_process(embed_a_batch, params, "tiny", size, 4)
     assert 0 < few.seconds < train.seconds
     assert 0 < embed.seconds / params.embed.batch_size < train.seconds / 64
     assert min(train.start, embed.start) > 0.5  # imports
     assert min(train.memory, embed.memory) > 200 * MIB
 
 
-def hold(size: int) -> Trial:
-    """Hold memory, and let it go."""
-    np.ones(size * MIB, dtype=np.uint8)
-    return Trial(0, 0, process_peak())
+def hold() -> Trial:
+    """Hold memory, and let it go; `start` is the peak before, `seconds` whether threads wait without work."""
+    before = process_peak()
+    np.ones(before + 300 * MIB, dtype=np.uint8)  # more than ever, whatever imports took and gave back
+    return Trial(before, os.environ["OMP_WAIT_POLICY"] == "PASSIVE", process_peak())
 
 
-def test_memory_is_that_of_the_process_that_does_the_work_and_of_no_other():
+def test_a_process_of_its_own_has_memory_of_its_own_and_threads_that_take_no_processor_while_they_wait():
     mine = np.ones(800 * MIB, dtype=np.uint8)
-    little, much = (in_own_process(hold, size).memory for size in (1, 300))
-    assert much - little == pytest.approx(299 * MIB, rel=0.05)
-    assert little < len(mine)
-
-
-def waits() -> Trial:
-    """Tell how threads wait."""
-    return Trial(0, 0, os.environ["OMP_WAIT_POLICY"] == "PASSIVE")
-
-
-def test_threads_that_wait_take_no_processor():
-    assert in_own_process(waits).memory
+    found = in_own_process(hold)
+    assert found.start < len(mine)
+    assert found.start + 300 * MIB <= found.memory <= 2 * found.start + 330 * MIB
+    assert found.seconds
 
 
 def die() -> Trial:
@@ -65,13 +58,25 @@ def test_a_process_that_is_killed_is_one_message():
 
 def test_a_layer_takes_what_the_stage_computes_of_it():
     params = config({"measure.analyses": []}).measure
-    found = measure_a_layer(params, (("unseen", (200, 5)),), 8, (0, 5))
+    found = measure_a_layer(params, {"unseen": (200, 5)}, 8, (0, 5))
     store = made_layer({"unseen": (200, 5)}, 8, (0, 5))
     assert [len(store.labels("unseen")), len(np.unique(store.labels("unseen")))] == [200, 5]
-    cell, ended = Cell(store, params), list[float]()
-    with limit_to_one_thread(params):
-        for job in plan_jobs(store, params):
-            began = os.times().user
-            score(cell, job)
-            ended.append(os.times().user - began)
-    assert found.seconds == pytest.approx(sum(ended), rel=0.6)
+    began = os.times().user
+    score_jobs([store], params, plan_jobs(store, params), workers=1)
+    assert found.seconds == pytest.approx(os.times().user - began, rel=0.6)
+
+
+def test_of_many_images_a_share_is_measured(monkeypatch: pytest.MonkeyPatch):
+    measured = list[dict[str, int]]()
+
+    def score_jobs(stores: list[Embeddings], *_: object, workers: int) -> None:
+        measured.append({split: len(stores[0].labels(split)) for split in stores[0].splits})
+        for _ in range(10**6):
+            pass
+
+    monkeypatch.setattr(trial, "score_jobs", score_jobs)
+    params = config({"measure.analyses": []}).measure
+    one = measure_a_layer(params, {"test": (1000, 10)}, 4, (0,))
+    many = measure_a_layer(params, {"test": (4000, 40), "unseen": (8, 3)}, 4, (0,))
+    assert measured == [{"test": 1000}, {"test": 1000, "unseen": 4}]
+    assert many.seconds / one.seconds == pytest.approx(4**2, rel=0.6)

@@ -62,7 +62,22 @@ def test_waves_give_the_bytes_of_the_stage(tmp_path):
         assert (tmp_path / "waves" / file).read_bytes() == (tmp_path / "stage" / file).read_bytes(), file
 
 
+@pytest.mark.parametrize("counts", [(6, 1), (6,)])
+def test_classes_of_too_few_images_are_named_before_any_work(tmp_path, counts):
+    for number, count in enumerate(counts):
+        (tmp_path / f"class{number}").mkdir()
+        for image in range(count):
+            Image.new("RGB", (8, 8), (image, number, 0)).save(tmp_path / f"class{number}" / f"{image}.png")
+    with pytest.raises(UserError, match=rf"2 classes of at least 5 images each, found class{len(counts) - 1} \("):
+        run(tmp_path, "--image-size", 32)
+
+
 def test_a_folder_or_the_demo_and_not_both():
     for args in ((), (".", "--demo")):
         with pytest.raises(UserError, match="name a folder of images, or take --demo"):
             run(*args)
+
+
+def test_detection_is_refused_before_any_work():
+    with pytest.raises(UserError, match="--use detection needs classes that the network was trained on"):
+        run("--demo", "--use", "detection")

@@ -120,7 +120,7 @@ def test_chosen_scores_the_first_being_the_verdicts_and_scaled_rows(tmp_path: Pa
     content = arrays()
     file = write_npz(tmp_path / "a.npz", content)
     out = tmp_path / "out"
-    done = score(tmp_path, file, "--metrics", "nn1_accuracy,collapse", "--normalize", "l2", "--out", out)
+    done = score(tmp_path, file, "--metrics", "nn1_accuracy, collapse", "--normalize", "l2", "--out", out)
     assert "\nretrieval (1-NN) " in done.output
     assert "Scores are of rows of length 1." in " ".join(done.output.split())
     records = read_layer_scores(out / "layers.csv")

@@ -16,8 +16,6 @@ from stages.shared.networks.params import NetworkParams
 from stages.shared.networks.transforms import Transform
 from stages.shared.runtime.errors import UserError
 
-torch.set_num_threads(1)
-
 RESNET = {"library": "timm", "name": "resnet10t", "image_size": 32}
 VIT = {
     "library": "timm",

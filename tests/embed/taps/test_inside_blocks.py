@@ -16,8 +16,6 @@ from stages.shared.networks.network import Network, build_network
 from stages.shared.networks.params import NetworkParams
 from stages.shared.runtime.errors import UserError
 
-torch.set_num_threads(1)
-
 Parts = tuple[Tensor, Tensor, Tensor]
 """A block's attention output, feed-forward activation and output."""
 

@@ -16,8 +16,6 @@ from stages.embed.taps.tap import Tap
 from stages.shared.networks.network import Network, build_network
 from stages.shared.networks.params import NetworkParams
 
-torch.set_num_threads(1)
-
 
 def build(library: str, name: str, size: int, config: dict[str, Any] | None = None) -> tuple[Network, list[Tap]]:
     entry = {"library": library, "name": name, "image_size": size, "weights": {"source": "none"}, "config": config}
@@ -54,11 +52,15 @@ def assert_equal(found: list[Tensor], expected: list[Tensor]) -> None:
     assert all(torch.equal(mine, theirs) for mine, theirs in zip(found, expected, strict=True))
 
 
-# --- transformers: every hidden state of the paper's seven networks, at full size
+# --- transformers: every hidden state of the paper's seven architectures, narrower than theirs
+
+
+FEW_BLOCKS = {"depths": [1, 1, 1, 1]}
+NARROW = {"hidden_sizes": [16, 16, 32, 32]}
 
 
 class Paper(NamedTuple):
-    """One of the paper's networks with random weights, and what it says itself of two images."""
+    """An architecture of the paper's with random weights, and what it says itself of two images."""
 
     network: Network
     taps: list[Tap]
@@ -73,19 +75,23 @@ class Paper(NamedTuple):
 @pytest.fixture(
     scope="module",
     params=[
-        ("microsoft/resnet-50", 5, True, ()),
-        ("google/vit-base-patch16-224-in21k", 13, False, tuple(range(13))),
-        ("microsoft/swin-tiny-patch4-window7-224", 5, False, ()),
-        ("Zetatech/pvt-tiny-224", 9, False, (6, 7, 8)),
-        ("microsoft/cvt-21", 3, True, ()),
-        ("sail/poolformer_s12", 4, True, ()),
-        ("facebook/convnextv2-tiny-1k-224", 5, True, ()),
+        ("microsoft/resnet-50", NARROW | FEW_BLOCKS, 5, True, ()),
+        (
+            "google/vit-base-patch16-224-in21k",
+            {"hidden_size": 48, "num_attention_heads": 3, "intermediate_size": 96},
+            *(13, False, tuple(range(13))),
+        ),
+        ("microsoft/swin-tiny-patch4-window7-224", FEW_BLOCKS | {"embed_dim": 24}, 5, False, ()),
+        ("Zetatech/pvt-tiny-224", {"hidden_sizes": [16, 32, 40, 64]}, 9, False, (6, 7, 8)),
+        ("microsoft/cvt-21", {"embed_dim": [8, 12, 24], "depth": [1, 2, 3]}, 3, True, ()),
+        ("sail/poolformer_s12", NARROW, 4, True, ()),
+        ("facebook/convnextv2-tiny-1k-224", NARROW | FEW_BLOCKS, 5, True, ()),
     ],
     ids=lambda row: row[0].split("/")[1],
 )
 def paper(request: pytest.FixtureRequest) -> Paper:
-    name, *facts = request.param
-    network, taps = build("transformers", name, 224)
+    name, config, *facts = request.param
+    network, taps = build("transformers", name, 224, config)
     images = torch.randn(2, 3, 224, 224, generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
         result = network.module(images, output_hidden_states=True)

@@ -65,7 +65,7 @@ def test_a_single_start_is_scikit_learns_on_the_embedding_as_it_is():
     assert found.inertia == pytest.approx(plain.inertia_, rel=1e-6)
 
 
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", range(2))
 def test_the_search_beats_as_many_fresh_starts(seed):
     X = hard(seed=seed)
     fresh = min(KMeans(6, random_state=start, n_init=1).fit(X).inertia_ for start in range(50))

@@ -278,12 +278,15 @@ def test_other_errors_of_an_import_keep_their_traceback(tmp_path: Path):
     assert printed.endswith("ImportError: no such symbol\n")
 
 
-@pytest.mark.parametrize("stage", ["prepare", "finetune", "embed", "measure", "aggregate"])
+ADDRESSES = ("-v 1500000", r"address space \(`ulimit -v`\) must be at least 4 GiB, found 1\.4")
+DATA = ("-d 500000", r"data \(`ulimit -d`\) must be at least 1 GiB, found 0\.5")
+
+
 @pytest.mark.parametrize(
-    ("limit", "said"),
+    ("stage", "limit", "said"),
     [
-        ("-v 1500000", r"address space \(`ulimit -v`\) must be at least 4 GiB, found 1\.4"),
-        ("-d 500000", r"data \(`ulimit -d`\) must be at least 1 GiB, found 0\.5"),
+        *((stage, *ADDRESSES) for stage in ("prepare", "finetune", "embed", "measure", "aggregate")),
+        ("aggregate", *DATA),
     ],
 )
 def test_a_limit_too_low_for_the_libraries_is_one_sentence_before_they_are_imported(stage: str, limit: str, said: str):

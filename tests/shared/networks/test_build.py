@@ -12,8 +12,6 @@ from stages.shared.networks.params import NetworkParams
 from stages.shared.networks.transformers import ARCHITECTURES
 from stages.shared.runtime.errors import UserError, explain_system_error
 
-torch.set_num_threads(1)
-
 SMALL: dict[str, dict[str, Any]] = {
     "timm resnet": {"library": "timm", "name": "resnet10t", "image_size": 32},
     "timm vit": {

@@ -20,8 +20,6 @@ from stages.shared.networks.params import NetworkParams
 from stages.shared.runtime.errors import UserError
 from tests.serving import serving
 
-torch.set_num_threads(1)
-
 PUBLISHED = timm.create_model("resnet10t").state_dict()
 WEIGHTS = save(PUBLISHED)
 SHA256 = hashlib.sha256(WEIGHTS).hexdigest()

@@ -20,8 +20,6 @@ from stages.shared.networks.transformers import _fields, config_class, read_conf
 from stages.shared.runtime.errors import UserError
 from tests.hub_cache import blob_name, downloaded, link_to_blob
 
-torch.set_num_threads(1)
-
 VIT = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16, "patch_size": 8}
 ENTRY = {"library": "transformers", "name": "evil/net", "weights": {"source": "hub"}, "image_size": 32}
 

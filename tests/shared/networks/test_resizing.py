@@ -20,8 +20,6 @@ from stages.shared.networks.network import build_network
 from stages.shared.networks.params import NetworkParams
 from stages.shared.runtime.errors import UserError
 
-torch.set_num_threads(1)
-
 SMALL = {"depth": 1, "embed_dim": 24, "num_heads": 2}
 VIT = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16, "patch_size": 8}
 

@@ -8,7 +8,6 @@ from typing import Any
 import open_clip
 import pytest
 import timm
-import torch
 import torchvision
 import transformers
 from timm.models import build_model_with_cfg
@@ -17,8 +16,6 @@ from stages.shared.core.params import parse
 from stages.shared.networks.network import build_skeleton
 from stages.shared.networks.params import NOT_OVERRIDES, NetworkParams
 from stages.shared.runtime.errors import UserError
-
-torch.set_num_threads(1)
 
 NAMES = {
     "timm": "resnet10t",

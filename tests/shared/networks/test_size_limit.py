@@ -7,14 +7,11 @@ from typing import Any
 
 import psutil
 import pytest
-import torch
 from torch import nn
 
 from stages.shared.networks.network import build_network, build_skeleton, limited_size
 from stages.shared.networks.params import NetworkParams
 from stages.shared.runtime.errors import UserError
-
-torch.set_num_threads(1)
 
 
 def params(library: str, name: str, **config: object) -> NetworkParams:

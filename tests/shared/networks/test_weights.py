@@ -26,8 +26,6 @@ from stages.shared.networks.weights import read_package
 from stages.shared.runtime.errors import UserError
 from tests.hub_cache import downloaded
 
-torch.set_num_threads(1)
-
 LITE = {"library": "timm", "name": "tf_efficientnet_lite0", "image_size": 32}
 RESNET = {"library": "timm", "name": "resnet10t", "image_size": 32}
 VIT = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16, "patch_size": 8}
@@ -362,9 +360,16 @@ def test_a_repository_may_hold_more_than_a_classifier_and_no_head(offline: Path)
     assert torch.equal(loaded[f"vit.{name}"], published[name])
 
 
+@pytest.fixture(scope="module")
+def clip() -> open_clip.CLIP:
+    torch.manual_seed(1)
+    return open_clip.create_model("RN50", load_weights=False)
+
+
 @pytest.mark.parametrize("saved", [save_file, torch.save])
-def test_open_clip_s_hub_weights_are_its_visual_half_s(offline: Path, saved: Callable[..., None]) -> None:
-    clip = open_clip.create_model("RN50", load_weights=False)
+def test_open_clip_s_hub_weights_are_its_visual_half_s(
+    clip: open_clip.CLIP, offline: Path, saved: Callable[..., None]
+) -> None:
     with downloaded(offline, "timm/resnet50_clip.openai") as folder:
         name = "open_clip_model.safetensors" if saved is save_file else "open_clip_pytorch_model.bin"
         saved(clip.state_dict(), folder / name)
@@ -375,9 +380,8 @@ def test_open_clip_s_hub_weights_are_its_visual_half_s(offline: Path, saved: Cal
     assert all(torch.equal(loaded[name], tensor) for name, tensor in visual.items())
 
 
-def test_a_visual_tower_is_that_of_the_whole_model_and_its_text_half_is_not_made() -> None:
-    torch.manual_seed(1)
-    whole = open_clip.create_model("RN50", load_weights=False).visual.state_dict()
+def test_a_visual_tower_is_that_of_the_whole_model_and_its_text_half_is_not_made(clip: open_clip.CLIP) -> None:
+    whole = clip.visual.state_dict()
     torch.manual_seed(1)
     entry = NetworkParams.model_validate(
         {"library": "open_clip", "name": "RN50", "image_size": 224, "weights": {"source": "none"}}

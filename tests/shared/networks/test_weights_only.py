@@ -9,8 +9,6 @@ from stages.commands.cut.export import load_program
 from stages.shared.networks.hub import FORBID, FORCE, hub_access, weights_only, without_advice
 from tests.faults.pickles import Evil
 
-torch.set_num_threads(1)
-
 
 @pytest.fixture
 def evil(tmp_path: Path) -> Path:

@@ -1,7 +1,6 @@
 """No stage depends on stages/shared/runtime in dvc.yaml: what it prints, checks and cleans up decides no result."""
 
 import ast
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -16,13 +15,11 @@ STAGES = ("prepare", "finetune", "embed", "measure", "shared")
 @pytest.mark.slow
 def test_every_output_of_a_cell_is_the_same_bytes_without_it(tmp_path: Path):
     command = [sys.executable, "-m", "tests.shared.runtime.tiny_cell"]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     runs = {"whole": [], "bare": ["bare"]}
     processes = [
         subprocess.Popen(
             [*command, str(tmp_path / name), *options],
             cwd=ROOT,
-            env=environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
