@@ -12,7 +12,7 @@ from ruamel.yaml import YAML
 
 from docs.study import tables
 from docs.tools import scopes, words
-from stages.aggregate.scope import is_proven
+from stages.aggregate.inference.scopes import is_proven
 from stages.commands.check import check_sections
 from stages.commands.cli import COMMANDS
 from stages.commands.config import read_config

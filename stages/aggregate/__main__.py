@@ -17,10 +17,10 @@ from stages.aggregate.compute import compute
 from stages.aggregate.params import read_asked
 from stages.aggregate.read import read_all_thumbnails, read_galleries, read_tables, read_versions
 from stages.aggregate.render.page.provenance import Study, describe_run
-from stages.aggregate.render.verdict import verdict
 from stages.aggregate.render.write import write_results
 from stages.aggregate.result_files import input_hashes
-from stages.aggregate.words.notices import versions_notice
+from stages.aggregate.words.study import versions_notice
+from stages.aggregate.words.verdict import verdict
 from stages.shared.core.versions import differing
 from stages.shared.runtime.console import Stopwatch, run_main
 

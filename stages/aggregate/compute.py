@@ -9,12 +9,11 @@ from stages.aggregate.facts import Facts
 from stages.aggregate.findings.collect import collect_findings
 from stages.aggregate.findings.power import infer_power
 from stages.aggregate.inference.network_data import collect_network_data
-from stages.aggregate.measured import measured_networks
 from stages.aggregate.params import Asked
 from stages.aggregate.read import Tables
-from stages.aggregate.recommend.recommend import recommend_all
+from stages.aggregate.recommend.decide import recommend_all
 from stages.aggregate.tables.score_tables import classes_table, depth_table, steps_table
-from stages.aggregate.tables.summary import SummaryRow, check_main_score, summarize, summary_table
+from stages.aggregate.tables.summary import SummaryRow, check_main_score, measured_network, summarize, summary_table
 from stages.aggregate.tables.uncertainty import add_uncertainty
 from stages.shared.core.params import ALL
 
@@ -65,7 +64,7 @@ def compute(tables: Tables, asked: Asked, notice: str = "") -> Results:
         for each in recommendations
         if each.recommended is not None and each.metric == params.main_metric
     }
-    by_main = measured_networks([row for row in summary if row.main], scores, networks)
+    by_main = [measured_network(row, scores, networks) for row in summary if row.main]
     findings = collect_findings(by_main, steps, params.accuracy_margin, chosen)
     fold = ALL if ALL in grid.folds else grid.numbered[0]
     unit_rows = [name for name, score in tables.catalogue.items() if score.scaling == "l2"]

@@ -12,7 +12,7 @@ and under `auto` the main pooling may differ from layer to layer, so that curves
 - A class token is token 0: beside rows of `token0`, those of `class_token` belong to the curve `token0`.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
@@ -118,6 +118,16 @@ class Scores:
         for name, value in {"dataset": dataset, "model": model, "metric": metric, "split": split}.items():
             points = points[points[name] == value]
         return points[points["fold"].isin(folds)].sort_values(["step", "depth"])
+
+    def by_fold(
+        self, dataset: str, model: str, metric: str, split: str, steps: Sequence[int], depths: Iterable[Any]
+    ) -> NDArray[np.float64]:
+        """A main curve of every fold at these steps and layers, (J, T, L); NaN where it was not measured."""
+        points = self.main_points(dataset, model, metric, split, folds=self.folds)
+        table = points.pivot(index="fold", columns=["step", "depth"], values="value")
+        wanted = pd.MultiIndex.from_product([steps, depths])
+        values = table.reindex(index=self.folds, columns=wanted).to_numpy(dtype=np.float64)
+        return values.reshape(len(self.folds), len(steps), -1)
 
     def on_main_curve(self, rows: pd.DataFrame, end: str = "") -> "pd.Series[bool]":
         """Whether each row's layer (`layer`, `pooling`, `depth`, all with this ending) is on its network's main curve.

@@ -1,21 +1,316 @@
-"""facts.json: every fact that aggregate found of a study, of which commands make words."""
+"""facts.json: every fact that aggregate found of a study, of which `words` and commands make sentences.
+
+A recommendation is which layer and checkpoint to take from a network for one use, and how sure that choice is.
+docs/columns.md has the docstrings of its records: recommendation.json is written from them.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum, auto
+from math import isfinite
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, field_validator
 
-from stages.aggregate.curves import Parts
-from stages.aggregate.findings.outcomes import DatasetFindings
+from stages.aggregate.curves import Direction, Parts, sign_of
+from stages.aggregate.findings.outcomes import DatasetFindings, Status
 from stages.aggregate.findings.power import Power
-from stages.aggregate.recommend.schema import Recommendation
+from stages.aggregate.inference.gain import Gain
+from stages.aggregate.inference.scopes import Scope
 from stages.aggregate.result_files import check_result
+from stages.aggregate.tables.summary import Level
 from stages.shared.runtime.errors import UserError
-from stages.shared.tables.scores import Use
+from stages.shared.tables.scores import Neighbours, Normalize, Use
 
 FILE = "facts.json"
+
+
+class Record(BaseModel):
+    """Base of what the file holds: frozen, no further keys, numbers finite."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _known(cls, value: Any) -> Any:
+        """Leave out a number that is not known, as where halves of the images vary by rounding errors alone."""
+        return None if isinstance(value, float) and not isfinite(value) else value
+
+
+class LayerRecord(Record):
+    """A layer of one checkpoint; `null` stands for what is not known.
+
+    Attributes:
+        layer: its name, as in layers.csv and the embedding store.
+        depth: counts from 0 at the input side.
+        pooling: of its embedding.
+        step: the checkpoint.
+        value: leading score of unseen classes, mean over seeds and folds.
+        loss_at_most: upper bound of what it may lose to the best layer and checkpoint, for all of them at once; its
+            level of 95 % is proven only for the scores and scopes that docs/uncertainty.md#validation lists. `null`
+            where not known.
+        parameters, operations: up to the layer; operations are multiply-adds for one image. `null` where not known,
+            as of embeddings from files.
+        parameters_share, operations_share: of those up to the last layer.
+    """
+
+    layer: str
+    depth: int
+    pooling: str
+    step: int
+    value: float
+    loss_at_most: float | None = None
+    parameters: int | None
+    parameters_share: float | None
+    operations: int | None
+    operations_share: float | None
+
+
+class ChangeRecord(Record):
+    """What fine-tuning does to a layer's leading score of unseen classes: a later checkpoint against step 0.
+
+    Attributes:
+        change: of the score, turned so that positive is better.
+        low, high: two-sided interval; its level of 95 % is proven only for the scores and scopes that
+            docs/uncertainty.md#validation lists.
+        scope: `classes` or `images`, as in summary.csv.
+        status: whether the interval lies above 0, below it, or holds it.
+    """
+
+    change: float
+    low: float
+    high: float
+    scope: Scope
+    status: Status
+
+
+class FineTuningRecord(ChangeRecord):
+    """What fine-tuning does to the best layer's score: of the best later checkpoint and of step 0, each at its own.
+
+    Attributes:
+        step: the later checkpoint.
+        last: the same of the last layer, at the same checkpoints; `null` where not known.
+    """
+
+    step: int
+    last: ChangeRecord | None = None
+
+
+class BestNetworkRecord(Record):
+    """How a network compares with the dataset's best one, each by its recommended layer.
+
+    Attributes:
+        model: the best one.
+        difference: by how much its score is better.
+        at_least: one-sided bound of it, after Bonferroni over ordered pairs of the dataset's networks; its level of
+            95 % is proven only for the scores and scopes that docs/uncertainty.md#validation lists.
+        scope: `classes` or `images`, as in summary.csv.
+    """
+
+    model: str
+    difference: float
+    at_least: float
+    scope: Scope
+
+    @property
+    def distinguishable(self) -> bool:
+        """Whether the best network is shown to be better."""
+        return self.at_least > 0
+
+
+class RegretRecord(Record):
+    """What one way of choosing gives on classes that it did not know, mean over folds, as in regret.csv.
+
+    Attributes:
+        criterion: how the layer, and by `other_folds` the checkpoint, is chosen.
+        value: score of the choice.
+        at_most: by how much the best layer and checkpoint are better, chosen on the images on which they are scored,
+            so that it is too large on average.
+        at_least: the same, the best chosen on one half of the images and scored on the other, so that it is mostly too
+            small; `null` where nothing was fitted again on halves.
+        error: standard error over folds of the middle between both (of `at_most`, where that is all); `null` of a
+            single fold.
+    """
+
+    criterion: str
+    value: float
+    at_most: float
+    at_least: float | None
+    error: float | None = None
+
+
+class UntrainedRecord(Record):
+    """What the network of step 0 would give without fine-tuning.
+
+    Attributes:
+        layer: its best one; the last where choosing does not pay.
+        gain_over_last: what choosing among its layers gains over its own last one.
+    """
+
+    layer: LayerRecord
+    gain_over_last: Gain
+
+
+class ScopeRecord(Record):
+    """How sure the best candidate's score is in one scope; `null` where not known.
+
+    Attributes:
+        value, low, high: its score without the luck of having been chosen from all layers and checkpoints, and the
+            interval of that.
+        lead, lead_at_least, lead_at_most: of the best earlier layer over the last, without the bias of choosing it, and
+            one-sided bounds, at that checkpoint: they do not account for the choice of checkpoint.
+    """
+
+    value: float | None
+    low: float | None
+    high: float | None
+    lead: float | None
+    lead_at_least: float | None
+    lead_at_most: float | None
+
+
+class CandidateRecord(LayerRecord):
+    """The best candidate, whether or not it is recommended, and what else is known of its network at that checkpoint.
+
+    Attributes:
+        last_value: score of the last layer.
+        accuracy: of the network's own head on test images of seen classes; `null` where it has no trained one.
+        classes, images: how sure that is, for other classes and for other images of these classes; `null` where not
+            known.
+    """
+
+    last_value: float | None
+    accuracy: float | None
+    classes: ScopeRecord | None
+    images: ScopeRecord | None
+
+    @property
+    def scope(self) -> Scope | None:
+        """The wider scope in which its score has an interval."""
+        known: dict[Scope, ScopeRecord | None] = {"classes": self.classes, "images": self.images}
+        return next((scope for scope, record in known.items() if record and record.low is not None), None)
+
+    @property
+    def estimate(self) -> tuple[float | None, float | None, float | None]:
+        """Its score and the ends of its interval in that scope; else the plain mean without ends."""
+        record: ScopeRecord | None = getattr(self, self.scope) if self.scope else None
+        return (record.value, record.low, record.high) if record else (self.value, None, None)
+
+
+class Baseline(Record):
+    """What a layer must beat to be of use, and its score."""
+
+    name: Level
+    value: float
+
+
+class Missing(StrEnum):
+    """What a recommendation lacks."""
+
+    HALVES = auto()
+    GROUPS = auto()
+
+
+class Recommendation(Record):
+    """What is recommended for one use of one network on one dataset.
+
+    Attributes:
+        dataset, model: the network.
+        use: what features are for: `classifier`, `retrieval`, `discovery` or `detection`; `geometry`, which no command
+            takes, where such a score is `aggregate.main_metric`.
+        metric, better: the score that leads this use, and whether `higher` or `lower` is better.
+        n_folds, n_seeds: how many folds of unseen classes, and seeds, it rests on.
+        parts: `sets` if these are no folds but sets of the classes of a network that was embedded once.
+        n_classes, n_images: unseen classes of one fold, and their images in all folds.
+        candidate_steps: the checkpoints from which one was chosen: those at which the score was fitted again on halves
+            (`measure.refits.steps`), else all.
+        last_step, last_depth: the last step, and the depth of the last layer.
+        best: the layer and checkpoint to take: the best mean over folds and seeds among all layers at these
+            checkpoints; where choosing does not pay, the last layer of the last one.
+        gain_over_last, gain_over_before: what choosing gains over the last layer of the last checkpoint, and over the
+            layer before that one.
+        untrained: `null` of a network that was not fine-tuned, or without step 0 among the candidates.
+        unbeaten: why nothing is recommended: the baseline that no layer's mean beats; `null` where something is.
+        doubtful: whether it is not shown, by one-sided bounds, that a layer beats chance and raw pixels; their level of
+            95 % is proven only for the scores and scopes that docs/uncertainty.md#validation lists. `null`: no bound is
+            known.
+        shortlist: layers of that checkpoint that are not distinguishable from the best, the shallowest first, the
+            recommended one among them; empty where that is not known.
+        shortlist_scope: about other `classes` (three folds or more) or other `images` of these; `null` where not known.
+        pixels, chance: scores of raw pixels and of chance; `null` where not measured.
+        fine_tuning: `null` of a network without step 0 or a later one, or where no interval is known.
+        regret: what every way of choosing gives on classes that it did not know.
+        behind: comparison with the dataset's best network; `null` of that one itself, and where not known.
+        normalize: how the rows are scaled of which the leading score is: `l2` (each to length 1) or `none`.
+        neighbours: which images can be an image's neighbours (`measure.neighbours`).
+        missing: what is missing.
+    """
+
+    dataset: str
+    model: str
+    use: Use
+    metric: str
+    better: Direction
+    n_folds: int
+    n_seeds: int
+    parts: Parts = "folds"
+    n_classes: int
+    n_images: int
+    candidate_steps: list[int]
+    last_step: int
+    last_depth: int
+    best: CandidateRecord
+    gain_over_last: Gain = Gain()
+    gain_over_before: Gain = Gain()
+    untrained: UntrainedRecord | None = None
+    unbeaten: Baseline | None
+    doubtful: bool | None
+    shortlist: list[LayerRecord]
+    shortlist_scope: Scope | None
+    pixels: float | None
+    chance: float | None
+    fine_tuning: FineTuningRecord | None
+    regret: list[RegretRecord]
+    behind: BestNetworkRecord | None = None
+    normalize: Normalize = "none"
+    neighbours: Neighbours = "all"
+    missing: list[Missing]
+
+    @property
+    def recommended(self) -> CandidateRecord | None:
+        """The layer and checkpoint to take; None where no layer is of use."""
+        return self.best if self.unbeaten is None else None
+
+    @property
+    def gain(self) -> float:
+        """The best candidate's score, turned so that higher is better."""
+        return sign_of(self.better) * self.best.value
+
+    @property
+    def ties(self) -> list[LayerRecord]:
+        """The other layers that tie with the recommended one, the shallowest first."""
+        return [layer for layer in self.shortlist if layer.depth != self.best.depth]
+
+    @property
+    def cheapest_tie(self) -> LayerRecord | None:
+        """The shallowest layer before the recommended one that may lose no more than that one; None where none does."""
+        own = self.best.loss_at_most
+        for tie in self.ties:
+            known = own is not None and tie.loss_at_most is not None and tie.loss_at_most <= own
+            if known and tie.depth < self.best.depth:
+                return tie
+        return None
+
+
+def best_network(networks: Sequence[Recommendation]) -> Recommendation | None:
+    """The network of the best recommended layer for one use, the first of equal ones; None where none is of use."""
+    return max((each for each in networks if each.recommended is not None), key=lambda each: each.gain, default=None)
+
+
+def told_of(networks: Sequence[Recommendation]) -> Recommendation:
+    """The network of which an answer tells first, of those of one dataset for one use: the best one."""
+    return best_network(networks) or max(networks, key=lambda each: each.gain)
 
 
 @dataclass(frozen=True)

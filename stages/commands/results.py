@@ -25,9 +25,9 @@ def verdict(results: Path, use: str | None, lead: float | None, as_json: bool) -
     folds, seeds or unseen classes would show such a lead over the last layer, by that study.
     """
     from stages.aggregate.facts import read_facts  # libraries take seconds
-    from stages.aggregate.render.documents import finding_records, recommendation_records, strict_json
-    from stages.aggregate.render.verdict import verdict as verdict_of
-    from stages.aggregate.words.power import power_sentence
+    from stages.aggregate.words.documents import finding_records, recommendation_records, strict_json
+    from stages.aggregate.words.study import power_sentence
+    from stages.aggregate.words.verdict import verdict as verdict_of
 
     facts = read_facts(results)
     if lead:
@@ -58,10 +58,9 @@ def recommend(results: Path, dataset: str | None, model: str | None, use: str | 
     records of recommendation.json.
     """
     from stages.aggregate.facts import read_facts
-    from stages.aggregate.render.documents import recommendation_records, strict_json
-    from stages.aggregate.render.verdict import WIDTH, describe
+    from stages.aggregate.words.documents import recommendation_records, strict_json
     from stages.aggregate.words.formatting import wrapped
-    from stages.aggregate.words.verdict_lines import compare_networks
+    from stages.aggregate.words.verdict import WIDTH, compare_networks, describe
 
     facts = read_facts(results)
     chosen = facts.of_use(use)

@@ -21,8 +21,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from stages.aggregate.recommend.schema import Recommendation as Record
-from stages.aggregate.render.verdict import verdict
+from stages.aggregate.facts import Recommendation as Record
+from stages.aggregate.words.verdict import verdict
 from stages.library.arrays import Scored, read_settings, score_arrays
 from stages.measure.metrics import LAYER_SCORES
 from stages.shared.core.params import load, parse

@@ -2,8 +2,7 @@
 
 from dataclasses import replace
 
-from stages.aggregate.inference.gain import Gain, Payoff
-from stages.aggregate.recommend.schema import (
+from stages.aggregate.facts import (
     Baseline,
     CandidateRecord,
     ChangeRecord,
@@ -14,6 +13,7 @@ from stages.aggregate.recommend.schema import (
     ScopeRecord,
     UntrainedRecord,
 )
+from stages.aggregate.inference.gain import Gain, Payoff
 
 LEADS = {"classifier": "probe_accuracy", "retrieval": "map_at_r", "discovery": "nmi", "detection": "ood_auroc_knn"}
 """A use and a score that leads it, in the order of recommendations."""

@@ -12,7 +12,7 @@ from PIL import Image
 from sklearn.metrics import normalized_mutual_info_score
 
 from stages.aggregate.curves import MEAN, Scores
-from stages.aggregate.scope import UNCERTAINTY
+from stages.aggregate.tables.uncertainty import UNCERTAINTY
 from stages.shared.tables.gallery import write_gallery, write_thumbnails
 from stages.shared.tables.metric_table import ALL_BUT_ONE_CLASS, HALF, HEAD, write_layer_scores, write_refits
 from tests.sealed import seal, seal_prepared, seal_training
@@ -50,22 +50,16 @@ def metric_rows(
     noise = np.random.default_rng([seed, len(model), len(dataset), *further])
     rows = []
     for step in steps:
+        cell = {"dataset": dataset, "model": model, "fold": fold, "seed": seed, "step": step}
         growth = 1 - 0.4 * np.exp(-step / 40)
         for metric in metrics:
             if metric == "probe_accuracy" and step not in (steps[0], steps[-1]):
                 continue
             lift, chance = {"nmi": (0, 0.01)}.get(metric, (0.25, 0.2))
             for split in ("test", "unseen"):
-                common = {
-                    "dataset": dataset,
-                    "model": model,
-                    "fold": fold,
-                    "seed": seed,
-                    "step": step,
+                common = cell | {
                     "split": split,
                     "metric": metric,
-                }
-                common |= {
                     "n_images": 500,
                     "n_classes": 5,
                     "chance": chance if split == "unseen" else chance / 3,
@@ -94,16 +88,7 @@ def metric_rows(
                         "operations": 10**6 * (depth + 1),
                         "width": 16 * (depth + 1),
                     }
-        head = {
-            "dataset": dataset,
-            "model": model,
-            "fold": fold,
-            "seed": seed,
-            "step": step,
-            "split": "test",
-            "metric": "accuracy",
-            "layer": HEAD,
-        }
+        head = cell | {"split": "test", "metric": "accuracy", "layer": HEAD}
         rows.append(
             dict(head, value=0.05 + 0.8 * (1 - np.exp(-step / 40)) + noise.normal(0, 0.01), chance=1 / 15, ceiling=1.0)
         )

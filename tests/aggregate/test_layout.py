@@ -6,16 +6,14 @@ from pathlib import Path
 AGGREGATE = Path(__file__).parents[2] / "stages/aggregate"
 FLOORS = (
     {"params", "columns"},
-    {"scope"},
     {"read"},
     {"curves"},
     {"inference"},
     {"tables"},
-    {"measured"},
     {"findings"},
-    {"recommend"},
     {"result_files"},
     {"facts"},
+    {"recommend"},
     {"compute"},
     {"words"},
     {"charts"},

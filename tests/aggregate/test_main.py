@@ -13,7 +13,7 @@ from ruamel.yaml import YAML
 from stages.aggregate.__main__ import main
 from stages.aggregate.facts import read_facts
 from stages.aggregate.render.page.page import vega_bundle
-from stages.aggregate.render.verdict import verdict
+from stages.aggregate.words.verdict import verdict
 from stages.shared.runtime.errors import UserError
 from stages.shared.tables.metric_table import ANALYSIS_TABLES, COLUMNS, write_versions
 from tests.aggregate.synthetic import freeze, write_cells, write_params
@@ -43,8 +43,8 @@ def whole(tmp_path_factory):
     )  # fmt: skip
     write_params(root / "params.yaml", ["handwriting"], MODELS, [0, 1], analyses=ANALYSIS_TABLES)
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(StringIO()) as printed:
-        aggregate(patch, root)
-        aggregate(patch, root, "again")
+        aggregate(patch, root, figures=True)
+        aggregate(patch, root, "again", figures=True)
     return root, printed.getvalue()
 
 
@@ -53,7 +53,10 @@ def results(whole):
     return whole[0] / "results"
 
 
-def aggregate(monkeypatch, root, out="results"):
+def aggregate(monkeypatch, root, out="results", *, figures=False):
+    """Run the stage, by default without figures, which take half of the time."""
+    if not figures:
+        monkeypatch.setattr("stages.aggregate.render.write.draw_figures", lambda *_: 0)
     argv = ["--measures", root / "measures", "--training", root / "training", "--out", root / out]
     argv += ["--thumbnails", root / "thumbnails", "--prepared", root / "prepared"]
     argv += ["--params", root / "params.yaml", "--log", root / "durations.jsonl"]
@@ -181,11 +184,9 @@ def test_of_one_use_the_verdict_and_the_page_speak_alone(grid, monkeypatch, caps
         aggregate(monkeypatch, grid)
 
 
-def test_the_page_has_images_unless_they_are_to_stay(grid, monkeypatch):
-    params = grid / "params.yaml"
-    aggregate(monkeypatch, grid)
-    picture = '"images":["'
-    assert picture in (grid / "results/report.html").read_text()
+def test_the_page_has_images_unless_they_are_to_stay(results, grid, monkeypatch):
+    params, picture = grid / "params.yaml", '"images":["'
+    assert picture in (results / "report.html").read_text()
     params.write_text(params.read_text().replace("main_metric: nmi", "main_metric: nmi, images: false"))
     aggregate(monkeypatch, grid)
     assert picture not in (grid / "results/report.html").read_text()
@@ -282,9 +283,9 @@ def test_a_wrong_section_is_an_error_before_anything_is_read(grid, monkeypatch):
         aggregate(monkeypatch, grid)
 
 
-@pytest.mark.parametrize("module", ["stages.aggregate.__main__", "stages.commands.results"])
-def test_torch_is_not_imported(module):
-    code = f"import {module}, sys; print('torch' in sys.modules, 'zarr' in sys.modules)"
+def test_torch_is_not_imported():
+    code = "import stages.aggregate.__main__, stages.commands.results, sys; "
+    code += "print('torch' in sys.modules, 'zarr' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False", "False"]
 

@@ -11,24 +11,18 @@ import pandas as pd
 import pytest
 from pydantic import TypeAdapter
 
-from stages.aggregate.curves import average
-from stages.aggregate.facts import Facts
-from stages.aggregate.findings.collect import collect_findings
+from stages.aggregate.compute import compute
+from stages.aggregate.facts import best_network
 from stages.aggregate.inference.gain import Gain
-from stages.aggregate.inference.network_data import collect_network_data
-from stages.aggregate.measured import measured_networks
-from stages.aggregate.recommend.recommend import recommend_all
-from stages.aggregate.recommend.schema import best_network
-from stages.aggregate.render.documents import finding_records, markdown, recommendation_records
-from stages.aggregate.render.verdict import describe, verdict
+from stages.aggregate.params import AggregateParams, Asked, AskedMeasures
+from stages.aggregate.read import Tables
 from stages.aggregate.render.write import headline_numbers
-from stages.aggregate.tables.score_tables import steps_table
-from stages.aggregate.tables.summary import summarize
-from stages.aggregate.tables.uncertainty import add_uncertainty
 from stages.aggregate.words import recommendation as words
+from stages.aggregate.words.documents import finding_records, markdown, recommendation_records
 from stages.aggregate.words.formatting import decimals, interval
 from stages.aggregate.words.page_texts import answer as page_answer
 from stages.aggregate.words.page_texts import card_texts
+from stages.aggregate.words.verdict import describe, verdict
 from stages.measure.metrics import SCORES
 from stages.shared.core.params import RunParams
 from stages.shared.tables.metric_table import ALL_BUT_ONE_CLASS, HALF, HEAD
@@ -76,16 +70,9 @@ def tables(models, answers):
 def study(models, answers):
     """What the aggregate stage computes of these scores: summary, facts."""
     run = RunParams(datasets=["d"], models=list(models), folds=[0, 1, 2], seeds=[0])
-    layers, refits = tables(models, answers)
-    networks = collect_network_data(layers, refits, run, SCORES)
-    scores = add_uncertainty(average(layers, run, SCORES), networks)
-    summary = summarize(scores, "nmi")
-    recommendations, _ = recommend_all(summary, scores, networks, worthwhile=0.02)
-    steps = {("d", each.model): each.best.step for each in recommendations if each.metric == "nmi"}
-    findings = collect_findings(
-        measured_networks([row for row in summary if row.main], scores, networks), steps_table(scores), 0.05, steps
-    )
-    return summary, Facts(recommendations, findings)
+    asked = Asked(run, AskedMeasures(analyses=[]), AggregateParams(main_metric="nmi", accuracy_margin=0.05))
+    found = compute(Tables(run, pd.DataFrame(), *tables(models, answers), {}, SCORES, None), asked)
+    return found.summary, found.facts
 
 
 def headline_of(text):
@@ -106,8 +93,11 @@ def rows_of(text):
     return {cells[0].split()[0]: cells for cells in reversed(rows)}
 
 
-@pytest.mark.parametrize("step", STEPS)
-@pytest.mark.parametrize("best", ["0000", "1111", "0110", "2102"], ids=lambda best: f"networks {best}")
+BEST = [("0000", step) for step in STEPS] + [("1111", 50), ("0110", 0), ("0110", 100), ("2102", 0), ("2102", 50)]
+"""The best network for each use, and its step."""
+
+
+@pytest.mark.parametrize(("best", "step"), BEST)
 def test_all_name_the_best_layer_of_the_best_network_at_its_step(step, best):
     models = [f"net{i}" for i in range(int(max(best)) + 1)]
     networks = dict(zip(LEADING, (f"net{i}" for i in best), strict=True))
@@ -128,6 +118,7 @@ def test_all_name_the_best_layer_of_the_best_network_at_its_step(step, best):
     assert judged[networks["discovery"]]["status"] == "supported"  # whose layer b is better than the last by 0.3
 
     told, said = verdict(facts), markdown(summary, facts)
+    assert [f"- {each.dataset}, {each.model}: " in said for each in facts.power] == [True] * len(models)
     on_depth = re.findall(r"\(ii\) [^:]*: (.*)", told)  # there is not always room for it
     assert len(models) > 1 or on_depth in ([], [f"supported (other classes) at step {step}"])
     assert headline_of(told) == answers

@@ -50,6 +50,7 @@ MODULES = (
     "stages/measure/scores",
     "stages/measure/refits.py",
     "stages/aggregate/inference",
+    "stages/aggregate/facts.py",
     "stages/aggregate/recommend",
     "stages/aggregate/findings",
     "stages/prepare/folds.py",

@@ -3,11 +3,10 @@ import json
 import pytest
 from click.testing import CliRunner
 
-from stages.aggregate.facts import Facts, write_facts
+from stages.aggregate.facts import BestNetworkRecord, Facts, Missing, write_facts
 from stages.aggregate.findings.power import Power
-from stages.aggregate.recommend.schema import BestNetworkRecord, Missing
-from stages.aggregate.render.documents import finding_records, recommendation_records
-from stages.aggregate.render.verdict import describe
+from stages.aggregate.words.documents import finding_records, recommendation_records
+from stages.aggregate.words.verdict import describe
 from stages.commands.results import recommend, verdict
 from stages.shared.runtime.errors import UserError
 from tests.aggregate.networks import evidence, network

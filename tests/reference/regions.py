@@ -7,11 +7,11 @@ from pathlib import Path
 from ruamel.yaml import YAML
 
 from docs.study import label_tables, paper, sentences, tables
-from stages.aggregate import curves, read, scope
+from stages.aggregate import curves, facts, read
 from stages.aggregate.inference.gain import Gain
 from stages.aggregate.params import AggregateParams
-from stages.aggregate.recommend import regret, schema
-from stages.aggregate.tables import score_tables, summary
+from stages.aggregate.recommend import regret
+from stages.aggregate.tables import score_tables, summary, uncertainty
 from stages.embed.params import EmbedParams, TapsParams
 from stages.finetune.params import FinetuneParams
 from stages.measure.params import MeasureParams
@@ -44,7 +44,7 @@ KEYS = of_constant(metric_table, "KEYS")
 METRIC = of_constant(metric_table, "COLUMNS")
 ANALYSES = of_constant(metric_table, "ANALYSIS_TABLES")
 CURVES = of_constant(curves, "POINT")
-UNCERTAINTY = of_constant(scope, "UNCERTAINTY")
+UNCERTAINTY = of_constant(uncertainty, "UNCERTAINTY")
 TRAINING = of_constant(training_table, "COLUMNS")
 
 ANALYSIS_COLUMNS = {name: CELL_COLUMNS | columns for name, columns in metric_table.ANALYSIS_TABLES.items()}
@@ -75,15 +75,15 @@ TABLES: dict[str, Callable[[], str]] = {
     ),
 }
 RECORDS = {
-    "recommendation.json": schema.Recommendation,
-    "layers of recommendation.json": schema.LayerRecord,
-    "best of recommendation.json": schema.CandidateRecord,
-    "scopes of recommendation.json": schema.ScopeRecord,
+    "recommendation.json": facts.Recommendation,
+    "layers of recommendation.json": facts.LayerRecord,
+    "best of recommendation.json": facts.CandidateRecord,
+    "scopes of recommendation.json": facts.ScopeRecord,
     "gains of recommendation.json": Gain,
-    "untrained of recommendation.json": schema.UntrainedRecord,
-    "regret of recommendation.json": schema.RegretRecord,
-    "fine_tuning of recommendation.json": schema.FineTuningRecord,
-    "behind of recommendation.json": schema.BestNetworkRecord,
+    "untrained of recommendation.json": facts.UntrainedRecord,
+    "regret of recommendation.json": facts.RegretRecord,
+    "fine_tuning of recommendation.json": facts.FineTuningRecord,
+    "behind of recommendation.json": facts.BestNetworkRecord,
 }
 
 

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from stages.aggregate.charts import theme
-from stages.aggregate.charts.datasets import LINE_LOOKS, STEP_AXIS, overview, overview_layers, steps
+from stages.aggregate.charts.dataset_figures import LINE_LOOKS, STEP_AXIS, overview, overview_layers, steps
 from stages.aggregate.charts.frame import with_notice, write_figure
-from stages.aggregate.charts.networks import depth, depth_layers, layer_pairs
+from stages.aggregate.charts.network_figures import depth, depth_layers, layer_pairs
 from stages.aggregate.charts.theme import Look, Spec, encode_looks, layer
 from stages.aggregate.compute import Results
 from stages.shared.runtime.console import progress

@@ -21,10 +21,8 @@ from stages.aggregate.inference.accuracy import MEANS
 from stages.aggregate.inference.contrasts import LEVEL, Estimate
 from stages.aggregate.inference.layer_comparison import best_against, best_of_two
 from stages.aggregate.inference.network_data import ByFold, Refits
-from stages.aggregate.inference.scopes import infer
-from stages.aggregate.measured import MeasuredNetwork
-from stages.aggregate.scope import Scope, is_proven
-from stages.aggregate.tables.summary import SummaryRow
+from stages.aggregate.inference.scopes import Scope, infer, is_proven
+from stages.aggregate.tables.summary import MeasuredNetwork, SummaryRow
 
 TOLERANCE = 0.01
 """Accuracy that the first network of a counter-example may lack."""
@@ -80,9 +78,9 @@ def _judge_accuracy(networks: Sequence[MeasuredNetwork], margin: float) -> outco
     last = {network.row.model: network.at(network.row.step) for network in judged}
     images = {network.row.model: network.data.images for network in judged}
     pairs = [
-        (a, b, _differences_of_g(last[a], last[b], judged[0].row.metric))
-        for a, b in combinations(last, 2)
-        if not _is_copy(last[a], last[b])
+        (a, b, _differences_of_g(one, other, judged[0].row.metric))
+        for (a, one), (b, other) in combinations(last.items(), 2)
+        if one is None or other is None or not np.array_equal(one.values, other.values)  # copies
     ]
     results = {}
     for scope in MEANS:
@@ -153,10 +151,6 @@ def _difference(first: ByFold, second: ByFold, scope: Scope) -> Estimate | None:
     if not first or not set(first) <= set(second):
         return None
     return MEANS[scope]([first[fold] - second[fold] for fold in first])
-
-
-def _is_copy(first: Refits | None, second: Refits | None) -> bool:
-    return first is not None and second is not None and np.array_equal(first.values, second.values)
 
 
 def _differences_of_g(first: Refits | None, second: Refits | None, metric: str) -> dict[Scope, Estimate]:

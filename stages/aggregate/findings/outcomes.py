@@ -6,7 +6,7 @@ from enum import StrEnum, auto
 
 from stages.aggregate.inference.contrasts import Estimate
 from stages.aggregate.inference.layer_comparison import Bounds
-from stages.aggregate.scope import Scope
+from stages.aggregate.inference.scopes import Scope
 from stages.aggregate.tables.summary import SummaryRow
 
 

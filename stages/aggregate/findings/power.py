@@ -11,12 +11,10 @@ import numpy as np
 from scipy.special import nctdtrinc, ndtri
 
 from stages.aggregate.curves import Name
-from stages.aggregate.inference.contrasts import Contrasts, Inference
-from stages.aggregate.inference.layer_comparison import SURE, contenders
+from stages.aggregate.inference.contrasts import SURE, Contrasts, contenders
 from stages.aggregate.inference.network_data import Refits, unseen_rows
-from stages.aggregate.inference.scopes import MIN_CLASSES, MIN_FOLDS, over_classes, training
-from stages.aggregate.measured import MeasuredNetwork
-from stages.aggregate.scope import is_proven
+from stages.aggregate.inference.scopes import MIN_CLASSES, MIN_FOLDS, is_proven, over_classes, training
+from stages.aggregate.tables.summary import MeasuredNetwork
 from stages.shared.tables.metric_table import MAX_GROUPS
 
 POWER = 0.8
@@ -64,7 +62,11 @@ def power_of(refits: Refits, network: Name, n_classes: int) -> Power | None:
     inference, last = over_classes(refits), len(refits.keys) - 1
     if refits.without.size == 0 or inference is None or last < 1:
         return None
-    families = [_family(inference, layer) for layer in range(last + 1)]
+    families = []
+    for layer in range(last + 1):
+        others = np.arange(last + 1) != layer
+        family = inference.against(layer, others)
+        families.append(family and family.take(contenders(inference, others, level=SURE)[others]))
     over_last = families[last]
     if over_last is None:
         return None
@@ -82,13 +84,6 @@ def power_of(refits: Refits, network: Name, n_classes: int) -> Power | None:
         seeds={n: _shown(over_last, 1 - trained + trained * S / n) for n in SEEDS if several and S > 1},
         classes={n: _shown(over_last, trained + (1 - trained) * n_classes / n, groups[n]) for n in counted},
     )
-
-
-def _family(inference: Inference, control: int) -> Contrasts | None:
-    """Compare with a control the layers that may be the best; None where no difference varied."""
-    others = np.arange(len(inference.mean)) != control
-    family = inference.against(control, others)
-    return family and family.take(contenders(inference, others, level=SURE)[others])
 
 
 def _shown(family: Contrasts, variance_ratio: float = 1.0, df_ratio: float = 1.0) -> float:

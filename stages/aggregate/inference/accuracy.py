@@ -11,8 +11,7 @@ import pandas as pd
 
 from stages.aggregate.inference.contrasts import Estimate
 from stages.aggregate.inference.network_data import MIN_DF, degrees_of_freedom, find_groups
-from stages.aggregate.inference.scopes import MIN_FOLDS
-from stages.aggregate.scope import Scope
+from stages.aggregate.inference.scopes import MIN_FOLDS, Scope
 
 Folds = Sequence["pd.Series[float]"]
 """For each fold, how often (over seeds) a network is right, or how much more often than another; by sample id, class

@@ -12,6 +12,12 @@ from scipy.stats import t as student
 
 Float64 = NDArray[np.float64]
 
+Layers = NDArray[np.bool_]
+"""Which of L layers."""
+
+SURE = 0.99
+"""Level at which a layer must be shown to be worse than another before a bound on the best takes no account of it."""
+
 LEVEL = 0.95
 """Of every interval, one-sided bound and set."""
 
@@ -189,6 +195,26 @@ class Inference:
         """Estimate by how much each of some layers, (L,), is better than one other, as `contrasts`."""
         each = np.eye(len(self.mean))
         return self.contrasts(each[layers] - each[control])
+
+
+def contenders(inference: Inference, candidates: Layers, *, level: float = LEVEL) -> Layers:
+    """Leave out the candidates that are shown to be worse than the one that looks best, each alone, (L,).
+
+    What is left is what the best was chosen from: a candidate far below it took no part in that choice.
+    """
+    gains = np.where(candidates, inference.mean, -np.inf)
+    each, best = np.eye(len(gains)), int(gains.argmax())
+    contrasts = inference.contrasts(each[best] - each)
+    if contrasts is None:
+        return candidates
+    errors = np.sqrt(np.nan_to_num(contrasts.variance))
+    return candidates & (contrasts.value <= Estimate(0.0, 1.0, contrasts.df).upper(level) * errors)
+
+
+def lies_at_limit(inference: Inference, control: int, contrasts: Contrasts) -> bool:
+    """Return whether the largest of some differences from a control is one of scores that never varied."""
+    known = contrasts.value[~contrasts.varying].max(initial=-np.inf)
+    return bool(not inference.varying[control] and known >= contrasts.value.max())
 
 
 def _without_rounding(variances: Float64, covariance: Float64) -> Float64:

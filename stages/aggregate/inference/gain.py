@@ -22,11 +22,9 @@ from enum import StrEnum
 import numpy as np
 
 from stages.aggregate.curves import best_candidate
-from stages.aggregate.inference.contrasts import LEVEL, Estimate, Float64, Inference
-from stages.aggregate.inference.layer_comparison import SURE, contenders, lies_at_limit
+from stages.aggregate.inference.contrasts import LEVEL, SURE, Estimate, Float64, Inference, contenders, lies_at_limit
 from stages.aggregate.inference.network_data import Refits
-from stages.aggregate.inference.scopes import MIN_FOLDS, infer
-from stages.aggregate.scope import Scope
+from stages.aggregate.inference.scopes import MIN_FOLDS, Scope, infer
 
 TAIL = (1 + LEVEL) / 2
 """Level of each end of an interval."""

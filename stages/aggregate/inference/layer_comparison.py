@@ -9,21 +9,24 @@ from dataclasses import dataclass, replace
 from math import hypot, sqrt
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import expit, logit
 
 from stages.aggregate.curves import sign_of
-from stages.aggregate.inference.contrasts import LEVEL, MEDIAN, Contrasts, Estimate, Float64, Inference
+from stages.aggregate.inference.contrasts import (
+    LEVEL,
+    MEDIAN,
+    SURE,
+    Contrasts,
+    Estimate,
+    Float64,
+    Inference,
+    Layers,
+    contenders,
+    lies_at_limit,
+)
 from stages.aggregate.inference.network_data import Refits
-from stages.aggregate.inference.scopes import infer
-from stages.aggregate.scope import Scope
+from stages.aggregate.inference.scopes import Scope, infer
 from stages.shared.tables.scores import Score
-
-Layers = NDArray[np.bool_]
-"""Which of L layers."""
-
-SURE = 0.99
-"""Level at which a layer must be shown to be worse than another before a bound on the best takes no account of it."""
 
 
 @dataclass(frozen=True)
@@ -62,20 +65,6 @@ class LayerInference:
     best: Bounds
     tied: Layers | None
     lead: Bounds
-
-
-def contenders(inference: Inference, candidates: Layers, *, level: float = LEVEL) -> Layers:
-    """Leave out the candidates that are shown to be worse than the one that looks best, each alone, (L,).
-
-    What is left is what the best was chosen from: a candidate far below it took no part in that choice.
-    """
-    gains = np.where(candidates, inference.mean, -np.inf)
-    each, best = np.eye(len(gains)), int(gains.argmax())
-    contrasts = inference.contrasts(each[best] - each)
-    if contrasts is None:
-        return candidates
-    errors = np.sqrt(np.nan_to_num(contrasts.variance))
-    return candidates & (contrasts.value <= Estimate(0.0, 1.0, contrasts.df).upper(level) * errors)
 
 
 def score_contrasts(inference: Inference, spread: Float64) -> Contrasts | None:
@@ -194,12 +183,6 @@ def best_against(inference: Inference, *, control: int = -1, candidates: Layers 
     return Bounds(low, contrasts.at_most(), max(low, likely.at_least(MEDIAN)))
 
 
-def lies_at_limit(inference: Inference, control: int, contrasts: Contrasts) -> bool:
-    """Return whether the largest of some differences from a control is one of scores that never varied."""
-    known = contrasts.value[~contrasts.varying].max(initial=-np.inf)
-    return bool(not inference.varying[control] and known >= contrasts.value.max())
-
-
 def ties(inference: Inference) -> Layers:
     """Return which layers cannot be distinguished from the best one, (L,); the truly best is among them at this level.
 
@@ -211,7 +194,7 @@ def ties(inference: Inference) -> Layers:
     for layer in range(L):
         others = np.arange(L) != layer
         contrasts = inference.against(layer, others)
-        if contrasts is not None and (contrasts.value > 0).any():
+        if contrasts is not None:
             possible = contenders(inference, others, level=SURE)[others]
             stays[layer] = not contrasts.take(possible).is_positive()
     return stays

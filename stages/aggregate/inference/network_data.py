@@ -206,7 +206,7 @@ def class_scores(layers: pd.DataFrame, images: pd.DataFrame) -> Iterator[pd.Data
         `CLASS_KEYS`, label, n_images and value, the mean over seeds; the raw-pixel baseline and the head among the
         layers.
     """
-    classes = images.groupby(["step", "split", *EMBEDDING, "label"], observed=True)
+    classes = images.groupby(["step", "split", *EMBEDDING, "label"])
     n_images = classes["sample_id"].nunique()
     for (metric, _), rows in layers.groupby(["metric", "split"], sort=False):
         if metric in images:

@@ -1,4 +1,4 @@
-"""Inference about other classes of the domain, and about other images of these, of layers' scores.
+"""Inference in two scopes, other classes of the domain and other images of these: the errors of layers' scores.
 
 Other classes, from folds of unseen classes and scores without each class. The estimand: if other classes of this domain
 were drawn, as many left out at a time and the network trained again on the rest, a layer's average score over all such
@@ -15,13 +15,29 @@ in groups, halves keep these whole, and no more is known than groups can tell: w
 """
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import numpy as np
 
 from stages.aggregate.inference.contrasts import Float64, Inference
 from stages.aggregate.inference.network_data import MIN_DF, MIN_GROUPS, Refits, degrees_of_freedom, fewest_groups
-from stages.aggregate.scope import Scope
+
+Scope = Literal["classes", "images"]
+"""What a statement is about: other classes of the domain, or other images of these classes."""
+
+BOTH: tuple[Scope, ...] = ("classes", "images")
+
+PROVEN: dict[str, tuple[Scope, ...]] = {
+    "nmi": ("classes",),
+    "ami": ("classes",),
+    "knn_purity": BOTH,
+    "nn1_accuracy": BOTH,
+    "silhouette": ("images",),
+    "r_precision": BOTH,
+    "map_at_r": BOTH,
+}
+"""The scopes in which simulation bears out the level of a score's intervals (docs/uncertainty.md#validation); one that
+is not listed has none. docs/statistics.md#where-intervals-fail names the exceptions."""
 
 Statement = TypeVar("Statement")
 
@@ -30,6 +46,11 @@ MIN_FOLDS = 3
 
 MIN_CLASSES = 10
 """Left-out classes (or groups of them) from which on these alone tell of other classes, of a frozen network."""
+
+
+def is_proven(metric: str, scope: Scope) -> bool:
+    """Return whether statements about a score keep their level in a scope; only then is a claim supported by it."""
+    return scope in PROVEN.get(metric, ())
 
 
 def over_classes(*networks: Refits) -> Inference | None:

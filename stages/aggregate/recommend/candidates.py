@@ -15,11 +15,9 @@ from stages.aggregate.curves import Name, Scores, best_candidate
 from stages.aggregate.inference.contrasts import Float64
 from stages.aggregate.inference.gain import Gain, Payoff, gain_over
 from stages.aggregate.inference.network_data import NetworkData, Refits
-from stages.aggregate.measured import MeasuredNetwork, measured_networks
-from stages.aggregate.recommend.criteria import KnownScores
-from stages.aggregate.scope import PROVEN
-from stages.aggregate.tables.summary import SummaryRow
-from stages.shared.embeddings.split_names import SEEN, UNSEEN
+from stages.aggregate.inference.scopes import PROVEN
+from stages.aggregate.tables.summary import MeasuredNetwork, SummaryRow, measured_network
+from stages.shared.embeddings.split_names import UNSEEN
 from stages.shared.tables.scores import Score, Use
 
 GEOMETRY: Use = "geometry"
@@ -46,7 +44,6 @@ class Candidates(MeasuredNetwork):
         halves: (J, B, T, L) on halves of the images, 2 i and 2 i + 1 a pair; None where nothing was fitted again.
         refits: (T) of each step, ascending, the layers' scores; None where a value is missing. Without halves all steps
             at which the score was measured.
-        known: of each fold, what a criterion may see.
     """
 
     use: Use
@@ -54,7 +51,6 @@ class Candidates(MeasuredNetwork):
     gains: Float64
     halves: Float64 | None
     refits: dict[int, Refits | None]
-    known: tuple[KnownScores, ...]
 
     @property
     def steps(self) -> list[int]:
@@ -82,11 +78,7 @@ def collect_candidates(
     for main in mains.values():
         of_curve = {row.metric: row for row in summary if curve_of(row) == curve_of(main)}
         for use, metric in leading_scores(of_curve, main.metric, scores.catalogue).items():
-            others = [row for row in summary if row.metric == metric and curve_of(row) in mains and row.last_depth > 0]
-            elsewhere = [row for row in others if row.model == main.model and row.dataset != main.dataset]
-            depths = tuple(row.best_depth / row.last_depth for row in elsewhere)
-            (network,) = measured_networks([of_curve[metric]], scores, networks)
-            candidates.append(_candidates(use, network, scores, depths))
+            candidates.append(_candidates(use, measured_network(of_curve[metric], scores, networks), scores))
     return candidates
 
 
@@ -104,7 +96,7 @@ def leading_scores(measured: Collection[str], main_metric: str, catalogue: Mappi
     return chosen | ({catalogue[main_metric].use: main_metric} if main_metric in measured else {})
 
 
-def _candidates(use: Use, network: MeasuredNetwork, scores: Scores, other_datasets: tuple[float, ...]) -> Candidates:
+def _candidates(use: Use, network: MeasuredNetwork, scores: Scores) -> Candidates:
     row, points = network.row, network.layers(network.row.step).reset_index(drop=True)
     for what, share in SHARES.items():
         taken = points[what].fillna(0).astype(float)
@@ -113,37 +105,10 @@ def _candidates(use: Use, network: MeasuredNetwork, scores: Scores, other_datase
     measured = {int(step): network.at(step) for step in network.curve["step"].unique()}
     fitted_again = {step: refits for step, refits in measured.items() if refits and refits.halves.size}
     refits = fitted_again if row.step in fitted_again else measured
-
-    def arranged(metric: str, split: str, *steps: int) -> Float64:
-        """One score on one split, (J, T, L); NaN where it was not measured."""
-        own = scores.main_points(row.dataset, row.model, metric, split, folds=scores.folds)
-        table = own.pivot(index="fold", columns=["step", "depth"], values="value")
-        wanted = pd.MultiIndex.from_product([steps, points["depth"]])
-        values = table.reindex(index=scores.folds, columns=wanted).to_numpy(dtype=np.float64)
-        return values.reshape(len(scores.folds), len(steps), len(points))
-
-    gains = network.sign * arranged(row.metric, UNSEEN, *refits)
-    seen, probe = (arranged(metric, SEEN, row.step)[:, 0] for metric in (row.metric, "probe_accuracy"))  # (J, L)
-    known = tuple(
-        KnownScores(
-            other_folds=np.delete(gains, fold, axis=0),
-            seen=network.sign * seen[fold],
-            probe=probe[fold],
-            other_datasets=other_datasets,
-        )
-        for fold in range(len(gains))
-    )
+    gains = network.sign * scores.by_fold(row.dataset, row.model, row.metric, UNSEEN, [*refits], points["depth"])
     halves = [each.halves.mean(axis=1) for each in fitted_again.values()] if refits is fitted_again else []
     on_halves = np.stack(halves, axis=2) if halves else None
-    return Candidates(
-        **vars(network),
-        use=use,
-        points=points,
-        gains=gains,
-        halves=on_halves,
-        refits=dict(refits),
-        known=known,
-    )
+    return Candidates(**vars(network), use=use, points=points, gains=gains, halves=on_halves, refits=dict(refits))
 
 
 @dataclass(frozen=True)

@@ -92,7 +92,8 @@ def other_datasets(known: KnownScores) -> Choice | None:
 
 def seen_score(known: KnownScores) -> Choice | None:
     """The layer that separates the seen classes best."""
-    return _highest(known.seen)
+    index = best_index(known.seen, "higher")
+    return None if index is None else [(-1, index)]
 
 
 def tunnel(known: KnownScores) -> Choice | None:
@@ -100,11 +101,6 @@ def tunnel(known: KnownScores) -> Choice | None:
     if np.isnan(known.probe).all():
         return None
     return [(-1, int((known.probe >= TUNNEL_SHARE * np.nanmax(known.probe)).argmax()))]
-
-
-def _highest(values: Float64) -> Choice | None:
-    index = best_index(values, "higher")
-    return None if index is None else [(-1, index)]
 
 
 def _nearest(known: KnownScores, relative_depth: float) -> Choice:

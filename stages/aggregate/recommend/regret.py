@@ -10,11 +10,13 @@ import numpy as np
 import pandas as pd
 
 from stages.aggregate.columns import frame
-from stages.aggregate.curves import MEAN, equally_best
+from stages.aggregate.curves import MEAN, Scores, equally_best
 from stages.aggregate.inference.contrasts import Float64
 from stages.aggregate.recommend.candidates import Candidates
-from stages.aggregate.recommend.criteria import CRITERIA, Choice
+from stages.aggregate.recommend.criteria import CRITERIA, Choice, KnownScores
+from stages.aggregate.tables.summary import SummaryRow
 from stages.shared.core.csv_table import FLOAT, INTEGER, TEXT
+from stages.shared.embeddings.split_names import SEEN
 
 REGRET_COLUMNS = {
     **dict.fromkeys(("dataset", "model", "fold", "metric", "criterion", "kind", "layer"), TEXT),
@@ -67,23 +69,48 @@ def regret_on_halves(halves: Float64, choice: Choice) -> float:
     return float(flat[np.arange(B) ^ 1, best].mean() - halves[:, steps, layers].mean())
 
 
-def regret_table(network: Candidates, folds: Sequence[str]) -> pd.DataFrame:
+def known_scores(network: Candidates, summary: Sequence[SummaryRow], scores: Scores) -> list[KnownScores]:
+    """Return what a criterion may see of each fold, of one network for one use.
+
+    Args:
+        network: what can be chosen.
+        summary: rows of summary.csv.
+        scores: means over seeds, fold by fold.
+    """
+    row = network.row
+    mains = {(each.dataset, each.fold, each.pooling) for each in summary if each.main and each.model == row.model}
+    alike = [each for each in summary if (each.model, each.metric) == (row.model, row.metric) and each.last_depth > 0]
+    elsewhere = [each for each in alike if (each.dataset, each.fold, each.pooling) in mains]
+    depths = [each.best_depth / each.last_depth for each in elsewhere if each.dataset != row.dataset]
+    seen, probe = (
+        scores.by_fold(row.dataset, row.model, metric, SEEN, [row.step], network.points["depth"])[:, 0]
+        for metric in (row.metric, "probe_accuracy")
+    )
+    return [
+        KnownScores(np.delete(network.gains, fold, axis=0), network.sign * seen[fold], probe[fold], tuple(depths))
+        for fold in range(len(network.gains))
+    ]
+
+
+def regret_table(network: Candidates, summary: Sequence[SummaryRow], scores: Scores) -> pd.DataFrame:
     """Compute the regret of every criterion for one network and use, fold by fold and over folds.
 
     Args:
         network: what can be chosen.
-        folds: in the order of the network's arrays.
+        summary: rows of summary.csv.
+        scores: means over seeds, fold by fold.
 
     Returns:
         `REGRET_COLUMNS`. A criterion that lacks what it needs has no row, one that lacks it on some fold no mean.
     """
-    rows = (row for fold, name in enumerate(folds) for row in _of_fold(network, fold, name))
+    known = enumerate(zip(scores.folds, known_scores(network, summary, scores), strict=True))
+    rows = (row for fold, (name, of_fold) in known for row in _of_fold(network, fold, name, of_fold))
     of_folds = frame(rows, REGRET_COLUMNS)
     ways = of_folds.groupby("criterion", sort=False)
     kinds = {name: type_ for name, type_ in REGRET_COLUMNS.items() if name != "criterion"}
     means = ways.agg({name: _mean if type_ == FLOAT else _same for name, type_ in kinds.items()})
-    known = means[ways.size() == len(folds)].reset_index().assign(fold=MEAN)
-    return frame([of_folds, known], REGRET_COLUMNS)
+    complete = means[ways.size() == len(scores.folds)].reset_index().assign(fold=MEAN)
+    return frame([of_folds, complete], REGRET_COLUMNS)
 
 
 def _mean(values: "pd.Series[float]") -> float:
@@ -94,9 +121,9 @@ def _same(values: "pd.Series[Any]") -> Any:
     return values.iloc[0] if values.nunique(dropna=False) == 1 else None
 
 
-def _of_fold(network: Candidates, fold: int, name: str) -> Iterator[dict[str, Any]]:
+def _of_fold(network: Candidates, fold: int, name: str, known: KnownScores) -> Iterator[dict[str, Any]]:
     for criterion, way in CRITERIA.items():
-        choice = way.choose(network.known[fold])
+        choice = way.choose(known)
         if choice is None:
             continue
         value, best = regret(network.gains[fold], choice)

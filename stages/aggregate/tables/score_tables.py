@@ -7,7 +7,7 @@ import pandas as pd
 from stages.aggregate.columns import BOOLEAN, frame
 from stages.aggregate.curves import CURVE, KEYS, Scores
 from stages.aggregate.inference.network_data import CLASS_KEYS, NetworkData
-from stages.aggregate.scope import INTERVALS
+from stages.aggregate.tables.uncertainty import INTERVALS
 from stages.shared.core.csv_table import FLOAT, INTEGER, TEXT
 from stages.shared.embeddings.split_names import SEEN, UNSEEN
 

@@ -1,4 +1,4 @@
-"""summary.csv: the best layer of every curve at its last step, its scores, and how sure they are."""
+"""One network by one score on one dataset: its row of summary.csv, of its last step, and the data behind that row."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,9 +7,11 @@ from typing import Any, Literal
 import pandas as pd
 
 from stages.aggregate.columns import columns_of, frame
-from stages.aggregate.curves import KEYS, MEAN, Direction, Scores, each_curve, sign_of
-from stages.aggregate.inference.layer_comparison import Bounds
-from stages.aggregate.scope import INTERVAL_ENDS, LEADS, TIED, Scope, is_proven
+from stages.aggregate.curves import KEYS, MEAN, Direction, Name, Scores, each_curve, point_keys, sign_of
+from stages.aggregate.inference.layer_comparison import Bounds, is_above
+from stages.aggregate.inference.network_data import NetworkData, Refits
+from stages.aggregate.inference.scopes import Scope, is_proven, state_widest
+from stages.aggregate.tables.uncertainty import INTERVAL_ENDS, LEADS, TIED
 from stages.shared.embeddings.split_names import SEEN, SEEN_MATCHED, UNSEEN, UNSEEN_MATCHED
 from stages.shared.runtime.errors import UserError, check_known
 
@@ -117,6 +119,63 @@ class SummaryRow:
     def _known(self, columns: Mapping[Scope, tuple[str, ...]]) -> dict[Scope, tuple[Any, ...]]:
         found = {scope: tuple(getattr(self, name) for name in names) for scope, names in columns.items()}
         return {scope: numbers for scope, numbers in found.items() if None not in numbers}
+
+
+@dataclass(frozen=True)
+class MeasuredNetwork:
+    """One network by one score on one dataset.
+
+    Attributes:
+        row: its row of summary.csv, of the main pooling and of means over folds.
+        curve: the points of this row's curve on unseen classes, at every step by depth.
+        data: all that was measured of the network.
+    """
+
+    row: SummaryRow
+    curve: pd.DataFrame
+    data: NetworkData
+
+    @property
+    def sign(self) -> float:
+        """What turns a gain into a score, and a score into a gain."""
+        return sign_of(self.row.better)
+
+    def layers(self, step: int) -> pd.DataFrame:
+        """The points of its layers at one step, by depth."""
+        return self.curve[self.curve["step"] == step]
+
+    def at(self, step: int) -> Refits | None:
+        """Arrange the score of its layers at one step; None where any value is missing."""
+        return self.data.at(self.row.metric, step, point_keys(self.layers(step)))
+
+    def beats_baselines(self, *steps: int) -> bool | None:
+        """Return whether some layer is shown to be better than chance, and than raw pixels; None: no bound is known.
+
+        It is where neither was measured.
+
+        Args:
+            steps: the checkpoints, of which the best layer was chosen.
+        """
+        chance, pixels = self.row.chance, self.data.pixels if self.row.baseline is not None else None
+        if chance is None and self.row.baseline is None:
+            return True
+        refits = [self.at(step) for step in steps]
+        refits += [self.data.at(self.row.metric, steps[0], [pixels])] if pixels else []
+        gain, index = chance and self.sign * chance, len(self.layers(steps[0])) * len(steps) if pixels else None
+        shown = state_widest(lambda inference: is_above(inference, chance=gain, pixels=index), *refits)
+        return shown and shown[1]
+
+
+def measured_network(row: SummaryRow, scores: Scores, networks: Mapping[Name, NetworkData]) -> MeasuredNetwork:
+    """Put together what is known of a network by the score of its row.
+
+    Args:
+        row: of summary.csv, of the main pooling and of means over folds.
+        scores: means over seeds and folds.
+        networks: the measured data of each.
+    """
+    curve = scores.main_points(row.dataset, row.model, row.metric)
+    return MeasuredNetwork(row, curve, networks[row.dataset, row.model])
 
 
 SUMMARY_COLUMNS = columns_of(SummaryRow)

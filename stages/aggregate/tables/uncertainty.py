@@ -2,17 +2,37 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from itertools import chain
 from typing import Any
 
 import pandas as pd
 from threadpoolctl import threadpool_limits
 
-from stages.aggregate.columns import frame
+from stages.aggregate.columns import BOOLEAN, frame
 from stages.aggregate.curves import MEAN, POINT, Name, Scores, each_curve, point_keys
 from stages.aggregate.inference.layer_comparison import LayerInference, infer_layers
 from stages.aggregate.inference.network_data import NetworkData
-from stages.aggregate.scope import INTERVAL_ENDS, LEADS, TIED, UNCERTAINTY, Scope
+from stages.aggregate.inference.scopes import BOTH, Scope
+from stages.shared.core.csv_table import FLOAT
 from stages.shared.embeddings.split_names import UNSEEN
+
+INTERVAL_ENDS = {scope: (f"ci_{scope}_low", f"ci_{scope}_high") for scope in BOTH}
+TIED = {scope: f"tied_{scope}" for scope in BOTH}
+LEADS = {scope: (f"lead_{scope}", f"lead_{scope}_at_least", f"lead_{scope}_at_most") for scope in BOTH}
+"""Names of the columns of each scope, the wider one first."""
+
+INTERVALS = dict.fromkeys(chain(*INTERVAL_ENDS.values()), FLOAT)
+COMPARISONS = dict.fromkeys(TIED.values(), BOOLEAN) | dict.fromkeys(chain(*LEADS.values()), FLOAT)
+UNCERTAINTY = INTERVALS | COMPARISONS
+"""How sure an unseen point at its last step is. From `lead_classes` on it is the whole curve's, repeated at each point.
+
+Attributes:
+    ci_classes_low, ci_classes_high: interval: other classes, training repeated; it does not know of the layer's choice.
+    ci_images_low, ci_images_high: interval: other images of these classes, these networks; nor does it.
+    lead_classes, lead_classes_at_least, lead_classes_at_most: estimate of the best earlier layer's lead over the last,
+        which can be negative, and its bounds: other classes.
+    lead_images, lead_images_at_least, lead_images_at_most: the same: other images.
+"""
 
 
 def add_uncertainty(scores: Scores, networks: dict[Name, NetworkData]) -> Scores:

@@ -8,13 +8,12 @@ from collections.abc import Sequence
 
 from stages.aggregate.curves import sign_of
 from stages.aggregate.findings.outcomes import DatasetFindings, Reason, Status, change_status
-from stages.aggregate.scope import Scope, is_proven
+from stages.aggregate.inference.scopes import Scope, is_proven
 from stages.aggregate.tables.summary import SummaryRow
-from stages.aggregate.words.averages import Averages, at_last_step
 from stages.aggregate.words.findings import REASONS
 from stages.aggregate.words.formatting import capitalized, decimals, place, plural, shorten
-from stages.aggregate.words.intervals import explain_intervals
-from stages.aggregate.words.scores import LEVELS, metric_name
+from stages.aggregate.words.scores import LEVELS, LOWER, metric_name
+from stages.aggregate.words.study import Averages, at_last_step, explain_intervals
 from stages.shared.tables.scores import Better
 
 MARKS = (
@@ -93,10 +92,20 @@ STEP_LINES = {
 """A column of steps.csv, and what its line is."""
 
 
+def steps_heading(row: SummaryRow) -> str:
+    """Head the dots of a network, of which this is the row."""
+    return f"g ({metric_name(row.metric)}), accuracy"
+
+
 def steps_caption(row: SummaryRow, means: Averages) -> str:
     """Return what the dots of each network are, of one of which this is the row."""
     extreme = "lowest" if row.better == "lower" else "highest"
     return f"{row.dataset}; {means.words}. g: {extreme} {metric_name(row.metric)} of any layer."
+
+
+def network_at(model: str, dataset: str, step: int, pooling: str = "") -> str:
+    """Name the checkpoint of which a figure is, and its pooling if that differs between figures."""
+    return f"{model} on {dataset}, step {step}" + f", pooling {pooling}" * bool(pooling)
 
 
 def depth_caption(name: str, step: int, means: Averages, scopes: Sequence[tuple[str, str, Scope]], *, sd: bool) -> str:
@@ -149,6 +158,11 @@ def pairs_title(similarities: Sequence[float], classes: str) -> str:
         return f"One layer shows images of {classes}"
     least = min(range(len(similarities)), key=lambda i: similarities[i])
     return f"Images of {classes} are rearranged most from layer {least + 1} to {least + 2}"
+
+
+def overview_heading(row: SummaryRow) -> str:
+    """Head the scores of the networks of a dataset, of one of which this is the row."""
+    return f"{metric_name(row.metric)} on unseen classes{LOWER * (row.better == 'lower')}"
 
 
 def overview_caption(rows: Sequence[SummaryRow], scope: Scope | None, averages: Averages) -> str:

@@ -16,10 +16,17 @@ from stages.aggregate.findings.outcomes import (
     lead_status,
 )
 from stages.aggregate.inference.layer_comparison import Bounds
-from stages.aggregate.words.averages import at_last_step
 from stages.aggregate.words.formatting import capitalized, change_interval, decimals, harmless, joined
-from stages.aggregate.words.intervals import NO_INTERVAL, SCOPES, SHORT, explain_scopes, few_folds, scope_sentence
 from stages.aggregate.words.scores import ROWS, metric_name
+from stages.aggregate.words.study import (
+    NO_INTERVAL,
+    SCOPES,
+    SHORT,
+    at_last_step,
+    explain_scopes,
+    few_folds,
+    scope_sentence,
+)
 
 TITLES = {
     Claim.ACCURACY: "(i) Accuracy does not imply generalization",

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
 
-from stages.aggregate.recommend.schema import Recommendation
-from stages.aggregate.scope import is_proven
+from stages.aggregate.facts import Recommendation
+from stages.aggregate.inference.scopes import is_proven
 from stages.aggregate.words.formatting import joined
 
 MIN_CLASSES = 10

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
+from stages.aggregate.facts import LayerRecord, Recommendation, told_of
 from stages.aggregate.findings.outcomes import Status
 from stages.aggregate.inference.gain import Gain, Payoff
-from stages.aggregate.recommend.schema import LayerRecord, Recommendation, best_network
 from stages.aggregate.words import recommendation as words
 from stages.aggregate.words.formatting import MISSING, layers, percent, place
 from stages.aggregate.words.recommendation import at_checkpoint, caveat, doubt, gain_words, reason, use_cells
@@ -42,11 +42,6 @@ LAYER_COLUMNS = [
     ("parameters", "parameters", "share of the network's parameters up to this layer"),
     ("operations", "multiply-adds", "share of the network's multiply-adds up to this layer"),
 ]  # fmt: skip
-
-
-def told_of(networks: Sequence[Recommendation]) -> Recommendation:
-    """The network of which the page tells first, of those of one dataset for one use: the best one."""
-    return best_network(networks) or max(networks, key=lambda each: each.gain)
 
 
 def answer(networks: Sequence[Recommendation]) -> str:

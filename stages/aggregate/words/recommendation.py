@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 
 from stages.aggregate.curves import sign_of
+from stages.aggregate.facts import ChangeRecord, Missing, Recommendation, RegretRecord
 from stages.aggregate.findings.outcomes import Status
 from stages.aggregate.inference.gain import Gain, Payoff
-from stages.aggregate.recommend.schema import ChangeRecord, Missing, Recommendation, RegretRecord
-from stages.aggregate.scope import Scope, is_proven
+from stages.aggregate.inference.scopes import Scope, is_proven
 from stages.aggregate.words.findings import STATUSES
 from stages.aggregate.words.formatting import (
     MISSING,
@@ -20,8 +20,8 @@ from stages.aggregate.words.formatting import (
     place,
     runs,
 )
-from stages.aggregate.words.intervals import explain_intervals, scope_words
 from stages.aggregate.words.scores import LEVELS, LOWER, ROWS, metric_name
+from stages.aggregate.words.study import explain_intervals, scope_words
 
 SHORT_NAMES = {
     "probe_accuracy": "probe",

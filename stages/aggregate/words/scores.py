@@ -1,7 +1,7 @@
 """Names of the scores in words, and what each number is. A score without an entry has its own name."""
 
 from stages.aggregate.tables.summary import Level
-from stages.shared.tables.scores import Normalize
+from stages.shared.tables.scores import Better, Normalize
 
 NAMES = {
     "nmi": "NMI",
@@ -77,6 +77,11 @@ ROWS: dict[Normalize, str] = {"none": "rows as they are stored", "l2": "rows of 
 
 LEVELS: dict[Level, str] = {"chance": "chance", "raw_pixels": "raw pixels"}
 """What a layer must beat, in words."""
+
+
+def directed_name(metric: str, better: Better) -> str:
+    """Spell out a score, and say if lower is better."""
+    return metric_name(metric) + LOWER * (better == "lower")
 
 
 def metric_name(metric: str) -> str:

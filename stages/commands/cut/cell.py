@@ -11,8 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from stages.aggregate.facts import FILE, read_facts
-from stages.aggregate.recommend.schema import Recommendation, best_network
+from stages.aggregate.facts import FILE, Recommendation, best_network, read_facts
 from stages.aggregate.words.formatting import joined
 from stages.aggregate.words.recommendation import reason
 from stages.commands.dvc_project.workspace import stage_path

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from tabulate import tabulate
 
 from stages.aggregate.params import AggregateParams
-from stages.aggregate.render.verdict import verdict
 from stages.aggregate.words.scores import metric_name
+from stages.aggregate.words.verdict import verdict
 from stages.commands.project import PARAMS, new_output
 from stages.library.arrays import score_arrays, write_scored
 from stages.measure.metrics import LAYER_SCORES, PROBE

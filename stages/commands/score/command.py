@@ -42,8 +42,8 @@ def score(
     """
     import psutil  # after the arguments: libraries take seconds
 
-    from stages.aggregate.render.verdict import verdict
     from stages.aggregate.words.formatting import plural
+    from stages.aggregate.words.verdict import verdict
     from stages.commands.score.files import join, read_file
     from stages.library.arrays import read_settings, score_arrays, write_scored
     from stages.measure.run import worker_count

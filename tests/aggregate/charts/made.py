@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from stages.aggregate.curves import ACCURACY, Scores
-from stages.aggregate.scope import UNCERTAINTY
+from stages.aggregate.tables.uncertainty import UNCERTAINTY
 from stages.measure.metrics import SCORES
 
 LAYERS = ("stem", "blocks.0", "blocks.1", "head_conv")

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from stages.aggregate.charts.networks import curve_points, depth_figure
+from stages.aggregate.charts.network_figures import curve_points, depth_figure
 from stages.aggregate.charts.theme import BLUE, PALE, SEEN
 from stages.aggregate.curves import each_curve, mark_points
 from tests.aggregate.charts.drawing import Drawing

@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stages.aggregate.charts.networks import layer_pairs_figure, matrix
+from stages.aggregate.charts.network_figures import layer_pairs_figure, matrix
 from tests.aggregate.charts.drawing import Drawing
 
 

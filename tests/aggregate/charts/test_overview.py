@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 
-from stages.aggregate.charts.datasets import overview as draw
+from stages.aggregate.charts.dataset_figures import overview as draw
 from stages.aggregate.charts.theme import BLUE, GREY, PALE, PRINT, TEXT, VERMILION
 from stages.aggregate.compute import Results
 from stages.aggregate.facts import Facts

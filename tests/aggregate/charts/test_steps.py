@@ -1,7 +1,7 @@
 import pandas as pd
 import pytest
 
-from stages.aggregate.charts.datasets import ENDS, steps
+from stages.aggregate.charts.dataset_figures import ENDS, steps
 from stages.aggregate.charts.theme import PRINT
 from stages.aggregate.compute import Results
 from stages.aggregate.facts import Facts

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from colorspacious import cspace_convert, deltaE
 
-from stages.aggregate.charts.datasets import LINE_LOOKS
+from stages.aggregate.charts.dataset_figures import LINE_LOOKS
 from stages.aggregate.charts.theme import (
     COLORS,
     GREY,

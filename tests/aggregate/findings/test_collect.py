@@ -1,6 +1,7 @@
 """From tables to findings: two accurate networks of different g, and an inaccurate one."""
 
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pandas as pd
@@ -12,9 +13,8 @@ from stages.aggregate.findings.outcomes import Claim, Reason, Status
 from stages.aggregate.inference.layer_comparison import best_of_two
 from stages.aggregate.inference.network_data import ImageScores, Refits, collect_network_data
 from stages.aggregate.inference.scopes import class_inference
-from stages.aggregate.measured import measured_networks
 from stages.aggregate.tables.score_tables import steps_table
-from stages.aggregate.tables.summary import summarize
+from stages.aggregate.tables.summary import measured_network, summarize
 from stages.aggregate.tables.uncertainty import add_uncertainty
 from stages.measure.metrics import SCORES
 from stages.shared.core.params import RunParams
@@ -54,6 +54,7 @@ def right(model):
     return pd.Series(correct.astype(float), index=pd.MultiIndex.from_frame(images))
 
 
+@cache
 def evidence(
     models, folds=4, margin=0.05, pixels=None, without_refits=(), without_images=(), metric="knn_purity",
     steps=(0, 100), first=None
@@ -87,8 +88,8 @@ def evidence(
         known = names[:-1] if name[1] in without_images else names
         networks[name] = replace(data, images=ImageScores({fold: right(name[1]) for fold in known}, of_pixels, [], {}))
     scores = add_uncertainty(average(layers, run, SCORES), networks)
-    rows = [row for row in summarize(scores, metric) if row.main]
-    return collect_findings(measured_networks(rows, scores, networks), steps_table(scores), margin, {})[0]
+    judged = [measured_network(row, scores, networks) for row in summarize(scores, metric) if row.main]
+    return collect_findings(judged, steps_table(scores), margin, {})[0]
 
 
 def statuses(found, claim):
@@ -97,7 +98,7 @@ def statuses(found, claim):
 
 
 def test_a_network_as_accurate_with_the_worse_g_is_a_counter_example():
-    found = evidence(["poor", "rich", "weak"])
+    found = evidence(("poor", "rich", "weak"))
     assert found.accuracy.status is Status.SHOWN
     for scope in (found.accuracy.results["classes"], found.accuracy.results["images"]):
         assert scope.in_scope == ("poor", "rich")
@@ -106,19 +107,19 @@ def test_a_network_as_accurate_with_the_worse_g_is_a_counter_example():
 
 
 def test_networks_that_were_measured_at_the_last_step_alone_are_compared():
-    found = evidence(["poor", "rich"], steps=[100])
+    found = evidence(("poor", "rich"), steps=(100,))
     assert found.accuracy.status is Status.SHOWN
     assert [(each.changes, each.training, each.unmeasured) for each in found.networks] == [(None, None, False)] * 2
 
 
 def test_a_main_score_that_was_not_measured_at_step_0_is_told_from_a_network_without_it():
-    found = evidence(["poor", "rich"], first="ami")
+    found = evidence(("poor", "rich"), first="ami")
     assert [(each.changes, each.unmeasured) for each in found.networks] == [(None, True)] * 2
-    assert not any(each.unmeasured for each in evidence(["poor", "rich"]).networks)
+    assert not any(each.unmeasured for each in evidence(("poor", "rich")).networks)
 
 
 def test_the_pairs_difference_is_the_recipes():
-    pair = evidence(["poor", "rich"]).accuracy.results["classes"].counter_examples[0]
+    pair = evidence(("poor", "rich")).accuracy.results["classes"].counter_examples[0]
     parts = [made(model).take(made(model).keys[:4]) for model in ("poor", "rich")]
     expected = best_of_two(class_inference(*parts), 4)
     assert pair.g.value == pytest.approx(expected.value)
@@ -127,7 +128,7 @@ def test_the_pairs_difference_is_the_recipes():
 
 @pytest.mark.parametrize("folds", [1, 2])
 def test_fewer_than_three_folds_speak_of_these_classes_alone(folds):
-    found = evidence(["poor", "rich"], folds)
+    found = evidence(("poor", "rich"), folds)
     assert list(found.accuracy.results) == ["images"]
     assert found.accuracy.status is Status.SHOWN_HERE
     for each in found.networks:
@@ -135,7 +136,7 @@ def test_fewer_than_three_folds_speak_of_these_classes_alone(folds):
 
 
 def test_depth_and_fine_tuning_are_judged_in_both_scopes():
-    found = evidence(["poor", "rich"])
+    found = evidence(("poor", "rich"))
     assert [each.row.model for each in found.networks] == ["poor", "rich"]
     for each in found.networks:
         assert each.in_scope
@@ -145,43 +146,43 @@ def test_depth_and_fine_tuning_are_judged_in_both_scopes():
 
 
 def test_no_claim_is_made_in_a_scope_in_which_the_level_is_not_proven():
-    found = evidence(["poor", "rich"], metric="nmi")
+    found = evidence(("poor", "rich"), metric="nmi")
     assert (found.accuracy.status, list(found.accuracy.results)) == (Status.SHOWN, ["classes"])
     assert [set(statuses(each, Claim.DEPTH)) for each in found.networks] == [{"classes"}] * 2
-    alone = evidence(["poor", "rich"], folds=1, metric="nmi")
+    alone = evidence(("poor", "rich"), folds=1, metric="nmi")
     assert alone.accuracy.status is Status.UNKNOWN
     assert [statuses(each, Claim.DEPTH) for each in alone.networks] == [{}, {}]
 
 
 def test_a_copy_of_a_network_takes_no_pair_from_the_others():
-    both, three = (evidence(models).accuracy for models in (["poor", "rich"], ["poor", "rich", "chir"]))
+    both, three = (evidence(models).accuracy for models in (("poor", "rich"), ("poor", "rich", "chir")))
     assert (both.status, three.status) == (Status.SHOWN, Status.SHOWN)
     pairs = [(pair.first, pair.second) for pair in three.results["classes"].counter_examples]
     assert pairs == [("poor", "rich"), ("poor", "chir")]
-    assert evidence(["rich", "chir"]).accuracy.status is Status.UNKNOWN
+    assert evidence(("rich", "chir")).accuracy.status is Status.UNKNOWN
 
 
 def test_one_accurate_network_cannot_be_judged():
-    assert evidence(["poor", "weak"]).accuracy.status is Status.UNKNOWN
-    assert evidence(["rich", "weak"], margin=0.9).accuracy.status is Status.NO_COUNTER_EXAMPLE
+    assert evidence(("poor", "weak")).accuracy.status is Status.UNKNOWN
+    assert evidence(("rich", "weak"), margin=0.9).accuracy.status is Status.NO_COUNTER_EXAMPLE
 
 
 def test_a_network_no_better_than_the_probe_on_raw_pixels_is_out_of_scope_over_images():
-    found = evidence(["poor", "rich", "weak"], pixels="rich").accuracy.results["images"]
+    found = evidence(("poor", "rich", "weak"), pixels="rich").accuracy.results["images"]
     assert found.out_of_scope == {"rich": Reason.PIXELS_AS_ACCURATE, "weak": Reason.LESS_ACCURATE}
-    assert evidence(["poor", "rich", "weak"], pixels="weak").accuracy.results["images"].in_scope == ("poor", "rich")
+    assert evidence(("poor", "rich", "weak"), pixels="weak").accuracy.results["images"].in_scope == ("poor", "rich")
 
 
 def test_a_dataset_of_which_one_network_was_not_fitted_again_is_not_judged_by_the_others():
-    found = evidence(["poor", "rich", "weak"], without_refits=["weak"]).accuracy
+    found = evidence(("poor", "rich", "weak"), without_refits=("weak",)).accuracy
     assert (found.results, found.status) == ({}, Status.UNKNOWN)
 
 
 def test_images_that_one_network_lacks_are_not_compared():
-    found = evidence(["poor", "rich"], without_images=["rich"]).accuracy
+    found = evidence(("poor", "rich"), without_images=("rich",)).accuracy
     assert found.results == {}
 
 
 def test_g_is_followed_over_training():
-    for first, last in (each.training for each in evidence(["poor", "rich"]).networks):
+    for first, last in (each.training for each in evidence(("poor", "rich")).networks):
         assert last - first == pytest.approx(0.1, abs=0.02)

@@ -2,12 +2,11 @@ import numpy as np
 import pytest
 from scipy.stats import t as student
 
-from stages.aggregate.inference.contrasts import Inference
+from stages.aggregate.inference.contrasts import Inference, contenders
 from stages.aggregate.inference.layer_comparison import (
     best_against,
     best_of_two,
     best_score,
-    contenders,
     is_above,
     losses_at_most,
     score_contrasts,

@@ -59,9 +59,13 @@ def gathered(
     return summarize(scores, "nmi"), scores, collect_network_data(layers, refits, run, catalogue)
 
 
-def candidates(layers: pd.DataFrame, refits: pd.DataFrame) -> list[Candidates]:
-    """What can be chosen for discovery, by NMI."""
-    return [each for each in collect_candidates(*gathered(layers, refits)) if each.use == "discovery"]
+def candidates(
+    layers: pd.DataFrame, refits: pd.DataFrame, run: RunParams = RUN
+) -> tuple[list[Candidates], list[SummaryRow], Scores]:
+    """What can be chosen for discovery, by NMI, and of what it was collected."""
+    summary, scores, networks = gathered(layers, refits, run)
+    collected = collect_candidates(summary, scores, networks)
+    return [each for each in collected if each.use == "discovery"], summary, scores
 
 
 def known(elsewhere=None, *, seen=None, probe=None, depths=()) -> KnownScores:

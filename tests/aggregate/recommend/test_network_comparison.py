@@ -1,28 +1,33 @@
 """A dataset's best network against the others, compared with Student's t over halves of the images."""
 
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
 from scipy.stats import t as student
 
-from stages.aggregate.recommend.recommend import compare_networks, recommend_network
+from stages.aggregate.facts import Baseline
+from stages.aggregate.recommend.decide import compare_networks, recommend_network
 from stages.aggregate.recommend.regret import regret_table
-from stages.aggregate.recommend.schema import Baseline
 from tests.aggregate.recommend import made
 
 
-def networks(*gaps, scope="classes"):
-    """One network and copies whose scores are lower by this much, and by small noise; on the same dataset."""
-    layers, refits = made.tables(0)
-    first = made.candidates(layers, refits)[0]
+@cache
+def first_network(scope):
+    """What can be chosen for one network, known in this scope, and what is recommended for it."""
+    (first, _), summary, scores = made.candidates(*made.tables(0))
     if scope == "images":
         first = replace(
             first, refits={step: replace(each, without=each.without[:, :, :0]) for step, each in first.refits.items()}
         )
-    found = recommend_network(first, made.gathered(layers, refits)[1], regret_table(first, made.FOLDS), worthwhile=0.02)
-    noise = np.random.default_rng(1)
-    candidates, recommendations = [first], [found]
+    return first, recommend_network(first, scores, regret_table(first, summary, scores), worthwhile=0.02)
+
+
+def networks(*gaps, scope="classes"):
+    """One network and copies whose scores are lower by this much, and by small noise; on the same dataset."""
+    first, found = first_network(scope)
+    noise, candidates, recommendations = np.random.default_rng(1), [first], [found]
     for number, gap in enumerate(gaps):
 
         def lower(values, gap=gap):

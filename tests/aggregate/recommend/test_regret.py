@@ -5,14 +5,15 @@ import pandas as pd
 import pytest
 
 from stages.aggregate.recommend.criteria import CRITERIA
-from stages.aggregate.recommend.regret import REGRET_COLUMNS, regret, regret_on_halves, regret_table
+from stages.aggregate.recommend.regret import REGRET_COLUMNS, known_scores, regret, regret_on_halves, regret_table
 from tests.aggregate.recommend import made
 
 CHOICE = ["fold", "criterion", "layer", "depth", "step"]
 
 
 def table(layers, refits, dataset="d"):
-    found = pd.concat([regret_table(each, made.FOLDS) for each in made.candidates(layers, refits)])
+    candidates, summary, scores = made.candidates(layers, refits)
+    found = pd.concat([regret_table(each, summary, scores) for each in candidates])
     assert list(found) == list(REGRET_COLUMNS)
     return found[found["dataset"] == dataset].reset_index(drop=True)
 
@@ -78,6 +79,7 @@ def test_the_mean_is_over_folds_and_names_a_choice_that_all_share():
     for name in ("value", "best_value", "regret_at_most", "regret_at_least"):
         expected = folds.groupby("criterion")[name].mean()
         assert mean[name].to_dict() == pytest.approx(expected.to_dict())
+    assert list(mean.index) == list(folds["criterion"].unique()) == [name for name in CRITERIA if name in mean.index]
     assert mean.loc["two_thirds", ["layer", "depth", "step"]].tolist() == ["d", 3, 50]
     assert mean.loc["seen_score", "layer"] == ""
     assert mean.loc["random_layer", "layer"] == ""
@@ -149,3 +151,13 @@ def test_the_true_regret_lies_between_the_two_on_average(spread):
     assert np.mean(at_most) > truth + 0.01
     assert np.mean(at_least) < truth + 0.05
     assert spread or abs(np.mean(at_least)) < 0.05  # layers that do not differ have no regret
+
+
+def test_other_datasets_are_all_but_a_networks_own():
+    (first, second), summary, scores = made.candidates(*made.tables(0))
+    depths = [each.row.best_depth / each.row.last_depth for each in (first, second)]
+    assert depths[0] != depths[1]
+    for network, elsewhere in ((first, depths[1]), (second, depths[0])):
+        assert [known.other_datasets for known in known_scores(network, summary, scores)] == [(elsewhere,)] * len(
+            made.FOLDS
+        )

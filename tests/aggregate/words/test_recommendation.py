@@ -1,7 +1,7 @@
 import pytest
 
+from stages.aggregate.facts import Missing, RegretRecord, ScopeRecord
 from stages.aggregate.recommend.criteria import CRITERIA
-from stages.aggregate.recommend.schema import Missing, RegretRecord, ScopeRecord
 from stages.aggregate.words.recommendation import (
     CRITERION_WORDS,
     LACKING,
@@ -15,7 +15,7 @@ from stages.aggregate.words.recommendation import (
     sentences,
     use_cells,
 )
-from stages.aggregate.words.verdict_lines import brief_fine_tuning, brief_untrained, headline
+from stages.aggregate.words.verdict import brief_fine_tuning, brief_untrained, headline
 from tests.aggregate.recommended import (
     FOLDS_ALONE,
     LEADS,

@@ -1,4 +1,4 @@
-from stages.aggregate.scope import PROVEN
+from stages.aggregate.inference.scopes import PROVEN
 from stages.aggregate.words.scores import DEFINITIONS, NAMES
 from stages.measure.metrics import SCORES
 

@@ -18,8 +18,7 @@ from stages.aggregate.inference.layer_comparison import (
     ties,
 )
 from stages.aggregate.inference.network_data import Groups, Refits, find_groups
-from stages.aggregate.inference.scopes import fold_inference, infer
-from stages.aggregate.scope import BOTH, Scope
+from stages.aggregate.inference.scopes import BOTH, Scope, fold_inference, infer
 from stages.shared.tables.scores import Score
 from tests.bench.simulation.data_set import draw
 from tests.bench.simulation.designs import Design

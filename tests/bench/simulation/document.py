@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from stages.aggregate.scope import PROVEN
+from stages.aggregate.inference.scopes import PROVEN
 from stages.measure.metrics import is_clustered
 from tests.bench.simulation.designs import ALL, DESIGNS
 

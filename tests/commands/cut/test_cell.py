@@ -12,8 +12,7 @@ from sklearn.preprocessing import StandardScaler, normalize
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from stages.aggregate.facts import Facts, write_facts
-from stages.aggregate.recommend.schema import Baseline, Recommendation
+from stages.aggregate.facts import Baseline, Facts, Recommendation, write_facts
 from stages.commands.cut.cell import (
     CellPaths,
     Scaler,

@@ -12,17 +12,15 @@ import pandas as pd
 
 from stages.aggregate.charts.bands import NO_BAND, with_bands
 from stages.aggregate.charts.draw import page_charts
-from stages.aggregate.charts.networks import SPLITS, spans_much
+from stages.aggregate.charts.network_figures import SPLITS, spans_much
 from stages.aggregate.charts.theme import COLORS, SHAPES
 from stages.aggregate.curves import MEAN, Name, Scores
-from stages.aggregate.facts import Facts
+from stages.aggregate.facts import Facts, told_of
 from stages.aggregate.render.page.provenance import Study
-from stages.aggregate.scope import INTERVAL_ENDS
-from stages.aggregate.words.averages import averages
+from stages.aggregate.tables.uncertainty import INTERVAL_ENDS
 from stages.aggregate.words.formatting import of_parts, short_names
-from stages.aggregate.words.intervals import explain_scopes
-from stages.aggregate.words.page_texts import told_of
 from stages.aggregate.words.scores import DEFINITIONS, metric_name
+from stages.aggregate.words.study import averages, explain_scopes
 from stages.shared.tables.gallery import MEDIA_TYPE
 
 CURVE = ("fold", "metric", "split", "step")

@@ -15,9 +15,8 @@ from pathlib import Path
 import vl_convert
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from stages.aggregate.facts import Facts
+from stages.aggregate.facts import Facts, Recommendation
 from stages.aggregate.findings.outcomes import Reason
-from stages.aggregate.recommend.schema import Recommendation
 from stages.aggregate.render.page.data import page_data, script_json
 from stages.aggregate.render.page.provenance import Study
 from stages.aggregate.words import page_texts

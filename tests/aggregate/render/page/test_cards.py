@@ -1,7 +1,7 @@
 import pytest
 
+from stages.aggregate.facts import Baseline, FineTuningRecord, UntrainedRecord
 from stages.aggregate.inference.gain import Gain, Payoff
-from stages.aggregate.recommend.schema import Baseline, FineTuningRecord, UntrainedRecord
 from stages.aggregate.words.page_texts import answer, card_texts
 from stages.aggregate.words.recommendation import reason
 

@@ -3,7 +3,7 @@ import itertools
 import pandas as pd
 import pytest
 
-from stages.aggregate.recommend.schema import best_network
+from stages.aggregate.facts import best_network
 from stages.aggregate.render.page.data import all_networks, answers, best_layers, class_scores
 from tests.aggregate.render.page.made import LAYERS
 

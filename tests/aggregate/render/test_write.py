@@ -4,9 +4,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from stages.aggregate.render.documents import strict_json
 from stages.aggregate.render.write import headline_numbers
 from stages.aggregate.tables.summary import summarize
+from stages.aggregate.words.documents import strict_json
 from tests.aggregate.recommended import OVER_BEFORE, OVER_LAST, UNTRAINED, recommendation
 from tests.aggregate.synthetic import uncertain
 from tests.aggregate.tables.conftest import two_seeds

@@ -1,15 +1,45 @@
-"""The lines of the verdict, of which the first is the page's, too: what to do for each use comes first."""
+"""The verdict: what a finished workflow says of each dataset, in at most twelve lines of a terminal of 80 columns.
+
+What to do comes first, then a table by use, in which what choosing gains always stands. Where lines are too long or too
+many, further numbers go; they are in summary.md and report.html. A name is never cut, so that it can be typed. Further
+networks come beside these lines, each with its own, and so does the network before fine-tuning.
+"""
 
 from collections.abc import Sequence
+from itertools import groupby
+
+from tabulate import tabulate
+from wcwidth import wcswidth
 
 from stages.aggregate.curves import TOLERANCE, sign_of
-from stages.aggregate.findings.outcomes import Status
+from stages.aggregate.facts import Facts, Recommendation, best_network, told_of
+from stages.aggregate.findings.outcomes import Claim, DatasetFindings, Status
 from stages.aggregate.inference.gain import Payoff
-from stages.aggregate.recommend.schema import Recommendation, best_network
-from stages.aggregate.scope import is_proven
-from stages.aggregate.words.formatting import decimals, harmless, joined, number, percent, plural
-from stages.aggregate.words.recommendation import UNTRAINED, at_checkpoint, brief_ties, levels_to_beat, reason
+from stages.aggregate.inference.scopes import is_proven
+from stages.aggregate.recommend.candidates import GEOMETRY
+from stages.aggregate.words.documents import regret_tables
+from stages.aggregate.words.findings import TITLES, status_words
+from stages.aggregate.words.formatting import MISSING, decimals, harmless, joined, number, percent, plural, wrapped
+from stages.aggregate.words.labels import more_labels
+from stages.aggregate.words.recommendation import (
+    UNTRAINED,
+    at_checkpoint,
+    brief_ties,
+    explain_brackets,
+    levels_to_beat,
+    notes,
+    reason,
+    scored_as,
+    sentences,
+    use_cells,
+)
 from stages.aggregate.words.scores import LOWER
+
+MAX_LINES, WIDTH = 12, 80
+
+COLUMNS = ("use", "network", "layer", "score", "gain over last", "over before")
+DISPENSABLE_LINES = ("unbounded", "accuracy", "depth", "tuned", "design", "labels", "ties", "brackets")
+"""Lines that go, in this order, where there are too many."""
 
 TAKE, UNDECIDED, NOTHING = "take", "undecided, best so far", "nothing"
 """Kinds of answers."""
@@ -18,15 +48,114 @@ OF_PARAMETERS = " of parameters"
 """What shares are of, which the first one names."""
 
 
+def verdict(facts: Facts, *, use: str | None = None, embeds: bool = True) -> str:
+    """Put the verdict into words.
+
+    Args:
+        facts: of the study.
+        use: only the layers for this one; None: that of the study (`aggregate.use`).
+        embeds: whether there are networks that can embed new images: then the command that does so is named.
+    """
+    found, claims = facts.of_use(use), (use or facts.use) is None
+    cell, blocks = facts.cell if len({each.dataset for each in found}) > 1 else None, []
+    for findings in facts.findings:
+        networks = [each for each in found if each.dataset == findings.dataset]
+        own = _of_dataset(networks, findings, embeds=embeds, claims=claims, cell=cell) if networks else ""
+        blocks.append(own or f"{harmless(findings.dataset)}: no score tells of this use.")
+    notice = [wrapped(facts.notice, WIDTH)] if facts.notice else []
+    return "\n".join([*notice, "\n\n".join(blocks)])
+
+
+def _of_dataset(
+    networks: Sequence[Recommendation], findings: DatasetFindings, *, embeds: bool, claims: bool, cell: str | None
+) -> str:
+    """Put what is known of one dataset into `MAX_LINES` lines, further networks and very long names apart.
+
+    Args:
+        networks: its recommendations.
+        findings: its findings.
+        embeds: whether its networks can embed new images.
+        claims: whether the findings are told, which are of the main score, at the recommended checkpoint; what is
+            undecided is left to summary.md.
+        cell: fold and seed by which the command names a cell; None: of a single dataset it need not.
+    """
+    uses = dict.fromkeys(each.use for each in networks)
+    best = [best_network([each for each in networks if each.use == use]) for use in uses]
+    chosen = [each for each in best if each is not None]
+    claimed = {
+        str(claim): f"{TITLES[claim]}: {status_words([findings], claim, at=['recommended'])}"
+        for claim in (Claim.DEPTH, Claim.ACCURACY)
+        if claims and not {each.status for each in findings.outcomes(claim)} <= {Status.UNKNOWN, Status.OUT_OF_SCOPE}
+    }
+    head, table = wrapped(headline(networks), WIDTH), use_table(chosen)
+    ties = [f"{each.use} {brief_ties(each)}" for each in chosen if each.ties and each.last_depth > 0]
+    texts = {
+        "brackets": f"{explain_brackets(chosen)} {scored_as(networks)}".strip(),
+        "ties": f"Ties (at most): {'; '.join(ties)}." if ties else "",
+        "labels": more_labels(chosen),
+        **claimed,
+        "tuned": brief_fine_tuning(chosen),
+        "design": design(networks, chosen),
+        "doubtful": "" if doubt_first(chosen) else brief_doubts(chosen, known=True),
+        "unbounded": brief_doubts(chosen, known=False),
+    }
+    told = {name: wrapped(text, WIDTH) for name, text in texts.items() if text}
+    first = next((each for each in chosen if each.use != GEOMETRY), None)
+    if embeds and first:
+        told["next"] = next_command(first, cell)
+    for name in DISPENSABLE_LINES:
+        if len("\n".join([head, table, *told.values()]).splitlines()) > MAX_LINES:
+            told.pop(name, None)
+    others = [brief_untrained(chosen), *other_networks(networks, chosen)]
+    return "\n".join(filter(None, [head, table, *(wrapped(text, WIDTH) for text in others), *told.values()]))
+
+
+def use_table(chosen: Sequence[Recommendation]) -> str:
+    """Lay out the layer of each use, its score, and what choosing it gains.
+
+    Where a line does not fit, these go in this order: a word of the last heading, the score's interval, the network,
+    the score's name.
+    """
+    if not chosen:
+        return ""
+    several = len({each.model for each in chosen}) > 1
+    rows = [use_cells(each) | {"network": harmless(each.model)} for each in chosen]
+    known = [heading for heading in COLUMNS if any(row[heading] != MISSING for row in rows)]
+    for gone in range(5):
+        kept = [heading for heading in known if heading != "network" or (several and gone < 3)]
+        brief = {"use": gone > 3, "score": gone > 1}
+        cells = [row | {name: row[name].partition(" ")[0] for name in brief if brief[name]} for row in rows]
+        headings = [heading.removeprefix("over ") if gone else heading for heading in kept]
+        aligned = ["right" if heading == "over before" else "left" for heading in kept]
+        body = [[row[heading] for heading in kept] for row in cells]
+        text = tabulate([headings, *body], tablefmt="plain", colalign=aligned, disable_numparse=True)
+        if max(map(wcswidth, text.splitlines())) <= WIDTH:
+            break
+    return "\n".join(line.rstrip() for line in text.splitlines())
+
+
+def describe(recommendations: Sequence[Recommendation]) -> str:
+    """Describe every network in lines of at most 80 characters: a table of uses, sentences, and what others lose."""
+    blocks = []
+    for _, group in groupby(recommendations, lambda each: (each.dataset, each.model)):
+        found = list(group)
+        useful = [each for each in found if each.recommended is not None]
+        marks = f"{explain_brackets(useful)} {scored_as(found)} {more_labels(useful)}".strip()
+        texts = [f"{found[0].dataset}, {found[0].model}", *map(sentences, found), marks]
+        head, *said = [wrapped(text, WIDTH) for text in texts]
+        regrets = [table.text("plain") for table in regret_tables(useful)]
+        blocks.append("\n".join(filter(None, [head, use_table(useful), *said, *regrets])))
+    missing = dict.fromkeys(note for each in recommendations for note in notes(each))
+    return "\n\n".join(filter(None, [*blocks, "\n".join(wrapped(note, WIDTH) for note in missing)]))
+
+
 def headline(networks: Sequence[Recommendation]) -> str:
     """Answer for each use of one dataset, by names that can be typed: the best network's, what is sure first.
 
     A doubt about all of them comes before.
     """
-    chosen: list[Recommendation] = []
-    for use in dict.fromkeys(each.use for each in networks):
-        own = [each for each in networks if each.use == use]
-        chosen.append(best_network(own) or max(own, key=lambda each: each.gain))
+    uses = dict.fromkeys(each.use for each in networks)
+    chosen = [told_of([each for each in networks if each.use == use]) for use in uses]
     useful = [each for each in chosen if each.recommended is not None]
     models = list(dict.fromkeys(each.model for each in useful))
     checkpoints = list(dict.fromkeys(map(at_checkpoint, useful)))
@@ -73,14 +202,8 @@ def _answer(found: Recommendation, name: str, checkpoint: str) -> tuple[str, str
     return UNDECIDED, what + f" ({', '.join(known)})" * bool(known), ""
 
 
-def brief_tied(networks: Sequence[Recommendation]) -> str:
-    """Write the same of several uses in a line; nothing where none ties."""
-    told = [f"{each.use} {brief_ties(each)}" for each in networks if each.ties and each.last_depth > 0]
-    return f"Ties (at most): {'; '.join(told)}." if told else ""
-
-
 def brief_untrained(networks: Sequence[Recommendation]) -> str:
-    """Write the same of several uses in a line; nothing where it is not known."""
+    """Write which layer each network has before fine-tuning, of several uses in a line; nothing where not known."""
     told = []
     for each in networks:
         if (made := each.untrained) is not None:
@@ -171,11 +294,6 @@ def design(networks: Sequence[Recommendation], chosen: Sequence[Recommendation])
     accurate = f"; accuracy on seen classes {joined(list(accuracies.values()))}" if accuracies else ""
     parts = f"{plural(first.n_folds, first.parts.removesuffix('s'))} of {first.n_classes} classes"
     return f"{parts}, {first.n_images:,} images, {plural(first.n_seeds, 'seed')}{accurate}."
-
-
-def without_score(dataset: str) -> str:
-    """Write that no score of a dataset is of the use that is asked about."""
-    return f"{harmless(dataset)}: no score tells of this use."
 
 
 def next_command(found: Recommendation, cell: str | None) -> str:

@@ -6,9 +6,8 @@ from dataclasses import replace
 import pytest
 from wcwidth import wcswidth
 
-from stages.aggregate.facts import Facts, read_facts, write_facts
-from stages.aggregate.recommend.schema import BestNetworkRecord
-from stages.aggregate.render.verdict import describe, verdict
+from stages.aggregate.facts import BestNetworkRecord, Facts, read_facts, write_facts
+from stages.aggregate.words.verdict import describe, verdict
 from stages.shared.runtime.errors import UserError
 from tests.aggregate.networks import NO_INTERVALS, ONE_FOLD, evidence, network
 from tests.aggregate.recommended import (

@@ -12,16 +12,13 @@ from typing import Any
 from tabulate import tabulate
 
 from stages.aggregate.curves import MEAN
-from stages.aggregate.facts import Facts
-from stages.aggregate.recommend.schema import Recommendation
+from stages.aggregate.facts import Facts, Recommendation
 from stages.aggregate.tables.summary import SummaryRow
 from stages.aggregate.words import recommendation as words
-from stages.aggregate.words.averages import READING, scope_of
 from stages.aggregate.words.findings import Finding, finding_texts, outcome_note
 from stages.aggregate.words.formatting import MISSING, capitalized, interval, number, of_parts, place
-from stages.aggregate.words.intervals import SHORT, few_folds
-from stages.aggregate.words.power import power_sentence
-from stages.aggregate.words.scores import LEVELS, LOWER, metric_name
+from stages.aggregate.words.scores import LEVELS, directed_name
+from stages.aggregate.words.study import READING, SHORT, few_folds, power_sentence, scope_of
 
 TEXTS = ("Model", "Pooling", "Score", "Use", "Layer", "Best layer", "Ties (at most)", "Lost to the best")
 """Columns that are aligned to the left."""
@@ -104,7 +101,7 @@ def _scores(rows: Sequence[SummaryRow]) -> Table:
         {
             "Model": f"`{row.model}`",
             "Pooling": row.pooling,
-            "Score": metric_name(row.metric) + LOWER * (row.better == "lower"),
+            "Score": directed_name(row.metric, row.better),
             "Accuracy": number(row.accuracy, row.accuracy_sd),
             "Seen": number(row.seen, row.seen_sd),
             "Unseen": number(row.unseen, row.unseen_sd),

@@ -2,8 +2,8 @@ import re
 from dataclasses import replace
 
 from stages.aggregate.facts import Facts
-from stages.aggregate.render.documents import markdown
-from stages.aggregate.render.verdict import verdict
+from stages.aggregate.words.documents import markdown
+from stages.aggregate.words.verdict import verdict
 from tests.aggregate.networks import NO_INTERVALS, ONE_FOLD, evidence, network
 from tests.aggregate.recommended import LEADS, every_use, recommendation, useless
 

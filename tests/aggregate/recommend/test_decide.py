@@ -1,29 +1,38 @@
 """What is recommended for a use follows from the tables' own numbers."""
 
 from dataclasses import replace
+from functools import cache
 from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from stages.aggregate.facts import Missing
 from stages.aggregate.inference import scopes
 from stages.aggregate.inference.gain import Gain, Payoff
 from stages.aggregate.inference.layer_comparison import best_of_two, losses_at_most, score_intervals, ties
 from stages.aggregate.inference.scopes import class_inference
-from stages.aggregate.recommend.recommend import _fine_tuning, recommend_all, recommend_network
+from stages.aggregate.recommend.decide import _fine_tuning, recommend_all, recommend_network
 from stages.aggregate.recommend.regret import regret_table
-from stages.aggregate.recommend.schema import Missing
 from stages.measure.metrics import SCORES
-from stages.shared.core.params import RunParams
 from tests.aggregate.inference.refit_frames import refits_of
 from tests.aggregate.recommend import made
 
 
-def of_tables(layers, refits, run=made.RUN):
-    """The recommendations for discovery on both datasets, and the regrets that stand in them."""
-    found, regrets = recommend_all(*made.gathered(layers, refits, run), worthwhile=0.02)
-    return [each for each in found if each.use == "discovery"], regrets[regrets["metric"] == "nmi"]
+def of_tables(layers, refits):
+    """What is recommended for discovery on dataset `d`, by all folds that the tables have, and the regrets in it."""
+    layers, refits = (table[table["dataset"] == "d"] for table in (layers, refits))
+    run = made.RUN.model_copy(update={"datasets": ["d"], "folds": list(layers["fold"].unique())})
+    (network,), summary, scores = made.candidates(layers, refits, run)
+    regrets = regret_table(network, summary, scores)
+    return recommend_network(network, scores, regrets, worthwhile=0.02), regrets
+
+
+@cache
+def usual():
+    """What is recommended on `separated(0)`."""
+    return of_tables(*separated(0))[0]
 
 
 def separated(seed, pixels=0.0, **tables):
@@ -40,7 +49,9 @@ def separated(seed, pixels=0.0, **tables):
 @pytest.mark.parametrize(("seed", "better"), [(0, "higher"), (1, "higher"), (2, "lower")])
 def test_the_best_mean_over_folds_is_recommended_with_its_cost(seed, better):
     layers, refits = separated(seed, pixels=0.0 if better == "higher" else 2.0, better=better)
-    (found, _), regrets = of_tables(layers, refits)
+    every, regrets = recommend_all(*made.gathered(layers, refits), worthwhile=0.02)
+    found = next(each for each in every if (each.dataset, each.use) == ("d", "discovery"))
+    regrets = regrets[regrets["metric"] == "nmi"]
     own = layers[(layers["metric"] == "nmi") & (layers["split"] == "unseen") & (layers["dataset"] == "d")]
     means = own[own["depth"] >= 0].groupby(["step", "layer"])["value"].mean()
     step, name = means.idxmax() if better == "higher" else means.idxmin()
@@ -65,7 +76,7 @@ def test_the_best_mean_over_folds_is_recommended_with_its_cost(seed, better):
 @pytest.mark.parametrize(("seed", "better"), [(0, "higher"), (1, "higher"), (2, "lower")])
 def test_a_gain_is_that_of_the_choice_of_the_other_folds_on_the_one_left_out(seed, better):
     layers, refits = made.tables(seed, better=better)
-    (found, _), _ = of_tables(layers, refits)
+    found, _ = of_tables(layers, refits)
     own = layers[(layers["metric"] == "nmi") & (layers["split"] == "unseen") & (layers["dataset"] == "d")]
     every = own[own["depth"] >= 0].groupby(["fold", "step", "layer"])["value"].mean()
     every = every if better == "higher" else -every
@@ -99,7 +110,7 @@ def leading(*leads):
 
 def test_where_choosing_does_not_pay_the_last_layer_of_the_last_checkpoint_is_taken():
     tables = leading(-0.3, -0.2, -0.1, 0.0)
-    (found, _), _ = of_tables(*tables)
+    found, _ = of_tables(*tables)
     assert found.gain_over_last.status == Payoff.DOES_NOT_PAY
     assert (found.best.layer, found.best.step) == ("e", 50)
     assert (found.gain_over_last.estimate, found.gain_over_before.estimate) == (None, None)
@@ -107,36 +118,35 @@ def test_where_choosing_does_not_pay_the_last_layer_of_the_last_checkpoint_is_ta
     assert found.best.classes.value == found.best.value  # of a layer that was not chosen
     assert found.best.classes.low < found.best.value < found.best.classes.high
     assert found.untrained.layer.layer == "e"
-    stricter, _ = recommend_all(*made.gathered(*tables), worthwhile=0.0)
+    stricter, _ = recommend_all(*made.gathered(*tables), worthwhile=0.0)  # of all uses, on both datasets
     assert {each.gain_over_last.status for each in stricter} == {Payoff.UNDECIDED}
 
 
 def test_where_choosing_pays_the_best_layer_is_taken_before_and_after_fine_tuning():
-    (found, _), _ = of_tables(*leading(-0.3, 0.2, -0.1, 0.0))
+    found, _ = of_tables(*leading(-0.3, 0.2, -0.1, 0.0))
     assert found.gain_over_last.status == found.untrained.gain_over_last.status == Payoff.PAYS
     assert (found.best.layer, found.untrained.layer.layer) == ("b", "b")
 
 
 def test_of_a_single_layer_no_gain_is_known():
     layers, refits = (table[table["layer"].isin(["pixels", "a"])] for table in separated(0))
-    (found, _), _ = of_tables(layers, refits)
+    found, _ = of_tables(layers, refits)
     assert found.gain_over_last == found.gain_over_before == Gain()
 
 
 def test_gains_of_a_single_fold_are_in_the_scope_of_its_interval():
     layers, refits = (table[table["fold"] == "0"] for table in made.tables(3))
-    run = RunParams(datasets=made.DATASETS, models=["m"], folds=[0], seeds=made.SEEDS)
-    (found, _), _ = of_tables(layers, refits, run)
+    found, _ = of_tables(layers, refits)
     assert (found.gain_over_last.low, found.gain_over_last.at_most) == (-1, 1)  # as far as scores are apart
     assert found.gain_over_last.scope == found.gain_over_before.scope == found.best.scope == "images"
     assert found.gain_over_last.low <= found.gain_over_last.estimate <= found.gain_over_last.high
-    (without, _), _ = of_tables(layers, refits[refits["kind"] != "half"], run)
+    without, _ = of_tables(layers, refits[refits["kind"] != "half"])
     assert without.gain_over_last == Gain()
 
 
 def test_the_shortlist_and_fine_tuning_are_the_recipe_applied_to_the_arrays():
     layers, refits = separated(0)
-    (found, _), _ = of_tables(layers, refits)
+    found, _ = of_tables(layers, refits)
 
     def arrays(step):
         own = layers[(layers["metric"] == "nmi") & (layers["split"] == "unseen") & (layers["step"] == step)]
@@ -173,43 +183,42 @@ def test_the_shortlist_and_fine_tuning_are_the_recipe_applied_to_the_arrays():
 
 @pytest.mark.parametrize(("seed", "better"), [(0, "higher"), (1, "higher"), (2, "lower"), (3, "lower")])
 def test_what_a_layer_may_lose_at_most_is_no_less_than_what_it_loses_here(seed, better):
-    found, _ = of_tables(*made.tables(seed, better=better))
-    records = [(each, record) for each in found for record in [each.best, *each.shortlist]]
-    assert len(records) > 2
-    for each, record in records:
-        assert record.loss_at_most >= abs(each.best.value - record.value)
+    found, _ = of_tables(*separated(seed, pixels=0.0 if better == "higher" else 2.0, better=better))
+    assert found.shortlist
+    for record in (found.best, *found.shortlist):
+        assert record.loss_at_most >= abs(found.best.value - record.value)
 
 
 def test_unknown_costs_are_none():
     """Embeddings from files have no parameters and no operations."""
     layers, refits = separated(0)
-    (found, _), _ = of_tables(layers.assign(operations=0, parameters=0), refits)
+    found, _ = of_tables(layers.assign(operations=0, parameters=0), refits)
     for each in (found.recommended, *found.shortlist):
         assert (each.parameters, each.parameters_share, each.operations, each.operations_share) == (None,) * 4
     assert found.missing == []
 
 
 def test_a_network_that_raw_pixels_beat_gets_no_recommendation():
-    (found, _), _ = of_tables(*separated(0, pixels=0.99))
+    found, _ = of_tables(*separated(0, pixels=0.99))
     assert (found.recommended, found.doubtful, found.shortlist) == (None, False, [])
     assert (found.unbeaten.name, found.unbeaten.value) == ("raw_pixels", pytest.approx(0.99))
 
 
 def test_a_network_not_shown_to_beat_raw_pixels_is_recommended_with_a_caveat():
-    best = of_tables(*separated(0))[0][0].recommended.value
+    best = usual().recommended.value
     for below, doubtful in ((0.001, True), (best, False)):
-        (found, _), _ = of_tables(*separated(0, pixels=best - below))
+        found, _ = of_tables(*separated(0, pixels=best - below))
         assert found.recommended.value == pytest.approx(best)
         assert found.doubtful == doubtful
 
 
 def test_whether_pixels_are_beaten_takes_account_of_all_checkpoints():
-    best, shown = of_tables(*separated(0))[0][0].recommended, []
+    best, shown = usual().recommended, []
     for below in np.linspace(0.01, 0.3, 4):
         layers, refits = separated(0, pixels=best.value - below)
-        network = made.candidates(layers, refits)[0]
+        (network, _), *_ = made.candidates(layers, refits)
         shown.append(network.beats_baselines(0, 50))
-        assert of_tables(layers, refits)[0][0].doubtful == (not shown[-1])
+        assert of_tables(layers, refits)[0].doubtful == (not shown[-1])
     assert set(shown) == {True, False}
 
 
@@ -220,8 +229,7 @@ def test_all_that_is_said_of_a_choice_is_in_a_scope_in_which_all_checkpoints_are
     layers, refits = (table[table["fold"].isin(["0", "1"])] for table in (layers, refits))
     tuned = (layers["step"] == 50) & (layers["metric"] == "nmi") & (layers["layer"] != "pixels")
     layers = layers.assign(value=layers["value"] - 0.15 * tuned)
-    run = RunParams(datasets=made.DATASETS, models=["m"], folds=[0, 1], seeds=made.SEEDS)
-    (found, _), _ = of_tables(layers, refits, run)
+    found, _ = of_tables(layers, refits)
     best = found.best
     assert (best.step, found.shortlist_scope, best.scope, best.classes) == (0, "images", "images", None)
     assert all(each.loss_at_most is not None for each in found.shortlist)
@@ -231,7 +239,7 @@ def test_without_intervals_the_means_decide_whether_raw_pixels_are_beaten():
     layers, refits = separated(0)
     for pixels, beaten in ((0.0, True), (0.99, False)):
         layers.loc[(layers["layer"] == "pixels") & (layers["metric"] == "nmi"), "value"] = pixels
-        (found, _), _ = of_tables(layers, refits.head(0))
+        found, _ = of_tables(layers, refits.head(0))
         assert (found.recommended is not None) == beaten
         assert {each.at_least for each in found.regret} == {None}
         assert (found.shortlist_scope, found.fine_tuning) == (None, None)
@@ -241,25 +249,24 @@ def test_without_intervals_the_means_decide_whether_raw_pixels_are_beaten():
 def test_a_network_at_chance_gets_no_recommendation():
     layers, refits = made.tables(0)
     layers = layers[layers["layer"] != "pixels"].assign(chance=1.0)
-    (found, _), _ = of_tables(layers, refits[refits["layer"] != "pixels"])
+    found, _ = of_tables(layers, refits[refits["layer"] != "pixels"])
     assert found.pixels is None
     assert (found.unbeaten.name, found.unbeaten.value) == ("chance", 1.0)
 
 
 def test_a_layer_exactly_at_chance_is_not_recommended():
     layers, refits = (table[table["layer"] != "pixels"] for table in made.tables(0))
-    best = of_tables(layers, refits)[0][0].recommended.value
-    (found, _), _ = of_tables(layers.assign(chance=best), refits)
+    best = of_tables(layers, refits)[0].best.value
+    found, _ = of_tables(layers.assign(chance=best), refits)
     assert found.recommended is None
-    (found, _), _ = of_tables(layers.assign(chance=best - 1e-9), refits)
+    found, _ = of_tables(layers.assign(chance=best - 1e-9), refits)
     assert found.recommended.value == pytest.approx(best)
 
 
 @pytest.mark.parametrize("unknown", [0, 1])
 def test_where_a_value_of_either_checkpoint_is_missing_fine_tuning_is_not_judged(unknown):
-    layers, refits = separated(0)
-    network = made.candidates(layers, refits)[0]
-    scores, regrets = made.gathered(layers, refits)[1], regret_table(network, made.FOLDS)
+    (network, _), summary, scores = made.candidates(*separated(0))
+    regrets = regret_table(network, summary, scores)
     assert recommend_network(network, scores, regrets, worthwhile=0.02).fine_tuning is not None
     incomplete = network.refits | {network.steps[unknown]: None}
     found = recommend_network(replace(network, refits=incomplete), scores, regrets, worthwhile=0.02)
@@ -275,8 +282,8 @@ def test_a_checkpoint_that_was_not_fitted_again_on_halves_is_no_candidate():
     unknown = (layers["step"] == 0) & (layers["layer"] == "b")
     without_a_value = layers.assign(value=layers["value"].mask(unknown)), refits
     for tables in (without_halves, without_a_value):
-        for found in of_tables(*tables)[0]:
-            assert (found.candidate_steps, found.best.step) == ([50], 50)
+        found, _ = of_tables(*tables)
+        assert (found.candidate_steps, found.best.step) == ([50], 50)
 
 
 def test_of_several_later_checkpoints_the_best_was_chosen_too():
@@ -304,5 +311,5 @@ def test_fine_tuning_is_judged_by_the_best_layer_where_the_last_one_never_varies
 
 def test_no_layer_may_lose_more_than_the_scores_limits_are_apart():
     layers, refits = separated(0)
-    (found, _), _ = of_tables(layers.assign(value=5 * layers["value"]), refits)
+    found, _ = of_tables(layers.assign(value=5 * layers["value"]), refits)
     assert max(each.loss_at_most for each in found.shortlist) == 1

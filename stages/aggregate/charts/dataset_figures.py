@@ -17,11 +17,9 @@ from stages.aggregate.compute import Results
 from stages.aggregate.curves import MEAN
 from stages.aggregate.findings.outcomes import DatasetFindings
 from stages.aggregate.words import figure_titles as words
-from stages.aggregate.words.averages import averages
 from stages.aggregate.words.formatting import numbered, shorten
-from stages.aggregate.words.intervals import SCOPES
 from stages.aggregate.words.page_texts import USES
-from stages.aggregate.words.scores import LOWER, metric_name
+from stages.aggregate.words.study import SCOPES, averages
 from stages.shared.embeddings.split_names import UNSEEN
 
 APART = 0.006
@@ -100,7 +98,7 @@ def overview(results: Results, models: Sequence[str], findings: DatasetFindings)
     known = {"raw pixels": first.baseline, "chance": first.chance}
     levels: list[Spec] = [{"kind": kind, "value": level} for kind, level in known.items() if level is not None]
     names = {model: words.legend_words(model, row, aside.get(model)) for model, row in networks.items()}
-    title = heading(0, 1, f"{metric_name(first.metric)} on unseen classes{LOWER * (first.better == 'lower')}")
+    title = heading(0, 1, words.overview_heading(first))
     drawn = overview_layers(looks, str(labels), legend_of(1, names))
     chart = panel(drawn, {"points": rows, "levels": levels}, (inner_width(1) - AXIS, 190), title)
     return figure([chart], text)
@@ -113,7 +111,6 @@ def steps(results: Results, findings: DatasetFindings) -> Spec:
     """
     rows, row = main_rows(findings, results.tables["steps.csv"]), findings.rows[0]
     text = words.training_title(findings), words.steps_caption(row, averages(results.scores))
-    title = f"g ({metric_name(row.metric)}), accuracy"
     ends = {f"step {step}": step for step in (rows["step"].min(), rows["step"].max())}
     networks = list(rows.groupby("model", sort=False))
     columns, panels = min(len(networks), 2), []
@@ -125,7 +122,7 @@ def steps(results: Results, findings: DatasetFindings) -> Spec:
             for name, line in words.STEP_LINES.items()
             for at, step in ends.items()
         ).dropna(subset="value")
-        head = heading(i, len(networks), shorten(str(model), 30), title)
+        head = heading(i, len(networks), shorten(str(model), 30), words.steps_heading(row))
         dots = theme.dumbbell_layers("line", "at", dict(zip(ends, ENDS, strict=False)), legend)
         panels.append(panel(dots, {"points": records(points, ["line", "at", "value"])}, size, head))
     return figure(panels, text, columns=columns, axis=LINE_NAMES)

@@ -11,7 +11,9 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
+from stages.aggregate import facts
 from stages.aggregate.curves import MEAN, Name, Scores, best_candidate
+from stages.aggregate.facts import Recommendation, best_network
 from stages.aggregate.findings.outcomes import change_status
 from stages.aggregate.inference.contrasts import LEVEL, Estimate, Float64, Inference
 from stages.aggregate.inference.layer_comparison import (
@@ -24,12 +26,9 @@ from stages.aggregate.inference.layer_comparison import (
     score_intervals,
 )
 from stages.aggregate.inference.network_data import NetworkData, Refits, unseen_rows
-from stages.aggregate.inference.scopes import infer, lacks_groups, state_widest
-from stages.aggregate.recommend import schema
+from stages.aggregate.inference.scopes import Scope, infer, lacks_groups, state_widest
 from stages.aggregate.recommend.candidates import SHARES, Candidates, Choice, choose, collect_candidates
 from stages.aggregate.recommend.regret import regret_table
-from stages.aggregate.recommend.schema import BestNetworkRecord, Recommendation, best_network
-from stages.aggregate.scope import Scope
 from stages.aggregate.tables.summary import SummaryRow
 from stages.shared.tables.scores import Neighbours
 
@@ -52,7 +51,7 @@ def recommend_all(
         worthwhile: gain up to which choosing does not pay.
     """
     candidates = collect_candidates(summary, scores, networks)
-    regrets = [regret_table(network, scores.folds) for network in candidates]
+    regrets = [regret_table(network, summary, scores) for network in candidates]
     found = [
         recommend_network(network, scores, own, neighbours, worthwhile=worthwhile)
         for network, own in zip(candidates, regrets, strict=True)
@@ -76,7 +75,7 @@ def compare_networks(networks: Sequence[Candidates], found: Sequence[Recommendat
 
 def _behind(
     network: Candidates, own: Recommendation, pairs: Sequence[tuple[Candidates, Recommendation]]
-) -> BestNetworkRecord | None:
+) -> facts.BestNetworkRecord | None:
     alike = [pair for pair in pairs if (pair[1].dataset, pair[1].use) == (own.dataset, own.use)]
     rivals = [(candidates, each) for candidates, each in alike if each.recommended is not None]
     best = best_network([each for _, each in rivals])
@@ -89,12 +88,12 @@ def _behind(
         return None
     (scope, difference), level = stated, 1 - (1 - LEVEL) / (len(rivals) * (len(rivals) - 1))
     at_least = difference.lower(level)
-    return BestNetworkRecord(model=best.model, difference=difference.value, at_least=at_least, scope=scope)
+    return facts.BestNetworkRecord(model=best.model, difference=difference.value, at_least=at_least, scope=scope)
 
 
 def recommend_network(
     network: Candidates, scores: Scores, regrets: pd.DataFrame, neighbours: Neighbours = "all", *, worthwhile: float
-) -> schema.Recommendation:
+) -> Recommendation:
     """Recommend a layer and a checkpoint of one network for one use.
 
     Args:
@@ -117,7 +116,7 @@ def recommend_network(
     unbeaten = row.unbeaten_by(best.value)
     shown = network.beats_baselines(*(known if step in known else [step]))
     counts = unseen_rows(network.data.layers, row.metric, row.step).groupby("fold")[["n_classes", "n_images"]].max()
-    return schema.Recommendation(
+    return Recommendation(
         **{name: getattr(row, name) for name in ("dataset", "model", "metric", "better", "n_folds", "n_seeds")},
         use=network.use,
         parts=scores.parts,
@@ -130,7 +129,7 @@ def recommend_network(
         gain_over_last=choice.over_last,
         gain_over_before=choice.over_before,
         untrained=_untrained(network, losses, worthwhile),
-        unbeaten=unbeaten and schema.Baseline(name=unbeaten[0], value=unbeaten[1]),
+        unbeaten=unbeaten and facts.Baseline(name=unbeaten[0], value=unbeaten[1]),
         doubtful=False if unbeaten else None if shown is None else not shown,
         shortlist=[] if unbeaten else [_layer(network, choice.taken[0], layer, losses) for layer in map(int, tied)],
         shortlist_scope=None if unbeaten else scope,
@@ -164,13 +163,13 @@ def _sureness(
     return sure
 
 
-def _untrained(network: Candidates, losses: Float64, worthwhile: float) -> schema.UntrainedRecord | None:
+def _untrained(network: Candidates, losses: Float64, worthwhile: float) -> facts.UntrainedRecord | None:
     """Choose a layer of the network before it was fine-tuned; None where it was not, or has no score there."""
     fine_tuned = network.steps[0] == 0 < len(network.steps) - 1
     choice = choose(network, worthwhile, steps=slice(1)) if fine_tuned else None
     if choice is None:
         return None
-    return schema.UntrainedRecord(layer=_layer(network, *choice.taken, losses), gain_over_last=choice.over_last)
+    return facts.UntrainedRecord(layer=_layer(network, *choice.taken, losses), gain_over_last=choice.over_last)
 
 
 def _losses_at_most(network: Candidates, known: Collection[int], together: Inference | None) -> Float64:
@@ -190,9 +189,9 @@ def _losses_at_most(network: Candidates, known: Collection[int], together: Infer
     return bounds
 
 
-def _layer(network: Candidates, step: int, layer: int, losses: Float64) -> schema.LayerRecord:
+def _layer(network: Candidates, step: int, layer: int, losses: Float64) -> facts.LayerRecord:
     point = network.points.assign(pooling=network.points["embedding"]).to_dict("records")[layer]
-    return schema.LayerRecord(
+    return facts.LayerRecord(
         **{name: point[name] for name in ("layer", "depth", "pooling", *SHARES, *SHARES.values())},
         step=network.steps[step],
         value=network.sign * network.means[step, layer],
@@ -200,14 +199,14 @@ def _layer(network: Candidates, step: int, layer: int, losses: Float64) -> schem
     )
 
 
-def _best(network: Candidates, chosen: schema.LayerRecord, sure: dict[Scope, LayerInference]) -> schema.CandidateRecord:
+def _best(network: Candidates, chosen: facts.LayerRecord, sure: dict[Scope, LayerInference]) -> facts.CandidateRecord:
     scopes = {
-        scope: schema.ScopeRecord(
+        scope: facts.ScopeRecord(
             **vars(each.best), lead=each.lead.value, lead_at_least=each.lead.low, lead_at_most=each.lead.high
         )
         for scope, each in sure.items()
     }
-    return schema.CandidateRecord(
+    return facts.CandidateRecord(
         **dict(chosen),
         last_value=network.sign * network.means[network.steps.index(chosen.step), -1],
         accuracy=network.layers(chosen.step)["accuracy"].iloc[0],
@@ -216,7 +215,7 @@ def _best(network: Candidates, chosen: schema.LayerRecord, sure: dict[Scope, Lay
     )
 
 
-def _fine_tuning(network: Candidates) -> schema.FineTuningRecord | None:
+def _fine_tuning(network: Candidates) -> facts.FineTuningRecord | None:
     """Compare the best later checkpoint with step 0, at each one's best layer and at the last; None where not known.
 
     Where several are later, the best of them was chosen, as its layer was.
@@ -232,10 +231,10 @@ def _fine_tuning(network: Candidates) -> schema.FineTuningRecord | None:
     later = [refits for refits in fitted if (refits.without.shape, refits.halves.shape) == parts]
     at_last = _change(lambda inference: difference(inference, L - 1, 2 * L - 1), chosen, network.refits[0])
     at_best = _change(lambda inference: best_of_two(inference, L * len(later)), *later, network.refits[0])
-    return None if at_best is None else schema.FineTuningRecord(**dict(at_best), step=step, last=at_last)
+    return None if at_best is None else facts.FineTuningRecord(**dict(at_best), step=step, last=at_last)
 
 
-def _change(statement: Callable[[Inference], Estimate | None], *networks: Refits | None) -> schema.ChangeRecord | None:
+def _change(statement: Callable[[Inference], Estimate | None], *networks: Refits | None) -> facts.ChangeRecord | None:
     def bounded(inference: Inference) -> Estimate | None:
         change = statement(inference)
         return change if change and np.isfinite(change.interval()).all() else None
@@ -245,22 +244,22 @@ def _change(statement: Callable[[Inference], Estimate | None], *networks: Refits
         return None
     scope, change = stated
     low, high = change.interval()
-    return schema.ChangeRecord(change=change.value, low=low, high=high, scope=scope, status=change_status(change))
+    return facts.ChangeRecord(change=change.value, low=low, high=high, scope=scope, status=change_status(change))
 
 
-def _mean_regrets(regrets: pd.DataFrame) -> list[schema.RegretRecord]:
+def _mean_regrets(regrets: pd.DataFrame) -> list[facts.RegretRecord]:
     """Mean regrets over folds, and how far folds differ."""
     means, folds = regrets[regrets["fold"] == MEAN], regrets[regrets["fold"] != MEAN]
     errors = folds[["regret_at_most", "regret_at_least"]].mean(axis=1).groupby(folds["criterion"]).sem()
     means = means.assign(error=means["criterion"].map(errors))
     names = {"value": "value", "regret_at_most": "at_most", "regret_at_least": "at_least"}
     records = means[np.isfinite(means["value"])].rename(columns=names)[["criterion", *names.values(), "error"]]
-    return [schema.RegretRecord(**record) for record in records.to_dict("records")]
+    return [facts.RegretRecord(**record) for record in records.to_dict("records")]
 
 
-def _missing(network: Candidates, scores: Scores) -> list[schema.Missing]:
+def _missing(network: Candidates, scores: Scores) -> list[facts.Missing]:
     missing = {
-        schema.Missing.HALVES: network.halves is None and scores.catalogue[network.row.metric].refit,
-        schema.Missing.GROUPS: any(refits is not None and lacks_groups(refits) for refits in network.refits.values()),
+        facts.Missing.HALVES: network.halves is None and scores.catalogue[network.row.metric].refit,
+        facts.Missing.GROUPS: any(refits is not None and lacks_groups(refits) for refits in network.refits.values()),
     }
     return [what for what, is_missing in missing.items() if is_missing]

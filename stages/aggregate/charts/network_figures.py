@@ -16,10 +16,10 @@ from stages.aggregate.charts.theme import Look, Spec, encode_looks, layer
 from stages.aggregate.compute import Results
 from stages.aggregate.curves import CURVE, MEAN, each_curve
 from stages.aggregate.words import figure_titles as words
-from stages.aggregate.words.averages import averages
 from stages.aggregate.words.formatting import numbered, short_names
 from stages.aggregate.words.page_texts import USES
-from stages.aggregate.words.scores import LOWER, metric_name
+from stages.aggregate.words.scores import directed_name, metric_name
+from stages.aggregate.words.study import averages
 from stages.shared.embeddings.split_names import SEEN, UNSEEN
 
 LOOKS = {"unseen": Look(theme.UNSEEN), "seen": Look(theme.SEEN, "square")}
@@ -79,7 +79,7 @@ def _depth(results: Results, chosen: Mapping[tuple[str, ...], pd.DataFrame]) -> 
     title = words.layers_title([row for row in results.summary if tuple(getattr(row, key) for key in CURVE) in chosen])
     bands = {key[-1]: own["band"].iloc[0] for key, own in zip(shown, curves, strict=True)}
     scopes = [(metric_name(metric), metric, band) for metric, band in bands.items() if band not in (DEVIATION, NO_BAND)]
-    of = f"{name['model']} on {name['dataset']}, step {step}, pooling {name['pooling']}"
+    of = words.network_at(name["model"], name["dataset"], step, name["pooling"])
     caption = words.depth_caption(of, step, means, scopes, sd=DEVIATION in bands.values())
     return depth_figure(curves, step, (title, caption))
 
@@ -111,7 +111,7 @@ def depth_figure(curves: Sequence[pd.DataFrame], step: int, text: Words) -> Spec
         scale = {"type": "log", "nice": False} if spans_much([end for end in ends if end is not None]) else None
         shown = key if i == len(curves) - 1 else None
         drawn = depth_layers(str(names), -45 if lowest else 0, 26 if n <= 16 else 10, scale, shown)
-        title = metric_name(own["metric"].iloc[0]) + LOWER * (own["better"].iloc[0] == "lower")
+        title = directed_name(own["metric"].iloc[0], own["better"].iloc[0])
         best = [*own.loc[own["best"], ["depth", "value"]].itertuples(index=False, name=None)]
         told, last = words.panel_words(short_names(layers, 16), best, own["better"].iloc[0]), int(own["step"].iloc[0])
         subtitle = told + (f", step {last}" if last != step else "")
@@ -146,7 +146,7 @@ def layer_pairs(results: Results) -> dict[str, Spec]:
             split = UNSEEN if UNSEEN in matrices else SEEN
             layers, values = matrices[split]
             neighbours = list(np.diag(values, 1))[layers[0] == "pixels" :]
-            caption = words.pairs_caption(f"{model} on {dataset}, step {own.iloc[0]['step']}", means)
+            caption = words.pairs_caption(words.network_at(str(model), str(dataset), own.iloc[0]["step"]), means)
             text = words.pairs_title(neighbours, f"{SPLITS[split]} classes"), caption
             specs[f"layer_pairs-{dataset}-{model}"] = layer_pairs_figure(matrices, text)
     return specs

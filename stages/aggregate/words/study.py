@@ -1,0 +1,182 @@
+"""What the numbers of a study are, in words: over what they are means, of what their intervals are, what they can show.
+
+Other classes: if other classes of this domain were drawn, as many left out at a time, and the network trained again on
+the rest. Other images: of these classes, with these trained networks.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from math import ceil
+
+from stages.aggregate.curves import MEAN, Parts, Scores
+from stages.aggregate.findings.power import POWER, Power
+from stages.aggregate.inference.scopes import Scope, is_proven
+from stages.aggregate.tables.summary import SummaryRow
+from stages.aggregate.words.formatting import joined, of_parts, plural
+
+
+@dataclass(frozen=True)
+class Averages:
+    """Over how many folds of unseen classes, and seeds of each, values are means."""
+
+    n_folds: int
+    n_seeds: int
+    parts: Parts = "folds"
+
+    @property
+    def vary(self) -> bool:
+        """Whether values have a standard deviation."""
+        return self.n_folds > 1 or self.n_seeds > 1
+
+    @property
+    def words(self) -> str:
+        """Return it for a caption."""
+        seeds = f"{self.n_seeds} seeds" if self.n_seeds > 1 else "one seed"
+        if self.n_folds == 1:
+            return self.vary * "mean of " + seeds
+        return f"mean of {self.n_folds} {self.parts}, {seeds} each"
+
+    @property
+    def spread(self) -> str:
+        """Return what bars or bands of one standard deviation, or numbers behind ±, are."""
+        return f"± 1 standard deviation over {self.parts if self.n_folds > 1 else 'seeds'} (ddof = 1)"
+
+
+def averages(scores: Scores) -> Averages:
+    """Return over what the values of a study are means."""
+    return Averages(len(scores.folds), scores.n_seeds, scores.parts)
+
+
+def scope_of(rows: Sequence[SummaryRow], parts: Parts) -> str:
+    """At which step scores were taken, and over what they are means."""
+    means = Averages(max(row.n_folds for row in rows), max(row.n_seeds for row in rows), parts)
+    spread = means.spread if means.vary else "so no spread is known"
+    return f"Scores at {at_last_step(row.step for row in rows if row.fold == MEAN)}: {means.words}, {spread}."
+
+
+def at_last_step(steps: Iterable[int]) -> str:
+    """At which step scores were taken: `step 100`, or where networks differ `the last step (0 or 100)`."""
+    known = sorted(set(steps))
+    return f"step {known[0]}" if len(known) == 1 else f"the last step ({' or '.join(map(str, known))})"
+
+
+READING = (
+    "Intervals are those of a layer that was named beforehand; docs/uncertainty.md#validation lists the scores whose "
+    "level is proven, docs/results.md#how-to-read-it says what the columns are."
+)
+"""What a table of every score needs."""
+
+SCOPES: dict[Scope, str] = {
+    "classes": "for other unseen classes",
+    "images": "for other images of these classes",
+}
+"""A scope and its words in a sentence about frozen networks; the wider one first."""
+
+SHORT: dict[Scope, str] = {"classes": "other classes", "images": "other images"}
+"""A scope's words beside a number."""
+
+NO_INTERVAL = "no interval of a proven level (docs/uncertainty.md)"
+
+FEW_FOLDS = (
+    "Intervals over other classes take three folds of equally many unseen classes, four or more (docs/uncertainty.md)."
+)
+
+
+def scope_words(metric: str, scope: Scope) -> str:
+    """Name a scope beside a statement, and say where its level is not proven."""
+    return f"{SHORT[scope]}{'' if is_proven(metric, scope) else ', no proven level'}"
+
+
+def scope_sentence(scope: Scope, step: int) -> str:
+    """A scope's words in a sentence about networks that were trained for so many steps; of frozen ones 0."""
+    return SCOPES[scope] + " and retraining" * (scope == "classes" and step > 0)
+
+
+def explain_intervals(what: str, shown: Iterable[tuple[str, str, Scope | None]], step: int) -> str:
+    """Explain what intervals are of, and of which their level is not proven; nothing where there are none.
+
+    Args:
+        what: shows them, `[ ]` for example.
+        shown: the name, the score and the scope of each interval; None: there is none.
+        step: the last of their networks.
+    """
+    shown = list(shown)
+    told: list[str] = []
+    for scope in SCOPES:
+        own = {name: is_proven(metric, scope) for name, metric, its in shown if its == scope}
+        unproven = [name for name, proven in own.items() if not proven]
+        whose = f"{joined(list(own))}: " if told and own else ""
+        level, exception = "95 % " * any(own.values()), f" ({joined(unproven)}: not proven)" if unproven else ""
+        told += [f"{whose}{level}{scope_sentence(scope, step)}{exception}"] if own else []
+    return f"{what}: {'; '.join(told)}." if told else ""
+
+
+def explain_scopes(metric: str, step: int) -> str:
+    """Explain what brackets beside the words of `SHORT` are, of networks with this last step."""
+    levels = {scope: "95 %" if is_proven(metric, scope) else "no proven level" for scope in SCOPES}
+    told = [f"{SHORT[scope]}: {scope_sentence(scope, step)} ({level})" for scope, level in levels.items()]
+    return f"[ ] of {'; of '.join(told)}."
+
+
+def few_folds(rows: Iterable[SummaryRow], parts: Parts = "folds") -> str:
+    """What intervals over other classes take, if the rows of some network have none; nothing where all have some."""
+    means = [row for row in rows if row.fold == MEAN]
+    known = {(row.dataset, row.model) for row in means if row.ci_classes_low is not None}
+    return "" if all((row.dataset, row.model) in known for row in means) else of_parts(FEW_FOLDS, parts)
+
+
+def power_sentence(power: Power, wanted: float | None = None) -> str:
+    """Say which lead and difference such studies show, and how many folds, seeds or classes a wanted lead takes.
+
+    Args:
+        power: of one network.
+        wanted: lead over the last layer; None: half the one that is shown.
+    """
+    wanted = _up(power.lead / 2) if wanted is None else wanted
+    told = max(f"{wanted:.2f}", f"{wanted:g}", key=len)
+    return (
+        f"{power.dataset}, {power.model}: of other classes, {100 * POWER:.0f} % of studies like this one show a lead "
+        f"of {_up(power.lead):.2f} over the last layer, and that a layer is worse which is "
+        f"{_up(power.difference):.2f} below the best. A lead of {told} takes {_needed(power, wanted)}."
+    )
+
+
+def _up(value: float) -> float:
+    """Round up to two decimals, so that what is said to be shown is."""
+    return ceil(round(100 * value, 6)) / 100
+
+
+def _needed(power: Power, wanted: float) -> str:
+    """Write what a lead takes, each with the rest of the design as it is."""
+    each, least = " in each fold" if power.folds else "", "at least " if power.folds and not power.seeds else ""
+    numbers = (
+        (power.folds, "fold", "folds", "", ""),
+        (power.seeds, "seed", "seeds", each, ""),
+        (power.classes, "unseen class", "unseen classes", each, least),
+    )
+    texts = []
+    for leads, one, several, where, before in numbers:
+        enough = next((number for number, lead in leads.items() if lead <= wanted), None)
+        if enough is not None:
+            texts.append(f"{before}{enough} {one if enough == 1 else several}{where}")
+        elif leads:
+            texts.append(f"more than {max(leads)} {several}{where}")
+    return ", or ".join(texts)
+
+
+def versions_notice(differing: Mapping[str, Mapping[str, Sequence[str]]]) -> str:
+    """Say that cells were made with several versions of libraries; empty where they were not.
+
+    Args:
+        differing: library -> version -> names of cells.
+    """
+    found = [
+        f"{library} " + joined([f"{version} ({_cells(names)})" for version, names in versions.items()])
+        for library, versions in differing.items()
+    ]
+    made = "Cells were made with several versions of libraries, which may move their scores"
+    return f"{made}: {'; '.join(found)}. `dvc repro -f` computes all of them with today's." if found else ""
+
+
+def _cells(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else plural(len(names), "cell")

@@ -1,0 +1,53 @@
+from stages.aggregate.findings.power import Power
+from stages.aggregate.words.study import explain_intervals, explain_scopes, few_folds, power_sentence, scope_words
+from tests.aggregate.networks import ONE_FOLD, network
+
+POWER = Power("d", "m", 0.204, 0.171, {3: 0.3, 4: 0.204, 10: 0.1}, {1: 0.204, 2: 0.15}, {5: 0.204, 20: 0.1})
+
+
+def test_what_intervals_over_other_classes_take_is_said_where_a_network_has_none():
+    frozen = network(n_folds=1)  # of ten classes or more there are intervals all the same
+    assert few_folds([frozen, network(metric="probe_accuracy", **ONE_FOLD), network("b", fold="0", **ONE_FOLD)]) == ""
+    assert " other classes take three sets of " in few_folds([frozen, network("b", **ONE_FOLD)], "sets")
+
+
+def test_only_a_proven_level_is_named():
+    assert scope_words("nmi", "classes") == "other classes"
+    assert scope_words("nmi", "images") == "other images, no proven level"
+    assert explain_scopes("nmi", 100) == (
+        "[ ] of other classes: for other unseen classes and retraining (95 %); of other images: for other images of "
+        "these classes (no proven level)."
+    )
+    assert explain_scopes("knn_purity", 0).count("95 %") == 2
+
+
+def test_intervals_of_another_scope_are_named():
+    shown = [("NMI", "nmi", "classes"), ("OOD", "ood_auroc_knn", "classes"), ("purity", "knn_purity", "images")]
+    assert explain_intervals("Bands", [*shown, ("ARI", "ari", None)], 100) == (
+        "Bands: 95 % for other unseen classes and retraining (OOD: not proven); purity: 95 % for other images of these "
+        "classes."
+    )
+    assert explain_intervals("Bands", shown[1:2], 0) == "Bands: for other unseen classes (OOD: not proven)."
+    assert explain_intervals("Bands", [], 0) == ""
+
+
+def test_a_study_is_said_to_show_a_lead_and_half_of_it_to_take_more():
+    assert power_sentence(POWER) == (
+        "d, m: of other classes, 80 % of studies like this one show a lead of 0.21 over the last layer, and that a "
+        "layer is worse which is 0.18 below the best. A lead of 0.11 takes 10 folds, or more than 2 seeds in each "
+        "fold, or 20 unseen classes in each fold."
+    )
+
+
+def test_a_wanted_lead_takes_the_first_number_that_shows_it():
+    assert "takes 10 folds, or 2 seeds in each fold, or 20 unseen classes in each" in power_sentence(POWER, 0.2)
+    assert "takes 3 folds, or 1 seed in each fold, or 5 unseen classes in each" in power_sentence(POWER, 0.3)
+
+
+def test_a_lead_that_is_said_to_be_shown_takes_no_more_folds():
+    power = Power("d", "m", 0.0827, 0.1, {4: 0.0827, 5: 0.07}, {}, {})
+    said = power_sentence(power, 0.08)
+    assert "show a lead of 0.09 over the last layer, and that a layer is worse which is 0.10 below" in said
+    assert said.endswith("A lead of 0.08 takes 5 folds.")
+    assert power_sentence(power, 0.09).endswith("A lead of 0.09 takes 4 folds.")
+    assert power_sentence(power, 0.083).endswith("A lead of 0.083 takes 4 folds.")
