@@ -6,10 +6,11 @@ import subprocess
 from os.path import relpath
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from ruamel.yaml import YAML
 
-from docs.evidence import tables
+from docs.study import tables
 from docs.tools import scopes, words
 from stages.aggregate.scope import is_proven
 from stages.commands.check import check_sections
@@ -109,12 +110,22 @@ def test_presets_are_valid_and_differ_from_the_default_only_where_they_say():
 
 
 def test_limits_has_the_gains_that_the_pilot_would_show():
-    power = json.loads((DOCS / "pilot" / "results" / "facts.json").read_text())["power"]
+    pilot = pd.read_csv(DOCS / "study" / "pilot.csv").dropna(subset="shown_by_4")
     page = (DOCS / "limits.md").read_text()
     (folds,) = re.findall(r"^\| folds \| (.+) \|$", page, flags=re.M)
-    for study in power:
-        gains = " | ".join(f"{study['folds'][n]:.3f}" for n in folds.split(" | "))
+    assert len(pilot) == 2
+    for study in pilot.to_dict("records"):
+        gains = " | ".join(f"{study[f'shown_by_{n}']:.3f}" for n in folds.split(" | "))
         assert f"| {study['dataset']} | {gains} |" in page
+
+
+def test_cut_has_the_scores_of_the_pilot():
+    own = pd.read_csv(DOCS / "study" / "tuned.csv").query("score == 'nmi' and rows == 'raw' and step == 500")
+    means = own.groupby(["depth", "dataset"])["value"].mean().unstack()[["calligraphy", "cifar100"]]
+    page = (DOCS / "cut.md").read_text()
+    for depth, row in means.iterrows():
+        (cells,) = re.findall(rf"^\| {depth + 1} of 9 .* \| (.+? \| .+?) \|$", page, flags=re.M)
+        assert cells.split(" | ")[-2:] == [f"{value:.3f}" for value in row]
 
 
 def test_limits_has_the_losses_of_few_labels():

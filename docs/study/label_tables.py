@@ -3,7 +3,7 @@
 Reads labels_judged.csv (what every layer scores on each set of judging classes) and labels_chosen.csv (which layer each
 draw of labels chooses), both of `labels.py`. It imports nothing of the project.
 
-    python docs/study/label_tables.py    # prints the table, writes labels.json
+    python -m docs.study.label_tables    # prints the table, writes labels.json
 
 The loss of a draw is the best layer's score on the judging classes less the chosen layer's, on the same classes, so it
 is slightly too large. A pair is a dataset and a network. Means are over datasets of each dataset's mean over its
@@ -11,7 +11,7 @@ networks, with Student's t over datasets; draws overlap, so no interval is over 
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,6 +19,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import t as student
+
+from docs.study.tables import markdown
 
 HERE = Path(__file__).parent
 SCORES = {"probe_accuracy": "probe", "map_at_r": "MAP@R", "nn1_accuracy": "1-NN", "nmi": "NMI"}
@@ -128,7 +130,7 @@ def labels_table() -> str:
             lines.append([name, f"{C} classes", *(_cell(each) for each in own)])
         for rule in RULES if cells else ():
             lines.append([name, rule, _cell(rule_losses(score, rule)), *["″"] * (len(images) - 1)])
-    return markdown(["score", "choice", *(f"{n} images" for n in images)], lines)
+    return markdown(["score", "choice", *(f"{n} images" for n in images)], lines, texts=2)
 
 
 def _cell(losses: Mapping[Pair, Losses] | None) -> str:
@@ -136,12 +138,6 @@ def _cell(losses: Mapping[Pair, Losses] | None) -> str:
         return "–"
     found = summarize(losses)
     return f"{found.mean:.3f} ({found.in_19_of_20:.2f})"
-
-
-def markdown(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Write a table whose first two columns are text."""
-    lines = [heads, ["---", "---", *["--:"] * (len(heads) - 2)], *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def records() -> Iterator[dict[str, object]]:

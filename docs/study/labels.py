@@ -9,7 +9,7 @@ are there are left out, so that a run can be cut off and started again:
     python docs/study/labels.py EMBEDDINGS OUT distances-large  # draws of more than 300 images
     python docs/study/labels.py OUT docs/study                  # joins all into labels_judged.csv and labels_chosen.csv
 
-EMBEDDINGS holds `DATASET/NETWORK/FOLD/0`, the stores of the embed stage (`docs/evidence/params.yaml`).
+EMBEDDINGS holds `DATASET/NETWORK/FOLD/0`, the stores of the embed stage (`docs/study/params/frozen.yaml`).
 
 A draw takes C classes and n images of each. It chooses the layer of the best score on them, the first of a tie (and the
 last one, beside it), and is judged by the same score on other classes, the same for every C and n. Ten sets of classes

@@ -1,10 +1,10 @@
 """The paper, number by number: every table of docs/paper.md and docs/paper-tables.md, and what they state.
 
-Reads docs/paper.json and docs/published_curves.json (what the authors published) and the tables in docs/study and
-docs/pilot (what was measured here). It imports nothing of the project, so that its numbers are an independent
-computation.
+Reads docs/paper.json and docs/published_curves.json (what the authors published) and replication.csv, switches.csv,
+agreement.csv, pilot.csv and tuned.csv beside it (what was measured here). It imports nothing of the project, so that
+its numbers are an independent computation.
 
-    python docs/study/paper.py    # prints the tables, then which statements the pages lack
+    python -m docs.study.paper    # prints the tables, then which statements the pages lack
 
 A published curve is compared by its best layer and by the sign of its lead, never by its height: networks, pixels and
 numbers of images differ. The lead of a curve is its best layer's score less its last layer's.
@@ -20,7 +20,10 @@ import numpy as np
 import pandas as pd
 from scipy.stats import spearmanr
 
-DOCS = Path(__file__).parents[1]
+from docs.study import tables as gains
+
+HERE = Path(__file__).parent
+DOCS = HERE.parent
 NAMES = {"calligraphy": "calligraphy", "cifar100": "CIFAR-100"}
 LITES = ("efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2")
 NETWORKS = (*LITES, "efficientnet_lite0_scratch", "swin_small_scratch")
@@ -31,6 +34,23 @@ SCORES = {"NMI": "nmi", "kNN": "knn_purity", "probe": "probe_accuracy"}
 TITLES = {"nmi": "NMI", "knn_purity": "k-NN purity", "nn1_accuracy": "1-NN", "probe_accuracy": "linear probe"}
 ROWS = {"default": "raw", "none": "raw", "l2": "length 1"}
 """Names in the studies' tables -> the rows that scores are of."""
+
+CHOICES = {
+    "default": "as in the study",
+    "augment": "random rotation when embedding",
+    "kmeans_and_k": "one K-means start; one k for both splits",
+    "token0": "token 0 (a corner patch) instead of the mean",
+    "l2": "embeddings scaled to length 1 (not the paper's)",
+    "all": "all of the paper's choices",
+}
+"""Choices of switches.csv and what they are."""
+
+ALL_SCORES = (
+    *("nmi", "ami", "ari", "knn_purity", "nn1_accuracy", "probe_accuracy", "cluster_accuracy", "silhouette"),
+    *("r_precision", "map_at_r", "few_shot_accuracy_1", "few_shot_accuracy_5", "ood_auroc_knn", "ood_fpr95_knn"),
+    *("ood_auroc_mahalanobis", "ood_fpr95_mahalanobis", "collapse"),
+)
+"""Scores of agreement.csv, in the order of its table."""
 
 COLUMNS = {"accuracy": "accuracy"} | {
     f"{metric} {split}": f"{TITLES[metric]} {split}" for metric in SCORES.values() for split in ("seen", "unseen")
@@ -94,26 +114,20 @@ def read_steps() -> dict[tuple[str, str], list[float]]:
 
 
 def read_cells() -> pd.DataFrame:
-    """Stack the scores of all cells of the study."""
-    paths = sorted((DOCS / "study" / "cells").glob("*.csv"))
-    return pd.concat([pd.read_csv(path) for path in paths], ignore_index=True)
+    """Read the study's scores before and after fine-tuning, in raw rows, and the accuracies."""
+    return pd.read_csv(HERE / "replication.csv")
 
 
 def read_switches() -> pd.DataFrame:
-    """Read the study's scores at the last step in both kinds of rows, by dataset, model, seed, split and depth."""
-    scores = pd.read_csv(DOCS / "study" / "switches.csv")
-    scores = scores.assign(rows=scores["choice"].map(ROWS), split=scores["split"].replace("test", "seen"))
-    return scores.dropna(subset="rows")
+    """Read the scores of two networks at the last step under each choice, by seed, split and depth."""
+    scores = pd.read_csv(HERE / "switches.csv")
+    return scores.assign(rows=scores["choice"].map(ROWS), split=scores["split"].replace("test", "seen"))
 
 
 def read_pilot_rows() -> pd.DataFrame:
-    """Read the pilot's scores at the last step in both kinds of rows, of unseen classes, without the raw pixels."""
-    cells = []
-    for path in sorted((DOCS / "pilot" / "scalings").glob("*.csv")):
-        dataset, model, fold, seed = path.stem.split("-")
-        cells.append(pd.read_csv(path).assign(dataset=dataset, model=model, fold=fold, seed=seed))
-    scores = pd.concat(cells, ignore_index=True).query("step == @LAST_STEP and depth >= 0")
-    return scores.assign(rows=scores["scaling"].map(ROWS)).dropna(subset="rows")
+    """Read the pilot's scores of unseen classes at the last step in both kinds of rows."""
+    scores = pd.read_csv(HERE / "tuned.csv").query("dataset in @NAMES and step == @LAST_STEP")
+    return scores.assign(rows=scores["rows"].replace({"unit": "length 1"}))
 
 
 def of_unseen(
@@ -301,35 +315,32 @@ def published(dataset: str) -> Numbers:
 
 def measured(dataset: str) -> Numbers:
     """Read the study's networks, by name."""
-    summary = pd.read_csv(DOCS / "study" / "results" / "summary.csv")
+    cells = read_cells()
     networks = {}
-    for model, scores in summary[summary["dataset"] == dataset].groupby("model"):
-        of = scores.set_index("metric")
-        best = of.loc["nmi"]
-        networks[str(model)] = {
-            "n": best["n_seeds"],
-            "best": f"{best['best_depth'] + 1} of {best['last_depth'] + 1}",
-            "accuracy": (best["accuracy"], best["accuracy_sd"]),
-        } | {
-            f"{metric} {split}": (of.at[metric, split], of.at[metric, f"{split}_sd"])
-            for metric in SCORES.values()
-            for split in ("seen", "unseen")
-        }
+    for model in sorted(NETWORKS):
+        own = cells[(cells["dataset"] == dataset) & (cells["model"] == model) & (cells["step"] == LAST_STEP)]
+        accuracy = own[own["metric"] == "accuracy"]["value"]
+        networks[model] = {"n": len(accuracy), "accuracy": (accuracy.mean(), accuracy.std())}
+        networks[model] |= best_of_seeds(own[own["depth"] >= 0])
     return networks
+
+
+def best_of_seeds(scores: pd.DataFrame) -> dict[str, Any]:
+    """Return mean and deviation over seeds at the layer of the best mean, by score and split, and NMI's layer."""
+    numbers: dict[str, Any] = {}
+    for (metric, split), own in scores.groupby(["metric", "split"]):
+        curves = own.pivot(index="depth", columns="seed", values="value")
+        best = curves.mean(axis=1).idxmax()
+        numbers[f"{metric} {split}"] = curves.loc[best].mean(), curves.loc[best].std()
+        if (metric, split) == ("nmi", "unseen"):
+            numbers["best"] = f"{best + 1:.0f} of {len(curves)}"
+    return numbers
 
 
 def of_unit_rows(dataset: str) -> Numbers:
     """Read the scores of distances in rows of length 1, of the networks of which they were measured, by name."""
     scores = read_switches().query("dataset == @dataset and rows == 'length 1'")
-    networks: Numbers = {}
-    for (model, metric, split), own in scores.groupby(["model", "metric", "split"]):
-        curves = own.pivot(index="depth", columns="seed", values="value")
-        best = curves.mean(axis=1).idxmax()
-        numbers = networks.setdefault(str(model), {})
-        numbers[f"{metric} {split}"] = curves.loc[best].mean(), curves.loc[best].std()
-        if (metric, split) == ("nmi", "unseen"):
-            numbers["best"] = f"{best + 1} of {len(curves)}"
-    return networks
+    return {str(model): best_of_seeds(own) for model, own in scores.groupby("model")}
 
 
 def rho(networks: Mapping[str, Mapping[str, Any]], metric: str) -> float:
@@ -342,10 +353,9 @@ def _number(mean: float, deviation: float) -> str:
     return f"{mean:.2f}" if pd.isna(deviation) else f"{mean:.3f} ± {deviation:.3f}"  # published to two digits
 
 
-def pilot_summary(metric: str = "nmi") -> pd.DataFrame:
-    """Read the pilot's rows of one score, by dataset and fold."""
-    summary = pd.read_csv(DOCS / "pilot" / "results" / "summary.csv")
-    return summary[summary["metric"] == metric].set_index(["dataset", "fold"])
+def pilot_summary() -> pd.DataFrame:
+    """Read the pilot's NMI, its intervals and what they say, by dataset and fold."""
+    return pd.read_csv(HERE / "pilot.csv").query("seeds == '0 and 1'").set_index(["dataset", "fold"])
 
 
 def fold_tables() -> str:
@@ -360,17 +370,15 @@ def fold_tables() -> str:
 
 
 def _fold(fold: str, row: "pd.Series[Any]") -> list[str]:
-    g = f"{row.unseen:.3f} [{row.ci_images_low:.3f}, {row.ci_images_high:.3f}]"
-    where = f"{row.best_depth + 1} of {row.last_depth + 1} (`{row.best_layer}`)"
+    g = f"{row.unseen:.3f} [{row.images_low:.3f}, {row.images_high:.3f}]"
+    where = f"{row.best_depth + 1:.0f} of {row.last_depth + 1:.0f} (`{row.best_layer}`)"
     lead = f"{row.lead_images:+.3f}, {row.lead_images_at_least:+.3f} to {row.lead_images_at_most:+.3f}"
     shown = "mean, over images" if fold == "mean" else fold
     return [shown, f"{row.accuracy:.3f}", g, where, f"{row.last_value:.3f}", lead]
 
 
 def _over_classes(row: "pd.Series[Any]") -> list[str]:
-    accuracy, g = (
-        f"[{row[f'{name}_low']:.3f}, {row[f'{name}_high']:.3f}]" for name in ("accuracy_ci_classes", "ci_classes")
-    )
+    accuracy, g = (f"[{row[f'{name}_low']:.3f}, {row[f'{name}_high']:.3f}]" for name in ("accuracy", "classes"))
     ties = ", ".join(str(int(depth) + 1) for depth in row.tied_classes.split(";"))
     lead = f"{row.lead_classes:+.3f}, {row.lead_classes_at_least:+.3f} to {row.lead_classes_at_most:+.3f}"
     return ["mean, over classes", accuracy, g, f"{ties} tie", "", lead]
@@ -381,13 +389,68 @@ def pilot_rows_table() -> str:
     scores = read_pilot_rows()
     lines = []
     for dataset, metric in product(NAMES, ("nmi", "knn_purity", "nn1_accuracy")):
-        own = scores[(scores["dataset"] == dataset) & (scores["metric"] == metric)]
+        own = scores[(scores["dataset"] == dataset) & (scores["score"] == metric)]
         curves = own.pivot_table("value", "depth", "rows")
         each = [Curve([*curves[rows]]) for rows in ("raw", "length 1")]
         cells = [cell for curve in each for cell in (place(curve), *map(number, _heights(curve)))]
         lines.append([NAMES[dataset], TITLES[metric], *cells])
     heads = ["best layer", "its score", "last layer", "lead"]
     return table(["dataset", "score", *heads, *(f"{head}, length 1" for head in heads)], lines)
+
+
+def read_agreement() -> pd.DataFrame:
+    """Read every score of unseen classes at the last step of seed 0, by dataset, model and depth."""
+    return pd.read_csv(HERE / "agreement.csv")
+
+
+def best_depth(scores: pd.DataFrame) -> int:
+    """Return the depth of the best value of one score of one network."""
+    turned = turn(scores)
+    return int(turned.idxmax())
+
+
+def turn(scores: pd.DataFrame) -> "pd.Series[float]":
+    """Return one score of one network by depth, turned so that higher is better."""
+    signs = np.where(scores["better"] == "higher", 1, -1)
+    return (scores["value"] * signs).set_axis(scores["depth"])
+
+
+def agreement_of_scores() -> str:
+    """Tabulate each score's best layer, and the rank correlation of its layers with NMI's."""
+    sections, models = [], ("efficientnet_lite0", "efficientnet_lite0_scratch", "swin_small_scratch", *LITES[1:])
+    scores = read_agreement()
+    for dataset, name in NAMES.items():
+        own = scores[scores["dataset"] == dataset]
+        nmi = {model: turn(own[(own["model"] == model) & (own["metric"] == "nmi")]) for model in models}
+        rows = []
+        for metric in ALL_SCORES:
+            of = {model: own[(own["model"] == model) & (own["metric"] == metric)] for model in models}
+            rhos = [float(spearmanr(turn(of[model]), nmi[model]).statistic) for model in models]
+            cells = [f"{best_depth(of[model]) + 1} ({rho_:+.2f})" for model, rho_ in zip(models, rhos, strict=True)]
+            rows.append([f"`{metric}`", *cells, f"{np.median(rhos):+.2f}"])
+        sections.append(f"**{name}**\n\n" + table(["score", *models, "median"], rows))
+    return "\n\n".join(sections)
+
+
+def choices_tables() -> str:
+    """Tabulate g and its layer under each choice, with the deviation over seeds."""
+    scores, sections = read_switches(), []
+    for dataset, model in product(NAMES, ("efficientnet_lite0", "swin_small_scratch")):
+        own = scores[(scores["dataset"] == dataset) & (scores["model"] == model)]
+        columns = [*product(("nmi", "knn_purity", "nn1_accuracy"), ("seen", "unseen"))]
+        rows = []
+        for choice, words in CHOICES.items():
+            chosen, cells = own[own["choice"] == choice], []
+            for metric, split in columns if len(chosen) else ():
+                part = chosen[(chosen["metric"] == metric) & (chosen["split"] == split)]
+                curves = part.pivot(index="depth", columns="seed", values="value")
+                best = curves.mean(axis=1).idxmax()
+                cells.append(f"{spread(curves.loc[best])} ({best + 1})")
+            if cells:
+                rows.append([words, *cells])
+        heads = [f"{TITLES[metric]} {split}" for metric, split in columns]
+        sections.append(f"**{NAMES[dataset]}, {model}**\n\n" + table(["choice", *heads], rows))
+    return "\n\n".join(sections)
 
 
 def tables() -> Iterator[tuple[str, str]]:
@@ -401,6 +464,8 @@ def tables() -> Iterator[tuple[str, str]]:
     yield "rank correlations", correlation_table()
     yield "pilot", fold_tables()
     yield "rows of the pilot", pilot_rows_table()
+    yield "which scores agree", agreement_of_scores()
+    yield "what each choice does", choices_tables()
 
 
 # ---- what the pages state
@@ -460,13 +525,13 @@ def _of_the_study() -> Iterator[str]:
     of_folds = pilot_summary().drop("mean", level="fold")["best_depth"]
     best = [*of_folds + 1, *(depth + 1 for scores in nmi for depth, _ in scores.idxmax())]
     yield f"The best layer here is {min(best):.0f} to {max(best):.0f} of 9, never the last"
-    summary = pd.read_csv(DOCS / "study" / "results" / "summary.csv").query("model in @LITES")
-    (seen,) = {*summary[summary["metric"] == "nmi"]["seen_depth"] + 1}
-    yield f"On *seen* classes it is layer {seen}"
-    probe = summary[summary["metric"] == "probe_accuracy"]
-    loss = probe["unseen"] - probe["last_value"]
-    yield f"probe is best at layers {probe['best_depth'].min() + 1} to {probe['best_depth'].max() + 1}"
-    yield f"the last layer loses {loss.min():.3f} to {loss.max():.3f}"
+    seen = cells.query("model in @LITES and metric == 'nmi' and split == 'seen' and step == @LAST_STEP and depth >= 0")
+    means = seen.groupby(["dataset", "model", "depth"])["value"].mean()
+    (layer,) = {depth + 1 for _, _, depth in means.groupby(["dataset", "model"]).idxmax()}
+    yield f"On *seen* classes it is layer {layer:.0f}"
+    probe = [here[(dataset, model, "probe_accuracy"), "raw"] for dataset, model in product(NAMES, LITES)]
+    yield f"probe is best at layers {min(each.best for each in probe)} to {max(each.best for each in probe)}"
+    yield f"the last layer loses {min(each.lead for each in probe):.3f} to {max(each.lead for each in probe):.3f}"
     lite0 = {
         (metric, kind): [here[(dataset, LITES[0], metric), kind].lead for dataset in NAMES]
         for metric, kind in product(("nmi", "knn_purity"), ("raw", "length 1"))
@@ -504,11 +569,9 @@ def _of_fine_tuning() -> Iterator[str]:
     up, mixed = here.values()
     yield f"in all five here, by {min(up):.2f} to {max(up):.2f}"
     yield f"the changes lie between {min(mixed):.2f} and {max(mixed):+.2f}"
-    records = json.loads((DOCS / "pilot" / "results" / "recommendation.json").read_text())
-    pilot = {record["dataset"]: record["fine_tuning"] for record in records if record["use"] == "discovery"}
-    one, other = pilot["calligraphy"], pilot["cifar100"]
-    yield f"raised g on calligraphy by {one['change']:.3f} [{one['low']:.3f}, {one['high']:.3f}] over classes"
-    yield f"from none, {other['change']:+.3f} [{other['low']:+.3f}, {other['high']:+.3f}]"
+    one, other = (pilot_summary().loc[(dataset, "mean")] for dataset in NAMES)
+    yield f"raised g on calligraphy by {one.change:.3f} [{one.change_low:.3f}, {one.change_high:.3f}] over classes"
+    yield f"from none, {other.change:+.3f} [{other.change_low:+.3f}, {other.change_high:+.3f}]"
 
 
 def _of_the_pilot() -> Iterator[str]:
@@ -518,21 +581,23 @@ def _of_the_pilot() -> Iterator[str]:
     yield f"lead by at least {bounds[0]:.3f} on calligraphy and {bounds[1]:.3f} on CIFAR-100 (95 % bounds)"
     g = [rows.loc[dataset].drop("mean")["unseen"] for dataset in NAMES]
     yield f"from {g[0].min():.2f} to {g[0].max():.2f} on calligraphers and from {g[1].min():.2f} to {g[1].max():.2f} on"
-    ratios = [(m.ci_classes_high - m.ci_classes_low) / (m.ci_images_high - m.ci_images_low) for m in means]
+    ratios = [(m.classes_high - m.classes_low) / (m.images_high - m.images_low) for m in means]
     yield {(12, 14): "twelve to fourteen times as wide over classes"}[tuple(sorted(round(ratio) for ratio in ratios))]
     ties = [[int(depth) + 1 for depth in mean.tied_classes.split(";")] for mean in means]
     yield f"Layers {ties[0][0]} to {ties[0][-1]} tie on calligraphy, {ties[1][0]} and {ties[1][-1]} on CIFAR-100"
-    earlier = pd.read_csv(DOCS / "pilot" / "earlier_training.csv").query("metric == 'nmi'")
-    found = earlier.set_index(["seeds", "dataset"])["lead_classes_at_least"]
-    yield f"gave at least {found['0 and 1', 'calligraphy']:.3f} and {found['0 and 1', 'cifar100']:.3f}"
-    seeds = pd.read_csv(DOCS / "pilot" / "seeds.csv").query("metric == 'nmi'").set_index(["dataset", "seed"])
-    (a, b), (c, d) = (seeds.loc[dataset, "lead_classes_at_least"] for dataset in NAMES)
+    bounds = pd.read_csv(HERE / "pilot.csv").query("fold == 'mean'").set_index(["seeds", "dataset"])
+    earlier, *each = (bounds.loc[seeds, "lead_classes_at_least"] for seeds in ("0 and 1, earlier training", "0", "1"))
+    yield f"gave at least {earlier['calligraphy']:.3f} and {earlier['cifar100']:.3f}"
+    (a, b), (c, d) = ([own[dataset] for own in each] for dataset in NAMES)
     yield f"at least {a:.3f} and {b:.3f} on calligraphy, {c:.3f} and {d:.3f} on CIFAR-100"
 
 
 def _of_detection() -> Iterator[str]:
-    summary = pd.read_csv(DOCS / "study" / "seed0" / "results" / "summary.csv").query("model in @LITES")
-    rows = summary[summary["metric"].str.startswith("ood")].assign(layer=lambda each: each["best_depth"] + 1)
+    scores = read_agreement().query("model in @LITES and metric.str.startswith('ood')", engine="python")
+    rows = pd.DataFrame(
+        {"metric": metric, "layer": best_depth(own) + 1, "unseen": own.set_index("depth")["value"][best_depth(own)]}
+        for (metric, *_), own in scores.groupby(["metric", "dataset", "model"])
+    )
     layers = {metric: sorted({*own["layer"]}) for metric, own in rows.groupby("metric")}
     last, inner = layers["ood_auroc_knn"], layers["ood_auroc_mahalanobis"]
     if last == [9]:
@@ -543,14 +608,12 @@ def _of_detection() -> Iterator[str]:
 
 
 def _of_frozen_networks() -> Iterator[str]:
-    scores = pd.read_csv(DOCS / "evidence" / "frozen.csv").query("score == 'probe_accuracy' and rows == 'raw'")
-    gains: dict[bool, list[float]] = {True: [], False: []}
-    for (_, network), own in scores.groupby(["dataset", "network"]):
-        curves = own.pivot(index="fold", columns="depth", values="value").to_numpy()
-        chosen = [np.delete(curves, fold, axis=0).mean(axis=0).argmax() for fold in range(len(curves))]
-        gains[network == "ViT-S"].append(float((curves[range(len(curves)), chosen] - curves[:, -1]).mean()))
-    yield f"gains {np.mean(gains[True]):.3f} in a small vision transformer at 98 px"
-    yield f"and {np.mean(gains[False]):.3f} in four convolutional networks at 64 px"
+    curves = gains.curves_of(gains.read_scores("frozen.csv"), "probe_accuracy", "raw")
+    of_vit: dict[bool, list[float]] = {True: [], False: []}
+    for (_, network), each in curves.items():
+        of_vit[network == "ViT-S"].append(gains.RULES["last"](each))
+    yield f"gains {np.mean(of_vit[True]):.3f} in a small vision transformer at 98 px"
+    yield f"and {np.mean(of_vit[False]):.3f} in four convolutional networks at 64 px"
 
 
 def read_pages() -> str:

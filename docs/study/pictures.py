@@ -1,4 +1,4 @@
-"""Draw the pictures of the published curves, one for each network, and that of how few labels choose a layer.
+"""Draw the pictures of the published curves, one for each network, of few labels, and of the size of the input.
 
 python -m docs.study.pictures docs/images
 """
@@ -12,7 +12,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from docs.study import label_tables
+from docs.study import label_tables, tables
 from docs.study.label_tables import Losses, Pair
 from docs.study.paper import DOCS, NAMES, ONE_TRIAL, PAPER, TITLES, Curve, Key, measured_curves
 from docs.tools.sources import label
@@ -112,6 +112,34 @@ def _draw_losses(
     column[1].plot(places, [each.of_pairs for each in found], color=color, marker="o", markersize=3, linewidth=1.3)
 
 
+def draw_sizes() -> Figure:
+    """Draw the last and the chosen layer's score of the frozen Lite0 over the size of its input, a panel per score."""
+    figure = Figure(figsize=(9.2, 2.7), dpi=DPI, layout="constrained")
+    panels = figure.subplots(1, len(tables.GOALS), sharey=True)
+    datasets = dict(zip((*tables.GLYPHS, *tables.PHOTOS), SHADES.values(), strict=True))
+    for panel, score in zip(panels, tables.GOALS, strict=True):
+        found = tables.curves_by_size(score)
+        for dataset, color in datasets.items():
+            at = {pixels: each[dataset, "Lite0"] for pixels, each in found.items() if (dataset, "Lite0") in each}
+            fill = color if dataset in tables.GLYPHS else "white"
+            for layer, style in ((None, "-"), (tables.LAYERS["last"], "--")):
+                heights = [tables.height(curves, layer) for curves in at.values()]
+                name = dataset if layer is None else None
+                panel.plot([*at], heights, color=color, linestyle=style, label=name, marker="o", markersize=4,
+                           markerfacecolor=fill, linewidth=1.3)  # fmt: skip
+        panel.set_title(tables.TITLES[score], size=9)
+        panel.set_xlabel("input in pixels", size=8)
+        panel.set_xscale("log", base=2)
+        panel.set_xticks([*found], [str(pixels) for pixels in found], minor=False)
+        panel.tick_params(labelsize=7.5)
+        panel.set_ylim(0, 1)
+        panel.grid(axis="y", linewidth=0.4)
+        panel.spines[["top", "right"]].set_visible(False)
+    panels[0].set_ylabel("score on unseen classes", size=8)
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside right center", frameon=False, fontsize=7.5)
+    return figure
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Draw all into a folder."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -122,9 +150,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         path = args.images / f"published_{network.lower()}.png"
         draw_network(network, ours).savefig(path, metadata={"Software": None})
         label(path, CURVES)
-    path = args.images / "few_labels.png"
-    draw_labels().savefig(path, metadata={"Software": None})
-    label(path, label_tables.HERE / "labels_chosen.csv")
+    for name, figure, source in (
+        ("few_labels", draw_labels(), "labels_chosen.csv"),
+        ("input_size", draw_sizes(), "cells.csv"),
+    ):
+        figure.savefig(args.images / f"{name}.png", metadata={"Software": None})
+        label(args.images / f"{name}.png", label_tables.HERE / source)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Draw README's picture: font by font, what a layer chosen without that font finds, against the last layer.
 
-Reads docs/evidence/fonts.csv: MAP@R of each font of `handwriting`, rows of length 1, of a frozen EfficientNet-Lite0,
+Reads docs/study/fonts.csv: MAP@R of each font of `handwriting`, rows of length 1, of a frozen EfficientNet-Lite0,
 and the share of the parameters that is kept. The gain after fine-tuning is that of data/results/metrics.json.
 
     python -m docs.tools.hero docs/images
@@ -19,7 +19,7 @@ from stages.aggregate.charts.frame import draw_svg, figure, legend_of, panel, re
 from stages.aggregate.charts.theme import BLUE, GREY, GROUND, SKY, SOFT, TEXT, UNSEEN, Look, Spec, dumbbell_layers
 from stages.aggregate.words.formatting import percent
 
-FONTS = ROOT / "docs" / "evidence" / "fonts.csv"
+FONTS = ROOT / "docs" / "study" / "fonts.csv"
 TUNED = ROOT / "data" / "results" / "metrics.json"
 WIDTH, HEIGHT, DPI = 520, 96, 240
 """Points of the chart; pixels per inch, for dense screens."""

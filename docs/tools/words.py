@@ -26,6 +26,7 @@ BUDGETS = {
     "docs/scale.md": 1_200,
     "docs/scores.md": 1_500,
     "docs/statistics.md": 1_500,
+    "docs/study/README.md": 1_500,
 }
 HABITS = {
     "what": (r"\bwhat\b", 166),

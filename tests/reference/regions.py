@@ -5,8 +5,7 @@ from pathlib import Path
 
 from ruamel.yaml import YAML
 
-from docs.evidence import tables
-from docs.study import label_tables, paper
+from docs.study import label_tables, paper, sentences, tables
 from stages.aggregate import curves, read, scope
 from stages.aggregate.inference.gain import Gain
 from stages.aggregate.params import AggregateParams
@@ -111,7 +110,7 @@ def regions() -> Iterator[tuple[str, str, str]]:
     yield "study/README.md", "few labels", label_tables.labels_table()
     yield "default-study.md", "runs", runs_table(RUNS)
     yield "default-study.md", "spread", spread_table(RUNS)
-    yield from evidence()
+    yield from study()
     for name, record in RECORDS.items():
         yield "columns.md", name, record_table(record)
 
@@ -122,17 +121,22 @@ def common_columns() -> str:
     return column_table({name: kind for name, kind in metric_table.COLUMNS.items() if name in names}, {}, KEYS)
 
 
-def evidence() -> Iterator[tuple[str, str, str]]:
-    """Yield the regions that show what choosing gains on frozen networks."""
-    frozen = tables.read_scores("frozen.csv")
-    yield "../README.md", "gains", tables.short_table(frozen)
-    pairs = (f"**{name}**\n\n{tables.pairs_table(frozen, score)}" for name, score in tables.SCORES.items())
-    yield "evidence/README.md", "pairs", "\n\n".join(pairs)
+def study() -> Iterator[tuple[str, str, str]]:
+    """Yield the regions that show what choosing gains."""
+    yield "../README.md", "gains", tables.short_table(tables.read_scores("frozen.csv"))
+    joined: dict[str, list[str]] = {"pairs": [], "size of input": []}
     for heading, table in tables.tables():
-        if "pair" not in heading:
-            yield "evidence/README.md", heading, table
+        name, _, score = heading.partition(": ")
+        if score:
+            joined[name].append(f"**{score}**\n\n{table}")
+        else:
+            yield "study/README.md", heading, table
         if heading in ("what choosing gains", "before and after training"):
             yield "recommend.md", heading, table
+    for heading, each in joined.items():
+        yield "study/README.md", heading, "\n\n".join(each)
+    for heading, words in sentences.paragraphs():
+        yield "study/README.md", heading, words
 
 
 def write_pages(docs: Path) -> list[Path]:

@@ -6,7 +6,7 @@ import re
 import pytest
 from ruamel.yaml import YAML
 
-from docs.evidence import tables
+from docs.study import tables
 from tests.workflow import ROOT
 
 FOLDER = ROOT / "docs" / "joss"

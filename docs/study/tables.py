@@ -1,0 +1,547 @@
+"""What choosing a layer gains, frozen and fine-tuned, at several sizes of input: every table, from the scores here.
+
+Reads frozen.csv, tuned.csv, cells.csv and width.csv beside it and prints Markdown. It imports nothing of the project,
+so that its numbers are an independent computation.
+
+    python -m docs.study.tables
+
+A layer is chosen by its mean score over all folds of unseen classes but one, and judged on the fold left out, and so
+is every rule that it is compared with, in the same rows: raw, or scaled to length 1. A pair is a dataset and a network.
+Means over datasets are of each dataset's mean over its networks, with Student's t over datasets.
+
+Rows of length 1 are the default unless raw rows are better. The test was written down before the scores were computed:
+by use, the score reached with raw rows less that with rows of length 1, over the five datasets, and raw rows stay for a
+use if the lower end of that difference is above 0 at 95 % after Bonferroni over the four uses.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.stats import t as student
+
+HERE = Path(__file__).parent
+GLYPHS, PHOTOS = ("handwriting", "calligraphy", "omniglot"), ("cifar100", "tinyimagenet")
+NETWORKS = ("Lite0", "Lite1", "Lite2", "MobileNetV2", "ViT-S")
+USES = {"classifier": "probe_accuracy", "retrieval": "map_at_r", "discovery": "nmi", "detection": "ood_auroc_knn"}
+SCORES = {
+    "probe": "probe_accuracy",
+    "MAP@R": "map_at_r",
+    "1-NN": "nn1_accuracy",
+    "NMI": "nmi",
+    "AUROC": "ood_auroc_knn",
+}
+TITLES = {score: name for name, score in SCORES.items()}
+UNSCALED = ("probe_accuracy", "ood_auroc_knn")
+"""Scores to which it makes no difference: the probe standardizes columns, detection always has rows of length 1."""
+
+GOALS = {"probe_accuracy": 0.01, "nn1_accuracy": 0.01, "map_at_r": 0.015, "nmi": 0.02}
+"""The regret that was set as a goal before the fine-tuned networks were run."""
+
+TRAINED, BRIEFLY = 500, 100
+"""Steps of fine-tuning: of the study, and of the default study's handwriting, which stands apart."""
+
+NATIVE = {"handwriting": "drawn at that size", "omniglot": "105 px", "calligraphy": "64 px", "tinyimagenet": "64 px"}
+NATIVE |= {"cifar100": "32 px"}
+"""Detail that the images have; the rest of a larger input is enlargement."""
+
+Curves = NDArray[np.float64]
+"""(F, L) scores of F folds of unseen classes at L layers, in the order of depth."""
+
+Pairs = Mapping[tuple[str, str], Curves]
+"""Dataset and network -> curves."""
+
+
+@cache
+def read_scores(name: str) -> pd.DataFrame:
+    """Read a table: dataset, network, step, fold, layer, depth, rows (raw or unit), score, value."""
+    return pd.read_csv(HERE / name, dtype={"fold": str, "columns": str})
+
+
+def read_tuned(pixels: Sequence[int] = (64, 98)) -> pd.DataFrame:
+    """Read the scores of fine-tuned cells, before (step 0) and after, of networks with inputs of some sizes."""
+    earlier = read_scores("tuned.csv").query("dataset != 'handwriting'").assign(input=64)
+    both = pd.concat([earlier, read_scores("cells.csv").query("tuned")])
+    return both[both["input"].isin(pixels)]
+
+
+def read_sizes() -> dict[int, pd.DataFrame]:
+    """Read the scores of the frozen Lite0 by input in pixels."""
+    cells = read_scores("cells.csv").query("network == 'Lite0' and not tuned")
+    at_64 = read_scores("frozen.csv").query("network == 'Lite0'")
+    return {64: at_64} | {int(pixels): own for pixels, own in cells.groupby("input")}
+
+
+def curves_of(scores: pd.DataFrame, score: str, rows: str, step: int | None = None) -> dict[tuple[str, str], Curves]:
+    """One score of every pair with two folds or more, mean over seeds.
+
+    Args:
+        scores: as read.
+        score: its name.
+        rows: raw or unit; of a score that does not depend on rows, the same for both.
+        step: the checkpoint; None: all there is.
+    """
+    own = scores[(scores["score"] == score) & (scores["rows"] == ("raw" if score in UNSCALED else rows))]
+    own = own if step is None else own[own["step"] == step]
+    means = own.groupby(["dataset", "network", "fold", "depth"])["value"].mean()
+    found = {
+        (str(dataset), str(network)): pair.to_numpy().reshape(pair.index.get_level_values("fold").nunique(), -1)
+        for (dataset, network), pair in means.groupby(level=["dataset", "network"])
+    }
+    order = [pair for pair in product((*GLYPHS, *PHOTOS), NETWORKS) if pair in found]
+    return {pair: found[pair] for pair in order if len(found[pair]) > 1}
+
+
+def chosen_elsewhere(curves: Curves) -> NDArray[np.int64]:
+    """The layer of the best mean over the other folds, of each fold, (F,)."""
+    return np.array([np.delete(curves, fold, axis=0).mean(axis=0).argmax() for fold in range(len(curves))])
+
+
+def reached(curves: Curves) -> NDArray[np.float64]:
+    """Score of the layer chosen on the other folds, on each fold, (F,)."""
+    return curves[np.arange(len(curves)), chosen_elsewhere(curves)]
+
+
+def gain_over(layer: Callable[[int], int]) -> Callable[[Curves], float]:
+    """What the choice gains over one layer, given by the index of the last; mean over folds."""
+    return lambda curves: float((reached(curves) - curves[:, layer(curves.shape[1] - 1)]).mean())
+
+
+def regret(curves: Curves) -> float:
+    """What the choice loses to the best layer of each fold, which is chosen on the same images: slightly too large."""
+    return float((curves.max(axis=1) - reached(curves)).mean())
+
+
+def regret_at(curves: Curves, layer: int) -> float:
+    """What one layer loses to the best layer of each fold."""
+    return float((curves.max(axis=1) - curves[:, layer]).mean())
+
+
+def random_gain(curves: Curves) -> float:
+    """What the choice gains over a layer drawn at random."""
+    return float((reached(curves) - curves.mean(axis=1)).mean())
+
+
+LAYERS: dict[str, Callable[[int], int]] = {
+    "last": lambda last: last,
+    "one before": lambda last: last - 1,
+    "two thirds": lambda last: round(last * 2 / 3),
+}
+"""Constant rules: a layer's index from that of the last."""
+
+RULES: dict[str, Callable[[Curves], float]] = {name: gain_over(layer) for name, layer in LAYERS.items()}
+RULES["random"] = random_gain
+
+
+def best_elsewhere(pairs: Pairs, *, alike: bool = False) -> dict[tuple[str, str], int]:
+    """Index of the layer of the best mean over the other datasets, by pair of a network that has others.
+
+    Args:
+        pairs: dataset and network -> curves.
+        alike: whether other datasets are those of the same kind only, glyphs or photos.
+    """
+    found = {}
+    for dataset, network in pairs:
+        others = [
+            own.mean(axis=0)
+            for (name, each), own in pairs.items()
+            if each == network and name != dataset and (not alike or (name in GLYPHS) == (dataset in GLYPHS))
+        ]
+        if others:
+            found[dataset, network] = int(np.mean(others, axis=0).argmax())
+    return found
+
+
+def over_datasets(values: Mapping[tuple[str, str], float], level: float = 0.95) -> tuple[float, float, float]:
+    """Mean over datasets of their means over networks, and the ends of its interval, NaN of fewer than three."""
+    datasets = list(dict.fromkeys(dataset for dataset, _ in values))
+    means = np.array([np.mean([v for (name, _), v in values.items() if name == dataset]) for dataset in datasets])
+    if len(means) < 3:
+        return float(means.mean()) if len(means) else np.nan, np.nan, np.nan
+    half = student.ppf((1 + level) / 2, len(means) - 1) * means.std(ddof=1) / np.sqrt(len(means))
+    return float(means.mean()), float(means.mean() - half), float(means.mean() + half)
+
+
+def mean_of(values: Mapping[tuple[str, str], float], datasets: Sequence[str]) -> float:
+    """Mean over some datasets of their means over networks; NaN if there is none."""
+    return over_datasets({pair: value for pair, value in values.items() if pair[0] in datasets})[0]
+
+
+def signed(value: float) -> str:
+    """Write a difference with its sign; never -0.000."""
+    return "–" if np.isnan(value) else f"{value:+.3f}".replace("-0.000", "+0.000")
+
+
+def unsigned(value: float) -> str:
+    """Write a score or a regret."""
+    return "–" if np.isnan(value) else f"{value:.3f}"
+
+
+def bracketed(mean: float, low: float, high: float) -> str:
+    """Write a mean with its interval, if it has one."""
+    return signed(mean) if np.isnan(low) else f"{signed(mean)} [{signed(low)}, {signed(high)}]"
+
+
+def markdown(heads: Sequence[str], rows: Sequence[Sequence[str]], texts: int = 1) -> str:
+    """Write a table whose first columns are text."""
+    lines = [heads, [*["---"] * texts, *["--:"] * (len(heads) - texts)], *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def gains_table(scores: pd.DataFrame) -> str:
+    """What choosing gains over constant rules, in rows of length 1, and over the last layer in raw rows."""
+    rows = []
+    for name, score in SCORES.items():
+        raw, unit = (curves_of(scores, score, rows_) for rows_ in ("raw", "unit"))
+        over_last = {pair: RULES["last"](curves) for pair, curves in unit.items()}
+        others = [over_datasets({pair: rule(c) for pair, c in unit.items()}) for rule in list(RULES.values())[1:]]
+        rows.append(
+            [
+                name,
+                bracketed(*over_datasets(over_last)),
+                *(signed(mean_of(over_last, domain)) for domain in (GLYPHS, PHOTOS)),
+                signed(over_datasets({pair: RULES["last"](c) for pair, c in raw.items()})[0]),
+                *(bracketed(*found) for found in others),
+                unsigned(over_datasets({pair: regret(c) for pair, c in unit.items()})[0]),
+            ]
+        )
+    heads = ["score", "over the last layer", "glyphs", "photos", "raw rows", "over the one before", "over two thirds"]
+    return markdown([*heads, "over a random layer", "regret"], rows)
+
+
+def short_table(scores: pd.DataFrame) -> str:
+    """The first columns of `gains_table`, by use: what choosing gains over the last layer, and over the one before."""
+    rows = []
+    for use, score in USES.items():
+        unit = curves_of(scores, score, "unit")
+        last, before = ({pair: RULES[rule](c) for pair, c in unit.items()} for rule in ("last", "one before"))
+        name = next(name for name, each in SCORES.items() if each == score)
+        by_domain = [signed(mean_of(last, domain)) for domain in (GLYPHS, PHOTOS)]
+        rows.append([f"{use} ({name})", *by_domain, bracketed(*over_datasets(last)), bracketed(*over_datasets(before))])
+    return markdown(["gain over the last layer", "glyphs", "photos", "all five", "over the layer before it"], rows)
+
+
+def pairs_table(scores: pd.DataFrame, score: str) -> str:
+    """What choosing gains over the last layer, and over the one before it, of each pair in rows of length 1."""
+    unit = curves_of(scores, score, "unit")
+    networks = list(dict.fromkeys(network for _, network in unit))
+    rows = [
+        [dataset]
+        + [
+            "–"
+            if (dataset, network) not in unit
+            else " / ".join(signed(RULES[rule](unit[dataset, network])) for rule in ("last", "one before"))
+            for network in networks
+        ]
+        for dataset in dict.fromkeys(dataset for dataset, _ in unit)
+    ]
+    return markdown(["dataset", *networks], rows)
+
+
+def differences(scores: pd.DataFrame, score: str) -> dict[tuple[str, str], float]:
+    """Score reached with raw rows less that with rows of length 1, by pair."""
+    raw, unit = (curves_of(scores, score, rows) for rows in ("raw", "unit"))
+    return {pair: float((reached(raw[pair]) - reached(unit[pair])).mean()) for pair in unit}
+
+
+def rows_table(scores: pd.DataFrame) -> str:
+    """By score, what raw rows reach less what rows of length 1 reach, with the interval that decides."""
+    rows = []
+    for name, score in SCORES.items():
+        use = next((use for use, leading in USES.items() if leading == score), "")
+        found = differences(scores, score)
+        mean, low, high = over_datasets(found, level=1 - 0.05 / len(USES))
+        words = "no difference" if score in UNSCALED else "raw rows stay" if low > 0 else "rows of length 1"
+        by_domain = [signed(mean_of(found, domain)) for domain in (GLYPHS, PHOTOS)]
+        rows.append([name, use or "–", bracketed(mean, low, high), *by_domain, words if use else "–"])
+    return markdown(["score", "leads", "raw less length 1", "glyphs", "photos", "decides for"], rows)
+
+
+def promise_table(scores: pd.DataFrame) -> str:
+    """What all folds but one promise to gain over the last layer, and what the choice made on them gains on the last.
+
+    The promise is the cross-validated gain within these folds, in rows of length 1; both are means over folds.
+    """
+    rows = []
+    for name, score in SCORES.items():
+        promised, gained = {}, {}
+        for pair, curves in curves_of(scores, score, "unit").items():
+            if len(curves) < 3:
+                continue
+            each = [np.delete(curves, fold, axis=0) for fold in range(len(curves))]
+            promised[pair] = float(np.mean([RULES["last"](others) for others in each]))
+            gained[pair] = RULES["last"](curves)
+        missed = {pair: gained[pair] - promised[pair] for pair in promised}
+        rows.append(
+            [name, *(signed(over_datasets(v)[0]) for v in (promised, gained)), bracketed(*over_datasets(missed))]
+        )
+    return markdown(["score", "promised", "gained", "gained less promised"], rows)
+
+
+def tuned_table(scores: pd.DataFrame) -> str:
+    """What choosing gains over the last layer before and after fine-tuning, by pair and over datasets."""
+    found = {score: [gains_at(scores, score, step) for step in (0, TRAINED)] for score in SCORES.values()}
+    folds = {pair: len(curves) for pair, curves in curves_of(scores, SCORES["probe"], "unit", TRAINED).items()}
+    rows = [
+        [*pair, str(n), *(" → ".join(signed(each.get(pair, np.nan)) for each in found[score]) for score in found)]
+        for pair, n in folds.items()
+    ]
+    brief = read_scores("tuned.csv").query("dataset == 'handwriting'")
+    ends = [[*gains_at(brief, score, step).values(), np.nan][0] for score in found for step in (0, BRIEFLY)]
+    cells = [f"{signed(before)} → {signed(after)}" for before, after in zip(ends[::2], ends[1::2], strict=True)]
+    rows.append([f"handwriting, {BRIEFLY} steps", "Lite0", "4", *cells])
+    means = [" → ".join(signed(over_datasets(each)[0]) for each in found[score]) for score in found]
+    changes = [over_datasets(subtract(after, before)) for before, after in found.values()]
+    rows += [["mean of datasets", "", "", *means], ["change", "", "", *(bracketed(*change) for change in changes)]]
+    return markdown(["dataset", "network", "folds", *SCORES], rows, texts=2)
+
+
+def gains_at(scores: pd.DataFrame, score: str, step: int) -> dict[tuple[str, str], float]:
+    """What choosing gains over the last layer at a checkpoint, in rows of length 1."""
+    return {pair: RULES["last"](curves) for pair, curves in curves_of(scores, score, "unit", step).items()}
+
+
+def subtract(
+    one: Mapping[tuple[str, str], float], other: Mapping[tuple[str, str], float]
+) -> dict[tuple[str, str], float]:
+    """Differences of what both have."""
+    return {pair: one[pair] - other[pair] for pair in one if pair in other}
+
+
+def raised_table(scores: pd.DataFrame) -> str:
+    """What fine-tuning changes at each kind of layer, and how many layers then come within 0.01 of the best."""
+    rows = []
+    for name, score in SCORES.items():
+        before, after = (curves_of(scores, score, "unit", step) for step in (0, TRAINED))
+        shared = [pair for pair in after if pair in before]
+        if not shared:
+            continue
+        row = [name]
+        for layer in (LAYERS["two thirds"], LAYERS["one before"], LAYERS["last"], None):
+            change = {pair: height(after[pair], layer) - height(before[pair], layer) for pair in shared}
+            row.append(" / ".join(signed(mean_of(change, domain)) for domain in (GLYPHS, PHOTOS)))
+        near = [[within(curves[pair]) for pair in shared] for curves in (before, after)]
+        row.append(" → ".join(f"{np.mean([own.sum() for own in each]):.1f}" for each in near))
+        row += [
+            " → ".join(str(sum(bool(own[at]) for own in each)) for each in near) + f" of {len(shared)}"
+            for at in (-2, -1)
+        ]
+        rows.append(row)
+    heads = ["score", "two thirds", "one before the last", "last layer", "chosen layer"]
+    return markdown([*heads, "layers within 0.01 of the best", "one before is", "last is"], rows)
+
+
+def height(curves: Curves, layer: Callable[[int], int] | None) -> float:
+    """Mean score over folds of one layer, or of the chosen ones."""
+    return float(reached(curves).mean() if layer is None else curves[:, layer(curves.shape[1] - 1)].mean())
+
+
+def within(curves: Curves, tolerance: float = 0.01) -> NDArray[np.bool_]:
+    """Whether a layer's mean over folds comes within a tolerance of the best layer's, (L,)."""
+    means = curves.mean(axis=0)
+    return np.asarray(means >= means.max() - tolerance)
+
+
+def checkpoints_table(scores: pd.DataFrame) -> str:
+    """What is reached if the layer is chosen before fine-tuning, after it, or among the layers of both."""
+    rows = []
+    for name, score in SCORES.items():
+        before, after = (curves_of(scores, score, "unit", step) for step in (0, TRAINED))
+        shared = [pair for pair in after if pair in before and before[pair].shape == after[pair].shape]
+        if not shared:
+            continue
+        joined = {pair: np.hstack([after[pair], before[pair]]) for pair in shared}
+        heights = [{pair: height(curves[pair], None) for pair in shared} for curves in (before, after, joined)]
+        chosen = np.concatenate([chosen_elsewhere(joined[pair]) >= after[pair].shape[1] for pair in shared])
+        cells = [f"{over_datasets(each)[0]:.3f}" for each in heights]
+        gains = [bracketed(*over_datasets(subtract(heights[2], each))) for each in heights[:2]]
+        rows.append([name, *cells, *gains, f"{int(chosen.sum())} of {len(chosen)}"])
+    heads = ["score", "frozen", "fine-tuned", "either", "either less frozen", "either less fine-tuned"]
+    return markdown([*heads, "folds that choose frozen"], rows)
+
+
+def transfer_table(frozen: pd.DataFrame, tuned: pd.DataFrame) -> str:
+    """What the layer that is best on all other datasets, or on those of the same kind, gains over the last layer."""
+    rows = []
+    for kind, scores, step in (("frozen", frozen, 0), ("fine-tuned", tuned, TRAINED)):
+        for name, score in SCORES.items():
+            pairs = curves_of(scores, score, "unit", step)
+            cells = []
+            for alike in (False, True):
+                layers = best_elsewhere(pairs, alike=alike)
+                gains = {pair: float((pairs[pair][:, at] - pairs[pair][:, -1]).mean()) for pair, at in layers.items()}
+                lost = {pair: regret_at(pairs[pair], at) for pair, at in layers.items()}
+                cells += [str(len(layers)), bracketed(*over_datasets(gains)), unsigned(over_datasets(lost)[0])]
+            own = over_datasets({pair: regret(curves) for pair, curves in pairs.items()})[0]
+            if pairs:
+                rows.append([name, kind, *cells, unsigned(own)])
+    heads = ["pairs", "all others: gain over the last", "regret", "pairs", "same kind: gain over the last", "regret"]
+    return markdown(["score", "networks", *heads, "regret of the choice"], rows, texts=2)
+
+
+def layers_table(frozen: pd.DataFrame, tuned: pd.DataFrame) -> str:
+    """The layer of the best mean over folds, counted from 1, of each pair, by every score in turn."""
+    rows = []
+    for kind, scores, step in (("frozen", frozen, 0), ("fine-tuned", tuned, TRAINED)):
+        found = {score: curves_of(scores, score, "unit", step) for score in GOALS}
+        pairs = found["map_at_r"]
+        for dataset in dict.fromkeys(name for name, _ in pairs):
+            cells = []
+            for network in NETWORKS:
+                each = [curves[dataset, network] for curves in found.values() if (dataset, network) in curves]
+                best = ", ".join(str(curves.mean(axis=0).argmax() + 1) for curves in each)
+                cells.append(f"{best} of {each[0].shape[1]}" if each else "–")
+            rows.append([dataset, kind, *cells])
+    return markdown(["dataset", "networks", *NETWORKS], rows, texts=2)
+
+
+def goals_table(frozen: pd.DataFrame, tuned: pd.DataFrame) -> str:
+    """Whether the regret of the choice meets its goal and lies below that of every constant rule."""
+    rows = []
+    for kind, scores, step in (("frozen", frozen, 0), ("fine-tuned", tuned, TRAINED)):
+        for score, goal in GOALS.items():
+            pairs = curves_of(scores, score, "unit", step)
+            own = over_datasets({pair: regret(curves) for pair, curves in pairs.items()})[0]
+            rules = [
+                over_datasets({pair: regret_at(curves, layer(curves.shape[1] - 1)) for pair, curves in pairs.items()})[
+                    0
+                ]
+                for layer in LAYERS.values()
+            ]
+            met, below = ("yes" if answer else "no" for answer in (own <= goal, own < min(rules)))
+            cells = [unsigned(goal), unsigned(own), met, *map(unsigned, rules), below]
+            rows.append([TITLES[score], kind, *cells])
+    heads = ["score", "networks", "goal", "regret of the choice", "met", *(f"regret of {name}" for name in LAYERS)]
+    return markdown([*heads, "below all"], rows, texts=2)
+
+
+def curves_by_size(score: str) -> dict[int, dict[tuple[str, str], Curves]]:
+    """One score of the frozen Lite0 by size of input, of the datasets that have all folds at that size."""
+    found = {pixels: curves_of(scores, score, "unit") for pixels, scores in read_sizes().items()}
+    small = found[64]
+    return {
+        pixels: {pair: curves for pair, curves in each.items() if len(curves) == len(small[pair])}
+        for pixels, each in found.items()
+    }
+
+
+def sizes_table(score: str) -> str:
+    """One score of the frozen Lite0's last layer and of the chosen one, and their difference, by size of input."""
+    found, rows = curves_by_size(score), []
+    for dataset in (*GLYPHS, *PHOTOS):
+        row = [dataset, NATIVE[dataset]]
+        for each in found.values():
+            curves = each.get((dataset, "Lite0"))
+            ends = [] if curves is None else [height(curves, LAYERS["last"]), height(curves, None)]
+            row.append(f"{ends[0]:.3f} → {ends[1]:.3f} ({signed(ends[1] - ends[0])})" if ends else "–")
+        rows.append(row)
+    gains = [{pair: RULES["last"](curves) for pair, curves in each.items()} for each in found.values()]
+    changes = [bracketed(*over_datasets(subtract(each, gains[0]))) for each in gains[1:]]
+    rows.append(["gain, mean", "", *(f"{bracketed(*over_datasets(each))} of {len(each)}" for each in gains)])
+    rows.append(["gain less that at 64 px", "", "", *changes])
+    return markdown(["dataset", "detail", *(f"{pixels} px" for pixels in found)], rows, texts=2)
+
+
+def tuned_sizes_table() -> str:
+    """What choosing gains over the last layer after fine-tuning at 64 px and at larger inputs, in the same folds."""
+    rows = []
+    small = read_tuned([64])
+    for pixels in (128, 224):
+        large = read_tuned([pixels])
+        for dataset in dict.fromkeys(large["dataset"]):
+            folds = {*large[(large["dataset"] == dataset) & (large["step"] == TRAINED)]["fold"]}
+            cells = []
+            for score in SCORES.values():
+                each = [
+                    curves_of(own[own["fold"].isin(folds)], score, "unit", TRAINED).get((dataset, "Lite0"))
+                    for own in (small, large)
+                ]
+                cells.append(" → ".join("–" if c is None else signed(RULES["last"](c)) for c in each))
+            rows.append([dataset, f"64 → {pixels}", str(len(folds)), *cells])
+    return markdown(["dataset", "px", "folds", *SCORES], rows, texts=2) if rows else "Not run yet."
+
+
+def random_curves(score: str) -> list[dict[tuple[str, str], Curves]]:
+    """One score of fold 0 at every layer, pre-trained and with random weights, of the pairs that have both."""
+    found = []
+    cells = read_scores("cells.csv")
+    random = cells[cells["network"].str.endswith(", random")]
+    for scores in (read_scores("frozen.csv"), random.assign(network=random["network"].str.removesuffix(", random"))):
+        own = scores[(scores["fold"] == "0") & (scores["score"] == score)]
+        own = own[own["rows"] == ("raw" if score in UNSCALED else "unit")].sort_values("depth")
+        found.append({pair: each["value"].to_numpy() for pair, each in own.groupby(["dataset", "network"])})
+    return [{pair: found[i][pair] for pair in found[1]} for i in range(2)]
+
+
+def random_table() -> str:
+    """Best and last layer of fold 0, pre-trained and with random weights, over datasets."""
+    rows = []
+    for name, score in SCORES.items():
+        both = random_curves(score)
+        best, last = ([over_datasets({pair: float(c[at(c)]) for pair, c in each.items()})[0] for each in both]
+                      for at in (np.argmax, lambda curve: -1))  # fmt: skip
+        leads = [over_datasets({pair: float(c.max() - c[-1]) for pair, c in each.items()}) for each in both]
+        heights = [f"{a:.3f} → {b:.3f}" for a, b in zip(last, best, strict=True)]
+        rows.append([name, str(len(both[1])), *heights, *(bracketed(*lead) for lead in leads)])
+    heads = ["score", "pairs", "pre-trained, last → best", "random, last → best", "pre-trained, gain", "random, gain"]
+    return markdown(heads, rows)
+
+
+def tuned_rows_table(scores: pd.DataFrame) -> str:
+    """By score and dataset, what raw rows reach less what rows of length 1 reach after fine-tuning."""
+    last = scores[scores["step"] == TRAINED]
+    datasets = [name for name in (*GLYPHS, *PHOTOS) if name in {*last["dataset"]}]
+    rows = [
+        [name, *(signed(mean_of(differences(last, score), [dataset])) for dataset in datasets)]
+        for name, score in SCORES.items()
+        if score not in UNSCALED
+    ]
+    return markdown(["score", *datasets], rows)
+
+
+def width_table(widths: pd.DataFrame) -> str:
+    """MAP@R gained over the last layer where every layer is reduced to as many principal columns, by dataset."""
+    columns = list(dict.fromkeys(widths["columns"]))
+    rows = []
+    for (step, dataset), own in widths.groupby(["step", "dataset"], sort=False):
+        for kind in ("raw", "unit"):
+            row = [f"{dataset}, {'frozen' if step == 0 else 'fine-tuned'}", "length 1" if kind == "unit" else "raw"]
+            for columns_ in columns:
+                part = own[(own["columns"] == columns_) & (own["rows"] == kind)]
+                row.append(signed(RULES["last"](part.pivot_table("value", "fold", "depth").to_numpy())))
+            rows.append(row)
+    return markdown(["network", "rows", *(f"{c} columns" if c != "all" else "all columns" for c in columns)], rows)
+
+
+def tables() -> Iterator[tuple[str, str]]:
+    """Yield every table with its heading; of a heading with a colon there is one table for each score."""
+    frozen, tuned, widths = read_scores("frozen.csv"), read_tuned(), read_scores("width.csv")
+    after = tuned[tuned["step"] == TRAINED]
+    yield "what choosing gains", gains_table(frozen)
+    for name, score in SCORES.items():
+        yield f"pairs: {name}", pairs_table(frozen, score)
+    yield "which layer", layers_table(frozen, tuned)
+    yield "raw rows or rows of length 1", rows_table(frozen)
+    yield "promise and outcome", promise_table(frozen)
+    yield "what choosing gains after fine-tuning", gains_table(after)
+    yield "before and after training", tuned_table(tuned)
+    yield "what fine-tuning raises", raised_table(tuned)
+    yield "which checkpoint", checkpoints_table(tuned)
+    yield "promise and outcome after fine-tuning", promise_table(after)
+    yield "raw rows or rows of length 1, after training", tuned_rows_table(tuned)
+    yield "best on the other datasets", transfer_table(frozen, tuned)
+    yield "goals", goals_table(frozen, tuned)
+    for name, score in SCORES.items():
+        yield f"size of input: {name}", sizes_table(score)
+    yield "size of input, fine-tuned", tuned_sizes_table()
+    yield "random weights", random_table()
+    yield "reduced to equal width", width_table(widths)
+
+
+if __name__ == "__main__":
+    for heading, table in tables():
+        print(f"## {heading}\n\n{table}\n")
