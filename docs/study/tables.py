@@ -216,13 +216,12 @@ def gains_table(scores: pd.DataFrame) -> str:
 def short_table(scores: pd.DataFrame) -> str:
     """The first columns of `gains_table`, by use: what choosing gains over the last layer, and over the one before."""
     rows = []
-    for use, score in (*USES.items(), ("retrieval", "nn1_accuracy")):
+    for use, score in USES.items():
         unit = curves_of(scores, score, "unit")
         last, before = ({pair: RULES[rule](c) for pair, c in unit.items()} for rule in ("last", "one before"))
         name = next(name for name, each in SCORES.items() if each == score)
         by_domain = [signed(mean_of(last, domain)) for domain in (GLYPHS, PHOTOS)]
         rows.append([f"{use} ({name})", *by_domain, bracketed(*over_datasets(last)), bracketed(*over_datasets(before))])
-    rows.sort(key=lambda row: list(USES).index(row[0].partition(" ")[0]))
     return markdown(["gain over the last layer", "glyphs", "photos", "all five", "over the layer before it"], rows)
 
 

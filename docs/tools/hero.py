@@ -15,14 +15,14 @@ import pandas as pd
 import vl_convert
 
 from docs.tools.sources import ROOT, label
-from stages.aggregate.charts.frame import Words, draw_svg, figure, legend_of, panel, records
+from stages.aggregate.charts.frame import draw_svg, figure, legend_of, panel, records
 from stages.aggregate.charts.theme import BLUE, GREY, GROUND, SKY, SOFT, TEXT, UNSEEN, Look, Spec, dumbbell_layers
 from stages.aggregate.words.formatting import percent
 
 FONTS = ROOT / "docs" / "study" / "fonts.csv"
 TUNED = ROOT / "data" / "results" / "metrics.json"
-NAMES, WIDTH, HEIGHT, DPI = 100, 380, 250, 240
-"""Points of the names, and of the chart beside them; pixels per inch, for dense screens."""
+WIDTH, HEIGHT, DPI = 520, 96, 240
+"""Points of the chart; pixels per inch, for dense screens."""
 
 PAGES = {
     "hero": {GROUND: "#ffffff", TEXT: "#1f2328", SOFT: "#59636e", GREY: "#59636e", UNSEEN: BLUE},
@@ -32,7 +32,7 @@ PAGES = {
 
 
 def draw(fonts: pd.DataFrame, tuned: float) -> Spec:
-    """Draw a line for each font, from the last layer's score to the chosen layer's.
+    """Draw an upright line for each font, from the last layer's score to the chosen layer's.
 
     Args:
         fonts: font, layer, layers, last, chosen, kept.
@@ -44,15 +44,24 @@ def draw(fonts: pd.DataFrame, tuned: float) -> Spec:
     looks = {"last layer": Look(GREY, "square"), f"layer {layer}": Look(UNSEEN)}
     points = [own.assign(at=at, value=own[column]) for at, column in zip(looks, ("last", "chosen"), strict=True)]
     better, mean = int((own["gain"] > 0).sum()), own["gain"].mean()
-    text = Words(
+    text = (
         f"Layer {layer} of {layers} beats the last layer for {better} of {len(own)} fonts",
-        f"How well words in the same font are found (MAP@R, 1 is perfect): {mean:+.2f} on average, with "
-        f"{percent(kept)} of the network, which was not trained on any font. The layer was chosen without the font. "
-        f"After fine-tuning on other fonts the gain is {tuned:+.2f}.",
+        f"A line per font: how well other words in this font are found (MAP@R, 1 is perfect). On average {mean:+.2f}, "
+        f"with {percent(kept)} of the parameters of a frozen network. The layer was chosen without the font. After "
+        f"fine-tuning on other fonts the gain is {tuned:+.2f}.",
     )
-    dots = dumbbell_layers("name", "at", looks, legend_of(2))
-    chart = panel(dots, {"points": records(pd.concat(points), ["name", "at", "value"])}, (WIDTH, HEIGHT))
-    return figure([chart], text, axis=NAMES) | {"background": GROUND}
+    chart = panel(
+        [upright(layer) for layer in dumbbell_layers("name", "at", looks, legend_of(1) | {"orient": "right"})],
+        {"points": records(pd.concat(points), ["name", "at", "value"])},
+        (WIDTH, HEIGHT),
+    )
+    return figure([chart], text) | {"background": GROUND}
+
+
+def upright(layer: Spec) -> Spec:
+    """Exchange the axes of a layer of dumbbells; the fonts' names, which would take most of the height, go."""
+    own = layer["encoding"]
+    return layer | {"encoding": own | {"x": own["y"] | {"axis": None}, "y": own["x"]}}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

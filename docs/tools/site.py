@@ -1,4 +1,4 @@
-"""Build the site: README, the pages of docs/, the library's reference and the notebook, by zensical.
+"""Build the site: README, the pages of docs/, the library's reference and the notebooks, by zensical.
 
 Copies the pages into .cache/site/pages, with links that hold there, and runs `zensical build --strict`. The navigation
 is the table in docs/README.md: a bold row begins a section, and the links of the rows below are its pages.
@@ -19,7 +19,9 @@ ROOT = Path(__file__).parents[2]
 OUT = ROOT / ".cache" / "site"
 CONFIG = Path(__file__).with_name("zensical.toml")
 INDEX = "docs/README.md"
-NOTEBOOK = "docs/examples/explore.ipynb"
+STUDY = "docs/examples/explore.ipynb"
+"""The notebook that needs a finished study."""
+
 PROJECT = ("CONTRIBUTING.md", "docs/release.md", "CHANGELOG.md", "SECURITY.md", "CODE_OF_CONDUCT.md")
 """Pages of the last section."""
 
@@ -38,8 +40,8 @@ def main() -> None:
     sections = read_nav(ROOT)
     address = read_address(ROOT)
     for page in [page for _, pages in sections for page in pages]:
-        if page == NOTEBOOK:
-            write_notebook(ROOT, OUT / "pages")
+        if page.endswith(".ipynb"):
+            write_notebook(ROOT, OUT / "pages", page)
         else:
             write_page(ROOT, OUT / "pages", page, sections, address)
     write_api(ROOT, OUT / "pages" / API)
@@ -59,8 +61,6 @@ def read_nav(root: Path) -> Nav:
         links = re.findall(r"\]\(([\w./-]+\.(?:md|ipynb))[#)]", row)
         if heading := re.match(r"\| \*\*(.+?)\*\* \|", row):
             sections.append((heading[1], []))
-        elif links and len(sections) == 1:
-            sections.append(("Guides", []))
         sections[-1][1].extend(f"docs/{link}" for link in links if f"docs/{link}" not in PROJECT)
     named = {page for _, pages in sections for page in pages}
     others = sorted({f"docs/{path.name}" for path in (root / "docs").glob("*.md")} - named - set(PROJECT))
@@ -119,12 +119,12 @@ def write_page(root: Path, out: Path, page: str, sections: Nav, address: str | N
     path.write_text(text, encoding="utf-8")
 
 
-def write_notebook(root: Path, out: Path) -> None:
-    """Write the notebook as Markdown, with its results if a study has run; its pictures go beside it."""
-    ran = (root / "data" / "results" / "summary.csv").is_file()
+def write_notebook(root: Path, out: Path, page: str) -> None:
+    """Write a notebook as Markdown, with its results unless it needs a study and none ran; pictures go beside it."""
+    ran = page != STUDY or (root / "data" / "results" / "summary.csv").is_file()
     order = json.dumps(["image/png", "text/plain"])  # no HTML of libraries, which brings its own style
-    command = [sys.executable, "-m", "nbconvert", root / NOTEBOOK, "--to", "markdown", "--log-level", "ERROR"]
-    command += ["--output-dir", (out / place(NOTEBOOK)).parent, f"--NbConvertBase.display_data_priority={order}"]
+    command = [sys.executable, "-m", "nbconvert", root / page, "--to", "markdown", "--log-level", "ERROR"]
+    command += ["--output-dir", (out / place(page)).parent, f"--NbConvertBase.display_data_priority={order}"]
     subprocess.run([*command, *(["--execute"] if ran else [])], check=True, cwd=root)
 
 

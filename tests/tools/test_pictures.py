@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from docs.tools import hero, sources
 
@@ -16,6 +17,13 @@ PICTURES = sorted(f"docs/{name}" for name in LINKED)
 @pytest.mark.parametrize("picture", PICTURES)
 def test_a_picture_of_the_study_is_of_the_results_in_git(picture: str):
     assert sources.is_current(sources.ROOT / picture)
+
+
+@pytest.mark.parametrize("name", hero.PAGES)
+def test_the_picture_of_readme_is_drawn_by_its_script(tmp_path: Path, name: str):
+    hero.main([str(tmp_path)])
+    with Image.open(tmp_path / f"{name}.png") as drawn, Image.open(sources.ROOT / f"docs/images/{name}.png") as kept:
+        assert drawn.size == kept.size
 
 
 def test_a_picture_of_other_results_or_of_none_is_out_of_date(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -3,9 +3,10 @@
 import re
 import tomllib
 
+import nbformat
 import pytest
 
-from docs.tools.site import API, CONFIG, place, read_nav, write_config, write_page
+from docs.tools.site import API, CONFIG, place, read_nav, write_config, write_notebook, write_page
 from tests.workflow import ROOT
 
 
@@ -59,6 +60,14 @@ def test_links_lead_to_pages_pictures_and_the_repository(small, page, address, t
 def test_a_link_to_code_leads_to_the_repository_if_its_address_is_known(small):
     write_page(small, small / "out", "README.md", [("Home", ["README.md"])], "https://h/o/n")
     assert "[code](https://h/o/n/blob/main/run.py)" in (small / "out" / "index.md").read_text()
+
+
+def test_a_notebook_is_a_page_with_its_results(tmp_path):
+    pytest.importorskip("nbconvert")
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("6 * 7")])
+    nbformat.write(notebook, tmp_path / "n.ipynb")
+    write_notebook(tmp_path, tmp_path / "out", "n.ipynb")
+    assert "    42\n" in (tmp_path / "out" / "n.md").read_text()
 
 
 def test_the_configuration_is_valid_and_asks_no_other_site(tmp_path):
