@@ -30,10 +30,11 @@ def more_labels(networks: Sequence[Recommendation]) -> str:
     enough = [each for each in useful if each.n_folds * each.n_classes >= MIN_CLASSES]
     bounds = [f"{each.use} {bound:.2f}" for each in enough if (bound := _bound(each)) is not None]
     told = [f"More labels would gain at most: {joined(bounds)}."] if bounds else []
-    losses = [(each.use, loss) for each in useful if each not in enough and (loss := _lost(each)) is not None]
-    if losses:
-        (classes, images, *_), *_ = (loss for _, loss in losses)
-        words = joined([f"{use} {mean:.2f} ({worst:.2f} in 1 of 20 draws)" for use, (_, _, mean, worst) in losses])
+    known = {each.use: rows for each in useful if each not in enough and (rows := _benchmark_rows(each))}
+    if shared := set.intersection(*map(set, known.values())) if known else None:
+        classes, images = size = min(shared, key=lambda each: sum(rows[each][0] for rows in known.values()))
+        losses = [(use, *rows[size]) for use, rows in known.items()]
+        words = joined([f"{use} {mean:.2f} ({worst:.2f} in 1 of 20 draws)" for use, mean, worst in losses])
         told.append(f"In a benchmark of frozen networks {classes} classes x {images} images lost on average: {words}.")
     return " ".join(told)
 
@@ -45,10 +46,8 @@ def _bound(found: Recommendation) -> float | None:
     return best.loss_at_most if proven else None
 
 
-def _lost(found: Recommendation) -> list[float] | None:
-    """The row of the benchmark with the most classes and images that a study has, too."""
-    classes = found.n_folds * found.n_classes
-    known = [
-        row for row in benchmark().get(found.metric, []) if row[0] <= classes and row[0] * row[1] <= found.n_images
-    ]
-    return max(known, default=None)
+def _benchmark_rows(found: Recommendation) -> dict[tuple[float, float], tuple[float, float]]:
+    """By classes and images of each, what choosing on as many as a study has, or fewer, lost."""
+    most = found.n_folds * found.n_classes
+    rows = benchmark().get(found.metric, [])
+    return {(n, per): (mean, worst) for n, per, mean, worst in rows if n <= most and n * per <= found.n_images}

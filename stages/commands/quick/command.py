@@ -51,7 +51,12 @@ def quick(
     pixels, labels = read_images(folder or RAW / DEMO, table, network, image_size, per_class)
     print(f"quick: {plural(len(labels), 'image')} of {len({*labels})} classes, {network}", file=sys.stderr)
     layers = embed(network, pixels, image_size=image_size)
-    answer(layers, labels, plain_name(network), DEMO if folder is None else plain_name(folder.name), use, out)
+    options = {"--table": table, "--network": network, "--image-size": image_size, "--per-class": per_class}
+    given = [str(word) for option in options.items() if option[1] is not None for word in option]
+    again = shlex.join(["whichlayer", "quick", "--demo" if folder is None else str(folder), *given])
+    answer(layers, labels, plain_name(network), DEMO if folder is None else plain_name(folder.name), use, out, again)
+    if out:
+        print(f"quick: {out / 'report.html'} is the page", file=sys.stderr)
     words = ["FOLDER" if folder is None else str(folder), *(["--table", table] if table else [])]
     further = shlex.join([*words, *(["--use", use] if use else [])])
     print(f"Next: whichlayer new {further}    (a study: more networks, fine-tuning, `dvc repro`)", file=sys.stderr)

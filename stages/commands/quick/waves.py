@@ -33,8 +33,9 @@ def answer(
     dataset: str,
     use: str | None,
     out: Path | None,
+    command: str,
 ) -> None:
-    """Print plain scores, then the choice; write it to a folder."""
+    """Print plain scores, then the choice; write it to a folder, with the command that does it again."""
     measure = measured_scores(read_section(PARAMS, "measure", MeasureParams))
     aggregate = read_section(PARAMS, "aggregate", AggregateParams).model_copy(update={"main_metric": FIRST[0]})
     scored = score_arrays(
@@ -49,7 +50,7 @@ def answer(
     print(verdict(scored.results.facts, use=use, embeds=False), flush=True)
     if out:
         with new_output(out) as scratch:
-            write_scored(scratch, scored, "whichlayer quick")
+            write_scored(scratch, scored, command)
             np.savez(scratch / "embeddings.npz", allow_pickle=False, labels=np.array(labels), **layers)
 
 

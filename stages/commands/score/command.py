@@ -1,6 +1,7 @@
 """Score embeddings that any tool made: the verdict and the tables of the workflow, by its own code."""
 
 import re
+import shlex
 import sys
 from pathlib import Path
 
@@ -73,5 +74,6 @@ def score(
     print(verdict(scored.results.facts, embeds=False))
     if out is not None:
         with new_output(out) as scratch:
-            write_scored(scratch, scored, "whichlayer score FILE")
+            given = [*map(str, files), *(["--labels", str(labels)] if labels else [])]
+            write_scored(scratch, scored, shlex.join(["whichlayer", "score", *given]))
         print(f"score: summary.md, report.html, tables and figures are in {out}/", file=sys.stderr)

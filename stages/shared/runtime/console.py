@@ -25,6 +25,9 @@ PLAIN_LINE_SECONDS = 15.0
 FILES = ("google_crc32c", "jinja2", "numcodecs", "pyarrow", "vl_convert", "zarr")
 """Modules of the extra `files`."""
 
+NETWORKS = ("PIL", "huggingface_hub", "requests", "safetensors", "timm", "torch", "torchvision")
+"""Modules of the extra `quick`."""
+
 
 def progress(items: Iterable[T], *, total: int, what: str, unit: str = "it", done_before: int = 0) -> Iterator[T]:
     """Yield the items under a progress bar on a terminal, with a plain line every 15 seconds elsewhere.
@@ -107,7 +110,7 @@ def run_main(main: Callable[[], None]) -> NoReturn:
     except ModuleNotFoundError as error:
         if str(error.name).startswith("stages"):
             raise
-        extra = "files" if error.name in FILES else "study"
+        extra = "files" if error.name in FILES else "quick" if error.name in NETWORKS else "study"
         fail(f"this takes the package {error.name}, which is not installed: pip install 'whichlayer[{extra}]'")
     except Exception as error:
         said = explain_system_error(error)

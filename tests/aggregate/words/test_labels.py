@@ -31,6 +31,16 @@ def test_of_fewer_the_largest_benchmark_that_the_labels_suffice_for_is_quoted():
     assert more_labels([of_classes(1, 1)]) == ""
 
 
+def test_uses_share_the_size_that_the_benchmark_has_for_each():
+    probe = of_classes(8, 8 * 25, "probe_accuracy").model_copy(update={"use": "classifier"})
+    sizes = {metric: {(n, per) for n, per, *_ in rows} for metric, rows in benchmark().items()}
+    assert (8, 20) in sizes["map_at_r"] - sizes["probe_accuracy"]
+    told = more_labels([probe, of_classes(8, 8 * 25)])
+    for use, metric in (("classifier", "probe_accuracy"), ("retrieval", "map_at_r")):
+        (mean,) = (mean for n, per, mean, _ in benchmark()[metric] if (n, per) == (5, 20))
+        assert f"{use} {mean:.2f} (" in told.partition("5 classes x 20 images lost on average: ")[2]
+
+
 def test_the_benchmark_is_the_study_s():
     of_study = [each for each in json.loads(STUDY.read_text()) if each.get("classes", MIN_CLASSES) < MIN_CLASSES]
     of_text = [
