@@ -190,22 +190,6 @@ def test_the_probe_as_main_metric_is_fitted_at_the_last_checkpoint(extra: list[i
     assert expected in found
 
 
-@pytest.mark.parametrize(
-    ("extra", "probe", "found"),
-    [([0], [50], "50 beside 0"), ([50], "ends", "0, 100 beside 50"), ("ends", [50], "50 beside 0, 100")],
-)
-def test_the_probe_as_a_further_score_has_a_checkpoint(extra: object, probe: object, found: str):
-    changes = {
-        "measure.metrics": NO_PROBE,
-        "measure.extra": {"metrics": ["probe_accuracy"], "steps": extra},
-        "measure.probe.steps": "all",
-    }
-    check_edited(changes)
-    said = message({**changes, "measure.probe.steps": probe})
-    assert "measure.probe.steps: must share a checkpoint with measure.extra.steps" in said
-    assert f"found {found};" in said
-
-
 @pytest.mark.parametrize("name", ["seen_matched", "ood"])
 def test_analyses_of_seen_images_need_them(name: str):
     without = {"embed.splits": ["unseen"]}

@@ -155,14 +155,3 @@ def test_the_checkpoint_that_is_judged_is_named():
     first, last = details(Claim.DEPTH, alone)
     assert first.startswith("a, step 0: For other unseen classes: lead over the last layer +0.100, inconclusive")
     assert last.startswith(f"a, step 100: {CLASSES} lead over the last layer +0.140, supported")
-
-
-def test_a_network_s_lead_is_told_in_both_scopes():
-    (text,) = details(Claim.DEPTH, evidence(network(metric="knn_purity")))
-    assert text == (
-        f"a, step 100: {CLASSES} lead over the last layer +0.140, supported, "
-        "some earlier layer beats the last by at least 0.030. "
-        f"{IMAGES} lead over the last layer +0.150, supported, some earlier layer beats the last by at least 0.100."
-    )
-    (text,) = details(Claim.DEPTH, evidence(network(**NO_INTERVALS)))
-    assert text.startswith("a, step 100: No interval of a proven level")

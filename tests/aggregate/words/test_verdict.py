@@ -1,22 +1,18 @@
 import re
-import subprocess
-import sys
 from dataclasses import replace
 
 import pytest
 from wcwidth import wcswidth
 
-from stages.aggregate.facts import BestNetworkRecord, Facts, read_facts, write_facts
-from stages.aggregate.words.verdict import describe, verdict
+from stages.aggregate.facts import BestNetworkRecord, Facts
+from stages.aggregate.words.verdict import verdict
 from stages.shared.runtime.errors import UserError
 from tests.aggregate.networks import NO_INTERVALS, ONE_FOLD, evidence, network
 from tests.aggregate.recommended import (
     FOLDS_ALONE,
     LEADS,
     NONE,
-    NOT_WORTH_IT,
     RECOMMENDATION,
-    UNDECIDED,
     every_use,
     recommendation,
     useless,
@@ -69,12 +65,6 @@ def test_the_verdict_of_one_network():
         "  (-0.05), 6; detection 4 (-0.05), 6.",
         "Next: whichlayer features photos/ --use classifier --out photos.parquet",
     ]
-
-
-def test_scores_of_scaled_rows_are_said_to_be():
-    found = every_use(normalize="l2")
-    assert any(line.endswith(" Scores are of rows of length 1.") for line in lines_of(facts(found)))
-    assert " ".join(describe(found[:1]).split()).count("Scores are of rows of length 1.") == 1
 
 
 def test_fine_tuning_is_told_by_what_it_did():
@@ -132,49 +122,10 @@ def test_equal_networks_tie_and_those_without_a_comparison_say_so():
     assert "worse: classifier 5, 0.388 (not compared)\n" in text
 
 
-def test_the_accuracy_is_that_of_the_networks_that_are_named():
-    found = [*every_use(model="best"), *every_use(model="other", value=0.3, accuracy=0.95)]
-    assert "; accuracy on seen classes 0.760." in verdict(facts(found), use="classifier")
-    found[4] = found[4].model_copy(update={"best": found[4].best.model_copy(update={"value": 0.9})})
-    text = " ".join(verdict(facts([*found[:2], *found[4:6]])).split())
-    assert "; accuracy on seen classes 0.760 of best and 0.950 of other." in text
-    frozen = [*every_use(model="frozen", accuracy=None), *found[5:]]
-    assert "accuracy" not in verdict(facts(frozen), use="retrieval")
-
-
 def test_the_next_command_names_a_use_that_it_takes():
     geometry = recommendation(use="geometry", metric="collapse", better="lower")
     assert "Next" not in verdict(facts([geometry]))
     assert "features photos/ --use retrieval " in verdict(facts([geometry, every_use()[1]]))
-
-
-def test_both_gains_and_an_interval_stay_where_a_table_has_no_room():
-    wide = [recommendation(metric="cluster_accuracy"), recommendation(model="b", use="retrieval", metric="map_at_r")]
-    for found, head, row in (
-        (
-            wide,
-            "use                           layer  score  gain over last           before",
-            "discovery (cluster accuracy)  5/9    0.388  +0.140 [+0.030, +0.250]  +0.080",
-        ),
-        (
-            [recommendation(use="discovery", metric="cluster_silhouette")],
-            "use        layer  score  gain over last           before",
-            "discovery  5/9    0.388  +0.140 [+0.030, +0.250]  +0.080",
-        ),
-    ):
-        told = lines_of(facts(found), lines=13)
-        assert told[told.index(head) + 1] == row
-
-
-def test_where_choosing_does_not_pay_the_last_layer_is_the_first_words():
-    of_last = {"layer": "bn2", "depth": 8, "gain_over_last": NOT_WORTH_IT, "gain_over_before": NONE}
-    told = lines_of(facts([recommendation(**of_last), recommendation(use="retrieval", gain_over_last=UNDECIDED)]))
-    assert told[:3] == [
-        "handwriting, a at step 100: take the last layer, bn2, for discovery: no earlier",
-        "  one is shown to be better (at most +0.018); undecided, best so far: blocks.3",
-        "  (50 % of parameters) for retrieval.",
-    ]
-    assert told[4] == "discovery (NMI)  9/9    0.388 [0.310, 0.470]  –                             –"
 
 
 def test_networks_that_are_best_for_one_use_each_are_told_apart():
@@ -266,13 +217,3 @@ def test_any_name_does_no_harm_and_is_not_cut(name, networks):
 def test_no_line_breaks_within_an_interval_or_before_a_percent_sign(length):
     told = verdict(facts([recommendation(model="m" * length)])).splitlines()
     assert not any(re.search(r"\[[^\]]*$|^ *%", line) for line in told)
-
-
-def test_the_command_prints_the_verdict_or_one_error(tmp_path):
-    command = [sys.executable, "-c", "from stages.commands.cli import main; main()", "verdict", str(tmp_path)]
-    failed = subprocess.run(command, capture_output=True, text=True)
-    assert (failed.returncode, failed.stderr.count("\n")) == (2, 1)
-    assert failed.stderr.startswith("error: ")
-    write_facts(tmp_path, facts(every_use()))
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert done.stdout == verdict(read_facts(tmp_path)) + "\n"
