@@ -230,3 +230,10 @@ def test_a_score_that_chooses_a_layer_may_be_the_main_one():
 def test_another_is_refused_with_the_reason(scores, main, message):
     with pytest.raises(UserError, match=message):
         check_main_score(one_layer(**scores), main)
+
+
+def test_a_main_score_that_chooses_no_layer_of_one_network_is_refused():
+    rows = [point("a", 0, "mean", v, seed=s) | {"model": m} for m, v in (("m", 0.3), ("n", np.nan)) for s in (0, 1)]
+    scores = curves.average(typed(pd.DataFrame(rows)), TWO.model_copy(update={"models": ["m", "n"]}), SCORES)
+    with pytest.raises(UserError, match="d, n: nmi has no finite value at any layer"):
+        check_main_score(scores, "nmi")

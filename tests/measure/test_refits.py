@@ -16,9 +16,10 @@ def overlapping(sizes=(12, 15, 20, 13)):
     return blobs(list(sizes), 30, spread=3)
 
 
-def own_score(name, X, y, search):
+def own_score(name, X, y, search, own_groups=None):
     """The catalogue's score of an embedding that holds nothing else."""
-    return LAYER_SCORES[name].score(embedded(X, y, search=search, few_shot_seed=7)).value
+    split = embedded(X, y, search=search, few_shot_seed=7, own_groups=own_groups)
+    return LAYER_SCORES[name].score(split).value
 
 
 @pytest.mark.parametrize("name", REFITTED)
@@ -39,6 +40,14 @@ def test_a_subset_scores_as_an_embedding_that_holds_nothing_else(name):
     for value, subset in zip(found, subsets, strict=True):
         codes = np.unique(y[subset], return_inverse=True)[1]
         assert value == pytest.approx(own_score(name, X[subset], codes, single[0]), rel=1e-9)
+
+
+def test_an_images_neighbours_in_a_subset_are_of_other_groups():
+    X, y = overlapping()
+    groups, subset = np.arange(len(y)) // 15, y > 0
+    found = subset_scores(embedded(X, y, own_groups=groups), subset[None], [HALVES_SEARCH], ["map_at_r"]).item()
+    alone = own_score("map_at_r", X[subset], y[subset] - 1, HALVES_SEARCH, own_groups=groups[subset])
+    assert found == pytest.approx(alone, rel=1e-9)
 
 
 def test_rows_are_all_classes_but_each_one_and_halves():
