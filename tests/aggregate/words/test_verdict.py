@@ -115,13 +115,6 @@ def test_the_best_network_is_taken_and_every_other_has_a_line():
     assert "scratch: no layer of use" in told
 
 
-def test_equal_networks_tie_and_those_without_a_comparison_say_so():
-    equal, worse = every_use(model="equal")[:1], every_use(model="worse", value=0.3)[:1]
-    text = "\n".join(lines_of(facts([*every_use(model="best")[:1], *equal, *worse]), lines=14))
-    assert "equal: classifier 5, 0.388 (ties)\n" in text
-    assert "worse: classifier 5, 0.388 (not compared)\n" in text
-
-
 def test_the_next_command_names_a_use_that_it_takes():
     geometry = recommendation(use="geometry", metric="collapse", better="lower")
     assert "Next" not in verdict(facts([geometry]))
