@@ -68,9 +68,9 @@ def headline() -> str:
     )
     return (
         f"**On classes like those of pre-training take the last layer, with rows of length 1: in four frozen "
-        f"convolutional networks another layer gains at most {most}. On other classes choose: the chosen layer of a "
-        f"frozen network, mostly layer {layer} of 9 in EfficientNet-Lite, gains {listed(frozen)} over the last "
-        "layer.**\n\n"
+        f"convolutional networks another layer gains at most {most}. On other classes choose: with inputs smaller than "
+        f"in pre-training (64 px) the chosen layer of a frozen network, mostly {layer} of 9 in EfficientNet-Lite, "
+        f"gains {listed(frozen)} over the last layer. {gains_at_largest()}**\n\n"
         f"After fine-tuning it gains {listed(tuned)} on glyphs ({n_glyphs} of 3 datasets), and {listed(after)} on "
         f"photos ({n_photos} of 2). [ ]: 95 % over datasets."
     )
@@ -98,6 +98,18 @@ def fine_tuning_answer() -> str:
         f"dataset and a network the last layer comes within 0.01 of the best one in {last}. The layer before it does "
         f"in {one_before}."
     )
+
+
+def gains_at_largest() -> str:
+    """Say what choosing gains on glyphs at the largest size of input that all their datasets have."""
+    gains, found = [], {score: tables.curves_by_size(score) for score in SHOWN.values()}
+    glyphs = {pixels: [pair for pair in each if pair[0] in GLYPHS] for pixels, each in found["map_at_r"].items()}
+    n = max(map(len, glyphs.values()))
+    largest = max(pixels for pixels, pairs in glyphs.items() if len(pairs) == n)
+    for score in SHOWN.values():
+        of_glyphs = {pair: RULES["last"](found[score][largest][pair]) for pair in glyphs[largest]}
+        gains.append(bracketed(*over_datasets(of_glyphs)))
+    return f"At {largest} px that of Lite0 gains {listed(gains)}."
 
 
 def size_answer() -> str:

@@ -1,7 +1,8 @@
 """Draw README's picture: font by font, what a layer chosen without that font finds, against the last layer.
 
 Reads docs/study/fonts.csv: MAP@R of each font of `handwriting`, rows of length 1, of a frozen EfficientNet-Lite0,
-and the share of the parameters that is kept. The gain after fine-tuning is that of data/results/metrics.json.
+and the share of the parameters that is kept, at inputs of 64 px. The gain after fine-tuning is that of
+data/results/metrics.json, the gain at 224 px that of docs/study/cells.csv.
 
     python -m docs.tools.hero docs/images
 """
@@ -14,6 +15,7 @@ from pathlib import Path
 import pandas as pd
 import vl_convert
 
+from docs.study import tables
 from docs.tools.sources import ROOT, label
 from stages.aggregate.charts.frame import draw_svg, figure, legend_of, panel, records
 from stages.aggregate.charts.theme import BLUE, GREY, GROUND, SKY, SOFT, TEXT, UNSEEN, Look, Spec, dumbbell_layers
@@ -31,12 +33,13 @@ PAGES = {
 """Colours of the theme by the picture's name, for light and for dark pages."""
 
 
-def draw(fonts: pd.DataFrame, tuned: float) -> Spec:
+def draw(fonts: pd.DataFrame, tuned: float, large: float) -> Spec:
     """Draw an upright line for each font, from the last layer's score to the chosen layer's.
 
     Args:
         fonts: font, layer, layers, last, chosen, kept.
         tuned: gain over the last layer after fine-tuning.
+        large: the same of the frozen network at 224 px.
     """
     own = fonts.assign(gain=fonts["chosen"] - fonts["last"], name=fonts["font"].str.replace("_", " "))
     own = own.sort_values("gain", ascending=False)
@@ -47,8 +50,8 @@ def draw(fonts: pd.DataFrame, tuned: float) -> Spec:
     text = (
         f"Layer {layer} of {layers} beats the last layer for {better} of {len(own)} fonts",
         f"A line per font: how well other words in this font are found (MAP@R, 1 is perfect). On average {mean:+.2f}, "
-        f"with {percent(kept)} of the parameters of a frozen network. The layer was chosen without the font. After "
-        f"fine-tuning on other fonts the gain is {tuned:+.2f}.",
+        f"with {percent(kept)} of the parameters of a frozen network at 64 px. The layer was chosen without the font. "
+        f"After fine-tuning the gain is {tuned:+.2f}, at 224 px {large:+.2f}.",
     )
     chart = panel(
         [upright(layer) for layer in dumbbell_layers("name", "at", looks, legend_of(1) | {"orient": "right"})],
@@ -70,7 +73,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("images", type=Path, help="the folder")
     args = parser.parse_args(arguments)
     uses = json.loads(TUNED.read_text())["handwriting"]["efficientnet_lite0"]["uses"]
-    spec = json.dumps(draw(pd.read_csv(FONTS), uses["retrieval"]["gain_over_last"]["estimate"]))
+    large = tables.RULES["last"](tables.curves_by_size("map_at_r")[224]["handwriting", "Lite0"])
+    spec = json.dumps(draw(pd.read_csv(FONTS), uses["retrieval"]["gain_over_last"]["estimate"], large))
     for name, colors in PAGES.items():
         drawn = spec
         for color, own in colors.items():

@@ -49,7 +49,9 @@ def quick(
     from stages.library import embed
 
     pixels, labels = read_images(folder or RAW / DEMO, table, network, image_size, per_class)
-    print(f"quick: {plural(len(labels), 'image')} of {len({*labels})} classes, {network}", file=sys.stderr)
+    images, side = plural(len(labels), "image"), pixels.shape[1]
+    larger = " (most networks were trained at 224 px: see --image-size)" if side < 224 and image_size is None else ""
+    print(f"quick: {images} of {len({*labels})} classes, {network} at {side} px{larger}", file=sys.stderr)
     layers = embed(network, pixels, image_size=image_size)
     options = {"--table": table, "--network": network, "--image-size": image_size, "--per-class": per_class}
     given = [str(word) for option in options.items() if option[1] is not None for word in option]

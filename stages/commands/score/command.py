@@ -74,6 +74,6 @@ def score(
     print(verdict(scored.results.facts, embeds=False))
     if out is not None:
         with new_output(out) as scratch:
-            given = [*map(str, files), *(["--labels", str(labels)] if labels else [])]
-            write_scored(scratch, scored, shlex.join(["whichlayer", "score", *given]))
+            named = [*map(str, files), *(["--labels", str(labels)] if labels else [])]
+            write_scored(scratch, scored, shlex.join(["whichlayer", "score", *named]))
         print(f"score: summary.md, report.html, tables and figures are in {out}/", file=sys.stderr)

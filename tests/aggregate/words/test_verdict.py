@@ -121,17 +121,6 @@ def test_the_next_command_names_a_use_that_it_takes():
     assert "features photos/ --use retrieval " in verdict(facts([geometry, every_use()[1]]))
 
 
-def test_networks_that_are_best_for_one_use_each_are_told_apart():
-    first, second = every_use(model="a"), every_use(model="b", value=0.3)
-    second[1] = recommendation(model="b", use="retrieval", metric="map_at_r", value=0.5, layer="blocks.1", depth=2)
-    told = lines_of(facts([*first, *second]))
-    assert " ".join(" ".join(told).split()).startswith(
-        "handwriting at step 100: take blocks.3 of a for classifier, discovery and detection: choosing pays; take "
-    )
-    rows = [line.split()[2:4] for line in told if re.match("|".join(LEADS), line)]
-    assert rows == [["a", "5/9"], ["b", "3/9"], ["a", "5/9"], ["a", "5/9"]]
-
-
 def test_where_lower_scores_are_better_the_lowest_is_best():
     less = {"use": "detection", "metric": "ood_fpr95_knn", "better": "lower"}
     found = [recommendation(model="worse", value=0.9, **less), recommendation(model="better", value=0.6, **less)]
