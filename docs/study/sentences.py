@@ -130,7 +130,7 @@ def size_answer() -> str:
         left.append((large["chosen"] - large["last"]) / (small["chosen"] - small["last"]))
         rises.append(f"by {large['last'] - small['last']:.3f} and {large['chosen'] - small['chosen']:.3f} ({name})")
         gains.append(bracketed(*over_datasets({pair: RULES["last"](found[largest][pair]) for pair in pairs})))
-    verdict = "No" if min(left) > 0.9 else "Mostly" if max(left) < 0.25 else "In part"
+    verdict = "No" if min(left) > 0.9 else "Mostly" if max(left) < 0.5 else "In part"
     share = listed([f"{each:.0%}".replace("%", " %") for each in left])
     return (
         f"**{verdict}: on {n} datasets of glyphs {share} of the gain at 64 px is left at {largest} px.** A larger "
