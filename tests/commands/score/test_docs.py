@@ -1,6 +1,5 @@
-"""What docs/use.md says of scoring: the example with timm alone, and the scores as functions."""
+"""What docs/use.md says of scoring: the example with timm alone."""
 
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -46,15 +45,3 @@ def test_the_example_with_timm_is_scored(file: Path):
         nearest = NearestNeighbors(n_neighbors=1).fit(saved[name]).kneighbors(return_distance=False)[:, 0]
         value = records[(records["layer"] == name) & (records["metric"] == "nn1_accuracy")]["value"].item()
         assert value == np.mean(saved["labels"][nearest] == saved["labels"])
-
-
-@pytest.mark.slow
-def test_the_scores_as_functions_are_those_of_the_command(file: Path, monkeypatch: pytest.MonkeyPatch):
-    blocks = re.findall(r"```python\n(.+?)```", (ROOT / "docs" / "use.md").read_text(), flags=re.S)
-    monkeypatch.chdir(file.parent)
-    names: dict[str, float] = {}
-    (block,) = (text for text in blocks if "from stages.measure.scores" in text)
-    exec(block, names)
-    records = pd.read_csv(file.with_name("embeddings-scores") / "layers.csv").query("layer == 'stage2'")
-    found = records.set_index("metric")["value"]
-    assert (found["nmi"], found["nn1_accuracy"]) == (names["nmi"], names["nn1_accuracy"])
