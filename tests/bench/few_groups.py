@@ -22,8 +22,8 @@ import pandas as pd
 from stages.aggregate.inference import scopes
 from stages.aggregate.inference.layer_comparison import score_intervals
 from stages.aggregate.inference.network_data import Refits, degrees_of_freedom, fewest_groups, find_groups
-from stages.measure.cell import complementary_halves
 from stages.measure.embedded_split import EmbeddedSplit, Settings, unit_rows
+from stages.measure.halves import complementary_halves
 from stages.measure.metrics import SCORES
 from stages.measure.refits import subset_scores
 from stages.measure.scores.kmeans import Search

@@ -26,8 +26,8 @@ from ruamel.yaml import YAML
 from sklearn import config_context
 from threadpoolctl import threadpool_limits
 
-from stages.measure.cell import complementary_halves
 from stages.measure.embedded_split import EmbeddedSplit, Settings
+from stages.measure.halves import complementary_halves
 from stages.measure.metrics import LAYER_SCORES, needs_of
 from stages.measure.refits import class_groups, refit
 from stages.measure.scores.kmeans import Search

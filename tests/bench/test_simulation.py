@@ -11,8 +11,8 @@ import pytest
 from sklearn.cluster import KMeans
 from threadpoolctl import threadpool_limits
 
-from stages.measure.cell import complementary_halves
 from stages.measure.embedded_split import EmbeddedSplit, Settings
+from stages.measure.halves import complementary_halves
 from stages.measure.metrics import SCORES
 from stages.measure.refits import class_groups, refit, subset_scores
 from stages.measure.scores.kmeans import Search

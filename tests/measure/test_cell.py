@@ -3,7 +3,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from stages.measure.cell import Cell, complementary_halves, draw_halves, groups_of, halves_seed, settings_of
+from stages.measure.cell import Cell, draw_halves, groups_of, settings_of
+from stages.measure.halves import complementary_halves, halves_seed
 from stages.measure.params import MeasureParams
 from stages.shared.core.params import parse
 from stages.shared.embeddings.embedding_store import open_embeddings

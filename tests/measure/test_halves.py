@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from stages.measure.cell import complementary_halves, halves_seed
+from stages.measure.halves import complementary_halves, halves_seed
 from stages.shared.runtime.errors import UserError
 
 

@@ -13,8 +13,9 @@ import pytest
 from sklearn.metrics import normalized_mutual_info_score, silhouette_score
 
 from stages.measure.analyses.registry import ANALYSES
-from stages.measure.cell import complementary_halves, halves_seed, settings_of
+from stages.measure.cell import settings_of
 from stages.measure.embedded_split import EmbeddedSplit
+from stages.measure.halves import complementary_halves, halves_seed
 from stages.measure.metrics import HEAD_SCORES, LAYER_SCORES, SCORES
 from stages.measure.params import MeasureParams
 from stages.shared.core.params import read_section

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from stages.measure.cell import complementary_halves
 from stages.measure.embedded_split import EmbeddedSplit, Settings
+from stages.measure.halves import complementary_halves
 from stages.measure.metrics import LAYER_SCORES
 from stages.measure.refits import class_groups, refit, subset_scores
 from stages.measure.scores.kmeans import Search

@@ -12,7 +12,7 @@ from jinja2 import Template
 from stages.aggregate.facts import read_facts
 from stages.aggregate.result_files import check_result
 from stages.aggregate.words.formatting import place
-from stages.commands.cut.cell import Source
+from stages.commands.cut.source import Source
 from stages.embed.taps.tap import trace_forward
 from stages.shared.core.digests import file_sha256
 from stages.shared.core.params import ALL

@@ -57,8 +57,8 @@ def cut(
     or onnxruntime alone, and a model card. They are compared with the stored embeddings first. Of several layers each
     is scaled to length 1, and they are joined. Without --from the cell is one of the best network for the use.
     """
-    from stages.commands.cut.cell import CellPaths, Wanted, named_cell, open_source  # torch takes seconds to import
     from stages.commands.cut.folder import write_cut
+    from stages.commands.cut.source import CellPaths, Wanted, named_cell, open_source  # torch takes seconds to import
 
     check_new(out)
     asked = Wanted(**wanted)

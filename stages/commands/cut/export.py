@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor, fx, nn
 from torch.export import Dim, ExportedProgram
 
-from stages.commands.cut.cell import Scaler, join
+from stages.commands.cut.source import Scaler, join
 from stages.embed.embedder import PooledLayer, layer_embeddings
 from stages.shared.networks.hub import weights_only
 from stages.shared.networks.network import Network

@@ -24,7 +24,7 @@ from safetensors.torch import save
 
 from stages.commands.cut import export
 from stages.commands.cut.card import facts_of, readme
-from stages.commands.cut.cell import Float32, Source
+from stages.commands.cut.source import Float32, Source
 from stages.commands.grid import cell_name
 from stages.commands.project import new_output
 from stages.shared.core.digests import cell_id, file_sha256, rerun_hint

@@ -34,7 +34,7 @@ def features(images: Path, origin: Path | None, out: Path, skip_unreadable: bool
     """
     from stages.shared.core.stage_run import StageRun
     from stages.aggregate.words.formatting import plural  # libraries take seconds
-    from stages.commands.cut.cell import Wanted
+    from stages.commands.cut.source import Wanted
     from stages.commands.features import image_files
     from stages.commands.features.extraction import Shards, open_extractor
     from stages.commands.features.writers import WRITERS

@@ -19,9 +19,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from stages.commands.cut.cell import CellPaths, Float32, Source, Wanted, named_cell, open_source
 from stages.commands.cut.export import explained, load_run
 from stages.commands.cut.folder import AGAIN, PREPROCESS, PROGRAM, check_versions, read_cut
+from stages.commands.cut.source import CellPaths, Float32, Source, Wanted, named_cell, open_source
 from stages.commands.features.image_files import refuse_unreadable
 from stages.embed.embedder import stored
 from stages.embed.params import EmbedParams

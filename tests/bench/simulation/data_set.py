@@ -11,8 +11,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from stages.measure.cell import complementary_halves
 from stages.measure.embedded_split import scaled, unit_rows
+from stages.measure.halves import complementary_halves
 from stages.measure.metrics import LAYER_SCORES, is_clustered
 from stages.measure.refits import class_groups
 from stages.measure.scores import agreement

@@ -5,7 +5,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from stages.commands.cut.cell import CellPaths
+from stages.commands.cut.source import CellPaths
 from stages.embed.cell import open_cell
 from stages.embed.loading import checked_checkpoints
 from stages.embed.params import EmbedParams, TapsParams

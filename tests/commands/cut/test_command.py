@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from stages.commands.cut.cell import CellPaths
 from stages.commands.cut.command import cut
 from stages.commands.cut.folder import read_cut
+from stages.commands.cut.source import CellPaths
 from stages.shared.runtime.errors import UserError
 from tests.commands.cut.finished import finish_cell
 

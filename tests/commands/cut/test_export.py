@@ -12,7 +12,6 @@ import torch
 from torch import Tensor, nn
 
 from stages.commands.cut import export
-from stages.commands.cut.cell import Scaler
 from stages.commands.cut.export import (
     export_layer,
     load_onnx,
@@ -21,6 +20,7 @@ from stages.commands.cut.export import (
     save_onnx,
     save_program,
 )
+from stages.commands.cut.source import Scaler
 from stages.commands.project import ROOT
 from stages.embed.embedder import PooledLayer, layer_embeddings
 from stages.embed.params import TapsParams

@@ -25,7 +25,6 @@ from torch.utils.flop_counter import FlopCounterMode
 from stages.aggregate.facts import Facts, write_facts
 from stages.commands.cut import folder as cut_folder
 from stages.commands.cut.card import layer_scores, package_licence, readme
-from stages.commands.cut.cell import Scaler, Source, Wanted, open_source
 from stages.commands.cut.export import load_program
 from stages.commands.cut.folder import (
     PROGRAM,
@@ -36,6 +35,7 @@ from stages.commands.cut.folder import (
     take_reference,
     write_cut,
 )
+from stages.commands.cut.source import Scaler, Source, Wanted, open_source
 from stages.commands.project import ROOT, check_new
 from stages.prepare.decode import decode
 from stages.shared.images.image_store import Pixels, open_images

@@ -11,8 +11,8 @@ import torch
 from PIL import Image
 from ruamel.yaml import YAML
 
-from stages.commands.cut.cell import CellPaths
 from stages.commands.cut.folder import CARD, FORMAT, PREPROCESS, PROGRAM, write_json
+from stages.commands.cut.source import CellPaths
 from stages.embed.__main__ import main as embed
 from stages.prepare.packing import prepare_dataset
 from stages.prepare.params import read_dataset

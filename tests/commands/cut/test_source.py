@@ -13,7 +13,9 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from stages.aggregate.facts import Baseline, Facts, Recommendation, write_facts
-from stages.commands.cut.cell import (
+from stages.commands.cut.export import load_onnx, load_program
+from stages.commands.cut.folder import read_cut, take_reference, write_cut
+from stages.commands.cut.source import (
     CellPaths,
     Scaler,
     Wanted,
@@ -23,8 +25,6 @@ from stages.commands.cut.cell import (
     open_source,
     recommended_cell,
 )
-from stages.commands.cut.export import load_onnx, load_program
-from stages.commands.cut.folder import read_cut, take_reference, write_cut
 from stages.commands.project import ROOT
 from stages.shared.embeddings.embedding_store import Embeddings, Layer, open_embeddings
 from stages.shared.networks.weights import read_state
