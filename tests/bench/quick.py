@@ -23,7 +23,7 @@ FIRST_WAVE, IN_ALL = 1.5, 70.0
 """Goals: of the script's time without probe, and seconds."""
 
 QUICK = "from stages.commands.cli import main\nif __name__ == '__main__':\n    main()"
-MARK = "the choice follows"
+MARK = "The choice follows"
 
 
 def main() -> None:

@@ -25,6 +25,8 @@ from stages.shared.embeddings.embeddings import Embeddings
 FIRST = ("map_at_r", "nn1_accuracy", "nmi")
 """Scores of the first table, which cost little."""
 
+AFTER_PLAIN = "Plain scores of each layer. The choice follows, with scores corrected for picking the best layer."
+
 
 def answer(
     layers: dict[str, NDArray[np.float32]],
@@ -72,7 +74,7 @@ def measure_in_waves(store: Embeddings, params: MeasureParams) -> Measured:
         [replace(job, metrics=()) for job in jobs],
     )
     plain = score_jobs([store], params, in_order[0], workers=1)  # others would have to import the libraries first
-    print(plain_table(plain), "\nPlain scores of each layer; the choice follows.\n", sep="\n", flush=True)
+    print(plain_table(plain), f"\n{AFTER_PLAIN}\n", sep="\n", flush=True)
     probed = score_jobs([store], params, in_order[1], workers=workers)
     print(plain_table(probed), "", sep="\n", flush=True)
     again = score_jobs([store], params, in_order[2], workers=workers)

@@ -9,7 +9,7 @@ from PIL import Image
 from stages.aggregate.params import AggregateParams
 from stages.commands.project import PARAMS
 from stages.commands.quick.command import quick
-from stages.commands.quick.waves import FIRST, measure_in_waves, measured_scores
+from stages.commands.quick.waves import AFTER_PLAIN, FIRST, measure_in_waves, measured_scores
 from stages.library.arrays import score_arrays, write_measures
 from stages.measure.params import MeasureParams
 from stages.shared.core.params import read_section
@@ -30,7 +30,7 @@ def test_a_folder_has_plain_scores_then_a_verdict_and_its_embeddings_are_kept(tm
             Image.fromarray(pixels).save(tmp_path / "photos" / f"class{number}" / f"{image}.png")
     done = run(tmp_path / "photos", "--image-size", 32, "--per-class", 6, "--out", out)
     assert done.exit_code == 0, done.stderr
-    plain, _, later = done.stdout.partition("Plain scores of each layer; the choice follows.")
+    plain, _, later = done.stdout.partition(AFTER_PLAIN)
     probe, _, choice = later.partition(": ")
     rows = [line.split() for line in plain.splitlines()[2:-1]]
     assert [row[0] for row in rows] == ["bn1", *(f"blocks.{i}" for i in range(7)), "bn2"]
