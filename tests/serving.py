@@ -4,6 +4,10 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from huggingface_hub import constants
 
 
 @contextmanager
@@ -17,3 +21,13 @@ def serving(server: ThreadingHTTPServer) -> Iterator[str]:
         finally:
             server.shutdown()
             thread.join()
+
+
+@contextmanager
+def serving_hub(server: ThreadingHTTPServer, cache: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Serve as the Hugging Face hub, whose files go into a cache of the test's own."""
+    with serving(server) as url:
+        monkeypatch.setattr(constants, "ENDPOINT", url)
+        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", url + "/{repo_id}/resolve/{revision}/{filename}")
+        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(cache))
+        yield

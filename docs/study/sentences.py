@@ -114,7 +114,7 @@ def gains_at_largest() -> str:
 
 def size_answer() -> str:
     """Say how much of the gain on glyphs is left at the largest size of input."""
-    left, rises, gains, largest, n = [], [], [], 64, 0
+    left, rises, gains, across, largest, n = [], [], [], [], 64, 0
     for name, score in SHOWN.items():
         found = tables.curves_by_size(score)
         glyphs = {pixels: [pair for pair in each if pair[0] in GLYPHS] for pixels, each in found.items() if pixels > 64}
@@ -128,6 +128,7 @@ def size_answer() -> str:
             for pixels in (64, largest)
         )
         left.append((large["chosen"] - large["last"]) / (small["chosen"] - small["last"]))
+        across.append(signed(small["chosen"] - large["last"]))
         rises.append(f"by {large['last'] - small['last']:.3f} and {large['chosen'] - small['chosen']:.3f} ({name})")
         gains.append(bracketed(*over_datasets({pair: RULES["last"](found[largest][pair]) for pair in pairs})))
     verdict = "No" if min(left) > 0.9 else "Mostly" if max(left) < 0.5 else "In part"
@@ -135,7 +136,8 @@ def size_answer() -> str:
     return (
         f"**{verdict}: on {n} datasets of glyphs {share} of the gain at 64 px is left at {largest} px.** A larger "
         f"input raises the last and the chosen layer {', '.join(rises)}. "
-        f"At {largest} px choosing gains {listed(gains)}."
+        f"At {largest} px choosing gains {listed(gains)}. The layer chosen at 64 px less the last one at {largest} px: "
+        f"{listed(across)}."
     )
 
 

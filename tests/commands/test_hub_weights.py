@@ -17,7 +17,7 @@ from stages.shared.networks.network import build_network, build_skeleton
 from stages.shared.networks.params import NetworkParams
 from stages.shared.runtime.errors import UserError
 from tests.commands.edited import config
-from tests.serving import serving
+from tests.serving import serving_hub
 
 COMMIT = "0" * 40
 CONFIG = b'{"model_type": "resnet"}'
@@ -78,10 +78,7 @@ class Hub(ThreadingHTTPServer):
 @pytest.fixture
 def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
     server = Hub()
-    with serving(server) as url:
-        monkeypatch.setattr(constants, "ENDPOINT", url)
-        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", url + "/{repo_id}/resolve/{revision}/{filename}")
-        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    with serving_hub(server, tmp_path / "hub", monkeypatch):
         yield server
 
 

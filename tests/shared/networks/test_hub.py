@@ -18,7 +18,7 @@ from stages.shared.networks.hub import hub_access, hub_file
 from stages.shared.networks.network import build_network
 from stages.shared.networks.params import NetworkParams
 from stages.shared.runtime.errors import UserError
-from tests.serving import serving
+from tests.serving import serving_hub
 
 PUBLISHED = timm.create_model("resnet10t").state_dict()
 WEIGHTS = save(PUBLISHED)
@@ -74,10 +74,7 @@ class Hub(ThreadingHTTPServer):
 def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
     """A hub on this machine, an empty cache, and no pauses between tries."""
     server = Hub()
-    with serving(server) as url:
-        monkeypatch.setattr(constants, "ENDPOINT", url)
-        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", url + "/{repo_id}/resolve/{revision}/{filename}")
-        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    with serving_hub(server, tmp_path / "hub", monkeypatch):
         monkeypatch.setattr(time, "sleep", lambda seconds: None)
         yield server
 
