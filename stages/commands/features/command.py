@@ -34,9 +34,7 @@ def features(images: Path, origin: Path | None, out: Path, skip_unreadable: bool
     """
     from stages.shared.core.stage_run import StageRun
     from stages.aggregate.words.formatting import plural  # libraries take seconds
-    from stages.commands.cut.source import Wanted
     from stages.commands.features import image_files
-    from stages.commands.features.extraction import Shards, open_extractor
     from stages.commands.features.writers import WRITERS
     from stages.prepare.decode import pixel_limit
     from stages.prepare.params import PrepareParams
@@ -52,6 +50,9 @@ def features(images: Path, origin: Path | None, out: Path, skip_unreadable: bool
     max_pixels = read_section(params, "prepare", PrepareParams).max_pixels
     with ExitStack() as resources, pixel_limit(max_pixels):
         files = image_files.list_images(images, resources)
+        from stages.commands.cut.source import Wanted  # after what may be wrong: torch takes seconds
+        from stages.commands.features.extraction import Shards, open_extractor
+
         extractor = open_extractor(params, origin, Wanted(**wanted), resources)
         run = StageRun("features", params, keys=[], reads=[extractor.weights], writes=[out], resumable=True)
         shards = Shards(claim_work(resources.enter_context(run), {}, watch.say), files, extractor)

@@ -10,20 +10,22 @@ the array `about`.
 import json
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from stages.commands.features.extraction import Shard
 from stages.commands.project import FEATURES
 
-Write = Callable[[Path, Iterable[Shard], int, Mapping[str, Any]], None]
+if TYPE_CHECKING:  # which imports torch
+    from stages.commands.features.extraction import Shard
+
+Write = Callable[[Path, Iterable["Shard"], int, Mapping[str, Any]], None]
 """Path, shards, number of features, and what they are of."""
 
 
-def write_parquet(path: Path, shards: Iterable[Shard], width: int, about: Mapping[str, Any]) -> None:
+def write_parquet(path: Path, shards: "Iterable[Shard]", width: int, about: Mapping[str, Any]) -> None:
     """Write a Parquet table, a row group for each shard."""
     vector = pa.list_(pa.field("item", pa.float32(), nullable=False), width)
     fields = [pa.field("path", pa.string()), pa.field("sha256", pa.string()), pa.field("features", vector)]
@@ -35,7 +37,7 @@ def write_parquet(path: Path, shards: Iterable[Shard], width: int, about: Mappin
             writer.write_table(pa.Table.from_arrays(columns, schema=schema))
 
 
-def write_npz(path: Path, shards: Iterable[Shard], width: int, about: Mapping[str, Any]) -> None:
+def write_npz(path: Path, shards: "Iterable[Shard]", width: int, about: Mapping[str, Any]) -> None:
     """Write an .npz file, which is put together in memory, as it is read."""
     made = [*shards]
     arrays: dict[str, Any] = {"features": np.concatenate([shard.features for shard in made])}

@@ -43,12 +43,14 @@ def quick(
         raise UserError("--use detection needs classes that the network was trained on; take `whichlayer new FOLDER`")
     if out is not None:
         check_new(out)
-    from stages.aggregate.words.formatting import plural  # after the arguments: libraries take seconds
-    from stages.commands.quick.images import read_images
+    from stages.commands.quick.images import check_network, read_images
+
+    check_network(network)
+    pixels, labels = read_images(folder or RAW / DEMO, table, network, image_size, per_class)
+    from stages.aggregate.words.formatting import plural  # after what may be wrong: libraries take seconds
     from stages.commands.quick.waves import answer, plain_name
     from stages.library import embed
 
-    pixels, labels = read_images(folder or RAW / DEMO, table, network, image_size, per_class)
     images, side = plural(len(labels), "image"), pixels.shape[1]
     larger = " (most networks were trained at 224 px: see --image-size)" if side < 224 and image_size is None else ""
     print(f"quick: {images} of {len({*labels})} classes, {network} at {side} px{larger}", file=sys.stderr)

@@ -1,28 +1,36 @@
 """The images of a folder, read as the prepare stage does."""
 
+import re
+import sys
 from collections import Counter
 from contextlib import ExitStack
+from hashlib import sha256
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from stages.commands.project import PARAMS, RAW
 from stages.commands.quick.command import DEMO
 from stages.measure.params import MeasureParams
 from stages.prepare.decode import decode_many
+from stages.prepare.duplicates import resolve_duplicates
 from stages.prepare.params import parse_dataset
 from stages.prepare.pools import shuffled
 from stages.prepare.sources import list_images
 from stages.shared.core.params import load, read_section
-from stages.shared.runtime.errors import UserError, listed
+from stages.shared.runtime.errors import UserError, did_you_mean, listed
 
 
 def read_images(
     folder: Path, table: str | None, network: str, size: int | None, per_class: int
 ) -> tuple[NDArray[np.uint8], list[str]]:
     """Read images as the prepare stage does, at most so many of each class: (N, S, S, 3) uint8, and their classes.
+
+    Copies are left out by the rule of `on_duplicate: drop`, and counted on stderr: neighbours would be copies.
 
     Raises:
         UserError: there are too few classes, or images of one, or an image cannot be decoded.
@@ -40,12 +48,37 @@ def read_images(
         chosen = [each for own in of_class for each in shuffled(own, 0, "quick", own[0].label)[:per_class]]
         check_enough(folder, Counter(each.label for each in chosen))
         decoded = list(decode_many([c.content for c in chosen], **params.decode))
-    pixels = []
+    pixels, rows = list[NDArray[np.uint8]](), list[tuple[str, ...]]()
     for each, (_, image) in zip(chosen, decoded, strict=True):
         if isinstance(image, str):
             raise UserError(f"{folder}: every file must be an image, found {each.source}: {image}; take it out")
         pixels.append(image.pixels)
-    return np.stack(pixels), [each.label for each in chosen]
+        rows.append((each.sample_id, each.label, "unseen", sha256(image.pixels.tobytes()).hexdigest()))
+    images = pd.DataFrame(rows, columns=["sample_id", "label", "split", "pixels_sha256"])
+    images, copies = resolve_duplicates(images, "drop")
+    if copies.dropped:
+        print(
+            f"quick: left out {copies.dropped} copies of images (images found in several classes, which all go: "
+            f"{copies.between_classes})",
+            file=sys.stderr,
+        )
+        check_enough(folder, Counter(images["label"]))
+    return np.stack(pixels)[images.index], images["label"].tolist()
+
+
+def check_network(name: str) -> None:
+    """Check, without importing timm and torch, which take seconds, that a network is known.
+
+    Raises:
+        UserError: no model of params.yaml and no word of timm's code is called so.
+    """
+    models, timm = load(PARAMS)["models"], find_spec("timm")
+    if name in models or timm is None or timm.origin is None:
+        return
+    code = "".join(path.read_text(encoding="utf-8") for path in (Path(timm.origin).parent / "models").rglob("*.py"))
+    if not re.search(rf"\b{re.escape(name.partition('.')[0])}\b", code):
+        known = {*models, *re.findall(r"^@register_model\s+def (\w+)", code, re.MULTILINE)}
+        raise UserError(f"--network {name!r} must be a model of params.yaml or of timm: {did_you_mean(name, known)}")
 
 
 def check_enough(folder: Path, counts: Counter[str]) -> None:

@@ -1,9 +1,10 @@
-"""What arrays of embeddings tell, in two waves.
+"""What embeddings tell, in two waves.
 
 Plain scores come first, layer by use; then the choice, its gain, ties and intervals, which take four times as long.
 """
 
 import re
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -68,16 +69,22 @@ def measure_in_waves(store: Embeddings, params: MeasureParams) -> Measured:
     Nothing is computed twice: refits, of which intervals are made, come last.
     """
     jobs, workers = plan_jobs(store, params), worker_count(None)
-    in_order = (
-        [replace(job, metrics=FIRST, refits=()) for job in jobs],
-        [replace(job, metrics=(PROBE,), refits=()) for job in jobs],
-        [replace(job, metrics=()) for job in jobs],
-    )
-    plain = score_jobs([store], params, in_order[0], workers=1)  # others would have to import the libraries first
+    in_order = {
+        "plain scores": [replace(job, metrics=FIRST, refits=()) for job in jobs],
+        "linear probe": [replace(job, metrics=(PROBE,), refits=()) for job in jobs],
+        "gains and intervals": [replace(job, metrics=()) for job in jobs],
+    }
+
+    def measured(number: int, workers: int) -> list[Result]:
+        what, wanted = [*in_order.items()][number]
+        print(f"quick: {number + 1} of {len(in_order)}, {what}", file=sys.stderr, flush=True)
+        return score_jobs([store], params, wanted, workers=workers)
+
+    plain = measured(0, workers=1)  # others would have to import the libraries first
     print(plain_table(plain), f"\n{AFTER_PLAIN}\n", sep="\n", flush=True)
-    probed = score_jobs([store], params, in_order[1], workers=workers)
+    probed = measured(1, workers)
     print(plain_table(probed), "", sep="\n", flush=True)
-    again = score_jobs([store], params, in_order[2], workers=workers)
+    again = measured(2, workers)
     results = [
         replace(first, job=job, scores=first.scores | second.scores, refits=third.refits)
         for job, first, second, third in zip(jobs, plain, probed, again, strict=True)

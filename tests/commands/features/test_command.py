@@ -3,6 +3,7 @@
 import hashlib
 import json
 import shutil
+import sys
 import tarfile
 import zipfile
 from importlib.metadata import version
@@ -245,9 +246,12 @@ def test_new_images_are_decoded_as_the_prepared_ones_were_and_are_not_rotated(
         assert np.array_equal(np.stack(edited["features"].to_list()), np.stack(plain["features"].to_list()))
 
 
-def test_a_mistake_is_one_error(cell: Path, tmp_path: Path):
+def test_a_mistake_is_one_error(cell: Path, tmp_path: Path, monkeypatch):
     raw, out = cell / "raw", tmp_path / "a.parquet"
-    refused(cell, "--out must end in .parquet, .npz, found 'a.csv'", raw, tmp_path / "a.csv")
+    with monkeypatch.context() as patch:
+        patch.setitem(sys.modules, extraction.__name__, None)  # which imports torch
+        refused(cell, "--out must end in .parquet, .npz, found 'a.csv'", raw, tmp_path / "a.csv")
+        refused(cell, "must hold images, found no file", tmp_path, out)
     refused(cell, "--layer: 'layer9' must be", raw, out, layer="layer9")
     refused(cell, "have the steps 0, 50, not 7", raw, out, "--step", 7)
     (tmp_path / "texts").mkdir()

@@ -1,5 +1,8 @@
 """`whichlayer quick` on a folder of images: plain scores of every layer first, then the verdict; what it keeps."""
 
+import shutil
+import sys
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,6 +12,7 @@ from PIL import Image
 from stages.aggregate.params import AggregateParams
 from stages.commands.project import PARAMS
 from stages.commands.quick.command import quick
+from stages.commands.quick.images import read_images
 from stages.commands.quick.waves import AFTER_PLAIN, FIRST, measure_in_waves, measured_scores
 from stages.library.arrays import score_arrays, write_measures
 from stages.measure.params import MeasureParams
@@ -30,6 +34,8 @@ def test_a_folder_has_plain_scores_then_a_verdict_and_its_embeddings_are_kept(tm
             Image.fromarray(pixels).save(tmp_path / "photos" / f"class{number}" / f"{image}.png")
     done = run(tmp_path / "photos", "--image-size", 32, "--per-class", 6, "--out", out)
     assert done.exit_code == 0, done.stderr
+    phases = ["1 of 3, plain scores", "2 of 3, linear probe", "3 of 3, gains and intervals"]
+    assert [line[7:] for line in done.stderr.splitlines() if " of 3, " in line] == phases
     plain, _, later = done.stdout.partition(AFTER_PLAIN)
     probe, _, choice = later.partition(": ")
     rows = [line.split() for line in plain.splitlines()[2:-1]]
@@ -62,20 +68,36 @@ def test_waves_give_the_bytes_of_the_stage(tmp_path):
         assert (tmp_path / "waves" / file).read_bytes() == (tmp_path / "stage" / file).read_bytes(), file
 
 
-@pytest.mark.parametrize("counts", [(6, 1), (6,)])
-def test_classes_of_too_few_images_are_named_before_any_work(tmp_path, counts):
+def write_classes(folder, *counts):
     for number, count in enumerate(counts):
-        (tmp_path / f"class{number}").mkdir()
+        (folder / f"class{number}").mkdir()
         for image in range(count):
-            Image.new("RGB", (8, 8), (image, number, 0)).save(tmp_path / f"class{number}" / f"{image}.png")
-    with pytest.raises(UserError, match=rf"2 classes of at least 5 images each, found class{len(counts) - 1} \("):
-        run(tmp_path, "--image-size", 32)
+            Image.new("RGB", (8, 8), (image, number, 0)).save(folder / f"class{number}" / f"{image}.png")
 
 
-def test_a_folder_or_the_demo_and_not_both():
-    for args in ((), (".", "--demo")):
-        with pytest.raises(UserError, match="name a folder of images, or take --demo"):
-            run(*args)
+@pytest.mark.parametrize(
+    ("counts", "args", "message"),
+    [
+        ((6, 1), (), r"2 classes of at least 5 images each, found class1 \("),
+        ((6,), (), r"2 classes of at least 5 images each, found class0 \("),
+        ((6, 6), ("--network", "resnet51"), "'resnet51' must be a model of params.yaml or of timm: did you mean '"),
+        ((), ("--demo",), "name a folder of images, or take --demo"),
+    ],
+)
+def test_what_is_wrong_is_named_before_torch_is_imported(tmp_path, monkeypatch, counts, args, message):
+    write_classes(tmp_path, *counts)
+    monkeypatch.setitem(sys.modules, "stages.commands.quick.waves", None)
+    with pytest.raises(UserError, match=message):
+        run(tmp_path, "--image-size", 32, *args)
+
+
+def test_copies_are_left_out_and_counted(tmp_path, capsys):
+    write_classes(tmp_path, 8, 8)
+    shutil.copy(tmp_path / "class0" / "0.png", tmp_path / "class1" / "copy.png")
+    shutil.copy(tmp_path / "class0" / "1.png", tmp_path / "class0" / "copy.png")
+    _, labels = read_images(tmp_path, None, "efficientnet_lite0", 8, 100)
+    assert [labels.count("class0"), labels.count("class1")] == [7, 8]
+    assert "left out 3 copies of images" in capsys.readouterr().err
 
 
 def test_detection_is_refused_before_any_work():
