@@ -1,13 +1,14 @@
-"""The library: score arrays of embeddings, and embed images at every layer of a network.
+"""The library: score embeddings, and embed images at every layer of a network.
 
 import whichlayer as wl
 
-layers = wl.embed("resnet18.a1_in1k", paths)     # {layer: (N, D)}; or arrays of your own
+layers = wl.embed("resnet18.a1_in1k", paths)     # {layer: (N, D)}; or embeddings of your own
 result = wl.score(layers, labels)
 print(result)                                   # the verdict
 result.recommend("retrieval").layer             # also: result.table, result.gain("last"), result.plot()
 """
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from stages.aggregate.facts import Recommendation as Record
 from stages.aggregate.words.verdict import verdict
-from stages.library.arrays import Scored, read_settings, score_arrays
+from stages.library.arrays import Scored, as_array, read_settings, score_arrays
 from stages.measure.metrics import LAYER_SCORES
 from stages.shared.core.params import load, parse
 from stages.shared.embeddings.split_names import UNSEEN
@@ -214,8 +215,8 @@ def score(
 ) -> Result:
     """Score every layer by how well the classes separate there, and choose one for each use.
 
-    Classes should be ones that the network was not trained on. Scores of distances are of rows scaled to length 1, as
-    in a search by cosine similarity; settings are those of params.yaml. Neither torch nor DVC is needed.
+    Classes should be ones that the network was not trained on. Scores of distances are of embeddings scaled to length
+    1, as in a search by cosine similarity; settings are those of params.yaml. Neither torch nor DVC is needed.
 
     Args:
         layers: name -> embedding (N, D) of the same N images (or texts, or sounds), real numbers, from input to output:
@@ -232,26 +233,27 @@ def score(
         workers: number of processes. More than one needs `if __name__ == "__main__":` in a script.
 
     Raises:
-        UserError: an array is not as it must be, or a score is unknown.
+        UserError: embeddings or labels are not as they must be, or a score is unknown.
 
     Source: Dyballa, Gerritz and Zucker, arXiv 2405.01524; docs/method.md for intervals and gains.
     """
     if not isinstance(layers, Mapping):
-        raise UserError(f"layers must be a dict of arrays, name -> (N, D), found {type(layers).__name__}")
+        raise UserError(f"layers must be a dict of embeddings, name -> (N, D), found {type(layers).__name__}")
     if metrics is not None and (isinstance(metrics, str) or not len(metrics)):
         raise UserError(f"metrics must be a list of names of scores, found {metrics!r}")
     if not isinstance(workers, Integral) or workers < 1:
         raise UserError(f"workers must be a whole number >= 1, found {workers!r}")
     measure, aggregate = read_settings(PARAMS, metrics)
-    arrays: dict[str, NDArray[Any]] = {name: np.asarray(values) for name, values in layers.items()}
+    arrays = {name: as_array(f"embeddings of layer {name!r}", values) for name, values in layers.items()}
     sections: dict[str, Any] = {"measure": measure, "aggregate": aggregate}
     try:
         return Result(score_arrays(arrays, labels, groups, seen=seen, folds=folds, workers=workers, **sections))
     except UserError as error:
         ended = isinstance(error.__context__, BrokenProcessPool | EOFError | ConnectionError)
-        if ended and workers > 1:  # killed, or ended while importing the script again
-            guard = 'if __name__ == "__main__":'
-            raise UserError(f"with {workers} workers a script must call score below `{guard}`; else, {error}") from None
+        script = getattr(sys.modules["__main__"], "__file__", None)
+        if ended and script and "__name__" not in Path(script).read_text("utf-8", "replace"):
+            guard = 'if __name__ == "__main__":'  # without which each process runs the script again, and ends
+            raise UserError(f"with {workers} workers a script must call score below `{guard}`, found none") from None
         raise
 
 
@@ -291,6 +293,7 @@ def embed(
     try:
         from stages.embed.params import TapsParams
         from stages.library.embedding import embed_module, embed_named
+        from stages.shared.networks.hub import YOUR_OWN
     except ModuleNotFoundError as error:
         raise ImportError(f"embed needs {error.name}: pip install 'whichlayer[quick]'") from None
     check_known(pooling, get_args(Pooling), f"pooling must be auto, mean, token0 or max, found {pooling!r}")
@@ -302,7 +305,11 @@ def embed(
     if isinstance(model, str):
         if transform is not None:
             raise UserError("transform belongs to a module: a network by name has its own; leave it out")
-        return embed_named(_named_network(model, image_size), images, taps, pooling, batch_size)
+        try:
+            return embed_named(_named_network(model, image_size), images, taps, pooling, batch_size)
+        except UserError as error:
+            entry = f"by the name of a model of params.yaml that has {YOUR_OWN}; efficientnet_lite0 needs no network"
+            raise UserError(str(error).replace(YOUR_OWN, entry)) from error
     if not callable(getattr(model, "named_modules", None)):
         raise UserError(f"model must be the name of a network or a torch module, found {type(model).__name__}")
     if image_size is not None:

@@ -1,8 +1,9 @@
-"""Score arrays of embeddings as the workflow scores its own: without a file, torch or DVC."""
+"""Score embeddings in memory as the workflow scores its own: without a file, torch or DVC."""
 
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from stages.aggregate.params import AggregateParams, Asked, AskedMeasures
 from stages.aggregate.read import CURVE_COLUMNS, Tables
 from stages.measure.analyses.registry import ANALYSES
 from stages.measure.checks import check_params
-from stages.measure.metrics import HEAD_SCORES, LAYER_SCORES, SCORES
+from stages.measure.metrics import HEAD_SCORES, LAYER_SCORES, PROBE, SCORES
 from stages.measure.outputs import (
     analysis_rows,
     image_tables,
@@ -40,7 +41,7 @@ from stages.shared.tables.scores import facts_of
 
 SEED = 0
 STEP = 0
-"""Arrays are of one network, as it is."""
+"""Embeddings are of one network, as it is."""
 
 MAX_LENGTH = 1e18
 """Of an image's vector, and the inverse the least length of an array's longest: squares of distances must not pass the
@@ -60,13 +61,13 @@ class Layers(dict[str, NDArray[np.float32]]):
 
 @dataclass(frozen=True)
 class Scored:
-    """What arrays came out as.
+    """What embeddings came out as.
 
     Attributes:
         results: the workflow's tables and facts.
         asked: the names of dataset, network and folds, and how scores were summed up.
         measure: how layers were scored.
-        cells: of each fold, the arrays and what was measured of them.
+        cells: of each fold, the embeddings and what was measured of them.
         notes: what a user should know, one sentence each.
     """
 
@@ -80,7 +81,7 @@ class Scored:
 def read_settings(
     params: Path, metrics: Sequence[str] | None = None, normalize: str | None = None
 ) -> tuple[MeasureParams, AggregateParams]:
-    """Read how arrays are scored, and the scores summed up.
+    """Read how embeddings are scored, and the scores summed up.
 
     Args:
         params: the params file.
@@ -111,7 +112,7 @@ def score_arrays(
     ids: ArrayLike | None = None,
     seen: ArrayLike | None = None,
     folds: ArrayLike | None = None,
-    dataset: str = "arrays",
+    dataset: str = "data",
     model: str = "embeddings",
     workers: int = 1,
     measurer: Callable[[Embeddings, MeasureParams], Measured] | None = None,
@@ -128,7 +129,7 @@ def score_arrays(
         seen: (N,) whether an image is of a class that the network was trained on; None: no image is.
         folds: (N,) fold of every image, each with unseen classes of its own; None: one fold.
         dataset, model: names in tables, letters, digits and `_`.
-        workers: number of processes; each holds a copy of the arrays.
+        workers: number of processes; each holds a copy of the embeddings.
         measurer: measures a fold in the place of the stage's own function, for who wants to see parts of it early.
 
     Raises:
@@ -151,11 +152,12 @@ def score_arrays(
         stores.append(Embeddings(*cell, (STEP,), tuple(described), own, (), source, frozen=True))
     measure, left_out = applicable(measure, stores[0].splits)
     check_ranking(aggregate.main_metric, measure)
+    check_probe(samples["label"], measure)
     for store in stores:
         check_params(store, measure)
     said = [f"left out, for want of a head, training images or seen classes: {', '.join(left_out)}"] if left_out else []
     same = [name for name, X in arrays.items() if not np.ptp(X, axis=0).any()]
-    said += [f"array {name!r} has the same vector for all images, so its scores are chance" for name in same]
+    said += [f"layer {name!r} has the same embedding for all images, so its scores are chance" for name in same]
     asked = Asked(grid, AskedMeasures.model_validate(measure.model_dump()), aggregate)
     cells = []
     for store in stores:
@@ -198,7 +200,7 @@ def write_scored(out: Path, scored: Scored, command: str) -> None:
 
     Args:
         out: the folder; made if missing.
-        scored: what arrays came out as.
+        scored: what embeddings came out as.
         command: the user's, which the page names.
     """
     from stages.aggregate.render.page.provenance import Study, describe_scoring
@@ -219,11 +221,11 @@ def write_measures(out: Path, cells: Iterable[tuple[Embeddings, Measured]], meas
 
 
 def applicable(measure: MeasureParams, splits: Collection[str]) -> tuple[MeasureParams, list[str]]:
-    """Take from the section `measure` what arrays of one network lack, and name it.
+    """Take from the section `measure` what embeddings of one network lack, and name it.
 
     Args:
         measure: the section.
-        splits: what the arrays hold, `unseen` and, if given, `test`.
+        splits: what the embeddings hold, `unseen` and, if given, `test`.
     """
     analyses = [n for n in measure.analyses if not ANALYSES[n].training and set(ANALYSES[n].splits) <= set(splits)]
     scores, extra = measure.metrics, measure.extra.metrics
@@ -250,10 +252,10 @@ def tabulate(
             unseen, or is unseen in two folds, or an id stands for two images.
     """
     given = {"labels": labels, "groups": groups, "ids": ids, "seen": seen, "folds": folds}
-    arrays = {name: np.asarray(values) for name, values in given.items() if values is not None}
+    arrays = {name: np.asarray(given[name]) for name in given if given[name] is not None or name == "labels"}
     for name, array in arrays.items():
         if array.shape != arrays["labels"].shape or array.ndim != 1:
-            raise UserError(f"array {name!r} must have one entry for each image, found the shape {array.shape}")
+            raise UserError(f"{name} must have one entry for each image, found the shape {array.shape}")
     texts = {name: as_texts(name, array) for name, array in arrays.items() if name != "seen"}
     samples = pd.DataFrame({"label": texts["labels"], "group": texts.get("groups", ""), "fold": 0, "split": UNSEEN})
     if seen is not None:
@@ -274,7 +276,7 @@ def tabulate(
             where = f" in the split {split!r}" if samples["split"].nunique() > 1 else ""
             raise UserError(
                 f"labels must have at least 2 classes of at least 2 images each, found {found}{where}; take classes of "
-                "one image out of every array"
+                "one image out of the labels and of all embeddings"
             )
         if (repeated := rows["sample_id"].duplicated()).any():
             raise UserError(f"ids must name each image once, found {rows['sample_id'][repeated].iloc[0]!r} twice")
@@ -294,12 +296,40 @@ def as_texts(name: str, values: NDArray[Any]) -> list[str]:
     Raises:
         UserError: they are others, or a text is empty or has control characters.
     """
-    texts = [str(each) if isinstance(each, str | int) else "" for each in values.tolist()]
+    texts = [str(each) if isinstance(each, str | Integral) else "" for each in values.tolist()]
     wrong = next((number for number, text in enumerate(texts) if not text or CONTROL.search(text)), None)
     if wrong is not None:
         found = values.tolist()[wrong]
         raise UserError(f"{name} must be texts without control characters or whole numbers, found {found!r}")
     return texts
+
+
+def as_array(what: str, values: ArrayLike) -> NDArray[Any]:
+    """Make an array of what a user gives for one.
+
+    Raises:
+        UserError: it cannot become one, as a ragged list, or a tensor on a GPU or with a gradient.
+    """
+    try:
+        return np.asarray(values)
+    except (RuntimeError, TypeError, ValueError) as error:
+        raise UserError(f"{what} must be an array, found {type(values).__name__}: {error}") from None
+
+
+def check_probe(labels: "pd.Series[str]", measure: MeasureParams) -> None:
+    """Check that each class has images for all folds of the linear probe, if that is measured.
+
+    Raises:
+        UserError: naming classes that do not.
+    """
+    counts, folds = labels.value_counts(ascending=True), measure.probe.folds
+    if PROBE in measure.all_metrics and counts.iloc[0] < folds:
+        found = listed([f"{name!r} ({count})" for name, count in counts[counts < folds].items()], 5)
+        raise UserError(
+            f"the linear probe needs at least {folds} images of each class, found {found}; add images, take such "
+            'classes out, or name scores without the probe, such as metrics=["map_at_r", "nmi"] in Python or '
+            "--metrics map_at_r,nmi"
+        )
 
 
 def check_layers(layers: Mapping[str, NDArray[Any]], count: int) -> dict[str, NDArray[np.float32]]:
@@ -313,21 +343,21 @@ def check_layers(layers: Mapping[str, NDArray[Any]], count: int) -> dict[str, ND
         UserError: naming the array, what must hold and what was found.
     """
     if not set(layers) - {BASELINE}:
-        raise UserError(f"there must be a layer, an array (N, D), beside {BASELINE!r}, found none")
-    found = {}
+        raise UserError(f"there must be a layer, embeddings (N, D), beside {BASELINE!r}, found none")
+    found, remedy = {}, "take such images out of the labels and of all embeddings"
     for name, given in layers.items():
         if not isinstance(name, str) or not USABLE.fullmatch(name):
             raise UserError(
                 "a layer's name must be of at most 200 letters, digits, `.`, `_`, `-` and blanks, and begin with a "
-                f"letter or digit, found {name!r}; rename that array"
+                f"letter or digit, found {name!r}; rename it"
             )
-        X = np.asarray(given)
+        X = as_array(f"embeddings of layer {name!r}", given)
         if X.dtype.kind in "fiu" and X.ndim == 2 and len(X) != count:
-            raise UserError(f"there must be a row for each label: array {name!r} has {len(X)} rows, labels {count}")
+            raise UserError(f"embeddings must have a row for each label: layer {name!r} has {len(X)}, labels {count}")
         if X.dtype.kind not in "fiu" or X.ndim != 2 or len(X) != count or not X.shape[1]:
             raise UserError(
-                f"array {name!r} must be (images, features) of real numbers, with a row for each of the {count} "
-                f"labels, found {X.dtype} of shape {X.shape}; give every array the same images, and reduce a layer's "
+                f"embeddings of layer {name!r} must be (images, features) of real numbers, with a row for each of the "
+                f"{count} labels, found {X.dtype} of shape {X.shape}; give every layer the same images, and reduce its "
                 "output to one vector per image, for example by its mean over space"
             )
         with np.errstate(over="ignore", invalid="ignore"):
@@ -335,10 +365,10 @@ def check_layers(layers: Mapping[str, NDArray[Any]], count: int) -> dict[str, ND
             longest = float(np.sqrt(np.einsum("nd,nd->n", found[name], found[name], dtype=np.float64).max()))
         if np.isnan(longest):
             row = int(np.flatnonzero(~np.isfinite(found[name]).all(axis=1))[0])
-            raise UserError(f"array {name!r} must be finite, found NaN in row {row}; take it out of every array")
+            raise UserError(f"embeddings of layer {name!r} must be finite, found NaN in row {row}; {remedy}")
         if longest and not 1 / MAX_LENGTH <= longest <= MAX_LENGTH:  # nor NaN
             raise UserError(
-                f"array {name!r} must be finite in float32, with a longest vector of {1 / MAX_LENGTH:g} to "
-                f"{MAX_LENGTH:g}, found {longest:.3g}; take such images out of every array, or multiply it by a number"
+                f"embeddings of layer {name!r} must be finite in float32, the longest of {1 / MAX_LENGTH:g} to "
+                f"{MAX_LENGTH:g}, found {longest:.3g}; {remedy}, or multiply the layer by a number"
             )
     return found

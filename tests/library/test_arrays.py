@@ -92,7 +92,7 @@ def test_scores_are_those_of_scikit_learn_and_do_not_depend_on_processes(scored)
         found = layers[layers["layer"] == name].set_index("metric")["value"]
         nearest = NearestNeighbors(n_neighbors=1).fit(content[name]).kneighbors(return_distance=False)[:, 0]
         assert found["nn1_accuracy"] == np.mean(content["labels"][nearest] == content["labels"])
-    assert scored.results.facts.recommendations[0].dataset == "arrays"
+    assert scored.results.facts.recommendations[0].dataset == "data"
 
 
 def test_tables_in_memory_are_those_that_are_read_from_files(tmp_path: Path):
@@ -148,8 +148,8 @@ def test_a_neighbour_is_of_another_group_where_that_is_asked_for():
 
 def test_a_layer_that_is_the_same_for_all_images_is_named():
     scored = score_arrays(**given(stem=np.ones((28, 3))))
-    assert [note for note in scored.notes if "array 'stem' has the same vector for all images" in note]
-    assert not [note for note in scored.notes if "array 'blocks.0'" in note]
+    assert [note for note in scored.notes if "layer 'stem' has the same embedding for all images" in note]
+    assert not [note for note in scored.notes if "layer 'blocks.0'" in note]
 
 
 def test_images_are_numbered_by_split_and_fold_and_whole_numbers_are_classes():
@@ -173,12 +173,14 @@ HUGE, NAN = arrays()["stem"] * np.float32(1e30), arrays()["stem"] * np.nan
         ({"labels": np.ones(28)}, "labels must be texts .* or whole numbers, found 1.0"),
         (
             {"labels": np.ones((28, 1), int)},
-            r"'labels' must have one entry for each .* shape \(28, 1\)",
+            r"labels must have one entry for each .* shape \(28, 1\)",
         ),
+        ({"labels": None}, r"labels must have one entry for each image, found the shape \(\)"),
+        ({"stem": [[1, 2], [3]]}, "embeddings of layer 'stem' must be an array, found list: "),
         ({"labels": ["a", ""] * 14}, "without control characters .* found ''"),
         ({"labels": ["a", "b\r"] * 14}, r"found 'b\\r'"),
-        ({"labels": arrays()["labels"][1:]}, "a row for each label: array 'stem' has 28 rows, labels 27"),
-        ({"groups": ["a"] * 27}, r"'groups' must have one entry for each image, found the shape \(27,\)"),
+        ({"labels": arrays()["labels"][1:]}, "a row for each label: layer 'stem' has 28, labels 27"),
+        ({"groups": ["a"] * 27}, r"groups must have one entry for each image, found the shape \(27,\)"),
         ({"ids": ["a"] * 28}, "ids must name each image once, found 'a' twice"),
         ({"seen": [True] * 28}, "every fold must have images of unseen classes"),
         ({"seen": np.arange(28) % 2 > 0}, "a class must be seen or unseen, found 'unseen0' in two"),
@@ -194,8 +196,8 @@ HUGE, NAN = arrays()["stem"] * np.float32(1e30), arrays()["stem"] * np.nan
         ({"layers": {3: np.ones((28, 2))}}, "a layer's name must be .* found 3; rename"),
         ({"a@mean": np.ones((28, 2))}, "a layer's name must be .* found 'a@mean'; rename"),
         ({"stem": NAN}, r"'stem' must be finite, found NaN in row \d+"),
-        ({"stem": HUGE}, r"with a longest vector of 1e-18 to 1e\+18, found "),
-        ({"stem": arrays()["stem"] * np.float32(1e-30)}, r"with a longest vector of 1e-18 to 1e\+18, found "),
+        ({"stem": HUGE}, r"the longest of 1e-18 to 1e\+18, found "),
+        ({"stem": arrays()["stem"] * np.float32(1e-30)}, r"the longest of 1e-18 to 1e\+18, found "),
         ({"dataset": "a-b"}, "datasets.*a-b"),
         ({"aggregate": AggregateParams(main_metric="map_at_r", accuracy_margin=0.05)}, "'map_at_r' must be in measure"),
     ],

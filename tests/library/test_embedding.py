@@ -79,7 +79,10 @@ def test_a_network_by_name_takes_files_and_squares(images, tmp_path):
     assert all((by_file[name] == by_array[name]).all() for name in by_file)
 
 
-def test_what_is_not_as_it_must_be_is_named(images, tmp_path):
+def test_what_is_not_as_it_must_be_is_named(images, tmp_path, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    with pytest.raises(wl.UserError, match=r"by the name of a model of params.yaml that has weights: .* needs no net"):
+        wl.embed("resnet18", images)
     with pytest.raises(wl.UserError, match="a module needs `transform`"):
         wl.embed(Own(), images)
     with pytest.raises(wl.UserError, match=r"\(N, S, S, 3\), RGB, found uint8 of \(9, 16, 32, 3\)"):

@@ -71,9 +71,9 @@ def test_what_is_not_as_it_must_be_is_named(arrays):
     layers, labels = arrays
     with pytest.raises(wl.UserError, match="metrics must name scores of layers, found 'nim'"):
         wl.score(layers, labels, metrics=["nim"])
-    with pytest.raises(wl.UserError, match="a row for each label: array 'early' has"):
+    with pytest.raises(wl.UserError, match="a row for each label: layer 'early' has"):
         wl.score({"early": layers["early"][1:]}, labels)
-    with pytest.raises(wl.UserError, match=r"layers must be a dict of arrays, .* found list"):
+    with pytest.raises(wl.UserError, match=r"layers must be a dict of embeddings, .* found list"):
         wl.score([*layers.values()], labels)
     with pytest.raises(wl.UserError, match="metrics must be a list of names of scores, found 'nmi'"):
         wl.score(layers, labels, metrics="nmi")
@@ -97,7 +97,9 @@ def test_a_script_without_a_guard_is_told_of_it(tmp_path):
         [sys.executable, tmp_path / "script.py"], env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True
     )
     said = done.stderr.decode()
-    assert 'UserError: with 2 workers a script must call score below `if __name__ == "__main__":`' in said, said
+    assert said.endswith('with 2 workers a script must call score below `if __name__ == "__main__":`, found none\n'), (
+        said
+    )
 
 
 def test_the_public_names_are_few_and_there():

@@ -97,7 +97,9 @@ def check_regular(path: Path) -> None:
 def check_memory(count: int) -> None:
     """Check that so many bytes fit into memory: Linux ends a process that takes more, without a word."""
     if count > (free := psutil.virtual_memory().available):
-        raise UserError(f"arrays must fit into memory, of which {size(free)} are free, found {size(count)}; free some")
+        raise UserError(
+            f"embeddings must fit into memory, of which {size(free)} are free, found {size(count)}; free some"
+        )
 
 
 def read_npz(path: Path) -> dict[str, Arrays]:
@@ -195,7 +197,7 @@ def join(files: Iterable[list[Part]]) -> tuple[Arrays, dict[str, Any]]:
         Layers (N, D); and labels, ids, groups, `seen` and `folds`, (N,) each.
 
     Raises:
-        UserError: naming the first file whose arrays are others.
+        UserError: naming the first file whose layers are others.
     """
     parts = [(fold, part) for fold, file in enumerate(files) for part in file]
     first = parts[0][1]
@@ -204,7 +206,7 @@ def join(files: Iterable[list[Part]]) -> tuple[Arrays, dict[str, Any]]:
         if found != wanted:
             differing = ", ".join(sorted(name for name in found | wanted if found.get(name) != wanted.get(name)))
             raise UserError(
-                f"{part.where}: its {part.split} images must have the arrays of the {first.split} ones of "
+                f"{part.where}: its {part.split} images must have the embeddings of the {first.split} ones of "
                 f"{first.where}, with as many features, found others of {differing}"
             )
     counts = [len(part.arrays[LABELS]) for _, part in parts]

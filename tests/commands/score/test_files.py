@@ -45,7 +45,7 @@ def test_several_files_are_folds(tmp_path: Path):
     assert of_images["folds"].tolist() == [0] * 28 + [1] * 28
     np.testing.assert_array_equal(layers["stem"][28:], arrays(seed=1)["stem"])
     other = write_npz(tmp_path / "other.npz", arrays(prefix="o") | {"stem": np.ones((28, 5))})
-    with pytest.raises(UserError, match=r"other\.npz: its unseen images must have the arrays of .* others of stem"):
+    with pytest.raises(UserError, match=r"other\.npz: its unseen images must have the embeddings of .* others of stem"):
         read(files[0], other)
 
 
@@ -101,7 +101,7 @@ def test_arrays_larger_than_free_memory_are_refused_before_they_are_read(
     content = arrays() | {"stem": np.zeros((28, 2**14))}
     np.savez_compressed(tmp_path / "a.npz", **content)
     assert (tmp_path / "a.npz").stat().st_size < 2**16
-    refused(tmp_path / "a.npz", "arrays must fit into memory, of which 1 MiB are free, found 4 MiB; free some")
+    refused(tmp_path / "a.npz", "embeddings must fit into memory, of which 1 MiB are free, found 4 MiB; free some")
 
 
 @pytest.mark.parametrize("place", ["file", "store", "labels"])
