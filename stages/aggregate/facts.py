@@ -17,9 +17,9 @@ from stages.aggregate.curves import Direction, Parts, sign_of
 from stages.aggregate.findings.outcomes import DatasetFindings, Status
 from stages.aggregate.findings.power import Power
 from stages.aggregate.inference.gain import Gain
+from stages.aggregate.inference.layer_comparison import Level
 from stages.aggregate.inference.scopes import Scope
 from stages.aggregate.result_files import check_result
-from stages.aggregate.tables.summary import Level
 from stages.shared.runtime.errors import UserError
 from stages.shared.tables.scores import Neighbours, Normalize, Use
 
@@ -232,8 +232,8 @@ class Recommendation(Record):
             layer before that one.
         untrained: `null` of a network that was not fine-tuned, or without step 0 among the candidates.
         unbeaten: why nothing is recommended: the baseline that no layer's mean beats; `null` where something is.
-        doubtful: whether it is not shown, by one-sided bounds, that a layer beats chance and raw pixels; their level of
-            95 % is proven only for the scores and scopes that docs/uncertainty.md#validation lists. `null`: no bound is
+        doubtful: which of `chance` and `raw_pixels` no layer is shown to beat, by one-sided bounds; their level of 95 %
+            is proven only for the scores and scopes that docs/uncertainty.md#validation lists. `null`: no bound is
             known.
         shortlist: layers of that checkpoint that are not distinguishable from the best, the shallowest first, the
             recommended one among them; empty where that is not known.
@@ -265,7 +265,7 @@ class Recommendation(Record):
     gain_over_before: Gain = Gain()
     untrained: UntrainedRecord | None = None
     unbeaten: Baseline | None
-    doubtful: bool | None
+    doubtful: list[Level] | None
     shortlist: list[LayerRecord]
     shortlist_scope: Scope | None
     pixels: float | None
@@ -335,7 +335,7 @@ class Facts:
     power: list[Power] = field(default_factory=list)
     unit_rows: list[str] = field(default_factory=list)
     notice: str = ""
-    format: Literal["whichlayer.facts/5"] = "whichlayer.facts/5"
+    format: Literal["whichlayer.facts/6"] = "whichlayer.facts/6"
 
     @property
     def parts(self) -> Parts:

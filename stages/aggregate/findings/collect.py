@@ -57,7 +57,7 @@ def _judge_network(
     unmeasured = bool(row.step > 0 and not tuned and (network.data.layers["step"] == 0).any())
     step = recommended.get((row.dataset, row.model), row.step)
     chosen = None if step == row.step else _judge_depth(network, step)
-    above = network.beats_baselines(row.step) is not False
+    above = not network.unshown_levels(row.step)
     return outcomes.NetworkFindings(row, above, changes, follow_training(row, steps), unmeasured, chosen)
 
 
@@ -65,7 +65,7 @@ def _judge_depth(network: MeasuredNetwork, step: int) -> outcomes.Depth:
     """Judge finding (ii) at another checkpoint than the last, of which the row is."""
     known = infer(network.at(step)).items()
     leads = {scope: best_against(inference) for scope, inference in known if is_proven(network.row.metric, scope)}
-    above = network.beats_baselines(step) is not False
+    above = not network.unshown_levels(step)
     return outcomes.Depth(step, {scope: lead for scope, lead in leads.items() if lead is not None}, above)
 
 

@@ -7,6 +7,7 @@ data: its score and its lead are estimated and bounded as those of the best of i
 
 from dataclasses import dataclass, replace
 from math import hypot, sqrt
+from typing import Literal
 
 import numpy as np
 from scipy.special import expit, logit
@@ -27,6 +28,9 @@ from stages.aggregate.inference.contrasts import (
 from stages.aggregate.inference.network_data import Refits
 from stages.aggregate.inference.scopes import Scope, infer
 from stages.shared.tables.scores import Score
+
+Level = Literal["raw_pixels", "chance"]
+"""What a layer must beat to be of use."""
 
 
 @dataclass(frozen=True)
@@ -255,8 +259,8 @@ def difference(inference: Inference, first: int, second: int) -> Estimate | None
     return None if contrasts is None else contrasts.estimate(0)
 
 
-def is_above(inference: Inference, *, chance: float | None, pixels: int | None) -> bool | None:
-    """Return whether some layer is shown to be better than chance, and than the raw pixels.
+def unshown_levels(inference: Inference, *, chance: float | None, pixels: int | None) -> list[Level] | None:
+    """Return which of chance and the raw pixels no layer is shown to be better than.
 
     Args:
         inference: of the layers, and of the raw pixels where they were measured.
@@ -264,17 +268,20 @@ def is_above(inference: Inference, *, chance: float | None, pixels: int | None) 
         pixels: index of the raw pixels; None: not asked for.
 
     Returns:
-        None where neither is known.
+        None where neither is known, as where the best score never varied, being perfect.
     """
     layers = np.arange(len(inference.mean)) != pixels
-    shown = []
+    shown: dict[Level, bool] = {}
     if chance is not None:
         contrasts = replace(inference, mean=inference.mean - chance).contrasts(np.eye(len(layers))[layers])
-        shown += [] if contrasts is None else [contrasts.is_positive()]
+        if contrasts is not None:
+            above, best = contrasts.is_positive(), contrasts.value.max()
+            if above or (contrasts.value[contrasts.varying] >= best).any():
+                shown["chance"] = above
     if pixels is not None:
         lead = best_against(inference, control=pixels, candidates=layers)
-        shown += [] if lead is None else [lead.low > 0]
-    return all(shown) if shown else None
+        shown |= {} if lead is None else {"raw_pixels": lead.low > 0}
+    return [level for level, above in shown.items() if not above] if shown else None
 
 
 def infer_layers(refits: Refits) -> dict[Scope, LayerInference]:

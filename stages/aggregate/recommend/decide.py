@@ -114,7 +114,7 @@ def recommend_network(
     tied = np.flatnonzero([True] if widest.tied is None else widest.tied) if widest else ()  # None: of a single layer
     best = _best(network, _layer(network, *choice.taken, losses), sure)
     unbeaten = row.unbeaten_by(best.value)
-    shown = network.beats_baselines(*(known if step in known else [step]))
+    unshown = network.unshown_levels(*(known if step in known else [step]))
     counts = unseen_rows(network.data.layers, row.metric, row.step).groupby("fold")[["n_classes", "n_images"]].max()
     return Recommendation(
         **{name: getattr(row, name) for name in ("dataset", "model", "metric", "better", "n_folds", "n_seeds")},
@@ -130,7 +130,7 @@ def recommend_network(
         gain_over_before=choice.over_before,
         untrained=_untrained(network, losses, worthwhile),
         unbeaten=unbeaten and facts.Baseline(name=unbeaten[0], value=unbeaten[1]),
-        doubtful=False if unbeaten else None if shown is None else not shown,
+        doubtful=[] if unbeaten else unshown,
         shortlist=[] if unbeaten else [_layer(network, choice.taken[0], layer, losses) for layer in map(int, tied)],
         shortlist_scope=None if unbeaten else scope,
         pixels=row.baseline,

@@ -2,21 +2,18 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import pandas as pd
 
 from stages.aggregate.columns import columns_of, frame
 from stages.aggregate.curves import KEYS, MEAN, Direction, Name, Scores, each_curve, point_keys, sign_of
-from stages.aggregate.inference.layer_comparison import Bounds, is_above
+from stages.aggregate.inference.layer_comparison import Bounds, Level, unshown_levels
 from stages.aggregate.inference.network_data import NetworkData, Refits
 from stages.aggregate.inference.scopes import Scope, is_proven, state_widest
 from stages.aggregate.tables.uncertainty import INTERVAL_ENDS, LEADS, TIED
 from stages.shared.embeddings.split_names import SEEN, SEEN_MATCHED, UNSEEN, UNSEEN_MATCHED
 from stages.shared.runtime.errors import UserError, check_known
-
-Level = Literal["raw_pixels", "chance"]
-"""What a layer must beat to be of use."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,21 +145,21 @@ class MeasuredNetwork:
         """Arrange the score of its layers at one step; None where any value is missing."""
         return self.data.at(self.row.metric, step, point_keys(self.layers(step)))
 
-    def beats_baselines(self, *steps: int) -> bool | None:
-        """Return whether some layer is shown to be better than chance, and than raw pixels; None: no bound is known.
+    def unshown_levels(self, *steps: int) -> list[Level] | None:
+        """Return which of chance and raw pixels no layer is shown to be better than; None: no bound is known.
 
-        It is where neither was measured.
+        There is none where neither was measured.
 
         Args:
             steps: the checkpoints, of which the best layer was chosen.
         """
         chance, pixels = self.row.chance, self.data.pixels if self.row.baseline is not None else None
         if chance is None and self.row.baseline is None:
-            return True
+            return []
         refits = [self.at(step) for step in steps]
         refits += [self.data.at(self.row.metric, steps[0], [pixels])] if pixels else []
         gain, index = chance and self.sign * chance, len(self.layers(steps[0])) * len(steps) if pixels else None
-        shown = state_widest(lambda inference: is_above(inference, chance=gain, pixels=index), *refits)
+        shown = state_widest(lambda inference: unshown_levels(inference, chance=gain, pixels=index), *refits)
         return shown and shown[1]
 
 

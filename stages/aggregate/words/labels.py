@@ -34,8 +34,9 @@ def more_labels(networks: Sequence[Recommendation]) -> str:
     if shared := set.intersection(*map(set, known.values())) if known else None:
         classes, images = size = min(shared, key=lambda each: sum(rows[each][0] for rows in known.values()))
         losses = [(use, *rows[size]) for use, rows in known.items()]
-        words = joined([f"{use} {mean:.2f} ({worst:.2f} in 1 of 20 draws)" for use, mean, worst in losses])
-        told.append(f"In a benchmark of frozen networks {classes} classes x {images} images lost on average: {words}.")
+        words = joined([f"{use} {mean:.2f} ({worst:.2f})" for use, mean, worst in losses])
+        of = f"choosing on {classes} classes x {images} images"
+        told.append(f"In a benchmark, {of} lost on average (in the worst of 20 draws): {words}.")
     return " ".join(told)
 
 

@@ -10,6 +10,7 @@ from stages.aggregate.inference.scopes import Scope, is_proven
 from stages.aggregate.words.findings import STATUSES
 from stages.aggregate.words.formatting import (
     MISSING,
+    capitalized,
     change_interval,
     decimals,
     interval,
@@ -20,7 +21,7 @@ from stages.aggregate.words.formatting import (
     place,
     runs,
 )
-from stages.aggregate.words.scores import LEVELS, LOWER, ROWS, metric_name
+from stages.aggregate.words.scores import LEVELS, LOWER, metric_name
 from stages.aggregate.words.study import explain_intervals, scope_words
 
 SHORT_NAMES = {
@@ -133,8 +134,14 @@ def explain_brackets(networks: Sequence[Recommendation]) -> str:
             shown.append((f"gain for {each.use}", each.metric if gain.proven else "", gain.scope))
     alone = [(each.use, each.metric, each.shortlist_scope) for each in networks if not each.best.scope]
     step = max((each.last_step for each in networks), default=0)
-    brackets = explain_intervals("[ ]", shown, step) or ("No interval is known." if shown else "")
-    return f"{brackets} {explain_intervals('Ties', alone, step)}".rstrip()
+    unproven = [each for each in networks if each.best.scope and not is_proven(each.metric, each.best.scope)]
+    known = [each for each in networks if each.gain_over_last.scope or each.last_depth == 0 or each in unproven]
+    lacking = {each.use: each.best.value for each in networks if each not in known}
+    perfect = " (perfect scores do not vary)" * ({*lacking.values()} == {1.0})
+    why = f"No interval of the gain{perfect}, so undecided: {joined([*lacking])}." if lacking else ""
+    undecided = all(each.gain_over_last.status == Payoff.UNDECIDED for each in unproven)
+    brackets = explain_intervals("[ ]", shown, step, ", so undecided" * undecided)
+    return " ".join(filter(None, [brackets, why, explain_intervals("Ties", alone, step)]))
 
 
 def reason(found: Recommendation) -> str | None:
@@ -147,16 +154,16 @@ def reason(found: Recommendation) -> str | None:
 
 def caveat(found: Recommendation) -> str | None:
     """What makes the choice doubtful; None where nothing does."""
-    if found.doubtful is False:
+    if found.doubtful == []:
         return None
-    levels = joined([f"{name} ({number(value)})" for name, value in levels_to_beat(found).items()])
-    return f"{'it is not shown that' if found.doubtful else 'no bound tells if'} a layer beats {levels}"
+    return f"{'it is not shown that' if found.doubtful else 'it is untested if'} a layer beats {levels_to_beat(found)}"
 
 
-def levels_to_beat(found: Recommendation) -> dict[str, float]:
-    """The levels that a layer should beat, where they are known."""
-    levels = {LEVELS["chance"]: found.chance, LEVELS["raw_pixels"]: found.pixels}
-    return {name: value for name, value in levels.items() if value is not None}
+def levels_to_beat(found: Recommendation) -> str:
+    """Name the levels that no layer is shown to beat, or all if that is untested, with their scores."""
+    values = {"chance": found.chance, "raw_pixels": found.pixels}
+    known = {LEVELS[name]: values[name] for name in found.doubtful or values if values[name] is not None}
+    return joined([f"{name} ({number(value)})" for name, value in known.items()])
 
 
 def notes(found: Recommendation) -> list[str]:
@@ -182,7 +189,7 @@ def sentences(found: Recommendation) -> str:
 
 def doubt(found: Recommendation) -> str:
     """The caveat as a sentence after the choice; nothing where nothing is doubtful."""
-    return "" if found.doubtful is False else f"But {caveat(found)}."
+    return "" if found.doubtful == [] else f"But {caveat(found)}."
 
 
 UNTRAINED = " (untrained)"
@@ -215,10 +222,10 @@ def scored_as(networks: Sequence[Recommendation]) -> str:
     """Say that scores are of scaled rows, or of neighbours of other groups; nothing where they are not."""
     uses = {each.use: each.normalize for each in networks}
     of_unit_rows = [use for use, scaling in uses.items() if scaling == "l2"]
-    which = "Scores" if len(of_unit_rows) == len(uses) else f"Scores for {joined(of_unit_rows)}"
-    scaled = f"{which} are of {ROWS['l2']}." if of_unit_rows else ""
+    which = "Scores" if len(of_unit_rows) == len(uses) else capitalized(joined(of_unit_rows))
+    scaled = f"{which} {'uses' if len(of_unit_rows) == 1 < len(uses) else 'use'} unit-length embeddings."
     others = any(each.neighbours == "other_groups" for each in networks)
-    return f"{scaled} {'Neighbours are images of other groups alone.' if others else ''}".strip()
+    return f"{scaled * bool(of_unit_rows)} {'Neighbours are only images of other groups.' * others}".strip()
 
 
 def fine_tuning(found: Recommendation) -> str:

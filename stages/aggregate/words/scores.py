@@ -1,6 +1,6 @@
 """Names of the scores in words, and what each number is. A score without an entry has its own name."""
 
-from stages.aggregate.tables.summary import Level
+from stages.aggregate.inference.layer_comparison import Level
 from stages.shared.tables.scores import Better, Normalize
 
 NAMES = {

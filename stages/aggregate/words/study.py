@@ -92,13 +92,14 @@ def scope_sentence(scope: Scope, step: int) -> str:
     return SCOPES[scope] + " and retraining" * (scope == "classes" and step > 0)
 
 
-def explain_intervals(what: str, shown: Iterable[tuple[str, str, Scope | None]], step: int) -> str:
+def explain_intervals(what: str, shown: Iterable[tuple[str, str, Scope | None]], step: int, so: str = "") -> str:
     """Explain what intervals are of, and of which their level is not proven; nothing where there are none.
 
     Args:
         what: shows them, `[ ]` for example.
         shown: the name, the score and the scope of each interval; None: there is none.
         step: the last of their networks.
+        so: what follows where the level is not proven.
     """
     shown = list(shown)
     told: list[str] = []
@@ -106,7 +107,7 @@ def explain_intervals(what: str, shown: Iterable[tuple[str, str, Scope | None]],
         own = {name: is_proven(metric, scope) for name, metric, its in shown if its == scope}
         unproven = [name for name, proven in own.items() if not proven]
         whose = f"{joined(list(own))}: " if told and own else ""
-        level, exception = "95 % " * any(own.values()), f" ({joined(unproven)}: not proven)" if unproven else ""
+        level, exception = "95 % " * any(own.values()), f" (unproven{so}: {joined(unproven)})" if unproven else ""
         told += [f"{whose}{level}{scope_sentence(scope, step)}{exception}"] if own else []
     return f"{what}: {'; '.join(told)}." if told else ""
 

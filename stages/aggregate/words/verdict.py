@@ -33,7 +33,7 @@ from stages.aggregate.words.recommendation import (
     sentences,
     use_cells,
 )
-from stages.aggregate.words.scores import LOWER
+from stages.aggregate.words.scores import LEVELS, LOWER
 
 MAX_LINES, WIDTH = 12, 80
 
@@ -41,7 +41,7 @@ COLUMNS = ("use", "network", "layer", "score", "gain over last", "over before")
 DISPENSABLE_LINES = ("unbounded", "accuracy", "depth", "tuned", "design", "labels", "ties", "brackets")
 """Lines that go, in this order, where there are too many."""
 
-TAKE, UNDECIDED, NOTHING = "take", "undecided, best so far", "nothing"
+TAKE, TRY, NOTHING = "take", "try", "nothing"
 """Kinds of answers."""
 
 OF_PARAMETERS = " of parameters"
@@ -91,7 +91,7 @@ def _of_dataset(
     ties = [f"{each.use} {brief_ties(each)}" for each in chosen if each.ties and each.last_depth > 0]
     texts = {
         "brackets": f"{explain_brackets(chosen)} {scored_as(networks)}".strip(),
-        "ties": f"Ties (at most): {'; '.join(ties)}." if ties else "",
+        "ties": f"Ties{' (loss at most)' * ('(' in str(ties))}: {'; '.join(ties)}." if ties else "",
         "labels": more_labels(chosen),
         **claimed,
         "tuned": brief_fine_tuning(chosen),
@@ -159,7 +159,7 @@ def headline(networks: Sequence[Recommendation]) -> str:
     useful = [each for each in chosen if each.recommended is not None]
     models = list(dict.fromkeys(each.model for each in useful))
     checkpoints = list(dict.fromkeys(map(at_checkpoint, useful)))
-    answers: dict[str, dict[tuple[str, str], list[str]]] = {TAKE: {}, UNDECIDED: {}, NOTHING: {}}
+    answers: dict[str, dict[tuple[str, str], list[str]]] = {TAKE: {}, TRY: {}, NOTHING: {}}
     for each in chosen:
         checkpoint = at_checkpoint(each) if each.best.step < each.last_step and len(checkpoints) > 1 else ""
         kind, what, why = _answer(each, each.best.layer + f" of {each.model}" * (len(models) > 1), checkpoint)
@@ -167,9 +167,9 @@ def headline(networks: Sequence[Recommendation]) -> str:
     sure, undecided, nothing = (
         [f"{what} for {joined(uses)}{why}" for (what, why), uses in own.items()] for own in answers.values()
     )
-    clauses = [*sure, *([f"{UNDECIDED}: {joined(undecided)}"] if undecided else []), *nothing]
+    clauses = [*sure, *([f"{TRY} {joined(undecided)}: gain undecided"] if undecided else []), *nothing]
     doubt = doubt_first(chosen)
-    doubt += "if any, " * bool(doubt and sure)
+    doubt += "if any, " * bool(doubt and (sure or undecided))
     whose = f", {models[0]}" * (len(models) == 1) + checkpoints[0] * (len(checkpoints) == 1) if useful else ""
     told, unit, others = f"{doubt}{'; '.join(clauses)}.".partition(OF_PARAMETERS)
     return f"{networks[0].dataset}{whose}: {told}{unit}{others.replace(OF_PARAMETERS, '')}"
@@ -194,12 +194,12 @@ def _answer(found: Recommendation, name: str, checkpoint: str) -> tuple[str, str
         at_most = decimals(last.at_most or 0.0, sign=True)
         return TAKE, f"take the last layer, {name},", f": no earlier one is shown to be better (at most {at_most})"
     if is_last:
-        return UNDECIDED, f"the last layer, {name}{checkpoint},", ""
+        return TRY, f"the last layer, {name}{checkpoint},", ""
     known = ["untrained"] if checkpoint.endswith(UNTRAINED) else []
     share = found.best.parameters_share
     known += [percent(share) + OF_PARAMETERS] if share is not None else []
     what = name if checkpoint.endswith(UNTRAINED) else name + checkpoint
-    return UNDECIDED, what + f" ({', '.join(known)})" * bool(known), ""
+    return TRY, what + f" ({', '.join(known)})" * bool(known), ""
 
 
 def brief_untrained(networks: Sequence[Recommendation]) -> str:
@@ -215,10 +215,10 @@ def brief_untrained(networks: Sequence[Recommendation]) -> str:
 
 def brief_doubts(networks: Sequence[Recommendation], *, known: bool) -> str:
     """Name the uses for which no layer is shown to beat chance and raw pixels, or for which that is not known."""
-    own = [each for each in networks if each.doubtful is (True if known else None)]
-    levels = _levels(own)
-    words = "Not shown to beat" if known else "No bound tells if a layer beats"
-    return f"{words} {levels}: {joined([each.use for each in own])}." if own else ""
+    own = [each for each in networks if (each.doubtful if known else each.doubtful is None)]
+    told = [f"{levels_to_beat(each)} for {each.use}" for each in own]
+    words = "No layer is shown to beat" if known else "It is untested if a layer beats"
+    return f"{words} {'; '.join(told)}." if own else ""
 
 
 def doubt_first(networks: Sequence[Recommendation]) -> str:
@@ -228,10 +228,11 @@ def doubt_first(networks: Sequence[Recommendation]) -> str:
     """
     useful = [each for each in networks if each.recommended is not None]
     doubted = [each for each in useful if each.doubtful]
-    shown = [each for each in useful if each.doubtful is False and each.shortlist_scope]
+    shown = [each for each in useful if each.doubtful == [] and each.shortlist_scope]
     if not doubted or any(is_proven(each.metric, each.shortlist_scope or "images") for each in shown):
         return ""
-    return f"no layer is shown to beat {_levels(doubted)} for {joined([each.use for each in doubted])}; "
+    levels = dict.fromkeys(LEVELS[level] for each in doubted for level in each.doubtful or ())
+    return f"no layer is shown to beat {joined([*levels])} for {joined([each.use for each in doubted])}; "
 
 
 def brief_fine_tuning(networks: Sequence[Recommendation]) -> str:
@@ -243,11 +244,6 @@ def brief_fine_tuning(networks: Sequence[Recommendation]) -> str:
         if (made := each.fine_tuning)
     ]
     return f"Fine-tuning: {', '.join(told)}" if told else ""
-
-
-def _levels(networks: Sequence[Recommendation]) -> str:
-    """Name what layers should beat, as far as it is known of any network."""
-    return joined(list(dict.fromkeys(level for each in networks for level in levels_to_beat(each))))
 
 
 def other_networks(networks: Sequence[Recommendation], chosen: Sequence[Recommendation]) -> list[str]:

@@ -7,10 +7,10 @@ from stages.aggregate.inference.layer_comparison import (
     best_against,
     best_of_two,
     best_score,
-    is_above,
     losses_at_most,
     score_contrasts,
     ties,
+    unshown_levels,
 )
 from stages.aggregate.inference.scopes import fold_inference
 from tests.aggregate.inference.refit_frames import best_of, layer_estimates
@@ -148,15 +148,19 @@ def test_a_difference_that_folds_share_by_chance_shows_no_lead():
 
 
 @pytest.mark.parametrize(
-    ("chance", "pixels", "above"),
-    [(0.1, None, True), (0.57, None, False), (None, 3, True), (0.1, 3, True), (0.58, 3, False), (None, 1, False)],
-)
-def test_a_network_is_above_chance_and_raw_pixels_by_its_bound(chance, pixels, above):
-    assert is_above(independent([0.2, 0.6, 0.5, 0.3]), chance=chance, pixels=pixels) == above
+    ("chance", "pixels", "unshown"),
+    [
+        (0.1, None, []), (0.57, None, ["chance"]), (None, 3, []), (0.1, 3, []), (0.58, 3, ["chance"]),
+        (None, 1, ["raw_pixels"]), (None, None, None),
+    ],
+)  # fmt: skip
+def test_a_network_is_above_chance_and_raw_pixels_by_its_bound(chance, pixels, unshown):
+    assert unshown_levels(independent([0.2, 0.6, 0.5, 0.3]), chance=chance, pixels=pixels) == unshown
 
 
-def test_without_chance_and_raw_pixels_nothing_is_asked():
-    assert is_above(independent([0.2, 0.6]), chance=None, pixels=None) is None
+def test_a_perfect_score_that_never_varied_is_untested():
+    perfect = Inference(np.array([0.12, 1.0]), np.diag([0.01, 0.0]), 40)
+    assert unshown_levels(perfect, chance=0.1, pixels=None) is None
 
 
 def test_a_tie_with_the_last_layer_is_a_lead_that_is_not_shown():

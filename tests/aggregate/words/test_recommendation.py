@@ -49,12 +49,12 @@ def test_the_sentences_name_the_layer_what_it_takes_whether_choosing_pays_and_wh
 
 def test_the_uses_whose_scores_are_of_scaled_rows_are_named():
     found = [recommendation(use="retrieval", normalize="l2"), recommendation(normalize="l2")]
-    assert (scored_as(found), scored_as([RECOMMENDATION])) == ("Scores are of rows of length 1.", "")
+    assert (scored_as(found), scored_as([RECOMMENDATION])) == ("Scores use unit-length embeddings.", "")
     assert scored_as([recommendation(use="classifier"), *found]) == (
-        "Scores for retrieval and discovery are of rows of length 1."
+        "Retrieval and discovery use unit-length embeddings."
     )
     groups = scored_as([recommendation(normalize="l2", neighbours="other_groups")])
-    assert groups == "Scores are of rows of length 1. Neighbours are images of other groups alone."
+    assert groups == "Scores use unit-length embeddings. Neighbours are only images of other groups."
 
 
 GAINED = "+0.140 [+0.030, +0.250]"
@@ -136,34 +136,38 @@ def test_ties_are_told_as_far_as_they_are_known():
 
 
 def test_a_doubt_follows_the_choice():
-    doubtful = recommendation(doubtful=True, pixels=0.3)
+    doubtful = recommendation(doubtful=["chance", "raw_pixels"], pixels=0.3)
     but = "it is not shown that a layer beats chance (0.010) and raw pixels (0.300)"
     assert f" of the multiply-adds. But {but}. Choosing pays" in sentences(doubtful)
     assert (caveat(doubtful), caveat(RECOMMENDATION)) == (but, None)
-    assert caveat(recommendation(doubtful=True, chance=None)) == "it is not shown that a layer beats raw pixels (0.100)"
-    assert caveat(recommendation(doubtful=None, pixels=None)) == "no bound tells if a layer beats chance (0.010)"
+    of_pixels = recommendation(doubtful=["raw_pixels"])
+    assert caveat(of_pixels) == "it is not shown that a layer beats raw pixels (0.100)"
+    assert caveat(recommendation(doubtful=None, pixels=None)) == "it is untested if a layer beats chance (0.010)"
 
 
 def test_an_interval_is_that_of_the_wider_scope_that_is_known_and_so_explained():
     assert use_cells(RECOMMENDATION)["score"] == "0.388 [0.310, 0.470]"
     assert explain_brackets(every_use()) == (
-        "[ ]: 95 % for other unseen classes and retraining (classifier and detection: not proven)."
+        "[ ]: 95 % for other unseen classes and retraining (unproven: classifier and detection)."
     )
     unknown = ScopeRecord(value=None, low=None, high=None, lead=None, lead_at_least=None, lead_at_most=None)
     for classes in (None, unknown):
         images = recommendation(use="classifier", metric="probe_accuracy", classes=classes, gain_over_last=NONE)
         assert use_cells(images)["score"] == "0.389 [0.370, 0.410]"
-        assert explain_brackets([images]) == "[ ]: for other images of these classes (classifier: not proven)."
+        assert explain_brackets([images]) == (
+            "[ ]: for other images of these classes (unproven, so undecided: classifier)."
+        )
     both = explain_brackets([RECOMMENDATION, images])
     assert both == (
         "[ ]: 95 % for other unseen classes and retraining; classifier: for other images of these classes "
-        "(classifier: not proven)."
+        "(unproven, so undecided: classifier)."
     )
     none = recommendation(classes=None, images=None, gain_over_last=NONE)
     assert use_cells(none)["score"] == "0.390"
-    assert explain_brackets([none]) == "No interval is known. Ties: 95 % for other unseen classes and retraining."
-    untied = none.model_copy(update={"shortlist_scope": None})
-    assert explain_brackets([untied]) == "No interval is known."
+    why = "No interval of the gain, so undecided: discovery."
+    assert explain_brackets([none]) == f"{why} Ties: 95 % for other unseen classes and retraining."
+    perfect = recommendation(classes=None, images=None, gain_over_last=NONE, value=1.0, shortlist_scope=None)
+    assert explain_brackets([perfect]) == why.replace(",", " (perfect scores do not vary),")
 
 
 def test_the_headline_answers_for_each_use_by_names_that_can_be_typed():
@@ -192,27 +196,27 @@ def test_the_headline_has_three_verdicts_the_surest_first():
     last = recommendation(use="retrieval", gain_over_last=OF_LAST, **of_last)
     assert headline([undecided, no, RECOMMENDATION, last]) == (
         "handwriting, a at step 100: take the last layer, bn2, for detection: no earlier one is shown to be better (at "
-        "most +0.018); take blocks.3 for discovery: choosing pays; undecided, best so far: blocks.3 (50 % of "
-        "parameters) for classifier and the last layer, bn2, for retrieval."
+        "most +0.018); take blocks.3 for discovery: choosing pays; try blocks.3 (50 % of parameters) for "
+        "classifier and the last layer, bn2, for retrieval: gain undecided."
     )
     assert headline([untrained, last]) == (
-        "handwriting, a: undecided, best so far: blocks.3 (untrained, 50 % of parameters) for classifier and the last "
-        "layer, bn2, for retrieval."
+        "handwriting, a: try blocks.3 (untrained, 50 % of parameters) for classifier and the last layer, bn2, for "
+        "retrieval: gain undecided."
     )
     only = recommendation(layer="pool", depth=0, last_depth=0, step=0, candidate_steps=[0], gain_over_last=NONE)
     assert headline([only]) == "handwriting, a: take the only layer, pool, for discovery."
 
 
 def test_of_pure_noise_the_headline_begins_with_the_doubt():
-    unsure = [each.model_copy(update={"doubtful": True, "pixels": None}) for each in every_use()]
+    unsure = [each.model_copy(update={"doubtful": ["chance"], "pixels": None}) for each in every_use()]
     unsure[0] = unsure[0].model_copy(update={"doubtful": None})
-    unsure[3] = unsure[3].model_copy(update={"doubtful": False})  # at no proven level
+    unsure[3] = unsure[3].model_copy(update={"doubtful": []})  # at no proven level
     assert headline(unsure).startswith(
         "handwriting, a at step 100: no layer is shown to beat chance for retrieval and discovery; if any, take blocks"
     )
     assert "if any" not in headline([*unsure[:2], every_use()[2]])  # one of which a layer is shown to
     undecided = [each.model_copy(update={"gain_over_last": UNDECIDED}) for each in unsure]
-    assert " for retrieval and discovery; undecided, best so far: blocks.3 (" in headline(undecided)
+    assert " for retrieval and discovery; if any, try blocks.3 (" in headline(undecided)
 
 
 def test_the_headline_never_names_a_network_of_no_use():

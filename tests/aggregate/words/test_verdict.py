@@ -59,10 +59,10 @@ def test_the_verdict_of_one_network():
         "detection (AUROC)   5/9    0.388 [0.310, 0.470]  +0.140 [+0.030, +0.250]  +0.080",
         "Untrained, over its own last layer: classifier 3/9 +0.210, retrieval 3/9 +0.210,",
         "  discovery 3/9 +0.210, detection 3/9 +0.210.",
-        "[ ]: 95 % for other unseen classes and retraining (classifier and detection: not",
-        "  proven).",
-        "Ties (at most): classifier 4 (-0.05), 6; retrieval 4 (-0.05), 6; discovery 4",
-        "  (-0.05), 6; detection 4 (-0.05), 6.",
+        "[ ]: 95 % for other unseen classes and retraining (unproven: classifier and",
+        "  detection).",
+        "Ties (loss at most): classifier 4 (-0.05), 6; retrieval 4 (-0.05), 6; discovery",
+        "  4 (-0.05), 6; detection 4 (-0.05), 6.",
         "Next: whichlayer features photos/ --use classifier --out photos.parquet",
     ]
 
@@ -139,18 +139,18 @@ def test_a_network_of_no_use_is_never_recommended():
 
 def test_a_doubt_stays_beside_the_recommendation():
     found = every_use(model="m" * 24, layer="l" * 24)
-    found[1] = found[1].model_copy(update={"doubtful": True})
-    assert "Not shown to beat chance and raw pixels: retrieval." in lines_of(facts(found))
+    found[1] = found[1].model_copy(update={"doubtful": ["raw_pixels"]})
+    assert "No layer is shown to beat raw pixels (0.100) for retrieval." in lines_of(facts(found))
     found[2] = found[2].model_copy(update={"doubtful": None, "pixels": None})
-    assert not any("No bound" in line for line in lines_of(facts(found)))  # there is no room for it
-    assert f"No bound tells if a layer beats chance: {found[2].use}." in lines_of(facts(found[2:3]))
+    assert not any("untested" in line for line in lines_of(facts(found)))  # there is no room for it
+    assert f"It is untested if a layer beats chance (0.010) for {found[2].use}." in lines_of(facts(found[2:3]))
 
 
 def test_a_single_fold_says_nothing_of_other_classes():
     known = facts([recommendation(**SINGLE_FOLD)], [network(**ONE_FOLD)], scopes=("images",))
     text = "\n".join(lines_of(known))
     assert "discovery (NMI)  5/9    0.389 [0.370, 0.410]" in text
-    assert "[ ]: for other images of these classes (discovery: not proven)." in text
+    assert "[ ]: for other images of these classes (unproven, so undecided: discovery)." in text
     assert "1 fold of 5 classes, 2,000 images" in text
     assert "other classes" not in text.replace("discovery raised (other classes)", "")
     assert "95 %" not in text
@@ -175,7 +175,7 @@ def test_it_fits_whatever_is_best_for_each_use(length, networks):
     for i, (use, metric) in enumerate(LEADS.items()):
         model, step = f"{i % networks}" * length, 100 * (i % 2)
         found.append(recommendation(use=use, metric=metric, model=model, layer=f"{i}" * length, depth=i, step=step))
-    found[0] = found[0].model_copy(update={"doubtful": True})
+    found[0] = found[0].model_copy(update={"doubtful": ["chance", "raw_pixels"]})
     told = lines_of(facts(found))
     assert told[-1].startswith("Next: ")
     assert all(any(line.startswith(use) for line in told) for use in LEADS)

@@ -88,7 +88,7 @@ def test_the_verdict_names_the_better_layer_what_was_left_out_and_no_cost(tmp_pa
     content = arrays((12, 12, 12, 12))
     content["blocks.0"][:] = np.random.default_rng(3).normal(size=content["blocks.0"].shape)
     done = score(tmp_path, write_npz(tmp_path / "mine.npz", content), "--out", tmp_path / "out")
-    assert "best so far: stem for classifier, retrieval and discovery." in " ".join(done.output.split())
+    assert "try stem for classifier, retrieval and discovery: gain undecided." in " ".join(done.output.split())
     assert "1 fold of 4 classes, 48 images, 1 seed." in done.output
     assert "whichlayer features" not in done.output
     assert "of the parameters" not in done.output
@@ -122,7 +122,7 @@ def test_chosen_scores_the_first_being_the_verdicts_and_scaled_rows(tmp_path: Pa
     out = tmp_path / "out"
     done = score(tmp_path, file, "--metrics", "nn1_accuracy, collapse", "--normalize", "l2", "--out", out)
     assert "\nretrieval (1-NN) " in done.output
-    assert "Scores are of rows of length 1." in " ".join(done.output.split())
+    assert "Scores use unit-length embeddings." in " ".join(done.output.split())
     records = read_layer_scores(out / "layers.csv")
     assert set(records["metric"]) == {"nn1_accuracy", "collapse"}
     X = content["stem"] / np.linalg.norm(content["stem"], axis=1, keepdims=True)
@@ -142,10 +142,10 @@ def test_a_mistake_is_one_error_and_leaves_nothing(tmp_path: Path):
     done = score(tmp_path, file, "--out", tmp_path / "out", **params)  # the main score may be a further one
     assert done.exit_code == 0
     few = write_npz(tmp_path / "few.npz", arrays((9, 2, 9)))
-    refused(tmp_path, "an image for each of measure.probe.folds, 3, in the split 'unseen', found ", few)
+    refused(tmp_path, "the linear probe needs at least 3 images of each class, found 'unseen1' (2); add", few)
     nan = arrays()
     nan["blocks.0"][4, 2] = np.nan
-    refused(tmp_path, "array 'blocks.0' must be finite", write_npz(tmp_path / "nan.npz", nan))
+    refused(tmp_path, "embeddings of layer 'blocks.0' must be finite", write_npz(tmp_path / "nan.npz", nan))
     refused(tmp_path, "must not exist, since nothing is overwritten", file, "--out", tmp_path / "out")
 
 

@@ -36,7 +36,7 @@ def test_the_example_with_timm_is_scored(file: Path):
     command = [sys.executable, "-W", "error", "-c", code, "score", str(file), *options]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("embeddings, resnet18: undecided, best so far: stage")
+    assert done.stdout.startswith("embeddings, resnet18: try stage")
     assert "1 fold of 3 classes, 18 images" in done.stdout
     records = pd.read_csv(out / "layers.csv")
     saved = np.load(file)

@@ -45,7 +45,7 @@ def test_without_a_recommendation_it_gives_the_reason(study):
 
 
 def test_what_is_not_known_of_ties_and_a_doubt_are_told(study):
-    fields = {"shortlist": [], "shortlist_scope": None, "doubtful": True}
+    fields = {"shortlist": [], "shortlist_scope": None, "doubtful": ["chance"]}
     card = card_texts(study.results.facts.recommendations[0].model_copy(update=fields))
     assert ("ties (at most)", "–", "") in card["numbers"]
     assert card["doubt"].startswith("But it is not shown that")
@@ -70,7 +70,7 @@ GAINED = "+0.17 1-NN accuracy over the last layer, 60 % of the parameters."
 def test_the_page_answers_in_one_sentence(study, fields, sentence):
     found = study.results.facts.of_use("retrieval")[0]
     layer = found.best.model_copy(update={"depth": 2, "step": 100, "parameters_share": 0.6})
-    told = answer([found.model_copy(update={"best": layer, "doubtful": False, "untrained": None} | fields)])
+    told = answer([found.model_copy(update={"best": layer, "doubtful": [], "untrained": None} | fields)])
     assert told.startswith(f"For retrieval {sentence}")
 
 
@@ -78,7 +78,7 @@ def test_what_fine_tuning_does_to_the_choice_follows_where_choosing_pays_before_
     found = study.results.facts.of_use("discovery")[0]
     layer = found.best.model_copy(update={"depth": 1, "step": 0, "parameters_share": 0.08})
     fields = {
-        "best": layer.model_copy(update={"depth": 3, "step": 100}), "doubtful": False, "gain_over_last": Gain(0.01),
+        "best": layer.model_copy(update={"depth": 3, "step": 100}), "doubtful": [], "gain_over_last": Gain(0.01),
         "untrained": UntrainedRecord(layer=layer, gain_over_last=PAYS), "shortlist_scope": "classes",
         "shortlist": [layer.model_copy(update={"depth": depth}) for depth in (2, 3, 4)],
         "fine_tuning": FineTuningRecord(change=0.226, low=0.1, high=0.3, scope="classes", status="raised", step=100),
