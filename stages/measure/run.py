@@ -11,6 +11,7 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 from itertools import product
+from tempfile import gettempdir
 from typing import Any, get_args
 
 import numpy as np
@@ -275,6 +276,13 @@ def _in_processes(
         raise UserError(
             f"one of {workers} measuring processes was killed, most likely for want of memory; use fewer with "
             "--workers or WHICHLAYER_WORKERS"
+        ) from None
+    except OSError as error:
+        if "AF_UNIX path too long" not in str(error):
+            raise
+        raise UserError(
+            "TMPDIR must be a path of at most 70 characters, since processes meet at a socket below it, found "
+            f"{gettempdir()}; set a shorter one, such as TMPDIR=/tmp"
         ) from None
     finally:
         pool.shutdown(cancel_futures=True)

@@ -86,8 +86,17 @@ def test_a_killed_process_is_reported_with_a_remedy(tmp_path, monkeypatch):
         score_jobs(stores, params, jobs, workers=2)
 
 
-@pytest.mark.parametrize("error", [EOFError(), ConnectionResetError(), BrokenPipeError()])
-def test_a_killed_server_of_processes_is_reported_alike(tmp_path, monkeypatch, error):
+KILLED = "one of 2 measuring processes was killed, most likely for want of memory"
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (EOFError(), KILLED), (ConnectionResetError(), KILLED), (BrokenPipeError(), KILLED),
+        (OSError("AF_UNIX path too long"), "TMPDIR must be a path of at most 70 characters"),
+    ],
+)  # fmt: skip
+def test_a_killed_server_of_processes_is_reported_alike(tmp_path, monkeypatch, error, message):
     def lose_server(*_):
         raise error
 
@@ -96,7 +105,7 @@ def test_a_killed_server_of_processes_is_reported_alike(tmp_path, monkeypatch, e
     stores = open_embeddings(tmp_path / "store").sets
     jobs = plan_jobs(stores[0], params)
     monkeypatch.setattr(scoring.ProcessPoolExecutor, "map", lose_server)
-    with pytest.raises(UserError, match="one of 2 measuring processes was killed, most likely for want of memory"):
+    with pytest.raises(UserError, match=message):
         score_jobs(stores, params, jobs, workers=2)
 
 
