@@ -195,13 +195,16 @@ class StageRun(AbstractContextManager["StageRun"]):
         """Record the state of what the stage reads.
 
         Raises:
-            UserError: an output exists already, or DVC could not store it: it lies outside the project, or the cache is
-                a link to nothing.
+            UserError: an output exists already or lies in another one, or DVC could not store it: it lies outside the
+                project, or the cache is a link to nothing.
         """
         if own_folder():
             check_cache(Path.cwd() / ".dvc" / "cache")
             for path in self.writes:
                 check_inside(path)
+        for path in self.writes:
+            if outer := next((each for each in self.writes if each.absolute() in path.absolute().parents), None):
+                raise UserError(f"{path}: must lie outside of {outer}, another output of this stage; name another path")
         self._text, self._mixed = self._params_text(), False
         self._inputs: dict[Path, snapshot.State] = {path: snapshot.file_states(path) for path in self.reads}
         self._folders = {path: partial_path(path) for path in self.writes}

@@ -82,6 +82,8 @@ def test_an_output_that_exists_is_left_alone(folder: Path, kind: str):
     precious.write_text("x")
     with pytest.raises(UserError, match=r"out: must not exist before the stage has run; remove it \(rm -r .*out\)"):
         start(folder)
+    with pytest.raises(UserError, match=r"new/table\.csv: must lie outside of .*new, another output"):
+        start(folder, outputs=("new/table.csv", "new"))
     assert precious.read_text() == "x"
 
 
