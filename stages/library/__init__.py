@@ -251,7 +251,7 @@ def score(
     except UserError as error:
         ended = isinstance(error.__context__, BrokenProcessPool | EOFError | ConnectionError)
         script = getattr(sys.modules["__main__"], "__file__", None)
-        if ended and script and "__name__" not in Path(script).read_text("utf-8", "replace"):
+        if ended and script and "__name__" not in Path(script).read_text(encoding="utf-8", errors="replace"):
             guard = 'if __name__ == "__main__":'  # without which each process runs the script again, and ends
             raise UserError(f"with {workers} workers a script must call score below `{guard}`, found none") from None
         raise
