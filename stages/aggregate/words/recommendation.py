@@ -6,6 +6,7 @@ from stages.aggregate.curves import sign_of
 from stages.aggregate.facts import ChangeRecord, Missing, Recommendation, RegretRecord
 from stages.aggregate.findings.outcomes import Status
 from stages.aggregate.inference.gain import Gain, Payoff
+from stages.aggregate.inference.layer_comparison import Level
 from stages.aggregate.inference.scopes import Scope, is_proven
 from stages.aggregate.words.findings import STATUSES
 from stages.aggregate.words.formatting import (
@@ -134,12 +135,12 @@ def explain_brackets(networks: Sequence[Recommendation]) -> str:
             shown.append((f"gain for {each.use}", each.metric if gain.proven else "", gain.scope))
     alone = [(each.use, each.metric, each.shortlist_scope) for each in networks if not each.best.scope]
     step = max((each.last_step for each in networks), default=0)
-    unproven = [each for each in networks if each.best.scope and not is_proven(each.metric, each.best.scope)]
-    known = [each for each in networks if each.gain_over_last.scope or each.last_depth == 0 or each in unproven]
+    doubted = [each for each in networks if each.best.scope and not is_proven(each.metric, each.best.scope)]
+    known = [each for each in networks if each.gain_over_last.scope or each.last_depth == 0 or each in doubted]
     lacking = {each.use: each.best.value for each in networks if each not in known}
     perfect = " (perfect scores do not vary)" * ({*lacking.values()} == {1.0})
     why = f"No interval of the gain{perfect}, so undecided: {joined([*lacking])}." if lacking else ""
-    undecided = all(each.gain_over_last.status == Payoff.UNDECIDED for each in unproven)
+    undecided = all(each.gain_over_last.status == Payoff.UNDECIDED for each in doubted)
     brackets = explain_intervals("[ ]", shown, step, ", so undecided" * undecided)
     return " ".join(filter(None, [brackets, why, explain_intervals("Ties", alone, step)]))
 
@@ -161,7 +162,7 @@ def caveat(found: Recommendation) -> str | None:
 
 def levels_to_beat(found: Recommendation) -> str:
     """Name the levels that no layer is shown to beat, or all if that is untested, with their scores."""
-    values = {"chance": found.chance, "raw_pixels": found.pixels}
+    values: dict[Level, float | None] = {"chance": found.chance, "raw_pixels": found.pixels}
     known = {LEVELS[name]: values[name] for name in found.doubtful or values if values[name] is not None}
     return joined([f"{name} ({number(value)})" for name, value in known.items()])
 
