@@ -178,7 +178,7 @@ def test_sentences_have_the_numbers_of_the_runs():
     trained = gains_of(subprocess.run(show, cwd=ROOT, capture_output=True, text=True, check=True).stdout)["retrieval"]
     untrained = trained["untrained"]["gain_over_last"]["estimate"]
     readme = words_of(ROOT / "README.md")
-    assert f"choosing gains {trained['gain']:.3f} MAP@R, and {untrained:.3f} without it" in readme
+    assert f"choosing gains {trained['gain']:.3f} MAP@R, and {untrained:.3f} without fine-tuning" in readme
     glyphs = [(name, "Lite0") for name in ("handwriting", "calligraphy", "omniglot")]
     by_size = {
         pixels: [curves[pair] for pair in glyphs] for pixels, curves in tables.curves_by_size("map_at_r").items()
