@@ -177,7 +177,7 @@ def test_sentences_have_the_numbers_of_the_runs():
     trained = gains_of(subprocess.run(show, cwd=ROOT, capture_output=True, text=True, check=True).stdout)["retrieval"]
     untrained = trained["untrained"]["gain_over_last"]["estimate"]
     readme = words_of(ROOT / "README.md")
-    assert f"choosing gains {trained['gain']:.3f} MAP@R, and {untrained:.3f} without it" in readme
+    assert f"choosing gains {trained['gain']:.3f} MAP@R, and {untrained:.3f} without fine-tuning" in readme
     small, large = sentences.sized("map_at_r")
     gains = [tables.mean_of({pair: tables.RULES["last"](own) for pair, own in each.items()}, tables.GLYPHS)
              for each in (small, large)]  # fmt: skip

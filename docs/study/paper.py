@@ -521,24 +521,25 @@ def _of_the_study() -> Iterator[str]:
     nmi = [of_unseen(cells, dataset, model) for dataset, model in product(NAMES, LITES)]
     leads = [here[(dataset, model, "nmi"), "raw"].lead for dataset, model in product(NAMES, LITES)]
     of_seeds = np.concatenate([scores.max() - scores.iloc[-1] for scores in nmi])
-    yield f"by NMI {min(leads):.3f} to {max(leads):.3f}, seed by seed {of_seeds.min():.3f} to {of_seeds.max():.3f}"
+    yield f"lead in NMI is {min(leads):.3f} to {max(leads):.3f} as a mean over seeds"
+    yield f"and {of_seeds.min():.3f} to {of_seeds.max():.3f} in single seeds"
     of_folds = pilot_summary().drop("mean", level="fold")["best_depth"]
     best = [*of_folds + 1, *(depth + 1 for scores in nmi for depth, _ in scores.idxmax())]
-    yield f"The best layer here is {min(best):.0f} to {max(best):.0f} of 9, never the last"
+    yield f"The best layer of the three EfficientNet-Lites is {min(best):.0f} to {max(best):.0f} of 9, never the last"
     seen = cells.query("model in @LITES and metric == 'nmi' and split == 'seen' and step == @LAST_STEP and depth >= 0")
     means = seen.groupby(["dataset", "model", "depth"])["value"].mean()
     (layer,) = {depth + 1 for _, _, depth in means.groupby(["dataset", "model"]).idxmax()}
     yield f"On *seen* classes it is layer {layer:.0f}"
     probe = [here[(dataset, model, "probe_accuracy"), "raw"] for dataset, model in product(NAMES, LITES)]
-    yield f"probe is best at layers {min(each.best for each in probe)} to {max(each.best for each in probe)}"
+    yield f"Here layers {min(each.best for each in probe)} to {max(each.best for each in probe)} are the best"
     yield f"the last layer loses {min(each.lead for each in probe):.3f} to {max(each.lead for each in probe):.3f}"
     lite0 = {
         (metric, kind): [here[(dataset, LITES[0], metric), kind].lead for dataset in NAMES]
         for metric, kind in product(("nmi", "knn_purity"), ("raw", "length 1"))
     }
     unit, purity, raw = lite0["nmi", "length 1"], lite0["knn_purity", "length 1"], lite0["knn_purity", "raw"]
-    yield f"leads by NMI by {unit[0]:.3f} on calligraphy and {unit[1]:.3f} on CIFAR-100"
-    yield f"leads by {purity[0]:.3f} and {purity[1]:.3f}, where raw rows give {raw[0]:.3f} and {raw[1]:.3f}"
+    yield f"leads in NMI by {unit[0]:.3f} on calligraphy and {unit[1]:.3f} on CIFAR-100"
+    yield f"lead in k-NN purity is {purity[0]:.3f} and {purity[1]:.3f}, in raw rows {raw[0]:.3f} and {raw[1]:.3f}"
     over = {}
     for dataset in NAMES:
         own = cells[(cells["dataset"] == dataset) & (cells["model"] == LITES[0]) & (cells["metric"] == "accuracy")]
@@ -557,7 +558,7 @@ def _of_fine_tuning() -> Iterator[str]:
         changes[dataset].append(g[-1] - g[0])
     up, mixed = changes.values()
     yield f"raises g in {sum(c > 0 for c in up)} of {len(up)} published networks, by {min(up):.2f} to {max(up):.2f}"
-    yield f"published median is {np.median(mixed):+.2f}, and the ViT falls by {-min(mixed):.2f}"
+    yield f"published median is {np.median(mixed):+.2f}, and g of the ViT falls by {-min(mixed):.2f}"
     cells = read_cells()
     here = {
         dataset: [
@@ -570,17 +571,17 @@ def _of_fine_tuning() -> Iterator[str]:
     yield f"in all five here, by {min(up):.2f} to {max(up):.2f}"
     yield f"the changes lie between {min(mixed):.2f} and {max(mixed):+.2f}"
     one, other = (pilot_summary().loc[(dataset, "mean")] for dataset in NAMES)
-    yield f"raised g on calligraphy by {one.change:.3f} [{one.change_low:.3f}, {one.change_high:.3f}] over classes"
-    yield f"from none, {other.change:+.3f} [{other.change_low:+.3f}, {other.change_high:+.3f}]"
+    yield f"raised g on calligraphy by {one.change:.3f} [{one.change_low:.3f}, {one.change_high:.3f}]"
+    yield f"includes 0, {other.change:+.3f} [{other.change_low:+.3f}, {other.change_high:+.3f}]"
 
 
 def _of_the_pilot() -> Iterator[str]:
     rows = pilot_summary()
     means = [rows.loc[(dataset, "mean")] for dataset in NAMES]
     bounds = [mean["lead_classes_at_least"] for mean in means]
-    yield f"lead by at least {bounds[0]:.3f} on calligraphy and {bounds[1]:.3f} on CIFAR-100 (95 % bounds)"
+    yield f"leads: by at least {bounds[0]:.3f} on calligraphy and {bounds[1]:.3f} on CIFAR-100 (95 % bounds)"
     g = [rows.loc[dataset].drop("mean")["unseen"] for dataset in NAMES]
-    yield f"from {g[0].min():.2f} to {g[0].max():.2f} on calligraphers and from {g[1].min():.2f} to {g[1].max():.2f} on"
+    yield f"from {g[0].min():.2f} to {g[0].max():.2f} on calligraphy and from {g[1].min():.2f} to {g[1].max():.2f} on"
     ratios = [(m.classes_high - m.classes_low) / (m.images_high - m.images_low) for m in means]
     yield {(12, 14): "twelve to fourteen times as wide over classes"}[tuple(sorted(round(ratio) for ratio in ratios))]
     ties = [[int(depth) + 1 for depth in mean.tied_classes.split(";")] for mean in means]

@@ -46,8 +46,8 @@ POINT = {
 """What names a point of a curve, and its type.
 
 Attributes:
-    dataset, model, fold, pooling, metric: the curve; `fold` is a number or `mean`, `pooling` one for all layers, or all
-        that the layers' main embeddings use.
+    dataset, model, fold, pooling, metric: the curve; `fold` is a number or `mean`; `pooling` is the pooling of all
+        layers, or a list of all poolings of the layers' main embeddings.
     split: `test` (seen classes) or `unseen`.
     layer, depth: the layer; `depth` counts from 0 at the input side.
     value, sd: mean and standard deviation (ddof = 1): over seeds, of `mean` over folds if there are several.

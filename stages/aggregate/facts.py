@@ -44,15 +44,15 @@ class LayerRecord(Record):
     Attributes:
         layer: its name, as in layers.csv and the embedding store.
         depth: counts from 0 at the input side.
-        pooling: of its embedding.
+        pooling: pooling of its embedding.
         step: the checkpoint.
         value: leading score of unseen classes, mean over seeds and folds.
-        loss_at_most: upper bound of what it may lose to the best layer and checkpoint, for all of them at once; its
-            level of 95 % is proven only for the scores and scopes that docs/uncertainty.md#validation lists. `null`
-            where not known.
-        parameters, operations: up to the layer; operations are multiply-adds for one image. `null` where not known,
-            as of embeddings from files.
-        parameters_share, operations_share: of those up to the last layer.
+        loss_at_most: upper bound on its loss against the best layer and checkpoint, which holds for all layers at once;
+            its level of 95 % is proven only for the scores and scopes that docs/uncertainty.md#validation lists. `null`
+            if there is no bound.
+        parameters, operations: parameters of the network, and multiply-adds per image, up to the layer. `null` if
+            unknown, as for embeddings from files.
+        parameters_share, operations_share: the same as shares of those up to the last layer.
     """
 
     layer: str
@@ -71,11 +71,11 @@ class ChangeRecord(Record):
     """What fine-tuning does to a layer's leading score of unseen classes: a later checkpoint against step 0.
 
     Attributes:
-        change: of the score, turned so that positive is better.
+        change: change of the score, signed so that positive is better.
         low, high: two-sided interval; its level of 95 % is proven only for the scores and scopes that
             docs/uncertainty.md#validation lists.
         scope: `classes` or `images`, as in summary.csv.
-        status: whether the interval lies above 0, below it, or holds it.
+        status: whether the interval lies above 0, below 0, or includes 0.
     """
 
     change: float
@@ -90,7 +90,7 @@ class FineTuningRecord(ChangeRecord):
 
     Attributes:
         step: the later checkpoint.
-        last: the same of the last layer, at the same checkpoints; `null` where not known.
+        last: the same for the last layer, at the same checkpoints; `null` if there is none.
     """
 
     step: int
@@ -101,10 +101,11 @@ class BestNetworkRecord(Record):
     """How a network compares with the dataset's best one, each by its recommended layer.
 
     Attributes:
-        model: the best one.
-        difference: by how much its score is better.
-        at_least: one-sided bound of it, after Bonferroni over ordered pairs of the dataset's networks; its level of
-            95 % is proven only for the scores and scopes that docs/uncertainty.md#validation lists.
+        model: the best network.
+        difference: difference of the two scores, positive if that network is better.
+        at_least: lower bound on the difference, with Bonferroni's correction over ordered pairs of the dataset's
+            networks; its level of 95 % is proven only for the scores and scopes that docs/uncertainty.md#validation
+            lists.
         scope: `classes` or `images`, as in summary.csv.
     """
 
@@ -123,14 +124,13 @@ class RegretRecord(Record):
     """What one way of choosing gives on classes that it did not know, mean over folds, as in regret.csv.
 
     Attributes:
-        criterion: how the layer, and by `other_folds` the checkpoint, is chosen.
+        criterion: the rule that chooses the layer; `other_folds` also chooses the checkpoint.
         value: score of the choice.
-        at_most: by how much the best layer and checkpoint are better, chosen on the images on which they are scored,
-            so that it is too large on average.
-        at_least: the same, the best chosen on one half of the images and scored on the other, so that it is mostly too
-            small; `null` where nothing was fitted again on halves.
-        error: standard error over folds of the middle between both (of `at_most`, where that is all); `null` of a
-            single fold.
+        at_most: regret with the best layer and checkpoint chosen on the images that score them; too large on average.
+        at_least: regret with the best chosen on one half of the images and scored on the other; mostly too small;
+            `null` without refits on halves.
+        error: standard error over folds of the mean of both (of `at_most` if `at_least` is null); `null` for a single
+            fold.
     """
 
     criterion: str
@@ -144,8 +144,8 @@ class UntrainedRecord(Record):
     """What the network of step 0 would give without fine-tuning.
 
     Attributes:
-        layer: its best one; the last where choosing does not pay.
-        gain_over_last: what choosing among its layers gains over its own last one.
+        layer: its best layer; the last layer if choosing does not pay.
+        gain_over_last: gain of choosing among its layers over its own last layer.
     """
 
     layer: LayerRecord
@@ -156,10 +156,9 @@ class ScopeRecord(Record):
     """How sure the best candidate's score is in one scope; `null` where not known.
 
     Attributes:
-        value, low, high: its score without the luck of having been chosen from all layers and checkpoints, and the
-            interval of that.
-        lead, lead_at_least, lead_at_most: of the best earlier layer over the last, without the bias of choosing it, and
-            one-sided bounds, at that checkpoint: they do not account for the choice of checkpoint.
+        value, low, high: its score, corrected for the choice among all layers and checkpoints, and its interval.
+        lead, lead_at_least, lead_at_most: gain of the best earlier layer over the last at that checkpoint, corrected
+            for choosing the layer, and one-sided bounds. They do not account for the choice of checkpoint.
     """
 
     value: float | None
@@ -175,9 +174,8 @@ class CandidateRecord(LayerRecord):
 
     Attributes:
         last_value: score of the last layer.
-        accuracy: of the network's own head on test images of seen classes; `null` where it has no trained one.
-        classes, images: how sure that is, for other classes and for other images of these classes; `null` where not
-            known.
+        accuracy: accuracy of the network's own head on test images of seen classes; `null` without a trained head.
+        classes, images: its intervals and bounds over classes and over images; `null` if there are none.
     """
 
     last_value: float | None
@@ -217,14 +215,13 @@ class Recommendation(Record):
 
     Attributes:
         dataset, model: the network.
-        use: what features are for: `classifier`, `retrieval`, `discovery` or `detection`; `geometry`, which no command
-            takes, where such a score is `aggregate.main_metric`.
+        use: purpose of the features: `classifier`, `retrieval`, `discovery` or `detection`; `geometry`, which no
+            command takes, if such a score is `aggregate.main_metric`.
         metric, better: the score that leads this use, and whether `higher` or `lower` is better.
-        n_folds, n_seeds: how many folds of unseen classes, and seeds, it rests on.
-        parts: `sets` if these are no folds but sets of the classes of a network that was embedded once.
+        n_folds, n_seeds: numbers of folds and seeds behind it.
+        parts: `sets` if the folds are sets of the classes of a frozen network.
         n_classes, n_images: unseen classes of one fold, and their images in all folds.
-        candidate_steps: the checkpoints from which one was chosen: those at which the score was fitted again on halves
-            (`measure.refits.steps`), else all.
+        candidate_steps: the checkpoints to choose from: those with refits on halves (`measure.refits.steps`), else all.
         last_step, last_depth: the last step, and the depth of the last layer.
         best: the layer and checkpoint to take: the best mean over folds and seeds among all layers at these
             checkpoints; where choosing does not pay, the last layer of the last one.
@@ -244,7 +241,7 @@ class Recommendation(Record):
         behind: comparison with the dataset's best network; `null` of that one itself, and where not known.
         normalize: how the rows are scaled of which the leading score is: `l2` (each to length 1) or `none`.
         neighbours: which images can be an image's neighbours (`measure.neighbours`).
-        missing: what is missing.
+        missing: missing parts of the record.
     """
 
     dataset: str

@@ -29,14 +29,13 @@ class AggregateParams(Params):
 
     Attributes:
         main_metric: the score of the findings, of metrics.json and of the figures with one score (steps and overview);
-            it also leads its own use. One that is measured at the last checkpoint, but not `accuracy`, which has no
-            layers.
-        use: what features are for: the verdict, `whichlayer recommend`, `features` and `cut` go by the layer for this
-            use alone; null: for each.
-        images: whether the page shows images; false for data that must not leave.
-        worthwhile_gain: gain over the last layer up to which choosing a layer is said not to pay, in units of each
-            score.
-        accuracy_margin: accuracy below the best network's up to which a network counts as accurate (finding i,
+            it also leads its own use. It must be measured at the last checkpoint, and cannot be `accuracy`, which has
+            no layers.
+        use: the purpose of the features: the verdict, `whichlayer recommend`, `features` and `cut` use only the layer
+            for it; null: the layer for each use.
+        images: whether the page shows images; set false for images that must stay private.
+        worthwhile_gain: gain over the last layer up to which choosing does not pay, in units of each score.
+        accuracy_margin: how far below the best accuracy a network still counts as accurate (finding i,
             docs/uncertainty.md#the-findings).
     """
 

@@ -28,13 +28,12 @@ from stages.shared.runtime.errors import UserError, prefix_errors
 def check(params: Path) -> None:
     """Check params.yaml, the raw data and the networks of the grid before `dvc repro`.
 
-    DVC itself reports a missing raw folder as a bare `[Errno 2]` and a missing entry of params.yaml by its key alone;
-    this says what must hold and what to do. What one section asks of another, the folds of a dataset, the classes of
-    your own images, the length of the training, files of weights, networks and their layers are checked here as well,
-    since their own stage would find out only after others have run.
+    It finds errors that a stage would find only after other stages have run: in the values and combinations of
+    parameters, the folds of a dataset, the classes of your own images, the length of the training, files of weights,
+    networks and their layers. A message has the rule, the value found and the remedy.
 
-    It takes some seconds: your own images are listed, not opened, and networks are built, without weights but those of
-    files and packages.
+    It takes some seconds. Your own images are listed, not opened. Networks are built, and of their weights only files
+    and packages are read.
     """
     from stages.shared.core.stage_run import check_cache  # watches for DVC from its import on
 

@@ -25,15 +25,15 @@ COMMANDS = {
     "score": ("stages.commands.score.command", "Start", "Score embeddings that any tool made, from files."),
     "new": ("stages.commands.new", "Start", "Start a study of your own images: params.yaml, a link to the images."),
     "check": ("stages.commands.check", "Run", "Check params.yaml and the raw data before a run."),
-    "plan": ("stages.commands.plan.command", "Run", "Print what would run, and what it would take."),
+    "plan": ("stages.commands.plan.command", "Run", "Print the stages that would run, and their cost."),
     "fleet": ("stages.commands.fleet.command", "Run", "Run the cells side by side, on one machine or many."),
     "verdict": ("stages.commands.results", "Read", "Print the verdict of a finished workflow again."),
-    "recommend": ("stages.commands.results", "Read", "Print which layer to take, what ties, what choosing cost."),
-    "report": ("stages.commands.results", "Read", "Name the page of a finished workflow, or open it."),
+    "recommend": ("stages.commands.results", "Read", "Print the layer to take, its gain, ties, and regret of rules."),
+    "report": ("stages.commands.results", "Read", "Print the path of the page of results, or open it."),
     "features": ("stages.commands.features.command", "Take", "Embed new images with a finished network."),
     "cut": ("stages.commands.cut.command", "Take", "Cut a network at a layer: files that load without this project."),
-    "verify": ("stages.commands.verify", "Mend", "Find damaged data, which DVC does not see."),
-    "unfinished": ("stages.commands.unfinished", "Mend", "List what stopped stages have kept, to go on from."),
+    "verify": ("stages.commands.verify", "Repair", "Find damaged data, which DVC does not notice."),
+    "unfinished": ("stages.commands.unfinished", "Repair", "List the work that stopped trainings have kept."),
 }
 """Name -> module that has a function of that name, the group in which it is listed, and what it does."""
 
@@ -70,7 +70,7 @@ whichlayer = LazyGroup(
     name="whichlayer",
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Which layer of a vision network separates classes that it was not trained on best?\n\n"
-    "The workflow itself runs with `dvc repro` and `dvc exp run`; these commands are for what goes around it.",
+    "The workflow itself runs with `dvc repro` and `dvc exp run`. These commands prepare it and use its results.",
 )
 VERSION = tomllib.loads((ROOT / "pyproject.toml").read_bytes().decode())["project"]["version"]  # of this checkout
 click.version_option(VERSION, message="%(prog)s %(version)s")(whichlayer)

@@ -27,8 +27,8 @@ def project_files() -> list[str]:
 def init(folder: Path, *, update: bool) -> None:
     """Make a project in FOLDER, ready for `dvc repro`: dvc.yaml, params.yaml and the stages, in a git repository.
 
-    With --update FOLDER is such a project already: its code and dvc.yaml become this release's, and params.yaml and
-    the data stay. Look at `git diff` then: stages whose code changed run again.
+    With --update FOLDER must already be such a project. It gets the code and the dvc.yaml of this release, and keeps
+    params.yaml and the data. Look at `git diff` afterwards: stages whose code changed run again.
     """
     if update:
         _update(folder)

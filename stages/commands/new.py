@@ -40,21 +40,21 @@ LIMITS = {"train": 120, "test": 40, "unseen": 100}
 
 @click.command(cls=ProjectCommand)
 @click.argument("folder", type=ProjectPath(exists=True))
-@click.option("--name", default="mine", show_default=True, help="What to call the dataset.")
+@click.option("--name", default="mine", show_default=True, help="Name of the dataset.")
 @click.option(
-    "--model", "models", multiple=True, default=[MODEL], show_default=True, help="Of `models`; may be repeated."
+    "--model", "models", multiple=True, default=[MODEL], show_default=True, help="In params.yaml; may be repeated."
 )
-@click.option("--table", help="A CSV in FOLDER that lists images (path, label), in the place of class folders.")
+@click.option("--table", help="A CSV in FOLDER that lists images (path, label), instead of class folders.")
 @use_option
 def new(folder: Path, name: str, models: tuple[str, ...], table: str | None, use: str | None) -> None:
     """Start a study of your own images: write the grid and the dataset to params.yaml, and link the images.
 
-    FOLDER has a folder of images for each class, below train/ and test/ or not, or is an archive (.zip, .tar, ...) of
-    such folders; or it has a CSV that --table names. Some classes are left out, fold by fold. Frozen networks have one
-    fold, whose classes are scored set by set, or all at once where fewer than twelve have the images for that (23, or 5
-    below train/ and test/).
+    FOLDER has a folder of images per class, directly or below train/ and test/, or a CSV that --table names. It may be
+    an archive (.zip, .tar, ...) of such folders. For fine-tuning, each fold leaves some classes out. For frozen
+    networks there is one fold. Its classes are scored in sets if at least twelve have 23 images (5 if FOLDER has train/
+    and test/), else all at once.
 
-    Nothing is written if something is wrong. Comments in params.yaml stay, and git undoes the changes.
+    If something is wrong, nothing is written. Comments in params.yaml stay, and git undoes the changes.
     """
     config, link = read_config(PARAMS), RAW / name
     check_free(config, name, folder, models)

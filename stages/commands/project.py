@@ -97,7 +97,7 @@ params_option = click.option(
 
 USES = ("classifier", "retrieval", "discovery", "detection")
 use_option = click.option(
-    "--use", type=click.Choice(USES), help="What features are for; by default aggregate.use, or each."
+    "--use", type=click.Choice(USES), help="Purpose of the features; by default aggregate.use, else each."
 )
 
-json_option = click.option("--json", "as_json", is_flag=True, help="Print it as JSON, for programs.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")

@@ -16,13 +16,13 @@ results_argument = click.argument("results", type=ProjectPath(), default=lambda:
 @click.command(cls=ProjectCommand)
 @results_argument
 @use_option
-@click.option("--lead", type=click.FloatRange(0, min_open=True), help="Print what would show such a lead, instead.")
+@click.option("--lead", type=click.FloatRange(0, min_open=True), help="Print which study would show this lead.")
 @json_option
 def verdict(results: Path, use: str | None, lead: float | None, as_json: bool) -> None:
     """Print the verdict of a finished workflow, without running anything.
 
-    RESULTS is the folder that the aggregate stage wrote; by default the one that dvc.yaml names. --lead prints how many
-    folds, seeds or unseen classes would show such a lead over the last layer, by that study.
+    RESULTS is the folder that the aggregate stage wrote; by default the folder in dvc.yaml. --lead prints instead how
+    many folds, seeds or unseen classes a study like this needs to show such a lead over the last layer.
     """
     from stages.aggregate.facts import read_facts  # libraries take seconds
     from stages.aggregate.words.documents import finding_records, recommendation_records, strict_json
@@ -47,15 +47,15 @@ def verdict(results: Path, use: str | None, lead: float | None, as_json: bool) -
 
 @click.command(cls=ProjectCommand)
 @results_argument
-@click.option("--dataset", help="This dataset alone.")
-@click.option("--model", help="This network alone.")
+@click.option("--dataset", help="Only this dataset.")
+@click.option("--model", help="Only this network.")
 @use_option
 @json_option
 def recommend(results: Path, dataset: str | None, model: str | None, use: str | None, as_json: bool) -> None:
-    """Print which layer and checkpoint of each network to take features from, for classes that nobody labelled.
+    """Print the layer and checkpoint of each network to take features from, for unseen classes.
 
-    RESULTS is the folder that the aggregate stage wrote; by default the one that dvc.yaml names. --json prints the
-    records of recommendation.json.
+    RESULTS is the folder that the aggregate stage wrote; by default the folder in dvc.yaml. --json prints the records
+    of recommendation.json.
     """
     from stages.aggregate.facts import read_facts
     from stages.aggregate.words.documents import recommendation_records, strict_json
@@ -80,9 +80,9 @@ def recommend(results: Path, dataset: str | None, model: str | None, use: str | 
 @results_argument
 @click.option("--open", "show", is_flag=True, help="Open it in the browser, too.")
 def report(results: Path, show: bool) -> None:
-    """Name the page of a finished workflow: one file, to look at or to send to someone.
+    """Print the path of the page of a finished workflow: one file, to look at or to send to someone.
 
-    RESULTS is the folder that the aggregate stage wrote; by default the one that dvc.yaml names.
+    RESULTS is the folder that the aggregate stage wrote; by default the folder in dvc.yaml.
     """
     from stages.aggregate.result_files import PAGE, check_result
 

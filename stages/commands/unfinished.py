@@ -17,10 +17,10 @@ from stages.shared.runtime.scratch import PARTIAL
 
 @click.command(cls=ProjectCommand)
 def unfinished() -> None:
-    """List what trainings that were stopped have kept, to go on from, and what it takes on disk.
+    """List the work that stopped trainings have kept, and its size on disk.
 
-    Running finetune again goes on from it, or removes it where code, parameters, inputs or machine are others. It can
-    be deleted by hand at any time.
+    The next run of finetune continues from it, or removes it if code, parameters, inputs or the machine have changed.
+    You may delete it at any time.
     """
     lines = [*describe(stage_path("finetune", "--weights"))]
     for folder in sorted((ROOT / FINISHED).glob("*")):

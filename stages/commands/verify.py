@@ -13,18 +13,18 @@ from stages.shared.runtime.scratch import remove
 
 
 @click.command(cls=ProjectCommand)
-@click.option("--remove", "removes", is_flag=True, help="Delete what is damaged, so that `dvc repro` makes it again.")
+@click.option("--remove", "removes", is_flag=True, help="Delete damaged files, so that `dvc repro` makes them again.")
 @json_option
 def verify(removes: bool, as_json: bool) -> None:
-    """Hash what dvc.lock and DVC's cache hold, and name what is damaged.
+    """Hash the files of dvc.lock and of DVC's cache, and list the damaged ones.
 
-    DVC goes by the size and time of files, and never hashes the objects of its cache again: it sees neither a disk's
-    errors nor a damaged object. This reads every object, every output of the grid that dvc.lock names, and the raw
-    data, whatever their times. With --remove it deletes damaged outputs and objects, so that no damaged object is
-    checked out: `dvc repro` then restores each result from the cache, or runs its stage again. Raw data are left alone.
+    DVC compares sizes and times of files, and never hashes the objects of its cache again, so it misses errors of the
+    disk and damaged objects. This command reads every object, every output of the grid in dvc.lock, and the raw data.
+    With --remove it deletes damaged outputs and objects. `dvc repro` then restores each result from the cache, or runs
+    its stage again. Raw data stay.
 
-    Stages that the grid no longer has are named, and what is not in the workspace. A remote is not read: `dvc remote
-    modify NAME verify true` makes DVC do so. The exit status is 1 if damage is left.
+    It also lists stages that the grid no longer has, and outputs that are not in the workspace. It does not read a
+    remote: `dvc remote modify NAME verify true` makes DVC do so. The exit status is 1 if damage is left.
     """
     with open_repo() as repo, locked(repo):
         found = survey(repo)

@@ -21,16 +21,16 @@ class EmbedParams(Params):
     """What is embedded, and how.
 
     Attributes:
-        splits: which splits' images.
+        splits: the splits whose images are embedded.
         pooling: how a layer's output becomes a vector: `auto` (class token, else mean), `mean`, `max`, `token0`, or
-            `paper` (token 0 where the authors take it). The first is the layer's main one, others are stored beside it
-            as `<layer>@<pooling>`.
+            `paper` (token 0 for the networks for which the authors take it). The first is the layer's main pooling,
+            others are stored beside it as `<layer>@<pooling>`.
         augment: pass images through the training transform, as the paper's code does, not the evaluation transform.
         baseline_size: height and width to which images are reduced for the raw-pixel baseline; 0: no baseline.
-        dtype: of the stored embeddings; `float16` takes half the disk.
+        dtype: type of the stored embeddings; `float16` takes half the disk.
         batch_size: images per forward pass.
-        train_per_class: how many training images per class, at most, are embedded at the last checkpoint, for
-            detection of unseen classes; 0: none.
+        train_per_class: largest number of training images per class to embed at the last checkpoint, for detection of
+            unseen classes; 0: none.
     """
 
     splits: Annotated[list[Literal["train", "test", "unseen"]], Field(min_length=1)]
@@ -48,8 +48,9 @@ class TapsParams(Params):
     """Which modules of a network are its layers.
 
     Attributes:
-        layers: `default`, the library's own notion of a layer (docs/models.md); `inside_blocks`, those and, in every
-            block of a plain vision transformer, attention and feed-forward activation; or module paths, in any order.
+        layers: `default`, stages or blocks as the library names them (docs/models.md); `inside_blocks`, in addition
+            attention and feed-forward activation of every block of a plain vision transformer; or module paths, in any
+            order.
     """
 
     layers: Literal["default", "inside_blocks"] | Annotated[list[str], Field(min_length=1)] = "default"

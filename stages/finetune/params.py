@@ -16,8 +16,8 @@ class AugmentParams(Params):
 
     Attributes:
         degrees: every image is rotated by an angle uniform in [-degrees, degrees].
-        padding: width in pixels, at 224 px, of the border that a rotation uncovers: 20 px suffice for 10 degrees. What
-            lies beyond it is black.
+        padding: width in pixels, at 224 px, of the padding that a rotation may uncover: 20 px suffice for 10 degrees.
+            Beyond it the image is black.
     """
 
     degrees: Annotated[float, Field(ge=0, le=180)]
@@ -33,9 +33,9 @@ class FinetuneParams(CheckpointSteps):
         schedule_epochs: length of the linear decay of the learning rate to 0, in epochs; at least as long as the
             training.
         schedule_steps: the same in optimizer steps; if given, it replaces the epochs. At least the last of `steps`.
-        learning_rate: at the first step.
+        learning_rate: learning rate at the first step.
         batch_size: images per optimizer step.
-        weight_decay: of AdamW, for weights of at least two dimensions (not biases, not normalization).
+        weight_decay: AdamW's weight decay, for weights of at least two dimensions (not biases, not normalization).
         clip_norm: largest norm of the gradient of all weights together.
         augment: the training transform.
     """

@@ -56,15 +56,16 @@ class Recommendation:
             (of images of unknown classes).
         metric: the score that leads this use: `probe_accuracy`, `map_at_r`, `nmi` or `ood_auroc_knn`.
         layer: its best layer; the last one if choosing does not pay.
-        score: of that layer, corrected for the choice among layers: below its mean in `table`. Report this one.
-        low, high: 95 % interval of the score; None if it is not known, as that of a probe from one fold.
-        gain: gain over the last layer, chosen on other images or classes than it is judged on; None if the last layer
-            itself is named, or if it is not known.
+        score: score of that layer, corrected for the choice among layers, so it is below the mean in `table`. Report
+            this score.
+        low, high: 95 % interval of the score; None if there is none, as for a probe from one fold.
+        gain: gain over the last layer, judged on images or classes that were not used to choose; None if the last
+            layer itself is named, or if there is no estimate.
         gain_low, gain_high: 95 % interval of the gain.
         status: `pays` (the interval of the gain lies above 0), `does_not_pay` (no layer gains more than 0.02) or
             `undecided`.
         ties: layers that are not distinguishable from the named one, from input to output.
-        scope: what the intervals are over: `classes` from ten classes on, else `images`; None if there are none.
+        scope: scope of the intervals: `classes` from ten classes on, else `images`; None if there are none.
         useful: whether any layer beats chance and raw pixels.
     """
 
@@ -105,7 +106,7 @@ class Recommendation:
 
 
 class Result:
-    """The scores of every layer, and what follows from them. Prints as the verdict.
+    """The scores of every layer, and the choice. Prints as the verdict.
 
     In a notebook it shows as the verdict, the table and a figure.
     """
@@ -120,7 +121,7 @@ class Result:
 
     @property
     def notes(self) -> list[str]:
-        """What was left out or met while scoring, one sentence each."""
+        """Notes on the scoring, such as images that were left out, one sentence each."""
         return self._scored.notes
 
     def recommend(self, use: Use) -> Recommendation:
@@ -145,15 +146,15 @@ class Result:
         return table.sort_index(level="depth").droplevel("depth").rename_axis(columns=None)
 
     def gain(self, over: Over = "last") -> pd.DataFrame:
-        """Return by use what choosing gains over the last layer, or over the layer just before it.
+        """Return the gain of choosing, by use, over the last layer or over the layer just before it.
 
         Args:
             over: `last` or `before`.
 
         Returns:
-            One row per use: the named layer, `gain` (above 0: choosing is better; NaN if it is not known or the layer
-            itself is named), `low` and `high` (95 % interval), `at_most` (upper bound of what any layer gains; below 0:
-            none is better) and `status`, which is about the layer that is compared with.
+            One row per use: the named layer, `gain` (above 0: choosing is better; NaN if there is no estimate, or if
+            the layer compared with is named itself), `low` and `high` (95 % interval), `at_most` (upper bound on the
+            gain of any layer; below 0: none is better) and `status` of this comparison.
         """
         check_known(over, ("last", "before"), f"over must be `last` or `before`, found {over!r}")
         rows = {}
@@ -215,21 +216,21 @@ def score(
 ) -> Result:
     """Score every layer by how well the classes separate there, and choose one for each use.
 
-    Classes should be ones that the network was not trained on. Scores of distances are of embeddings scaled to length
-    1, as in a search by cosine similarity; settings are those of params.yaml. Neither torch nor DVC is needed.
+    The classes should be unseen: the network was not trained on them. Scores that use distances take rows of length 1,
+    as in a search by cosine similarity. Settings come from params.yaml. Neither torch nor DVC is needed.
 
     Args:
         layers: name -> embedding (N, D) of the same N images (or texts, or sounds), real numbers, from input to output:
-            gains are over the last one. One called `pixels` is no layer but a baseline, the images themselves.
+            gains are over the last. An array called `pixels` is no layer but a baseline, the images themselves.
         labels: (N,) classes, texts or whole numbers, at least two images of each, for the probe five.
-        groups: (N,) what images have in common beside their class, such as a writer or a patient. Groups only change
-            intervals over images, whose halves keep them whole: with few groups there is no interval. Scores stay.
-        seen: (N,) booleans, whether an image is of a class that the network was trained on; by default none is. They
-            are scored too, beside the unseen ones.
+        groups: (N,) groups of images that belong together, such as a writer's or a patient's. They change only
+            intervals over images, whose halves keep groups whole. With few groups there is no such interval.
+        seen: (N,) booleans, whether an image's class is one that the network was trained on; by default none is. Seen
+            images are scored separately.
         folds: (N,) fold of every image, texts or whole numbers, where each fold has unseen classes of its own; by
             default there is one fold.
-        metrics: names of scores, the main one first, such as `["map_at_r", "nmi", "probe_accuracy"]`; by default all
-            that Result.table then has.
+        metrics: names of scores, the main score first, such as `["map_at_r", "nmi", "probe_accuracy"]`; by default all
+            columns that Result.table has without it.
         workers: number of processes. More than one needs `if __name__ == "__main__":` in a script.
 
     Raises:
@@ -270,21 +271,21 @@ def embed(
     """Embed images at every layer of a network, in one pass.
 
     Args:
-        model: the name of a network, or a module. A name is a model of params.yaml, or one of timm with its weights,
-            such as `resnet18.a1_in1k`; its images become squares and are normalized as its weights want.
+        model: the name of a network, or a module. A name is a model of params.yaml, or of timm with its weights, such
+            as `resnet18.a1_in1k`. Images become squares and are normalized for these weights.
         images: paths, or an array (N, H, W, 3) uint8, RGB; for a network by name (N, S, S, 3).
         layers: `default` (stages or blocks of a known library's network; of another module its children, a head
             included), `inside_blocks` (of a vision transformer), or a list of module paths, as `model.named_modules()`
             names them. They are returned from input to output.
-        transform: of a module, which needs it: from an RGB image (PIL) to its input (3, H, H), float32, such as
+        transform: required for a module: from an RGB image (PIL) to its input (3, H, H), float32, such as
             `timm.data.create_transform(**timm.data.resolve_model_data_config(model))`.
         pooling: how a layer's output becomes a vector: `auto` (class token, else mean over space), `mean`, `max` or
             `token0`.
-        image_size: height and width of the input of a network by name; by default that of params.yaml, else 224.
+        image_size: input height and width of a network by name; by default as in params.yaml, else 224.
         batch_size: images per forward pass.
 
     Returns:
-        Layer -> (N, D) float32, from input to output: what `score` takes.
+        Layer -> (N, D) float32, from input to output, as `score` takes it.
 
     Raises:
         UserError: the network, a layer or an image is not as it must be.

@@ -43,7 +43,7 @@ class ExtraParams(Params):
 
     Attributes:
         metrics: scores by name, none of them in `measure.metrics`; `[]`: none.
-        steps: where they are computed: `ends` (first and last checkpoint), `all`, or a list of checkpoints' steps.
+        steps: checkpoints at which they are computed: `ends` (first and last), `all`, or a list of steps.
     """
 
     metrics: list[ScoreName]
@@ -55,7 +55,7 @@ class SearchParams(Params):
 
     Attributes:
         starts: number of k-means++ starts in the leading columns of the rotated embedding.
-        polished: how many of the best distinct partitions are fitted on in all columns, at most `starts`.
+        polished: number of the best distinct partitions that continue in all columns, at most `starts`.
     """
 
     starts: Annotated[int, Field(ge=1, le=10_000)]
@@ -72,8 +72,8 @@ class KMeansParams(SearchParams):
     """K-means clustering.
 
     Attributes:
-        seed: root of the starts' child seeds; of a single start, which is fitted to the embedding as it is, its random
-            state. `{starts: 1, polished: 1, seed: 42}` is the paper's.
+        seed: root seed of the starts. A single start runs on the unrotated embedding, with this random state:
+            `{starts: 1, polished: 1, seed: 42}` is the paper's clustering.
     """
 
     seed: Annotated[int, Field(ge=0, lt=2**32)]
@@ -85,11 +85,11 @@ class RefitsParams(SearchParams):
     Without a class, k-means searches as `measure.kmeans` says.
 
     Attributes:
-        starts, polished: those of k-means on halves; cluster scores are fitted again only where `measure.kmeans.starts`
-            is at least as large.
-        metrics: scores by name; of these, the ones that are measured at that step, too (docs/scores.md#refits).
-        steps: where: `ends` (first and last checkpoint), `all`, or a list of checkpoints' steps.
-        halves: number of halves, in complementary pairs; 0: none, then nothing is said of other images.
+        starts, polished: the same for k-means on halves. Cluster scores are refitted only if `measure.kmeans.starts` is
+            at least as large.
+        metrics: scores by name; each is refitted only at steps at which it is measured, too (docs/scores.md#refits).
+        steps: checkpoints at which scores are refitted: `ends` (first and last), `all`, or a list of steps.
+        halves: number of halves, in complementary pairs; 0: none, and no intervals over images.
     """
 
     metrics: list[RefittedName]
@@ -103,8 +103,8 @@ class ProbeParams(Params):
     Attributes:
         C: inverse strength of the L2 penalty, as in scikit-learn.
         folds: number of cross-validation folds.
-        steps: where the probe is fitted: `ends` (first and last checkpoint), `all`, or a list of checkpoints' steps;
-            where `probe_accuracy` is in `measure.extra.metrics`, at those of them that are in `measure.extra.steps`.
+        steps: checkpoints at which the probe is fitted: `ends` (first and last), `all`, or a list of steps. If
+            `probe_accuracy` is in `measure.extra.metrics`, only those that are also in `measure.extra.steps`.
     """
 
     C: Annotated[float, Field(ge=1e-8, le=1e8)]
@@ -118,14 +118,14 @@ class MeasureParams(Params):
     Attributes:
         metrics: scores by name, computed at every checkpoint (docs/scores.md).
         extra: further scores, at some checkpoints only.
-        analyses: of the last checkpoint (docs/scores.md#analyses); `[]`: none.
-        normalize: `l2` scales every embedding to length 1 for scores of distances (docs/scores.md#uses); `none` takes
-            it as it is. Other scores take it as it is in any case.
-        kmeans: the clustering behind `nmi` and its like.
+        analyses: analyses of the last checkpoint, by name (docs/scores.md#analyses); `[]`: none.
+        normalize: `l2` scales every embedding to length 1 for scores that use distances (docs/scores.md#uses); `none`
+            takes raw rows. Other scores always take raw rows.
+        kmeans: the clustering behind `nmi` and similar scores.
         knn_k: number of neighbours of `knn_purity`: size of the largest class of the `split` itself, or of the unseen
             split for both (`paper`).
-        neighbours: which images can be an image's neighbours: `all` others, or those of `other_groups`, so that what
-            images of one writer, patient or video share counts for nothing (docs/scores.md#groups).
+        neighbours: which images can be an image's neighbours: `all` others, or only those of `other_groups`, so that
+            similarity within a writer, patient or video does not count (docs/scores.md#groups).
         probe: the classifier behind `probe_accuracy`, which is fitted at its own steps only.
         refits: scores of the unseen split that are fitted again, for their intervals.
     """

@@ -49,32 +49,32 @@ class DatasetParams(Params):
     Attributes:
         source: where the images come from.
         image_size: height and width of the packed images in pixels.
-        fit: how an image becomes square: `crop` (the shorter side becomes image_size, then the centre), `pad` (the
-            longer side does; the rest is `fill`) or `squash` (both do).
-        fill: grey level 0 to 255 behind transparent pixels, of padding, and of what later transforms uncover.
-        bits: how many bits the values of files of 16 bits a sample use, 8 to 16: 4095 is white where they use 12.
-            `null`: 16, and an error where the largest value of all such files fits in fewer. Larger values are refused.
+        fit: how an image becomes square: `crop` (scale the shorter side to image_size, cut out the centre), `pad`
+            (scale the longer side, fill the rest with `fill`) or `squash` (scale both sides).
+        fill: grey level 0 to 255 behind transparent pixels, in padding, and where later transforms uncover a border.
+        bits: number of bits that files of 16 bits per sample really use, 8 to 16; with 12 bits, 4095 is white. `null`:
+            16, with an error if the largest value of all such files fits in fewer bits. Larger values are refused.
         on_bad_image: a file that cannot be decoded is an `error`, or is left out, counted and listed (`skip`).
-        on_duplicate: exact copies that falsify a score (one image in two splits or classes): `error`; `drop`: copies
-            with two classes all go, of others one stays; `keep`: only count them. Copies within a split and class are
-            always kept and counted, except under `drop`.
-        on_short_class: a class with fewer images than a limit asks for is an `error`, or gives what it has (`keep`).
-        min_images: classes of fewer images in all are left out, counted and listed; `null`: none are.
+        on_duplicate: for exact copies that falsify a score, since they are in two splits or classes: `error`; `drop`
+            (remove all copies that have two classes, and all but one of the others) or `keep` (only count them). Copies
+            within a split and class are always kept and counted, except under `drop`.
+        on_short_class: a class with fewer images than a limit is an `error`, or keeps the images that it has (`keep`).
+        min_images: classes with fewer images in all are left out, counted and listed; `null`: no class is.
         train, test: images per seen class; `null`: all.
         unseen: images per unseen class; `null`: all.
         train_total, test_total: images over all seen classes together, drawn at random; instead of `train`, `test`.
         test_fraction: share of each seen class that becomes test images, for data without a test split.
-        unseen_classes: names, or `all`, for networks that are measured as they are; `null`: `unseen_count` are drawn.
-            Where both are given, the names stand. One of them is required, unless the data or the source name their
-            unseen classes.
-        unseen_count: how many classes are drawn at random to be unseen; with `unseen_classes: all`, the classes are
-            scored in sets of as many, those that would be unseen in folds 0, 1, ...
-        unseen_seed: of this draw, and of those of further folds; `null`: the dataset's.
+        unseen_classes: names of the unseen classes, or `all`, for frozen networks; `null`: `unseen_count` classes are
+            drawn. If both are given, the names count. One of the two is required, unless the data or the source name
+            their unseen classes.
+        unseen_count: number of classes that are drawn at random to be unseen; with `unseen_classes: all`, the size of
+            the sets in which classes are scored, which are the unseen classes of folds 0, 1, ...
+        unseen_seed: seed of the draws of unseen classes, in fold 0 and further folds; `null`: the dataset's seed.
         seen_classes: names; `null`: all other classes.
-        folds: how many disjoint choices of the unseen classes (with `unseen_classes: all` and `unseen_count`: sets) are
-            made; `null`: as many as there are, at most 4. The first is the one that is named or drawn above.
-        group: what keeps images together in splits and halves (a writer, patient, video): a regular expression with one
-            pair of parentheses, searched in the path; of the source `table` a column's name.
+        folds: number of disjoint choices of unseen classes (with `unseen_classes: all` and `unseen_count`: of sets);
+            `null`: as many as possible, at most 4. The first is the choice that is named or drawn above.
+        group: which images stay together in splits and halves, such as those of a writer, patient or video: a regular
+            expression with one pair of parentheses, searched in the path; for the source `table` the name of a column.
         seed: root seed of this dataset; `null`: `prepare.seed`.
     """
 
@@ -159,7 +159,7 @@ class TableParams(DatasetParams):
     """Images listed in a CSV.
 
     Attributes:
-        table: the CSV's name, relative to the raw folder: columns path, label and, if wanted, split.
+        table: the CSV's path, relative to the raw folder; its columns are path, label and, optionally, split.
     """
 
     source: Literal["table"]
@@ -224,11 +224,11 @@ class TorchvisionParams(DatasetParams):
     """A classification dataset of torchvision.
 
     Attributes:
-        name: the class's name in `torchvision.datasets`.
+        name: the dataset's class in `torchvision.datasets`.
         kwargs: further arguments of its constructor, for example `{split: letters}` for `EMNIST`.
-        train_kwargs, test_kwargs: arguments that choose its train and its test images (`OxfordIIITPet`: `{split:
+        train_kwargs, test_kwargs: arguments that choose the train and the test images (`OxfordIIITPet`: `{split:
             trainval}` and `{split: test}`); by default `train=True/False` or `split="train"/"test"`, whichever the
-            class has. `train_kwargs` alone: it has no splits.
+            class has. Without `test_kwargs`, `train_kwargs` gives all images, without splits.
     """
 
     source: Literal["torchvision"]

@@ -33,7 +33,7 @@ def variants_table(base: type[BaseModel], variants: Mapping[str, type[BaseModel]
             if row != above and row[0] != "`source`":
                 meaning = "as above" if above and above[-1] == row[-1] else row[-1]
                 rows.append((code(name), *row[:-1], meaning))
-    return table(("of", *HEAD), rows)
+    return table(("source", *HEAD), rows)
 
 
 def _rows(model: type[BaseModel], prefix: str, values: Mapping[str, Any] | None) -> Iterator[tuple[str, ...]]:

@@ -51,14 +51,14 @@ class Gain:
     """What choosing gains over a fixed layer, the control, above 0 where choosing is better; `null`: not known.
 
     Attributes:
-        estimate: the layer and checkpoint are chosen on other folds (of one fold on other classes, or on the other half
-            of the images) than those on which both are scored; `null` as well where the fixed layer itself is named.
-        low, high: two-sided interval of what the layer and checkpoint gain that are named; `null` as well.
-        at_most: upper bound of what any layer and checkpoint gains, at least `high`.
-        scope: `classes` or `images`, as in summary.csv, of all these numbers.
-        proven: whether simulation bears out their level of 95 % (docs/uncertainty.md#validation).
-        status: `pays` where the interval lies above 0, `does_not_pay` where no layer and checkpoint gains more than
-            `aggregate.worthwhile_gain`, else `undecided`, as where no level is proven.
+        estimate: mean gain on folds that were not used to choose the layer and checkpoint (with one fold on other
+            classes, or on the other half of the images); `null` also if the fixed layer itself is named.
+        low, high: two-sided interval of the gain of the named layer and checkpoint; `null` as above.
+        at_most: upper bound on the gain of any layer and checkpoint, at least `high`.
+        scope: scope of all these numbers: `classes` or `images`, as in summary.csv.
+        proven: whether simulations confirm their level of 95 % (docs/uncertainty.md#validation).
+        status: `pays` if the interval lies above 0, `does_not_pay` if no layer and checkpoint gains more than
+            `aggregate.worthwhile_gain`, else `undecided`, as for every gain without a proven level.
     """
 
     estimate: float | None = None

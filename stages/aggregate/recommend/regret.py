@@ -27,17 +27,17 @@ REGRET_COLUMNS = {
 
 Attributes:
     dataset, model, metric: the network, and a score that leads a use.
-    fold: the fold whose classes the criterion did not know; `mean`: over all folds.
+    fold: the fold whose labels the criterion did not use; `mean`: over all folds.
     criterion, kind: how the layer was chosen: `criterion`, `baseline`, or `control`, which is not expected to help.
-    layer, depth, step: the choice; of `mean` empty where folds differ. `random_layer` has no layer: its value is the
+    layer, depth, step: the choice; empty in rows `mean` if folds differ. `random_layer` has no layer: its value is the
         mean over all. Only `other_folds` chooses among checkpoints.
-    value, best_value: of the choice and of the best layer and checkpoint (of those at which the score was fitted again
-        on halves, else measured) on the fold's unseen classes, the best chosen and scored on the same images.
-    regret_at_most: by how much the best is better, positive also where lower scores are better; too large on average,
-        since the best is lucky.
-    regret_at_least: the same, the best chosen on one half of the images and scored on the other half, as is the choice;
-        mostly too small, since that best is not always the best, and below 0 where the choice is better. Empty
-        where nothing was fitted again on halves.
+    value, best_value: score of the choice and of the best layer and checkpoint on the fold's unseen classes. The best
+        is chosen and scored on the same images, among checkpoints with refits on halves if there are any, else all.
+    regret_at_most: difference of the two, positive also if lower scores are better; too large on average, since the
+        best layer is chosen on the images that score it.
+    regret_at_least: the same with the best chosen on one half of the images, and both scored on the other half; mostly
+        too small, since half of the images may miss the best layer, and below 0 if the choice is better. Empty without
+        refits on halves.
 """
 
 

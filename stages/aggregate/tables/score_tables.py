@@ -16,8 +16,8 @@ CLASS_COLUMNS = {**CLASS_KEYS, "label": TEXT, "n_images": INTEGER, "value": FLOA
 
 Attributes:
     label: the class.
-    n_images: how many it has in the split.
-    value: mean over its images, and over seeds, of what they contribute to the score at its last step.
+    n_images: number of its images in the split.
+    value: mean contribution of its images to the score, over seeds, at the score's last step.
 """
 
 DEPTH_COLUMNS = {
@@ -33,8 +33,8 @@ DEPTH_COLUMNS = {
 """Columns of depth.csv.
 
 Attributes:
-    split: `test` (seen classes) or `unseen`; what follows `sd`, up to the ties, is of unseen classes alone.
-    step: the last at which the score was measured.
+    split: `test` (seen classes) or `unseen`; intervals and ties are for unseen classes only.
+    step: the last step at which the score was measured.
     depth, relative_depth, layer: the point; `relative_depth` is 0 at the first layer and 1 at the last.
     tied_classes, tied_images: whether the layer is not distinguishable from the best, in each scope.
 """
@@ -60,7 +60,7 @@ STEPS_COLUMNS = {
 """Columns of steps.csv.
 
 Attributes:
-    accuracy: of the network's own head; empty at step 0.
+    accuracy: accuracy of the network's own head; empty at step 0.
     unseen, best_layer, best_depth: the layer chosen at each step, on unseen classes.
     unseen_fixed, fixed_layer, fixed_depth: the layer chosen at the first step, followed through the others.
     seen, seen_layer, seen_depth: the layer chosen at each step, on seen classes.

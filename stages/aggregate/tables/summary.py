@@ -24,18 +24,18 @@ class SummaryRow:
     shallowest. The raw-pixel baseline is never chosen.
 
     Attributes:
-        step, n_folds, n_seeds: the step, and how many folds and seeds every mean is over.
-        seen, seen_layer, seen_depth: maximum of the seen curve (minimum where lower is better), and where it is.
-        unseen, best_layer, best_depth: g, the maximum of the unseen curve, and where it is; chosen and scored on the
-            same images.
+        step, n_folds, n_seeds: the step, and the numbers of folds and seeds in every mean.
+        seen, seen_layer, seen_depth: maximum of the seen curve (minimum if lower is better), and its layer.
+        unseen, best_layer, best_depth: g, the maximum of the unseen curve, and its layer; chosen and scored on the same
+            images.
         last_layer, last_depth, last_value: the deepest layer and its unseen score.
-        accuracy, accuracy_chance: of the network's own head on test images of the seen classes, and what guessing would
-            reach; empty for a network that was not fine-tuned.
+        accuracy, accuracy_chance: accuracy of the network's own head on test images of the seen classes, and the
+            accuracy of guessing; empty for a network that was not fine-tuned.
         seen_sd, unseen_sd, last_value_sd, accuracy_sd: standard deviations (ddof = 1) at the chosen layer: over seeds,
-            of `mean` over folds if there are several.
+            in rows `mean` over folds if there are several.
         baseline: unseen score of the raw pixels.
-        chance, ceiling: of the best layer's score.
-        main: true in the row of which the verdict speaks: main score, main pooling, fold `mean`.
+        chance, ceiling: chance and ceiling of the best layer's score.
+        main: true in the row that the verdict uses: main score, main pooling, fold `mean`.
         tied_classes, tied_images: depths of the layers that are not distinguishable from the best, in each scope,
             joined by `;`.
         seen_matched, unseen_matched: maxima of the curves with as many classes and images in both splits; these may be

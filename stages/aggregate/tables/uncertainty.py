@@ -27,11 +27,11 @@ UNCERTAINTY = INTERVALS | COMPARISONS
 """How sure an unseen point at its last step is. From `lead_classes` on it is the whole curve's, repeated at each point.
 
 Attributes:
-    ci_classes_low, ci_classes_high: interval: other classes, training repeated; it does not know of the layer's choice.
-    ci_images_low, ci_images_high: interval: other images of these classes, these networks; nor does it.
-    lead_classes, lead_classes_at_least, lead_classes_at_most: estimate of the best earlier layer's lead over the last,
-        which can be negative, and its bounds: other classes.
-    lead_images, lead_images_at_least, lead_images_at_most: the same: other images.
+    ci_classes_low, ci_classes_high: interval over classes, with training repeated; not corrected for choosing a layer.
+    ci_images_low, ci_images_high: interval over images, for these classes and networks; not corrected, either.
+    lead_classes, lead_classes_at_least, lead_classes_at_most: estimate of the best earlier layer's gain over the last,
+        which can be negative, and its bounds, over classes.
+    lead_images, lead_images_at_least, lead_images_at_most: the same over images.
 """
 
 

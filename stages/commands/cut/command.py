@@ -20,7 +20,7 @@ LAYER_OPTIONS = (
     click.option(
         "--scale",
         type=click.Choice(["none", "l2", "standard"]),
-        help="Rows of length 1 (l2), or standardized columns; by default the rows that the use's score is of.",
+        help="Rows of length 1 (l2), or standardized columns; by default as for the score of the use.",
     ),
 )
 
@@ -36,11 +36,11 @@ def layer_options(command: F) -> F:
 @click.option("--from", "origin", help="A finished cell, dataset/model/fold/seed; by default the best network's.")
 @layer_options
 @click.option("--out", required=True, type=ProjectPath(), help="The folder to create.")
-@click.option("--onnx/--no-onnx", default=True, help="Whether to write model.onnx, which takes the extra `export`.")
+@click.option("--onnx/--no-onnx", default=True, help="Whether to write model.onnx, which needs the extra `export`.")
 @click.option(
     "--tolerance", type=click.FloatRange(0, min_open=True), help="Largest distance from the stored embeddings."
 )
-@click.option("--licence", help="Licence of the pre-trained weights, for the card, if it is not known here.")
+@click.option("--licence", help="Licence of the pre-trained weights, for the card, if we do not know it.")
 @params_option
 def cut(
     origin: str | None,
@@ -53,9 +53,9 @@ def cut(
 ) -> None:
     """Cut a network of a finished cell at one layer.
 
-    Writes the network up to the layer, with resizing, normalization, pooling and scaling, as files that load with torch
-    or onnxruntime alone, and a model card. They are compared with the stored embeddings first. Of several layers each
-    is scaled to length 1, and they are joined. Without --from the cell is one of the best network for the use.
+    Writes the network up to the layer, with resizing, normalization, pooling and scaling, as files that need only torch
+    or onnxruntime, and a model card. First it compares their output with the stored embeddings. Several layers are
+    scaled to length 1 each, and joined. By default the cell is one of the best network for the use.
     """
     from stages.commands.cut.folder import write_cut
     from stages.commands.cut.source import CellPaths, Wanted, named_cell, open_source  # torch takes seconds to import

@@ -19,18 +19,17 @@ from stages.shared.runtime.errors import UserError
     "--from", "origin", type=ProjectPath(), help="A cell, or the folder of a cut; by default the best network's cell."
 )
 @layer_options
-@click.option("--out", type=ProjectPath(), required=True, help="What to write: .parquet or .npz.")
+@click.option("--out", type=ProjectPath(), required=True, help="The file to write: .parquet or .npz.")
 @click.option("--skip-unreadable", is_flag=True, help="Leave out files that are no images, and list them.")
 @params_option
 def features(images: Path, origin: Path | None, out: Path, skip_unreadable: bool, params: Path, **wanted: Any) -> None:
-    """Embed new images with a finished network, at one layer: a vector for each, with its path.
+    """Embed new images with a finished network, at one layer: a vector per image, with its path.
 
-    IMAGES is any folder, with all folders in it; an archive (.zip, .tar, ...); a list (.txt, or .csv with a column
-    `path`); or one image. No labels are needed. A cell is dataset/model/fold/seed, or its folder, and must be finished;
-    of a folder that `whichlayer cut` made, its own layer is taken. Without --from it is a cell of the best network for
-    the use.
+    IMAGES is a folder, with all folders in it; an archive (.zip, .tar, ...); a list (.txt, or .csv with a column
+    `path`); or one image. It needs no labels. --from takes a finished cell, dataset/model/fold/seed or its folder, or
+    the folder of a cut, whose layer is then taken. By default it is a cell of the best network for the use.
 
-    A run that was cut short goes on where it was when it is started again.
+    After a stop, repeat the command: it continues.
     """
     from stages.shared.core.stage_run import StageRun
     from stages.aggregate.words.formatting import plural  # libraries take seconds

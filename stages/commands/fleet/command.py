@@ -46,16 +46,16 @@ LOG_LINES = 20
 
 
 @click.command(cls=ProjectCommand, short_help="Run the open cells of the grid side by side, on one machine or many.")
-@click.option("--workers", type=click.IntRange(1), help="Cells at once on this machine; by default as there are GPUs, "
-              "else processors.")  # fmt: skip
+@click.option("--workers", type=click.IntRange(1), help="Cells at once on this machine; by default one per GPU, "
+              "else per processor.")  # fmt: skip
 @click.option(
-    "--threads", type=click.IntRange(1), default=1, show_default=True, help="Of each cell. Other counts, other digits."
+    "--threads", type=click.IntRange(1), default=1, show_default=True, help="Per cell. They change the last digits."
 )
-@click.option("--address", default="", help="Of a Ray cluster, or `auto`: run the cells there.")
+@click.option("--address", default="", help="Run the cells on the Ray cluster at this address, or `auto`.")
 @click.option(
     "--gpus-per-cell", "gpus", type=click.FloatRange(0), help="On a cluster; may be a fraction. By default 1."
 )
-@click.option("--retries", default=2, show_default=True, help="On a cluster: how often what was lost runs again.")
+@click.option("--retries", default=2, show_default=True, help="On a cluster: how often a lost task is repeated.")
 @click.option("--remote", is_flag=True, help="Pass results through DVC's default remote, not a shared cache.")
 @click.option("--list", "list_only", is_flag=True, help="Print one command per open cell, for any other scheduler.")
 @click.option("--cell", "name", help="Compute this cell only, in a workspace of its own.")
@@ -69,11 +69,11 @@ def fleet(
     list_only: bool,
     name: str | None,
 ) -> None:
-    """Run the open cells of the grid side by side, then all else, as `dvc repro` would.
+    """Run the open cells of the grid side by side, and the other stages, as `dvc repro` would.
 
     prepare runs first and aggregate last, both here. Without --address the cells run in this workspace. On a cluster
-    each has a workspace of its own, with the code and parameters of this one. All machines must see DVC's cache under
-    one path, or take a remote. A cell that fails stops no other.
+    each has a workspace of its own, with this workspace's code and parameters. All machines must see DVC's cache under
+    the same path, or use a remote. A failed cell does not stop the others.
     """
     config = read_config(PARAMS)
     if list_only:

@@ -12,14 +12,13 @@ from stages.commands.project import RAW, ROOT, ProjectCommand, json_option, para
 
 @click.command(cls=ProjectCommand)
 @params_option
-@click.option("--time/--no-time", "timed", default=True, help="Estimate time and memory, by timing what no run tells.")
+@click.option("--time/--no-time", "timed", default=True, help="Estimate time and memory; times a piece of new work.")
 @json_option
 def plan(params: Path, timed: bool, as_json: bool) -> None:
-    """Print what would run in the current grid, and what it would take on this machine.
+    """Print the stages that would run, and the disk, time and memory that they would take on this machine.
 
-    Disk, time and memory. Time and memory are estimates: what earlier runs of the same work took here, else from one
-    batch of training and of embedding, and one layer that is measured. Networks get random weights, so that a plan
-    needs no downloads.
+    Estimates of time and memory come from earlier runs of the same work here. Without them, one batch of training, one
+    of embedding, and one layer are timed. Networks get random weights, so a plan needs no downloads.
     """
     from stages.commands.config import read_config  # after the arguments: libraries take seconds
     from stages.commands.dvc_project.workspace import cache_folder

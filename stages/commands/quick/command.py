@@ -15,10 +15,10 @@ DEMO = "handwriting"
 @click.command(cls=ProjectCommand)
 @click.argument("folder", required=False, type=ProjectPath(exists=True))
 @click.option("--demo", is_flag=True, help="Without images of your own: words in twenty handwritten fonts.")
-@click.option("--table", help="A CSV in FOLDER that lists images (path, label), in the place of class folders.")
-@click.option("--network", default="efficientnet_lite0", show_default=True, help="A model of params.yaml, or of timm.")
-@click.option("--image-size", type=click.IntRange(8), help="In pixels; by default that of the model, else 224.")
-@click.option("--per-class", default=100, show_default=True, type=click.IntRange(5), help="Images, at most.")
+@click.option("--table", help="A CSV in FOLDER that lists images (path, label), instead of class folders.")
+@click.option("--network", default="efficientnet_lite0", show_default=True, help="A model of params.yaml or of timm.")
+@click.option("--image-size", type=click.IntRange(8), help="In pixels; by default the model's, else 224.")
+@click.option("--per-class", default=100, show_default=True, type=click.IntRange(5), help="Images per class, at most.")
 @click.option("--out", type=ProjectPath(), help="Keep the page, the tables and the embeddings in this folder.")
 @use_option
 def quick(
@@ -43,9 +43,8 @@ def quick(
         raise UserError("--use detection needs classes that the network was trained on; take `whichlayer new FOLDER`")
     if out is not None:
         check_new(out)
-    from stages.commands.quick.images import check_network, read_images
+    from stages.commands.quick.images import read_images
 
-    check_network(network)
     pixels, labels = read_images(folder or RAW / DEMO, table, network, image_size, per_class)
     from stages.aggregate.words.formatting import plural  # after what may be wrong: libraries take seconds
     from stages.commands.quick.waves import answer, plain_name

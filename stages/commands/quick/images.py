@@ -1,11 +1,9 @@
 """The images of a folder, read as the prepare stage does."""
 
-import re
 import sys
 from collections import Counter
 from contextlib import ExitStack
 from hashlib import sha256
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +20,7 @@ from stages.prepare.params import parse_dataset
 from stages.prepare.pools import shuffled
 from stages.prepare.sources import list_images
 from stages.shared.core.params import load, read_section
-from stages.shared.runtime.errors import UserError, did_you_mean, listed
+from stages.shared.runtime.errors import UserError, listed
 
 
 def read_images(
@@ -64,21 +62,6 @@ def read_images(
         )
         check_enough(folder, Counter(images["label"]))
     return np.stack(pixels)[images.index], images["label"].tolist()
-
-
-def check_network(name: str) -> None:
-    """Check, without importing timm and torch, which take seconds, that a network is known.
-
-    Raises:
-        UserError: no model of params.yaml and no word of timm's code is called so.
-    """
-    models, timm = load(PARAMS)["models"], find_spec("timm")
-    if name in models or timm is None or timm.origin is None:
-        return
-    code = "".join(path.read_text(encoding="utf-8") for path in (Path(timm.origin).parent / "models").rglob("*.py"))
-    if not re.search(rf"\b{re.escape(name.partition('.')[0])}\b", code):
-        known = {*models, *re.findall(r"^@register_model\s+def (\w+)", code, re.MULTILINE)}
-        raise UserError(f"--network {name!r} must be a model of params.yaml or of timm: {did_you_mean(name, known)}")
 
 
 def check_enough(folder: Path, counts: Counter[str]) -> None:

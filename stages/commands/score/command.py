@@ -15,12 +15,12 @@ LABELS_FILE = ProjectPath(exists=True, dir_okay=False)
 
 @click.command(cls=ProjectCommand)
 @click.argument("files", metavar="FILE...", nargs=-1, required=True, type=ProjectPath(exists=True))
-@click.option("--labels", type=LABELS_FILE, help="Of features: a CSV with the columns path and label.")
+@click.option("--labels", type=LABELS_FILE, help="For features: a CSV with the columns path and label.")
 @click.option("--out", type=ProjectPath(), help="Write the page, the tables and the figures to this folder.")
 @click.option("--dataset", help="The data's name in tables; by default the first file's.")
 @click.option("--model", default="embeddings", show_default=True, help="The network's name in tables.")
-@click.option("--metrics", help="Scores, comma-separated, the verdict's first; by default those of params.yaml.")
-@click.option("--normalize", type=click.Choice(["none", "l2"]), help="In the place of measure.normalize.")
+@click.option("--metrics", help="Scores, comma-separated, the main score first; by default as in params.yaml.")
+@click.option("--normalize", type=click.Choice(["none", "l2"]), help="Instead of measure.normalize.")
 @params_option
 def score(
     files: tuple[Path, ...],
@@ -34,12 +34,13 @@ def score(
 ) -> None:
     """Score embeddings that any tool made, and print the verdict.
 
-    FILE is an .npz file: an array (N, D) per layer and `labels` (N,), of classes that the network was not trained on;
-    below `seen/` the same of classes that it was. Several files are folds, each with classes of its own: three or more,
-    or ten classes in all, tell about other classes, too. Or it is a .parquet that `whichlayer features` wrote, of one
-    layer: then an image's class is that of --labels, or its folder. Or it is an embedding store of the workflow.
+    FILE is an .npz file with an array (N, D) per layer and `labels` (N,), for classes that the network was not trained
+    on. Arrays below `seen/` are optional, for classes that it was trained on. FILE may also be a .parquet of one layer
+    that `whichlayer features` wrote: an image's class comes from --labels, or is its folder. Or it is an embedding
+    store of the workflow. If you name several files, each is a fold with classes of its own. Three folds, or ten
+    classes in all, give intervals over classes.
 
-    Scores and their settings are those of the sections `measure` and `aggregate` of params.yaml.
+    Scores and settings come from the sections `measure` and `aggregate` of params.yaml.
     """
     import psutil  # after the arguments: libraries take seconds
 

@@ -114,12 +114,12 @@ class RunParams(Params):
     """The grid: every dataset is combined with every model, every fold and every seed.
 
     Attributes:
-        datasets: ids of entries of `datasets`; an id of digits alone needs quotes.
+        datasets: ids of entries of `datasets`; an id that has only digits needs quotes.
         models: ids of entries of `models`.
-        folds: choices of the unseen classes (`datasets.<id>.folds` says how many there are), and `all`, which leaves no
-            class out: for the network that is finally used. At least one number; intervals over other classes take
-            three.
-        seeds: each fold and seed draws anew what is random in training.
+        folds: choices of the unseen classes, by number (`datasets.<id>.folds` is how many there are), and `all`, which
+            leaves no class out, for the network that you use in the end. At least one number; intervals over classes
+            need three.
+        seeds: seeds of training; all that is random in training is drawn anew for each fold and seed.
     """
 
     datasets: Annotated[list[Id], Field(min_length=1)]
@@ -318,8 +318,8 @@ class CheckpointSteps(Params):
 
     Attributes:
         steps: optimizer steps after which the network is saved, tested and later embedded; training ends at the last.
-            `[0]`: no training, and a random head (to measure a network as it is: `frozen`, docs/models.md).
-        keep: which of them stay on disk: `all`, or `last` (accuracies of all are still recorded).
+            `[0]`: no training, and a random head (for a frozen network set `frozen`, docs/models.md).
+        keep: which checkpoints stay on disk: `all`, or `last` (accuracies of all are still recorded).
     """
 
     model_config = ConfigDict(extra="ignore")

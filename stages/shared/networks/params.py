@@ -25,8 +25,8 @@ class WeightsParams(Params):
         name: for `hub`, the library's tag of the weights (timm: `a1_in1k`; torchvision: `IMAGENET1K_V2`; open_clip:
             `laion2b_s34b_b79k`), if it has several; for `package`, the package's name.
         path: for `file`, the file.
-        sha256: for `file`, the first digits of its SHA-256, at least 8: a cell depends on a file's content, and DVC
-            knows it by this value. Without it, the error says the line to add.
+        sha256: for `file`, the first digits of its SHA-256, at least 8: a cell depends on the file's content, which DVC
+            knows only by this value. Without it, the error has the line to add.
     """
 
     source: Literal["hub", "package", "file", "none"]
@@ -115,15 +115,15 @@ class NetworkParams(Params):
         name: the library's name of the architecture; for transformers the hub's repository (`microsoft/resnet-50`), or,
             without hub weights, a model type (`swin`).
         weights: where the weights come from.
-        image_size: height and width of the network's input in pixels; images are resized to it. Of a network that
-            takes patches beside each other it must be a multiple of their size, else it would not see the last pixels.
+        image_size: height and width of the network's input in pixels; images are resized to it. If the network divides
+            an image into patches, it must be a multiple of the patch size, or the last pixels would be ignored.
         mean, std: normalization of RGB in [0, 1], three numbers each; `null`: the library's own for these weights.
         epochs: overrides `finetune.schedule_epochs` for this network.
-        config: overrides of the architecture (for example a small size): with timm and torchvision further arguments of
-            the function that builds the network, with transformers fields of its configuration, with open_clip of its
-            `vision_cfg`. Refused is what would load or fetch something
-            (`checkpoint_path`, `pretrained`, ...), and a text that may be a path.
-        frozen: the network is measured as it is: no fine-tuning, no head, checkpoint 0 alone.
+        config: overrides of the architecture, such as a smaller size: for timm and torchvision further arguments of the
+            function that builds the network, for transformers fields of its configuration, for open_clip fields of its
+            `vision_cfg`. Arguments that would load or fetch something (`checkpoint_path`, `pretrained`, ...) and texts
+            that may be paths are refused.
+        frozen: whether the network is measured without fine-tuning: no head, and only checkpoint 0.
     """
 
     library: Literal["timm", "torchvision", "open_clip", "transformers"]

@@ -15,8 +15,9 @@ COLUMNS = {**CELL_COLUMNS, "step": INTEGER, "loss": FLOAT, "accuracy": FLOAT, "l
 Attributes:
     step: optimizer steps taken.
     loss: mean training loss since the row before; empty at step 0.
-    accuracy: of the network's head on test images of the seen classes; empty at step 0 and where it was not tested.
-    learning_rate: of the step to come.
+    accuracy: accuracy of the network's head on test images of the seen classes; empty at step 0, and at steps without
+        a test.
+    learning_rate: learning rate of the next step.
 """
 
 

@@ -118,10 +118,10 @@ GALLERY = {
 """Columns of gallery.parquet.
 
 Attributes:
-    sample_id, label: one of the cell's unseen images that has a thumbnail.
+    sample_id, label: an unseen image of the cell that has a thumbnail, and its class.
     x, y: its first two principal components among all unseen images.
-    neighbours: ids of the nearest other images of the gallery, nearest first.
-    explained: share of the variance of all unseen images that x and y have, 0 where all images coincide.
+    neighbours: ids of the nearest other images in the gallery, nearest first.
+    explained: share of the variance of all unseen images in x and y; 0 if all images coincide.
 """
 GALLERY_FILE = "gallery.parquet"
 

@@ -37,7 +37,7 @@ Attributes:
     split: `test` (seen classes) or `unseen`; at the last step also `seen_matched` and `unseen_matched`
         (docs/scores.md#analyses).
     layer, depth, pooling: the embedding; `depth` counts from 0 at the input side, -1 is the raw-pixel baseline
-        (`pixels`). Of `accuracy` the layer is `head`, the others are empty, and step 0 has no row.
+        (`pixels`). For `accuracy` the layer is `head`, the other two are empty, and step 0 has no row.
     metric: the score (docs/scores.md).
 """
 COLUMNS = KEYS | {
@@ -55,12 +55,12 @@ COLUMNS = KEYS | {
 
 Attributes:
     value: the score.
-    chance: the value expected of an embedding that is unrelated to the classes; empty for scores that see no class.
-    ceiling: the best value that these class sizes allow; empty for scores that see no class.
-    n_images, n_classes: of the split; what a score leaves out of them the notes of the measure stage count.
-    parameters: of the network up to this layer.
-    operations: multiply-adds of one image up to this layer, at the network's image size: convolutions, linear layers
-        and attention.
+    chance: the value expected of an embedding that is unrelated to the classes; empty for scores without labels.
+    ceiling: the best value that these class sizes allow; empty for scores without labels.
+    n_images, n_classes: size of the split; notes of the measure stage count the images that a score leaves out.
+    parameters: number of parameters of the network up to this layer.
+    operations: multiply-adds per image up to this layer, at the network's image size: convolutions, linear layers and
+        attention.
     width: the layer's number of features.
     better: which values are better: `higher`, `lower` or `neither`.
 """
@@ -82,12 +82,12 @@ ANALYSIS_TABLES = {
 """Columns of the tables that analyses fill, by the analysis; `<analysis>.csv` is the file.
 
 Attributes:
-    clusters: how many k-means made.
-    nmi, ami: with the classes.
-    layer_a, depth_a, pooling_a, layer_b, depth_b, pooling_b: the two embeddings, `a` not deeper than `b`. In joined.csv
-        `b` equals `a` where it stands alone.
-    cka: their debiased linear centred kernel alignment.
-    scaling: `none`: rows as they are; `l2`: rows scaled to length 1; `standard`: columns standardized.
+    clusters: number of k-means clusters.
+    nmi, ami: agreement of the clusters with the classes.
+    layer_a, depth_a, pooling_a, layer_b, depth_b, pooling_b: the two embeddings, `a` not deeper than `b`. For a single
+        layer in joined.csv `b` equals `a`.
+    cka: debiased linear centred kernel alignment of the two.
+    scaling: `none`: raw rows; `l2`: rows scaled to length 1; `standard`: columns standardized.
 """
 
 ALL_BUT_ONE_CLASS, HALF = "class", "half"
@@ -96,8 +96,8 @@ REFIT_COLUMNS = {**ROW_KEYS, "metric": TEXT, "kind": TEXT, "part": TEXT, "value"
 
 Attributes:
     kind: `class`: all classes but one, or one of 20 groups of classes; `half`: half of the images of each class.
-    part: the class left out, or a group's classes as a JSON list; or the number of the half, of which 2 i and 2 i + 1
-        complement each other.
+    part: the class left out, or the classes of the group left out as a JSON list; or the number of the half: halves 2 i
+        and 2 i + 1 complement each other.
 """
 
 CLUSTER = "cluster"

@@ -10,7 +10,7 @@ from stages.measure.metrics import is_clustered
 from tests.bench.simulation.designs import ALL, DESIGNS
 
 PROVEN_FROM = 0.92
-"""Share of data sets in which a statement must hold, in every design, to be said to have a level of 95 %."""
+"""Share of data sets in which a statement must hold, in every design, to count as proven at a level of 95 %."""
 
 HOLD = {
     "coverage": "mean over layers",
@@ -67,44 +67,44 @@ TARGETS = {
     ),
     "classes": (
         "Other classes of the domain",
-        "Classes, images and training are drawn anew: four folds of 5 classes of 20 images where nothing else is said.",
+        "Classes, images and training are drawn anew: four folds of 5 classes of 20 images by default.",
     ),
     "frozen": (
         "Other classes, frozen network",
-        "Classes and images are drawn anew, the network is not trained: 15 images of each class where nothing else is "
-        "said.",
+        "Classes and images are drawn anew, the network is not trained: 15 images per class by default.",
     ),
 }
 
 HEAD = """# How often intervals and bounds hold
 
-How often are the statements of [uncertainty.md](uncertainty.md) true? Simulated data sets with a known truth are scored
-as the stages score them, in rows of length 1, and all statements are made from the scores only. `make coverage` runs it
-and writes this page; `tests/bench/simulation/designs.py` holds the designs, `populations.py` and `structured.py` beside
-it what they draw. K-means takes 30 starts (12 with 10 classes or more, and of frozen networks), half as many on halves.
+`make coverage` simulates data sets with a known truth, scores them as the stages do, in rows of length 1, and counts
+how often the statements of [uncertainty.md](uncertainty.md) are true. It writes this page. The designs are in
+`tests/bench/simulation/designs.py`, the populations that they draw from in `populations.py` and `structured.py` beside
+it. K-means takes 30 starts, 12 with 10 classes or more and for frozen networks, and half as many on halves.
 
-The standard error of a share of 0.95 is 0.011 with 400 data sets, 0.015 with 200 and 0.028 with 60. Designs of frozen
-networks, fitted to real layers or with hubs are drawn most often.
+The standard error of a share of 0.95 is 0.011 with 400 data sets, 0.015 with 200 and 0.028 with 60. Designs with frozen
+networks, fitted to real layers or with hubs have the most data sets.
 
 - **Coverage** cells give the mean over layers / the worst layer / the layer that was chosen for its score.
-- **Losses**: no layer loses more to the best one than is said, all layers at once; and the shallowest of the layers
-  that tie does not.
-- **Falsely**: `supported` where no earlier layer is better than the last; a network said to be better that is not.
-- **Width / ideal**: of the intervals of layers, against those that a known standard deviation would give.
+- **Losses** counts the data sets in which the printed bounds on the loss against the best layer hold for all layers at
+  once. The next column counts those in which the bound of the shallowest tie holds.
+- **Falsely** counts false statements: *supported* although no earlier layer is better than the last, or a network that
+  is called better and is not.
+- **Width / ideal** is the width of the intervals of layers, over the width by a known standard deviation.
 """
 
 
-POWER_TEXT = """Each data set says which lead over the last layer, and which difference between the best layer and
-another one, studies of its design show in 80 % of the cases (`stages/aggregate/findings/power.py`). The next data
-set is given that lead, or each of its layers in turn that difference, by moving scores. How often is it shown?
+POWER_TEXT = """From each data set we compute which lead over the last layer, and which difference between the best
+layer and another layer, 80 % of studies of its design would show (`stages/aggregate/findings/power.py`). Scores of the
+next data set are then moved to have this lead, or in each layer in turn this difference. How often is it shown?
 """
 
 
-GAIN_TEXT = """Each class has a score, and the true gains over the last layer are known (`class_studies.py`). The
-interval of the layer that is named (*gain*), and the bound on every layer's gain (*at most*), are to hold in 0.92 and
-more, and *pays* is to be said falsely, of a layer that is no better than the last, in 0.05 at most. Where the last
-layer itself is named nothing is said, and nothing is wrong. *Does not pay* is false where a layer gains more than 0.02.
-The error is that of the estimate against the gain of the layer that is named, on average.
+GAIN_TEXT = """Each class has a score, and the true gains over the last layer are known (`class_studies.py`). Two
+statements should hold in 0.92 of studies or more: the interval of the named layer's gain (*gain*), and the bound on the
+gain of every layer (*at most*). *Pays* is false if the named layer is no better than the last, which should happen in
+0.05 of studies at most. If the last layer itself is named, there is no statement. *Does not pay* is false if a layer
+gains more than 0.02. The error is the mean difference of the estimate from the named layer's true gain.
 """
 
 
@@ -160,7 +160,7 @@ def _what_was_run(table: pd.DataFrame) -> str:
         lines.append(
             f"- {title}: " + (f"{rows['design'].nunique()} designs of {numbers} data sets." if sets else "not run.")
         )
-    return "What this page is of:\n\n" + "\n".join(lines) + "\n"
+    return "This page has:\n\n" + "\n".join(lines) + "\n"
 
 
 def extremes(table: pd.DataFrame) -> str:
@@ -177,7 +177,7 @@ def extremes(table: pd.DataFrame) -> str:
         lines.append([f"`{score}`", *cells])
     header = [f"{title}: {what}" for title in ("images", "classes", "frozen") for what in ("layers", "chosen")]
     text = (
-        "The least share over the designs in which intervals hold, and the design: mean over layers, chosen layer.\n\n"
+        "The smallest share of intervals that hold in any design, and this design: mean over layers, chosen layer.\n\n"
     )
     return text + table_of(["score", *header], lines, left=1 + len(header))
 
@@ -197,9 +197,9 @@ def shortfalls(table: pd.DataFrame) -> str:
         for name in HOLD
         if _is_proven(row) and name in row and row[name] < PROVEN_FROM
     ]
-    text = f"Of scores that are said to have 95 %, these statements hold in less than {PROVEN_FROM}:\n\n"
+    text = f"For scores with a proven level, these statements hold in less than {PROVEN_FROM} of the data sets:\n\n"
     head = "| design | score | statement | holds | data sets |\n| --- | --- | --- | --: | --: |\n"
-    return text + head + "\n".join(lines) + "\n" if lines else f"Every statement holds in {PROVEN_FROM} and more.\n"
+    return text + head + "\n".join(lines) + "\n" if lines else f"Every statement holds in {PROVEN_FROM} or more.\n"
 
 
 def _heading(row: "pd.Series[object]", name: str) -> str:

@@ -80,7 +80,6 @@ def write_classes(folder, *counts):
     [
         ((6, 1), (), r"2 classes of at least 5 images each, found class1 \("),
         ((6,), (), r"2 classes of at least 5 images each, found class0 \("),
-        ((6, 6), ("--network", "resnet51"), "'resnet51' must be a model of params.yaml or of timm: did you mean '"),
         ((), ("--demo",), "name a folder of images, or take --demo"),
     ],
 )
