@@ -71,7 +71,8 @@ def images_of(layers):
     """A reader of images' contributions: each class has one image, whose contribution is the score."""
 
     def read(cell, steps, columns):
-        own = layers[(layers[["dataset", "model", "fold", "seed"]] == list(cell)).all(axis=1) & layers["step"].isin(steps)]
+        of_cell = (layers[["dataset", "model", "fold", "seed"]] == list(cell)).all(axis=1)
+        own = layers[of_cell & layers["step"].isin(steps)]
         places = ["step", "split", "layer", "depth", "pooling"]
         wide = own[own["metric"].isin(columns)].pivot(index=places, columns="metric", values="value").reset_index()
         return pd.concat([wide.assign(sample_id=label, label=label, group="") for label in "xy"])

@@ -79,7 +79,7 @@ def test_it_asks_for_nothing_says_nothing_and_every_chart_has_marks(visit, page_
     assert opened.requests == [page_file.as_uri()]
     assert opened.messages == []
     charts = opened.page.locator(".chart").all()
-    per_network = 1 + len(METRICS) + 3 + 2  # depth, of the chosen score and of each; steps, classes, folds; best and last on a plane
+    per_network = 1 + len(METRICS) + 3 + 2  # depth (chosen, each); steps, classes, folds; best and last on a plane
     assert len(charts) == 2 + len(MODELS) * per_network
     for chart in charts:
         marks = chart.locator("svg .mark-symbol path, svg .mark-rect path")
@@ -418,10 +418,11 @@ def test_each_use_has_its_sentence_its_cards_its_score_and_its_findings(visit, s
         assert page.locator("h1").inner_text() == answer(found)
         assert page.evaluate("selection().metric") == found[0].metric
         assert page.locator(".card:visible .answer").all_inner_texts() == [card_texts(each)["answer"] for each in found]
-        assert page.locator("#findings ~ .finding:visible").count() == len(found)
+        assert page.locator("#findings ~ [data-use] .finding:visible").count() == len(found)
         assert metric_name(found[0].metric) in page.locator("[data-chart=overview] h3").inner_text()
         assert page.evaluate("curve(0, selection()).step") == found[0].told.step
-        shown = [f"best at layer {each.told.depth + 1} of 5 ({each.told.layer}) of step {each.told.step}," for each in found]
+        told = [each.told for each in found]
+        shown = [f"best at layer {each.depth + 1} of 5 ({each.layer}) of step {each.step}," for each in told]
         lines = page.locator(".network .best").all_inner_texts()
         assert all(words in line for words, line in zip(shown, lines, strict=True))
         best = found.index(told_of(found))
