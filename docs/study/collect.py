@@ -23,6 +23,8 @@ NETWORKS = {
     "lite0_128": ("Lite0", 128),
     "lite0_frozen_224": ("Lite0", 224),
     "lite0_224": ("Lite0", 224),
+    "lite2_frozen_224": ("Lite2", 224),
+    "mobilenet_v2_frozen_224": ("MobileNetV2", 224),
     "lite0_random": ("Lite0, random", 64),
     "mobilenet_v2_random": ("MobileNetV2, random", 64),
     "vit_random": ("ViT-S, random", 98),

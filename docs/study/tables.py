@@ -45,6 +45,9 @@ GOALS = {"probe_accuracy": 0.01, "nn1_accuracy": 0.01, "map_at_r": 0.015, "nmi":
 TRAINED, BRIEFLY = 500, 100
 """Steps of fine-tuning: of the study, and of the default study's handwriting, which stands apart."""
 
+SIZED, LARGE = ("Lite0", "Lite2", "MobileNetV2"), 224
+"""Networks that were run, frozen, at their size of pre-training or near it (Lite2: 260 px), and that size in pixels."""
+
 NATIVE = {"handwriting": "drawn at that size", "omniglot": "105 px", "calligraphy": "64 px", "tinyimagenet": "64 px"}
 NATIVE |= {"cifar100": "32 px"}
 """Detail that the images have; the rest of a larger input is enlargement."""
@@ -69,11 +72,10 @@ def read_tuned(pixels: Sequence[int] = (64, 98)) -> pd.DataFrame:
     return both[both["input"].isin(pixels)]
 
 
-def read_sizes() -> dict[int, pd.DataFrame]:
-    """Read the scores of the frozen Lite0 by input in pixels."""
-    cells = read_scores("cells.csv").query("network == 'Lite0' and not tuned")
-    at_64 = read_scores("frozen.csv").query("network == 'Lite0'")
-    return {64: at_64} | {int(pixels): own for pixels, own in cells.groupby("input")}
+def read_sizes(networks: Sequence[str]) -> dict[int, pd.DataFrame]:
+    """Read the scores of frozen networks by input in pixels."""
+    own = [scores[scores["network"].isin(networks)] for scores in map(read_scores, ("frozen.csv", "cells.csv"))]
+    return {64: own[0]} | {int(pixels): each for pixels, each in own[1].query("not tuned").groupby("input")}
 
 
 def curves_of(scores: pd.DataFrame, score: str, rows: str, step: int | None = None) -> dict[tuple[str, str], Curves]:
@@ -214,15 +216,17 @@ def gains_table(scores: pd.DataFrame) -> str:
 
 
 def short_table(scores: pd.DataFrame) -> str:
-    """The first columns of `gains_table`, by use: what choosing gains over the last layer, and over the one before."""
+    """The first columns of `gains_table`, by use, and the gain on glyphs at the large size of input."""
     rows = []
     for use, score in USES.items():
         unit = curves_of(scores, score, "unit")
         last, before = ({pair: RULES[rule](c) for pair, c in unit.items()} for rule in ("last", "one before"))
         name = next(name for name, each in SCORES.items() if each == score)
-        by_domain = [signed(mean_of(last, domain)) for domain in (GLYPHS, PHOTOS)]
+        large = {pair: RULES["last"](c) for pair, c in curves_by_size(score, SIZED)[LARGE].items()}
+        by_domain = [signed(mean_of(*each)) for each in ((last, GLYPHS), (large, GLYPHS), (last, PHOTOS))]
         rows.append([f"{use} ({name})", *by_domain, bracketed(*over_datasets(last)), bracketed(*over_datasets(before))])
-    return markdown(["gain over the last layer", "glyphs", "photos", "all five", "over the layer before it"], rows)
+    heads = ["glyphs", f"at {LARGE} px", "photos", "all five", "over the one before"]
+    return markdown(["gain over last layer", *heads], rows)
 
 
 def pairs_table(scores: pd.DataFrame, score: str) -> str:
@@ -419,9 +423,9 @@ def goals_table(frozen: pd.DataFrame, tuned: pd.DataFrame) -> str:
     return markdown([*heads, "below all"], rows, texts=2)
 
 
-def curves_by_size(score: str) -> dict[int, dict[tuple[str, str], Curves]]:
-    """One score of the frozen Lite0 by size of input, of the datasets that have all folds at that size."""
-    found = {pixels: curves_of(scores, score, "unit") for pixels, scores in read_sizes().items()}
+def curves_by_size(score: str, networks: Sequence[str] = ("Lite0",)) -> dict[int, dict[tuple[str, str], Curves]]:
+    """One score of frozen networks by size of input, of the pairs that have all folds at that size."""
+    found = {pixels: curves_of(scores, score, "unit") for pixels, scores in read_sizes(networks).items()}
     small = found[64]
     return {
         pixels: {pair: curves for pair, curves in each.items() if len(curves) == len(small[pair])}
@@ -444,6 +448,38 @@ def sizes_table(score: str) -> str:
     rows.append(["gain, mean", "", *(f"{bracketed(*over_datasets(each))} of {len(each)}" for each in gains)])
     rows.append(["gain less that at 64 px", "", "", *changes])
     return markdown(["dataset", "detail", *(f"{pixels} px" for pixels in found)], rows, texts=2)
+
+
+def enlarged_table() -> str:
+    """What a larger input changes in each frozen network, glyphs / photos, in rows of length 1."""
+    rows = []
+    for name, score in SCORES.items():
+        found = curves_by_size(score, SIZED)
+        small, large = found[64], found[LARGE]
+        for networks in [*([network] for network in SIZED), SIZED]:
+            pairs = [pair for pair in large if pair[1] in networks]
+            values = [
+                {pair: RULES["last"](small[pair]) for pair in pairs},
+                {pair: RULES["last"](large[pair]) for pair in pairs},
+                {pair: height(large[pair], LAYERS["last"]) - height(small[pair], LAYERS["last"]) for pair in pairs},
+                {pair: height(large[pair], None) - height(small[pair], None) for pair in pairs},
+                {pair: height(small[pair], None) - height(large[pair], LAYERS["last"]) for pair in pairs},
+            ]
+            cells = [" / ".join(signed(mean_of(each, domain)) for domain in (GLYPHS, PHOTOS)) for each in values]
+            rows.append([name, networks[0] if len(networks) == 1 else "mean", *cells])
+    heads = ["gain at 64 px", f"gain at {LARGE} px", "last layer rises by", "chosen layer rises by"]
+    return markdown(["score", "network", *heads, f"chosen at 64 px less last at {LARGE} px"], rows, texts=2)
+
+
+def large_pairs_table() -> str:
+    """What choosing gains over the last layer by probe / by MAP@R of each pair at the large size of input."""
+    gains = [
+        {pair: signed(RULES["last"](own)) for pair, own in curves_by_size(SCORES[score], SIZED)[LARGE].items()}
+        for score in ("probe", "MAP@R")
+    ]
+    datasets = dict.fromkeys(dataset for dataset, _ in gains[0])
+    rows = [[name, *(" / ".join(each[name, network] for each in gains) for network in SIZED)] for name in datasets]
+    return markdown([f"{LARGE} px, probe / MAP@R", *SIZED], rows)
 
 
 def tuned_sizes_table() -> str:
@@ -537,6 +573,7 @@ def tables() -> Iterator[tuple[str, str]]:
     yield "goals", goals_table(frozen, tuned)
     for name, score in SCORES.items():
         yield f"size of input: {name}", sizes_table(score)
+    yield "size of input, three networks", f"{enlarged_table()}\n\n{large_pairs_table()}"
     yield "size of input, fine-tuned", tuned_sizes_table()
     yield "random weights", random_table()
     yield "reduced to equal width", width_table(widths)

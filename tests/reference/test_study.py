@@ -76,6 +76,17 @@ def test_gains_at_a_size_by_plain_loops():
                 assert line[at] == "–"
 
 
+def test_the_means_of_enlarged_networks_by_plain_loops():
+    wanted = {"score": "map_at_r", "rows": "unit"}
+    small = rows_of("frozen.csv", **wanted)
+    large = rows_of("cells.csv", input="224", tuned="False", **wanted)
+    (line,) = (line for line in tables.enlarged_table().splitlines() if line.startswith("| MAP@R | mean "))
+    cells = [cell.strip().split(" / ")[0] for cell in line.split("|")[3:5]]
+    for found, cell in zip((small, large), cells, strict=True):
+        by_dataset = [[gain(found[name, network]) for network in tables.SIZED] for name in tables.GLYPHS]
+        assert cell == tables.signed(sum(map(sum, by_dataset)) / 9)
+
+
 def test_gains_after_fine_tuning_by_plain_loops():
     found = rows_of("tuned.csv", network="Lite0", step="500", score="probe_accuracy")
     table = tables.tuned_table(tables.read_tuned())

@@ -6,7 +6,7 @@ import re
 import pytest
 from ruamel.yaml import YAML
 
-from docs.study import tables
+from docs.study import sentences, tables
 from tests.workflow import ROOT
 
 FOLDER = ROOT / "docs" / "joss"
@@ -39,12 +39,10 @@ def test_every_number_of_the_text_is_a_recorded_one():
     assert len(runs) == 6
     assert all(run["low"] < 0 < run["high"] for run in runs)
     expected = {*map(tables.signed, [*by_domain, min(tuned), max(tuned)]), *untrained}
-    curves = tables.curves_by_size("map_at_r")
-    sizes = (
-        {(name, "Lite0"): tables.RULES["last"](curves[pixels][name, "Lite0"]) for name in tables.GLYPHS}
-        for pixels in (64, 224)
+    small, large = (
+        tables.over_datasets({pair: tables.RULES["last"](own) for pair, own in each.items()})
+        for each in sentences.sized("map_at_r")
     )
-    small, large = (tables.over_datasets(each) for each in sizes)
     expected |= {tables.signed(small[0]), *re.findall(r"[+-]\d\.\d{3}", tables.bracketed(*large))}
     assert {*re.findall(r"[+-]?\d\.\d{3}", PROSE)} == expected
 
