@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 
 import pandas as pd
 
+from stages.aggregate.columns import frame
 from stages.aggregate.curves import Scores, average
 from stages.aggregate.facts import Facts
 from stages.aggregate.findings.collect import collect_findings
@@ -12,9 +13,10 @@ from stages.aggregate.inference.network_data import collect_network_data
 from stages.aggregate.params import Asked
 from stages.aggregate.read import Tables
 from stages.aggregate.recommend.decide import recommend_all
-from stages.aggregate.tables.score_tables import classes_table, depth_table, steps_table
+from stages.aggregate.tables.score_tables import CLASS_COLUMNS, classes_table, depth_table, steps_table
 from stages.aggregate.tables.summary import SummaryRow, check_main_score, measured_network, summarize, summary_table
 from stages.aggregate.tables.uncertainty import add_uncertainty
+from stages.shared.core.csv_table import INTEGER
 from stages.shared.core.params import ALL
 
 
@@ -27,6 +29,7 @@ class Results:
         scores: the means over seeds and folds, with `UNCERTAINTY`.
         summary: one row per curve that has a best layer.
         facts: the findings, and the layer and checkpoint to take of each network.
+        classes: classes.csv with its step, and the same at the steps of which sentences tell.
         tables: the tables, by file name.
     """
 
@@ -34,6 +37,7 @@ class Results:
     scores: Scores
     summary: list[SummaryRow]
     facts: Facts
+    classes: pd.DataFrame
     tables: dict[str, pd.DataFrame]
 
 
@@ -70,7 +74,11 @@ def compute(tables: Tables, asked: Asked, notice: str = "") -> Results:
     unit_rows = [name for name, score in tables.catalogue.items() if score.scaling == "l2"]
     cell, power = f"{fold}/{grid.seeds[0]}", infer_power(by_main)
     facts = Facts(recommendations, findings, params.use, cell, power, unit_rows, notice)
+    told = {(each.dataset, each.model, each.told.step) for each in recommendations if each.told.step < each.last_step}
+    classes = [own for network in networks.values() for own in network.images.classes]
+    for dataset, model, step in sorted(told):
+        classes.extend(networks[dataset, model].classes_at(step, tables.images))
     made = {f"{name}.csv": table for name, table in tables.analyses.items()}
     made |= {"classes.csv": classes_table(networks.values()), "depth.csv": depth_table(scores), "steps.csv": steps}
     made |= {"training.csv": tables.courses, "summary.csv": summary_table(summary), "regret.csv": regrets}
-    return Results(tables.layers, scores, summary, facts, made)
+    return Results(tables.layers, scores, summary, facts, frame(classes, CLASS_COLUMNS | {"step": INTEGER}), made)

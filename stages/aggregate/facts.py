@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, field_
 from stages.aggregate.curves import Direction, Parts, sign_of
 from stages.aggregate.findings.outcomes import DatasetFindings, Status
 from stages.aggregate.findings.power import Power
-from stages.aggregate.inference.gain import Gain
+from stages.aggregate.inference.gain import Gain, Payoff
 from stages.aggregate.inference.layer_comparison import Level
 from stages.aggregate.inference.scopes import Scope
 from stages.aggregate.result_files import check_result
@@ -278,6 +278,14 @@ class Recommendation(Record):
     def recommended(self) -> CandidateRecord | None:
         """The layer and checkpoint to take; None where no layer is of use."""
         return self.best if self.unbeaten is None else None
+
+    @property
+    def told(self) -> LayerRecord:
+        """The layer of which one sentence tells: the one to take, or before fine-tuning if choosing pays only there."""
+        untrained, pays = self.untrained, Payoff.PAYS
+        if self.unbeaten or self.best.step == 0 or untrained is None or self.gain_over_last.status == pays:
+            return self.best
+        return untrained.layer if untrained.gain_over_last.status == pays else self.best
 
     @property
     def gain(self) -> float:

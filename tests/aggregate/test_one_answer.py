@@ -67,12 +67,26 @@ def tables(models, answers):
     return layers.astype({"depth": "Int64", "parameters": "Int64", "operations": "Int64"}), pd.DataFrame(refits)
 
 
+def images_of(layers):
+    """A reader of images' contributions: each class has one image, whose contribution is the score."""
+
+    def read(cell, steps, columns):
+        of_cell = (layers[["dataset", "model", "fold", "seed"]] == list(cell)).all(axis=1)
+        own = layers[of_cell & layers["step"].isin(steps)]
+        places = ["step", "split", "layer", "depth", "pooling"]
+        wide = own[own["metric"].isin(columns)].pivot(index=places, columns="metric", values="value").reset_index()
+        return pd.concat([wide.assign(sample_id=label, label=label, group="") for label in "xy"])
+
+    return read
+
+
 def study(models, answers):
-    """What the aggregate stage computes of these scores: summary, facts."""
+    """What the aggregate stage computes of these scores: summary, facts, scores of classes."""
     run = RunParams(datasets=["d"], models=list(models), folds=[0, 1, 2], seeds=[0])
     asked = Asked(run, AskedMeasures(analyses=[]), AggregateParams(main_metric="nmi", accuracy_margin=0.05))
-    found = compute(Tables(run, pd.DataFrame(), *tables(models, answers), {}, SCORES, None), asked)
-    return found.summary, found.facts
+    layers, refits = tables(models, answers)
+    found = compute(Tables(run, pd.DataFrame(), layers, refits, {}, SCORES, images_of(layers)), asked)
+    return found.summary, found.facts, found.classes
 
 
 def headline_of(text):
@@ -103,7 +117,10 @@ def test_all_name_the_best_layer_of_the_best_network_at_its_step(step, best):
     networks = dict(zip(LEADING, (f"net{i}" for i in best), strict=True))
     answers = {use: (networks[use], step, BEST_LAYERS[use]) for use in LEADING}
     answers["classifier"] = (networks["classifier"], step if step != 50 else 100, "d")  # not measured between
-    summary, facts = study(models, answers)
+    summary, facts, classes = study(models, answers)
+    told = {(each.model, each.told.step) for each in facts.recommendations}
+    assert set(zip(classes["model"], classes["step"], strict=True)) == told | {(model, STEPS[-1]) for model in models}
+    assert told >= {(network, at) for network, at, _ in answers.values()}
     records = recommendation_records(facts.recommendations)
     assert [(each["model"], each["use"], each["metric"]) for each in records] == [
         (model, use, metric) for model in models for use, metric in LEADING.items()

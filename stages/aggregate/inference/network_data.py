@@ -199,19 +199,19 @@ def class_scores(layers: pd.DataFrame, images: pd.DataFrame) -> Iterator[pd.Data
     """Average what images contribute over each class, for every score that is a mean over images.
 
     Args:
-        layers: metric rows of such scores at their last step, of one dataset, model and fold and of all seeds.
+        layers: metric rows of such scores at one step each, of one dataset, model and fold and of all seeds.
         images: their contributions.
 
     Yields:
-        `CLASS_KEYS`, label, n_images and value, the mean over seeds; the raw-pixel baseline and the head among the
-        layers.
+        `CLASS_KEYS`, step, label, n_images and value, the mean over seeds; the raw-pixel baseline and the head among
+        the layers.
     """
     classes = images.groupby(["step", "split", *EMBEDDING, "label"])
     n_images = classes["sample_id"].nunique()
     for (metric, _), rows in layers.groupby(["metric", "split"], sort=False):
         if metric in images:
             means = pd.DataFrame({"n_images": n_images, "value": classes[str(metric)].mean(skipna=False)}).reset_index()
-            yield rows.drop_duplicates(EMBEDDING)[[*CLASS_KEYS, "step"]].merge(means).drop(columns="step")
+            yield rows.drop_duplicates(EMBEDDING)[[*CLASS_KEYS, "step"]].merge(means)
 
 
 def last_rows(layers: pd.DataFrame) -> pd.DataFrame:
@@ -254,6 +254,15 @@ class NetworkData:
             self._arranged[metric, step] = arranged and replace(arranged, groups=groups, frozen=step == 0)
         refits = self._arranged[metric, step]
         return refits and refits.take(keys)
+
+    def classes_at(self, step: int, images: ReadImages) -> Iterator[pd.DataFrame]:
+        """Average what images contribute at one step over each class, fold by fold, as `class_scores`."""
+        rows = self.layers[(self.layers["step"] == step) & self.layers["split"].isin([SEEN, UNSEEN])]
+        rows = rows[[self.catalogue[metric].per_image for metric in rows["metric"]]]
+        for (dataset, model, fold), own in rows.groupby(["dataset", "model", "fold"], sort=False):
+            cells = [(str(dataset), str(model), str(fold), seed) for seed in self.run.seeds]
+            read = [images(cell, [step], own["metric"].unique()) for cell in cells]
+            yield from class_scores(own, pd.concat(read, join="inner", ignore_index=True))
 
     @property
     def pixels(self) -> Key | None:

@@ -72,7 +72,9 @@ Attributes:
 
 def classes_table(networks: Iterable[NetworkData]) -> pd.DataFrame:
     """Stack the means over each class's images of every network, `CLASS_COLUMNS`."""
-    return frame((table for network in networks for table in network.images.classes), CLASS_COLUMNS)
+    return frame(
+        (table.drop(columns="step") for network in networks for table in network.images.classes), CLASS_COLUMNS
+    )
 
 
 def depth_table(scores: Scores) -> pd.DataFrame:

@@ -21,8 +21,12 @@ MARKS = (
 )
 """What marks and lines (`charts.theme.LEVEL_DASHES`) are that no legend explains."""
 
-VERBS = {True: ("is", "ties for best"), False: ("seems", "seems to tie")}
+VERBS = {True: "is", False: "seems"}
 """Verbs of what intervals of a proven level over other classes say, and of what they do not."""
+
+BEST = {"earlier": "An earlier layer {} best", "last": "The last layer {} best"}
+BEST |= {"tie": "The last layer {} among the best"}
+"""Sentences by where a score is best."""
 
 
 def layers_title(rows: Sequence[SummaryRow], noun: str = "scores") -> str:
@@ -42,29 +46,28 @@ def layers_title(rows: Sequence[SummaryRow], noun: str = "scores") -> str:
     counts = Counter(map(_where, rows))
     where = max(counts, key=lambda each: (counts[each], each))  # of equally many the last in the alphabet
     sure = all(_is_known(row) for row in rows if _where(row) == where)
-    told = {"undecided": f"The last layer {VERBS[sure][1]}"}
-    told |= {"earlier": f"An earlier layer {VERBS[sure][0]} best", "last": f"The last layer {VERBS[sure][0]} best"}
-    return f"{told[where]} {'in' if noun == 'networks' else 'by'} {counts[where]} of {len(rows)} {noun}"
+    count = "all" if counts[where] == len(rows) else f"{counts[where]} of"
+    return f"{BEST[where].format(VERBS[sure])} {'in' if noun == 'networks' else 'by'} {count} {len(rows)} {noun}"
 
 
 def _layer_title(row: SummaryRow) -> str:
     """Say at which layer it is best by one score, and whether others tie."""
     tied, n, name = row.tied_depths, row.last_depth + 1, capitalized(metric_name(row.metric))
-    is_best, _ = VERBS[_is_known(row)]
+    verb = VERBS[_is_known(row)]
     if beaten := row.unbeaten_by(row.unseen):
         return f"No layer beats {LEVELS[beaten[0]]} by {metric_name(row.metric)}"
     if n == 1:
         return f"{name} is {row.unseen:.2f} at the only layer"
     if len(tied) > 1 and row.last_depth in tied:
-        return f"{name} {is_best} about as good {'before' if row.best_depth == row.last_depth else 'at'} the last layer"
+        return f"{BEST['tie'].format(verb)} by {metric_name(row.metric)}"
     if len(tied) > 1:
-        return f"{name} {is_best} best at one of {len(tied)} earlier layers"
-    return f"{name} {is_best} best at layer {place(row.best_depth, row.last_depth)}"
+        return f"{name} {verb} best at one of {len(tied)} earlier layers"
+    return f"{name} {verb} best at layer {place(row.best_depth, row.last_depth)}"
 
 
 def _where(row: SummaryRow) -> str:
     tied = row.tied_depths or [row.best_depth]
-    return "earlier" if row.last_depth not in tied else "last" if len(tied) == 1 else "undecided"
+    return "earlier" if row.last_depth not in tied else "last" if len(tied) == 1 else "tie"
 
 
 DID = {Status.RAISED: ("raised", "raise"), Status.LOWERED: ("lowered", "lower")}
@@ -143,7 +146,8 @@ def pairs_caption(network: str, means: Averages) -> str:
 
 def legend_words(model: str, row: SummaryRow, aside: Reason | None) -> str:
     """Name a network in a legend, with its best layer, or why it is set aside."""
-    told = f", in grey: {REASONS[aside]}" if aside else f": {network_words(row)}"
+    layer = f"{place(row.best_depth, row.last_depth)} ({shorten(row.best_layer.partition('@')[0], 18)})"
+    told = f", in grey: {REASONS[aside]}" if aside else f": best at layer {layer}, {decimals(row.unseen)}"
     return f"{shorten(model, 32)}{told}"
 
 
@@ -157,7 +161,7 @@ def pairs_title(similarities: Sequence[float], classes: str) -> str:
     if not len(similarities):
         return f"One layer shows images of {classes}"
     least = min(range(len(similarities)), key=lambda i: similarities[i])
-    return f"Images of {classes} are rearranged most from layer {least + 1} to {least + 2}"
+    return f"Embeddings of {classes} change most from layer {least + 1} to {least + 2}"
 
 
 def overview_heading(row: SummaryRow) -> str:
@@ -178,12 +182,6 @@ def overview_caption(rows: Sequence[SummaryRow], scope: Scope | None, averages: 
     parts.append(explain_intervals(bars, [(metric_name(first.metric), first.metric, scope)], step))
     parts.append(f"{bars}: {averages.spread}." if averages.vary and not scope else "")
     return " ".join(filter(None, [*parts, MARKS]))
-
-
-def network_words(row: SummaryRow) -> str:
-    """Name a network's best layer."""
-    layer = f"{place(row.best_depth, row.last_depth)} ({shorten(row.best_layer.partition('@')[0], 18)})"
-    return f"best at layer {layer}, {decimals(row.unseen)}"
 
 
 def _is_near_chance(row: SummaryRow) -> bool:

@@ -55,9 +55,15 @@ def answer(networks: Sequence[Recommendation]) -> str:
     return f"For {found.use}{_advice(found, whose)}{doubtful}."
 
 
+def headline(networks: Sequence[Recommendation]) -> str:
+    """Say for one use how often choosing a layer pays, of networks on several datasets."""
+    pays = sum(each.gain_over_last.status == Payoff.PAYS for each in networks)
+    return f"For {networks[0].use} choosing a layer pays in {pays} of {len(networks)} pairs of network and dataset."
+
+
 def _advice(found: Recommendation, whose: str) -> str:
     """What to do, after the use, and why."""
-    last, untrained = found.gain_over_last, found.untrained
+    last, own = found.gain_over_last, found.told
     where = f"layer {place(found.best.depth, found.last_depth)}{whose}"
     where += ", untrained," if found.best.step == 0 and len(found.candidate_steps) > 1 else ""
     if why := reason(found):
@@ -66,9 +72,8 @@ def _advice(found: Recommendation, whose: str) -> str:
         return f" take the only layer that was measured{whose}"
     if last.status == Payoff.PAYS:
         return f" take {where.removesuffix(',')}: {_gained(found, last, found.best)}"
-    if untrained and untrained.gain_over_last.status == Payoff.PAYS and found.best.step:
-        own = untrained.layer
-        gained = _gained(found, untrained.gain_over_last, own)
+    if found.untrained and own is not found.best:
+        gained = _gained(found, found.untrained.gain_over_last, own)
         return f" without fine-tuning take layer {place(own.depth, found.last_depth)}{whose}: {gained}; {_tuned(found)}"
     if last.status == Payoff.DOES_NOT_PAY:
         return f" take the last layer{whose}: no earlier one gains more than {last.at_most or 0:.2f}"
@@ -100,9 +105,9 @@ def _tied(found: Recommendation) -> str:
 
 
 def findings(found: Recommendation) -> list[str]:
-    """Tell whether choosing pays, what ties, what fine-tuning does, and what is missing."""
+    """Tell whether choosing pays, what ties, and what fine-tuning does."""
     told = (words.payoff, words.ties, words.fine_tuning, words.untrained)
-    return [*filter(None, (each(found) for each in told)), *words.notes(found)]
+    return [*filter(None, (each(found) for each in told))]
 
 
 def card_texts(found: Recommendation) -> dict[str, Any]:

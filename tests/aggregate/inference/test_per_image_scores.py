@@ -20,7 +20,7 @@ def test_scores_of_each_class_are_means_over_its_images_and_the_seeds():
         for seed in (0, 1)
     ]
     table = pd.concat(class_scores(typed(pd.DataFrame(rows)), pd.DataFrame(images)))
-    assert list(table.columns) == [*CLASS_KEYS, "label", "n_images", "value"]
+    assert list(table.columns) == [*CLASS_KEYS, "step", "label", "n_images", "value"]
     shown = table[["layer", "metric", "label", "n_images", "value"]].to_numpy().tolist()
     assert shown == [
         ["x", "nn1_accuracy", "a", 1, 0.5],

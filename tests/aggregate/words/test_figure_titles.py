@@ -24,9 +24,8 @@ def of(tied, *, scope="classes", **changed):
         (of("4"), "NMI is best at layer 5 of 9"),
         (of("3;4;5;7"), "NMI is best at one of 4 earlier layers"),
         (of("4", scope="images", metric="knn_purity"), "K-NN purity seems best at layer 5 of 9"),
-        (of("4;8", metric="silhouette"), "Silhouette seems about as good at the last layer"),
-        (of("4;7;8"), "NMI is about as good at the last layer"),
-        (of("4;8", best_depth=8), "NMI is about as good before the last layer"),
+        (of("4;8", metric="silhouette"), "The last layer seems among the best by silhouette"),
+        (of("4;8", best_depth=8), "The last layer is among the best by NMI"),
         (of("8", best_depth=8), "NMI is best at layer 9 of 9"),
         (of(None), "NMI seems best at layer 5 of 9"),
         (of("4", baseline=0.7), "No layer beats raw pixels by NMI"),
@@ -42,11 +41,11 @@ def test_one_network_by_one_score(known, message):
 @pytest.mark.parametrize(
     ("tied", "message"),
     [
-        (["4", "3;4"], "An earlier layer is best by 2 of 2 scores"),
+        (["4", "3;4"], "An earlier layer is best by all 2 scores"),
         (["4", "4;8", "5"], "An earlier layer is best by 2 of 3 scores"),
-        (["4;8", "8", "7;8"], "The last layer ties for best by 2 of 3 scores"),
+        (["4;8", "8", "7;8"], "The last layer is among the best by 2 of 3 scores"),
         (["8", "8", "5"], "The last layer is best by 2 of 3 scores"),
-        (["4", None], "An earlier layer seems best by 2 of 2 scores"),
+        (["4", None], "An earlier layer seems best by all 2 scores"),
         ([], "No best layer: neither high nor low is better"),
     ],
 )

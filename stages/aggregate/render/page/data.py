@@ -21,6 +21,7 @@ from stages.aggregate.tables.uncertainty import INTERVAL_ENDS
 from stages.aggregate.words.formatting import of_parts, short_names
 from stages.aggregate.words.scores import DEFINITIONS, metric_name
 from stages.aggregate.words.study import averages, explain_scopes
+from stages.shared.embeddings.split_names import UNSEEN
 from stages.shared.tables.gallery import MEDIA_TYPE
 
 CURVE = ("fold", "metric", "split", "step")
@@ -57,7 +58,7 @@ def page_data(study: Study) -> dict[str, Any]:
         "answers": answers(study.results.facts, networks),
         "best": best_layers(summary, networks),
         "training": table(of_main_curves(tables["steps.csv"], scores), TRAINING, networks),
-        "classes": class_scores(tables["classes.csv"], summary, scores, networks),
+        "classes": class_scores(study.results.classes, scores, networks),
         "images": all_thumbnails(study.thumbnails),
         "gallery": galleries(study, networks),
         "charts": page_charts(study.run.models),
@@ -72,13 +73,13 @@ def of_main_curves(table: pd.DataFrame, scores: Scores) -> pd.DataFrame:
 
 
 def answers(facts: Facts, networks: Sequence[Name]) -> Columns:
-    """Give the checkpoint of each network's layer to take, by use, and whether it is the dataset's best network."""
+    """Give the checkpoint of which each network's sentence tells, by use, and if it is the dataset's best network."""
     found = facts.of_use()
     by_use = groupby(sorted(found, key=lambda each: (each.dataset, each.use)), lambda each: (each.dataset, each.use))
     best = {(each.dataset, each.model, each.use) for each in (told_of(list(own)) for _, own in by_use)}
     rows = [
         each.model_dump(include={"dataset", "model", "use", "metric"})
-        | {"step": each.best.step, "best": (each.dataset, each.model, each.use) in best}
+        | {"step": each.told.step, "best": (each.dataset, each.model, each.use) in best}
         for each in found
     ]
     return table(rows, ("use", "metric", "step", "best"), networks)
@@ -97,24 +98,24 @@ def best_layers(summary: pd.DataFrame, networks: Sequence[Name]) -> Columns:
     return table(summary.assign(**known), wanted, networks)
 
 
-def class_scores(classes: pd.DataFrame, summary: pd.DataFrame, scores: Scores, networks: Sequence[Name]) -> Columns:
+def class_scores(classes: pd.DataFrame, scores: Scores, networks: Sequence[Name]) -> Columns:
     """Give the scores of single classes at the best layer of the mean over folds, and at the last layer.
 
     Args:
-        classes: classes.csv; may be empty.
-        summary: rows of summary.csv, of the main curves.
+        classes: the means over each class's images, of `Results`; may be empty.
         scores: the curves.
         networks: all, in the order of the grid.
 
     Returns:
-        Columns network, fold, metric, split, label, value_best and value_last.
+        Columns network, fold, metric, step, split, label, value_best and value_last.
     """
-    means = summary.loc[summary["fold"] == MEAN, ["dataset", "model", "metric", "best_depth", "last_depth"]]
-    own = classes[scores.on_main_curve(classes)].merge(means)
-    at_best, at_last = (own[own["depth"] == own[depth]] for depth in ("best_depth", "last_depth"))
-    keys = ["dataset", "model", "fold", "metric", "split", "label"]
-    both = at_best[[*keys, "value"]].merge(at_last[[*keys, "value"]], on=keys, suffixes=("_best", "_last"))
-    return table(both, ("fold", "metric", "split", "label", "value_best", "value_last"), networks)
+    at, main = ["dataset", "model", "metric", "step"], main_curves(scores)
+    own, means = classes[scores.on_main_curve(classes)], main[(main["fold"] == MEAN) & (main["split"] == UNSEEN)]
+    best, last = means[means["best"]], means[means["depth"] == means.groupby(at)["depth"].transform("max")]
+    keys = [*at, "fold", "split", "label"]
+    at_best, at_last = (own.merge(rows[[*at, "depth"]])[[*keys, "value"]] for rows in (best, last))
+    both = at_best.merge(at_last, on=keys, suffixes=("_best", "_last"))
+    return table(both, ("fold", "metric", "step", "split", "label", "value_best", "value_last"), networks)
 
 
 def all_series(scores: Scores) -> list[dict[str, Any]]:

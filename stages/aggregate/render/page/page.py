@@ -15,13 +15,12 @@ from pathlib import Path
 import vl_convert
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from stages.aggregate.facts import Facts, Recommendation
+from stages.aggregate.facts import Facts, Recommendation, told_of
 from stages.aggregate.findings.outcomes import Reason
 from stages.aggregate.render.page.data import page_data, script_json
 from stages.aggregate.render.page.provenance import Study
 from stages.aggregate.words import page_texts
 from stages.aggregate.words import recommendation as words
-from stages.aggregate.words.figure_titles import network_words
 from stages.aggregate.words.findings import Finding, finding_texts, status_words
 from stages.aggregate.words.formatting import of_parts
 
@@ -39,7 +38,7 @@ def render_page(study: Study) -> str:
     scores, facts = study.results.scores, study.results.facts
     networks = [each for own in facts.findings for each in own.networks]
     asked = facts.of_use()
-    by_use = {use: own for use in page_texts.USES if (own := [each for each in asked if each.use == use])}
+    by_use = {use: _shown(own) for use in page_texts.USES if (own := [each for each in asked if each.use == use])}
     datasets = list(dict.fromkeys(each.row.dataset for each in networks))
     templates = Environment(
         loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
@@ -50,8 +49,9 @@ def render_page(study: Study) -> str:
         of_parts=partial(of_parts, parts=facts.parts),
         by_use=by_use,
         asked=asked,
-        answers={use: _answers(own) for use, own in by_use.items()},
+        answers={use: _answers(facts.of_use(use)) for use in by_use},
         texts=page_texts,
+        notes=dict.fromkeys(note for each in asked for note in words.notes(each)),
         claims=_claims(facts),
         datasets=datasets,
         uses={
@@ -60,8 +60,8 @@ def render_page(study: Study) -> str:
             if (own := [metric for metric in blob["metrics"] if scores.catalogue[metric].use == use])
         },
         main_metric=networks[0].row.metric,
-        first_metrics=[own[0].metric for own in by_use.values()],
-        networks=[(each.row, network_words(each.row)) for each in networks],
+        first_metric=next(iter(by_use.values()))[0][0].metric,
+        networks=[each.row for each in networks],
         has_images=blob["gallery"]["network"],
         has_steps={(each.row.dataset, each.row.model) for each in networks if each.training},
         run=study.run,
@@ -79,6 +79,14 @@ def _claims(facts: Facts) -> list[tuple[str, Finding]]:
     texts = finding_texts(facts.findings, facts.unit_rows, facts.parts).items()
     reasons = {claim: {each.reason for own in facts.findings for each in own.outcomes(claim)} for claim, _ in texts}
     return [(status_words(facts.findings, claim), text) for claim, text in texts if reasons[claim] - NOT_TRAINED]
+
+
+def _shown(networks: list[Recommendation]) -> tuple[list[Recommendation], list[Recommendation]]:
+    """Take apart, for one use, the networks that are shown at once, best ones first, and those one click away."""
+    best = [told_of(list(own)) for _, own in groupby(networks, lambda each: each.dataset)]
+    several = len(networks) > page_texts.SHOWN_CARDS and len(best) > 1
+    ordered, n = best + [each for each in networks if each not in best], page_texts.SHOWN_CARDS
+    return ordered[: len(best) if several else n], ordered[len(best) if several else n :]
 
 
 def _answers(networks: Sequence[Recommendation]) -> dict[str, str]:

@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from stages.aggregate.facts import told_of
 from stages.aggregate.words.page_texts import answer, card_texts
 from stages.aggregate.words.scores import metric_name
 from tests.aggregate.render.page.made import FORMULA, HOSTILE, LAYERS, METRICS, MODELS
@@ -78,7 +79,7 @@ def test_it_asks_for_nothing_says_nothing_and_every_chart_has_marks(visit, page_
     assert opened.requests == [page_file.as_uri()]
     assert opened.messages == []
     charts = opened.page.locator(".chart").all()
-    per_network = len(METRICS) + 3 + 2  # depth; steps, classes, folds; best and last on a plane
+    per_network = 1 + len(METRICS) + 3 + 2  # depth (chosen, each); steps, classes, folds; best and last on a plane
     assert len(charts) == 2 + len(MODELS) * per_network
     for chart in charts:
         marks = chart.locator("svg .mark-symbol path, svg .mark-rect path")
@@ -221,7 +222,7 @@ def test_the_address_gives_the_same_view_again(visit):
     for name in ("metric", "step", "right0", "image0"):
         value = f"controls.elements.{name}.value"
         assert again.evaluate(value) == opened.page.evaluate(value)
-    assert "NMI, step 50" in again.locator("[data-chart=overview] h3").inner_text()
+    assert "NMI, step 50" in again.locator("[data-chart=overview] .soft").inner_text()
     again.goto(opened.page.url.split("#")[0] + "#metric=99&step=%3Cb%3E&left0=x&image0=zzz&open=nothing")
     values = "['metric', 'step', 'left0', 'fold'].map((name) => controls.elements[name].value)"
     assert again.evaluate(values) == opened.page.evaluate("['metric', 'step', 'left0', 'fold'].map((n) => initial[n])")
@@ -261,7 +262,7 @@ def test_the_selector_drives_charts_tables_and_their_titles(visit, study, name, 
     opened.select(name, label)
     assert svg(page, "overview").evaluate("(svg) => svg.outerHTML") != before[0]
     words = {"Step": "step 0", "Fold": "fold 1", "Split": "seen classes"}.get(name, label)
-    assert words in page.locator("[data-chart=overview] h3").inner_text()
+    assert words in page.locator("[data-chart=overview] .soft").inner_text()
     assert words in page.locator("[data-chart=overview] [role=graphics-document]").get_attribute("aria-label")
     assert (table_rows(page, "networks") != before[1]) == (
         name in ("Score", "Fold")
@@ -417,9 +418,16 @@ def test_each_use_has_its_sentence_its_cards_its_score_and_its_findings(visit, s
         assert page.locator("h1").inner_text() == answer(found)
         assert page.evaluate("selection().metric") == found[0].metric
         assert page.locator(".card:visible .answer").all_inner_texts() == [card_texts(each)["answer"] for each in found]
-        assert page.locator("#findings ~ .finding:visible").count() == len(found)
+        assert page.locator("#findings ~ [data-use] .finding:visible").count() == len(found)
         assert metric_name(found[0].metric) in page.locator("[data-chart=overview] h3").inner_text()
-        assert page.evaluate("curve(0, selection()).step") == found[0].best.step
+        assert page.evaluate("curve(0, selection()).step") == found[0].told.step
+        told = [each.told for each in found]
+        shown = [f"best at layer {each.depth + 1} of 5 ({each.layer}) of step {each.step}," for each in told]
+        lines = page.locator(".network .best").all_inner_texts()
+        assert all(words in line for words, line in zip(shown, lines, strict=True))
+        best = found.index(told_of(found))
+        classes = page.locator("[data-chart=classes] figcaption").first.inner_text()
+        assert f"{found[best].model}, step {found[best].told.step}," in classes
     assert opened.messages == []
 
 

@@ -62,9 +62,8 @@ def test_the_answers_the_findings_and_every_definition_are_readable_without_scri
 
 def test_more_networks_than_fit_are_one_click_away(study, monkeypatch):
     monkeypatch.setattr("stages.aggregate.words.page_texts.SHOWN_CARDS", 1)
-    assert render_page(study).count("<summary>1 more networks<") == len(
-        {each.use for each in study.results.facts.of_use()}
-    )
+    uses = {each.use for each in study.results.facts.of_use()}
+    assert render_page(study).count("<summary>1 more networks<") == 2 * len(uses)  # their cards, their findings
 
 
 def test_without_pictures_there_is_no_place_for_them(study):

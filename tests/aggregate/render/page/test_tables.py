@@ -35,28 +35,28 @@ def test_best_layers_are_the_summarys(study, networks):
 def test_answers_name_the_checkpoint_of_each_use_and_the_best_network(study, networks):
     table, found = named(answers(study.results.facts, networks), networks), study.results.facts.of_use()
     assert [tuple(row) for row in table[["model", "use", "metric", "step"]].to_numpy()] == [
-        (each.model, each.use, each.metric, each.best.step) for each in found
+        (each.model, each.use, each.metric, each.told.step) for each in found
     ]
     best = {(best_network(study.results.facts.of_use(use)).model, use) for use in {each.use for each in found}}
     assert {(row["model"], row["use"]) for row in table[table["best"]].to_dict("records")} == best
 
 
-def test_scores_of_classes_are_those_at_the_best_and_the_last_layer(study, networks):
-    tables = study.results.tables
-    columns = class_scores(tables["classes.csv"], tables["summary.csv"], study.results.scores, networks)
-    table = named(columns, networks)
+def test_scores_of_classes_are_those_at_the_best_and_the_last_layer_of_each_step(study, networks):
+    known = pd.concat([study.results.classes, study.results.classes.assign(step=0)])
+    table = named(class_scores(known, study.results.scores, networks), networks)
     assert set(table["metric"]) == {"knn_purity", "nn1_accuracy"}  # the means over images
-    summary = tables["summary.csv"].query("fold == 'mean'").set_index(["model", "metric"])
-    classes = tables["classes.csv"].set_index(["model", "fold", "metric", "split", "label", "depth"])["value"]
-    assert len(table) == 2 * 3 * 2 * 2 * 5
+    points = study.results.scores.points.query("fold == 'mean' and split == 'unseen' and main")
+    best = points[points["best"]].set_index(["model", "metric", "step"])["depth"]
+    keys = ["model", "fold", "metric", "step", "split", "label"]
+    classes = known.set_index([*keys, "depth"])["value"]
+    assert len(table) == 2 * 2 * 3 * 2 * 2 * 5
     for row in itertools.islice(table.to_dict("records"), 0, None, 7):
-        key = (row["model"], row["fold"], row["metric"], row["split"], row["label"])
-        chosen = summary.loc[(row["model"], row["metric"]), "best_depth"]
+        key = tuple(row[name] for name in keys)
+        chosen = best[row["model"], row["metric"], row["step"]]
         assert row["value_best"] == pytest.approx(classes[(*key, chosen)], abs=5e-4)
         assert row["value_last"] == pytest.approx(classes[(*key, len(LAYERS) - 1)], abs=5e-4)
 
 
 def test_no_classes_no_rows(study, networks):
-    tables = study.results.tables
-    empty = class_scores(tables["classes.csv"].head(0), tables["summary.csv"], study.results.scores, networks)
-    assert empty == {name: [] for name in ("network", "fold", "metric", "split", "label", "value_best", "value_last")}
+    empty = class_scores(study.results.classes.head(0), study.results.scores, networks)
+    assert set(map(len, empty.values())) == {0}

@@ -15,7 +15,10 @@ const builders = {
       .map((point) => ({ ...point, low: point.best || point.last ? point.low : null, x: point.x + span * Math.min(0.006, 0.04 / all.length) * (at - (rows.length - 1) / 2) }));
     const others = rows.map((row) => curve(row.network, { ...chosen, step: row.step ? 0 : data.steps.at(-1) }));
     const stepsOf = (some) => [...new Set(some.filter(Boolean).map((row) => row.step))].join(" or ");
-    note(element, stepsOf(rows) === stepsOf(others) || !stepsOf(others) ? "" : `Thick: step ${stepsOf(rows)}; thin: step ${stepsOf(others)}.`);
+    element.querySelector(".steps").textContent = stepsOf(rows) === stepsOf(others) || !stepsOf(others) ? "" : `. Thick: step ${stepsOf(rows)}; thin: step ${stepsOf(others)}.`;
+    const { name, better } = data.metrics[chosen.metric], best = rows.filter((row) => row.best !== null);
+    const earlier = best.filter((row) => row.best < data.networks[row.network].layers.length - 1).length;
+    note(element, best.length === 0 ? "" : `${name} is ${better.replace(/er$/, "est")} at ${best.length > 1 ? `an earlier layer in ${earlier} of ${best.length} networks` : `layer ${best[0].best + 1} of ${data.networks[best[0].network].layers.length}`}.`);
     const points = rows.flatMap((row, at) => [
       ...(others[at] && others[at] !== row ? pointsOf(others[at], at).map((point) => ({ ...point, part: "other", aside: true, low: null })) : []),
       ...pointsOf(row, at),
@@ -34,7 +37,7 @@ const builders = {
   },
 
   depth(element, chosen, at, network) {
-    const own = { ...chosen, metric: element.dataset.metric };
+    const own = { ...chosen, metric: element.dataset.metric ?? chosen.metric };
     const rows = [UNSEEN, SEEN].map((split) => curve(at, { ...own, split })).filter((row) => row);
     if (!rows.length) return "Not measured like this.";
     return {
@@ -64,11 +67,13 @@ const builders = {
   },
 
   classes(element, chosen, at, network) {
-    const metric = [chosen.metric, ...Object.keys(data.metrics)].find((name) => data.metrics[name].classes);
+    const names = Object.keys(data.metrics), { use } = data.metrics[chosen.metric];
+    const metric = [chosen.metric, ...names.filter((name) => data.metrics[name].use === use), ...names].find((name) => data.metrics[name].classes);
     note(element, "");
     if (!metric) return "No measured score is a mean over images, so a single class has none.";
     const folds = chosen.fold === MEAN ? data.folds.slice(1) : [chosen.fold];
-    const rows = folds.flatMap((fold) => rowsOf(data.classes, { network: at, metric, split: chosen.split, fold }));
+    const { step, best: depth } = curve(at, { ...chosen, metric, split: UNSEEN, fold: MEAN }) ?? {};
+    const rows = folds.flatMap((fold) => rowsOf(data.classes, { network: at, metric, step, split: chosen.split, fold }));
     const classes = new Map();
     for (const row of rows) classes.set(row.label, [...(classes.get(row.label) ?? []), row]);
     const mean = (own, name) => own.reduce((sum, row) => sum + row[name], 0) / own.length;
@@ -77,12 +82,12 @@ const builders = {
     const lower = data.metrics[metric].better === "lower";
     const gain = ({ best, last }) => (lower ? last - best : best - last);
     const shown = named.sort((a, b) => Math.abs(gain(b)) - Math.abs(gain(a))).slice(0, MAX_CLASSES).sort((a, b) => gain(b) - gain(a));
-    const { [0]: { best_depth: depth } = {} } = rowsOf(data.best, { network: at, metric, fold: MEAN });
-    note(element, !named.length ? "" : [
-      depth === network.layers.length - 1 ? `The last layer has the best ${data.metrics[metric].name} on average.`
-        : `Layer ${depth + 1} has the better ${data.metrics[metric].name} for ${named.filter((each) => gain(each) > 0).length} of ${named.length} classes.`,
-      shown.length < named.length ? `Shown: the ${shown.length} with the largest differences.` : "",
-    ].join(" "));
+    note(element, !named.length ? "" : depth === network.layers.length - 1 ? "The last layer is best on average."
+      : `Layer ${depth + 1} beats the last layer for ${named.filter((each) => gain(each) > 0).length} of ${named.length} classes.`);
+    element.querySelector("figcaption").textContent = [
+      `${data.metrics[metric].name} of ${network.model}${data.steps.length > 1 ? `, step ${step}` : ""}, at the layer that is best on average and at the last one.`,
+      shown.length < named.length ? `Shown: the ${shown.length} classes with the largest differences.` : "",
+    ].join(" ");
     return bestAndLast(shown, `${network.model}: ${data.metrics[metric].name} of every class`);
   },
 

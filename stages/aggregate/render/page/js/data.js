@@ -6,7 +6,7 @@
 const data = JSON.parse(document.getElementById("data").textContent);
 const controls = document.getElementById("controls");
 const [MEAN] = data.folds;            // the first is the mean over all
-const ANSWER = "answer";              // the step of the layer to take, of scores that lead no use the last one
+const ANSWER = "answer";              // the step of which the answer to a score's use tells, else the last one
 const [UNSEEN, SEEN] = ["unseen", "seen"];
 
 /** The rows of a table of columns that have these values. */
@@ -38,9 +38,9 @@ function selection() {
 }
 
 function curve(network, { metric, fold, split, step }) {
-  const [answer] = step === ANSWER ? rowsOf(data.answers, { network, metric }) : [];
-  const at = step === ANSWER ? answer?.step ?? lastSteps.get([network, metric].join()) : step;
-  return curves.get([network, metric, fold, split, at].join());
+  const [answer] = step === ANSWER ? rowsOf(data.answers, { network, use: data.metrics[metric].use }) : [{ step }];
+  const at = (own) => curves.get([network, metric, fold, split, own].join());
+  return at(answer?.step) ?? (step === ANSWER ? at(lastSteps.get([network, metric].join())) : undefined);
 }
 
 /** The best network of a dataset for the use that a score is of, else its first. */
@@ -52,6 +52,8 @@ function bestNetwork(dataset, { metric }) {
 const number = (value) => (value === null || value === undefined ? "–" : value.toFixed(3));
 const interval = (low, high) => (low === null || low === undefined ? "" : `[${number(low)}, ${number(high)}]`);
 const layerName = (network, place) => `${place + 1} of ${network.layers.length} (${network.layers[place]})`;
+const bestWords = ({ network, step, best, value }) =>
+  `best at layer ${layerName(data.networks[network], best)}${data.steps.length > 1 ? ` of step ${step}` : ""}, ${number(value[best])}`;
 const BANDS = {
   classes: "interval for other classes", images: "interval for other images of these classes", sd: "± 1 standard deviation", "": "",
 };

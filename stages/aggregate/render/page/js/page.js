@@ -14,6 +14,10 @@ function select() {
   for (const element of document.querySelectorAll(".selected")) element.textContent = words(chosen);
   for (const element of document.querySelectorAll(".when")) element.textContent = when(chosen);
   for (const element of document.querySelectorAll(".split")) element.textContent = chosen.split;
+  for (const element of document.querySelectorAll(".network")) {
+    const at = Number(element.id.slice("network".length)), row = curve(at, { ...chosen, split: UNSEEN });
+    element.querySelector(".best").textContent = (row?.best ?? null) === null ? "" : `· ${bestWords(row)}`;
+  }
   const { use } = data.metrics[chosen.metric], leads = [...controls.querySelectorAll("[data-of]")];
   if (leads.some(({ dataset }) => dataset.of === use)) {
     for (const button of leads) button.setAttribute("aria-pressed", button.dataset.of === use);
