@@ -20,7 +20,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import t as student
 
-from docs.study.tables import markdown
+from docs.study.tables import GLYPHS, PHOTOS, markdown
 
 HERE = Path(__file__).parent
 SCORES = {"probe_accuracy": "probe", "map_at_r": "MAP@R", "nn1_accuracy": "1-NN", "nmi": "NMI"}
@@ -131,6 +131,22 @@ def labels_table() -> str:
         for rule in RULES if cells else ():
             lines.append([name, rule, _cell(rule_losses(score, rule)), *["″"] * (len(images) - 1)])
     return markdown(["score", "choice", *(f"{n} images" for n in images)], lines, texts=2)
+
+
+def kinds_table() -> str:
+    """Tabulate the mean loss of layers chosen on 5 x 5 images, and of two constant rules, by kind of images."""
+    kinds = {
+        "glyphs": lambda pair: pair[0] in GLYPHS,
+        "photos, four CNNs": lambda pair: pair[0] in PHOTOS and pair[1] != "ViT-S",
+        "photos, ViT-S": lambda pair: pair[0] in PHOTOS and pair[1] == "ViT-S",
+    }
+    chosen, rows = read_losses(), []
+    for score, name in SCORES.items():
+        each = [chosen[score, (5, 5)], rule_losses(score, "last layer"), rule_losses(score, "two thirds")]
+        for kind, wanted in kinds.items():
+            own = [{pair: losses for pair, losses in of_rule.items() if wanted(pair)} for of_rule in each]
+            rows.append([name, kind, *(f"{summarize(losses).mean:.3f}" for losses in own)])
+    return markdown(["score", "images", "5 x 5 images", "last layer", "two thirds"], rows, texts=2)
 
 
 def _cell(losses: Mapping[Pair, Losses] | None) -> str:

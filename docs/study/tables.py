@@ -174,13 +174,13 @@ def mean_of(values: Mapping[tuple[str, str], float], datasets: Sequence[str]) ->
 
 
 def signed(value: float) -> str:
-    """Write a difference with its sign; never -0.000."""
-    return "–" if np.isnan(value) else f"{value:+.3f}".replace("-0.000", "+0.000")
+    """Write a difference with its sign; ties of the last digit go by the exact number, not by its rounding error."""
+    return "–" if np.isnan(value) else f"{round(value, 9) + 0.0:+.3f}"
 
 
 def unsigned(value: float) -> str:
     """Write a score or a regret."""
-    return "–" if np.isnan(value) else f"{value:.3f}"
+    return "–" if np.isnan(value) else f"{round(value, 9):.3f}"
 
 
 def bracketed(mean: float, low: float, high: float) -> str:
@@ -259,31 +259,33 @@ def rows_table(scores: pd.DataFrame) -> str:
         use = next((use for use, leading in USES.items() if leading == score), "")
         found = differences(scores, score)
         mean, low, high = over_datasets(found, level=1 - 0.05 / len(USES))
-        words = "no difference" if score in UNSCALED else "raw rows stay" if low > 0 else "rows of length 1"
+        words = "identical by definition" if score in UNSCALED else "raw rows stay" if low > 0 else "rows of length 1"
         by_domain = [signed(mean_of(found, domain)) for domain in (GLYPHS, PHOTOS)]
         rows.append([name, use or "–", bracketed(mean, low, high), *by_domain, words if use else "–"])
-    return markdown(["score", "leads", "raw less length 1", "glyphs", "photos", "decides for"], rows)
+    return markdown(["score", "leads", "raw minus length 1", "glyphs", "photos", "decides for"], rows)
 
 
 def promise_table(scores: pd.DataFrame) -> str:
     """What all folds but one promise to gain over the last layer, and what the choice made on them gains on the last.
 
-    The promise is the cross-validated gain within these folds, in rows of length 1; both are means over folds.
+    The promise is the cross-validated gain within these folds, in rows of length 1. The naive promise is the gain of
+    the chosen layer on the folds that chose it. All are means over folds.
     """
     rows = []
     for name, score in SCORES.items():
-        promised, gained = {}, {}
+        promised, naive, gained = {}, {}, {}
         for pair, curves in curves_of(scores, score, "unit").items():
             if len(curves) < 3:
                 continue
             each = [np.delete(curves, fold, axis=0) for fold in range(len(curves))]
             promised[pair] = float(np.mean([RULES["last"](others) for others in each]))
+            naive[pair] = float(np.mean([(own := others.mean(axis=0)).max() - own[-1] for others in each]))
             gained[pair] = RULES["last"](curves)
-        missed = {pair: gained[pair] - promised[pair] for pair in promised}
-        rows.append(
-            [name, *(signed(over_datasets(v)[0]) for v in (promised, gained)), bracketed(*over_datasets(missed))]
-        )
-    return markdown(["score", "promised", "gained", "gained less promised"], rows)
+        missed = [subtract(gained, each) for each in (promised, naive)]
+        means = [signed(over_datasets(each)[0]) for each in (promised, naive, gained)]
+        rows.append([name, *means, *(bracketed(*over_datasets(each)) for each in missed)])
+    heads = ["promised", "naively", "gained", "gained minus promised", "gained minus naively promised"]
+    return markdown(["score", *heads], rows)
 
 
 def tuned_table(scores: pd.DataFrame) -> str:
@@ -364,7 +366,7 @@ def checkpoints_table(scores: pd.DataFrame) -> str:
         cells = [f"{over_datasets(each)[0]:.3f}" for each in heights]
         gains = [bracketed(*over_datasets(subtract(heights[2], each))) for each in heights[:2]]
         rows.append([name, *cells, *gains, f"{int(chosen.sum())} of {len(chosen)}"])
-    heads = ["score", "frozen", "fine-tuned", "either", "either less frozen", "either less fine-tuned"]
+    heads = ["score", "frozen", "fine-tuned", "either", "either minus frozen", "either minus fine-tuned"]
     return markdown([*heads, "folds that choose frozen"], rows)
 
 
@@ -407,8 +409,8 @@ def goals_table(frozen: pd.DataFrame, tuned: pd.DataFrame) -> str:
     """Whether the regret of the choice meets its goal and lies below that of every constant rule."""
     rows = []
     for kind, scores, step in (("frozen", frozen, 0), ("fine-tuned", tuned, TRAINED)):
-        for score, goal in GOALS.items():
-            pairs = curves_of(scores, score, "unit", step)
+        for score in SCORES.values():
+            goal, pairs = GOALS.get(score, np.nan), curves_of(scores, score, "unit", step)
             own = over_datasets({pair: regret(curves) for pair, curves in pairs.items()})[0]
             rules = [
                 over_datasets({pair: regret_at(curves, layer(curves.shape[1] - 1)) for pair, curves in pairs.items()})[
@@ -417,6 +419,7 @@ def goals_table(frozen: pd.DataFrame, tuned: pd.DataFrame) -> str:
                 for layer in LAYERS.values()
             ]
             met, below = ("yes" if answer else "no" for answer in (own <= goal, own < min(rules)))
+            met = met if score in GOALS else "–"
             cells = [unsigned(goal), unsigned(own), met, *map(unsigned, rules), below]
             rows.append([TITLES[score], kind, *cells])
     heads = ["score", "networks", "goal", "regret of the choice", "met", *(f"regret of {name}" for name in LAYERS)]
@@ -441,12 +444,12 @@ def sizes_table(score: str) -> str:
         for each in found.values():
             curves = each.get((dataset, "Lite0"))
             ends = [] if curves is None else [height(curves, LAYERS["last"]), height(curves, None)]
-            row.append(f"{ends[0]:.3f} → {ends[1]:.3f} ({signed(ends[1] - ends[0])})" if ends else "–")
+            row.append(f"{unsigned(ends[0])} → {unsigned(ends[1])} ({signed(ends[1] - ends[0])})" if ends else "–")
         rows.append(row)
     gains = [{pair: RULES["last"](curves) for pair, curves in each.items()} for each in found.values()]
     changes = [bracketed(*over_datasets(subtract(each, gains[0]))) for each in gains[1:]]
     rows.append(["gain, mean", "", *(f"{bracketed(*over_datasets(each))} of {len(each)}" for each in gains)])
-    rows.append(["gain less that at 64 px", "", "", *changes])
+    rows.append(["gain minus that at 64 px", "", "", *changes])
     return markdown(["dataset", "detail", *(f"{pixels} px" for pixels in found)], rows, texts=2)
 
 
@@ -468,7 +471,7 @@ def enlarged_table() -> str:
             cells = [" / ".join(signed(mean_of(each, domain)) for domain in (GLYPHS, PHOTOS)) for each in values]
             rows.append([name, networks[0] if len(networks) == 1 else "mean", *cells])
     heads = ["gain at 64 px", f"gain at {LARGE} px", "last layer rises by", "chosen layer rises by"]
-    return markdown(["score", "network", *heads, f"chosen at 64 px less last at {LARGE} px"], rows, texts=2)
+    return markdown(["score", "network", *heads, f"chosen at 64 px minus last at {LARGE} px"], rows, texts=2)
 
 
 def large_pairs_table() -> str:

@@ -123,6 +123,7 @@ def others() -> Iterator[Region]:
     for name, content in paper.tables():
         yield "paper.md" if name in ("the last layer", "replication") else "paper-tables.md", name, content
     yield "study/README.md", "few labels", label_tables.labels_table()
+    yield "study/README.md", "few labels by kind", label_tables.kinds_table()
     yield "default-study.md", "runs", runs_table(RUNS)
     yield "default-study.md", "spread", spread_table(RUNS)
     yield from study()

@@ -43,6 +43,8 @@ def test_every_number_of_the_text_is_a_recorded_one():
         tables.over_datasets({pair: tables.RULES["last"](own) for pair, own in each.items()})
         for each in sentences.sized("map_at_r")
     )
+    before, after = (tables.over_datasets(sentences.lite0_at("map_at_r", step)) for step in (0, tables.TRAINED))
+    expected |= {tables.signed(before[0]), *re.findall(r"[+-]\d\.\d{3}", tables.bracketed(*after))}
     expected |= {tables.signed(small[0]), *re.findall(r"[+-]\d\.\d{3}", tables.bracketed(*large))}
     assert {*re.findall(r"[+-]?\d\.\d{3}", PROSE)} == expected
 
