@@ -93,7 +93,7 @@ def headline_of(text):
     """What the first sentence of a verdict names: use -> network, step, layer."""
     sentence = re.split(r"\.\nuse ", text.replace("\n  ", " "))[0]
     network, step, rest = re.fullmatch(rf"d(?:, (\w+?))?{AT}: (.*)", sentence).groups()
-    layer = rf"(?:take |so far: |and |, |the last layer, )(\w)(?: of (\w+))?{AT}(?: \([^)]*\))?,? for"
+    layer = rf"(?:take |try |and |, |the last layer, )(\w)(?: of (\w+))?{AT}(?: \([^)]*\))?,? for"
     named = {}
     for name, own_network, own_step, uses in re.findall(rf"{layer} ({USE}(?:(?:, | and ){USE})*)", rest):
         for use in re.findall(USE, uses):

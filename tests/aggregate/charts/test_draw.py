@@ -27,7 +27,7 @@ def made(scores, main_metric="nmi", pairs=None):
     summary = summarize(scores, main_metric)
     datasets = dict.fromkeys(row.dataset for row in summary)
     findings = [findings_of([row for row in summary if row.main and row.dataset == dataset]) for dataset in datasets]
-    return Results(pd.DataFrame(), scores, summary, Facts(main_uses(summary), findings), tables)
+    return Results(pd.DataFrame(), scores, summary, Facts(main_uses(summary), findings), pd.DataFrame(), tables)
 
 
 def main_uses(summary):
@@ -86,7 +86,7 @@ def test_every_figure_is_of_the_means_over_folds_and_says_something(folded):
     figures = {name: Drawing(spec) for name, spec in make(folded, pairs=layer_pairs()).items()}
     assert len(figures) == 7
     assert all("mean of 3 folds, 2 seeds each" in figure.caption and figure.message for figure in figures.values())
-    assert figures["appendix-handwriting-small"].message == "An earlier layer seems best by 3 of 3 scores"
+    assert figures["appendix-handwriting-small"].message == "An earlier layer seems best by all 3 scores"
     assert all(3 < len(figure.message.split()) <= 12 for figure in figures.values())
     bars = "Bars at the best and the last layer: ± 1 standard deviation over folds (ddof = 1)"
     assert bars in figures["overview-handwriting"].caption

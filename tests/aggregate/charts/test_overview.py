@@ -25,7 +25,7 @@ def overview(curves, *, aside=(), models=MODELS, shorter=(), **columns):
     columns = {"best_depth": BEST, "baseline": None, "chance": None} | NO_INTERVALS | columns
     rows = (network(model, last_depth=LAST - (model in shorter), **columns) for model in models)
     facts = Facts([SimpleNamespace(dataset="handwriting", use="discovery", metric="nmi")], [])
-    results = Results(pd.DataFrame(), curves, [], facts, {"depth.csv": points})
+    results = Results(pd.DataFrame(), curves, [], facts, pd.DataFrame(), {"depth.csv": points})
     return points[points["model"].isin(models)], Drawing(draw(results, MODELS, evidence(*rows, beaten=aside)))
 
 

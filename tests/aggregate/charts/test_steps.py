@@ -19,7 +19,7 @@ def rows(scores):
 
 
 def draw(scores, rows):
-    results = Results(pd.DataFrame(), scores, [], Facts([], []), {"steps.csv": rows})
+    results = Results(pd.DataFrame(), scores, [], Facts([], []), pd.DataFrame(), {"steps.csv": rows})
     return Drawing(steps(results, evidence(network("small"), network("small_scratch"))))
 
 
