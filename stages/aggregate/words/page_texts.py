@@ -106,7 +106,7 @@ def _tied(found: Recommendation) -> str:
 
 def findings(found: Recommendation) -> list[str]:
     """Tell whether choosing pays, what ties, and what fine-tuning does."""
-    told = (words.payoff, words.ties, words.fine_tuning, words.untrained)
+    told = (words.payoff, words.ties, words.fine_tuning)
     return [*filter(None, (each(found) for each in told))]
 
 
