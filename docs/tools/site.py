@@ -27,7 +27,7 @@ PROJECT = ("CONTRIBUTING.md", "docs/release.md", "CHANGELOG.md", "SECURITY.md", 
 
 API = "api.md"
 LIBRARY = "stages/library/__init__.py"
-PICTURES = (".png", ".svg")
+COPIED = (".png", ".svg", ".html")
 LINK = re.compile(r"(?s:```.*?```)|`[^`]+`|(!?)\[([^\]]*)\]\((?!https?:|mailto:)([^)#\s]*)(#[^)\s]*)?\)")
 SOURCE = re.compile(r'(\bsrc(?:set)?=")(?!https?:|data:)([^"]+)"')
 
@@ -87,7 +87,7 @@ def place(page: str) -> str:
 
 
 def write_page(root: Path, out: Path, page: str, sections: Nav, address: str | None) -> None:
-    """Copy a page and the pictures that it shows; links lead to where pages stand on the site.
+    """Copy a page with its pictures and reports; links lead to where pages stand on the site.
 
     A link to a file that is no page leads to the repository, and is plain text without an address.
     """
@@ -99,7 +99,7 @@ def write_page(root: Path, out: Path, page: str, sections: Nav, address: str | N
         folder_page = f"{path}/README.md"
         if path in pages or folder_page in pages:
             return relpath(place(path if path in pages else folder_page), here)
-        if path.endswith(PICTURES):
+        if path.endswith(COPIED):
             copy = out / path.removeprefix("docs/")
             copy.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(root / path, copy)

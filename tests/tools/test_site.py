@@ -24,8 +24,9 @@ def small(tmp_path):
         "README.md": "![a](docs/images/a.png) [b](docs/b.md#part) [c](docs/c/README.md) [code](run.py) `[d](b.md)`",
         "docs/README.md": "See [b](b.md).\n\n| **Notes** | |\n| [c](c/README.md) | |\n| **How** | |\n| [b](b.md) | |\n",
         "docs/b.md": '# B\n\n[up](../README.md) <img src="images/a.png">\n\n```\n[x](y.md)\n```\n[own](#part)',
-        "docs/c/README.md": "# C\n\n[b](../b.md), [all](..)\n",
+        "docs/c/README.md": "# C\n\n[b](../b.md), [all](..), [report](r.html)\n",
         "docs/images/a.png": "",
+        "docs/c/r.html": "",
     }
     for name, text in files.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
@@ -46,15 +47,15 @@ def test_the_sections_are_those_of_the_index(small):
     [
         ("README.md", None, "![a](images/a.png) [b](b.md#part) [c](c/index.md) code `[d](b.md)`"),
         ("docs/b.md", None, '# B\n\n[up](index.md) <img src="images/a.png">\n\n```\n[x](y.md)\n```\n[own](b.md#part)'),
-        ("docs/c/README.md", "https://h/o/n", "# C\n\n[b](../b.md), [all](../pages.md)\n"),
+        ("docs/c/README.md", "https://h/o/n", "# C\n\n[b](../b.md), [all](../pages.md), [report](r.html)\n"),
     ],
 )
 def test_links_lead_to_pages_pictures_and_the_repository(small, page, address, text):
     sections = [("Home", ["README.md", "docs/README.md", "docs/b.md", "docs/c/README.md"])]
     write_page(small, small / "out", page, sections, address)
     assert (small / "out" / place(page)).read_text() == text
-    if "images" in text:
-        assert (small / "out" / "images" / "a.png").is_file()
+    for copied in re.findall(r"\b[ar]\.(?:png|html)", text):
+        assert [*(small / "out").rglob(copied)]
 
 
 def test_a_link_to_code_leads_to_the_repository_if_its_address_is_known(small):
