@@ -72,13 +72,35 @@ def new_output(out: Path) -> Iterator[Path]:
         remove(scratch)
 
 
-class ProjectCommand(click.Command):
-    """A command that works in the project's folder, as the stages do, wherever it was called."""
+class AnywhereCommand(click.Command):
+    """A command that works in the folder of the code, as the stages do, wherever it was called."""
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command's function."""
         with chdir(ROOT):
             return super().invoke(ctx)
+
+
+class ProjectCommand(AnywhereCommand):
+    """A command that needs a project, which it may change: the installed copy of the code is none."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command's function.
+
+        Raises:
+            UserError: the working directory lies in no project.
+        """
+        if is_installed_copy(ROOT):
+            raise UserError(
+                f"{ctx.info_name} must be called in a project, found none in {Path.cwd()} or above; make one with "
+                "`whichlayer init study`, and call it there"
+            )
+        return super().invoke(ctx)
+
+
+def is_installed_copy(root: Path) -> bool:
+    """Return whether a folder of code is that of the installed package, which lies beside its launcher."""
+    return root.name == "project" and (root.parent / "launcher.py").is_file()
 
 
 class ProjectPath(click.Path):

@@ -13,6 +13,7 @@ from click.testing import CliRunner
 from stages.commands import cli
 from stages.commands.cli import COMMANDS, whichlayer
 from stages.commands.project import ROOT, ProjectCommand, ProjectPath
+from stages.shared.runtime.errors import UserError
 
 
 @pytest.mark.parametrize(("name", "module"), [(n, m) for n, (m, _, _) in COMMANDS.items()])
@@ -78,6 +79,16 @@ def test_a_dash_is_printed_where_the_output_has_none(monkeypatch: pytest.MonkeyP
         cli.main()
     sys.stdout.seek(0)
     assert sys.stdout.read() == "\\u2013\n"
+
+
+@pytest.mark.parametrize("arguments", [["new", "."], ["verdict"], ["cut", "--out", "cut"]])
+def test_outside_of_a_project_the_installed_copy_is_not_changed(tmp_path, monkeypatch, arguments):
+    for path in ("whichlayer/launcher.py", "whichlayer/project/params.yaml"):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).touch()
+    monkeypatch.setattr("stages.commands.project.ROOT", tmp_path / "whichlayer" / "project")
+    with pytest.raises(UserError, match=f"^{arguments[0]} must be called in a project, found none in"):
+        whichlayer(arguments, standalone_mode=False)
 
 
 def test_commands_work_in_the_project_and_take_paths_from_where_the_user_is(monkeypatch: pytest.MonkeyPatch, tmp_path):

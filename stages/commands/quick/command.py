@@ -6,13 +6,13 @@ from pathlib import Path
 
 import click
 
-from stages.commands.project import RAW, ProjectCommand, ProjectPath, check_new, use_option
+from stages.commands.project import RAW, AnywhereCommand, ProjectPath, check_new, use_option
 from stages.shared.runtime.errors import UserError
 
 DEMO = "handwriting"
 
 
-@click.command(cls=ProjectCommand)
+@click.command(cls=AnywhereCommand)
 @click.argument("folder", required=False, type=ProjectPath(exists=True))
 @click.option("--demo", is_flag=True, help="Without images of your own: words in twenty handwritten fonts.")
 @click.option("--table", help="A CSV in FOLDER that lists images (path, label), instead of class folders.")

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import click
 
-from stages.commands.project import ProjectCommand, ProjectPath, check_new, new_output, params_option
+from stages.commands.project import AnywhereCommand, ProjectPath, check_new, new_output, params_option
 from stages.shared.runtime.errors import UserError
 
 LABELS_FILE = ProjectPath(exists=True, dir_okay=False)
 
 
-@click.command(cls=ProjectCommand)
+@click.command(cls=AnywhereCommand)
 @click.argument("files", metavar="FILE...", nargs=-1, required=True, type=ProjectPath(exists=True))
 @click.option("--labels", type=LABELS_FILE, help="For features: a CSV with the columns path and label.")
 @click.option("--out", type=ProjectPath(), help="Write the page, the tables and the figures to this folder.")
