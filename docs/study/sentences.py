@@ -110,9 +110,11 @@ def headline() -> str:
 
 def fine_tuning_answer() -> str:
     """Say what fine-tuning changes, and in how many pairs the last layers are then as good as the best one."""
-    tuned, near, changes = tables.read_tuned(), dict[str, list[list[bool]]](), []
+    tuned, near, changes, over_before = tables.read_tuned(), dict[str, list[list[bool]]](), [], []
     for score in tables.GOALS:
         before, after = (tables.curves_of(tuned, score, "unit", step) for step in (0, TRAINED))
+        before_last = over_datasets({pair: RULES["one before"](own) for pair, own in after.items()})
+        over_before.append(f"{bracketed(*before_last)} by {tables.TITLES[score]}")
         near[tables.TITLES[score]] = [[bool(each) for each in tables.within(own)] for own in after.values()]
         if score == SHOWN["MAP@R"]:
             changes = [
@@ -128,7 +130,7 @@ def fine_tuning_answer() -> str:
         f"By MAP@R fine-tuning changes the last and the chosen layer by {changes[0]} and {changes[1]} on glyphs, by "
         f"{changes[2]} and {changes[3]} on photos. **Do the last layers tie then?** In {len(near['probe'])} pairs of a "
         f"dataset and a network the last layer comes within 0.01 of the best one in {last}. The layer before it does "
-        f"in {one_before}."
+        f"in {one_before}. Over that layer the chosen one gains {', '.join(over_before)}."
     )
 
 
