@@ -125,8 +125,7 @@ def test_ctrl_c_leaves_no_process_and_no_workspace(tmp_path: Path, scratch: Path
         assert processes_in(scratch)
         fleet.send_signal(signal.SIGINT)
         assert fleet.wait(timeout=120) == 130
-    wait_for(lambda: not processes_in(scratch), seconds=30)
-    assert not [*scratch.glob("whichlayer-*")]
+    wait_for(lambda: not processes_in(scratch) and not [*scratch.glob("whichlayer-*")], seconds=30)
 
 
 def processes_in(folder: Path) -> list[psutil.Process]:
