@@ -574,8 +574,8 @@ def tables() -> Iterator[tuple[str, str]]:
     yield "raw rows or rows of length 1, after training", tuned_rows_table(tuned)
     yield "best on the other datasets", transfer_table(frozen, tuned)
     yield "goals", goals_table(frozen, tuned)
-    for name, score in SCORES.items():
-        yield f"size of input: {name}", sizes_table(score)
+    for score in GOALS:
+        yield f"size of input: {TITLES[score]}", sizes_table(score)
     yield "size of input, three networks", f"{enlarged_table()}\n\n{large_pairs_table()}"
     yield "size of input, fine-tuned", tuned_sizes_table()
     yield "random weights", random_table()

@@ -8,7 +8,6 @@ print(result)                                   # the verdict
 result.recommend("retrieval").layer             # also: result.table, result.gain("last"), result.plot()
 """
 
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -251,10 +250,9 @@ def score(
         return Result(score_arrays(arrays, labels, groups, seen=seen, folds=folds, workers=workers, **sections))
     except UserError as error:
         ended = isinstance(error.__context__, BrokenProcessPool | EOFError | ConnectionError)
-        script = getattr(sys.modules["__main__"], "__file__", None)
-        if ended and script and "__name__" not in Path(script).read_text(encoding="utf-8", errors="replace"):
-            guard = 'if __name__ == "__main__":'  # without which each process runs the script again, and ends
-            raise UserError(f"with {workers} workers a script must call score below `{guard}`, found none") from None
+        if ended and workers > 1:  # killed, or ended while importing the script again
+            guard = 'if __name__ == "__main__":'
+            raise UserError(f"with {workers} workers a script must call score below `{guard}`; else, {error}") from None
         raise
 
 
