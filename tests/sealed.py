@@ -2,14 +2,14 @@
 
 from pathlib import Path
 
-from stages.measure.metrics import SCORES
-from stages.shared.core.digests import DIGESTS, cell_id, write_digests
-from stages.shared.core.params import Cell
+from stages.core.scores.catalogue import SCORES
 from stages.shared.images.image_store import FORMAT, MANIFEST
 from stages.shared.networks.training_table import FORMAT as TRAINING_FORMAT
 from stages.shared.tables.metric_table import finish_cell
 from stages.shared.tables.scores import FILE as FACTS
 from stages.shared.tables.scores import write_scores
+from stages.shared.workflow.digests import DIGESTS, cell_id, write_digests
+from stages.shared.workflow.params import Cell
 
 
 def seal(folder: Path) -> None:

@@ -19,7 +19,7 @@ PAGE = (ROOT / "CONTRIBUTING.md").read_text()
 CHECKS = (
     "tests/test_pipeline.py", "tests/test_docs.py", "tests/reference", "tests/prepare/test_params.py",
     "tests/prepare/test_docs.py",
-    "tests/embed/test_catalogue_of_models.py", "tests/measure/test_metrics.py",
+    "tests/embed/test_catalogue_of_models.py", "tests/core/scores/test_catalogue.py",
     "tests/aggregate/words/test_scores.py", "tests/test_set_param.py",
 )  # fmt: skip
 
@@ -143,7 +143,7 @@ def add_model(copy: Copy) -> None:
 
 
 def add_score(copy: Copy) -> None:
-    metrics = "stages/measure/metrics.py"
+    metrics = "stages/core/scores/catalogue.py"
     copy.replace(
         metrics,
         "def accuracy(",
@@ -167,7 +167,7 @@ def accuracy(''',
         "        chance=lambda split: 1 / len(split.class_sizes), ceiling=1,\n    ),\n"
     )
     copy.after(metrics, "LAYER_SCORES = {", entry)
-    copy.after("tests/measure/test_metrics.py", '"collapse": np.nan,', '        "centroid_accuracy": 4 / 15,\n')
+    copy.after("tests/core/scores/test_catalogue.py", '"collapse": np.nan,', '        "centroid_accuracy": 4 / 15,\n')
     sentence = "Share of images nearest to the mean of their class."
     for words, text in (("NAMES", CENTROID), ("DEFINITIONS", sentence)):
         copy.after("stages/aggregate/words/scores.py", f"{words} = {{", f'    "centroid_accuracy": "{text}",\n')

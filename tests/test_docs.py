@@ -11,10 +11,10 @@ from ruamel.yaml import YAML
 
 from docs.study import sentences, tables
 from docs.tools import scopes, words
-from stages.aggregate.inference.scopes import is_proven
 from stages.commands.check import check_sections
 from stages.commands.cli import COMMANDS
 from stages.commands.config import read_config
+from stages.core.inference.scopes import is_proven
 from tests.reference.pages import fill
 from tests.reference.regions import regions
 

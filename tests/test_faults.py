@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from stages.shared.core.stage_run import FINISHED
+from stages.shared.workflow.stage_run import FINISHED
 from stages.shared.runtime.processes import is_running
 from tests.faults.kills import KILLERS, artifacts, kept_progress, kill_when, leftovers, wait_for
 from tests.workflow import Workflow, tiny_images, tiny_params

@@ -181,7 +181,7 @@ def test_stages_run_as_modules_with_paths_from_dvc_yaml(stage):
 def test_a_stage_guards_the_parameters_inputs_and_outputs_of_dvc_yaml(stage):
     source = tree(STAGES / stage / "__main__.py")
     first = next(n for n in source.body if isinstance(n, ast.ImportFrom) and n.module.startswith("stages."))
-    assert first.module == "stages.shared.core.stage_run", "it must see the code before the rest is imported"
+    assert first.module == "stages.shared.workflow.stage_run", "it must see the code before the rest is imported"
     values = {ast.unparse(name): value for name, value in assignments(source)}
     (call,) = [n for n in ast.walk(source) if isinstance(n, ast.Call) and ast.unparse(n.func) == "StageRun"]
     guarded = {k.arg: values.get(ast.unparse(k.value), k.value) for k in call.keywords}

@@ -8,7 +8,7 @@ import pytest
 import vl_convert
 
 from docs.tools.plot_templates import template_text, templates
-from stages.measure.metrics import SCORES
+from stages.core.scores.catalogue import SCORES
 
 TEMPLATES = Path(__file__).parents[1] / ".dvc" / "plots"
 ROWS = [

@@ -11,7 +11,7 @@ recommendation.json, metrics.json, figures/ and report.html (docs/results.md des
 import argparse
 import os
 
-from stages.shared.core.stage_run import StageParser, StageRun
+from stages.shared.workflow.stage_run import StageParser, StageRun
 from stages.aggregate.charts.draw import check_limits
 from stages.aggregate.compute import compute
 from stages.aggregate.params import read_asked
@@ -21,8 +21,8 @@ from stages.aggregate.render.write import write_results
 from stages.aggregate.result_files import input_hashes
 from stages.aggregate.words.study import versions_notice
 from stages.aggregate.words.verdict import verdict
-from stages.shared.core.versions import differing
 from stages.shared.runtime.console import Stopwatch, run_main
+from stages.shared.workflow.versions import differing
 
 NO_VERDICT = "WHICHLAYER_NO_VERDICT"
 """Set by `make repro`, which prints the verdict itself, also when nothing had to run."""

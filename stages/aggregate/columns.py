@@ -6,8 +6,8 @@ from typing import Any, get_args
 
 import pandas as pd
 
-from stages.shared.core import csv_table
-from stages.shared.core.csv_table import FLOAT, INTEGER, TEXT, Columns
+from ..shared.workflow import csv_table
+from ..shared.workflow.csv_table import FLOAT, INTEGER, TEXT, Columns
 
 BOOLEAN = "boolean"
 """Type of a column that is true, false, or empty."""

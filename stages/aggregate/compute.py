@@ -4,20 +4,20 @@ from dataclasses import dataclass, replace
 
 import pandas as pd
 
-from stages.aggregate.columns import frame
-from stages.aggregate.curves import Scores, average
-from stages.aggregate.facts import Facts
-from stages.aggregate.findings.collect import collect_findings
-from stages.aggregate.findings.power import infer_power
-from stages.aggregate.inference.network_data import collect_network_data
-from stages.aggregate.params import Asked
-from stages.aggregate.read import Tables
-from stages.aggregate.recommend.decide import recommend_all
-from stages.aggregate.tables.score_tables import CLASS_COLUMNS, classes_table, depth_table, steps_table
-from stages.aggregate.tables.summary import SummaryRow, check_main_score, measured_network, summarize, summary_table
-from stages.aggregate.tables.uncertainty import add_uncertainty
-from stages.shared.core.csv_table import INTEGER
-from stages.shared.core.params import ALL
+from ..shared.workflow.csv_table import INTEGER
+from ..shared.workflow.params import ALL
+from .columns import frame
+from .curves import Scores, average
+from .facts import Facts
+from .findings.collect import collect_findings
+from .findings.power import infer_power
+from .network_data import collect_network_data
+from .params import Asked
+from .read import Tables
+from .recommend.decide import recommend_all
+from .tables.score_tables import CLASS_COLUMNS, classes_table, depth_table, steps_table
+from .tables.summary import SummaryRow, check_main_score, measured_network, summarize, summary_table
+from .tables.uncertainty import add_uncertainty
 
 
 @dataclass(frozen=True)

@@ -21,13 +21,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from stages.aggregate.read import is_head, is_pixels
-from stages.shared.core.csv_table import INTEGER, TEXT
-from stages.shared.core.params import RunParams
-from stages.shared.embeddings.split_names import SEEN, SEEN_MATCHED, UNSEEN, UNSEEN_MATCHED
-from stages.shared.runtime.errors import UserError
-from stages.shared.tables.metric_table import MEASURE_AGAIN
-from stages.shared.tables.scores import Better, Score
+from ..shared.embeddings.split_names import SEEN, SEEN_MATCHED, UNSEEN, UNSEEN_MATCHED
+from ..shared.runtime.errors import UserError
+from ..shared.tables.metric_table import MEASURE_AGAIN
+from ..shared.tables.scores import Better, Score
+from ..shared.workflow.csv_table import INTEGER, TEXT
+from ..shared.workflow.params import RunParams
+from .read import is_head, is_pixels
 
 MEAN = "mean"
 """The `fold` of means over all folds."""

@@ -13,15 +13,15 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, field_validator
 
-from stages.aggregate.curves import Direction, Parts, sign_of
-from stages.aggregate.findings.outcomes import DatasetFindings, Status
-from stages.aggregate.findings.power import Power
-from stages.aggregate.inference.gain import Gain, Payoff
-from stages.aggregate.inference.layer_comparison import Level
-from stages.aggregate.inference.scopes import Scope
-from stages.aggregate.result_files import check_result
-from stages.shared.runtime.errors import UserError
-from stages.shared.tables.scores import Neighbours, Normalize, Use
+from ..core.inference.gain import Gain, Payoff
+from ..core.inference.layer_comparison import Level
+from ..core.inference.scopes import Scope
+from ..shared.runtime.errors import UserError
+from ..shared.tables.scores import Neighbours, Normalize, Use
+from .curves import Direction, Parts, sign_of
+from .findings.outcomes import DatasetFindings, Status
+from .findings.power import Power
+from .result_files import check_result
 
 FILE = "facts.json"
 

@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, field_validator
 
-from stages.shared.core.params import Params, RunParams, read_run, read_section
-from stages.shared.tables.scores import Neighbours
+from ..shared.tables.scores import Neighbours
+from ..shared.workflow.params import Params, RunParams, read_run, read_section
 
 
 class AskedMeasures(Params):

@@ -4,9 +4,9 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from stages.shared.core.digests import DIGESTS, Digests, read_digests, write_digests
-from stages.shared.core.params import RunParams
-from stages.shared.runtime.errors import UserError, irregular
+from ..shared.runtime.errors import UserError, irregular
+from ..shared.workflow.digests import DIGESTS, Digests, read_digests, write_digests
+from ..shared.workflow.params import RunParams
 
 FORMAT = "whichlayer.results/1"
 MAX_BYTES = 2**28

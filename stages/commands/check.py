@@ -5,22 +5,22 @@ from pathlib import Path
 
 import click
 
-from stages.commands.config import Config, read_config
-from stages.commands.dvc_project.workspace import cache_folder, open_repo, stage_path
-from stages.commands.folds import find_folds
-from stages.commands.project import RAW, ProjectCommand, params_option
-from stages.finetune.params import schedule_length
-from stages.measure.analyses.registry import check_embedded
-from stages.measure.metrics import PROBE, SCORES
-from stages.measure.params import check_class_sizes, check_ranking, check_steps, chosen_steps
-from stages.prepare.candidates import describe_counts
-from stages.prepare.params import TorchvisionParams
-from stages.prepare.pools import checked_fraction
-from stages.prepare.raw_files import check_regular
-from stages.prepare.splits import FoldPlan
-from stages.shared.core.params import RunParams, check_as_many_sets
-from stages.shared.embeddings.split_names import UNSEEN
-from stages.shared.runtime.errors import UserError, prefix_errors
+from ..core.scores.catalogue import PROBE, SCORES
+from ..finetune.params import schedule_length
+from ..measure.analyses.registry import check_embedded
+from ..measure.params import check_class_sizes, check_ranking, check_steps, chosen_steps
+from ..prepare.candidates import describe_counts
+from ..prepare.params import TorchvisionParams
+from ..prepare.pools import checked_fraction
+from ..prepare.raw_files import check_regular
+from ..prepare.splits import FoldPlan
+from ..shared.embeddings.split_names import UNSEEN
+from ..shared.runtime.errors import UserError, prefix_errors
+from ..shared.workflow.params import RunParams, check_as_many_sets
+from .config import Config, read_config
+from .dvc_project.workspace import cache_folder, open_repo, stage_path
+from .folds import find_folds
+from .project import RAW, ProjectCommand, params_option
 
 
 @click.command(cls=ProjectCommand)
@@ -35,7 +35,7 @@ def check(params: Path) -> None:
     It takes some seconds. Your own images are listed, not opened. Networks are built, and of their weights only files
     and packages are read.
     """
-    from stages.shared.core.stage_run import check_cache  # watches for DVC from its import on
+    from ..shared.workflow.stage_run import check_cache  # watches for DVC from its import on
 
     config = read_config(params)
     check_cache(cache_folder())
@@ -74,9 +74,9 @@ def check_networks(config: Config) -> list[str]:
     Raises:
         UserError: naming the model and the file, what its network does not take, or the layer and the nearest.
     """
-    from stages.commands.hub_weights import describe_weights
-    from stages.embed.taps.find import find_taps  # torch takes seconds to import
-    from stages.shared.networks.network import build_network, build_skeleton
+    from ..embed.taps.find import find_taps  # torch takes seconds to import
+    from ..shared.networks.network import build_network, build_skeleton
+    from .hub_weights import describe_weights
 
     notes = []
     for name in config.run.models:
@@ -234,8 +234,8 @@ def check_classes(config: Config, raw: Path) -> list[str]:
         UserError: the splits cannot be made, a fold is not there, a class has too few images for the probe, or an
             entry of torchvision's is not valid.
     """
-    from stages.prepare.sources.torchvision import split_arguments  # takes a second to import
-    from stages.shared.tables.metric_table import MIN_CLASSES
+    from ..prepare.sources.torchvision import split_arguments  # takes a second to import
+    from ..shared.tables.metric_table import MIN_CLASSES
 
     notes: list[str] = []
     sets: dict[str, int] = {}

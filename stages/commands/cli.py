@@ -11,29 +11,29 @@ from itertools import groupby
 import click
 from click.shell_completion import CompletionItem
 
-from stages.commands.project import ROOT
-from stages.shared.runtime.console import run_main
-from stages.shared.runtime.errors import did_you_mean
+from ..shared.runtime.console import run_main
+from ..shared.runtime.errors import did_you_mean
+from .project import ROOT
 
 COMMANDS = {
-    "init": ("stages.commands.init", "Start", "Make a project apart from this checkout, ready for `dvc repro`."),
+    "init": (".init", "Start", "Make a project apart from this checkout, ready for `dvc repro`."),
     "quick": (
-        "stages.commands.quick.command",
+        ".quick.command",
         "Start",
         "Print which layer of a network to take for your images.",
     ),
-    "score": ("stages.commands.score.command", "Start", "Score embeddings that any tool made, from files."),
-    "new": ("stages.commands.new", "Start", "Start a study of your own images: params.yaml, a link to the images."),
-    "check": ("stages.commands.check", "Run", "Check params.yaml and the raw data before a run."),
-    "plan": ("stages.commands.plan.command", "Run", "Print the stages that would run, and their cost."),
-    "fleet": ("stages.commands.fleet.command", "Run", "Run the cells side by side, on one machine or many."),
-    "verdict": ("stages.commands.results", "Read", "Print the verdict of a finished workflow again."),
-    "recommend": ("stages.commands.results", "Read", "Print the layer to take, its gain, ties, and regret of rules."),
-    "report": ("stages.commands.results", "Read", "Print the path of the page of results, or open it."),
-    "features": ("stages.commands.features.command", "Take", "Embed new images with a finished network."),
-    "cut": ("stages.commands.cut.command", "Take", "Cut a network at a layer: files that load without this project."),
-    "verify": ("stages.commands.verify", "Repair", "Find damaged data, which DVC does not notice."),
-    "unfinished": ("stages.commands.unfinished", "Repair", "List the work that stopped trainings have kept."),
+    "score": (".score.command", "Start", "Score embeddings that any tool made, from files."),
+    "new": (".new", "Start", "Start a study of your own images: params.yaml, a link to the images."),
+    "check": (".check", "Run", "Check params.yaml and the raw data before a run."),
+    "plan": (".plan.command", "Run", "Print the stages that would run, and their cost."),
+    "fleet": (".fleet.command", "Run", "Run the cells side by side, on one machine or many."),
+    "verdict": (".results", "Read", "Print the verdict of a finished workflow again."),
+    "recommend": (".results", "Read", "Print the layer to take, its gain, ties, and regret of rules."),
+    "report": (".results", "Read", "Print the path of the page of results, or open it."),
+    "features": (".features.command", "Take", "Embed new images with a finished network."),
+    "cut": (".cut.command", "Take", "Cut a network at a layer: files that load without this project."),
+    "verify": (".verify", "Repair", "Find damaged data, which DVC does not notice."),
+    "unfinished": (".unfinished", "Repair", "List the work that stopped trainings have kept."),
 }
 """Name -> module that has a function of that name, the group in which it is listed, and what it does."""
 
@@ -49,7 +49,7 @@ class LazyGroup(click.Group):
         """Import the command, or say which resemble it."""
         if cmd_name not in COMMANDS:
             ctx.fail(f"unknown command {cmd_name!r}: {did_you_mean(cmd_name, COMMANDS)}")
-        command: click.Command = getattr(import_module(COMMANDS[cmd_name][0]), cmd_name)
+        command: click.Command = getattr(import_module(COMMANDS[cmd_name][0], __package__), cmd_name)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -1,6 +1,6 @@
 """The whole of params.yaml as one frozen object, for commands: it puts the stages' own models together.
 
-A stage reads its own section and entries alone (`stages/shared/core/params.py`), so that no stage depends on the
+A stage reads its own section and entries alone (`stages/shared/workflow/params.py`), so that no stage depends on the
 models of another.
 """
 
@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from stages.aggregate.params import AggregateParams
-from stages.embed.params import EmbedParams, TapsParams
-from stages.finetune.params import FinetuneParams
-from stages.measure.params import MeasureParams
-from stages.prepare.params import DatasetParams, PrepareParams, parse_dataset
-from stages.shared.core.params import Params, RunParams, load, parse, parse_run
-from stages.shared.networks.params import NetworkParams
+from ..aggregate.params import AggregateParams
+from ..embed.params import EmbedParams, TapsParams
+from ..finetune.params import FinetuneParams
+from ..measure.params import MeasureParams
+from ..prepare.params import DatasetParams, PrepareParams, parse_dataset
+from ..shared.networks.params import NetworkParams
+from ..shared.workflow.params import Params, RunParams, load, parse, parse_run
 
 
 class ModelParams(Params):

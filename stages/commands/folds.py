@@ -5,14 +5,14 @@ from contextlib import ExitStack
 from math import ceil
 from pathlib import Path
 
-from stages.commands.config import Config
-from stages.prepare.candidates import Candidate, Split
-from stages.prepare.folds import MAX_DEFAULT_FOLDS, count_choices
-from stages.prepare.params import DatasetParams
-from stages.prepare.raw_data import has_only_source_file
-from stages.prepare.splits import FoldPlan, plan_folds
-from stages.shared.core.params import ALL
-from stages.shared.runtime.errors import UserError, prefix_errors
+from ..prepare.candidates import Candidate, Split
+from ..prepare.folds import MAX_DEFAULT_FOLDS, count_choices
+from ..prepare.params import DatasetParams
+from ..prepare.raw_data import has_only_source_file
+from ..prepare.splits import FoldPlan, plan_folds
+from ..shared.runtime.errors import UserError, prefix_errors
+from ..shared.workflow.params import ALL
+from .config import Config
 
 DOWNLOADS = {"calligraphy": (20, 0, 0), "cifar100": (100, 500, 100)}
 """Sources that download: number of classes, and of train and test images in each (0: not the same in every class)."""
@@ -64,7 +64,7 @@ def find_folds(config: Config, raw: Path, dataset: str, *, counted: bool = False
     Raises:
         UserError: the splits cannot be made, or a fold is not among them.
     """
-    from stages.prepare.sources import list_images  # takes a second to import
+    from ..prepare.sources import list_images  # takes a second to import
 
     params, seed = config.datasets[dataset], config.root_seed(dataset)
     with ExitStack() as resources, prefix_errors(f"datasets.{dataset}"):

@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from itertools import dropwhile
 
-from stages.commands.dvc_project.workspace import changed_stages
-from stages.shared.core.params import Cell, RunParams
+from ..shared.workflow.params import Cell, RunParams
+from .dvc_project.workspace import changed_stages
 
 STAGES = ("prepare", "finetune", "embed", "measure", "aggregate")
 CELL_STAGES = STAGES[1:4]

@@ -8,11 +8,11 @@ from huggingface_hub import constants, get_hf_file_metadata, hf_hub_download, hf
 from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, LocalEntryNotFoundError
 from torch import nn
 
-from stages.commands.project import size
-from stages.shared.networks.hub import TIMEOUT_SECONDS, RefusedFileError
-from stages.shared.networks.network import build_network
-from stages.shared.networks.params import NetworkParams
-from stages.shared.runtime.errors import UserError
+from ..shared.networks.hub import TIMEOUT_SECONDS, RefusedFileError
+from ..shared.networks.network import build_network
+from ..shared.networks.params import NetworkParams
+from ..shared.runtime.errors import UserError
+from .project import size
 
 
 class _AnsweredError(Exception):

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import click
 
-from stages.commands.project import ROOT, check_new, new_output
-from stages.shared.runtime.errors import UserError
+from ..shared.runtime.errors import UserError
+from .project import ROOT, check_new, new_output
 
 OWN = ("params.yaml", "data")
 """What a project's user changes, which an update leaves as it is."""

@@ -14,7 +14,7 @@ COPY = Path(__file__).parent / "project"
 def main() -> None:
     """Find the code and run its command line."""
     sys.path.insert(0, str(code_folder(Path.cwd())))
-    from stages.commands.cli import main as run  # that folder's
+    from .cli import main as run  # that folder's
 
     run()
 

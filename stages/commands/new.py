@@ -12,15 +12,15 @@ import click
 from ruamel.yaml import YAML
 from ruamel.yaml.representer import RoundTripRepresenter
 
-from stages.commands.check import check_config
-from stages.commands.config import Config, parse_config, read_config
-from stages.commands.project import PARAMS, RAW, ROOT, ProjectCommand, ProjectPath, use_option
-from stages.prepare.bits import fewest_bits
-from stages.prepare.candidates import Candidate, class_counts, describe_counts
-from stages.prepare.class_folders import TABLE_INSTEAD
-from stages.prepare.params import DatasetParams, parse_dataset
-from stages.prepare.splits import FoldPlan, plan_folds
-from stages.shared.runtime.errors import UserError, check_known, prefix_errors
+from ..prepare.bits import fewest_bits
+from ..prepare.candidates import Candidate, class_counts, describe_counts
+from ..prepare.class_folders import TABLE_INSTEAD
+from ..prepare.params import DatasetParams, parse_dataset
+from ..prepare.splits import FoldPlan, plan_folds
+from ..shared.runtime.errors import UserError, check_known, prefix_errors
+from .check import check_config
+from .config import Config, parse_config, read_config
+from .project import PARAMS, RAW, ROOT, ProjectCommand, ProjectPath, use_option
 
 MODEL = "efficientnet_lite0_frozen"
 READ = 64
@@ -115,8 +115,8 @@ def list_candidates(config: Config, folder: Path, params: DatasetParams) -> tupl
     Raises:
         UserError: they cannot be listed, or are of one class.
     """
-    from stages.prepare.decode import decode_many, pixel_limit
-    from stages.prepare.sources import list_images  # takes a second to import
+    from ..prepare.decode import decode_many, pixel_limit
+    from ..prepare.sources import list_images  # takes a second to import
 
     with ExitStack() as resources, pixel_limit(config.prepare.max_pixels):
         candidates = list_images(folder, params, config.prepare.seed, resources).candidates

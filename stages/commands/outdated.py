@@ -6,14 +6,14 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from stages.aggregate.result_files import artifact_hash, read_result_digests
-from stages.commands.dvc_project.workspace import read_lock, stage_path
-from stages.commands.grid import cell_name, stage_names
-from stages.commands.project import MAX_LISTED, ROOT
-from stages.shared.core.digests import DIGESTS
-from stages.shared.core.params import Cell, load
-from stages.shared.core.snapshot import differences, flat, value_at
-from stages.shared.runtime.errors import UserError, listed, short_repr
+from ..aggregate.result_files import artifact_hash, read_result_digests
+from ..shared.runtime.errors import UserError, listed, short_repr
+from ..shared.workflow.digests import DIGESTS
+from ..shared.workflow.params import Cell, load
+from ..shared.workflow.snapshot import differences, flat, value_at
+from .dvc_project.workspace import read_lock, stage_path
+from .grid import cell_name, stage_names
+from .project import MAX_LISTED, ROOT
 
 
 def check_made_of(params: Path, cell: Cell, results: Path) -> None:

@@ -12,8 +12,8 @@ from typing import Any
 
 import click
 
-from stages.shared.runtime.errors import UserError
-from stages.shared.runtime.scratch import is_empty_folder, partial_path, remove, remove_leftovers
+from ..shared.runtime.errors import UserError
+from ..shared.runtime.scratch import is_empty_folder, partial_path, remove, remove_leftovers
 
 ROOT = Path(__file__).resolve().parents[2]
 """The project whose code this is, which the launcher found from the working directory."""
@@ -60,7 +60,7 @@ def check_new(out: Path, *, folder: bool = True) -> None:
 @contextmanager
 def new_output(out: Path) -> Iterator[Path]:
     """Give a path beside `out` to write to, which becomes `out` at the end, and is removed if something fails."""
-    from stages.shared.core.stage_run import publish  # watches for DVC from its import on
+    from ..shared.workflow.stage_run import publish  # watches for DVC from its import on
 
     out.parent.mkdir(parents=True, exist_ok=True)
     remove_leftovers(out)

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import click
 
-from stages.commands.dvc_project.workspace import stage_path
-from stages.commands.project import ProjectCommand, ProjectPath, json_option, use_option
-from stages.shared.runtime.errors import UserError, check_known
+from ..shared.runtime.errors import UserError, check_known
+from .dvc_project.workspace import stage_path
+from .project import ProjectCommand, ProjectPath, json_option, use_option
 
 results_argument = click.argument("results", type=ProjectPath(), default=lambda: stage_path("aggregate", "--out"))
 
@@ -24,10 +24,10 @@ def verdict(results: Path, use: str | None, lead: float | None, as_json: bool) -
     RESULTS is the folder that the aggregate stage wrote; by default the folder in dvc.yaml. --lead prints instead how
     many folds, seeds or unseen classes a study like this needs to show such a lead over the last layer.
     """
-    from stages.aggregate.facts import read_facts  # libraries take seconds
-    from stages.aggregate.words.documents import finding_records, recommendation_records, strict_json
-    from stages.aggregate.words.study import power_sentence
-    from stages.aggregate.words.verdict import verdict as verdict_of
+    from ..aggregate.facts import read_facts  # libraries take seconds
+    from ..aggregate.words.documents import finding_records, recommendation_records, strict_json
+    from ..aggregate.words.study import power_sentence
+    from ..aggregate.words.verdict import verdict as verdict_of
 
     facts = read_facts(results)
     if lead:
@@ -57,10 +57,10 @@ def recommend(results: Path, dataset: str | None, model: str | None, use: str | 
     RESULTS is the folder that the aggregate stage wrote; by default the folder in dvc.yaml. --json prints the records
     of recommendation.json.
     """
-    from stages.aggregate.facts import read_facts
-    from stages.aggregate.words.documents import recommendation_records, strict_json
-    from stages.aggregate.words.formatting import wrapped
-    from stages.aggregate.words.verdict import WIDTH, compare_networks, describe
+    from ..aggregate.facts import read_facts
+    from ..aggregate.words.documents import recommendation_records, strict_json
+    from ..aggregate.words.formatting import wrapped
+    from ..aggregate.words.verdict import WIDTH, compare_networks, describe
 
     facts = read_facts(results)
     chosen = facts.of_use(use)
@@ -84,7 +84,7 @@ def report(results: Path, show: bool) -> None:
 
     RESULTS is the folder that the aggregate stage wrote; by default the folder in dvc.yaml.
     """
-    from stages.aggregate.result_files import PAGE, check_result
+    from ..aggregate.result_files import PAGE, check_result
 
     page = (results / PAGE).absolute()
     if not page.is_file():

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import click
 
-from stages.shared.core.stage_run import FINISHED
-from stages.commands.dvc_project.workspace import of_cell, stage_path
-from stages.commands.project import ROOT, ProjectCommand, size
-from stages.shared.core.kept_work import read_record
-from stages.shared.runtime.processes import is_alive
-from stages.shared.runtime.scratch import PARTIAL
+from ..shared.runtime.processes import is_alive
+from ..shared.runtime.scratch import PARTIAL
+from ..shared.workflow.kept_work import read_record
+from ..shared.workflow.stage_run import FINISHED
+from .dvc_project.workspace import of_cell, stage_path
+from .project import ROOT, ProjectCommand, size
 
 
 @click.command(cls=ProjectCommand)

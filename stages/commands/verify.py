@@ -5,11 +5,11 @@ import sys
 
 import click
 
-from stages.commands.dvc_project.inventory import Survey, locked, survey
-from stages.commands.dvc_project.workspace import open_repo
-from stages.commands.project import MAX_LISTED, ROOT, ProjectCommand, json_option
-from stages.shared.runtime.errors import listed, printable
-from stages.shared.runtime.scratch import remove
+from ..shared.runtime.errors import listed, printable
+from ..shared.runtime.scratch import remove
+from .dvc_project.inventory import Survey, locked, survey
+from .dvc_project.workspace import open_repo
+from .project import MAX_LISTED, ROOT, ProjectCommand, json_option
 
 
 @click.command(cls=ProjectCommand)

@@ -9,16 +9,16 @@ head's logits and a raw-pixel baseline. A group inside it holds training images 
 
 import argparse
 
-from stages.shared.core.stage_run import StageParser, StageRun
+from stages.shared.workflow.stage_run import StageParser, StageRun
 from stages.embed.cell import open_cell
 from stages.embed.image_sets import available, limit_training
 from stages.embed.loading import checked_checkpoints
 from stages.embed.params import EmbedParams, TapsParams
-from stages.shared.core.params import read_model_part, read_section
-from stages.shared.core.seeding import cell_seed
-from stages.shared.core.versions import library_versions
 from stages.shared.images.image_store import fold_files, open_images
 from stages.shared.runtime.console import Stopwatch, run_main
+from stages.shared.workflow.params import read_model_part, read_section
+from stages.shared.workflow.seeding import cell_seed
+from stages.shared.workflow.versions import library_versions
 
 
 def main() -> None:

@@ -9,15 +9,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.embed.embedder import Embedder, baseline_layers, open_embedder, raw_pixels, stored
-from stages.embed.image_sets import sample_rows
-from stages.embed.loading import Checkpoints, load_checkpoint
-from stages.embed.params import EmbedParams, TapsParams
-from stages.shared.embeddings.embedding_store import LAST_STEP, EmbeddingWriter, sample_columns
-from stages.shared.embeddings.embeddings import BASELINE
-from stages.shared.embeddings.split_names import TRAIN
-from stages.shared.images.image_store import MAX_SHARD_BYTES, PackedImages, Rows, batch_rows
-from stages.shared.runtime.console import progress
+from ..shared.embeddings.embedding_store import LAST_STEP, EmbeddingWriter, sample_columns
+from ..shared.embeddings.embeddings import BASELINE
+from ..shared.embeddings.split_names import TRAIN
+from ..shared.images.image_store import MAX_SHARD_BYTES, PackedImages, Rows, batch_rows
+from ..shared.runtime.console import progress
+from .embedder import Embedder, baseline_layers, open_embedder, raw_pixels, stored
+from .image_sets import sample_rows
+from .loading import Checkpoints, load_checkpoint
+from .params import EmbedParams, TapsParams
 
 
 @dataclass(frozen=True)

@@ -26,18 +26,18 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from stages.embed.folding import FoldedNorms
-from stages.embed.params import EmbedParams, Pooling, TapsParams
-from stages.embed.taps.find import find_taps
-from stages.embed.taps.tap import Tap
-from stages.shared.core.seeding import child_seed
-from stages.shared.embeddings.embeddings import BASELINE, LOGITS, Layer
-from stages.shared.images.image_store import SPLITS, PackedImages, Pixels, Rows, filled
-from stages.shared.networks.device import Compute, choose_device
-from stages.shared.networks.network import Network, build_network
-from stages.shared.networks.params import NetworkParams
-from stages.shared.networks.transforms import draw_angles, resize
-from stages.shared.runtime.errors import UserError
+from ..shared.embeddings.embeddings import BASELINE, LOGITS, Layer
+from ..shared.images.image_store import SPLITS, PackedImages, Pixels, Rows, filled
+from ..shared.networks.device import Compute, choose_device
+from ..shared.networks.network import Network, build_network
+from ..shared.networks.params import NetworkParams
+from ..shared.networks.transforms import draw_angles, resize
+from ..shared.runtime.errors import UserError
+from ..shared.workflow.seeding import child_seed
+from .folding import FoldedNorms
+from .params import EmbedParams, Pooling, TapsParams
+from .taps.find import find_taps
+from .taps.tap import Tap
 
 PoolingKind = Literal["none", "class_token", "token0", "mean", "max"]
 SPACE = {"nchw": (2, 3), "nhwc": (1, 2), "tokens": (1,)}

@@ -9,7 +9,7 @@ from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 from torch.overrides import TorchFunctionMode
 
-from stages.embed.taps.tap import tensors
+from .taps.tap import tensors
 
 
 class FoldedNorms(TorchFunctionMode):

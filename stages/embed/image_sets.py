@@ -6,12 +6,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from stages.embed.params import EmbedParams
-from stages.shared.core.params import ALL
-from stages.shared.core.seeding import child_seed
-from stages.shared.embeddings.split_names import TRAIN, UNSEEN
-from stages.shared.images.image_store import PackedImages, Rows
-from stages.shared.runtime.errors import UserError, did_you_mean
+from ..shared.embeddings.split_names import TRAIN, UNSEEN
+from ..shared.images.image_store import PackedImages, Rows
+from ..shared.runtime.errors import UserError, did_you_mean
+from ..shared.workflow.params import ALL
+from ..shared.workflow.seeding import child_seed
+from .params import EmbedParams
 
 
 def available(images: PackedImages, params: EmbedParams, *, fold: str, frozen: bool) -> tuple[EmbedParams, list[str]]:

@@ -6,13 +6,13 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from stages.shared.core.digests import cell_id, rerun_hint
-from stages.shared.core.params import Cell
-from stages.shared.images.image_store import PackedImages
-from stages.shared.networks.network import Network
-from stages.shared.networks.params import NetworkParams
-from stages.shared.networks.weights import CheckpointInfo, checkpoint_path, open_checkpoints, read_info, read_state
-from stages.shared.runtime.errors import UserError
+from ..shared.images.image_store import PackedImages
+from ..shared.networks.network import Network
+from ..shared.networks.params import NetworkParams
+from ..shared.networks.weights import CheckpointInfo, checkpoint_path, open_checkpoints, read_info, read_state
+from ..shared.runtime.errors import UserError
+from ..shared.workflow.digests import cell_id, rerun_hint
+from ..shared.workflow.params import Cell
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self, TypeVar
 
 from pydantic import Field, field_validator, model_validator
 
-from stages.shared.core.params import Params
+from ..shared.workflow.params import Params
 
 Pooling = Literal["auto", "mean", "token0", "max", "paper"]
 T = TypeVar("T")

@@ -10,14 +10,14 @@ stopped goes on from its last checkpoint or later (`stages.finetune.loop`).
 
 import argparse
 
-from stages.shared.core.stage_run import StageParser, StageRun
+from stages.shared.workflow.stage_run import StageParser, StageRun
 from stages.finetune.checks import check_cell
 from stages.finetune.params import FinetuneParams, schedule_length
-from stages.shared.core.params import read_model_part, read_section
-from stages.shared.core.seeding import cell_seed
 from stages.shared.images.image_store import PackedImages, fold_files, open_images
 from stages.shared.networks.params import NetworkParams
 from stages.shared.runtime.console import Stopwatch, run_main
+from stages.shared.workflow.params import read_model_part, read_section
+from stages.shared.workflow.seeding import cell_seed
 
 
 def main() -> None:
@@ -30,8 +30,8 @@ def main() -> None:
         images, network, params, length, seed = read_cell(args)
 
         # torch takes seconds to import: what is wrong above is reported first
-        from stages.finetune.cell import run_cell
-        from stages.shared.networks.weights import finish_checkpoints
+        from ..shared.networks.weights import finish_checkpoints
+        from .cell import run_cell
 
         weights, history_file = run.scratch(args.weights), run.scratch(args.history.parent) / args.history.name
         history = run_cell(images, network, params, length=length, seed=seed, weights=weights, run=run, watch=watch)

@@ -2,17 +2,17 @@
 
 from pathlib import Path
 
-from stages.shared.core.stage_run import StageRun
-from stages.finetune.history import History
-from stages.finetune.loop import FineTuning, ResumePoints
-from stages.finetune.params import FinetuneParams
-from stages.shared.core.versions import library_versions
-from stages.shared.images.image_store import PackedImages
-from stages.shared.networks.device import choose_device
-from stages.shared.networks.network import build_network
-from stages.shared.networks.params import NetworkParams
-from stages.shared.networks.weights import CheckpointInfo, write_checkpoint
-from stages.shared.runtime.console import Stopwatch
+from ..shared.images.image_store import PackedImages
+from ..shared.networks.device import choose_device
+from ..shared.networks.network import build_network
+from ..shared.networks.params import NetworkParams
+from ..shared.networks.weights import CheckpointInfo, write_checkpoint
+from ..shared.runtime.console import Stopwatch
+from ..shared.workflow.stage_run import StageRun
+from ..shared.workflow.versions import library_versions
+from .history import History
+from .loop import FineTuning, ResumePoints
+from .params import FinetuneParams
 
 
 def run_cell(

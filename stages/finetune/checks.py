@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from stages.shared.images.image_store import PackedImages
-from stages.shared.networks.params import NetworkParams, check_file
-from stages.shared.runtime.errors import UserError
+from ..shared.images.image_store import PackedImages
+from ..shared.networks.params import NetworkParams, check_file
+from ..shared.runtime.errors import UserError
 
 
 def check_cell(images: PackedImages, path: Path, network: NetworkParams, model: str) -> None:

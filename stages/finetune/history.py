@@ -10,10 +10,10 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from stages.shared.core.digests import cell_id
-from stages.shared.core.params import Cell
-from stages.shared.networks.training_table import write_training
-from stages.shared.runtime.errors import UserError
+from ..shared.networks.training_table import write_training
+from ..shared.runtime.errors import UserError
+from ..shared.workflow.digests import cell_id
+from ..shared.workflow.params import Cell
 
 
 @dataclass

@@ -24,17 +24,17 @@ from torch.nn import functional
 from torch.nn.utils import clip_grad_norm_
 from torch.optim import AdamW, Optimizer
 
-from stages.shared.core.stage_run import StageRun
-from stages.finetune.history import History, diverged
-from stages.finetune.params import FinetuneParams
-from stages.shared.core.kept_work import KeptWork, claim_work
-from stages.shared.core.seeding import child_seed
-from stages.shared.images.image_store import PackedImages, Pixels, Rows, batch_rows
-from stages.shared.networks.device import Compute
-from stages.shared.networks.network import Network
-from stages.shared.networks.transforms import draw_angles
-from stages.shared.runtime.console import Stopwatch, progress
-from stages.shared.runtime.errors import UserError
+from ..shared.images.image_store import PackedImages, Pixels, Rows, batch_rows
+from ..shared.networks.device import Compute
+from ..shared.networks.network import Network
+from ..shared.networks.transforms import draw_angles
+from ..shared.runtime.console import Stopwatch, progress
+from ..shared.runtime.errors import UserError
+from ..shared.workflow.kept_work import KeptWork, claim_work
+from ..shared.workflow.seeding import child_seed
+from ..shared.workflow.stage_run import StageRun
+from .history import History, diverged
+from .params import FinetuneParams
 
 EVERY_SECONDS = 30.0
 """Least time between two resume points that are not at checkpoints."""

@@ -5,8 +5,8 @@ from typing import Annotated, Self
 
 from pydantic import ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
-from stages.shared.core.params import MAX_STEPS, CheckpointSteps, Params
-from stages.shared.runtime.errors import UserError
+from ..shared.runtime.errors import UserError
+from ..shared.workflow.params import MAX_STEPS, CheckpointSteps, Params
 
 Length = Annotated[int, Field(ge=1, le=MAX_STEPS)]
 

@@ -21,20 +21,20 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from stages.aggregate.facts import Recommendation as Record
-from stages.aggregate.words.verdict import verdict
-from stages.library.arrays import Scored, as_array, read_settings, score_arrays
-from stages.measure.metrics import LAYER_SCORES
-from stages.shared.core.params import load, parse
-from stages.shared.embeddings.split_names import UNSEEN
-from stages.shared.runtime.errors import UserError as UserError
-from stages.shared.runtime.errors import check_known
+from ..aggregate.facts import Recommendation as Record
+from ..aggregate.words.verdict import verdict
+from ..core.scores.catalogue import LAYER_SCORES
+from ..shared.embeddings.split_names import UNSEEN
+from ..shared.runtime.errors import UserError as UserError
+from ..shared.runtime.errors import check_known
+from ..shared.workflow.params import load, parse
+from .arrays import Scored, as_array, read_settings, score_arrays
 
 if TYPE_CHECKING:
     from PIL.Image import Image
     from torch import Tensor, nn
 
-    from stages.shared.networks.params import NetworkParams
+    from ..shared.networks.params import NetworkParams
 
 Pooling = Literal["auto", "mean", "token0", "max"]
 Use = Literal["classifier", "retrieval", "discovery", "detection"]
@@ -290,9 +290,9 @@ def embed(
         ImportError: torch is not installed.
     """
     try:
-        from stages.embed.params import TapsParams
-        from stages.library.embedding import embed_module, embed_named
-        from stages.shared.networks.hub import YOUR_OWN
+        from ..embed.params import TapsParams
+        from ..shared.networks.hub import YOUR_OWN
+        from .embedding import embed_module, embed_named
     except ModuleNotFoundError as error:
         raise ImportError(f"embed needs {error.name}: pip install 'whichlayer[quick]'") from None
     check_known(pooling, get_args(Pooling), f"pooling must be auto, mean, token0 or max, found {pooling!r}")
@@ -322,7 +322,7 @@ def embed(
 
 def _named_network(name: str, image_size: int | None) -> "NetworkParams":
     """Return a model of params.yaml, or a network of timm."""
-    from stages.shared.networks.params import NetworkParams, WeightsParams
+    from ..shared.networks.params import NetworkParams, WeightsParams
 
     known = load(PARAMS)["models"]
     if name in known:

@@ -11,14 +11,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from stages.aggregate.columns import frame
-from stages.aggregate.compute import Results, compute
-from stages.aggregate.params import AggregateParams, Asked, AskedMeasures
-from stages.aggregate.read import CURVE_COLUMNS, Tables
-from stages.measure.analyses.registry import ANALYSES
-from stages.measure.checks import check_params
-from stages.measure.metrics import HEAD_SCORES, LAYER_SCORES, PROBE, SCORES
-from stages.measure.outputs import (
+from ..aggregate.columns import frame
+from ..aggregate.compute import Results, compute
+from ..aggregate.params import AggregateParams, Asked, AskedMeasures
+from ..aggregate.read import CURVE_COLUMNS, Tables
+from ..core.scores.catalogue import HEAD_SCORES, LAYER_SCORES, PROBE, SCORES
+from ..measure.analyses.registry import ANALYSES
+from ..measure.checks import check_params
+from ..measure.outputs import (
     analysis_rows,
     image_tables,
     join_images,
@@ -27,17 +27,17 @@ from stages.measure.outputs import (
     refit_records,
     write_cell,
 )
-from stages.measure.params import MeasureParams, check_ranking
-from stages.measure.run import Measured, plan_jobs
-from stages.measure.run import measure as measure_cell
-from stages.shared.core.csv_table import CELL_COLUMNS
-from stages.shared.core.digests import cell_id
-from stages.shared.core.params import RunParams, parse, read_section
-from stages.shared.embeddings.embeddings import BASELINE, SAMPLE_COLUMNS, Embeddings, InMemory, Layer
-from stages.shared.embeddings.split_names import SEEN, UNSEEN
-from stages.shared.runtime.errors import CONTROL, UserError, check_known, listed
-from stages.shared.tables.metric_table import ANALYSIS_TABLES, REFIT_COLUMNS, concat_layer_scores
-from stages.shared.tables.scores import facts_of
+from ..measure.params import MeasureParams, check_ranking
+from ..measure.run import Measured, plan_jobs
+from ..measure.run import measure as measure_cell
+from ..shared.embeddings.embeddings import BASELINE, SAMPLE_COLUMNS, Embeddings, InMemory, Layer
+from ..shared.embeddings.split_names import SEEN, UNSEEN
+from ..shared.runtime.errors import CONTROL, UserError, check_known, listed
+from ..shared.tables.metric_table import ANALYSIS_TABLES, REFIT_COLUMNS, concat_layer_scores
+from ..shared.tables.scores import facts_of
+from ..shared.workflow.csv_table import CELL_COLUMNS
+from ..shared.workflow.digests import cell_id
+from ..shared.workflow.params import RunParams, parse, read_section
 
 SEED = 0
 STEP = 0
@@ -203,8 +203,8 @@ def write_scored(out: Path, scored: Scored, command: str) -> None:
         scored: what embeddings came out as.
         command: the user's, which the page names.
     """
-    from stages.aggregate.render.page.provenance import Study, describe_scoring
-    from stages.aggregate.render.write import write_results
+    from ..aggregate.render.page.provenance import Study, describe_scoring
+    from ..aggregate.render.write import write_results
 
     write_measures(out / "measures", scored.cells, scored.measure)
     settings = {"measure": scored.measure, "aggregate": scored.asked.params}

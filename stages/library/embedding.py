@@ -10,21 +10,21 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
 
-from stages.embed.embedder import layer_embeddings, pooled_layers, stored, to_arrays
-from stages.embed.folding import FoldedNorms
-from stages.embed.params import Pooling, TapsParams
-from stages.embed.taps.find import find_taps
-from stages.embed.taps.libraries import LIBRARIES, Library
-from stages.embed.taps.tap import Trace, is_layer, tensors
-from stages.library.arrays import Layers
-from stages.prepare.decode import decode_many
-from stages.shared.images.image_store import Pixels, filled
-from stages.shared.networks.device import choose_device
-from stages.shared.networks.network import Network, build_network
-from stages.shared.networks.params import NetworkParams, WeightsParams
-from stages.shared.networks.transforms import Transform
-from stages.shared.runtime.console import progress
-from stages.shared.runtime.errors import UserError
+from ..embed.embedder import layer_embeddings, pooled_layers, stored, to_arrays
+from ..embed.folding import FoldedNorms
+from ..embed.params import Pooling, TapsParams
+from ..embed.taps.find import find_taps
+from ..embed.taps.libraries import LIBRARIES, Library
+from ..embed.taps.tap import Trace, is_layer, tensors
+from ..prepare.decode import decode_many
+from ..shared.images.image_store import Pixels, filled
+from ..shared.networks.device import choose_device
+from ..shared.networks.network import Network, build_network
+from ..shared.networks.params import NetworkParams, WeightsParams
+from ..shared.networks.transforms import Transform
+from ..shared.runtime.console import progress
+from ..shared.runtime.errors import UserError
+from .arrays import Layers
 
 Images = Sequence[str | Path] | Pixels
 """Paths of files, or (N, H, W, 3) uint8, RGB."""

@@ -13,16 +13,16 @@ folder of its own with these files.
 import argparse
 import sys
 
-from stages.shared.core.stage_run import StageParser, StageRun
+from stages.shared.workflow.stage_run import StageParser, StageRun
 from stages.measure.cell import store_of_seen
 from stages.measure.checks import check_cell, check_finite, check_params
 from stages.measure.outputs import notes_of_sets, write_measured
 from stages.measure.params import MeasureParams, available
 from stages.measure.run import measure, plan_jobs, worker_count
-from stages.shared.core.params import read_section
 from stages.shared.embeddings.embedding_store import open_embeddings
 from stages.shared.runtime.console import Stopwatch, run_main
 from stages.shared.tables.gallery import read_thumbnails
+from stages.shared.workflow.params import read_section
 
 
 def main() -> None:

@@ -6,18 +6,18 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.measure.arrays import Classes, Float32, Need
-from stages.measure.embedded_split import EmbeddedSplit, Settings, scaled
-from stages.measure.halves import complementary_halves, halves_seed
-from stages.measure.params import MeasureParams
-from stages.measure.refits import class_groups
-from stages.measure.scores.kmeans import Search
-from stages.measure.scores.neighbours import others
-from stages.shared.core.seeding import child_seed
-from stages.shared.embeddings.embeddings import Embeddings, Layer
-from stages.shared.embeddings.split_names import SEEN, TRAIN, UNSEEN
-from stages.shared.runtime.errors import UserError
-from stages.shared.tables.scores import Normalize
+from ..core.scores.arrays import Classes, Float32, Need
+from ..core.scores.embedded_split import EmbeddedSplit, Settings, scaled
+from ..core.scores.halves import complementary_halves, halves_seed
+from ..core.scores.kmeans import Search
+from ..core.scores.neighbours import others
+from ..core.scores.refits import class_groups
+from ..shared.embeddings.embeddings import Embeddings, Layer
+from ..shared.embeddings.split_names import SEEN, TRAIN, UNSEEN
+from ..shared.runtime.errors import UserError
+from ..shared.tables.scores import Normalize
+from ..shared.workflow.seeding import child_seed
+from .params import MeasureParams
 
 
 class Cell:

@@ -2,15 +2,15 @@
 
 from collections.abc import Sequence
 
-from stages.measure.analyses.registry import ANALYSES, check_embedded
-from stages.measure.cell import has_training, store_of_seen
-from stages.measure.metrics import LAYER_SCORES
-from stages.measure.params import MeasureParams, check_class_sizes, check_steps
-from stages.measure.run import Job, head_metrics, plan_jobs
-from stages.shared.core.params import Cell
-from stages.shared.embeddings.embeddings import Embeddings
-from stages.shared.embeddings.split_names import SEEN, TRAIN, UNSEEN
-from stages.shared.runtime.errors import UserError
+from ..core.scores.catalogue import LAYER_SCORES
+from ..shared.embeddings.embeddings import Embeddings
+from ..shared.embeddings.split_names import SEEN, TRAIN, UNSEEN
+from ..shared.runtime.errors import UserError
+from ..shared.workflow.params import Cell
+from .analyses.registry import ANALYSES, check_embedded
+from .cell import has_training, store_of_seen
+from .params import MeasureParams, check_class_sizes, check_steps
+from .run import Job, head_metrics, plan_jobs
 
 
 def check_cell(store: Embeddings, wanted: Cell, where: str = "--embeddings") -> None:

@@ -9,12 +9,12 @@ from scipy.spatial.distance import cdist
 from sklearn.decomposition import PCA
 from threadpoolctl import threadpool_limits
 
-from stages.measure.arrays import Float32, Rows
-from stages.measure.embedded_split import centred, scaled
-from stages.shared.embeddings.embeddings import Embeddings, Layer
-from stages.shared.embeddings.split_names import UNSEEN
-from stages.shared.tables.gallery import GALLERY
-from stages.shared.tables.scores import Normalize
+from ..core.scores.arrays import Float32, Rows
+from ..core.scores.embedded_split import centred, scaled
+from ..shared.embeddings.embeddings import Embeddings, Layer
+from ..shared.embeddings.split_names import UNSEEN
+from ..shared.tables.gallery import GALLERY
+from ..shared.tables.scores import Normalize
 
 NEIGHBOURS = 5
 

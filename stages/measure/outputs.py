@@ -24,17 +24,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from stages.measure.analyses.result import AnalysisResult, ScoreRow
-from stages.measure.cell import draw_halves, groups_of
-from stages.measure.gallery import gallery
-from stages.measure.metrics import HEAD_SCORES, SCORES, ScoreValue, is_clustered
-from stages.measure.params import MeasureParams
-from stages.measure.refits import class_groups
-from stages.measure.run import Measured, Result
-from stages.shared.embeddings.embeddings import Embeddings
-from stages.shared.embeddings.split_names import SEEN, UNSEEN
-from stages.shared.tables.gallery import write_gallery
-from stages.shared.tables.metric_table import (
+from ..core.scores.catalogue import HEAD_SCORES, SCORES, ScoreValue, is_clustered
+from ..core.scores.refits import class_groups
+from ..shared.embeddings.embeddings import Embeddings
+from ..shared.embeddings.split_names import SEEN, UNSEEN
+from ..shared.tables.gallery import write_gallery
+from ..shared.tables.metric_table import (
     ALL_BUT_ONE_CLASS,
     ANALYSIS_TABLES,
     CLUSTER,
@@ -51,7 +46,12 @@ from stages.shared.tables.metric_table import (
     write_refits,
     write_versions,
 )
-from stages.shared.tables.scores import write_scores
+from ..shared.tables.scores import write_scores
+from .analyses.result import AnalysisResult, ScoreRow
+from .cell import draw_halves, groups_of
+from .gallery import gallery
+from .params import MeasureParams
+from .run import Measured, Result
 
 LIBRARIES = ("numpy", "scipy", "scikit-learn")
 """What scores depend on."""

@@ -6,12 +6,12 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from stages.measure.analyses.registry import ANALYSES
-from stages.measure.metrics import HEAD_SCORES, LAYER_SCORES, PROBE, SCORES
-from stages.shared.core.params import ALL, Params
-from stages.shared.embeddings.split_names import SEEN, UNSEEN
-from stages.shared.runtime.errors import UserError, check_known, did_you_mean, listed
-from stages.shared.tables.scores import Neighbours, Normalize
+from ..core.scores.catalogue import HEAD_SCORES, LAYER_SCORES, PROBE, SCORES
+from ..shared.embeddings.split_names import SEEN, UNSEEN
+from ..shared.runtime.errors import UserError, check_known, did_you_mean, listed
+from ..shared.tables.scores import Neighbours, Normalize
+from ..shared.workflow.params import ALL, Params
+from .analyses.registry import ANALYSES
 
 
 def _one_of(names: Collection[str], problem: str) -> AfterValidator:

@@ -19,18 +19,18 @@ from numpy.typing import NDArray
 from sklearn import config_context
 from threadpoolctl import threadpool_limits
 
-from stages.measure.analyses.registry import ANALYSES, Analysis, load
-from stages.measure.analyses.result import AnalysisResult
-from stages.measure.cell import Cell
-from stages.measure.metrics import HEAD_SCORES, LAYER_SCORES, PROBE, ScoreValue, is_clustered, needs_of, score_split
-from stages.measure.params import MeasureParams, chosen_steps
-from stages.measure.refits import refit
-from stages.shared.embeddings.embeddings import Embeddings, Layer
-from stages.shared.embeddings.split_names import SEEN, UNSEEN
-from stages.shared.runtime.console import progress
-from stages.shared.runtime.errors import UserError
-from stages.shared.tables.metric_table import row_keys
-from stages.shared.tables.scores import Normalize, Score, scaled_as
+from ..core.scores.catalogue import HEAD_SCORES, LAYER_SCORES, PROBE, ScoreValue, is_clustered, needs_of, score_split
+from ..core.scores.refits import refit
+from ..shared.embeddings.embeddings import Embeddings, Layer
+from ..shared.embeddings.split_names import SEEN, UNSEEN
+from ..shared.runtime.console import progress
+from ..shared.runtime.errors import UserError
+from ..shared.tables.metric_table import row_keys
+from ..shared.tables.scores import Normalize, Score, scaled_as
+from .analyses.registry import ANALYSES, Analysis, load
+from .analyses.result import AnalysisResult
+from .cell import Cell
+from .params import MeasureParams, chosen_steps
 
 
 @dataclass(frozen=True)

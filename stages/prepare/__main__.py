@@ -12,13 +12,13 @@ images of unseen classes, `thumbnails.parquet`.
 import argparse
 import sys
 
-from stages.shared.core.stage_run import StageParser, StageRun
+from stages.shared.workflow.stage_run import StageParser, StageRun
 from stages.prepare.packing import prepare_dataset
 from stages.prepare.params import PrepareParams, read_dataset
 from stages.prepare.thumbnails import make_thumbnails
-from stages.shared.core.params import read_section
 from stages.shared.runtime.console import Stopwatch, run_main
 from stages.shared.runtime.errors import printable
+from stages.shared.workflow.params import read_section
 
 
 def parse_args() -> argparse.Namespace:

@@ -14,10 +14,10 @@ from contextlib import ExitStack, contextmanager
 from functools import cache, partial
 from pathlib import Path
 
-from stages.prepare.names import inside, is_clutter
-from stages.prepare.raw_files import RawFiles, read_file
-from stages.shared.runtime.errors import UserError, explain_system_error
-from stages.shared.runtime.scratch import partial_path, remove, remove_leftovers
+from ..shared.runtime.errors import UserError, explain_system_error
+from ..shared.runtime.scratch import partial_path, remove, remove_leftovers
+from .names import inside, is_clutter
+from .raw_files import RawFiles, read_file
 
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 SCRATCH = Path(".dvc") / "tmp"

@@ -7,8 +7,8 @@ from typing import Literal, get_args
 
 from PIL import Image
 
-from stages.prepare.names import check_class_names
-from stages.shared.runtime.errors import CONTROL, UserError, listed
+from ..shared.runtime.errors import CONTROL, UserError, listed
+from .names import check_class_names
 
 Split = Literal["train", "test", "unseen"]
 SPLITS: tuple[Split, ...] = get_args(Split)

@@ -2,9 +2,9 @@
 
 from typing import Literal, cast
 
-from stages.prepare.candidates import SPLITS, Candidate, Listing, Split
-from stages.prepare.raw_files import RawFiles
-from stages.shared.runtime.errors import UserError
+from ..shared.runtime.errors import UserError
+from .candidates import SPLITS, Candidate, Listing, Split
+from .raw_files import RawFiles
 
 
 def list_classes(files: RawFiles, *, others: Literal["error", "ignore"] = "error") -> Listing:

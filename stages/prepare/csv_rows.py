@@ -4,7 +4,7 @@ import csv
 from collections.abc import Iterator
 from io import StringIO
 
-from stages.shared.runtime.errors import UserError
+from ..shared.runtime.errors import UserError
 
 
 def decoded(content: bytes, where: object) -> str:

@@ -20,9 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
-from stages.prepare.bits import FULL, BadImageError, Bits, Depth, file_range, mode_range
-from stages.prepare.candidates import Content
-from stages.shared.runtime.errors import explain_system_error
+from ..shared.runtime.errors import explain_system_error
+from .bits import FULL, BadImageError, Bits, Depth, file_range, mode_range
+from .candidates import Content
 
 Fit = Literal["crop", "pad", "squash"]
 FORMATS = (

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import requests
 
-from stages.shared.core.digests import file_sha256
-from stages.shared.runtime.console import progress
-from stages.shared.runtime.errors import UserError
+from ..shared.runtime.console import progress
+from ..shared.runtime.errors import UserError
+from ..shared.workflow.digests import file_sha256
 
 BLOCK = 1 << 16  # bytes; a cut loses at most one block
 ATTEMPTS = 4

@@ -5,8 +5,8 @@ from typing import Literal
 
 import pandas as pd
 
-from stages.shared.images.image_store import SPLITS
-from stages.shared.runtime.errors import UserError
+from ..shared.images.image_store import SPLITS
+from ..shared.runtime.errors import UserError
 
 Policy = Literal["error", "drop", "keep"]
 KEEP_ORDER = {"test": 0, "unseen": 1, "train": 2}

@@ -8,11 +8,11 @@ others. Fold `all` leaves no class out: every class is seen.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from stages.prepare.candidates import Candidate
-from stages.prepare.params import DatasetParams
-from stages.prepare.pools import shuffled
-from stages.shared.core.params import ALL
-from stages.shared.runtime.errors import UserError, check_known, listed
+from ..shared.runtime.errors import UserError, check_known, listed
+from ..shared.workflow.params import ALL
+from .candidates import Candidate
+from .params import DatasetParams
+from .pools import shuffled
 
 MAX_DEFAULT_FOLDS = 4
 """Folds that are made where the entry does not say how many, if as many disjoint choices exist."""

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import islice
 
-from stages.prepare.candidates import Candidate
-from stages.shared.core.seeding import child_seed
-from stages.shared.runtime.errors import UserError
+from ..shared.runtime.errors import UserError
+from ..shared.workflow.seeding import child_seed
+from .candidates import Candidate
 
 
 def group_by_name(candidates: Sequence[Candidate], pattern: str) -> list[Candidate]:

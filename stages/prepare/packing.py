@@ -15,18 +15,18 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from stages.prepare.bits import FULL, Depth, count_bits, fewest_bits
-from stages.prepare.candidates import Candidate, Split
-from stages.prepare.decode import decode_many, pixel_limit
-from stages.prepare.duplicates import resolve_duplicates
-from stages.prepare.params import DEFAULT_MAX_PIXELS, DatasetParams
-from stages.prepare.raw_files import check_regular
-from stages.prepare.report import Report, Skipped, make_report, write_report
-from stages.prepare.sources import list_images
-from stages.prepare.splits import FoldPlan, plan_folds, without_dropped
-from stages.shared.images.image_store import MANIFEST_COLUMNS, write_fold, write_images
-from stages.shared.runtime.console import progress
-from stages.shared.runtime.errors import MAX_NAMES, UserError, prefix_errors
+from ..shared.images.image_store import MANIFEST_COLUMNS, write_fold, write_images
+from ..shared.runtime.console import progress
+from ..shared.runtime.errors import MAX_NAMES, UserError, prefix_errors
+from .bits import FULL, Depth, count_bits, fewest_bits
+from .candidates import Candidate, Split
+from .decode import decode_many, pixel_limit
+from .duplicates import resolve_duplicates
+from .params import DEFAULT_MAX_PIXELS, DatasetParams
+from .raw_files import check_regular
+from .report import Report, Skipped, make_report, write_report
+from .sources import list_images
+from .splits import FoldPlan, plan_folds, without_dropped
 
 
 def prepare_dataset(

@@ -7,10 +7,10 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
-from stages.prepare.bits import FULL, Bits
-from stages.prepare.names import inside
-from stages.shared.core.params import Params, load_entry, parse
-from stages.shared.runtime.errors import check_known, did_you_mean, short_repr
+from ..shared.runtime.errors import check_known, did_you_mean, short_repr
+from ..shared.workflow.params import Params, load_entry, parse
+from .bits import FULL, Bits
+from .names import inside
 
 Count = Annotated[int, Field(ge=1)]
 Label = Annotated[str, Field(min_length=1)]

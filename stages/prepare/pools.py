@@ -5,11 +5,11 @@ from typing import TypeVar
 
 import numpy as np
 
-from stages.prepare.candidates import Candidate, Split, describe_counts
-from stages.prepare.groups import draw_groups
-from stages.prepare.params import DatasetParams
-from stages.shared.core.seeding import child_seed
-from stages.shared.runtime.errors import UserError
+from ..shared.runtime.errors import UserError
+from ..shared.workflow.seeding import child_seed
+from .candidates import Candidate, Split, describe_counts
+from .groups import draw_groups
+from .params import DatasetParams
 
 T = TypeVar("T")
 

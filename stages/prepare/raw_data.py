@@ -4,10 +4,10 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
-from stages.prepare.archives import is_archive, open_archive
-from stages.prepare.names import is_clutter
-from stages.prepare.raw_files import SOURCE_FILE, RawFiles, list_files
-from stages.shared.runtime.errors import UserError
+from ..shared.runtime.errors import UserError
+from .archives import is_archive, open_archive
+from .names import is_clutter
+from .raw_files import SOURCE_FILE, RawFiles, list_files
 
 
 def open_raw(raw: Path, resources: ExitStack, *, refused: Callable[[str], bool] = lambda path: True) -> RawFiles:

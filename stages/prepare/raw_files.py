@@ -9,8 +9,8 @@ from pathlib import Path
 
 import psutil
 
-from stages.prepare.names import is_clutter
-from stages.shared.runtime.errors import UserError, irregular
+from ..shared.runtime.errors import UserError, irregular
+from .names import is_clutter
 
 SOURCE_FILE = "source.json"
 DVC_FILES = ("dvc.yaml", ".dvcignore")

@@ -5,13 +5,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from stages.prepare.bits import describe_bits
-from stages.prepare.candidates import Listing, class_counts, describe_counts
-from stages.prepare.duplicates import DuplicateCounts
-from stages.prepare.splits import FoldPlan
-from stages.shared.core.params import ALL
-from stages.shared.images.image_store import SPLITS
-from stages.shared.runtime.errors import listed
+from ..shared.images.image_store import SPLITS
+from ..shared.runtime.errors import listed
+from ..shared.workflow.params import ALL
+from .bits import describe_bits
+from .candidates import Listing, class_counts, describe_counts
+from .duplicates import DuplicateCounts
+from .splits import FoldPlan
 
 FORMAT = "whichlayer.prepare-report/3"
 

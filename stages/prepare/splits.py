@@ -10,13 +10,13 @@ limit takes a subset of what a larger one takes.
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from stages.prepare.candidates import Candidate, Split, Splits, class_counts, describe_counts
-from stages.prepare.folds import Fold, choose_folds, why_alone
-from stages.prepare.groups import check_groups
-from stages.prepare.params import DatasetParams
-from stages.prepare.pools import class_pools, divide_as_seen, take_limited
-from stages.shared.core.params import ALL
-from stages.shared.runtime.errors import UserError
+from ..shared.runtime.errors import UserError
+from ..shared.workflow.params import ALL
+from .candidates import Candidate, Split, Splits, class_counts, describe_counts
+from .folds import Fold, choose_folds, why_alone
+from .groups import check_groups
+from .params import DatasetParams
+from .pools import class_pools, divide_as_seen, take_limited
 
 MINIMUM: dict[Split, int] = {"train": 1, "test": 2, "unseen": 2}
 """Images per class below which a score is undefined: a nearest neighbour of the same class needs a second image."""

@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from stages.shared.core.params import ALL
-from stages.shared.core.seeding import child_seed
-from stages.shared.images.image_store import Pixels, open_images
-from stages.shared.tables.gallery import THUMBNAILS, write_thumbnails
+from ..shared.images.image_store import Pixels, open_images
+from ..shared.tables.gallery import THUMBNAILS, write_thumbnails
+from ..shared.workflow.params import ALL
+from ..shared.workflow.seeding import child_seed
 
 MAX_THUMBNAILS = 200
 """Pictures of one dataset."""

@@ -4,8 +4,8 @@ import pytest
 
 from stages.aggregate.curves import average
 from stages.aggregate.read import read_tables
-from stages.measure.metrics import SCORES
-from stages.shared.core.params import RunParams
+from stages.core.scores.catalogue import SCORES
+from stages.shared.workflow.params import RunParams
 from tests.aggregate.synthetic import uncertain, write_cells, write_params
 
 DATASETS, MODELS, SEEDS = ["handwriting"], ["small", "small_scratch"], [0, 1]

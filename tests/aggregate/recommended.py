@@ -13,7 +13,7 @@ from stages.aggregate.facts import (
     ScopeRecord,
     UntrainedRecord,
 )
-from stages.aggregate.inference.gain import Gain, Payoff
+from stages.core.inference.gain import Gain, Payoff
 
 LEADS = {"classifier": "probe_accuracy", "retrieval": "map_at_r", "discovery": "nmi", "detection": "ood_auroc_knn"}
 """A use and a score that leads it, in the order of recommendations."""

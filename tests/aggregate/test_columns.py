@@ -2,7 +2,7 @@ import pandas as pd
 import pytest
 
 from stages.aggregate.columns import BOOLEAN, frame
-from stages.shared.core.csv_table import FLOAT, INTEGER, TEXT
+from stages.shared.workflow.csv_table import FLOAT, INTEGER, TEXT
 
 COLUMNS = {"name": TEXT, "count": INTEGER, "share": FLOAT, "kept": BOOLEAN}
 

@@ -5,10 +5,10 @@ import pytest
 from stages.aggregate import curves
 from stages.aggregate.curves import KEYS, MEAN, best_index, equally_best, mark_points
 from stages.aggregate.tables.summary import check_main_score
-from stages.measure.metrics import SCORES
-from stages.shared.core.params import RunParams
+from stages.core.scores.catalogue import SCORES
 from stages.shared.runtime.errors import UserError
 from stages.shared.tables.metric_table import HEAD, typed
+from stages.shared.workflow.params import RunParams
 from tests.aggregate.synthetic import only_means
 
 ONE = RunParams(datasets=["d"], models=["m"], folds=[0], seeds=[0])

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from stages.aggregate.facts import Facts, read_facts, write_facts
-from stages.aggregate.inference.contrasts import Estimate
+from stages.core.inference.contrasts import Estimate
 from stages.shared.runtime.errors import UserError
 from tests.aggregate.networks import STEPS, evidence, network
 from tests.aggregate.recommended import RECOMMENDATION, every_use, useless

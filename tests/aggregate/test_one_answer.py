@@ -13,7 +13,6 @@ from pydantic import TypeAdapter
 
 from stages.aggregate.compute import compute
 from stages.aggregate.facts import best_network
-from stages.aggregate.inference.gain import Gain
 from stages.aggregate.params import AggregateParams, Asked, AskedMeasures
 from stages.aggregate.read import Tables
 from stages.aggregate.render.write import headline_numbers
@@ -23,9 +22,10 @@ from stages.aggregate.words.formatting import decimals, interval
 from stages.aggregate.words.page_texts import answer as page_answer
 from stages.aggregate.words.page_texts import card_texts
 from stages.aggregate.words.verdict import describe, verdict
-from stages.measure.metrics import SCORES
-from stages.shared.core.params import RunParams
+from stages.core.inference.gain import Gain
+from stages.core.scores.catalogue import SCORES
 from stages.shared.tables.metric_table import ALL_BUT_ONE_CLASS, HALF, HEAD
+from stages.shared.workflow.params import RunParams
 
 FOLDS, STEPS, LAYERS = ["0", "1", "2"], [0, 50, 100], "abcde"
 PARTS = [(ALL_BUT_ONE_CLASS, f"class {i}") for i in range(4)] + [(HALF, str(i)) for i in range(6)]

@@ -1,8 +1,8 @@
 import pytest
 
 from stages.aggregate.params import AggregateParams, read_asked
-from stages.shared.core.params import parse
 from stages.shared.runtime.errors import UserError
+from stages.shared.workflow.params import parse
 from tests.aggregate.synthetic import write_params
 
 GIVEN = {"main_metric": "nmi", "accuracy_margin": 0.05}

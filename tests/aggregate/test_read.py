@@ -4,9 +4,9 @@ import pandas as pd
 import pytest
 
 from stages.aggregate.read import read_all_thumbnails, read_galleries, read_tables
-from stages.shared.core.params import RunParams
 from stages.shared.runtime.errors import UserError
 from stages.shared.tables.metric_table import ANALYSIS_TABLES, HEAD
+from stages.shared.workflow.params import RunParams
 from tests.aggregate.synthetic import freeze, write_cells
 from tests.sealed import seal, seal_all, seal_training
 

@@ -8,9 +8,9 @@ import pytest
 from stages.aggregate.facts import Facts, read_facts, write_facts
 from stages.aggregate.result_files import check_result, finish_results, input_hashes
 from stages.aggregate.tables.summary import summary_table
-from stages.shared.core.digests import write_digests
-from stages.shared.core.params import RunParams
 from stages.shared.runtime.errors import UserError
+from stages.shared.workflow.digests import write_digests
+from stages.shared.workflow.params import RunParams
 from tests.faults.damage import DAMAGES
 
 READERS = {

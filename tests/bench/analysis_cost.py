@@ -18,13 +18,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from stages.core.scores.catalogue import LAYER_SCORES, needs_of, score_split
+from stages.core.scores.refits import refit
 from stages.measure.analyses.registry import ANALYSES, load
 from stages.measure.cell import Cell
-from stages.measure.metrics import LAYER_SCORES, needs_of, score_split
 from stages.measure.params import MeasureParams
-from stages.measure.refits import refit
 from stages.measure.run import limit_to_one_thread, plan_jobs
-from stages.shared.core.params import parse
 from stages.shared.embeddings.embedding_store import (
     LAST_STEP,
     EmbeddingWriter,
@@ -32,6 +31,7 @@ from stages.shared.embeddings.embedding_store import (
     open_embeddings,
     write_store_digests,
 )
+from stages.shared.workflow.params import parse
 from tests.bench.measure_cost import MEASURE, WIDTHS, correlated
 
 LAYERS = [Layer(f"layer{i}", f"layer{i}", i, "mean", width, 0, 0) for i, width in enumerate(WIDTHS)]

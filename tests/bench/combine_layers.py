@@ -21,14 +21,14 @@ import numpy as np
 from tabulate import tabulate
 from threadpoolctl import threadpool_limits
 
+from stages.core.scores.catalogue import LAYER_SCORES, needs_of
+from stages.core.scores.embedded_split import EmbeddedSplit, unit_rows
 from stages.measure.cell import settings_of
-from stages.measure.embedded_split import EmbeddedSplit, unit_rows
-from stages.measure.metrics import LAYER_SCORES, needs_of
 from stages.measure.params import MeasureParams
-from stages.shared.core.params import read_section
 from stages.shared.embeddings.embedding_store import Embeddings, open_embeddings
 from stages.shared.embeddings.split_names import UNSEEN
 from stages.shared.runtime.console import progress
+from stages.shared.workflow.params import read_section
 
 SHORTLIST = 4
 SINGLE, SCALED = "single", "single, scaled"

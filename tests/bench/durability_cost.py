@@ -20,13 +20,13 @@ from stages.embed.loading import checked_checkpoints
 from stages.embed.params import TapsParams
 from stages.finetune.loop import FineTuning, ResumePoints
 from stages.finetune.params import FinetuneParams
-from stages.shared.core.kept_work import KeptWork
 from stages.shared.embeddings.embedding_store import Stored, open_embeddings, write_store_digests
 from stages.shared.images.image_store import PackedImages
 from stages.shared.networks.device import choose_device
 from stages.shared.networks.network import build_network
 from stages.shared.networks.params import NetworkParams, WeightsParams
 from stages.shared.networks.weights import CheckpointInfo, finish_checkpoints, open_checkpoints, write_checkpoint
+from stages.shared.workflow.kept_work import KeptWork
 from tests.bench.cells import PARAMS, network_params, pack_noise
 
 SIZE, CELL = 64, ("noise", "net", "0", 0)

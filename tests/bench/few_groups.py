@@ -19,14 +19,14 @@ from unittest import mock
 import numpy as np
 import pandas as pd
 
-from stages.aggregate.inference import scopes
-from stages.aggregate.inference.layer_comparison import score_intervals
-from stages.aggregate.inference.network_data import Refits, degrees_of_freedom, fewest_groups, find_groups
-from stages.measure.embedded_split import EmbeddedSplit, Settings, unit_rows
-from stages.measure.halves import complementary_halves
-from stages.measure.metrics import SCORES
-from stages.measure.refits import subset_scores
-from stages.measure.scores.kmeans import Search
+from stages.aggregate.network_data import Refits, degrees_of_freedom, fewest_groups, find_groups
+from stages.core.inference import scopes
+from stages.core.inference.layer_comparison import score_intervals
+from stages.core.scores.catalogue import SCORES
+from stages.core.scores.embedded_split import EmbeddedSplit, Settings, unit_rows
+from stages.core.scores.halves import complementary_halves
+from stages.core.scores.kmeans import Search
+from stages.core.scores.refits import subset_scores
 
 METRICS = ("nn1_accuracy", "knn_purity", "map_at_r", "silhouette")
 KINDS = ("of each class", "one of two classes", "of all classes")

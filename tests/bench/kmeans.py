@@ -17,8 +17,8 @@ from sklearn import config_context
 from sklearn.cluster import KMeans
 from threadpoolctl import threadpool_limits
 
-from stages.measure.scores.kmeans import COLUMNS, Search, class_means, cluster, inertia_of, rotate
-from stages.measure.scores.lockstep import search
+from stages.core.scores.kmeans import COLUMNS, Search, class_means, cluster, inertia_of, rotate
+from stages.core.scores.lockstep import search
 from stages.shared.embeddings.embedding_store import open_embeddings
 from tests.bench.measure_cost import correlated
 

@@ -26,11 +26,11 @@ from ruamel.yaml import YAML
 from sklearn import config_context
 from threadpoolctl import threadpool_limits
 
-from stages.measure.embedded_split import EmbeddedSplit, Settings
-from stages.measure.halves import complementary_halves
-from stages.measure.metrics import LAYER_SCORES, needs_of
-from stages.measure.refits import class_groups, refit
-from stages.measure.scores.kmeans import Search
+from stages.core.scores.catalogue import LAYER_SCORES, needs_of
+from stages.core.scores.embedded_split import EmbeddedSplit, Settings
+from stages.core.scores.halves import complementary_halves
+from stages.core.scores.kmeans import Search
+from stages.core.scores.refits import class_groups, refit
 from stages.shared.embeddings.embedding_store import EmbeddingWriter, Layer
 from stages.shared.tables.gallery import THUMBNAILS, write_thumbnails
 

@@ -1,7 +1,7 @@
 """Mutation testing: change the code in one place after another, and count the changes that no test notices.
 
     python -m tests.bench.mutants                                     # 4 changes of every module of MODULES
-    python -m tests.bench.mutants stages/measure/scores --sample 20   # of every module below a path
+    python -m tests.bench.mutants stages/core/scores --sample 20   # of every module below a path
     python -m tests.bench.mutants stages/prepare/splits.py --all
 
 Most changes are Cosmic Ray's: comparisons, arithmetic, numbers, conditions, loops. To these come the mistakes of
@@ -47,9 +47,9 @@ NOTICED = 0.95
 """Least share of changes that some test should notice."""
 
 MODULES = (
-    "stages/measure/scores",
-    "stages/measure/refits.py",
-    "stages/aggregate/inference",
+    "stages/core/scores",
+    "stages/core/scores/refits.py",
+    "stages/core/inference",
     "stages/aggregate/facts.py",
     "stages/aggregate/recommend",
     "stages/aggregate/findings",
@@ -58,7 +58,7 @@ MODULES = (
     "stages/embed",
     "stages/shared/embeddings",
     "stages/shared/images",
-    "stages/shared/core",
+    "stages/shared/workflow",
 )
 
 COMPARISONS = "Lt_LtE Lt_GtE LtE_Lt LtE_Gt Gt_GtE Gt_LtE GtE_Gt GtE_Lt Eq_NotEq NotEq_Eq Is_IsNot IsNot_Is"

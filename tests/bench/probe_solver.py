@@ -19,7 +19,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
-from stages.measure.scores import probe
+from stages.core.scores import probe
 from stages.shared.embeddings.embedding_store import open_embeddings
 
 C, FOLDS, SEED = 1.0, 5, 0

@@ -24,12 +24,12 @@ import pandas as pd
 from scipy.optimize import brentq
 from scipy.special import expit
 
-from stages.aggregate.inference.accuracy import mean_over_classes
-from stages.aggregate.inference.contrasts import Inference
-from stages.aggregate.inference.layer_comparison import best_against, losses_at_most, move_log_odds, score_intervals
-from stages.aggregate.inference.network_data import Refits
-from stages.aggregate.inference.scopes import MIN_FOLDS, over_classes
-from stages.measure.metrics import SCORES
+from stages.aggregate.network_data import Refits
+from stages.core.inference.accuracy import mean_over_classes
+from stages.core.inference.contrasts import Inference
+from stages.core.inference.layer_comparison import best_against, losses_at_most, move_log_odds, score_intervals
+from stages.core.inference.scopes import MIN_FOLDS, over_classes
+from stages.core.scores.catalogue import SCORES
 
 SCORE = SCORES["map_at_r"]
 DESIGNS = [(1, 12), (1, 20), (1, 25), (3, 5), (4, 5), (5, 5)]

@@ -42,7 +42,7 @@ def test_annotations_signatures_and_docstrings_are_left_alone(changes: set[str])
 
 
 def test_a_module_is_tested_by_its_mirror_first_and_then_by_its_users():
-    narrow, wide = files_that_test(Path("stages/measure/scores/kmeans.py"))
-    assert narrow[0] == "tests/measure/scores/test_kmeans.py"
-    assert "tests/measure/scores/test_probe.py" in wide
+    narrow, wide = files_that_test(Path("stages/core/scores/kmeans.py"))
+    assert narrow[0] == "tests/core/scores/test_kmeans.py"
+    assert "tests/core/scores/test_probe.py" in wide
     assert set(narrow) < set(wide)

@@ -11,11 +11,11 @@ import pytest
 from sklearn.cluster import KMeans
 from threadpoolctl import threadpool_limits
 
-from stages.measure.embedded_split import EmbeddedSplit, Settings
-from stages.measure.halves import complementary_halves
-from stages.measure.metrics import SCORES
-from stages.measure.refits import class_groups, refit, subset_scores
-from stages.measure.scores.kmeans import Search
+from stages.core.scores.catalogue import SCORES
+from stages.core.scores.embedded_split import EmbeddedSplit, Settings
+from stages.core.scores.halves import complementary_halves
+from stages.core.scores.kmeans import Search
+from stages.core.scores.refits import class_groups, refit, subset_scores
 from tests.bench.simulation import class_studies, store
 from tests.bench.simulation.batched_kmeans import cluster_batch, inertias
 from tests.bench.simulation.coverage_table import one_network, two_networks

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from sklearn.neighbors import NearestNeighbors
 
-from stages.measure.scores.probe import TOLERANCE
+from stages.core.scores.probe import TOLERANCE
 from stages.shared.embeddings.embedding_store import open_embeddings
 from tests.bench.__main__ import MODULES
 from tests.bench.probe_solver import differences

@@ -23,10 +23,10 @@ from stages.commands.check import (
 )
 from stages.commands.config import Config, parse_config
 from stages.prepare.sources import SOURCES
-from stages.shared.core.params import RunParams
 from stages.shared.networks.network import build_network
 from stages.shared.networks.params import NetworkParams
 from stages.shared.runtime.errors import UserError
+from stages.shared.workflow.params import RunParams
 from tests.commands.edited import COMMITTED, ROOT, config, file
 
 TINY = {"library": "timm", "name": "test_resnet.r160_in1k", "weights": {"source": "none"}, "image_size": 32}

@@ -7,8 +7,8 @@ import pytest
 from ruamel.yaml import YAML
 
 from stages.commands.config import parse_config, read_config
-from stages.shared.core import params
 from stages.shared.runtime.errors import UserError
+from stages.shared.workflow import params
 from tests.commands.edited import COMMITTED, ROOT, config, content
 from tests.pydantic_says import a
 

@@ -4,7 +4,7 @@ import pytest
 
 from stages.commands import grid
 from stages.commands.grid import all_stages, count_stages, following, open_cells, open_stages
-from stages.shared.core.params import RunParams
+from stages.shared.workflow.params import RunParams
 
 RUN = RunParams(datasets=["a", "b"], models=["m", "n"], folds=[0, "all"], seeds=[0])
 

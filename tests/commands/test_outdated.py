@@ -14,9 +14,9 @@ from stages.commands import outdated
 from stages.commands.dvc_project import workspace
 from stages.commands.outdated import check_made_of
 from stages.commands.project import ROOT
-from stages.shared.core.digests import write_digests
-from stages.shared.core.params import RunParams
 from stages.shared.runtime.errors import UserError
+from stages.shared.workflow.digests import write_digests
+from stages.shared.workflow.params import RunParams
 
 CELL = ("mine", "net", "0", 3)
 PATH = "mine/net/0/3"

@@ -7,8 +7,8 @@ from click.testing import CliRunner
 
 from stages.commands import unfinished as module
 from stages.commands.dvc_project import workspace
-from stages.shared.core.kept_work import KeptWork
 from stages.shared.runtime.processes import process_mark
+from stages.shared.workflow.kept_work import KeptWork
 
 DVC = """
 stages:

@@ -6,9 +6,9 @@ import pytest
 
 from stages.embed.params import TapsParams
 from stages.embed.taps.find import find_taps
-from stages.shared.core.params import load, read_model_part
 from stages.shared.networks.network import build_skeleton
 from stages.shared.networks.params import NetworkParams
+from stages.shared.workflow.params import load, read_model_part
 
 PARAMS = Path(__file__).parents[2] / "params.yaml"
 

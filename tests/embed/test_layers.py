@@ -3,9 +3,9 @@ import pytest
 from stages.embed.embedder import baseline_layers, pooled_layers
 from stages.embed.params import EmbedParams
 from stages.embed.taps.tap import Tap
-from stages.shared.core.params import parse
 from stages.shared.embeddings.embeddings import Layer
 from stages.shared.runtime.errors import UserError
+from stages.shared.workflow.params import parse
 from tests.pydantic_says import a
 
 TAPS = [

@@ -9,7 +9,7 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from stages.commands.check import check
-from stages.shared.core.params import read_yaml
+from stages.shared.workflow.params import read_yaml
 from tests.faults.campaign import Campaign, Place, numbered, seed_of, shuffled
 from tests.faults.outcomes import Outcome, attempt
 from tests.faults.params import mutated, mutated_text

@@ -10,8 +10,6 @@ import torch
 from stages.aggregate.read import read_galleries, read_tables
 from stages.embed.loading import checked_checkpoints
 from stages.measure.checks import check_cell
-from stages.shared.core.digests import cell_id
-from stages.shared.core.params import RunParams
 from stages.shared.embeddings.embedding_store import (
     BASELINE,
     LAST_STEP,
@@ -25,6 +23,8 @@ from stages.shared.images.image_store import open_images, open_prepared, read_ma
 from stages.shared.networks.params import NetworkParams, WeightsParams
 from stages.shared.networks.weights import CheckpointInfo, finish_checkpoints, read_state, write_checkpoint
 from stages.shared.tables.gallery import read_thumbnails
+from stages.shared.workflow.digests import cell_id
+from stages.shared.workflow.params import RunParams
 from tests.aggregate.synthetic import write_cells
 from tests.packed import SEEN, pack, write_fold_all
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import psutil
 
-from stages.shared.core.kept_work import read_record
 from stages.shared.runtime.processes import is_running
+from stages.shared.workflow.kept_work import read_record
 from tests.faults.bases import WRITTEN
 from tests.workflow import Workflow
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from stages.shared.core.params import read_yaml
+from stages.shared.workflow.params import read_yaml
 from tests.workflow import ROOT
 
 CELL = {"dataset": "mine", "model": "net", "fold": "0", "seed": "0"}

@@ -9,8 +9,8 @@ import pytest
 
 from stages.commands.check import check_sections
 from stages.commands.config import parse_config, read_config
-from stages.shared.core.params import checked, read_yaml
 from stages.shared.runtime.errors import CONTROL, UserError, printable
+from stages.shared.workflow.params import checked, read_yaml
 from tests.faults.changed_params import FEW, small_params
 from tests.faults.params import mutated, mutated_text
 

@@ -11,12 +11,12 @@ from transformers.optimization import get_linear_schedule_with_warmup
 
 from stages.finetune.loop import FineTuning, make_optimizer, training_batches
 from stages.finetune.params import FinetuneParams
-from stages.shared.core.seeding import child_seed
 from stages.shared.images.image_store import PackedImages
 from stages.shared.networks.device import Compute
 from stages.shared.networks.network import Network
 from stages.shared.networks.transforms import Transform, draw_angles
 from stages.shared.runtime.errors import UserError
+from stages.shared.workflow.seeding import child_seed
 from tests.packed import pack
 
 SIZE, SEED, LENGTH = 16, 5, 40

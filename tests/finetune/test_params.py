@@ -3,8 +3,8 @@ from typing import Any
 import pytest
 
 from stages.finetune.params import FinetuneParams, schedule_length
-from stages.shared.core.params import parse
 from stages.shared.runtime.errors import UserError
+from stages.shared.workflow.params import parse
 from tests.pydantic_says import at_most
 
 VALUES = {

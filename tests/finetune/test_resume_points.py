@@ -10,8 +10,8 @@ from safetensors.torch import save_file
 from stages.finetune import loop
 from stages.finetune.history import History
 from stages.finetune.loop import FineTuning, ResumePoints, global_generators, set_global_generators, weights_hash
-from stages.shared.core.kept_work import KeptWork
 from stages.shared.images.image_store import PackedImages
+from stages.shared.workflow.kept_work import KeptWork
 from tests.finetune.test_loop import network, training
 from tests.packed import pack
 

@@ -15,10 +15,10 @@ from stages.aggregate.params import AggregateParams
 from stages.aggregate.read import read_tables
 from stages.library.arrays import score_arrays, tables_of, tabulate, write_measures, write_scored
 from stages.measure.params import MeasureParams
-from stages.shared.core.digests import cell_id
-from stages.shared.core.params import parse
 from stages.shared.networks import training_table
 from stages.shared.runtime.errors import UserError
+from stages.shared.workflow.digests import cell_id
+from stages.shared.workflow.params import parse
 from tests.commands.score.made import WIDTHS, arrays, with_seen, write_npz
 from tests.measure.synthetic import DEFAULT
 

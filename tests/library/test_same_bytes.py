@@ -15,13 +15,13 @@ from stages.library.embedding import embed_named
 from stages.measure.__main__ import main as measure
 from stages.measure.params import MeasureParams
 from stages.prepare.__main__ import main as prepare
-from stages.shared.core.params import load
 from stages.shared.embeddings.embedding_store import open_embeddings
 from stages.shared.embeddings.embeddings import BASELINE
 from stages.shared.images.image_store import open_images
 from stages.shared.networks.network import build_network
 from stages.shared.networks.params import NetworkParams
 from stages.shared.networks.weights import CheckpointInfo, finish_checkpoints, write_checkpoint
+from stages.shared.workflow.params import load
 from tests.commands.features.made import write_images
 
 CELL = ("trees", "tiny", "0", 0)

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 from ruamel.yaml import YAML
 
-from stages.measure.embedded_split import EmbeddedSplit, Settings
-from stages.measure.scores.kmeans import Search
+from stages.core.scores.embedded_split import EmbeddedSplit, Settings
+from stages.core.scores.kmeans import Search
 from stages.shared.embeddings.embedding_store import (
     LAST_STEP,
     Embeddings,

@@ -3,12 +3,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from stages.core.scores.halves import complementary_halves, halves_seed
 from stages.measure.cell import Cell, draw_halves, groups_of, settings_of
-from stages.measure.halves import complementary_halves, halves_seed
 from stages.measure.params import MeasureParams
-from stages.shared.core.params import parse
 from stages.shared.embeddings.embedding_store import open_embeddings
 from stages.shared.runtime.errors import UserError
+from stages.shared.workflow.params import parse
 from tests.measure.synthetic import DEFAULT, write_store
 
 

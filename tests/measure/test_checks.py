@@ -4,9 +4,9 @@ import pytest
 from stages.measure.checks import check_cell, check_finite, check_params
 from stages.measure.params import MeasureParams
 from stages.measure.run import plan_jobs
-from stages.shared.core.params import parse
 from stages.shared.embeddings.embedding_store import open_embeddings
 from stages.shared.runtime.errors import UserError
+from stages.shared.workflow.params import parse
 from tests.measure.synthetic import DEFAULT, probe, small_store, write_last_step, write_store
 
 

@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
 
+from stages.core.scores.kmeans import Search
 from stages.measure.cell import settings_of
 from stages.measure.params import MeasureParams
 from stages.measure.run import head_metrics, is_baseline, job_at, plan_jobs
-from stages.measure.scores.kmeans import Search
-from stages.shared.core.params import parse
 from stages.shared.embeddings.embedding_store import open_embeddings
+from stages.shared.workflow.params import parse
 from tests.measure.synthetic import DEFAULT, small_store, write_store
 
 

@@ -12,17 +12,17 @@ import pandas as pd
 import pytest
 from sklearn.metrics import normalized_mutual_info_score, silhouette_score
 
+from stages.core.scores.catalogue import HEAD_SCORES, LAYER_SCORES, SCORES
+from stages.core.scores.embedded_split import EmbeddedSplit
+from stages.core.scores.halves import complementary_halves, halves_seed
 from stages.measure.analyses.registry import ANALYSES
 from stages.measure.cell import settings_of
-from stages.measure.embedded_split import EmbeddedSplit
-from stages.measure.halves import complementary_halves, halves_seed
-from stages.measure.metrics import HEAD_SCORES, LAYER_SCORES, SCORES
 from stages.measure.params import MeasureParams
-from stages.shared.core.params import read_section
 from stages.shared.embeddings.embedding_store import open_embeddings
 from stages.shared.tables.gallery import read_gallery
 from stages.shared.tables.metric_table import COLUMNS, read_layer_scores, read_refits, read_versions
 from stages.shared.tables.scores import read_scores
+from stages.shared.workflow.params import read_section
 from tests.entry_point import run_stage
 from tests.measure.plane import plane_of
 from tests.measure.synthetic import (

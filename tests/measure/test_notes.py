@@ -4,8 +4,8 @@ from stages.measure.analyses.result import AnalysisResult
 from stages.measure.outputs import notes, notes_of_sets
 from stages.measure.params import MeasureParams
 from stages.measure.run import Measured, Result, plan_jobs
-from stages.shared.core.params import parse
 from stages.shared.embeddings.embedding_store import open_embeddings
+from stages.shared.workflow.params import parse
 from tests.measure.synthetic import DEFAULT, write_store
 
 

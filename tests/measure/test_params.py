@@ -4,8 +4,8 @@ import sys
 import pytest
 
 from stages.measure.params import MeasureParams, available, chosen_steps
-from stages.shared.core.params import read_section
 from stages.shared.runtime.errors import UserError
+from stages.shared.workflow.params import read_section
 from tests.measure.synthetic import DEFAULT, write_params
 
 

@@ -6,14 +6,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from stages.core.scores.catalogue import LAYER_SCORES
+from stages.core.scores.embedded_split import EmbeddedSplit, unit_rows
 from stages.measure.analyses.registry import ANALYSES
 from stages.measure.cell import Cell
-from stages.measure.embedded_split import EmbeddedSplit, unit_rows
-from stages.measure.metrics import LAYER_SCORES
 from stages.measure.params import MeasureParams
 from stages.measure.run import plan_jobs, score
-from stages.shared.core.params import parse
 from stages.shared.embeddings.embedding_store import open_embeddings
+from stages.shared.workflow.params import parse
 from tests.measure.synthetic import DEFAULT, LAYERS, write_last_step, write_store
 
 SIZES = {"test": (8, 9, 8), "unseen": (9, 11, 10, 8)}

@@ -8,9 +8,9 @@ import pytest
 from stages.measure import run as scoring
 from stages.measure.params import MeasureParams
 from stages.measure.run import Job, expected_cost, plan_jobs, score_jobs, worker_count
-from stages.shared.core.params import parse
 from stages.shared.embeddings.embedding_store import open_embeddings
 from stages.shared.runtime.errors import UserError
+from stages.shared.workflow.params import parse
 from tests.measure.synthetic import DEFAULT, LAYERS, write_store
 
 ROOT = Path(__file__).parents[2]
@@ -113,7 +113,7 @@ def test_scores_load_no_library_whose_threads_were_not_limited():
     code = """
 from threadpoolctl import threadpool_info
 import stages.measure.run
-from stages.measure.metrics import LAYER_SCORES
+from stages.core.scores.catalogue import LAYER_SCORES
 from tests.measure.synthetic import blobs, embedded
 libraries = {library["filepath"] for library in threadpool_info()}
 split = embedded(*blobs([9, 8, 7], 5))

@@ -8,8 +8,8 @@ from sklearn.model_selection import StratifiedGroupKFold
 from stages.prepare.groups import draw_groups, group_by_name
 from stages.prepare.params import FolderParams
 from stages.prepare.splits import plan_folds
-from stages.shared.core.seeding import child_seed
 from stages.shared.runtime.errors import UserError
+from stages.shared.workflow.seeding import child_seed
 
 
 def params(**values):

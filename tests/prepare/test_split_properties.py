@@ -14,9 +14,9 @@ from stages.prepare.candidates import Candidate, Splits
 from stages.prepare.folds import Fold
 from stages.prepare.params import FolderParams
 from stages.prepare.splits import FoldPlan, plan_folds
-from stages.shared.core.params import ALL
 from stages.shared.images.image_store import FOLD_COLUMNS, MANIFEST_COLUMNS, open_images, write_fold, write_images
 from stages.shared.runtime.errors import CONTROL, UserError
+from stages.shared.workflow.params import ALL
 
 PROPERTY = settings(max_examples=100, derandomize=True, deadline=None, database=None)
 SPLIT_NAMES = ("train", "test", "unseen")

@@ -8,19 +8,19 @@ from ruamel.yaml import YAML
 
 from docs.study import label_tables, paper, sentences, tables
 from stages.aggregate import curves, facts, read
-from stages.aggregate.inference.gain import Gain
 from stages.aggregate.params import AggregateParams
 from stages.aggregate.recommend import regret
 from stages.aggregate.tables import score_tables, summary, uncertainty
+from stages.core.inference.gain import Gain
 from stages.embed.params import EmbedParams, TapsParams
 from stages.finetune.params import FinetuneParams
 from stages.measure.params import MeasureParams
 from stages.prepare.params import DATASET_PARAMS, DatasetParams, PrepareParams
-from stages.shared.core.csv_table import CELL_COLUMNS
-from stages.shared.core.params import RunParams
 from stages.shared.networks import training_table
 from stages.shared.networks.params import NetworkParams
 from stages.shared.tables import gallery, metric_table
+from stages.shared.workflow.csv_table import CELL_COLUMNS
+from stages.shared.workflow.params import RunParams
 from tests.reference.columns import check_described, column_table, record_table
 from tests.reference.default_study import runs_table, spread_table
 from tests.reference.descriptions import of_class, of_constant

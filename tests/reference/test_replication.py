@@ -12,7 +12,7 @@ from docs.study import paper
 from docs.tools import sources
 from stages.commands.check import check_sections
 from stages.commands.config import read_config
-from stages.shared.core.params import read_run
+from stages.shared.workflow.params import read_run
 from tests.reference.presets import judged
 from tests.workflow import Workflow
 

@@ -7,7 +7,7 @@ from unittest.mock import patch
 import pandas as pd
 
 from stages.aggregate.tables.summary import summary_table
-from stages.shared.core.csv_table import write_table
+from stages.shared.workflow.csv_table import write_table
 from tests.aggregate.networks import NETWORK
 from tests.measure.synthetic import write_store
 from tests.packed import pack

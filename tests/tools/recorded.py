@@ -19,9 +19,9 @@ from typing import Any
 
 import numpy as np
 
-from stages.shared.core.digests import file_sha256
-from stages.shared.core.params import read_run
 from stages.shared.networks.device import processor_name
+from stages.shared.workflow.digests import file_sha256
+from stages.shared.workflow.params import read_run
 
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "data" / "results"

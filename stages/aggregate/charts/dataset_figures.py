@@ -9,18 +9,18 @@ from dataclasses import replace
 
 import pandas as pd
 
-from stages.aggregate.charts import theme
-from stages.aggregate.charts.bands import with_bands
-from stages.aggregate.charts.frame import AXIS, figure, heading, inner_width, legend_of, main_rows, panel, records
-from stages.aggregate.charts.theme import Look, Spec
-from stages.aggregate.compute import Results
-from stages.aggregate.curves import MEAN
-from stages.aggregate.findings.outcomes import DatasetFindings
-from stages.aggregate.words import figure_titles as words
-from stages.aggregate.words.formatting import numbered, shorten
-from stages.aggregate.words.page_texts import USES
-from stages.aggregate.words.study import SCOPES, averages
-from stages.shared.embeddings.split_names import UNSEEN
+from ...shared.embeddings.split_names import UNSEEN
+from ..compute import Results
+from ..curves import MEAN
+from ..findings.outcomes import DatasetFindings
+from ..words import figure_titles as words
+from ..words.formatting import numbered, shorten
+from ..words.page_texts import USES
+from ..words.study import SCOPES, averages
+from . import theme
+from .bands import with_bands
+from .frame import AXIS, figure, heading, inner_width, legend_of, main_rows, panel, records
+from .theme import Look, Spec
 
 APART = 0.006
 """How far apart networks stand sideways, as a share of the axis, so that their bars do not hide each other."""

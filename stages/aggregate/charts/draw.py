@@ -5,14 +5,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from stages.aggregate.charts import theme
-from stages.aggregate.charts.dataset_figures import LINE_LOOKS, STEP_AXIS, overview, overview_layers, steps
-from stages.aggregate.charts.frame import with_notice, write_figure
-from stages.aggregate.charts.network_figures import depth, depth_layers, layer_pairs
-from stages.aggregate.charts.theme import Look, Spec, encode_looks, layer
-from stages.aggregate.compute import Results
-from stages.shared.runtime.console import progress
-from stages.shared.runtime.errors import UserError, explain_limits
+from ...shared.runtime.console import progress
+from ...shared.runtime.errors import UserError, explain_limits
+from ..compute import Results
+from . import theme
+from .dataset_figures import LINE_LOOKS, STEP_AXIS, overview, overview_layers, steps
+from .frame import with_notice, write_figure
+from .network_figures import depth, depth_layers, layer_pairs
+from .theme import Look, Spec, encode_looks, layer
 
 MIN_LIMITS = {"RLIMIT_AS": 72, "RLIMIT_DATA": 3}
 """GiB of limits, most of which the JavaScript engine that draws figures reserves, and crashes without."""

@@ -11,10 +11,10 @@ from typing import Any
 import pandas as pd
 import vl_convert
 
-from stages.aggregate.charts import theme
-from stages.aggregate.charts.theme import SIZE, SOFT, Spec
-from stages.aggregate.curves import CURVE
-from stages.aggregate.findings.outcomes import DatasetFindings
+from ..curves import CURVE
+from ..findings.outcomes import DatasetFindings
+from . import theme
+from .theme import SIZE, SOFT, Spec
 
 WIDTH = 504
 """Points: 7 inches, two columns of a printed page."""

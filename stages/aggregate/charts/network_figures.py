@@ -9,18 +9,18 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from stages.aggregate.charts import theme
-from stages.aggregate.charts.bands import DEVIATION, NO_BAND, with_bands
-from stages.aggregate.charts.frame import Words, figure, heading, inner_width, legend_of, panel, records
-from stages.aggregate.charts.theme import Look, Spec, encode_looks, layer
-from stages.aggregate.compute import Results
-from stages.aggregate.curves import CURVE, MEAN, each_curve
-from stages.aggregate.words import figure_titles as words
-from stages.aggregate.words.formatting import numbered, short_names
-from stages.aggregate.words.page_texts import USES
-from stages.aggregate.words.scores import directed_name, metric_name
-from stages.aggregate.words.study import averages
-from stages.shared.embeddings.split_names import SEEN, UNSEEN
+from ...shared.embeddings.split_names import SEEN, UNSEEN
+from ..compute import Results
+from ..curves import CURVE, MEAN, each_curve
+from ..words import figure_titles as words
+from ..words.formatting import numbered, short_names
+from ..words.page_texts import USES
+from ..words.scores import directed_name, metric_name
+from ..words.study import averages
+from . import theme
+from .bands import DEVIATION, NO_BAND, with_bands
+from .frame import Words, figure, heading, inner_width, legend_of, panel, records
+from .theme import Look, Spec, encode_looks, layer
 
 LOOKS = {"unseen": Look(theme.UNSEEN), "seen": Look(theme.SEEN, "square")}
 """How the curves of the two kinds of classes look."""

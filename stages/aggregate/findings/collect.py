@@ -13,16 +13,16 @@ import numpy as np
 import pandas as pd
 from scipy.stats import t as student
 
-from stages.aggregate.curves import CURVE, Name
-from stages.aggregate.findings import outcomes
-from stages.aggregate.findings.outcomes import Reason, Status
-from stages.aggregate.findings.power import detectable
-from stages.aggregate.inference.accuracy import MEANS
-from stages.aggregate.inference.contrasts import LEVEL, Estimate
-from stages.aggregate.inference.layer_comparison import best_against, best_of_two
-from stages.aggregate.inference.network_data import ByFold, Refits
-from stages.aggregate.inference.scopes import Scope, infer, is_proven
-from stages.aggregate.tables.summary import MeasuredNetwork, SummaryRow
+from ...core.inference.accuracy import MEANS
+from ...core.inference.contrasts import LEVEL, Estimate
+from ...core.inference.layer_comparison import best_against, best_of_two
+from ...core.inference.scopes import Scope, infer, is_proven
+from ..curves import CURVE, Name
+from ..network_data import ByFold, Refits
+from ..tables.summary import MeasuredNetwork, SummaryRow
+from . import outcomes
+from .outcomes import Reason, Status
+from .power import detectable
 
 TOLERANCE = 0.01
 """Accuracy that the first network of a counter-example may lack."""

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum, auto
 
-from stages.aggregate.inference.contrasts import Estimate
-from stages.aggregate.inference.layer_comparison import Bounds
-from stages.aggregate.inference.scopes import Scope
-from stages.aggregate.tables.summary import SummaryRow
+from ...core.inference.contrasts import Estimate
+from ...core.inference.layer_comparison import Bounds
+from ...core.inference.scopes import Scope
+from ..tables.summary import SummaryRow
 
 
 class Claim(StrEnum):

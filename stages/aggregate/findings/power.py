@@ -10,12 +10,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.special import nctdtrinc, ndtri
 
-from stages.aggregate.curves import Name
-from stages.aggregate.inference.contrasts import SURE, Contrasts, contenders
-from stages.aggregate.inference.network_data import Refits, unseen_rows
-from stages.aggregate.inference.scopes import MIN_CLASSES, MIN_FOLDS, is_proven, over_classes, training
-from stages.aggregate.tables.summary import MeasuredNetwork
-from stages.shared.tables.metric_table import MAX_GROUPS
+from ...core.inference.contrasts import SURE, Contrasts, contenders
+from ...core.inference.scopes import MIN_CLASSES, MIN_FOLDS, is_proven, over_classes, training
+from ...shared.tables.metric_table import MAX_GROUPS
+from ..curves import Name
+from ..network_data import Refits, unseen_rows
+from ..tables.summary import MeasuredNetwork
 
 POWER = 0.8
 """Share of studies that are to show what is there."""

@@ -11,14 +11,14 @@ from typing import get_args
 import numpy as np
 import pandas as pd
 
-from stages.aggregate.curves import Name, Scores, best_candidate
-from stages.aggregate.inference.contrasts import Float64
-from stages.aggregate.inference.gain import Gain, Payoff, gain_over
-from stages.aggregate.inference.network_data import NetworkData, Refits
-from stages.aggregate.inference.scopes import PROVEN
-from stages.aggregate.tables.summary import MeasuredNetwork, SummaryRow, measured_network
-from stages.shared.embeddings.split_names import UNSEEN
-from stages.shared.tables.scores import Score, Use
+from ...core.inference.contrasts import Float64
+from ...core.inference.gain import Gain, Payoff, gain_over
+from ...core.inference.scopes import PROVEN
+from ...shared.embeddings.split_names import UNSEEN
+from ...shared.tables.scores import Score, Use
+from ..curves import Name, Scores, best_candidate
+from ..network_data import NetworkData, Refits
+from ..tables.summary import MeasuredNetwork, SummaryRow, measured_network
 
 GEOMETRY: Use = "geometry"
 """The use that no features are taken for: only the main score can lead it."""

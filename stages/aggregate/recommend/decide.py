@@ -11,12 +11,8 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from stages.aggregate import facts
-from stages.aggregate.curves import MEAN, Name, Scores, best_candidate
-from stages.aggregate.facts import Recommendation, best_network
-from stages.aggregate.findings.outcomes import change_status
-from stages.aggregate.inference.contrasts import LEVEL, Estimate, Float64, Inference
-from stages.aggregate.inference.layer_comparison import (
+from ...core.inference.contrasts import LEVEL, Estimate, Float64, Inference
+from ...core.inference.layer_comparison import (
     Bounds,
     LayerInference,
     best_of_two,
@@ -25,12 +21,16 @@ from stages.aggregate.inference.layer_comparison import (
     losses_at_most,
     score_intervals,
 )
-from stages.aggregate.inference.network_data import NetworkData, Refits, unseen_rows
-from stages.aggregate.inference.scopes import Scope, infer, lacks_groups, state_widest
-from stages.aggregate.recommend.candidates import SHARES, Candidates, Choice, choose, collect_candidates
-from stages.aggregate.recommend.regret import regret_table
-from stages.aggregate.tables.summary import SummaryRow
-from stages.shared.tables.scores import Neighbours
+from ...core.inference.scopes import Scope, infer, lacks_groups, state_widest
+from ...shared.tables.scores import Neighbours
+from .. import facts
+from ..curves import MEAN, Name, Scores, best_candidate
+from ..facts import Recommendation, best_network
+from ..findings.outcomes import change_status
+from ..network_data import NetworkData, Refits, unseen_rows
+from ..tables.summary import SummaryRow
+from .candidates import SHARES, Candidates, Choice, choose, collect_candidates
+from .regret import regret_table
 
 
 def recommend_all(

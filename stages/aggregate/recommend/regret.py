@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from stages.aggregate.columns import frame
-from stages.aggregate.curves import MEAN, Scores, equally_best
-from stages.aggregate.inference.contrasts import Float64
-from stages.aggregate.recommend.candidates import Candidates
-from stages.aggregate.recommend.criteria import CRITERIA, Choice, KnownScores
-from stages.aggregate.tables.summary import SummaryRow
-from stages.shared.core.csv_table import FLOAT, INTEGER, TEXT
-from stages.shared.embeddings.split_names import SEEN
+from ...core.inference.contrasts import Float64
+from ...shared.embeddings.split_names import SEEN
+from ...shared.workflow.csv_table import FLOAT, INTEGER, TEXT
+from ..columns import frame
+from ..curves import MEAN, Scores, equally_best
+from ..tables.summary import SummaryRow
+from .candidates import Candidates
+from .criteria import CRITERIA, Choice, KnownScores
 
 REGRET_COLUMNS = {
     **dict.fromkeys(("dataset", "model", "fold", "metric", "criterion", "kind", "layer"), TEXT),

@@ -6,15 +6,15 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from stages.aggregate.charts.draw import draw_figures
-from stages.aggregate.facts import Recommendation, write_facts
-from stages.aggregate.render.page.page import render_page, vega_bundle
-from stages.aggregate.render.page.provenance import Study
-from stages.aggregate.result_files import PAGE, finish_results
-from stages.aggregate.tables.summary import SummaryRow
-from stages.aggregate.words import documents
-from stages.aggregate.words.formatting import plural
-from stages.shared.tables.metric_table import write_layer_scores
+from ...shared.tables.metric_table import write_layer_scores
+from ..charts.draw import draw_figures
+from ..facts import Recommendation, write_facts
+from ..result_files import PAGE, finish_results
+from ..tables.summary import SummaryRow
+from ..words import documents
+from ..words.formatting import plural
+from .page.page import render_page, vega_bundle
+from .page.provenance import Study
 
 Numbers = dict[str, Any]
 

@@ -4,12 +4,12 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from stages.aggregate.columns import BOOLEAN, frame
-from stages.aggregate.curves import CURVE, KEYS, Scores
-from stages.aggregate.inference.network_data import CLASS_KEYS, NetworkData
-from stages.aggregate.tables.uncertainty import INTERVALS
-from stages.shared.core.csv_table import FLOAT, INTEGER, TEXT
-from stages.shared.embeddings.split_names import SEEN, UNSEEN
+from ...shared.embeddings.split_names import SEEN, UNSEEN
+from ...shared.workflow.csv_table import FLOAT, INTEGER, TEXT
+from ..columns import BOOLEAN, frame
+from ..curves import CURVE, KEYS, Scores
+from ..network_data import CLASS_KEYS, NetworkData
+from .uncertainty import INTERVALS
 
 CLASS_COLUMNS = {**CLASS_KEYS, "label": TEXT, "n_images": INTEGER, "value": FLOAT}
 """Columns of classes.csv.

@@ -6,14 +6,14 @@ from typing import Any
 
 import pandas as pd
 
-from stages.aggregate.columns import columns_of, frame
-from stages.aggregate.curves import KEYS, MEAN, Direction, Name, Scores, each_curve, point_keys, sign_of
-from stages.aggregate.inference.layer_comparison import Bounds, Level, unshown_levels
-from stages.aggregate.inference.network_data import NetworkData, Refits
-from stages.aggregate.inference.scopes import Scope, is_proven, state_widest
-from stages.aggregate.tables.uncertainty import INTERVAL_ENDS, LEADS, TIED
-from stages.shared.embeddings.split_names import SEEN, SEEN_MATCHED, UNSEEN, UNSEEN_MATCHED
-from stages.shared.runtime.errors import UserError, check_known
+from ...core.inference.layer_comparison import Bounds, Level, unshown_levels
+from ...core.inference.scopes import Scope, is_proven, state_widest
+from ...shared.embeddings.split_names import SEEN, SEEN_MATCHED, UNSEEN, UNSEEN_MATCHED
+from ...shared.runtime.errors import UserError, check_known
+from ..columns import columns_of, frame
+from ..curves import KEYS, MEAN, Direction, Name, Scores, each_curve, point_keys, sign_of
+from ..network_data import NetworkData, Refits
+from .uncertainty import INTERVAL_ENDS, LEADS, TIED
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,13 +8,13 @@ from typing import Any
 import pandas as pd
 from threadpoolctl import threadpool_limits
 
-from stages.aggregate.columns import BOOLEAN, frame
-from stages.aggregate.curves import MEAN, POINT, Name, Scores, each_curve, point_keys
-from stages.aggregate.inference.layer_comparison import LayerInference, infer_layers
-from stages.aggregate.inference.network_data import NetworkData
-from stages.aggregate.inference.scopes import BOTH, Scope
-from stages.shared.core.csv_table import FLOAT
-from stages.shared.embeddings.split_names import UNSEEN
+from ...core.inference.layer_comparison import LayerInference, infer_layers
+from ...core.inference.scopes import BOTH, Scope
+from ...shared.embeddings.split_names import UNSEEN
+from ...shared.workflow.csv_table import FLOAT
+from ..columns import BOOLEAN, frame
+from ..curves import MEAN, POINT, Name, Scores, each_curve, point_keys
+from ..network_data import NetworkData
 
 INTERVAL_ENDS = {scope: (f"ci_{scope}_low", f"ci_{scope}_high") for scope in BOTH}
 TIED = {scope: f"tied_{scope}" for scope in BOTH}

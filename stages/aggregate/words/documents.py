@@ -11,14 +11,14 @@ from typing import Any
 
 from tabulate import tabulate
 
-from stages.aggregate.curves import MEAN
-from stages.aggregate.facts import Facts, Recommendation
-from stages.aggregate.tables.summary import SummaryRow
-from stages.aggregate.words import recommendation as words
-from stages.aggregate.words.findings import Finding, finding_texts, outcome_note
-from stages.aggregate.words.formatting import MISSING, capitalized, interval, number, of_parts, place
-from stages.aggregate.words.scores import LEVELS, directed_name
-from stages.aggregate.words.study import READING, SHORT, few_folds, power_sentence, scope_of
+from ..curves import MEAN
+from ..facts import Facts, Recommendation
+from ..tables.summary import SummaryRow
+from . import recommendation as words
+from .findings import Finding, finding_texts, outcome_note
+from .formatting import MISSING, capitalized, interval, number, of_parts, place
+from .scores import LEVELS, directed_name
+from .study import READING, SHORT, few_folds, power_sentence, scope_of
 
 TEXTS = ("Model", "Pooling", "Score", "Use", "Layer", "Best layer", "Ties (at most)", "Lost to the best")
 """Columns that are aligned to the left."""

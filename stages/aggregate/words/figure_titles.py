@@ -6,15 +6,15 @@ It says that something *is* where an interval of a proven level over other class
 from collections import Counter
 from collections.abc import Sequence
 
-from stages.aggregate.curves import sign_of
-from stages.aggregate.findings.outcomes import DatasetFindings, Reason, Status, change_status
-from stages.aggregate.inference.scopes import Scope, is_proven
-from stages.aggregate.tables.summary import SummaryRow
-from stages.aggregate.words.findings import REASONS
-from stages.aggregate.words.formatting import capitalized, decimals, place, plural, shorten
-from stages.aggregate.words.scores import LEVELS, LOWER, metric_name
-from stages.aggregate.words.study import Averages, at_last_step, explain_intervals
-from stages.shared.tables.scores import Better
+from ...core.inference.scopes import Scope, is_proven
+from ...shared.tables.scores import Better
+from ..curves import sign_of
+from ..findings.outcomes import DatasetFindings, Reason, Status, change_status
+from ..tables.summary import SummaryRow
+from .findings import REASONS
+from .formatting import capitalized, decimals, place, plural, shorten
+from .scores import LEVELS, LOWER, metric_name
+from .study import Averages, at_last_step, explain_intervals
 
 MARKS = (
     "Ringed: the best layer. Filled: ties with it; hollow: worse; pale: not known. Dashed: raw pixels; dotted: chance."

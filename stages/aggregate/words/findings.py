@@ -4,8 +4,9 @@ from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
-from stages.aggregate.curves import Parts
-from stages.aggregate.findings.outcomes import (
+from ...core.inference.layer_comparison import Bounds
+from ..curves import Parts
+from ..findings.outcomes import (
     Claim,
     DatasetFindings,
     NetworkPair,
@@ -15,10 +16,9 @@ from stages.aggregate.findings.outcomes import (
     change_status,
     lead_status,
 )
-from stages.aggregate.inference.layer_comparison import Bounds
-from stages.aggregate.words.formatting import capitalized, change_interval, decimals, harmless, joined
-from stages.aggregate.words.scores import ROWS, metric_name
-from stages.aggregate.words.study import (
+from .formatting import capitalized, change_interval, decimals, harmless, joined
+from .scores import ROWS, metric_name
+from .study import (
     NO_INTERVAL,
     SCOPES,
     SHORT,

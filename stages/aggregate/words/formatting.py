@@ -7,7 +7,7 @@ from itertools import groupby
 
 from wcwidth import clip, wcswidth, wrap
 
-from stages.aggregate.curves import Parts
+from ..curves import Parts
 
 MISSING = "–"
 

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
 
-from stages.aggregate.facts import Recommendation
-from stages.aggregate.inference.scopes import is_proven
-from stages.aggregate.words.formatting import joined
+from ...core.inference.scopes import is_proven
+from ..facts import Recommendation
+from .formatting import joined
 
 MIN_CLASSES = 10
 """Of fewer classes no bound is given: they seldom show all kinds that a domain has."""

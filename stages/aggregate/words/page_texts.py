@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from typing import Any
 
-from stages.aggregate.facts import LayerRecord, Recommendation, told_of
-from stages.aggregate.findings.outcomes import Status
-from stages.aggregate.inference.gain import Gain, Payoff
-from stages.aggregate.words import recommendation as words
-from stages.aggregate.words.formatting import MISSING, layers, percent, place
-from stages.aggregate.words.recommendation import at_checkpoint, caveat, doubt, gain_words, reason, use_cells
-from stages.aggregate.words.scores import metric_name
+from ...core.inference.gain import Gain, Payoff
+from ..facts import LayerRecord, Recommendation, told_of
+from ..findings.outcomes import Status
+from . import recommendation as words
+from .formatting import MISSING, layers, percent, place
+from .recommendation import at_checkpoint, caveat, doubt, gain_words, reason, use_cells
+from .scores import metric_name
 
 USES: dict[str, str] = {
     "retrieval": "Retrieval",

@@ -2,14 +2,14 @@
 
 from collections.abc import Sequence
 
-from stages.aggregate.curves import sign_of
-from stages.aggregate.facts import ChangeRecord, Missing, Recommendation, RegretRecord
-from stages.aggregate.findings.outcomes import Status
-from stages.aggregate.inference.gain import Gain, Payoff
-from stages.aggregate.inference.layer_comparison import Level
-from stages.aggregate.inference.scopes import Scope, is_proven
-from stages.aggregate.words.findings import STATUSES
-from stages.aggregate.words.formatting import (
+from ...core.inference.gain import Gain, Payoff
+from ...core.inference.layer_comparison import Level
+from ...core.inference.scopes import Scope, is_proven
+from ..curves import sign_of
+from ..facts import ChangeRecord, Missing, Recommendation, RegretRecord
+from ..findings.outcomes import Status
+from .findings import STATUSES
+from .formatting import (
     MISSING,
     capitalized,
     change_interval,
@@ -22,8 +22,8 @@ from stages.aggregate.words.formatting import (
     place,
     runs,
 )
-from stages.aggregate.words.scores import LEVELS, LOWER, metric_name
-from stages.aggregate.words.study import explain_intervals, scope_words
+from .scores import LEVELS, LOWER, metric_name
+from .study import explain_intervals, scope_words
 
 SHORT_NAMES = {
     "probe_accuracy": "probe",

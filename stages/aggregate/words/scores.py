@@ -1,7 +1,7 @@
 """Names of the scores in words, and what each number is. A score without an entry has its own name."""
 
-from stages.aggregate.inference.layer_comparison import Level
-from stages.shared.tables.scores import Better, Normalize
+from ...core.inference.layer_comparison import Level
+from ...shared.tables.scores import Better, Normalize
 
 NAMES = {
     "nmi": "NMI",

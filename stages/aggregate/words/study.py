@@ -8,11 +8,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil
 
-from stages.aggregate.curves import MEAN, Parts, Scores
-from stages.aggregate.findings.power import POWER, Power
-from stages.aggregate.inference.scopes import Scope, is_proven
-from stages.aggregate.tables.summary import SummaryRow
-from stages.aggregate.words.formatting import joined, of_parts, plural
+from ...core.inference.scopes import Scope, is_proven
+from ..curves import MEAN, Parts, Scores
+from ..findings.power import POWER, Power
+from ..tables.summary import SummaryRow
+from .formatting import joined, of_parts, plural
 
 
 @dataclass(frozen=True)

@@ -11,17 +11,17 @@ from itertools import groupby
 from tabulate import tabulate
 from wcwidth import wcswidth
 
-from stages.aggregate.curves import TOLERANCE, sign_of
-from stages.aggregate.facts import Facts, Recommendation, best_network, told_of
-from stages.aggregate.findings.outcomes import Claim, DatasetFindings, Status
-from stages.aggregate.inference.gain import Payoff
-from stages.aggregate.inference.scopes import is_proven
-from stages.aggregate.recommend.candidates import GEOMETRY
-from stages.aggregate.words.documents import regret_tables
-from stages.aggregate.words.findings import TITLES, status_words
-from stages.aggregate.words.formatting import MISSING, decimals, harmless, joined, number, percent, plural, wrapped
-from stages.aggregate.words.labels import more_labels
-from stages.aggregate.words.recommendation import (
+from ...core.inference.gain import Payoff
+from ...core.inference.scopes import is_proven
+from ..curves import TOLERANCE, sign_of
+from ..facts import Facts, Recommendation, best_network, told_of
+from ..findings.outcomes import Claim, DatasetFindings, Status
+from ..recommend.candidates import GEOMETRY
+from .documents import regret_tables
+from .findings import TITLES, status_words
+from .formatting import MISSING, decimals, harmless, joined, number, percent, plural, wrapped
+from .labels import more_labels
+from .recommendation import (
     UNTRAINED,
     at_checkpoint,
     brief_ties,
@@ -33,7 +33,7 @@ from stages.aggregate.words.recommendation import (
     sentences,
     use_cells,
 )
-from stages.aggregate.words.scores import LEVELS, LOWER
+from .scores import LEVELS, LOWER
 
 MAX_LINES, WIDTH = 12, 80
 

@@ -9,16 +9,16 @@ from typing import Any
 import pandas as pd
 from jinja2 import Template
 
-from stages.aggregate.facts import read_facts
-from stages.aggregate.result_files import check_result
-from stages.aggregate.words.formatting import place
-from stages.commands.cut.source import Source
-from stages.embed.taps.tap import trace_forward
-from stages.shared.core.digests import file_sha256
-from stages.shared.core.params import ALL
-from stages.shared.embeddings.split_names import SEEN, UNSEEN
-from stages.shared.images.image_store import fold_path
-from stages.shared.tables.metric_table import read_layer_scores
+from ...aggregate.facts import read_facts
+from ...aggregate.result_files import check_result
+from ...aggregate.words.formatting import place
+from ...embed.taps.tap import trace_forward
+from ...shared.embeddings.split_names import SEEN, UNSEEN
+from ...shared.images.image_store import fold_path
+from ...shared.tables.metric_table import read_layer_scores
+from ...shared.workflow.digests import file_sha256
+from ...shared.workflow.params import ALL
+from .source import Source
 
 UNKNOWN = "unknown"
 

@@ -6,8 +6,8 @@ from typing import Any, TypeVar
 
 import click
 
-from stages.commands.grid import cell_name
-from stages.commands.project import ProjectCommand, ProjectPath, check_new, params_option, use_option
+from ..grid import cell_name
+from ..project import ProjectCommand, ProjectPath, check_new, params_option, use_option
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -57,8 +57,8 @@ def cut(
     or onnxruntime, and a model card. First it compares their output with the stored embeddings. Several layers are
     scaled to length 1 each, and joined. By default the cell is one of the best network for the use.
     """
-    from stages.commands.cut.folder import write_cut
-    from stages.commands.cut.source import CellPaths, Wanted, named_cell, open_source  # torch takes seconds to import
+    from .folder import write_cut
+    from .source import CellPaths, Wanted, named_cell, open_source  # torch takes seconds to import
 
     check_new(out)
     asked = Wanted(**wanted)

@@ -19,11 +19,11 @@ from numpy.typing import NDArray
 from torch import Tensor, fx, nn
 from torch.export import Dim, ExportedProgram
 
-from stages.commands.cut.source import Scaler, join
-from stages.embed.embedder import PooledLayer, layer_embeddings
-from stages.shared.networks.hub import weights_only
-from stages.shared.networks.network import Network
-from stages.shared.runtime.errors import UserError
+from ...embed.embedder import PooledLayer, layer_embeddings
+from ...shared.networks.hub import weights_only
+from ...shared.networks.network import Network
+from ...shared.runtime.errors import UserError
+from .source import Scaler, join
 
 EXAMPLES = 2
 """Images in the traced batch: with one, programs are specialized to one (pytorch#133653)."""

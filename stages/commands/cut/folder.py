@@ -22,16 +22,16 @@ import numpy as np
 import torch
 from safetensors.torch import save
 
-from stages.commands.cut import export
-from stages.commands.cut.card import facts_of, readme
-from stages.commands.cut.source import Float32, Source
-from stages.commands.grid import cell_name
-from stages.commands.project import new_output
-from stages.shared.core.digests import cell_id, file_sha256, rerun_hint
-from stages.shared.core.versions import differing, library_versions
-from stages.shared.embeddings.split_names import SEEN, UNSEEN
-from stages.shared.images.image_store import Pixels
-from stages.shared.runtime.errors import UserError
+from ...shared.embeddings.split_names import SEEN, UNSEEN
+from ...shared.images.image_store import Pixels
+from ...shared.runtime.errors import UserError
+from ...shared.workflow.digests import cell_id, file_sha256, rerun_hint
+from ...shared.workflow.versions import differing, library_versions
+from ..grid import cell_name
+from ..project import new_output
+from . import export
+from .card import facts_of, readme
+from .source import Float32, Source
 
 FORMAT = "whichlayer.cut/2"
 PROGRAM, ONNX, WEIGHTS = "model.pt2", "model.onnx", "weights.safetensors"

@@ -11,27 +11,27 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from stages.aggregate.facts import FILE, Recommendation, best_network, read_facts
-from stages.aggregate.words.formatting import joined
-from stages.aggregate.words.recommendation import reason
-from stages.commands.dvc_project.workspace import stage_path
-from stages.commands.grid import cell_name
-from stages.commands.outdated import check_made_of
-from stages.embed import cell as embed_stage
-from stages.embed.embedder import PooledLayer
-from stages.embed.loading import checked_checkpoints, load_checkpoint
-from stages.embed.params import EmbedParams, TapsParams
-from stages.measure.checks import check_cell
-from stages.measure.scores.probe import column_moments
-from stages.prepare.params import DatasetParams, read_dataset
-from stages.shared.core.params import Cell, read_model_part, read_section
-from stages.shared.embeddings.embedding_store import open_embeddings
-from stages.shared.embeddings.embeddings import Embeddings, Layer
-from stages.shared.embeddings.split_names import SEEN
-from stages.shared.images.image_store import PackedImages, open_images
-from stages.shared.networks.params import NetworkParams
-from stages.shared.runtime.errors import UserError, check_known
-from stages.shared.tables.metric_table import Scaling
+from ...aggregate.facts import FILE, Recommendation, best_network, read_facts
+from ...aggregate.words.formatting import joined
+from ...aggregate.words.recommendation import reason
+from ...core.scores.probe import column_moments
+from ...embed import cell as embed_stage
+from ...embed.embedder import PooledLayer
+from ...embed.loading import checked_checkpoints, load_checkpoint
+from ...embed.params import EmbedParams, TapsParams
+from ...measure.checks import check_cell
+from ...prepare.params import DatasetParams, read_dataset
+from ...shared.embeddings.embedding_store import open_embeddings
+from ...shared.embeddings.embeddings import Embeddings, Layer
+from ...shared.embeddings.split_names import SEEN
+from ...shared.images.image_store import PackedImages, open_images
+from ...shared.networks.params import NetworkParams
+from ...shared.runtime.errors import UserError, check_known
+from ...shared.tables.metric_table import Scaling
+from ...shared.workflow.params import Cell, read_model_part, read_section
+from ..dvc_project.workspace import stage_path
+from ..grid import cell_name
+from ..outdated import check_made_of
 
 Float32 = NDArray[np.float32]
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stages.commands.dvc_project.workspace import read_lock
-from stages.shared.core.snapshot import CODE
-from stages.shared.runtime.console import progress
-from stages.shared.runtime.errors import UserError
+from ...shared.runtime.console import progress
+from ...shared.runtime.errors import UserError
+from ...shared.workflow.snapshot import CODE
+from .workspace import read_lock
 
 if TYPE_CHECKING:
     from dvc.repo import Repo

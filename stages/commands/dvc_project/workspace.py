@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 from ruamel.yaml import YAML, YAMLError
 
-from stages.commands.project import ROOT
-from stages.shared.core.params import Cell, read_yaml
-from stages.shared.runtime.errors import UserError
+from ...shared.runtime.errors import UserError
+from ...shared.workflow.params import Cell, read_yaml
+from ..project import ROOT
 
 if TYPE_CHECKING:
     from dvc.repo import Repo

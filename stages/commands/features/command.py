@@ -8,9 +8,9 @@ from typing import Any
 
 import click
 
-from stages.commands.cut.command import layer_options
-from stages.commands.project import ProjectCommand, ProjectPath, check_new, params_option
-from stages.shared.runtime.errors import UserError
+from ...shared.runtime.errors import UserError
+from ..cut.command import layer_options
+from ..project import ProjectCommand, ProjectPath, check_new, params_option
 
 
 @click.command(cls=ProjectCommand)
@@ -31,16 +31,16 @@ def features(images: Path, origin: Path | None, out: Path, skip_unreadable: bool
 
     After a stop, repeat the command: it continues.
     """
-    from stages.shared.core.stage_run import StageRun
-    from stages.aggregate.words.formatting import plural  # libraries take seconds
-    from stages.commands.features import image_files
-    from stages.commands.features.writers import WRITERS
-    from stages.prepare.decode import pixel_limit
-    from stages.prepare.params import PrepareParams
-    from stages.shared.core.kept_work import claim_work
-    from stages.shared.core.params import read_section
-    from stages.shared.runtime.console import Stopwatch
-    from stages.shared.runtime.scratch import remove
+    from ...aggregate.words.formatting import plural  # libraries take seconds
+    from ...prepare.decode import pixel_limit
+    from ...prepare.params import PrepareParams
+    from ...shared.runtime.console import Stopwatch
+    from ...shared.runtime.scratch import remove
+    from ...shared.workflow.kept_work import claim_work
+    from ...shared.workflow.params import read_section
+    from ...shared.workflow.stage_run import StageRun
+    from . import image_files
+    from .writers import WRITERS
 
     watch = Stopwatch("features", "", None)
     if out.suffix not in WRITERS:
@@ -49,8 +49,8 @@ def features(images: Path, origin: Path | None, out: Path, skip_unreadable: bool
     max_pixels = read_section(params, "prepare", PrepareParams).max_pixels
     with ExitStack() as resources, pixel_limit(max_pixels):
         files = image_files.list_images(images, resources)
-        from stages.commands.cut.source import Wanted  # after what may be wrong: torch takes seconds
-        from stages.commands.features.extraction import Shards, open_extractor
+        from ..cut.source import Wanted  # after what may be wrong: torch takes seconds
+        from .extraction import Shards, open_extractor
 
         extractor = open_extractor(params, origin, Wanted(**wanted), resources)
         run = StageRun("features", params, keys=[], reads=[extractor.weights], writes=[out], resumable=True)

@@ -1,6 +1,6 @@
 """What turns images into features: layers of a finished cell's network, or the network of a cut.
 
-A run may be cut short: finished shards of images are kept (`stages.shared.core.kept_work`) and taken up again.
+A run may be cut short: finished shards of images are kept (`stages.shared.workflow.kept_work`) and taken up again.
 
     <number>-<key>.npz    one shard: features, the SHA-256 of every image, and which it lacks
 
@@ -19,21 +19,21 @@ from typing import Any
 import numpy as np
 import torch
 
-from stages.commands.cut.export import explained, load_run
-from stages.commands.cut.folder import AGAIN, PREPROCESS, PROGRAM, check_versions, read_cut
-from stages.commands.cut.source import CellPaths, Float32, Source, Wanted, named_cell, open_source
-from stages.commands.features.image_files import refuse_unreadable
-from stages.embed.embedder import stored
-from stages.embed.params import EmbedParams
-from stages.prepare.decode import decode_many, digest, read_content
-from stages.prepare.raw_files import RawFiles
-from stages.shared.core.digests import cell_id, file_sha256, json_hash
-from stages.shared.core.kept_work import KeptWork
-from stages.shared.core.params import read_section
-from stages.shared.core.versions import library_versions
-from stages.shared.images.image_store import Pixels, filled
-from stages.shared.runtime.console import progress
-from stages.shared.runtime.errors import UserError
+from ...embed.embedder import stored
+from ...embed.params import EmbedParams
+from ...prepare.decode import decode_many, digest, read_content
+from ...prepare.raw_files import RawFiles
+from ...shared.images.image_store import Pixels, filled
+from ...shared.runtime.console import progress
+from ...shared.runtime.errors import UserError
+from ...shared.workflow.digests import cell_id, file_sha256, json_hash
+from ...shared.workflow.kept_work import KeptWork
+from ...shared.workflow.params import read_section
+from ...shared.workflow.versions import library_versions
+from ..cut.export import explained, load_run
+from ..cut.folder import AGAIN, PREPROCESS, PROGRAM, check_versions, read_cut
+from ..cut.source import CellPaths, Float32, Source, Wanted, named_cell, open_source
+from .image_files import refuse_unreadable
 
 ROTATED = "with embed.augment the stored embeddings are of rotated images; new images are not rotated"
 

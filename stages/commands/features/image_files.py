@@ -7,11 +7,11 @@ from contextlib import ExitStack
 from io import StringIO
 from pathlib import Path
 
-from stages.commands.project import MAX_LISTED
-from stages.prepare.archives import is_archive
-from stages.prepare.raw_data import open_raw
-from stages.prepare.raw_files import RawFiles, check_regular, read_file
-from stages.shared.runtime.errors import UserError, listed
+from ...prepare.archives import is_archive
+from ...prepare.raw_data import open_raw
+from ...prepare.raw_files import RawFiles, check_regular, read_file
+from ...shared.runtime.errors import UserError, listed
+from ..project import MAX_LISTED
 
 LISTS = (".csv", ".txt")
 

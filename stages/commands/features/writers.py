@@ -16,10 +16,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from stages.commands.project import FEATURES
+from ..project import FEATURES
 
 if TYPE_CHECKING:  # which imports torch
-    from stages.commands.features.extraction import Shard
+    from .extraction import Shard
 
 Write = Callable[[Path, Iterable["Shard"], int, Mapping[str, Any]], None]
 """Path, shards, number of features, and what they are of."""

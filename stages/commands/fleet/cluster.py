@@ -7,10 +7,10 @@ from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 
-from stages.commands.dvc_project import own_workspace
-from stages.commands.dvc_project.own_workspace import Done, Source, Task
-from stages.shared.runtime.console import Stopped
-from stages.shared.runtime.errors import UserError
+from ...shared.runtime.console import Stopped
+from ...shared.runtime.errors import UserError
+from ..dvc_project import own_workspace
+from ..dvc_project.own_workspace import Done, Source, Task
 
 SETTINGS = {
     "RAY_AUTH_MODE": "token",  # else Ray runs the code of whoever reaches one of its ports

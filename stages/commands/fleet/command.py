@@ -16,17 +16,17 @@ from typing import Any
 import click
 from tqdm import tqdm
 
-from stages.commands.check import check
-from stages.commands.config import Config, read_config
-from stages.commands.dvc_project.own_workspace import Done, Source, Task, end_with_parent, run_task, threads_environment
-from stages.commands.dvc_project.workspace import enter, read_lock, run_dvc, shared_settings, stage_path
-from stages.commands.fleet.cluster import choose_gpus, connected, run_cells
-from stages.commands.grid import AXES, CELL_STAGES, ON_CPU, ON_GPU, cell_name, open_cells, open_stages, stage_names
-from stages.commands.project import MAX_LISTED, PARAMS, ROOT, ProjectCommand
-from stages.shared.core.params import Cell
-from stages.shared.runtime.console import progress
-from stages.shared.runtime.durations import processors, read_durations
-from stages.shared.runtime.errors import UserError, check_known, listed
+from ...shared.runtime.console import progress
+from ...shared.runtime.durations import processors, read_durations
+from ...shared.runtime.errors import UserError, check_known, listed
+from ...shared.workflow.params import Cell
+from ..check import check
+from ..config import Config, read_config
+from ..dvc_project.own_workspace import Done, Source, Task, end_with_parent, run_task, threads_environment
+from ..dvc_project.workspace import enter, read_lock, run_dvc, shared_settings, stage_path
+from ..grid import AXES, CELL_STAGES, ON_CPU, ON_GPU, cell_name, open_cells, open_stages, stage_names
+from ..project import MAX_LISTED, PARAMS, ROOT, ProjectCommand
+from .cluster import choose_gpus, connected, run_cells
 
 PARTS = (".dvcignore", ".dvc/config", "dvc.yaml", "params.yaml", "pyproject.toml", "stages")
 """Files and folders that the stages and DVC need in a workspace, beside weights that params.yaml names."""

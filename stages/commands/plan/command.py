@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from stages.commands.project import RAW, ROOT, ProjectCommand, json_option, params_option, size
+from ..project import RAW, ROOT, ProjectCommand, json_option, params_option, size
 
 
 @click.command(cls=ProjectCommand)
@@ -20,11 +20,11 @@ def plan(params: Path, timed: bool, as_json: bool) -> None:
     Estimates of time and memory come from earlier runs of the same work here. Without them, one batch of training, one
     of embedding, and one layer are timed. Networks get random weights, so a plan needs no downloads.
     """
-    from stages.commands.config import read_config  # after the arguments: libraries take seconds
-    from stages.commands.dvc_project.workspace import cache_folder
-    from stages.commands.grid import all_stages, count_stages, open_stages
-    from stages.commands.plan.cost import Predictor, estimates
-    from stages.prepare.raw_files import check_regular
+    from ...prepare.raw_files import check_regular
+    from ..config import read_config  # after the arguments: libraries take seconds
+    from ..dvc_project.workspace import cache_folder
+    from ..grid import all_stages, count_stages, open_stages
+    from .cost import Predictor, estimates
 
     config = read_config(params)
     for dataset in config.run.datasets:

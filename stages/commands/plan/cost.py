@@ -12,25 +12,25 @@ import psutil
 import torch
 from tabulate import tabulate
 
-from stages.commands.config import Config
-from stages.commands.dvc_project.workspace import stage_params, stage_path
-from stages.commands.folds import find_folds
-from stages.commands.grid import CELL_STAGES, ON_GPU, stage_names
-from stages.commands.plan.trial import Trial, embed_a_batch, in_own_process, measure_a_layer, train_a_batch
-from stages.commands.project import size
-from stages.embed.embedder import pooled_layers
-from stages.embed.taps.find import find_taps
-from stages.measure.params import available
-from stages.measure.run import worker_count
-from stages.prepare.splits import FoldPlan
-from stages.shared.core.params import ALL
-from stages.shared.core.snapshot import value_at
-from stages.shared.embeddings.embedding_store import SAMPLES_PER_SHARD
-from stages.shared.embeddings.embeddings import Layer
-from stages.shared.embeddings.split_names import SEEN, UNSEEN
-from stages.shared.networks.network import build_skeleton
-from stages.shared.runtime.console import progress
-from stages.shared.runtime.durations import machine, processors, read_durations
+from ...embed.embedder import pooled_layers
+from ...embed.taps.find import find_taps
+from ...measure.params import available
+from ...measure.run import worker_count
+from ...prepare.splits import FoldPlan
+from ...shared.embeddings.embedding_store import SAMPLES_PER_SHARD
+from ...shared.embeddings.embeddings import Layer
+from ...shared.embeddings.split_names import SEEN, UNSEEN
+from ...shared.networks.network import build_skeleton
+from ...shared.runtime.console import progress
+from ...shared.runtime.durations import machine, processors, read_durations
+from ...shared.workflow.params import ALL
+from ...shared.workflow.snapshot import value_at
+from ..config import Config
+from ..dvc_project.workspace import stage_params, stage_path
+from ..folds import find_folds
+from ..grid import CELL_STAGES, ON_GPU, stage_names
+from ..project import size
+from .trial import Trial, embed_a_batch, in_own_process, measure_a_layer, train_a_batch
 
 BYTES = {"float32": 4, "float16": 2}
 

@@ -11,16 +11,16 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from stages.commands.config import Config
-from stages.measure.analyses.registry import ANALYSES
-from stages.measure.params import MeasureParams
-from stages.measure.run import limit_to_one_thread, plan_jobs, score_jobs
-from stages.shared.core.digests import cell_id
-from stages.shared.embeddings.embeddings import Embeddings, InMemory, Layer
-from stages.shared.images.image_store import PackedImages
-from stages.shared.runtime.durations import peak_memory, process_peak
-from stages.shared.runtime.errors import UserError
-from stages.shared.runtime.startup import keep_freed_memory
+from ...measure.analyses.registry import ANALYSES
+from ...measure.params import MeasureParams
+from ...measure.run import limit_to_one_thread, plan_jobs, score_jobs
+from ...shared.embeddings.embeddings import Embeddings, InMemory, Layer
+from ...shared.images.image_store import PackedImages
+from ...shared.runtime.durations import peak_memory, process_peak
+from ...shared.runtime.errors import UserError
+from ...shared.runtime.startup import keep_freed_memory
+from ...shared.workflow.digests import cell_id
+from ..config import Config
 
 MAX_MEASURED = 1000
 """Images of a split of which a layer is measured."""
@@ -78,9 +78,9 @@ def train_a_batch(config: Config, model: str, count: int, size: int, classes: in
         size: height and width of the packed images.
         classes: number of outputs.
     """
-    from stages.finetune.loop import FineTuning  # what only this stage imports
-    from stages.shared.networks.device import choose_device
-    from stages.shared.networks.network import build_network
+    from ...finetune.loop import FineTuning  # what only this stage imports
+    from ...shared.networks.device import choose_device
+    from ...shared.networks.network import build_network
 
     network = build_network(config.models[model].network, classes, seed=0, load_weights=False)
     twice, ends, compute = config.finetune.model_copy(update={"steps": [1, 2]}), list[float](), choose_device()
@@ -99,7 +99,7 @@ def embed_a_batch(config: Config, model: str, size: int, classes: int) -> Trial:
         size: height and width of the packed images.
         classes: number of outputs.
     """
-    from stages.embed.embedder import open_embedder
+    from ...embed.embedder import open_embedder
 
     entry, params = config.models[model], config.embed
     images, augment = made_images(params.batch_size, size, classes), {"degrees": 10.0, "padding": 20}

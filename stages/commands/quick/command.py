@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from stages.commands.project import RAW, AnywhereCommand, ProjectPath, check_new, use_option
-from stages.shared.runtime.errors import UserError
+from ...shared.runtime.errors import UserError
+from ..project import RAW, AnywhereCommand, ProjectPath, check_new, use_option
 
 DEMO = "handwriting"
 
@@ -43,12 +43,12 @@ def quick(
         raise UserError("--use detection needs classes that the network was trained on; take `whichlayer new FOLDER`")
     if out is not None:
         check_new(out)
-    from stages.commands.quick.images import read_images
+    from .images import read_images
 
     pixels, labels = read_images(folder or RAW / DEMO, table, network, image_size, per_class)
-    from stages.aggregate.words.formatting import plural  # after what may be wrong: libraries take seconds
-    from stages.commands.quick.waves import answer, plain_name
-    from stages.library import embed
+    from ...aggregate.words.formatting import plural  # after what may be wrong: libraries take seconds
+    from ...library import embed
+    from .waves import answer, plain_name
 
     images, side = plural(len(labels), "image"), pixels.shape[1]
     larger = " (most networks were trained at 224 px: see --image-size)" if side < 224 and image_size is None else ""

@@ -11,16 +11,16 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from stages.commands.project import PARAMS, RAW
-from stages.commands.quick.command import DEMO
-from stages.measure.params import MeasureParams
-from stages.prepare.decode import decode_many
-from stages.prepare.duplicates import resolve_duplicates
-from stages.prepare.params import parse_dataset
-from stages.prepare.pools import shuffled
-from stages.prepare.sources import list_images
-from stages.shared.core.params import load, read_section
-from stages.shared.runtime.errors import UserError, listed
+from ...measure.params import MeasureParams
+from ...prepare.decode import decode_many
+from ...prepare.duplicates import resolve_duplicates
+from ...prepare.params import parse_dataset
+from ...prepare.pools import shuffled
+from ...prepare.sources import list_images
+from ...shared.runtime.errors import UserError, listed
+from ...shared.workflow.params import load, read_section
+from ..project import PARAMS, RAW
+from .command import DEMO
 
 
 def read_images(

@@ -12,16 +12,16 @@ import numpy as np
 from numpy.typing import NDArray
 from tabulate import tabulate
 
-from stages.aggregate.params import AggregateParams
-from stages.aggregate.words.scores import metric_name
-from stages.aggregate.words.verdict import verdict
-from stages.commands.project import PARAMS, new_output
-from stages.library.arrays import score_arrays, write_scored
-from stages.measure.metrics import LAYER_SCORES, PROBE
-from stages.measure.params import MeasureParams
-from stages.measure.run import Measured, Result, plan_jobs, score_jobs, worker_count
-from stages.shared.core.params import read_section
-from stages.shared.embeddings.embeddings import Embeddings
+from ...aggregate.params import AggregateParams
+from ...aggregate.words.scores import metric_name
+from ...aggregate.words.verdict import verdict
+from ...core.scores.catalogue import LAYER_SCORES, PROBE
+from ...library.arrays import score_arrays, write_scored
+from ...measure.params import MeasureParams
+from ...measure.run import Measured, Result, plan_jobs, score_jobs, worker_count
+from ...shared.embeddings.embeddings import Embeddings
+from ...shared.workflow.params import read_section
+from ..project import PARAMS, new_output
 
 FIRST = ("map_at_r", "nn1_accuracy", "nmi")
 """Scores of the first table, which cost little."""

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import click
 
-from stages.commands.project import AnywhereCommand, ProjectPath, check_new, new_output, params_option
-from stages.shared.runtime.errors import UserError
+from ...shared.runtime.errors import UserError
+from ..project import AnywhereCommand, ProjectPath, check_new, new_output, params_option
 
 LABELS_FILE = ProjectPath(exists=True, dir_okay=False)
 
@@ -44,11 +44,11 @@ def score(
     """
     import psutil  # after the arguments: libraries take seconds
 
-    from stages.aggregate.words.formatting import plural
-    from stages.aggregate.words.verdict import verdict
-    from stages.commands.score.files import join, read_file
-    from stages.library.arrays import read_settings, score_arrays, write_scored
-    from stages.measure.run import worker_count
+    from ...aggregate.words.formatting import plural
+    from ...aggregate.words.verdict import verdict
+    from ...library.arrays import read_settings, score_arrays, write_scored
+    from ...measure.run import worker_count
+    from .files import join, read_file
 
     name = re.sub(r"\W", "_", files[0].stem, flags=re.ASCII) if dataset is None else dataset
     for option, given in (("--dataset", name), ("--model", model)):
@@ -57,7 +57,7 @@ def score(
     names = None if metrics is None else [each.strip() for each in metrics.split(",")]
     measure, aggregate = read_settings(params, names, normalize)
     if out is not None:
-        from stages.aggregate.charts.draw import check_limits
+        from ...aggregate.charts.draw import check_limits
 
         check_new(out)
         check_limits()

@@ -24,9 +24,9 @@ import pandas as pd
 import psutil
 from numpy.typing import NDArray
 
-from stages.commands.project import FEATURES, size
-from stages.shared.embeddings.split_names import SEEN, UNSEEN
-from stages.shared.runtime.errors import UserError, irregular
+from ...shared.embeddings.split_names import SEEN, UNSEEN
+from ...shared.runtime.errors import UserError, irregular
+from ..project import FEATURES, size
 
 LABELS, IDS, GROUPS, LAYERS = "labels", "ids", "groups", "layers"
 PREFIXES = {SEEN: "seen/", UNSEEN: ""}
@@ -174,7 +174,7 @@ def read_store(path: Path) -> dict[str, Arrays]:
     Raises:
         UserError: it is no such store.
     """
-    from stages.shared.embeddings.embedding_store import open_embeddings
+    from ...shared.embeddings.embedding_store import open_embeddings
 
     if not (path / "zarr.json").exists():
         raise UserError("must be an .npz file or the folder of an embedding store, found a folder without zarr.json")

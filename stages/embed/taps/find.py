@@ -2,10 +2,14 @@
 
 from torch import nn
 
-from stages.embed.params import TapsParams
-from stages.embed.taps.inside_blocks import with_inside
-from stages.embed.taps.libraries import LIBRARIES, Library
-from stages.embed.taps.tap import (
+from ...shared.networks.network import Network
+from ...shared.networks.params import NetworkParams
+from ...shared.networks.weights import in_head
+from ...shared.runtime.errors import UserError, did_you_mean, prefix_errors
+from ..params import TapsParams
+from .inside_blocks import with_inside
+from .libraries import LIBRARIES, Library
+from .tap import (
     BATCH,
     Tap,
     Trace,
@@ -18,10 +22,6 @@ from stages.embed.taps.tap import (
     tensors,
     trace_forward,
 )
-from stages.shared.networks.network import Network
-from stages.shared.networks.params import NetworkParams
-from stages.shared.networks.weights import in_head
-from stages.shared.runtime.errors import UserError, did_you_mean, prefix_errors
 
 
 def find_taps(network: Network, params: NetworkParams, taps: TapsParams, library: Library | None = None) -> list[Tap]:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from torch import nn
 
-from stages.shared.runtime.errors import UserError
+from ...shared.runtime.errors import UserError
 
 ATTENTION = ("attn", "self_attention", "self_attn", "attention")
 """What the four libraries call a block's attention."""

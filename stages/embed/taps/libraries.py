@@ -5,8 +5,8 @@ from typing import Protocol
 
 from torch import nn
 
-from stages.embed.taps import open_clip, timm, torchvision, transformers
-from stages.embed.taps.tap import Trace
+from . import open_clip, timm, torchvision, transformers
+from .tap import Trace
 
 
 class Library(Protocol):

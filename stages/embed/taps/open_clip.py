@@ -2,9 +2,9 @@
 
 from torch import nn
 
-from stages.embed.taps import timm
-from stages.embed.taps.patterns import expand
-from stages.embed.taps.tap import Trace
+from . import timm
+from .patterns import expand
+from .tap import Trace
 
 PATTERNS: dict[str, tuple[str, ...]] = {
     "ModifiedResNet": ("avgpool", "layer1", "layer2", "layer3", "layer4"),

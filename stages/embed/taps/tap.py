@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from stages.shared.runtime.errors import UserError
+from ...shared.runtime.errors import UserError
 
 Layout = Literal["vector", "nchw", "nhwc", "tokens"]
 

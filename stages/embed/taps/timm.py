@@ -7,8 +7,8 @@ the next stage's downsampling); ViT, DeiT, DINOv2 `norm_pre` (embedded tokens), 
 
 from torch import nn
 
-from stages.embed.taps.patterns import expand
-from stages.embed.taps.tap import Trace
+from .patterns import expand
+from .tap import Trace
 
 PATTERNS = {
     "EfficientNet": ("bn1", "blocks.*", "bn2"),

@@ -2,8 +2,8 @@
 
 from torch import nn
 
-from stages.embed.taps.patterns import expand
-from stages.embed.taps.tap import Trace
+from .patterns import expand
+from .tap import Trace
 
 STAGES = ("features.0", "features.1", "features.3", "features.5", "features.7")
 

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 
 from torch import Tensor, nn
 
-from stages.embed.taps.tap import Trace, tensors
-from stages.shared.runtime.errors import UserError
+from ...shared.runtime.errors import UserError
+from .tap import Trace, tensors
 
 
 def default_layers(module: nn.Module, trace: Trace) -> dict[str, int | None]:

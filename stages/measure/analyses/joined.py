@@ -5,18 +5,18 @@ from itertools import combinations
 
 import numpy as np
 
-from stages.measure.analyses.layer_pairs import images_of_pairs
-from stages.measure.analyses.result import AnalysisResult
-from stages.measure.analyses.scalings import SCORES
-from stages.measure.arrays import Float64
-from stages.measure.cell import Cell
-from stages.measure.embedded_split import NEAREST, EmbeddedSplit
-from stages.measure.metrics import LAYER_SCORES
-from stages.measure.scores.kmeans import rotate_joined
-from stages.measure.scores.neighbours import scan, squared_distance_blocks
-from stages.shared.embeddings.embeddings import Layer
-from stages.shared.embeddings.split_names import UNSEEN
-from stages.shared.tables.metric_table import ANALYSIS_TABLES
+from ...core.scores.arrays import Float64
+from ...core.scores.catalogue import LAYER_SCORES
+from ...core.scores.embedded_split import NEAREST, EmbeddedSplit
+from ...core.scores.kmeans import rotate_joined
+from ...core.scores.neighbours import scan, squared_distance_blocks
+from ...shared.embeddings.embeddings import Layer
+from ...shared.embeddings.split_names import UNSEEN
+from ...shared.tables.metric_table import ANALYSIS_TABLES
+from ..cell import Cell
+from .layer_pairs import images_of_pairs
+from .result import AnalysisResult
+from .scalings import SCORES
 
 STARTS, POLISHED = 15, 3
 """Largest numbers in the search for clusters, of single layers as of pairs."""

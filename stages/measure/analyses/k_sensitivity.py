@@ -1,11 +1,11 @@
 """K-means into other numbers of clusters than there are classes: how much hangs on knowing that number."""
 
-from stages.measure.analyses.result import AnalysisResult
-from stages.measure.cell import Cell
-from stages.measure.embedded_split import EmbeddedSplit
-from stages.measure.scores.agreement import nmi_with_chance
-from stages.measure.scores.kmeans import cluster
-from stages.shared.embeddings.embeddings import Layer
+from ...core.scores.agreement import nmi_with_chance
+from ...core.scores.embedded_split import EmbeddedSplit
+from ...core.scores.kmeans import cluster
+from ...shared.embeddings.embeddings import Layer
+from ..cell import Cell
+from .result import AnalysisResult
 
 STARTS, POLISHED = 15, 3
 """Largest numbers for other numbers of clusters than there are classes."""

@@ -4,11 +4,11 @@ from itertools import combinations_with_replacement
 
 import numpy as np
 
-from stages.measure.analyses.result import AnalysisResult
-from stages.measure.arrays import Classes, Float32, Float64, Rows, blocks
-from stages.measure.cell import Cell
-from stages.shared.core.seeding import child_seed
-from stages.shared.tables.metric_table import ANALYSIS_TABLES
+from ...core.scores.arrays import Classes, Float32, Float64, Rows, blocks
+from ...shared.tables.metric_table import ANALYSIS_TABLES
+from ...shared.workflow.seeding import child_seed
+from ..cell import Cell
+from .result import AnalysisResult
 
 MOST_IMAGES = 1000
 """Largest number of images of a split that are compared."""

@@ -9,14 +9,14 @@ import numpy as np
 from scipy.linalg import cholesky, solve_triangular
 from scipy.spatial.distance import cdist
 
-from stages.measure.analyses.result import AnalysisResult, ScoreRow
-from stages.measure.arrays import ROUNDING, Classes, Float32, Float64, blocks
-from stages.measure.cell import Cell
-from stages.measure.embedded_split import EmbeddedSplit, unit_rows
-from stages.measure.metrics import ScoreValue
-from stages.shared.embeddings.embeddings import Layer
-from stages.shared.embeddings.split_names import SEEN, TRAIN, UNSEEN
-from stages.shared.tables.metric_table import OOD_KNN, OOD_MAHALANOBIS
+from ...core.scores.arrays import ROUNDING, Classes, Float32, Float64, blocks
+from ...core.scores.catalogue import ScoreValue
+from ...core.scores.embedded_split import EmbeddedSplit, unit_rows
+from ...shared.embeddings.embeddings import Layer
+from ...shared.embeddings.split_names import SEEN, TRAIN, UNSEEN
+from ...shared.tables.metric_table import OOD_KNN, OOD_MAHALANOBIS
+from ..cell import Cell
+from .result import AnalysisResult, ScoreRow
 
 NEIGHBOURS = 50
 """k of Sun et al. (2022) for small sets of training images."""

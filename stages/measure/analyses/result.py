@@ -3,8 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from stages.measure.arrays import Float64
-from stages.measure.metrics import ScoreValue
+from ...core.scores.arrays import Float64
+from ...core.scores.catalogue import ScoreValue
 
 
 @dataclass(frozen=True)

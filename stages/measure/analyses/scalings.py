@@ -3,15 +3,15 @@
 from collections.abc import Iterator
 from typing import get_args
 
-from stages.measure.analyses.result import AnalysisResult
-from stages.measure.cell import Cell, store_of_seen
-from stages.measure.embedded_split import EmbeddedSplit
-from stages.measure.metrics import LAYER_SCORES
-from stages.measure.scores.probe import column_moments, standardize
-from stages.shared.embeddings.embeddings import Layer
-from stages.shared.embeddings.split_names import SEEN, UNSEEN
-from stages.shared.tables.metric_table import Scaling
-from stages.shared.tables.scores import Normalize
+from ...core.scores.catalogue import LAYER_SCORES
+from ...core.scores.embedded_split import EmbeddedSplit
+from ...core.scores.probe import column_moments, standardize
+from ...shared.embeddings.embeddings import Layer
+from ...shared.embeddings.split_names import SEEN, UNSEEN
+from ...shared.tables.metric_table import Scaling
+from ...shared.tables.scores import Normalize
+from ..cell import Cell, store_of_seen
+from .result import AnalysisResult
 
 SCORES = ("nmi", "knn_purity", "nn1_accuracy", "map_at_r")
 """Those of them that are measured. The linear probe standardizes columns itself; scaling rows hardly moves it."""

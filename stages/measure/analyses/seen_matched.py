@@ -4,15 +4,15 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from stages.measure.analyses.result import AnalysisResult, ScoreRow
-from stages.measure.arrays import Classes, Rows
-from stages.measure.cell import Cell
-from stages.measure.embedded_split import EmbeddedSplit
-from stages.measure.metrics import ScoreValue, needs_of, score_split
-from stages.measure.scores.neighbours import subset_scans
-from stages.shared.core.seeding import child_seed
-from stages.shared.embeddings.embeddings import Layer
-from stages.shared.embeddings.split_names import SEEN, SEEN_MATCHED, UNSEEN, UNSEEN_MATCHED
+from ...core.scores.arrays import Classes, Rows
+from ...core.scores.catalogue import ScoreValue, needs_of, score_split
+from ...core.scores.embedded_split import EmbeddedSplit
+from ...core.scores.neighbours import subset_scans
+from ...shared.embeddings.embeddings import Layer
+from ...shared.embeddings.split_names import SEEN, SEEN_MATCHED, UNSEEN, UNSEEN_MATCHED
+from ...shared.workflow.seeding import child_seed
+from ..cell import Cell
+from .result import AnalysisResult, ScoreRow
 
 DRAWS = 50
 """Number of random selections."""

@@ -6,15 +6,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from stages.prepare.candidates import Listing, check_candidates
-from stages.prepare.groups import group_by_name
-from stages.prepare.params import DatasetParams
-from stages.prepare.sources.calligraphy import list_calligraphy
-from stages.prepare.sources.cifar100 import list_cifar100
-from stages.prepare.sources.folder import list_folder
-from stages.prepare.sources.handwriting import list_handwriting
-from stages.prepare.sources.table import list_table
-from stages.prepare.sources.torchvision import list_torchvision
+from ..candidates import Listing, check_candidates
+from ..groups import group_by_name
+from ..params import DatasetParams
+from .calligraphy import list_calligraphy
+from .cifar100 import list_cifar100
+from .folder import list_folder
+from .handwriting import list_handwriting
+from .table import list_table
+from .torchvision import list_torchvision
 
 Source = Callable[[Path, Any, int, ExitStack], Listing]
 """(raw folder, the entry's parameters, root seed, what is closed at the end) -> candidates."""

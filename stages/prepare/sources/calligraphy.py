@@ -11,13 +11,13 @@ import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 
-from stages.prepare.candidates import Listing
-from stages.prepare.class_folders import list_classes
-from stages.prepare.download import cache_folder
-from stages.prepare.params import CalligraphyParams
-from stages.prepare.raw_data import has_only_source_file, open_raw
-from stages.prepare.raw_files import list_files
-from stages.shared.runtime.errors import UserError
+from ...shared.runtime.errors import UserError
+from ..candidates import Listing
+from ..class_folders import list_classes
+from ..download import cache_folder
+from ..params import CalligraphyParams
+from ..raw_data import has_only_source_file, open_raw
+from ..raw_files import list_files
 
 REPOSITORY = "https://github.com/evgerritz/calligraphy_data"
 COMMIT = "e81150450aa8d99cb581f3b5c4fa94eaaa30840d"

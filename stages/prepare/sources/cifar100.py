@@ -15,11 +15,11 @@ from typing import IO, Any, cast
 
 from PIL import Image
 
-from stages.prepare.candidates import Candidate, Listing, Split
-from stages.prepare.class_folders import list_classes
-from stages.prepare.download import cache_folder, download, verified
-from stages.prepare.params import Cifar100Params
-from stages.prepare.raw_data import has_only_source_file, open_raw
+from ..candidates import Candidate, Listing, Split
+from ..class_folders import list_classes
+from ..download import cache_folder, download, verified
+from ..params import Cifar100Params
+from ..raw_data import has_only_source_file, open_raw
 
 URL = "https://www.cs.toronto.edu/~kriz/cifar-100-python.tar.gz"
 SHA256 = "85cd44d02ba6437773c5bbd22e183051d648de2e7d6b014e1ef29b855ba677a7"

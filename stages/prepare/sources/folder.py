@@ -3,10 +3,10 @@
 from contextlib import ExitStack
 from pathlib import Path
 
-from stages.prepare.candidates import Listing
-from stages.prepare.class_folders import list_classes
-from stages.prepare.params import FolderParams
-from stages.prepare.raw_data import open_raw
+from ..candidates import Listing
+from ..class_folders import list_classes
+from ..params import FolderParams
+from ..raw_data import open_raw
 
 
 def list_folder(raw: Path, params: FolderParams, seed: int, resources: ExitStack) -> Listing:

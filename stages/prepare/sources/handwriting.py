@@ -15,13 +15,13 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 from pydantic import ConfigDict, Field, ValidationError
 
-from stages.prepare.candidates import Candidate, Listing
-from stages.prepare.params import HandwritingParams
-from stages.prepare.raw_files import SOURCE_FILE
-from stages.shared.core.digests import file_sha256
-from stages.shared.core.params import Id, Params
-from stages.shared.core.seeding import child_seed
-from stages.shared.runtime.errors import UserError, with_command
+from ...shared.runtime.errors import UserError, with_command
+from ...shared.workflow.digests import file_sha256
+from ...shared.workflow.params import Id, Params
+from ...shared.workflow.seeding import child_seed
+from ..candidates import Candidate, Listing
+from ..params import HandwritingParams
+from ..raw_files import SOURCE_FILE
 
 FONT_PIXELS = 128  # the size at which a word is drawn, before it is scaled down
 EXTENT = (0.70, 0.96)  # the word's longer side, as a share of the image

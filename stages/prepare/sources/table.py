@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import cast
 from unicodedata import normalize
 
-from stages.prepare.candidates import Candidate, Listing, Split
-from stages.prepare.csv_rows import csv_rows
-from stages.prepare.names import inside
-from stages.prepare.params import TableParams
-from stages.prepare.raw_data import open_raw
-from stages.prepare.raw_files import RawFiles, read_file
-from stages.shared.images.image_store import SPLITS
-from stages.shared.runtime.errors import UserError, did_you_mean, listed, prefix_errors
+from ...shared.images.image_store import SPLITS
+from ...shared.runtime.errors import UserError, did_you_mean, listed, prefix_errors
+from ..candidates import Candidate, Listing, Split
+from ..csv_rows import csv_rows
+from ..names import inside
+from ..params import TableParams
+from ..raw_data import open_raw
+from ..raw_files import RawFiles, read_file
 
 COLUMNS = ("path", "label", "split")
 

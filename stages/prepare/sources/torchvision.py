@@ -12,10 +12,10 @@ from typing import Any
 
 from PIL import Image
 
-from stages.prepare.candidates import Candidate, Listing, Split
-from stages.prepare.download import cache_folder
-from stages.prepare.params import TORCHVISION_DATASETS, Keywords, TorchvisionParams
-from stages.shared.runtime.errors import UserError, prefix_errors
+from ...shared.runtime.errors import UserError, prefix_errors
+from ..candidates import Candidate, Listing, Split
+from ..download import cache_folder
+from ..params import TORCHVISION_DATASETS, Keywords, TorchvisionParams
 
 CONVENTIONS: dict[str, tuple[bool | str, bool | str]] = {"train": (True, False), "split": ("train", "test")}
 """Arguments by which torchvision's classes choose their train and test images, with the two values."""

@@ -10,8 +10,8 @@ Opens with `xarray.open_zarr(path, consolidated=False)`:
 
     last_step/         another such store, only of the last step (absent if it would be empty): the splits `train`
                        (some seen training images)
-    digests/           an empty group; its attributes are the digests of all files (`stages.shared.core.digests`), of
-                       last_step/ only those of its own digests
+    digests/           an empty group; its attributes are the digests of all files
+                       (`stages.shared.workflow.digests`), of last_step/ only those of its own digests
 
 Samples of one split are contiguous. Arrays are filled with NaN until written; `complete` is the last attribute to be
 set, and the digests are written after that, the outer store's after the inner one's.
@@ -29,9 +29,10 @@ import pandas as pd
 import zarr
 from numpy.typing import NDArray
 
-from stages.shared.core.digests import CELL, ArtifactId, Digests, read_digests, record_files
-from stages.shared.core.shard_reader import ShardReader
-from stages.shared.embeddings.embeddings import (
+from ..runtime.errors import UserError
+from ..workflow.digests import CELL, ArtifactId, Digests, read_digests, record_files
+from ..workflow.shard_reader import ShardReader
+from .embeddings import (
     BASELINE,
     LOGITS,
     SAMPLE_COLUMNS,
@@ -40,7 +41,6 @@ from stages.shared.embeddings.embeddings import (
     Float32,
     Layer,
 )
-from stages.shared.runtime.errors import UserError
 
 FORMAT = "whichlayer.embeddings/4"
 DIGESTS_GROUP = "digests"

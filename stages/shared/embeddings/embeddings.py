@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from stages.shared.core.digests import ArtifactId, repair_hint
-from stages.shared.core.params import Cell
-from stages.shared.embeddings.split_names import SEEN, TRAIN
-from stages.shared.runtime.errors import UserError, check_known
+from ..runtime.errors import UserError, check_known
+from ..workflow.digests import ArtifactId, repair_hint
+from ..workflow.params import Cell
+from .split_names import SEEN, TRAIN
 
 BASELINE = "pixels"
 LOGITS = "logits"

@@ -3,7 +3,7 @@
     <dataset>/images.zarr         array `pixels` (sample, height, width, 3) uint8;
                                   attributes: format, size, fill, made_with, complete
     <dataset>/manifest.csv        one row per sample, in the array's order: sample_id, label, group, source, sha256
-    <dataset>/digests.json        of all of these (`stages.shared.core.digests`)
+    <dataset>/digests.json        of all of these (`stages.shared.workflow.digests`)
     <dataset>/folds/<fold>.csv    which samples one fold uses, in the manifest's order: sample_id, split; where its
                                   classes, all unseen, are scored in sets, also set, seen_as
     <dataset>/folds/<fold>.digests.json        of this table, and in its id the hash of the images' digests
@@ -28,9 +28,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from stages.shared.core.digests import DIGESTS, Digests, Record, read_digests, rerun_hint, write_digests
-from stages.shared.core.shard_reader import ShardReader
-from stages.shared.runtime.errors import UserError
+from ..runtime.errors import UserError
+from ..workflow.digests import DIGESTS, Digests, Record, read_digests, rerun_hint, write_digests
+from ..workflow.shard_reader import ShardReader
 
 FORMAT, FOLD_FORMAT = "whichlayer.images/3", "whichlayer.fold/2"
 STAGE = "prepare"

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import torch
 
-from stages.shared.core.versions import library_versions
-from stages.shared.runtime.errors import check_known
+from ..runtime.errors import check_known
+from ..workflow.versions import library_versions
 
 DEVICE, PRECISION = "WHICHLAYER_DEVICE", "WHICHLAYER_PRECISION"
 

@@ -18,8 +18,8 @@ from urllib.parse import urlsplit
 import requests
 from safetensors import SafetensorError
 
-from stages.shared.core.digests import file_sha256
-from stages.shared.runtime.errors import UserError, causes, explain_system_error, irregular
+from ..runtime.errors import UserError, causes, explain_system_error, irregular
+from ..workflow.digests import file_sha256
 
 TIMEOUT_SECONDS = 3.0
 YOUR_OWN = "weights: {source: file, path: ...}"

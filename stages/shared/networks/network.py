@@ -20,12 +20,12 @@ from pydantic import TypeAdapter, ValidationError
 from torch import Tensor, nn
 from torch.nn.modules import module as registration
 
-from stages.shared.core.seeding import child_seed
-from stages.shared.networks.hub import without_advice
-from stages.shared.networks.params import Deviation, Mean, NetworkParams
-from stages.shared.networks.transforms import Transform
-from stages.shared.networks.weights import LibraryModel, in_head, load_entry_weights
-from stages.shared.runtime.errors import UserError, explain_system_error
+from ..runtime.errors import UserError, explain_system_error
+from ..workflow.seeding import child_seed
+from .hub import without_advice
+from .params import Deviation, Mean, NetworkParams
+from .transforms import Transform
+from .weights import LibraryModel, in_head, load_entry_weights
 
 NORMALIZATION = {
     "mean": (TypeAdapter(tuple[Mean, Mean, Mean]), "three numbers within 10,000 of 0"),
@@ -143,7 +143,7 @@ def build_network(params: NetworkParams, classes: int, *, seed: int, load_weight
             entry may give.
     """
     # only the one library: each takes seconds to import
-    library = import_module(f"stages.shared.networks.{params.library}")
+    library = import_module(f".{params.library}", __package__)
     with torch.random.fork_rng(devices=[]), explain_failure(params), limited_size():
         torch.default_generator.manual_seed(child_seed(seed, "weights"))
         model: LibraryModel = library.build(params, classes)
@@ -207,7 +207,7 @@ def _is_defect(error: Exception) -> bool:
         return True
     modules = [str(frame.f_globals.get("__name__")) for frame, _ in walk_tb(error.__traceback__)]
     packages = [name.partition(".")[0] for name in modules]
-    return [package for package in packages if package not in sys.stdlib_module_names][-1] == "stages"
+    return [package for package in packages if package not in sys.stdlib_module_names][-1] == __name__.partition(".")[0]
 
 
 @contextmanager

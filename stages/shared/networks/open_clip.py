@@ -8,11 +8,11 @@ from open_clip.model import resize_pos_embed
 from torch import Tensor, nn
 from torch.nn.modules import module as registration
 
-from stages.shared.networks.hub import REMEDY, safe_names
-from stages.shared.networks.params import NetworkParams
-from stages.shared.networks.timm import convert_state
-from stages.shared.networks.weights import LibraryModel, read_hub_file
-from stages.shared.runtime.errors import UserError, check_known
+from ..runtime.errors import UserError, check_known
+from .hub import REMEDY, safe_names
+from .params import NetworkParams
+from .timm import convert_state
+from .weights import LibraryModel, read_hub_file
 
 
 class VisualClassifier(nn.Module):

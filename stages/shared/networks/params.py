@@ -7,9 +7,9 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from stages.shared.core.digests import file_sha256
-from stages.shared.core.params import Params
-from stages.shared.runtime.errors import UserError, check_known, irregular
+from ..runtime.errors import UserError, check_known, irregular
+from ..workflow.digests import file_sha256
+from ..workflow.params import Params
 
 SHOWN = 16
 """Digits of a hash that a message gives."""

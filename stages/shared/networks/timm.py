@@ -8,10 +8,10 @@ from typing import Any, cast
 import timm
 from torch import Tensor, nn
 
-from stages.shared.networks.hub import check_torch_cache, hub_file, safe_names
-from stages.shared.networks.params import NetworkParams
-from stages.shared.networks.weights import LibraryModel, fits
-from stages.shared.runtime.errors import UserError, check_known, did_you_mean
+from ..runtime.errors import UserError, check_known, did_you_mean
+from .hub import check_torch_cache, hub_file, safe_names
+from .params import NetworkParams
+from .weights import LibraryModel, fits
 
 
 def build(params: NetworkParams, classes: int) -> LibraryModel:

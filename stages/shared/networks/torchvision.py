@@ -10,10 +10,10 @@ import torchvision.models as library
 from torch import Tensor, nn
 from torchvision.models.vision_transformer import interpolate_embeddings
 
-from stages.shared.networks.hub import check_torch_cache
-from stages.shared.networks.params import IMAGENET_MEAN, IMAGENET_STD, NetworkParams, check_overrides
-from stages.shared.networks.weights import LibraryModel
-from stages.shared.runtime.errors import UserError, check_known
+from ..runtime.errors import UserError, check_known
+from .hub import check_torch_cache
+from .params import IMAGENET_MEAN, IMAGENET_STD, NetworkParams, check_overrides
+from .weights import LibraryModel
 
 INCEPTION = ("googlenet", "inception_v3")
 """Their builders renormalize the input where they load weights, and warn where `init_weights` is not given."""

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from stages.shared.core.csv_table import CELL_COLUMNS, FLOAT, INTEGER, read_table, write_table
-from stages.shared.core.digests import DIGESTS, Digests, cell_id, read_digests, write_digests
-from stages.shared.core.params import Cell
+from ..workflow.csv_table import CELL_COLUMNS, FLOAT, INTEGER, read_table, write_table
+from ..workflow.digests import DIGESTS, Digests, cell_id, read_digests, write_digests
+from ..workflow.params import Cell
 
 FORMAT = "whichlayer.training/1"
 COLUMNS = {**CELL_COLUMNS, "step": INTEGER, "loss": FLOAT, "accuracy": FLOAT, "learning_rate": FLOAT}

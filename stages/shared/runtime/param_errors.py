@@ -6,7 +6,7 @@ from typing import Any, get_args
 
 from pydantic import BaseModel
 
-from stages.shared.runtime.errors import did_you_mean, short_repr
+from .errors import did_you_mean, short_repr
 
 
 def describe_wrong_value(error: dict[str, Any], where: str, model: type[BaseModel]) -> str:

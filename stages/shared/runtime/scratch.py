@@ -4,7 +4,7 @@ import glob
 import shutil
 from pathlib import Path
 
-from stages.shared.runtime.processes import is_alive, process_mark
+from .processes import is_alive, process_mark
 
 PARTIAL = ".partial-"
 

@@ -11,9 +11,9 @@ import signal
 import sys
 from types import TracebackType
 
-from stages.shared.runtime.console import fail
-from stages.shared.runtime.errors import explain_limits, explain_system_error
-from stages.shared.runtime.processes import DvcWatch
+from .console import fail
+from .errors import explain_limits, explain_system_error
+from .processes import DvcWatch
 
 DVC = DvcWatch()
 

@@ -11,9 +11,9 @@ from typing import Any
 
 import pandas as pd
 
-from stages.shared.core.csv_table import require_columns
-from stages.shared.core.digests import DIGESTS, ArtifactId, cell_id, read_digests, write_digests
-from stages.shared.core.params import Cell
+from ..workflow.csv_table import require_columns
+from ..workflow.digests import DIGESTS, ArtifactId, cell_id, read_digests, write_digests
+from ..workflow.params import Cell
 
 OWNER = b"whichlayer"
 """The metadata entry; the only one, so that equal tables are equal bytes."""

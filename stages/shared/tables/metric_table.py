@@ -6,7 +6,7 @@ images.parquet  one row per step, split, layer, pooling and image: its contribut
                 its distances to the training images
 refits.parquet  one row per step, layer, pooling, score and part of the unseen images that it was fitted to again
 versions.json   the versions of the libraries with which each stage made the cell, by stage
-digests.json    of all files of the cell (`stages.shared.core.digests`)
+digests.json    of all files of the cell (`stages.shared.workflow.digests`)
 
 Where the classes of a cell are scored in sets, `sets/<number>/` has these of each, as of a fold of that number.
 """
@@ -18,10 +18,10 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from stages.shared.core import csv_table
-from stages.shared.core.csv_table import CELL_COLUMNS, FLOAT, INTEGER, TEXT
-from stages.shared.core.digests import DIGESTS, Digests, cell_id, read_digests, rerun_hint, write_digests
-from stages.shared.core.params import Cell
+from ..workflow import csv_table
+from ..workflow.csv_table import CELL_COLUMNS, FLOAT, INTEGER, TEXT
+from ..workflow.digests import DIGESTS, Digests, cell_id, read_digests, rerun_hint, write_digests
+from ..workflow.params import Cell
 
 FORMAT = "whichlayer.measures/1"
 

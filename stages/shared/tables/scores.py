@@ -8,9 +8,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, ConfigDict, TypeAdapter, ValidationError
 
-from stages.shared.core.digests import cell_id, rerun_hint
-from stages.shared.core.params import Cell
-from stages.shared.runtime.errors import UserError
+from ..runtime.errors import UserError
+from ..workflow.digests import cell_id, rerun_hint
+from ..workflow.params import Cell
 
 Better = Literal["higher", "lower", "neither"]
 """Which values are better; `neither`: the score describes an embedding without ranking it."""

@@ -7,7 +7,7 @@ import pandas as pd
 
 from stages.aggregate.curves import ACCURACY, Scores
 from stages.aggregate.tables.uncertainty import UNCERTAINTY
-from stages.measure.metrics import SCORES
+from stages.core.scores.catalogue import SCORES
 
 LAYERS = ("stem", "blocks.0", "blocks.1", "head_conv")
 METRICS = ("nmi", "knn_purity", "nn1_accuracy", "probe_accuracy")

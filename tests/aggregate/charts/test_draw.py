@@ -11,7 +11,7 @@ from stages.aggregate.facts import Facts
 from stages.aggregate.findings.outcomes import AccuracyFinding, DatasetFindings, NetworkFindings, Status
 from stages.aggregate.tables.score_tables import depth_table, steps_table
 from stages.aggregate.tables.summary import summarize
-from stages.measure.metrics import SCORES
+from stages.core.scores.catalogue import SCORES
 from tests.aggregate.charts.drawing import Drawing
 from tests.aggregate.charts.test_layer_pairs import layer_pairs
 

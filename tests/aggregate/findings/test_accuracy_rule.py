@@ -4,7 +4,7 @@ from scipy.stats import t as student
 
 from stages.aggregate.findings.collect import judge_accuracy, judge_scope, why_out_of_scope
 from stages.aggregate.findings.outcomes import NetworkPair, Reason, Status
-from stages.aggregate.inference.contrasts import Estimate
+from stages.core.inference.contrasts import Estimate
 
 DF = 60
 

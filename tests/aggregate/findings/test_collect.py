@@ -10,16 +10,16 @@ import pytest
 from stages.aggregate.curves import average
 from stages.aggregate.findings.collect import collect_findings
 from stages.aggregate.findings.outcomes import Claim, Reason, Status
-from stages.aggregate.inference.layer_comparison import best_of_two
-from stages.aggregate.inference.network_data import ImageScores, Refits, collect_network_data
-from stages.aggregate.inference.scopes import class_inference
+from stages.aggregate.network_data import ImageScores, Refits, collect_network_data
 from stages.aggregate.tables.score_tables import steps_table
 from stages.aggregate.tables.summary import measured_network, summarize
 from stages.aggregate.tables.uncertainty import add_uncertainty
-from stages.measure.metrics import SCORES
-from stages.shared.core.params import RunParams
+from stages.core.inference.layer_comparison import best_of_two
+from stages.core.inference.scopes import class_inference
+from stages.core.scores.catalogue import SCORES
 from stages.shared.tables.metric_table import HEAD
-from tests.aggregate.inference.refit_frames import as_frames, random_refits
+from stages.shared.workflow.params import RunParams
+from tests.aggregate.refit_frames import as_frames, random_refits
 
 ACCURACY = {"poor": 0.91, "rich": 0.90, "chir": 0.90, "weak": 0.3}
 LIFT = {"poor": 0.0, "rich": 0.3, "chir": 0.3, "weak": 0.1}

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from stages.aggregate.findings.outcomes import Claim, Outcome, Reason, Status
-from stages.aggregate.inference.contrasts import Estimate
+from stages.core.inference.contrasts import Estimate
 from tests.aggregate.networks import NO_INTERVALS, evidence, network
 
 

@@ -7,9 +7,9 @@ from scipy.stats import t as student
 
 from stages.aggregate.findings import power
 from stages.aggregate.findings.power import power_of
-from stages.aggregate.inference.layer_comparison import best_against
-from stages.aggregate.inference.scopes import over_classes
-from tests.aggregate.inference.refit_frames import refits_of
+from stages.core.inference.layer_comparison import best_against
+from stages.core.inference.scopes import over_classes
+from tests.aggregate.refit_frames import refits_of
 
 NETWORK = ("d", "m")
 NUMBERS = (power.FOLDS, power.SEEDS, power.CLASSES)

@@ -3,8 +3,8 @@ from dataclasses import replace
 import pytest
 
 from stages.aggregate.findings.outcomes import Claim, Depth, NetworkFindings, Status, change_status, lead_status
-from stages.aggregate.inference.contrasts import Estimate
-from stages.aggregate.inference.layer_comparison import Bounds
+from stages.core.inference.contrasts import Estimate
+from stages.core.inference.layer_comparison import Bounds
 from tests.aggregate.networks import network
 
 

@@ -7,13 +7,13 @@ import numpy as np
 import pandas as pd
 
 from stages.aggregate.curves import Name, Scores, average
-from stages.aggregate.inference.network_data import NetworkData, collect_network_data
+from stages.aggregate.network_data import NetworkData, collect_network_data
 from stages.aggregate.recommend.candidates import Candidates, collect_candidates
 from stages.aggregate.recommend.criteria import KnownScores
 from stages.aggregate.tables.summary import SummaryRow, summarize
-from stages.measure.metrics import SCORES
-from stages.shared.core.params import RunParams
+from stages.core.scores.catalogue import SCORES
 from stages.shared.tables.metric_table import ALL_BUT_ONE_CLASS, HALF, HEAD
+from stages.shared.workflow.params import RunParams
 from tests.aggregate.synthetic import uncertain
 
 DATASETS, FOLDS, SEEDS, STEPS, LAYERS, HALVES = ["d", "e"], ["0", "1", "2"], [10, 11], [0, 50], "abcde", 6

@@ -9,15 +9,15 @@ import pandas as pd
 import pytest
 
 from stages.aggregate.facts import Missing
-from stages.aggregate.inference import scopes
-from stages.aggregate.inference.gain import Gain, Payoff
-from stages.aggregate.inference.layer_comparison import best_of_two, losses_at_most, score_intervals, ties
-from stages.aggregate.inference.scopes import class_inference
 from stages.aggregate.recommend.decide import _fine_tuning, recommend_all, recommend_network
 from stages.aggregate.recommend.regret import regret_table
-from stages.measure.metrics import SCORES
-from tests.aggregate.inference.refit_frames import refits_of
+from stages.core.inference import scopes
+from stages.core.inference.gain import Gain, Payoff
+from stages.core.inference.layer_comparison import best_of_two, losses_at_most, score_intervals, ties
+from stages.core.inference.scopes import class_inference
+from stages.core.scores.catalogue import SCORES
 from tests.aggregate.recommend import made
+from tests.aggregate.refit_frames import refits_of
 
 
 def of_tables(layers, refits):

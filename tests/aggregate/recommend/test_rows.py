@@ -8,7 +8,7 @@ from stages.aggregate.params import AggregateParams
 from stages.aggregate.recommend.criteria import CRITERIA
 from stages.library.arrays import score_arrays
 from stages.measure.params import MeasureParams
-from stages.shared.core.params import parse
+from stages.shared.workflow.params import parse
 from tests.measure.synthetic import DEFAULT
 
 LAYERS = {"a": (2.0, 0.0), "b": (0.8, 0.0), "c": (0.4, 1.5), "d": (1.0, 1.5)}

@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from stages.aggregate.recommend.candidates import leading_scores
-from stages.measure.metrics import SCORES
+from stages.core.scores.catalogue import SCORES
 
 
 def test_a_new_score_of_a_use_leads_it_where_no_other_was_measured():

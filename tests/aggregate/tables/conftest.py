@@ -2,7 +2,7 @@ import pandas as pd
 import pytest
 
 from stages.aggregate.curves import average
-from stages.measure.metrics import SCORES
+from stages.core.scores.catalogue import SCORES
 from stages.shared.tables.metric_table import HEAD, typed
 from tests.aggregate.synthetic import only_means, uncertain
 from tests.aggregate.tables.scored import RUN

@@ -3,9 +3,9 @@
 import pandas as pd
 
 from stages.aggregate.curves import average
-from stages.measure.metrics import SCORES
-from stages.shared.core.params import RunParams
+from stages.core.scores.catalogue import SCORES
 from stages.shared.tables.metric_table import typed
+from stages.shared.workflow.params import RunParams
 from tests.aggregate.synthetic import only_means, uncertain
 from tests.aggregate.test_curves import point
 

@@ -5,11 +5,11 @@ import pandas as pd
 import pytest
 
 from stages.aggregate.curves import average
-from stages.aggregate.inference.layer_comparison import Bounds
 from stages.aggregate.tables.summary import SUMMARY_COLUMNS, summarize, summary_table
-from stages.measure.metrics import SCORES
-from stages.shared.core.params import RunParams
+from stages.core.inference.layer_comparison import Bounds
+from stages.core.scores.catalogue import SCORES
 from stages.shared.tables.metric_table import typed
+from stages.shared.workflow.params import RunParams
 from tests.aggregate.networks import ONE_FOLD, network
 from tests.aggregate.synthetic import uncertain
 from tests.aggregate.tables.scored import averaged, scored

@@ -7,20 +7,20 @@ import pytest
 from scipy.special import expit, logit
 
 from stages.aggregate.curves import MEAN, average
-from stages.aggregate.inference.contrasts import Inference
-from stages.aggregate.inference.layer_comparison import (
+from stages.aggregate.network_data import collect_network_data
+from stages.aggregate.tables.uncertainty import infer_curves
+from stages.core.inference.contrasts import Inference
+from stages.core.inference.layer_comparison import (
     best_against,
     infer_layers,
     losses_at_most,
     score_intervals,
     ties,
 )
-from stages.aggregate.inference.network_data import collect_network_data
-from stages.aggregate.inference.scopes import class_inference, infer, over_images
-from stages.aggregate.tables.uncertainty import infer_curves
-from stages.measure.metrics import SCORES
-from stages.shared.core.params import RunParams
-from tests.aggregate.inference.refit_frames import as_frames, best_of, layer_estimates, random_refits, refits_of
+from stages.core.inference.scopes import class_inference, infer, over_images
+from stages.core.scores.catalogue import SCORES
+from stages.shared.workflow.params import RunParams
+from tests.aggregate.refit_frames import as_frames, best_of, layer_estimates, random_refits, refits_of
 
 
 def stated(replicates, *, metric="nmi", better="higher"):

@@ -6,9 +6,9 @@ from itertools import product
 import pandas as pd
 import pytest
 
-from stages.aggregate.inference.contrasts import Estimate
 from stages.aggregate.words.figure_titles import layers_title, pairs_title, training_title
 from stages.aggregate.words.scores import NAMES
+from stages.core.inference.contrasts import Estimate
 from tests.aggregate.networks import NETWORK, STEPS, evidence, network
 
 ROW = replace(NETWORK, model="small", best_depth=4, last_depth=8, baseline=0.1, chance=0.0, unseen=0.6)

@@ -4,10 +4,10 @@ import re
 from dataclasses import replace
 
 from stages.aggregate.findings.outcomes import Claim, Depth
-from stages.aggregate.inference.contrasts import Estimate
-from stages.aggregate.inference.layer_comparison import Bounds
 from stages.aggregate.words.findings import finding_texts, status_words
 from stages.aggregate.words.scores import ROWS
+from stages.core.inference.contrasts import Estimate
+from stages.core.inference.layer_comparison import Bounds
 from tests.aggregate.findings.test_accuracy_rule import evidence as of_accuracies
 from tests.aggregate.findings.test_accuracy_rule import judge
 from tests.aggregate.networks import NO_INTERVALS, ONE_FOLD, STEPS, evidence, network

@@ -1,6 +1,6 @@
-from stages.aggregate.inference.scopes import PROVEN
 from stages.aggregate.words.scores import DEFINITIONS, NAMES
-from stages.measure.metrics import SCORES
+from stages.core.inference.scopes import PROVEN
+from stages.core.scores.catalogue import SCORES
 
 
 def test_every_score_that_measure_computes_has_its_words_and_no_other():

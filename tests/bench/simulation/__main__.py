@@ -19,8 +19,8 @@ from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from stages.aggregate.findings import outcomes, power
-from stages.aggregate.inference import contrasts, gain, layer_comparison, network_data, scopes
-from stages.measure.metrics import SCORES
+from stages.core.inference import contrasts, gain, layer_comparison, network_data, scopes
+from stages.core.scores.catalogue import SCORES
 from stages.prepare.download import cache_folder
 from tests.bench.simulation import class_studies, coverage_table, power_table, store
 from tests.bench.simulation.coverage_table import COMPARED, one_network, two_networks

@@ -19,8 +19,8 @@ from scipy.special import expit
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
-from stages.aggregate.inference.network_data import Refits
-from stages.measure.metrics import SCORES
+from stages.aggregate.network_data import Refits
+from stages.core.scores.catalogue import SCORES
 from tests.bench.simulation.coverage_table import gain_of, refits_of
 from tests.bench.simulation.structured import along_depth
 from tests.bench.skewed_classes import BEHIND, CLASSES, IMAGES, centre, mean_score

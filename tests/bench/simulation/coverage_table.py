@@ -8,17 +8,17 @@ import numpy as np
 
 from stages.aggregate.curves import best_candidate, sign_of
 from stages.aggregate.findings.outcomes import Status, lead_status
-from stages.aggregate.inference.contrasts import Inference
-from stages.aggregate.inference.gain import Payoff, gain_over
-from stages.aggregate.inference.layer_comparison import (
+from stages.aggregate.network_data import Groups, Refits, find_groups
+from stages.core.inference.contrasts import Inference
+from stages.core.inference.gain import Payoff, gain_over
+from stages.core.inference.layer_comparison import (
     best_against,
     best_of_two,
     losses_at_most,
     score_intervals,
     ties,
 )
-from stages.aggregate.inference.network_data import Groups, Refits, find_groups
-from stages.aggregate.inference.scopes import BOTH, Scope, fold_inference, infer
+from stages.core.inference.scopes import BOTH, Scope, fold_inference, infer
 from stages.shared.tables.scores import Score
 from tests.bench.simulation.data_set import draw
 from tests.bench.simulation.designs import Design

@@ -11,12 +11,12 @@ from typing import Any, Literal
 
 import numpy as np
 
-from stages.measure.embedded_split import scaled, unit_rows
-from stages.measure.halves import complementary_halves
-from stages.measure.metrics import LAYER_SCORES, is_clustered
-from stages.measure.refits import class_groups
-from stages.measure.scores import agreement
-from stages.shared.core.seeding import child_seed
+from stages.core.scores import agreement
+from stages.core.scores.catalogue import LAYER_SCORES, is_clustered
+from stages.core.scores.embedded_split import scaled, unit_rows
+from stages.core.scores.halves import complementary_halves
+from stages.core.scores.refits import class_groups
+from stages.shared.workflow.seeding import child_seed
 from tests.bench.simulation import batched_kmeans, batched_scores
 from tests.bench.simulation.batched_kmeans import cluster_batch
 from tests.bench.simulation.batched_scores import BATCHED

@@ -5,8 +5,8 @@ from typing import Any
 
 import pandas as pd
 
-from stages.aggregate.inference.scopes import PROVEN
-from stages.measure.metrics import is_clustered
+from stages.core.inference.scopes import PROVEN
+from stages.core.scores.catalogue import is_clustered
 from tests.bench.simulation.designs import ALL, DESIGNS
 
 PROVEN_FROM = 0.92

@@ -8,9 +8,9 @@ import numpy as np
 
 from stages.aggregate.curves import sign_of
 from stages.aggregate.findings.power import power_of
-from stages.aggregate.inference.contrasts import Inference
-from stages.aggregate.inference.layer_comparison import best_against
-from stages.aggregate.inference.scopes import over_classes
+from stages.core.inference.contrasts import Inference
+from stages.core.inference.layer_comparison import best_against
+from stages.core.inference.scopes import over_classes
 from stages.shared.tables.scores import Score
 from tests.bench.simulation.coverage_table import refits_of, truth_of
 from tests.bench.simulation.designs import Design

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from stages.measure.embedded_split import unit_rows
+from stages.core.scores.embedded_split import unit_rows
 from stages.shared.embeddings.embedding_store import open_embeddings
 from tests.bench.simulation.populations import REAL_LAYERS
 

@@ -9,11 +9,11 @@ from stages.commands.cut.source import CellPaths
 from stages.embed.cell import open_cell
 from stages.embed.loading import checked_checkpoints
 from stages.embed.params import EmbedParams, TapsParams
-from stages.shared.core.params import Cell
 from stages.shared.images.image_store import open_images
 from stages.shared.networks.network import build_network
 from stages.shared.networks.params import NetworkParams
 from stages.shared.networks.weights import CheckpointInfo, finish_checkpoints, write_checkpoint
+from stages.shared.workflow.params import Cell
 from tests.packed import pack, write_fold_all
 
 TINY = {"library": "timm", "name": "test_vit.r160_in1k", "weights": {"source": "none"}, "image_size": 32}

@@ -16,11 +16,11 @@ from stages.commands.cut.source import CellPaths
 from stages.embed.__main__ import main as embed
 from stages.prepare.packing import prepare_dataset
 from stages.prepare.params import read_dataset
-from stages.shared.core.digests import file_sha256
 from stages.shared.images.image_store import open_images
 from stages.shared.networks.network import build_network
 from stages.shared.networks.params import NetworkParams
 from stages.shared.networks.weights import CheckpointInfo, finish_checkpoints, write_checkpoint
+from stages.shared.workflow.digests import file_sha256
 
 TINY = {"library": "timm", "name": "test_resnet.r160_in1k", "weights": {"source": "none"}, "image_size": 32}
 EMBED = {

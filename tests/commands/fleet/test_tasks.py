@@ -15,8 +15,8 @@ from stages.commands.config import parse_config, read_config
 from stages.commands.dvc_project.own_workspace import Done, Source, Task, commands, threads_environment
 from stages.commands.fleet import cluster, command
 from stages.commands.project import ROOT
-from stages.shared.core.params import RunParams, load
 from stages.shared.runtime.errors import UserError
+from stages.shared.workflow.params import RunParams, load
 
 CONFIG = read_config(ROOT / "params.yaml")
 CELL = ("d", "m", "0", 1)

@@ -16,8 +16,8 @@ from stages.commands.quick.images import read_images
 from stages.commands.quick.waves import AFTER_PLAIN, FIRST, measure_in_waves, measured_scores
 from stages.library.arrays import score_arrays, write_measures
 from stages.measure.params import MeasureParams
-from stages.shared.core.params import read_section
 from stages.shared.runtime.errors import UserError
+from stages.shared.workflow.params import read_section
 
 
 def run(*args):

@@ -10,11 +10,11 @@ from stages.embed.params import TapsParams
 from stages.embed.taps.find import find_taps
 from stages.embed.taps.patterns import expand
 from stages.embed.taps.tap import Tap, find_layout, prefix_at
-from stages.shared.core.params import parse
 from stages.shared.networks.network import Network, build_network, build_skeleton
 from stages.shared.networks.params import NetworkParams
 from stages.shared.networks.transforms import Transform
 from stages.shared.runtime.errors import UserError
+from stages.shared.workflow.params import parse
 
 RESNET = {"library": "timm", "name": "resnet10t", "image_size": 32}
 VIT = {

@@ -2,8 +2,8 @@
 
 from stages.measure.cell import Cell
 from stages.measure.params import MeasureParams
-from stages.shared.core.params import parse
 from stages.shared.embeddings.embedding_store import open_embeddings
+from stages.shared.workflow.params import parse
 from tests.measure.synthetic import DEFAULT, write_last_step, write_store
 
 SIZES = {"test": (8, 8, 8), "unseen": (9, 11, 10)}

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from sklearn.preprocessing import normalize
 
+from stages.core.scores.embedded_split import unit_rows
+from stages.core.scores.kmeans import Search, cluster, inertia_of, rotate, rotate_joined
 from stages.measure.analyses import layer_pairs
 from stages.measure.analyses.joined import join, joined
-from stages.measure.embedded_split import unit_rows
-from stages.measure.scores.kmeans import Search, cluster, inertia_of, rotate, rotate_joined
 from tests.measure.analyses.synthetic import toy_cell
 from tests.measure.analyses.test_scalings import METRICS, scores_by_scikit_learn
 from tests.measure.synthetic import blobs, embedded

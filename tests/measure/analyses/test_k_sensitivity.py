@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 from sklearn.metrics import adjusted_mutual_info_score, normalized_mutual_info_score
 
+from stages.core.scores.catalogue import LAYER_SCORES
+from stages.core.scores.kmeans import Search, cluster
 from stages.measure.analyses.k_sensitivity import cluster_counts, k_sensitivity
-from stages.measure.metrics import LAYER_SCORES
-from stages.measure.scores.kmeans import Search, cluster
 from tests.measure.analyses.synthetic import toy_cell
 
 

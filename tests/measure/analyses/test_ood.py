@@ -5,6 +5,7 @@ from sklearn.metrics import roc_auc_score, roc_curve
 from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import normalize
 
+from stages.core.scores.catalogue import DETECTION_SCORES
 from stages.measure.analyses.ood import (
     auroc,
     fpr95,
@@ -13,7 +14,6 @@ from stages.measure.analyses.ood import (
     ood,
     shrunk_covariance,
 )
-from stages.measure.metrics import DETECTION_SCORES
 from tests.measure.analyses.synthetic import toy_cell
 from tests.measure.synthetic import blobs
 

@@ -4,8 +4,8 @@ from sklearn.metrics import normalized_mutual_info_score
 from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import StandardScaler, normalize
 
+from stages.core.scores.kmeans import cluster
 from stages.measure.analyses.scalings import SCORES, scalings
-from stages.measure.scores.kmeans import cluster
 from tests.measure.analyses.synthetic import toy_cell
 
 METRICS = [*SCORES, "accuracy"]

@@ -5,11 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from stages.core.scores.catalogue import LAYER_SCORES
+from stages.core.scores.embedded_split import EmbeddedSplit
+from stages.core.scores.kmeans import Search, rotate
 from stages.measure.analyses.seen_matched import DRAWS, means, seen_matched, selections
-from stages.measure.embedded_split import EmbeddedSplit
-from stages.measure.metrics import LAYER_SCORES
-from stages.measure.scores.kmeans import Search, rotate
-from stages.shared.core.seeding import child_seed
+from stages.shared.workflow.seeding import child_seed
 from tests.measure.analyses.synthetic import toy_cell
 from tests.measure.synthetic import blobs, embedded, settings
 

@@ -6,7 +6,6 @@ import pandas as pd
 import pytest
 import zarr
 
-from stages.shared.core.digests import write_digests
 from stages.shared.images import image_store as module
 from stages.shared.images.image_store import (
     FORMAT,
@@ -20,6 +19,7 @@ from stages.shared.images.image_store import (
     write_images,
 )
 from stages.shared.runtime.errors import UserError
+from stages.shared.workflow.digests import write_digests
 from tests.faults.pickles import PICKLES, list_in_group, pickled_array
 from tests.packed import pack
 

@@ -12,10 +12,10 @@ import torchvision
 import transformers
 from timm.models import build_model_with_cfg
 
-from stages.shared.core.params import parse
 from stages.shared.networks.network import build_skeleton
 from stages.shared.networks.params import NOT_OVERRIDES, NetworkParams
 from stages.shared.runtime.errors import UserError
+from stages.shared.workflow.params import parse
 
 NAMES = {
     "timm": "resnet10t",

@@ -10,19 +10,19 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from stages.aggregate.charts.bands import NO_BAND, with_bands
-from stages.aggregate.charts.draw import page_charts
-from stages.aggregate.charts.network_figures import SPLITS, spans_much
-from stages.aggregate.charts.theme import COLORS, SHAPES
-from stages.aggregate.curves import MEAN, Name, Scores
-from stages.aggregate.facts import Facts, told_of
-from stages.aggregate.render.page.provenance import Study
-from stages.aggregate.tables.uncertainty import INTERVAL_ENDS
-from stages.aggregate.words.formatting import of_parts, short_names
-from stages.aggregate.words.scores import DEFINITIONS, metric_name
-from stages.aggregate.words.study import averages, explain_scopes
-from stages.shared.embeddings.split_names import UNSEEN
-from stages.shared.tables.gallery import MEDIA_TYPE
+from ....shared.embeddings.split_names import UNSEEN
+from ....shared.tables.gallery import MEDIA_TYPE
+from ...charts.bands import NO_BAND, with_bands
+from ...charts.draw import page_charts
+from ...charts.network_figures import SPLITS, spans_much
+from ...charts.theme import COLORS, SHAPES
+from ...curves import MEAN, Name, Scores
+from ...facts import Facts, told_of
+from ...tables.uncertainty import INTERVAL_ENDS
+from ...words.formatting import of_parts, short_names
+from ...words.scores import DEFINITIONS, metric_name
+from ...words.study import averages, explain_scopes
+from .provenance import Study
 
 CURVE = ("fold", "metric", "split", "step")
 POINTS = ("value", "low", "high", "band", "tied", "best", "chance", "pixels")

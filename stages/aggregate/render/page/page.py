@@ -15,14 +15,14 @@ from pathlib import Path
 import vl_convert
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from stages.aggregate.facts import Facts, Recommendation, told_of
-from stages.aggregate.findings.outcomes import Reason
-from stages.aggregate.render.page.data import page_data, script_json
-from stages.aggregate.render.page.provenance import Study
-from stages.aggregate.words import page_texts
-from stages.aggregate.words import recommendation as words
-from stages.aggregate.words.findings import Finding, finding_texts, status_words
-from stages.aggregate.words.formatting import of_parts
+from ...facts import Facts, Recommendation, told_of
+from ...findings.outcomes import Reason
+from ...words import page_texts
+from ...words import recommendation as words
+from ...words.findings import Finding, finding_texts, status_words
+from ...words.formatting import of_parts
+from .data import page_data, script_json
+from .provenance import Study
 
 HERE = Path(__file__).parent
 SCRIPTS = ("data", "charts", "draw", "images", "tables", "reach", "page")

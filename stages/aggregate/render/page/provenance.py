@@ -10,11 +10,11 @@ from typing import Any
 import pandas as pd
 from ruamel.yaml import YAML
 
-from stages.aggregate.compute import Results
-from stages.aggregate.words.formatting import plural
-from stages.shared.core.digests import Digests
-from stages.shared.core.params import SECTIONS, Cell, RunParams
-from stages.shared.images.image_store import MANIFEST, open_prepared, read_manifest
+from ....shared.images.image_store import MANIFEST, open_prepared, read_manifest
+from ....shared.workflow.digests import Digests
+from ....shared.workflow.params import SECTIONS, Cell, RunParams
+from ...compute import Results
+from ...words.formatting import plural
 
 MAX_NAMED = 4
 """Datasets or networks that are named in a sentence; more are counted."""

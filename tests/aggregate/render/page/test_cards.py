@@ -1,9 +1,9 @@
 import pytest
 
 from stages.aggregate.facts import Baseline, FineTuningRecord, UntrainedRecord
-from stages.aggregate.inference.gain import Gain, Payoff
 from stages.aggregate.words.page_texts import answer, card_texts
 from stages.aggregate.words.recommendation import reason
+from stages.core.inference.gain import Gain, Payoff
 
 
 @pytest.fixture(scope="module")

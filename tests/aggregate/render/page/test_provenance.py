@@ -4,7 +4,7 @@ import re
 from ruamel.yaml import YAML
 
 from stages.aggregate.render.page.provenance import describe_run, describe_scoring
-from stages.shared.core.params import RunParams
+from stages.shared.workflow.params import RunParams
 from tests.sealed import seal_prepared
 
 GRID = RunParams(datasets=["left"], models=["small"], folds=[0, 1], seeds=[0])

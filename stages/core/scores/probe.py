@@ -1,0 +1,141 @@
+"""The linear probe: cross-validated multinomial logistic regression on one embedding."""
+
+import warnings
+from typing import Any
+
+import numpy as np
+from scipy.linalg import solve_triangular
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import StratifiedKFold
+from sklearn.preprocessing import StandardScaler
+
+from .arrays import Classes, Float32, Float64, Rows, blocks
+
+TOLERANCE = 1e-6
+"""The solver (newton-cg) stops when no component of the mean loss's gradient is larger.
+
+Of 45,000 held-out predictions (both splits at nine layers of EfficientNet-Lite0 on calligraphy, step 500) one differs
+from those at 1e-9 in double precision; at 1e-5 two do, at 1e-4, where scikit-learn's default (lbfgs) stops short of the
+optimum, 70 (`python -m tests.bench.probe_solver`).
+"""
+
+MAX_ITERATIONS = 1000
+
+UNSOLVED = (UserWarning, RuntimeWarning)
+"""Warnings of a fit that failed: a ConvergenceWarning is a UserWarning, as is a failed line search."""
+
+NEGLIGIBLE = 1e-10
+"""Share of a row's squared length that single precision cannot tell from none, and double precision can."""
+
+ELEMENTS_PER_BLOCK = 2**18
+"""Elements of an embedding that are in double precision at once."""
+
+ALL = slice(None)
+
+
+def held_out_predictions(X: Float32, y: Classes, *, C: float, folds: int, seed: int) -> Classes:
+    """Predict the class of every image by a classifier fitted on the other folds.
+
+    In each fold: standardization from the training part, then logistic regression with the objective of
+    scikit-learn, C * (sum of losses) + ||w||^2 / 2, the intercept free. Its optimum is unique.
+
+    Args:
+        X: (N, D) float32.
+        y: (N,) classes, each of at least `folds` images.
+        C: inverse strength of the penalty.
+        folds: number of stratified, shuffled folds.
+        seed: of the shuffle.
+
+    Returns:
+        (N,) predicted classes.
+    """
+    wide = X.shape[1] >= 2 * len(X)
+    settings: dict[str, Any] = {"C": C, "solver": "newton-cg", "tol": TOLERANCE, "max_iter": MAX_ITERATIONS}
+    classifier = LogisticRegression(**settings, warm_start=not wide)  # in the same coordinates, folds' optima are near
+    predictions = np.empty_like(y)
+    for train, held_out in StratifiedKFold(folds, shuffle=True, random_state=seed).split(X, y):
+        moments = column_moments(X, train)
+        fitted, tested = standardize(X, *moments, train), standardize(X, *moments, held_out)
+        if wide:
+            fitted, tested = span_coordinates(fitted, tested)
+        predictions[held_out] = fit_and_predict(classifier, fitted, y[train], tested)
+        del fitted, tested  # before the next fold's are made
+    return predictions
+
+
+def column_moments(X: Float32, rows: Rows | slice = ALL) -> tuple[Float64, Float64]:
+    """Compute the mean and standard deviation of every column over some rows.
+
+    Args:
+        X: (N, D) float32.
+        rows: (n,) indices.
+
+    Returns:
+        (D,) each; a standard deviation of 0 is returned as 1.
+    """
+    fitted = [StandardScaler().fit(X[rows, some]) for some in blocks(X.shape[1], ELEMENTS_PER_BLOCK // len(X))]
+    return np.concatenate([each.mean_ for each in fitted]), np.concatenate([each.scale_ for each in fitted])
+
+
+def standardize(X: Float32, mean: Float64, deviation: Float64, rows: Rows | slice = ALL) -> Float32:
+    """Standardize some rows in double precision: scikit-learn's own transform rounds to single precision twice.
+
+    Features that are constant where `column_moments` looked become 0 there, up to rounding, and their weight is then 0.
+
+    Args:
+        X: (N, D) float32.
+        mean, deviation: (D,) from `column_moments`.
+        rows: (n,) indices.
+
+    Returns:
+        (n, D) float32.
+    """
+    indices = np.arange(len(X))[rows]
+    scaled = np.empty((len(indices), X.shape[1]), np.float32)
+    for block in blocks(len(indices), 256):
+        scaled[block] = (X[indices[block]] - mean) / deviation
+    return scaled
+
+
+def span_coordinates(train: Float32, others: Float32) -> tuple[Float32, Float32]:
+    """Rotate wide data into an orthonormal basis of the training rows' span.
+
+    The penalty is the same in any such basis and the optimum lies in the span, so that the predictions are the same
+    from n features as from D, which saves time from two features per row on.
+
+    Args:
+        train: (n, D) float32, standardized.
+        others: further images, (m, D) float32.
+
+    Returns:
+        Both, (n, n) and (m, n); float32.
+    """
+    n, D = train.shape
+    doubles = train.astype(np.float64)
+    products = doubles @ doubles.T
+    products[np.diag_indices(n)] += NEGLIGIBLE * D  # what is centred has n - 1 dimensions at most
+    coordinates = np.linalg.cholesky(products)  # as a QR decomposition's, in half of its time
+    found = solve_triangular(coordinates, doubles @ others.T.astype(np.float64), lower=True).T
+    return coordinates.astype(np.float32), np.ascontiguousarray(found, np.float32)
+
+
+def fit_and_predict(classifier: LogisticRegression, train: Float32, y: Classes, others: Float32) -> Classes:
+    """Fit in single precision, which is twice as fast; in double precision where that does not converge.
+
+    Args:
+        classifier: to fit, from where it ended last if its `warm_start` says so.
+        train: (n, D) float32, standardized.
+        y: (n,) classes.
+        others: images to predict, (m, D).
+
+    Returns:
+        (m,) predicted classes of the others.
+    """
+    try:
+        with warnings.catch_warnings():
+            for category in UNSOLVED:
+                warnings.simplefilter("error", category)
+            predicted = classifier.fit(train, y).predict(others)
+    except UNSOLVED:
+        predicted = classifier.fit(train.astype(np.float64), y).predict(others.astype(np.float64))
+    return np.asarray(predicted, dtype=np.int64)

@@ -1,0 +1,95 @@
+"""Scores of one embedding fitted again: of all its classes but each one, and of halves of its images.
+
+What an interval is made of. Leaving a class out shows how much a score depends on which classes there are, halves how
+much on which images (docs/uncertainty.md). Everything that a score fits is fitted again on each subset, from nothing:
+K - 1 clusters where a class is left out, k neighbours from the classes that are left.
+
+Of more than 20 classes, one of 20 random groups of classes is left out at a time (the delete-a-group jackknife, Kott
+2001): the same theory, at a cost that grows with the images alone.
+"""
+
+from collections.abc import Collection, Iterable, Sequence
+from itertools import repeat
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...shared.tables.metric_table import MAX_GROUPS, MIN_CLASSES
+from ...shared.workflow.seeding import child_seed
+from .arrays import Classes, Float64
+from .catalogue import LAYER_SCORES, needs_of
+from .embedded_split import EmbeddedSplit
+from .kmeans import Search
+from .neighbours import Scan, subset_scans
+
+
+def class_groups(names: Sequence[str]) -> list[Classes]:
+    """Divide classes into the groups that are left out one at a time: the same for every layer, seed and network.
+
+    Args:
+        names: K classes, sorted.
+
+    Returns:
+        Indices of each group's classes, ascending: of at most `MAX_GROUPS` classes each alone, in order; of more,
+        `MAX_GROUPS` random groups whose sizes differ by one at most; no group of fewer than `MIN_CLASSES` classes.
+    """
+    K = len(names)
+    if K < MIN_CLASSES:
+        return []
+    if K <= MAX_GROUPS:
+        return list(np.arange(K)[:, None])
+    shuffled = np.random.default_rng(child_seed(0, "class groups", *names)).permutation(K)
+    return [np.sort(group) for group in np.array_split(shuffled, MAX_GROUPS)]
+
+
+def refit(
+    split: EmbeddedSplit,
+    groups: Sequence[Classes],
+    halves: NDArray[np.bool_],
+    metrics: Collection[str],
+    halves_search: Search,
+) -> dict[str, Float64]:
+    """Fit the scores of one embedding again on all classes but each group, and on halves of the images.
+
+    Args:
+        split: N images of K classes; without classes, k-means searches as hard as its settings say.
+        groups: from `class_groups`.
+        halves: (B, N) from `halves.complementary_halves`.
+        metrics: names of scores, of those that have `refit`.
+        halves_search: of k-means on halves.
+
+    Returns:
+        Of each score (G + B,): of all classes but one group, in the order of `groups`, then of halves; NaN where it is
+        undefined, as `subset_scores` gives it.
+    """
+    without = [~np.isin(split.y, group) for group in groups]
+    searches = [split.settings.search] * len(groups) + [halves_search] * len(halves)
+    table = subset_scores(split, np.array([*without, *halves], dtype=bool), searches, metrics)
+    return dict(zip(metrics, table.T, strict=True))
+
+
+def subset_scores(
+    split: EmbeddedSplit, subsets: NDArray[np.bool_], searches: Sequence[Search], metrics: Collection[str]
+) -> Float64:
+    """Score subsets of the images of one embedding.
+
+    Args:
+        split: N images.
+        subsets: (S, N) which images belong; at least two of at least two classes.
+        searches: of k-means on each subset.
+        metrics: names of M scores, of those that have `refit`.
+
+    Returns:
+        (S, M); NaN of images that are all of one group, none of which may be a neighbour of its own.
+    """
+    needs, table = needs_of(metrics), np.full((len(subsets), len(metrics)), np.nan)
+    usable = np.array([split.leaves_neighbours(subset) for subset in subsets], dtype=bool)
+    scans: Iterable[Scan | None] = repeat(None, int(usable.sum()))
+    if needs & {"neighbours", "class_distances"} and usable.any():
+        by_class, own_groups = "class_distances" in needs, split.settings.own_groups
+        scans = subset_scans(split.X, split.y, subsets[usable], distances_to_classes=by_class, own_groups=own_groups)
+    for number, scan in zip(np.flatnonzero(usable).tolist(), scans, strict=True):
+        part = split.part(subsets[number], search=searches[number], needs=needs, scan=scan)
+        table[number] = [LAYER_SCORES[name].compute(part).value for name in metrics]
+        del part  # before the next one is made
+    return table
