@@ -28,7 +28,8 @@ from ..shared.embeddings.split_names import UNSEEN
 from ..shared.runtime.errors import UserError as UserError
 from ..shared.runtime.errors import check_known
 from ..shared.workflow.params import load, parse
-from .arrays import Scored, as_array, read_settings, score_arrays
+from .arrays import Scored, read_settings, score_arrays
+from .checks import as_array
 
 if TYPE_CHECKING:
     from PIL.Image import Image

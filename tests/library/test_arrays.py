@@ -13,7 +13,8 @@ from sklearn.neighbors import NearestNeighbors
 
 from stages.aggregate.params import AggregateParams
 from stages.aggregate.read import read_tables
-from stages.library.arrays import score_arrays, tables_of, tabulate, write_measures, write_scored
+from stages.library.arrays import score_arrays, tables_of, write_measures, write_scored
+from stages.library.checks import tabulate
 from stages.measure.params import MeasureParams
 from stages.shared.networks import training_table
 from stages.shared.runtime.errors import UserError
