@@ -37,9 +37,9 @@ def _of_stage(files: Iterable[str], stage: str) -> Iterator[str]:
 
 
 def decides(file: str, stage: str) -> bool:
-    """Return whether a file of code can change what a stage makes: its own and shared ones, but `shared/runtime`."""
+    """Return whether a file of code can change what a stage makes: its own, the core, and shared ones but `shared/runtime`."""
     folder, *inner = Path(file).parts
-    return folder == stage or (folder == "shared" and inner[0] != "runtime")
+    return folder in (stage, "core") or (folder == "shared" and inner[0] != "runtime")
 
 
 def file_states(path: Path) -> dict[str, object]:
