@@ -9,14 +9,14 @@ from ..shared.workflow.params import ALL
 from .columns import frame
 from .curves import Scores, average
 from .facts import Facts
-from .findings.collect import collect_findings
-from .findings.power import infer_power
+from .findings.collect import collect_findings, infer_power
 from .network_data import collect_network_data
 from .params import Asked
 from .read import Tables
 from .recommend.decide import recommend_all
 from .tables.score_tables import CLASS_COLUMNS, classes_table, depth_table, steps_table
-from .tables.summary import SummaryRow, check_main_score, measured_network, summarize, summary_table
+from .tables.summary import check_main_score, measured_network, summarize, summary_table
+from .tables.summary_row import SummaryRow
 from .tables.uncertainty import add_uncertainty
 
 

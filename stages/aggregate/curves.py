@@ -15,22 +15,24 @@ and under `auto` the main pooling may differ from layer to layer, so that curves
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from ..core.inference.best import as_good_as
+from ..core.inference.refitted import Key
+from ..core.scores.description import Score
 from ..shared.embeddings.split_names import SEEN, SEEN_MATCHED, UNSEEN, UNSEEN_MATCHED
 from ..shared.runtime.errors import UserError
 from ..shared.tables.metric_table import MEASURE_AGAIN
-from ..shared.tables.scores import Better, Score
 from ..shared.workflow.csv_table import INTEGER, TEXT
 from ..shared.workflow.params import RunParams
+from .names import MEAN as MEAN
+from .names import Name as Name
+from .names import Parts as Parts
 from .read import is_head, is_pixels
-
-MEAN = "mean"
-"""The `fold` of means over all folds."""
 
 CURVE = ["dataset", "model", "fold", "pooling", "metric"]
 KEYS = [*CURVE, "main"]
@@ -60,23 +62,8 @@ CHECKPOINT = {"dataset": TEXT, "model": TEXT, "fold": TEXT, "step": INTEGER}
 ACCURACY = ["accuracy", "accuracy_sd", "accuracy_chance"]
 """What is known of a network's own head at the step of a point."""
 
-Name = tuple[str, str]
-"""A network on a dataset: dataset and model."""
-
-Key = tuple[str, str]
-"""An embedding's `layer` and `pooling`."""
-
-Direction = Literal["higher", "lower"]
-
-Parts = Literal["folds", "sets"]
-"""What the choices of unseen classes are: folds, or sets in which a network that was embedded once is scored."""
-
 Catalogue = Mapping[str, Score]
 """The facts of every score, by name."""
-
-TOLERANCE = 1e-6
-"""Scores as close as this are equally good (times the best one's size where that is above 1). Sums in single precision,
-and the same clusters in another order, differ by rounding."""
 
 
 @dataclass(frozen=True)
@@ -235,45 +222,9 @@ def _mean(rows: pd.DataFrame, keys: Sequence[str], over: str, count: int) -> pd.
     return means
 
 
-def sign_of(better: Better) -> float:
-    """What turns scores into gains, of which higher ones are better, and back."""
-    return -1.0 if better == "lower" else 1.0
-
-
 def point_keys(points: pd.DataFrame) -> list[Key]:
     """The embeddings that a curve's points stand for."""
     return list(zip(points["layer"], points["embedding"], strict=True))
-
-
-def equally_best(values: NDArray[np.float64], better: Better) -> NDArray[np.bool_]:
-    """Say which layers have the best score, or one within `TOLERANCE` of it.
-
-    Args:
-        values: (..., L) scores; NaN for a layer without one, which is never among them.
-        better: `higher`, `lower` or `neither`, for which no layer is.
-
-    Returns:
-        (..., L).
-    """
-    gains = values * (np.nan if better == "neither" else sign_of(better))
-    return np.asarray(gains >= _as_good_as(np.fmax.reduce(gains, axis=-1, keepdims=True)))
-
-
-def _as_good_as(best: Any) -> Any:
-    """The least gains that count as equal to the best ones."""
-    return best - TOLERANCE * np.where(np.isfinite(best), np.maximum(1, abs(best)), 0)
-
-
-def best_index(values: NDArray[np.float64], better: Better) -> int | None:
-    """Index of the best of (L,) scores, the first of equally good ones; None where there is none."""
-    among = equally_best(values, better)
-    return int(among.argmax()) if among.any() else None
-
-
-def best_candidate(gains: NDArray[np.float64]) -> tuple[int, int] | None:
-    """Index of the best of (T, L) candidates: of equally good ones the shallowest layer, then the earliest step."""
-    index = best_index(gains.T.ravel(), "higher")
-    return None if index is None else (index % len(gains), index // len(gains))
 
 
 def each_curve(points: pd.DataFrame) -> Iterator[tuple[tuple[str, ...], pd.DataFrame]]:
@@ -293,6 +244,6 @@ def mark_points(points: pd.DataFrame) -> pd.DataFrame:
     curve, row = ([points[name] for name in names] for names in (KEYS, [*KEYS, "split", "step"]))
     last = points["step"].where(points["split"] == UNSEEN).groupby(curve).transform("max")
     gains = points["value"] * points["better"].map({"higher": 1.0, "lower": -1.0})
-    among = gains >= _as_good_as(gains.groupby(row).transform("max"))
+    among = gains >= as_good_as(gains.groupby(row).transform("max"))
     best = among & (among.groupby(row).cumsum() == 1)
     return points.assign(last=points["step"] == last, best=best)

@@ -1,4 +1,4 @@
-"""facts.json: every fact that aggregate found of a study, of which `words` and commands make sentences.
+"""Every fact that aggregate found of a study, of which `words` and commands make sentences: facts.json.
 
 A recommendation is which layer and checkpoint to take from a network for one use, and how sure that choice is.
 docs/columns.md has the docstrings of its records: recommendation.json is written from them.
@@ -8,22 +8,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum, auto
 from math import isfinite
-from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, field_validator
 
 from ..core.inference.gain import Gain, Payoff
 from ..core.inference.layer_comparison import Level
-from ..core.inference.scopes import Scope
+from ..core.scores.description import Better, Neighbours, Normalize, Scope, sign_of
+from ..core.scores.uses import Use
 from ..shared.runtime.errors import UserError
-from ..shared.tables.scores import Neighbours, Normalize, Use
-from .curves import Direction, Parts, sign_of
 from .findings.outcomes import DatasetFindings, Status
 from .findings.power import Power
-from .result_files import check_result
-
-FILE = "facts.json"
+from .names import Parts
 
 
 class Record(BaseModel):
@@ -248,7 +244,7 @@ class Recommendation(Record):
     model: str
     use: Use
     metric: str
-    better: Direction
+    better: Better
     n_folds: int
     n_seeds: int
     parts: Parts = "folds"
@@ -362,33 +358,3 @@ class Facts:
                 "docs/scores.md#uses names the scores of each (measure.metrics, measure.analyses)"
             )
         return kept
-
-
-FACTS = TypeAdapter(Facts)
-
-
-def write_facts(folder: Path, facts: Facts) -> None:
-    """Write facts.json: the same bytes for the same facts."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / FILE).write_bytes(FACTS.dump_json(facts, indent=1, exclude=None if facts.notice else {"notice"}) + b"\n")
-
-
-def read_facts(folder: Path) -> Facts:
-    """Read facts.json of a folder of results.
-
-    Raises:
-        UserError: there is none, it is of another version, or it is damaged.
-    """
-    path = folder / FILE
-    what = f"{path}: must be the facts of a finished workflow"
-    try:
-        return FACTS.validate_json(check_result(path).read_bytes())
-    except (FileNotFoundError, NotADirectoryError):
-        raise UserError(f"{what}, found no file; run the aggregate stage (`dvc repro`)") from None
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"]))
-        raise UserError(
-            f"{what}, found what another version of whichlayer wrote, or damage ({place or 'the file'}: "
-            f"{first['msg']}); write it anew (`dvc repro`), or read it with that version"
-        ) from None

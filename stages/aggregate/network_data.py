@@ -4,24 +4,19 @@ Of single images it is known whether the network's own head is right, and the me
 images (of one writer, patient or video), where there are any, are what was drawn independently.
 """
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache
-from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
-from scipy.sparse import csr_array
-from scipy.sparse.csgraph import connected_components
 
 from ..core.inference.contrasts import Float64
+from ..core.inference.refitted import Groups, Key, Refits, find_groups
+from ..core.scores.description import Score
 from ..shared.embeddings.split_names import SEEN, UNSEEN
 from ..shared.tables.metric_table import ALL_BUT_ONE_CLASS, HALF, KEYS
-from ..shared.tables.scores import Score
 from ..shared.workflow.params import RunParams
-from .curves import Catalogue, Key, Name, sign_of
+from .curves import Catalogue, Name
 from .read import EMBEDDING, IMAGE, ReadImages, is_head, is_pixels
 
 ByFold = dict[str, "pd.Series[float]"]
@@ -30,83 +25,6 @@ right."""
 
 CLASS_KEYS = {name: type_ for name, type_ in KEYS.items() if name not in ("seed", "step")}
 """What names a score whose means over classes are given."""
-
-MIN_DF = 5
-"""Degrees of freedom below which nothing is said about other images: six groups, where each has images of every class.
-With fewer, halves of the images are few different ones."""
-
-MIN_GROUPS = 3
-"""Groups of every class below which halves tell nothing about other images: of two, each half has one, so that how far
-groups of one class lie apart is not seen."""
-
-Groups = frozenset[tuple[str, str]]
-"""The groups of some images: each group with each class that it has images of."""
-
-
-def find_groups(labels: NDArray[np.str_], groups: NDArray[np.str_]) -> Groups | None:
-    """Find the groups of N images, from the class and the group of each; None where images are not grouped."""
-    return frozenset(zip(groups.tolist(), labels.tolist(), strict=True)) if (groups != "").any() else None
-
-
-@cache
-def degrees_of_freedom(*folds: Groups) -> tuple[float, bool]:
-    """Count what the groups of several folds leave free, and whether folds share groups, which then count once.
-
-    Returns:
-        Groups less the effective rank (participation ratio) of the table of which group has images of which class, its
-        rows of length 1: less one where each has images of every class, and hardly more where some lack some; less
-        classes where each has images of one.
-    """
-    groups, labels = zip(*frozenset().union(*folds), strict=True)
-    rows, columns = (np.unique(names, return_inverse=True)[1] for names in (groups, labels))
-    classes = np.bincount(rows)  # of each group
-    table = csr_array((classes[rows] ** -0.5, (rows, columns)))
-    alike = table.T @ table
-    shared = len(classes) < sum(len({group for group, _ in each}) for each in folds)
-    rank = max(connected_components(alike)[0], len(classes) ** 2 / float(alike.multiply(alike).sum()))
-    return round(len(classes) - rank, 9), shared
-
-
-def fewest_groups(folds: Iterable[Groups]) -> int:
-    """Count the groups of the class that has the fewest."""
-    return min(min(Counter(label for _, label in each).values()) for each in folds)
-
-
-@dataclass(frozen=True)
-class Refits:
-    """One score of E embeddings of one network at one step, with J folds of unseen classes and S seeds in each.
-
-    Attributes:
-        keys: the embeddings.
-        values: (J, S, E) of all unseen classes, turned so that higher is better, as what follows is.
-        without: (J, S, K, E) of all classes but one, everything fitted again; K is 0 where that was not done.
-        halves: (J, S, B, E) of halves of the images; halves 2 i and 2 i + 1 are a pair, the same for every seed. B is 0
-            as well.
-        score: the facts of the score.
-        groups: of the images of each fold; None where these are not grouped.
-        frozen: whether the network was measured before any training on these data: then every class is unseen, and one
-            fold of many classes tells of others.
-    """
-
-    keys: tuple[Key, ...]
-    values: Float64
-    without: Float64
-    halves: Float64
-    score: Score
-    groups: tuple[Groups, ...] | None = None
-    frozen: bool = False
-
-    def take(self, keys: Sequence[Key]) -> "Refits":
-        """The same of some embeddings, in this order."""
-        at = [self.keys.index(key) for key in keys]
-        return replace(self._select((..., at)), keys=tuple(keys))
-
-    def of_fold(self, fold: int) -> "Refits":
-        """The same of one fold."""
-        return replace(self._select([fold]), groups=self.groups and self.groups[fold : fold + 1])
-
-    def _select(self, index: Any) -> "Refits":
-        return replace(self, values=self.values[index], without=self.without[index], halves=self.halves[index])
 
 
 def arrange(
@@ -127,8 +45,8 @@ def arrange(
     keys = list(dict.fromkeys(zip(layers["layer"], layers["pooling"], strict=True)))
     half = refits[refits["kind"] == HALF]
     parts = (layers.assign(part=0), refits[refits["kind"] == ALL_BUT_ONE_CLASS], half.astype({"part": int}))
-    values, without, halves = (_stack_parts(rows, keys, folds, seeds) * sign_of(score.better) for rows in parts)
-    return Refits(tuple(keys), values[:, :, 0], without, halves, score) if values.size else None
+    values, without, halves = (_stack_parts(rows, keys, folds, seeds) for rows in parts)
+    return Refits.of(keys, score, values[:, :, 0], without, halves) if np.isfinite(values).all() else None
 
 
 def unseen_rows(table: pd.DataFrame, metric: str, step: int) -> pd.DataFrame:
@@ -137,14 +55,13 @@ def unseen_rows(table: pd.DataFrame, metric: str, step: int) -> pd.DataFrame:
 
 
 def _stack_parts(rows: pd.DataFrame, keys: Sequence[Key], folds: Sequence[str], seeds: Sequence[int]) -> Float64:
-    """Scores of every part, (J, S, P, E); P is 0 where some cell does not have as many finite ones as the others."""
+    """Scores of every part, (J, S, P, E); NaN where some cell has fewer than others."""
     rows = rows.sort_values("part", kind="stable")
     rows = rows.assign(part=rows.groupby(["fold", "seed", "layer", "pooling"]).cumcount())
     cells = pd.MultiIndex.from_product([folds, seeds, sorted(rows["part"].unique())])
     table = rows.pivot(index=["fold", "seed", "part"], columns=["layer", "pooling"], values="value")
     arranged = table.reindex(index=cells, columns=pd.MultiIndex.from_tuples(keys)).to_numpy(dtype=np.float64)
-    finite = arranged if np.isfinite(arranged).all() else arranged[:0]
-    return finite.reshape(len(folds), len(seeds), len(finite) // (len(folds) * len(seeds)), len(keys))
+    return arranged.reshape(len(folds), len(seeds), len(arranged) // (len(folds) * len(seeds)), len(keys))
 
 
 @dataclass(frozen=True)

@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import ConfigDict, Field, field_validator
 
-from ..shared.tables.scores import Neighbours
+from ..core.scores.description import Neighbours
+from ..core.scores.uses import OfferedUse
 from ..shared.workflow.params import Params, RunParams, read_run, read_section
 
 
@@ -40,7 +41,7 @@ class AggregateParams(Params):
     """
 
     main_metric: Annotated[str, Field(pattern=r"^[a-z0-9_]+$")]
-    use: Literal["classifier", "retrieval", "discovery", "detection"] | None = None
+    use: OfferedUse | None = None
     images: bool = True
     worthwhile_gain: Annotated[float, Field(ge=0)] = 0.02
     accuracy_margin: Annotated[float, Field(ge=0, le=1)]

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pandas as pd
 
+from ..core.scores.description import Score
 from ..shared.embeddings.split_names import SEEN, UNSEEN
 from ..shared.networks import training_table
 from ..shared.tables import metric_table
 from ..shared.tables import scores as scores_file
 from ..shared.tables.gallery import GALLERY_FILE, read_gallery, read_thumbnails
-from ..shared.tables.scores import Score
 from ..shared.workflow.csv_table import CELL_COLUMNS, TEXT, Columns
 from ..shared.workflow.digests import cell_id
 from ..shared.workflow.params import ALL, Cell, RunParams, check_as_many_sets

@@ -234,8 +234,8 @@ def check_classes(config: Config, raw: Path) -> list[str]:
         UserError: the splits cannot be made, a fold is not there, a class has too few images for the probe, or an
             entry of torchvision's is not valid.
     """
+    from ..core.scores.refits import MIN_CLASSES
     from ..prepare.sources.torchvision import split_arguments  # takes a second to import
-    from ..shared.tables.metric_table import MIN_CLASSES
 
     notes: list[str] = []
     sets: dict[str, int] = {}

@@ -12,6 +12,7 @@ from typing import Any
 
 import click
 
+from ..core.scores.uses import OFFERED
 from ..shared.runtime.errors import UserError
 from ..shared.runtime.scratch import is_empty_folder, partial_path, remove, remove_leftovers
 
@@ -117,9 +118,8 @@ params_option = click.option(
     "--params", type=ProjectPath(), default=lambda: PARAMS, help="By default the project's params.yaml."
 )
 
-USES = ("classifier", "retrieval", "discovery", "detection")
 use_option = click.option(
-    "--use", type=click.Choice(USES), help="Purpose of the features; by default aggregate.use, else each."
+    "--use", type=click.Choice(OFFERED), help="Purpose of the features; by default aggregate.use, else each."
 )
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")

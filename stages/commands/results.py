@@ -24,7 +24,7 @@ def verdict(results: Path, use: str | None, lead: float | None, as_json: bool) -
     RESULTS is the folder that the aggregate stage wrote; by default the folder in dvc.yaml. --lead prints instead how
     many folds, seeds or unseen classes a study like this needs to show such a lead over the last layer.
     """
-    from ..aggregate.facts import read_facts  # libraries take seconds
+    from ..aggregate.facts_file import read_facts  # libraries take seconds
     from ..aggregate.words.documents import finding_records, recommendation_records, strict_json
     from ..aggregate.words.study import power_sentence
     from ..aggregate.words.verdict import verdict as verdict_of
@@ -57,7 +57,7 @@ def recommend(results: Path, dataset: str | None, model: str | None, use: str | 
     RESULTS is the folder that the aggregate stage wrote; by default the folder in dvc.yaml. --json prints the records
     of recommendation.json.
     """
-    from ..aggregate.facts import read_facts
+    from ..aggregate.facts_file import read_facts
     from ..aggregate.words.documents import recommendation_records, strict_json
     from ..aggregate.words.formatting import wrapped
     from ..aggregate.words.verdict import WIDTH, compare_networks, describe

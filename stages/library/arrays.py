@@ -13,6 +13,7 @@ from ..aggregate.compute import Results, compute
 from ..aggregate.params import AggregateParams, Asked, AskedMeasures
 from ..aggregate.read import CURVE_COLUMNS, Tables
 from ..core.scores.catalogue import HEAD_SCORES, LAYER_SCORES, SCORES
+from ..core.scores.description import facts_of
 from ..measure.analyses.registry import ANALYSES
 from ..measure.checks import check_params
 from ..measure.outputs import (
@@ -30,7 +31,6 @@ from ..measure.run import measure as measure_cell
 from ..shared.embeddings.embeddings import BASELINE, SAMPLE_COLUMNS, Embeddings, InMemory, Layer
 from ..shared.runtime.errors import check_known
 from ..shared.tables.metric_table import ANALYSIS_TABLES, REFIT_COLUMNS, concat_layer_scores
-from ..shared.tables.scores import facts_of
 from ..shared.workflow.csv_table import CELL_COLUMNS
 from ..shared.workflow.digests import cell_id
 from ..shared.workflow.params import RunParams, parse, read_section

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.scores.arrays import Classes, Float32, Need
+from ..core.scores.description import Normalize
 from ..core.scores.embedded_split import EmbeddedSplit, Settings, scaled
 from ..core.scores.halves import complementary_halves, halves_seed
 from ..core.scores.kmeans import Search
@@ -15,7 +16,6 @@ from ..core.scores.refits import class_groups
 from ..shared.embeddings.embeddings import Embeddings, Layer
 from ..shared.embeddings.split_names import SEEN, TRAIN, UNSEEN
 from ..shared.runtime.errors import UserError
-from ..shared.tables.scores import Normalize
 from ..shared.workflow.seeding import child_seed
 from .params import MeasureParams
 

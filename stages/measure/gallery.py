@@ -10,11 +10,11 @@ from sklearn.decomposition import PCA
 from threadpoolctl import threadpool_limits
 
 from ..core.scores.arrays import Float32, Rows
+from ..core.scores.description import Normalize
 from ..core.scores.embedded_split import centred, scaled
 from ..shared.embeddings.embeddings import Embeddings, Layer
 from ..shared.embeddings.split_names import UNSEEN
 from ..shared.tables.gallery import GALLERY
-from ..shared.tables.scores import Normalize
 
 NEIGHBOURS = 5
 

@@ -25,7 +25,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ..core.scores.catalogue import HEAD_SCORES, SCORES, ScoreValue, is_clustered
-from ..core.scores.refits import class_groups
+from ..core.scores.refits import MIN_CLASSES, class_groups
 from ..shared.embeddings.embeddings import Embeddings
 from ..shared.embeddings.split_names import SEEN, UNSEEN
 from ..shared.tables.gallery import write_gallery
@@ -35,7 +35,6 @@ from ..shared.tables.metric_table import (
     CLUSTER,
     COLUMNS,
     HALF,
-    MIN_CLASSES,
     REFIT_COLUMNS,
     finish_cell,
     left_out_part,

@@ -7,9 +7,9 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from ..core.scores.catalogue import HEAD_SCORES, LAYER_SCORES, PROBE, SCORES
+from ..core.scores.description import Neighbours, Normalize
 from ..shared.embeddings.split_names import SEEN, UNSEEN
 from ..shared.runtime.errors import UserError, check_known, did_you_mean, listed
-from ..shared.tables.scores import Neighbours, Normalize
 from ..shared.workflow.params import ALL, Params
 from .analyses.registry import ANALYSES
 

@@ -20,6 +20,7 @@ from sklearn import config_context
 from threadpoolctl import threadpool_limits
 
 from ..core.scores.catalogue import HEAD_SCORES, LAYER_SCORES, PROBE, ScoreValue, is_clustered, needs_of, score_split
+from ..core.scores.description import Normalize, Score, scaled_as
 from ..core.scores.refits import refit
 from ..shared.embeddings.embeddings import Embeddings, Layer
 from ..shared.embeddings.split_names import SEEN, UNSEEN
@@ -27,7 +28,6 @@ from ..shared.runtime.console import progress
 from ..shared.runtime.errors import UserError
 from ..shared.runtime.startup import keep_freed_memory
 from ..shared.tables.metric_table import row_keys
-from ..shared.tables.scores import Normalize, Score, scaled_as
 from .analyses.registry import ANALYSES, Analysis, load
 from .analyses.result import AnalysisResult
 from .cell import Cell

@@ -7,7 +7,7 @@ import pandas as pd
 
 from stages.aggregate.findings.collect import follow_training, judge_accuracy, judge_scope, why_out_of_scope
 from stages.aggregate.findings.outcomes import DatasetFindings, NetworkFindings, NetworkPair
-from stages.aggregate.tables.summary import SummaryRow
+from stages.aggregate.tables.summary_row import SummaryRow
 from stages.core.inference.contrasts import Estimate
 
 STEPS = pd.DataFrame(

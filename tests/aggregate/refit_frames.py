@@ -3,8 +3,8 @@
 import numpy as np
 import pandas as pd
 
-from stages.aggregate.network_data import Refits
 from stages.core.inference.layer_comparison import best_score, score_contrasts
+from stages.core.inference.refitted import Refits
 from stages.core.scores.catalogue import SCORES
 from stages.shared.tables.metric_table import ALL_BUT_ONE_CLASS, HALF
 

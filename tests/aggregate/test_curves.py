@@ -3,8 +3,9 @@ import pandas as pd
 import pytest
 
 from stages.aggregate import curves
-from stages.aggregate.curves import KEYS, MEAN, best_index, equally_best, mark_points
+from stages.aggregate.curves import KEYS, MEAN, mark_points
 from stages.aggregate.tables.summary import check_main_score
+from stages.core.inference.best import best_index, equally_best
 from stages.core.scores.catalogue import SCORES
 from stages.shared.runtime.errors import UserError
 from stages.shared.tables.metric_table import HEAD, typed

@@ -2,7 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from stages.aggregate.facts import Facts, read_facts, write_facts
+from stages.aggregate.facts import Facts
+from stages.aggregate.facts_file import read_facts, write_facts
 from stages.core.inference.contrasts import Estimate
 from stages.shared.runtime.errors import UserError
 from tests.aggregate.networks import STEPS, evidence, network

@@ -4,14 +4,14 @@ from tests.imports import ROOT, dotted_names
 
 AGGREGATE = ROOT / "stages/aggregate"
 FLOORS = (
-    {"params", "columns"},
+    {"params", "columns", "names"},
     {"read"},
     {"curves"},
     {"network_data"},
     {"tables"},
     {"findings"},
     {"result_files"},
-    {"facts"},
+    {"facts", "facts_file"},
     {"recommend"},
     {"compute"},
     {"words"},

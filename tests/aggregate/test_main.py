@@ -11,7 +11,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from stages.aggregate.__main__ import main
-from stages.aggregate.facts import read_facts
+from stages.aggregate.facts_file import read_facts
 from stages.aggregate.render.page.page import vega_bundle
 from stages.aggregate.words.verdict import verdict
 from stages.shared.runtime.errors import UserError

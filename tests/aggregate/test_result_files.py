@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from stages.aggregate.facts import Facts, read_facts, write_facts
+from stages.aggregate.facts import Facts
+from stages.aggregate.facts_file import read_facts, write_facts
 from stages.aggregate.result_files import check_result, finish_results, input_hashes
 from stages.aggregate.tables.summary import summary_table
 from stages.shared.runtime.errors import UserError

@@ -19,9 +19,9 @@ from unittest import mock
 import numpy as np
 import pandas as pd
 
-from stages.aggregate.network_data import Refits, degrees_of_freedom, fewest_groups, find_groups
 from stages.core.inference import scopes
 from stages.core.inference.layer_comparison import score_intervals
+from stages.core.inference.refitted import Refits, degrees_of_freedom, fewest_groups, find_groups
 from stages.core.scores.catalogue import SCORES
 from stages.core.scores.embedded_split import EmbeddedSplit, Settings, unit_rows
 from stages.core.scores.halves import complementary_halves

@@ -24,10 +24,10 @@ import pandas as pd
 from scipy.optimize import brentq
 from scipy.special import expit
 
-from stages.aggregate.network_data import Refits
 from stages.core.inference.accuracy import mean_over_classes
 from stages.core.inference.contrasts import Inference
 from stages.core.inference.layer_comparison import best_against, losses_at_most, move_log_odds, score_intervals
+from stages.core.inference.refitted import Refits
 from stages.core.inference.scopes import MIN_FOLDS, over_classes
 from stages.core.scores.catalogue import SCORES
 

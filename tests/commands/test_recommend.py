@@ -3,7 +3,8 @@ import json
 import pytest
 from click.testing import CliRunner
 
-from stages.aggregate.facts import BestNetworkRecord, Facts, Missing, write_facts
+from stages.aggregate.facts import BestNetworkRecord, Facts, Missing
+from stages.aggregate.facts_file import write_facts
 from stages.aggregate.findings.power import Power
 from stages.aggregate.words.documents import finding_records, recommendation_records
 from stages.aggregate.words.verdict import describe

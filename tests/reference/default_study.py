@@ -6,8 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from stages.aggregate.words.recommendation import SHORT_NAMES
-from stages.aggregate.words.scores import metric_name
+from stages.aggregate.words.scores import short_name
 from tests.reference.pages import table
 
 Run = Mapping[str, Any]
@@ -49,7 +48,7 @@ def _range(values: Sequence[float], sign: str) -> str:
 
 
 def _title(use: str, record: Mapping[str, Any]) -> str:
-    return f"{use} ({SHORT_NAMES.get(record['score']) or metric_name(record['score'])})"
+    return f"{use} ({short_name(record['score'])})"
 
 
 def _named(record: Mapping[str, Any]) -> str:

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from ..tables.uncertainty import INTERVAL_ENDS, TIED
+from ..tables.summary_row import INTERVAL_ENDS, TIED
 
 NO_BAND, DEVIATION = "", "sd"
 """What a band is: nothing, one standard deviation, or the interval of a scope."""

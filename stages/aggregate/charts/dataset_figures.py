@@ -9,13 +9,13 @@ from dataclasses import replace
 
 import pandas as pd
 
+from ...core.scores.uses import ON_PAGE
 from ...shared.embeddings.split_names import UNSEEN
 from ..compute import Results
 from ..curves import MEAN
 from ..findings.outcomes import DatasetFindings
 from ..words import figure_titles as words
 from ..words.formatting import numbered, shorten
-from ..words.page_texts import USES
 from ..words.study import SCOPES, averages
 from . import theme
 from .bands import with_bands
@@ -57,7 +57,7 @@ def overview_layers(looks: Mapping[str, Look], names: str, legend: Spec | None =
 def of_first_use(findings: DatasetFindings, results: Results) -> DatasetFindings:
     """The same networks by the score that leads the first use; who is out of scope stays."""
     asked = [each for each in results.facts.recommendations if each.dataset == findings.dataset]
-    lead = min(asked, key=lambda each: [*USES].index(each.use)).metric
+    lead = min(asked, key=lambda each: ON_PAGE.index(each.use)).metric
     own = [row for row in results.summary if (row.dataset, row.fold, row.metric) == (findings.dataset, MEAN, lead)]
     rows = {(row.model, row.pooling): row for row in own}
     networks = [replace(each, row=rows.get((each.row.model, each.row.pooling), each.row)) for each in findings.networks]

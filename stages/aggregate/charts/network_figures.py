@@ -9,12 +9,12 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from ...core.scores.uses import ON_PAGE
 from ...shared.embeddings.split_names import SEEN, UNSEEN
 from ..compute import Results
 from ..curves import CURVE, MEAN, each_curve
 from ..words import figure_titles as words
 from ..words.formatting import numbered, short_names
-from ..words.page_texts import USES
 from ..words.scores import directed_name, metric_name
 from ..words.study import averages
 from . import theme
@@ -72,7 +72,7 @@ def depth(results: Results) -> dict[str, Spec]:
 
 
 def _depth(results: Results, chosen: Mapping[tuple[str, ...], pd.DataFrame]) -> Spec:
-    means, catalogue, uses = averages(results.scores), results.scores.catalogue, [*USES]
+    means, catalogue, uses = averages(results.scores), results.scores.catalogue, ON_PAGE
     shown = sorted(chosen, key=lambda key: [*uses, catalogue[key[-1]].use].index(catalogue[key[-1]].use))
     curves = [curve_points(chosen[key]) for key in shown]
     step, name = max(int(own["step"].iloc[0]) for own in curves), curves[0].iloc[0]

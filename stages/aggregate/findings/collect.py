@@ -16,13 +16,15 @@ from scipy.stats import t as student
 from ...core.inference.accuracy import MEANS
 from ...core.inference.contrasts import LEVEL, Estimate
 from ...core.inference.layer_comparison import best_against, best_of_two
+from ...core.inference.refitted import Refits
 from ...core.inference.scopes import Scope, infer, is_proven
 from ..curves import CURVE, Name
-from ..network_data import ByFold, Refits
-from ..tables.summary import MeasuredNetwork, SummaryRow
+from ..network_data import ByFold, unseen_rows
+from ..tables.summary import MeasuredNetwork
+from ..tables.summary_row import SummaryRow
 from . import outcomes
 from .outcomes import Reason, Status
-from .power import detectable
+from .power import Power, detectable, power_of
 
 TOLERANCE = 0.01
 """Accuracy that the first network of a counter-example may lack."""
@@ -166,3 +168,18 @@ def follow_training(row: SummaryRow, steps: pd.DataFrame) -> tuple[float, float]
     own = steps[np.logical_and.reduce([steps[key] == getattr(row, key) for key in CURVE])].sort_values("step")
     g = own["unseen"].dropna()
     return (float(g.iloc[0]), float(g.iloc[-1])) if len(own) > 1 and len(g) else None
+
+
+def infer_power(networks: Sequence[MeasuredNetwork]) -> list[Power]:
+    """Infer what a study of this design shows of other classes, network by network.
+
+    Returns:
+        Nothing of a network of which it is not known, nor by a score of no proven level.
+    """
+    found = []
+    for network in networks:
+        row, refits = network.row, network.at(network.row.step)
+        if refits is not None and is_proven(row.metric, "classes"):
+            classes = int(unseen_rows(network.data.layers, row.metric, row.step)["n_classes"].max())
+            found.append(power_of(refits, (row.dataset, row.model), classes))
+    return [power for power in found if power]

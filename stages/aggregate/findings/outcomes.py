@@ -6,8 +6,8 @@ from enum import StrEnum, auto
 
 from ...core.inference.contrasts import Estimate
 from ...core.inference.layer_comparison import Bounds
-from ...core.inference.scopes import Scope
-from ..tables.summary import SummaryRow
+from ...core.scores.description import Scope
+from ..tables.summary_row import SummaryRow
 
 
 class Claim(StrEnum):

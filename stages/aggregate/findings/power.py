@@ -4,18 +4,16 @@ A study estimates the variances that decide it. Of J' folds a study has J / J' o
 further seeds shrink the share of training alone, further classes that of a fold's classes.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.special import nctdtrinc, ndtri
 
 from ...core.inference.contrasts import SURE, Contrasts, contenders
-from ...core.inference.scopes import MIN_CLASSES, MIN_FOLDS, is_proven, over_classes, training
-from ...shared.tables.metric_table import MAX_GROUPS
-from ..curves import Name
-from ..network_data import Refits, unseen_rows
-from ..tables.summary import MeasuredNetwork
+from ...core.inference.refitted import Refits
+from ...core.inference.scopes import MIN_CLASSES, MIN_FOLDS, over_classes, training
+from ...core.scores.refits import MAX_GROUPS
+from ..names import Name
 
 POWER = 0.8
 """Share of studies that are to show what is there."""
@@ -109,18 +107,3 @@ def _shown(family: Contrasts, variance_ratio: float = 1.0, df_ratio: float = 1.0
 def detectable(standard_error: float, df: float, quantile: float) -> float:
     """Return the difference of which the probability is `POWER` that it exceeds this many estimated errors."""
     return standard_error * float(nctdtrinc(df, 1 - POWER, quantile))
-
-
-def infer_power(networks: Sequence[MeasuredNetwork]) -> list[Power]:
-    """Infer what a study of this design shows of other classes, network by network.
-
-    Returns:
-        Nothing of a network of which it is not known, nor by a score of no proven level.
-    """
-    found = []
-    for network in networks:
-        row, refits = network.row, network.at(network.row.step)
-        if refits is not None and is_proven(row.metric, "classes"):
-            classes = int(unseen_rows(network.data.layers, row.metric, row.step)["n_classes"].max())
-            found.append(power_of(refits, (row.dataset, row.model), classes))
-    return [power for power in found if power]

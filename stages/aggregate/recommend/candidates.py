@@ -1,66 +1,47 @@
-"""What can be chosen for one network, and what choosing gains over its last layers.
+"""What can be chosen for one network: every layer at every checkpoint with refits of its score on halves."""
 
-That is every layer at every checkpoint at which its score was fitted again on halves.
-"""
-
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from operator import attrgetter
-from typing import get_args
 
 import numpy as np
 import pandas as pd
 
+from ...core import choose
 from ...core.inference.contrasts import Float64
-from ...core.inference.gain import Gain, Payoff, gain_over
-from ...core.inference.scopes import PROVEN
+from ...core.scores.description import leading_scores
+from ...core.scores.uses import Use
 from ...shared.embeddings.split_names import UNSEEN
-from ...shared.tables.scores import Score, Use
-from ..curves import Name, Scores, best_candidate
-from ..network_data import NetworkData, Refits
-from ..tables.summary import MeasuredNetwork, SummaryRow, measured_network
-
-GEOMETRY: Use = "geometry"
-"""The use that no features are taken for: only the main score can lead it."""
-
-FIRST = ("probe_accuracy", "few_shot_accuracy_5", "map_at_r", "r_precision", "nn1_accuracy")
-"""Scores that lead their use before others, which follow in the order of the catalogue (docs/scores.md#uses)."""
+from ..curves import Name, Scores
+from ..network_data import NetworkData
+from ..tables.summary import MeasuredNetwork, measured_network
+from ..tables.summary_row import SummaryRow
 
 SHARES = {"parameters": "parameters_share", "operations": "operations_share"}
 """Cost up to a layer -> that cost as a share of the whole network's."""
 
 
-@dataclass(frozen=True)
-class Candidates(MeasuredNetwork):
-    """Layers and checkpoints of one network for one use; J folds, T steps, L layers, B halves of the images.
-
-    Gains are the leading scores of unseen classes, means over seeds, turned so that higher is better.
+@dataclass(frozen=True, kw_only=True)
+class Candidates(choose.Candidates, MeasuredNetwork):
+    """The same of a measured network; B halves of the images.
 
     Attributes:
         row, curve, data: of the use's leading score, as of `MeasuredNetwork`.
+        score, gains, refits, levels: of that score, as of `choose.Candidates`; without halves, of all steps at which it
+            was measured.
         use: what features are for.
         points: (L) the layers by depth: layer, embedding, depth, and `SHARES`, NaN where that is not known.
-        gains: (J, T, L).
         halves: (J, B, T, L) on halves of the images, 2 i and 2 i + 1 a pair; None where nothing was fitted again.
-        refits: (T) of each step, ascending, the layers' scores; None where a value is missing. Without halves all steps
-            at which the score was measured.
     """
 
     use: Use
     points: pd.DataFrame
-    gains: Float64
     halves: Float64 | None
-    refits: dict[int, Refits | None]
 
     @property
-    def steps(self) -> list[int]:
-        """The checkpoints, (T)."""
-        return list(self.refits)
-
-    @property
-    def means(self) -> Float64:
-        """Gains, means over folds, (T, L)."""
-        return np.asarray(self.gains.mean(axis=0))
+    def sign(self) -> float:
+        """What turns a gain into a score, and a score into a gain."""
+        return self.score.sign
 
 
 def collect_candidates(
@@ -82,20 +63,6 @@ def collect_candidates(
     return candidates
 
 
-def leading_scores(measured: Collection[str], main_metric: str, catalogue: Mapping[str, Score]) -> dict[Use, str]:
-    """Return the leading score of every use that some score was measured for; the main score leads its own use.
-
-    Args:
-        measured: the scores that have a best layer.
-        main_metric: the score of the findings.
-        catalogue: the facts of every score.
-    """
-    ranked = [name for name in dict.fromkeys((*FIRST, *catalogue)) if name in measured]
-    leading = {use: [name for name in ranked if catalogue[name].use == use] for use in get_args(Use)}
-    chosen = {use: names[0] for use, names in leading.items() if names and use != GEOMETRY}
-    return chosen | ({catalogue[main_metric].use: main_metric} if main_metric in measured else {})
-
-
 def _candidates(use: Use, network: MeasuredNetwork, scores: Scores) -> Candidates:
     row, points = network.row, network.layers(network.row.step).reset_index(drop=True)
     for what, share in SHARES.items():
@@ -108,54 +75,14 @@ def _candidates(use: Use, network: MeasuredNetwork, scores: Scores) -> Candidate
     gains = network.sign * scores.by_fold(row.dataset, row.model, row.metric, UNSEEN, [*refits], points["depth"])
     halves = [each.halves.mean(axis=1) for each in fitted_again.values()] if refits is fitted_again else []
     on_halves = np.stack(halves, axis=2) if halves else None
-    return Candidates(**vars(network), use=use, points=points, gains=gains, halves=on_halves, refits=dict(refits))
-
-
-@dataclass(frozen=True)
-class Choice:
-    """What to take, and what choosing gains.
-
-    Attributes:
-        taken: index of the checkpoint and of the layer: of the best mean, or the last ones where choosing does not pay.
-        over_last, over_before: gains over the last layer of the last checkpoint and over the layer before it, both in
-            one scope; nothing is known of a single layer.
-    """
-
-    taken: tuple[int, int]
-    over_last: Gain
-    over_before: Gain
-
-    @property
-    def does_not_pay(self) -> bool:
-        """Whether the last layer is taken, since choosing does not pay."""
-        return self.over_last.status == Payoff.DOES_NOT_PAY
-
-
-def choose(network: Candidates, worthwhile: float, *, steps: slice = slice(None)) -> Choice | None:
-    """Choose among the layers of some checkpoints; None where none has a score.
-
-    Args:
-        network: what can be chosen.
-        worthwhile: gain over the last layer up to which choosing does not pay.
-        steps: which of its checkpoints.
-    """
-    gains, refits, means = network.gains[:, steps], [*network.refits.values()][steps], network.means[steps]
-    best, (T, L), proven = best_candidate(means), means.shape, PROVEN.get(network.row.metric, ())
-    if best is None or L == 1:
-        return best and Choice(best, Gain(), Gain())
-    last, before = (
-        _limited(network, gain_over((-1, at), gains, refits, proven=proven, worthwhile=worthwhile)) for at in (-1, -2)
+    return Candidates(
+        **vars(network),
+        score=scores.catalogue[row.metric],
+        gains=gains,
+        refits=refits,
+        levels=row.levels,
+        pixels={step: pixels for step in refits for pixels in network.pixels_at(step)},
+        use=use,
+        points=points,
+        halves=on_halves,
     )
-    if last.status == Payoff.DOES_NOT_PAY:
-        if network.row.unbeaten_by(network.sign * means[-1, -1]) is None:
-            return Choice((T - 1, L - 1), replace(last, estimate=None, low=None, high=None), Gain())
-        last = replace(last, status=Payoff.UNDECIDED)  # a layer of no use is not taken
-    return Choice(best, last, before if last.scope in (None, before.scope) else Gain())
-
-
-def _limited(network: Candidates, gain: Gain) -> Gain:
-    """End an interval where the score's limits do: nothing gains more than these are apart."""
-    score = network.data.catalogue[network.row.metric]
-    most = score.high - score.low
-    known = {name: value for name in ("low", "high", "at_most") if (value := getattr(gain, name)) is not None}
-    return replace(gain, **{name: min(max(value, -most), most) for name, value in known.items()})

@@ -9,8 +9,8 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
+from ...core.inference.best import best_candidate, best_index
 from ...core.inference.contrasts import Float64
-from ..curves import best_candidate, best_index
 
 Kind = Literal["criterion", "baseline", "control"]
 """`control`: a negative control, expected not to help."""

@@ -1,35 +1,29 @@
-"""Recommend a layer and a checkpoint of every network for every use: the best candidate, its ties, and how sure it is.
+"""Recommend a layer and a checkpoint of every network for every use, by the rule of `core.choose`.
 
-Recommended is the best mean over all folds, or the last layer where choosing does not pay. What that way of choosing
-costs is measured with one fold less (regret.csv), and is therefore slightly pessimistic. How sure it is, is said of
-other classes where three folds or more tell, else of other images of these classes.
+What that way of choosing costs is measured with one fold less (regret.csv), and is therefore slightly pessimistic.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from ...core.choose import choose, decide
+from ...core.inference.best import best_candidate
 from ...core.inference.contrasts import LEVEL, Estimate, Float64, Inference
-from ...core.inference.layer_comparison import (
-    Bounds,
-    LayerInference,
-    best_of_two,
-    difference,
-    infer_layers,
-    losses_at_most,
-    score_intervals,
-)
-from ...core.inference.scopes import Scope, infer, lacks_groups, state_widest
-from ...shared.tables.scores import Neighbours
+from ...core.inference.layer_comparison import best_of_two, difference
+from ...core.inference.refitted import Refits
+from ...core.inference.scopes import state_widest
+from ...core.scores.description import Neighbours
 from .. import facts
-from ..curves import MEAN, Name, Scores, best_candidate
+from ..curves import MEAN, Name, Scores
 from ..facts import Recommendation, best_network
 from ..findings.outcomes import change_status
-from ..network_data import NetworkData, Refits, unseen_rows
-from ..tables.summary import SummaryRow
-from .candidates import SHARES, Candidates, Choice, choose, collect_candidates
+from ..network_data import NetworkData, unseen_rows
+from ..tables.summary_row import SummaryRow
+from .candidates import SHARES, Candidates, collect_candidates
+from .record import layer_record, record
 from .regret import regret_table
 
 
@@ -103,64 +97,34 @@ def recommend_network(
         neighbours: which images can be an image's neighbours.
         worthwhile: gain over the last layer up to which choosing does not pay.
     """
-    row, choice = network.row, choose(network, worthwhile)
-    assert choice is not None, "the main score chooses a layer at the last step (check_main_score)"
-    step = network.steps[choice.taken[0]]
-    known = {step: refits for step, refits in network.refits.items() if refits}
-    together = infer(*known.values()) if step in known else {}
-    losses = _losses_at_most(network, known, next(iter(together.values()), None))
-    sure = _sureness(network, choice, known[step], together) if together else {}
-    scope, widest = next(iter(sure.items()), (None, None))
-    tied = np.flatnonzero([True] if widest.tied is None else widest.tied) if widest else ()  # None: of a single layer
-    best = _best(network, _layer(network, *choice.taken, losses), sure)
-    unbeaten = row.unbeaten_by(best.value)
-    unshown = network.unshown_levels(*(known if step in known else [step]))
+    row, decision = network.row, decide(network, worthwhile)
+    assert decision is not None, "the main score chooses a layer at the last step (check_main_score)"
+    step = network.steps[decision.choice.taken[0]]
     counts = unseen_rows(network.data.layers, row.metric, row.step).groupby("fold")[["n_classes", "n_images"]].max()
-    return Recommendation(
-        **{name: getattr(row, name) for name in ("dataset", "model", "metric", "better", "n_folds", "n_seeds")},
+    return record(
+        network,
+        decision,
+        _layers(network),
+        accuracy=network.layers(step)["accuracy"].iloc[0],
+        **{name: getattr(row, name) for name in ("dataset", "model", "metric", "n_folds", "n_seeds")},
         use=network.use,
         parts=scores.parts,
         n_classes=int(counts["n_classes"].max()),
         n_images=int(counts["n_images"].sum()),
-        candidate_steps=network.steps,
         last_step=row.step,
         last_depth=row.last_depth,
-        best=best,
-        gain_over_last=choice.over_last,
-        gain_over_before=choice.over_before,
-        untrained=_untrained(network, losses, worthwhile),
-        unbeaten=unbeaten and facts.Baseline(name=unbeaten[0], value=unbeaten[1]),
-        doubtful=[] if unbeaten else unshown,
-        shortlist=[] if unbeaten else [_layer(network, choice.taken[0], layer, losses) for layer in map(int, tied)],
-        shortlist_scope=None if unbeaten else scope,
-        pixels=row.baseline,
-        chance=row.chance,
+        untrained=_untrained(network, decision.losses, worthwhile),
         fine_tuning=_fine_tuning(network),
         regret=_mean_regrets(regrets),
-        normalize=scores.catalogue[row.metric].scaling,
         neighbours=neighbours,
-        missing=_missing(network, scores),
     )
 
 
-def _sureness(
-    network: Candidates, choice: Choice, refits: Refits, together: Mapping[Scope, Inference]
-) -> dict[Scope, LayerInference]:
-    """Infer how sure the scores of the checkpoint that is taken are; that of its layer knows how it was chosen.
-
-    Args:
-        network: what can be chosen.
-        choice: what is taken.
-        refits: of its checkpoint.
-        together: what is known of all checkpoints, of which it is the best; or else the last one, which was not chosen.
-    """
-    alone, value = infer_layers(refits), network.sign * network.means[choice.taken]
-    sure = {}
-    for scope, inference in together.items():
-        last = Bounds(alone[scope].low[-1], alone[scope].high[-1], value)
-        best = last if choice.does_not_pay else score_intervals(inference, refits.score)[1]
-        sure[scope] = replace(alone[scope], best=best)
-    return sure
+def _layers(network: Candidates) -> list[dict[str, Any]]:
+    """The names and costs of the layers, by depth."""
+    names = ["layer", "depth", "pooling", *SHARES, *SHARES.values()]
+    points: list[Any] = network.points.assign(pooling=network.points["embedding"])[names].to_dict("records")
+    return points
 
 
 def _untrained(network: Candidates, losses: Float64, worthwhile: float) -> facts.UntrainedRecord | None:
@@ -169,50 +133,8 @@ def _untrained(network: Candidates, losses: Float64, worthwhile: float) -> facts
     choice = choose(network, worthwhile, steps=slice(1)) if fine_tuned else None
     if choice is None:
         return None
-    return facts.UntrainedRecord(layer=_layer(network, *choice.taken, losses), gain_over_last=choice.over_last)
-
-
-def _losses_at_most(network: Candidates, known: Collection[int], together: Inference | None) -> Float64:
-    """Bound what each candidate may lose to the best one, (T, L); NaN: not known.
-
-    No score loses more than its limits are apart.
-
-    Args:
-        network: what can be chosen.
-        known: the steps of which `together` is.
-        together: what is known of their layers, in one scope.
-    """
-    score, bounds = network.data.catalogue[network.row.metric], np.full(network.means.shape, np.nan)
-    if together is not None:
-        losses = losses_at_most(together).reshape(len(known), -1)
-        bounds[[step in known for step in network.steps]] = np.minimum(losses, score.high - score.low)
-    return bounds
-
-
-def _layer(network: Candidates, step: int, layer: int, losses: Float64) -> facts.LayerRecord:
-    point = network.points.assign(pooling=network.points["embedding"]).to_dict("records")[layer]
-    return facts.LayerRecord(
-        **{name: point[name] for name in ("layer", "depth", "pooling", *SHARES, *SHARES.values())},
-        step=network.steps[step],
-        value=network.sign * network.means[step, layer],
-        loss_at_most=losses[step, layer],
-    )
-
-
-def _best(network: Candidates, chosen: facts.LayerRecord, sure: dict[Scope, LayerInference]) -> facts.CandidateRecord:
-    scopes = {
-        scope: facts.ScopeRecord(
-            **vars(each.best), lead=each.lead.value, lead_at_least=each.lead.low, lead_at_most=each.lead.high
-        )
-        for scope, each in sure.items()
-    }
-    return facts.CandidateRecord(
-        **dict(chosen),
-        last_value=network.sign * network.means[network.steps.index(chosen.step), -1],
-        accuracy=network.layers(chosen.step)["accuracy"].iloc[0],
-        classes=scopes.get("classes"),
-        images=scopes.get("images"),
-    )
+    layer = layer_record(network, losses, _layers(network), *choice.taken)
+    return facts.UntrainedRecord(layer=layer, gain_over_last=choice.over_last)
 
 
 def _fine_tuning(network: Candidates) -> facts.FineTuningRecord | None:
@@ -255,11 +177,3 @@ def _mean_regrets(regrets: pd.DataFrame) -> list[facts.RegretRecord]:
     names = {"value": "value", "regret_at_most": "at_most", "regret_at_least": "at_least"}
     records = means[np.isfinite(means["value"])].rename(columns=names)[["criterion", *names.values(), "error"]]
     return [facts.RegretRecord(**record) for record in records.to_dict("records")]
-
-
-def _missing(network: Candidates, scores: Scores) -> list[facts.Missing]:
-    missing = {
-        facts.Missing.HALVES: network.halves is None and scores.catalogue[network.row.metric].refit,
-        facts.Missing.GROUPS: any(refits is not None and lacks_groups(refits) for refits in network.refits.values()),
-    }
-    return [what for what, is_missing in missing.items() if is_missing]

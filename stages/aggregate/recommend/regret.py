@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ...core.inference.best import equally_best
 from ...core.inference.contrasts import Float64
 from ...shared.embeddings.split_names import SEEN
 from ...shared.workflow.csv_table import FLOAT, INTEGER, TEXT
 from ..columns import frame
-from ..curves import MEAN, Scores, equally_best
-from ..tables.summary import SummaryRow
+from ..curves import MEAN, Scores
+from ..tables.summary_row import SummaryRow
 from .candidates import Candidates
 from .criteria import CRITERIA, Choice, KnownScores
 

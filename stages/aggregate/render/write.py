@@ -8,9 +8,10 @@ from typing import Any
 
 from ...shared.tables.metric_table import write_layer_scores
 from ..charts.draw import draw_figures
-from ..facts import Recommendation, write_facts
+from ..facts import Recommendation
+from ..facts_file import write_facts
 from ..result_files import PAGE, finish_results
-from ..tables.summary import SummaryRow
+from ..tables.summary_row import SummaryRow
 from ..words import documents
 from ..words.formatting import plural
 from .page.page import render_page, vega_bundle

@@ -9,17 +9,13 @@ import pandas as pd
 from threadpoolctl import threadpool_limits
 
 from ...core.inference.layer_comparison import LayerInference, infer_layers
-from ...core.inference.scopes import BOTH, Scope
+from ...core.scores.description import Scope
 from ...shared.embeddings.split_names import UNSEEN
 from ...shared.workflow.csv_table import FLOAT
 from ..columns import BOOLEAN, frame
 from ..curves import MEAN, POINT, Name, Scores, each_curve, point_keys
 from ..network_data import NetworkData
-
-INTERVAL_ENDS = {scope: (f"ci_{scope}_low", f"ci_{scope}_high") for scope in BOTH}
-TIED = {scope: f"tied_{scope}" for scope in BOTH}
-LEADS = {scope: (f"lead_{scope}", f"lead_{scope}_at_least", f"lead_{scope}_at_most") for scope in BOTH}
-"""Names of the columns of each scope, the wider one first."""
+from .summary_row import INTERVAL_ENDS, LEADS, TIED
 
 INTERVALS = dict.fromkeys(chain(*INTERVAL_ENDS.values()), FLOAT)
 COMPARISONS = dict.fromkeys(TIED.values(), BOOLEAN) | dict.fromkeys(chain(*LEADS.values()), FLOAT)

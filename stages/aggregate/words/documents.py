@@ -11,9 +11,9 @@ from typing import Any
 
 from tabulate import tabulate
 
-from ..curves import MEAN
 from ..facts import Facts, Recommendation
-from ..tables.summary import SummaryRow
+from ..names import MEAN
+from ..tables.summary_row import SummaryRow
 from . import recommendation as words
 from .findings import Finding, finding_texts, outcome_note
 from .formatting import MISSING, capitalized, interval, number, of_parts, place

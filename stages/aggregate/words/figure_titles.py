@@ -7,10 +7,9 @@ from collections import Counter
 from collections.abc import Sequence
 
 from ...core.inference.scopes import Scope, is_proven
-from ...shared.tables.scores import Better
-from ..curves import sign_of
+from ...core.scores.description import Better, sign_of
 from ..findings.outcomes import DatasetFindings, Reason, Status, change_status
-from ..tables.summary import SummaryRow
+from ..tables.summary_row import SummaryRow
 from .findings import REASONS
 from .formatting import capitalized, decimals, place, plural, shorten
 from .scores import LEVELS, LOWER, metric_name

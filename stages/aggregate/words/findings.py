@@ -5,7 +5,6 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from ...core.inference.layer_comparison import Bounds
-from ..curves import Parts
 from ..findings.outcomes import (
     Claim,
     DatasetFindings,
@@ -16,6 +15,7 @@ from ..findings.outcomes import (
     change_status,
     lead_status,
 )
+from ..names import Parts
 from .formatting import capitalized, change_interval, decimals, harmless, joined
 from .scores import ROWS, metric_name
 from .study import (

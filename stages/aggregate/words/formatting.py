@@ -7,7 +7,7 @@ from itertools import groupby
 
 from wcwidth import clip, wcswidth, wrap
 
-from ..curves import Parts
+from ..names import Parts
 
 MISSING = "–"
 

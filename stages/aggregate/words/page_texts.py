@@ -11,15 +11,6 @@ from .formatting import MISSING, layers, percent, place
 from .recommendation import at_checkpoint, caveat, doubt, gain_words, reason, use_cells
 from .scores import metric_name
 
-USES: dict[str, str] = {
-    "retrieval": "Retrieval",
-    "classifier": "Classifiers",
-    "discovery": "Discovery of classes, clustering",
-    "detection": "Detection of unseen classes",
-    "geometry": "Geometry of the embeddings",
-}
-"""Uses in the order of the page, with their names."""
-
 SHOWN_CARDS = 6
 """Networks whose answers are open at the top; the others are one click away."""
 

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from ...core.inference.gain import Gain, Payoff
 from ...core.inference.layer_comparison import Level
-from ...core.inference.scopes import Scope, is_proven
-from ..curves import sign_of
+from ...core.inference.scopes import is_proven
+from ...core.scores.description import Scope, sign_of
 from ..facts import ChangeRecord, Missing, Recommendation, RegretRecord
 from ..findings.outcomes import Status
 from .findings import STATUSES
@@ -22,19 +22,8 @@ from .formatting import (
     place,
     runs,
 )
-from .scores import LEVELS, LOWER, metric_name
+from .scores import LEVELS, LOWER, metric_name, short_name
 from .study import explain_intervals, scope_words
-
-SHORT_NAMES = {
-    "probe_accuracy": "probe",
-    "knn_purity": "k-NN",
-    "nn1_accuracy": "1-NN",
-    "few_shot_accuracy_5": "5-shot",
-    "few_shot_accuracy_1": "1-shot",
-    "ood_auroc_knn": "AUROC",
-    "ood_auroc_mahalanobis": "AUROC",
-}
-"""Names of scores where there is little room."""
 
 LACKING = {
     Missing.HALVES: "No score was fitted again on halves of the images (measure.refits), so that little is known of "
@@ -63,7 +52,7 @@ def use_cells(found: Recommendation) -> dict[str, str]:
     before = found.gain_over_before.estimate
     shares = {"parameters": best.parameters_share, "multiply-adds": best.operations_share}
     return {
-        "use": f"{found.use} ({SHORT_NAMES.get(found.metric, metric_name(found.metric))})",
+        "use": f"{found.use} ({short_name(found.metric)})",
         "layer": f"{best.depth + 1}/{found.last_depth + 1}",
         "step": str(best.step),
         "score": f"{number(value)} {interval(low, high)}".rstrip(),

@@ -1,7 +1,8 @@
 """Names of the scores in words, and what each number is. A score without an entry has its own name."""
 
 from ...core.inference.layer_comparison import Level
-from ...shared.tables.scores import Better, Normalize
+from ...core.scores.catalogue import SCORES
+from ...core.scores.description import Better, Normalize
 
 NAMES = {
     "nmi": "NMI",
@@ -87,3 +88,8 @@ def directed_name(metric: str, better: Better) -> str:
 def metric_name(metric: str) -> str:
     """Spell out a score; one that is not listed by its own name, underscores as spaces."""
     return NAMES.get(metric, metric.replace("_", " "))
+
+
+def short_name(metric: str) -> str:
+    """Name a score where there is little room."""
+    return SCORES[metric].short if metric in SCORES and SCORES[metric].short else metric_name(metric)

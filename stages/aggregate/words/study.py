@@ -7,12 +7,17 @@ the rest. Other images: of these classes, with these trained networks.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil
+from typing import TYPE_CHECKING
 
-from ...core.inference.scopes import Scope, is_proven
-from ..curves import MEAN, Parts, Scores
+from ...core.inference.scopes import is_proven
+from ...core.scores.description import Scope
 from ..findings.power import POWER, Power
-from ..tables.summary import SummaryRow
+from ..names import MEAN, Parts
+from ..tables.summary_row import SummaryRow
 from .formatting import joined, of_parts, plural
+
+if TYPE_CHECKING:
+    from ..curves import Scores  # with pandas
 
 
 @dataclass(frozen=True)
@@ -42,7 +47,7 @@ class Averages:
         return f"± 1 standard deviation over {self.parts if self.n_folds > 1 else 'seeds'} (ddof = 1)"
 
 
-def averages(scores: Scores) -> Averages:
+def averages(scores: "Scores") -> Averages:
     """Return over what the values of a study are means."""
     return Averages(len(scores.folds), scores.n_seeds, scores.parts)
 

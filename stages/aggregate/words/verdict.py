@@ -11,12 +11,13 @@ from itertools import groupby
 from tabulate import tabulate
 from wcwidth import wcswidth
 
+from ...core.inference.best import TOLERANCE
 from ...core.inference.gain import Payoff
 from ...core.inference.scopes import is_proven
-from ..curves import TOLERANCE, sign_of
+from ...core.scores.description import sign_of
+from ...core.scores.uses import USES
 from ..facts import Facts, Recommendation, best_network, told_of
 from ..findings.outcomes import Claim, DatasetFindings, Status
-from ..recommend.candidates import GEOMETRY
 from .documents import regret_tables
 from .findings import TITLES, status_words
 from .formatting import MISSING, decimals, harmless, joined, number, percent, plural, wrapped
@@ -100,7 +101,7 @@ def _of_dataset(
         "unbounded": brief_doubts(chosen, known=False),
     }
     told = {name: wrapped(text, WIDTH) for name, text in texts.items() if text}
-    first = next((each for each in chosen if each.use != GEOMETRY), None)
+    first = next((each for each in chosen if USES[each.use].offered), None)
     if embeds and first:
         told["next"] = next_command(first, cell)
     for name in DISPENSABLE_LINES:

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 from jinja2 import Template
 
-from ...aggregate.facts import read_facts
+from ...aggregate.facts_file import read_facts
 from ...aggregate.result_files import check_result
 from ...aggregate.words.formatting import place
 from ...embed.taps.tap import trace_forward

@@ -11,7 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ...aggregate.facts import FILE, Recommendation, best_network, read_facts
+from ...aggregate.facts import Recommendation, best_network
+from ...aggregate.facts_file import FILE, read_facts
 from ...aggregate.words.formatting import joined
 from ...aggregate.words.recommendation import reason
 from ...core.scores.probe import column_moments

@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pandas as pd
 
-from ...aggregate.network_data import MIN_DF, degrees_of_freedom, find_groups
 from .contrasts import Estimate
+from .refitted import MIN_DF, degrees_of_freedom, find_groups
 from .scopes import MIN_FOLDS, Scope
 
 Folds = Sequence["pd.Series[float]"]

@@ -21,9 +21,9 @@ from enum import StrEnum
 
 import numpy as np
 
-from ...aggregate.curves import best_candidate
-from ...aggregate.network_data import Refits
+from .best import best_candidate
 from .contrasts import LEVEL, SURE, Estimate, Float64, Inference, contenders, lies_at_limit
+from .refitted import Refits
 from .scopes import MIN_FOLDS, Scope, infer
 
 TAIL = (1 + LEVEL) / 2

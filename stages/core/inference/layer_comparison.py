@@ -12,9 +12,7 @@ from typing import Literal
 import numpy as np
 from scipy.special import expit, logit
 
-from ...aggregate.curves import sign_of
-from ...aggregate.network_data import Refits
-from ...shared.tables.scores import Score
+from ..scores.description import Score, sign_of
 from .contrasts import (
     LEVEL,
     MEDIAN,
@@ -27,6 +25,7 @@ from .contrasts import (
     contenders,
     lies_at_limit,
 )
+from .refitted import Refits
 from .scopes import Scope, infer
 
 Level = Literal["raw_pixels", "chance"]

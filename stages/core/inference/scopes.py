@@ -15,29 +15,14 @@ in groups, halves keep these whole, and no more is known than groups can tell: w
 """
 
 from collections.abc import Callable
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 import numpy as np
 
-from ...aggregate.network_data import MIN_DF, MIN_GROUPS, Refits, degrees_of_freedom, fewest_groups
+from ..scores.catalogue import SCORES
+from ..scores.description import Scope as Scope
 from .contrasts import Float64, Inference
-
-Scope = Literal["classes", "images"]
-"""What a statement is about: other classes of the domain, or other images of these classes."""
-
-BOTH: tuple[Scope, ...] = ("classes", "images")
-
-PROVEN: dict[str, tuple[Scope, ...]] = {
-    "nmi": ("classes",),
-    "ami": ("classes",),
-    "knn_purity": BOTH,
-    "nn1_accuracy": BOTH,
-    "silhouette": ("images",),
-    "r_precision": BOTH,
-    "map_at_r": BOTH,
-}
-"""The scopes in which simulation bears out the level of a score's intervals (docs/uncertainty.md#validation); one that
-is not listed has none. docs/statistics.md#where-intervals-fail names the exceptions."""
+from .refitted import MIN_DF, MIN_GROUPS, Refits, degrees_of_freedom, fewest_groups
 
 Statement = TypeVar("Statement")
 
@@ -50,7 +35,7 @@ MIN_CLASSES = 10
 
 def is_proven(metric: str, scope: Scope) -> bool:
     """Return whether statements about a score keep their level in a scope; only then is a claim supported by it."""
-    return scope in PROVEN.get(metric, ())
+    return metric in SCORES and scope in SCORES[metric].proven
 
 
 def over_classes(*networks: Refits) -> Inference | None:

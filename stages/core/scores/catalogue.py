@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from ...shared.tables.scores import Score
 from . import agreement
 from .arrays import Counts, Float32, Need
+from .description import BOTH, Score
 from .few_shot import WAYS, mean_correctness, usable_classes
 from .geometry import (
     class_collapse,
@@ -248,6 +248,9 @@ def chance_of_map(split: "EmbeddedSplit") -> float:
     return float(chance_of_average_precision(split.n_same_class, split.n_others).mean())
 
 
+FURTHER = ("scalings", "joined")
+"""Analyses that score rows scaled in other ways, and layers side by side."""
+
 # what scores of one kind share
 cluster_score = partial(
     LayerScore, better="higher", high=1, use="discovery", scaling="l2", needs=("clusterings",), refit=True, ceiling=1
@@ -259,21 +262,27 @@ neighbour_score = partial(
 classifier_score = partial(
     LayerScore, better="higher", low=0, high=1, use="classifier", per_image=True, over_folds=True, ceiling=1
 )
-detection_score = partial(Score, low=0, high=1, use="detection", over_folds=True)
+detection_score = partial(Score, low=0, high=1, use="detection", over_folds=True, analyses=("ood",))
 description = partial(LayerScore, better="neither", use="geometry")
 
 LAYER_SCORES = {
     "nmi": cluster_score(
-        nmi, low=0, in_paper=True, chance=lambda split: agreement.nmi_with_chance(split.y, split.clusters)[1]
+        nmi, low=0, in_paper=True, proven=("classes",), quick=True, analyses=("seen_matched", *FURTHER),
+        chance=lambda split: agreement.nmi_with_chance(split.y, split.clusters)[1]
     ),
-    "ami": cluster_score(ami, low=-1, chance=0),
+    "ami": cluster_score(ami, low=-1, proven=("classes",), chance=0),
     "ari": cluster_score(ari, low=-1, chance=0),
-    "knn_purity": neighbour_score(knn_purity, in_paper=True, chance=chance_of_neighbours, ceiling=purest_share),
+    "knn_purity": neighbour_score(
+        knn_purity, in_paper=True, proven=BOTH, analyses=("seen_matched", *FURTHER), short="k-NN",
+        chance=chance_of_neighbours, ceiling=purest_share,
+    ),
     "nn1_accuracy": neighbour_score(
-        nn1_accuracy, in_paper=True, chance=chance_of_neighbours, ceiling=share_with_a_match
+        nn1_accuracy, in_paper=True, proven=BOTH, rank=2, quick=True, analyses=("seen_matched", *FURTHER), short="1-NN",
+        chance=chance_of_neighbours, ceiling=share_with_a_match,
     ),
     "probe_accuracy": classifier_score(
-        probe_accuracy, in_paper=True, chance=lambda split: largest_share(split.class_sizes)
+        probe_accuracy, in_paper=True, rank=0, quick=True, short="probe",
+        chance=lambda split: largest_share(split.class_sizes)
     ),
     "cluster_accuracy": cluster_score(
         cluster_accuracy, low=0, per_image=True,
@@ -281,15 +290,21 @@ LAYER_SCORES = {
     ),
     "silhouette": LayerScore(
         silhouette, better="higher", low=-1, high=1, use="discovery", scaling="l2", needs=("class_distances",),
-        refit=True, per_image=True, chance=silhouette_of_shuffled_classes, ceiling=1,
+        refit=True, per_image=True, proven=("images",), chance=silhouette_of_shuffled_classes, ceiling=1,
     ),
-    "r_precision": neighbour_score(r_precision, chance=chance_of_neighbours, ceiling=share_with_a_match),
-    "map_at_r": neighbour_score(map_at_r, chance=chance_of_map, ceiling=share_with_a_match),
+    "r_precision": neighbour_score(
+        r_precision, proven=BOTH, rank=1, chance=chance_of_neighbours, ceiling=share_with_a_match
+    ),
+    "map_at_r": neighbour_score(
+        map_at_r, proven=BOTH, rank=0, quick=True, analyses=FURTHER, chance=chance_of_map, ceiling=share_with_a_match
+    ),
     "few_shot_accuracy_1": classifier_score(
-        partial(few_shot_accuracy, shots=1), scaling="l2", refit=True, chance=partial(chance_of_ways, shots=1)
+        partial(few_shot_accuracy, shots=1), scaling="l2", refit=True, short="1-shot",
+        chance=partial(chance_of_ways, shots=1),
     ),
     "few_shot_accuracy_5": classifier_score(
-        partial(few_shot_accuracy, shots=5), scaling="l2", refit=True, chance=partial(chance_of_ways, shots=5)
+        partial(few_shot_accuracy, shots=5), scaling="l2", refit=True, rank=1, short="5-shot",
+        chance=partial(chance_of_ways, shots=5),
     ),
     "intrinsic_dimension": description(intrinsic_dimension, low=0, high=inf, needs=("neighbours",)),
     "collapse": LayerScore(
@@ -310,9 +325,9 @@ HEAD_SCORES = {"accuracy": HeadScore(accuracy, better="higher", low=0, high=1, u
 """Scores of the network's own head on the seen classes."""
 
 DETECTION_SCORES = {
-    "ood_auroc_knn": detection_score(better="higher"),
+    "ood_auroc_knn": detection_score(better="higher", short="AUROC"),
     "ood_fpr95_knn": detection_score(better="lower"),
-    "ood_auroc_mahalanobis": detection_score(better="higher"),
+    "ood_auroc_mahalanobis": detection_score(better="higher", short="AUROC"),
     "ood_fpr95_mahalanobis": detection_score(better="lower"),
 }
 """Scores that the analysis `ood` computes."""
@@ -337,6 +352,11 @@ def score_split(split: "EmbeddedSplit", names: Iterable[str]) -> dict[str, Score
 def needs_of(names: Iterable[str]) -> frozenset[Need]:
     """What scores need of an embedding, together."""
     return frozenset(need for name in names for need in LAYER_SCORES[name].needs)
+
+
+def scored_by(analysis: str) -> list[str]:
+    """Names of the scores of layers that an analysis computes, in the order of the catalogue."""
+    return [name for name, score in LAYER_SCORES.items() if analysis in score.analyses]
 
 
 def is_clustered(name: str) -> bool:

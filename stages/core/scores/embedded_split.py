@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csc_array
 
-from ...shared.tables.scores import Normalize
 from .arrays import Classes, Counts, Float32, Float64, Matches, Need, Rows, blocks
+from .description import Normalize
 from .geometry import covariance_spectrum
 from .kmeans import Clustering, Search, compare_clusterings, polish, rotate, searched_partitions
 from .neighbours import Scan, distance_sums, memberships, others, scan

@@ -14,13 +14,18 @@ from itertools import repeat
 import numpy as np
 from numpy.typing import NDArray
 
-from ...shared.tables.metric_table import MAX_GROUPS, MIN_CLASSES
 from ...shared.workflow.seeding import child_seed
 from .arrays import Classes, Float64
 from .catalogue import LAYER_SCORES, needs_of
 from .embedded_split import EmbeddedSplit
 from .kmeans import Search
 from .neighbours import Scan, subset_scans
+
+MIN_CLASSES = 4
+"""Unseen classes below which none is left out: what remains would be too few to compare."""
+
+MAX_GROUPS = 20
+"""Number of groups that more unseen classes are divided into, which are left out one at a time."""
 
 
 def class_groups(names: Sequence[str]) -> list[Classes]:

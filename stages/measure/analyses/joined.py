@@ -6,7 +6,7 @@ from itertools import combinations
 import numpy as np
 
 from ...core.scores.arrays import Float64
-from ...core.scores.catalogue import LAYER_SCORES
+from ...core.scores.catalogue import LAYER_SCORES, scored_by
 from ...core.scores.embedded_split import NEAREST, EmbeddedSplit
 from ...core.scores.kmeans import rotate_joined
 from ...core.scores.neighbours import scan, squared_distance_blocks
@@ -16,7 +16,6 @@ from ...shared.tables.metric_table import ANALYSIS_TABLES
 from ..cell import Cell
 from .layer_pairs import images_of_pairs
 from .result import AnalysisResult
-from .scalings import SCORES
 
 STARTS, POLISHED = 15, 3
 """Largest numbers in the search for clusters, of single layers as of pairs."""
@@ -30,7 +29,7 @@ def joined(cell: Cell) -> AnalysisResult:
     and further poolings of a layer take no part.
     """
     images = images_of_pairs(cell, UNSEEN)
-    metrics = [name for name in SCORES if name in cell.params.all_metrics]
+    metrics = [name for name in scored_by("joined") if name in cell.params.all_metrics]
     layers = [layer for layer in cell.store.layers if layer.name == layer.module]
     rows, singles, distances = [], [], []
 

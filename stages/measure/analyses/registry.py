@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
+from ...core.scores.description import Normalize
 from ...shared.embeddings.split_names import SEEN, UNSEEN
 from ...shared.runtime.errors import UserError
-from ...shared.tables.scores import Normalize
 
 
 @dataclass(frozen=True)

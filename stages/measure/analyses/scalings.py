@@ -3,23 +3,23 @@
 from collections.abc import Iterator
 from typing import get_args
 
-from ...core.scores.catalogue import LAYER_SCORES
+from ...core.scores.catalogue import LAYER_SCORES, scored_by
+from ...core.scores.description import Normalize
 from ...core.scores.embedded_split import EmbeddedSplit
 from ...core.scores.probe import column_moments, standardize
 from ...shared.embeddings.embeddings import Layer
 from ...shared.embeddings.split_names import SEEN, UNSEEN
 from ...shared.tables.metric_table import Scaling
-from ...shared.tables.scores import Normalize
 from ..cell import Cell, store_of_seen
 from .result import AnalysisResult
 
-SCORES = ("nmi", "knn_purity", "nn1_accuracy", "map_at_r")
-"""Those of them that are measured. The linear probe standardizes columns itself; scaling rows hardly moves it."""
-
 
 def scalings(cell: Cell, layer: Layer, split: EmbeddedSplit, step: int) -> AnalysisResult:
-    """Score one layer with its rows as they are, scaled to length 1, and with its columns standardized."""
-    metrics = [name for name in SCORES if name in cell.params.all_metrics]
+    """Score one layer with its rows as they are, scaled to length 1, and with its columns standardized.
+
+    The linear probe standardizes columns itself, and scaling rows hardly moves it.
+    """
+    metrics = [name for name in scored_by("scalings") if name in cell.params.all_metrics]
     rows = [
         {"scaling": scaling, "metric": name, "value": LAYER_SCORES[name].compute(scaled).value}
         for scaling, scaled in scaled_splits(cell, layer, split, step)

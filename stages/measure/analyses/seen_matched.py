@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from ...core.scores.arrays import Classes, Rows
-from ...core.scores.catalogue import ScoreValue, needs_of, score_split
+from ...core.scores.catalogue import ScoreValue, needs_of, score_split, scored_by
 from ...core.scores.embedded_split import EmbeddedSplit
 from ...core.scores.neighbours import subset_scans
 from ...shared.embeddings.embeddings import Layer
@@ -17,7 +17,7 @@ from .result import AnalysisResult, ScoreRow
 DRAWS = 50
 """Number of random selections."""
 
-SCORES = ("nmi", "knn_purity", "nn1_accuracy")
+SCORES = scored_by("seen_matched")
 SEED_NAMES = {SEEN_MATCHED: "seen", UNSEEN_MATCHED: "unseen"}
 """Of the draws: the selections, and so the scores, hang on them."""
 

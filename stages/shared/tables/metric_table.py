@@ -109,13 +109,6 @@ OOD_KNN, OOD_MAHALANOBIS = "ood_knn", "ood_mahalanobis"
 REFITS, VERSIONS = "refits.parquet", "versions.json"
 
 
-MIN_CLASSES = 4
-"""Unseen classes below which none is left out: what remains would be too few to compare."""
-
-MAX_GROUPS = 20
-"""Number of groups that more unseen classes are divided into, which are left out one at a time."""
-
-
 def left_out_part(classes: list[str]) -> str:
     """Name the part of the unseen split that lacks a class, or a group of classes."""
     return classes[0] if len(classes) == 1 else json.dumps(classes, ensure_ascii=False)

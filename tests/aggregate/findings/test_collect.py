@@ -10,11 +10,12 @@ import pytest
 from stages.aggregate.curves import average
 from stages.aggregate.findings.collect import collect_findings
 from stages.aggregate.findings.outcomes import Claim, Reason, Status
-from stages.aggregate.network_data import ImageScores, Refits, collect_network_data
+from stages.aggregate.network_data import ImageScores, collect_network_data
 from stages.aggregate.tables.score_tables import steps_table
 from stages.aggregate.tables.summary import measured_network, summarize
 from stages.aggregate.tables.uncertainty import add_uncertainty
 from stages.core.inference.layer_comparison import best_of_two
+from stages.core.inference.refitted import Refits
 from stages.core.inference.scopes import class_inference
 from stages.core.scores.catalogue import SCORES
 from stages.shared.tables.metric_table import HEAD

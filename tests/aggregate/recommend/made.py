@@ -10,7 +10,8 @@ from stages.aggregate.curves import Name, Scores, average
 from stages.aggregate.network_data import NetworkData, collect_network_data
 from stages.aggregate.recommend.candidates import Candidates, collect_candidates
 from stages.aggregate.recommend.criteria import KnownScores
-from stages.aggregate.tables.summary import SummaryRow, summarize
+from stages.aggregate.tables.summary import summarize
+from stages.aggregate.tables.summary_row import SummaryRow
 from stages.core.scores.catalogue import SCORES
 from stages.shared.tables.metric_table import ALL_BUT_ONE_CLASS, HALF, HEAD
 from stages.shared.workflow.params import RunParams

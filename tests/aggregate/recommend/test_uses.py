@@ -2,8 +2,8 @@ from dataclasses import replace
 
 import pytest
 
-from stages.aggregate.recommend.candidates import leading_scores
 from stages.core.scores.catalogue import SCORES
+from stages.core.scores.description import leading_scores
 
 
 def test_a_new_score_of_a_use_leads_it_where_no_other_was_measured():

@@ -1,5 +1,4 @@
 from stages.aggregate.words.scores import DEFINITIONS, NAMES
-from stages.core.inference.scopes import PROVEN
 from stages.core.scores.catalogue import SCORES
 
 
@@ -8,4 +7,4 @@ def test_every_score_that_measure_computes_has_its_words_and_no_other():
 
 
 def test_only_scores_that_are_fitted_again_have_a_proven_level():
-    assert all(SCORES[metric].refit for metric in PROVEN)
+    assert all(score.refit for score in SCORES.values() if score.proven)

@@ -19,7 +19,7 @@ from scipy.special import expit
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
-from stages.aggregate.network_data import Refits
+from stages.core.inference.refitted import Refits
 from stages.core.scores.catalogue import SCORES
 from tests.bench.simulation.coverage_table import gain_of, refits_of
 from tests.bench.simulation.structured import along_depth

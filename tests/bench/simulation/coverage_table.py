@@ -6,9 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from stages.aggregate.curves import best_candidate, sign_of
 from stages.aggregate.findings.outcomes import Status, lead_status
-from stages.aggregate.network_data import Groups, Refits, find_groups
+from stages.core.inference.best import best_candidate
 from stages.core.inference.contrasts import Inference
 from stages.core.inference.gain import Payoff, gain_over
 from stages.core.inference.layer_comparison import (
@@ -18,8 +17,9 @@ from stages.core.inference.layer_comparison import (
     score_intervals,
     ties,
 )
+from stages.core.inference.refitted import Groups, Refits, find_groups
 from stages.core.inference.scopes import BOTH, Scope, fold_inference, infer
-from stages.shared.tables.scores import Score
+from stages.core.scores.description import Score, sign_of
 from tests.bench.simulation.data_set import draw
 from tests.bench.simulation.designs import Design
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from stages.core.inference.scopes import PROVEN
+from stages.core.inference.scopes import Scope, is_proven
 from stages.core.scores.catalogue import is_clustered
 from tests.bench.simulation.designs import ALL, DESIGNS
 
@@ -208,8 +208,8 @@ def _heading(row: "pd.Series[object]", name: str) -> str:
 
 
 def _is_proven(row: "pd.Series[object]") -> bool:
-    scope = "images" if DESIGNS[str(row["design"])].target == "images" else "classes"
-    return scope in PROVEN.get(str(row["score"]), ())
+    scope: Scope = "images" if DESIGNS[str(row["design"])].target == "images" else "classes"
+    return is_proven(str(row["score"]), scope)
 
 
 def _sections(rows: pd.DataFrame) -> Iterator[str]:

@@ -6,12 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from stages.aggregate.curves import sign_of
 from stages.aggregate.findings.power import power_of
 from stages.core.inference.contrasts import Inference
 from stages.core.inference.layer_comparison import best_against
 from stages.core.inference.scopes import over_classes
-from stages.shared.tables.scores import Score
+from stages.core.scores.description import Score, sign_of
 from tests.bench.simulation.coverage_table import refits_of, truth_of
 from tests.bench.simulation.designs import Design
 

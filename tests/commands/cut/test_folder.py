@@ -22,7 +22,8 @@ from safetensors.torch import load_file
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from stages.aggregate.facts import Facts, write_facts
+from stages.aggregate.facts import Facts
+from stages.aggregate.facts_file import write_facts
 from stages.commands.cut import folder as cut_folder
 from stages.commands.cut.card import layer_scores, package_licence, readme
 from stages.commands.cut.export import load_program

@@ -12,7 +12,8 @@ from sklearn.preprocessing import StandardScaler, normalize
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from stages.aggregate.facts import Baseline, Facts, Recommendation, write_facts
+from stages.aggregate.facts import Baseline, Facts, Recommendation
+from stages.aggregate.facts_file import write_facts
 from stages.commands.cut.export import load_onnx, load_program
 from stages.commands.cut.folder import read_cut, take_reference, write_cut
 from stages.commands.cut.source import (

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy.stats import t as student
 
-from stages.aggregate.network_data import degrees_of_freedom, find_groups
 from stages.core.inference.layer_comparison import best_against, best_of_two
+from stages.core.inference.refitted import degrees_of_freedom, find_groups
 from stages.core.inference.scopes import over_images
 from tests.aggregate.refit_frames import layer_estimates, refits_of
 

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from stages.core.scores.description import Score
 from stages.shared.runtime.errors import UserError
-from stages.shared.tables.scores import FILE, Score, read_scores, write_scores
+from stages.shared.tables.scores import FILE, read_scores, write_scores
 
 CELL = ("mine", "net", "0", 3)
 SCORES = {

@@ -18,7 +18,7 @@ from ...charts.network_figures import SPLITS, spans_much
 from ...charts.theme import COLORS, SHAPES
 from ...curves import MEAN, Name, Scores
 from ...facts import Facts, told_of
-from ...tables.uncertainty import INTERVAL_ENDS
+from ...tables.summary_row import INTERVAL_ENDS
 from ...words.formatting import of_parts, short_names
 from ...words.scores import DEFINITIONS, metric_name
 from ...words.study import averages, explain_scopes

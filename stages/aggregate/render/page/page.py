@@ -15,6 +15,7 @@ from pathlib import Path
 import vl_convert
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from ....core.scores.uses import ON_PAGE, USES
 from ...facts import Facts, Recommendation, told_of
 from ...findings.outcomes import Reason
 from ...words import page_texts
@@ -38,7 +39,7 @@ def render_page(study: Study) -> str:
     scores, facts = study.results.scores, study.results.facts
     networks = [each for own in facts.findings for each in own.networks]
     asked = facts.of_use()
-    by_use = {use: _shown(own) for use in page_texts.USES if (own := [each for each in asked if each.use == use])}
+    by_use = {use: _shown(own) for use in ON_PAGE if (own := [each for each in asked if each.use == use])}
     datasets = list(dict.fromkeys(each.row.dataset for each in networks))
     templates = Environment(
         loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
@@ -55,8 +56,8 @@ def render_page(study: Study) -> str:
         claims=_claims(facts),
         datasets=datasets,
         uses={
-            name: own
-            for use, name in page_texts.USES.items()
+            USES[use].title: own
+            for use in ON_PAGE
             if (own := [metric for metric in blob["metrics"] if scores.catalogue[metric].use == use])
         },
         main_metric=networks[0].row.metric,
