@@ -6,18 +6,17 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.scores.arrays import Classes, Float32, Need
+from ..core.scores import refits as refits_of
+from ..core.scores.arrays import Float32, Need
 from ..core.scores.description import Normalize
 from ..core.scores.embedded_split import EmbeddedSplit, Settings, scaled
-from ..core.scores.halves import complementary_halves, halves_seed
+from ..core.scores.halves import halves_seed
 from ..core.scores.kmeans import Search
-from ..core.scores.neighbours import others
-from ..core.scores.refits import class_groups
+from ..core.scores.layer import split_settings
+from ..core.scores.refits import Parts
 from ..shared.embeddings.embeddings import Embeddings, Layer
 from ..shared.embeddings.split_names import SEEN, TRAIN, UNSEEN
-from ..shared.runtime.errors import UserError
-from ..shared.workflow.seeding import child_seed
-from .params import MeasureParams
+from .params import MeasureParams, SearchParams
 
 
 class Cell:
@@ -64,21 +63,10 @@ class Cell:
         """One layer's embedding of a split that was embedded at the last step only, (M, D)."""
         return self.last.features(layer, self.step, split)
 
-    @property
-    def halves_search(self) -> Search:
-        """How hard k-means searches on halves."""
-        refits = self.params.refits
-        return Search(refits.starts, refits.polished, self.params.kmeans.seed)
-
     @cached_property
-    def class_groups(self) -> list[Classes]:
-        """Groups of unseen classes that are left out one at a time."""
-        return class_groups(np.unique(self.store.labels(UNSEEN)).tolist())
-
-    @cached_property
-    def halves(self) -> NDArray[np.bool_]:
-        """Halves of the unseen images, (B, N)."""
-        return draw_halves(self.store, self.params)[0]
+    def parts(self) -> Parts:
+        """Parts of the unseen images on which scores are fitted again."""
+        return draw_parts(self.store, self.params)[0]
 
 
 def sample_ids(store: Embeddings, split: str) -> list[str]:
@@ -86,22 +74,14 @@ def sample_ids(store: Embeddings, split: str) -> list[str]:
     return store.samples.loc[store.samples["split"] == split, "sample_id"].tolist()
 
 
-def draw_halves(store: Embeddings, params: MeasureParams) -> tuple[NDArray[np.bool_], str | None]:
-    """Draw the halves of the unseen images, the same for every layer, training seed and network.
-
-    Returns:
-        (B, N), without rows where there can be none; and then why.
-    """
-    labels, ids, groups = store.labels(UNSEEN), sample_ids(store, UNSEEN), groups_of(store, UNSEEN)
-    seed = halves_seed(store.dataset, store.fold, ids)
-    try:
-        halves = complementary_halves(labels, params.refits.halves, seed, groups=groups)
-        if params.neighbours == "other_groups" and groups is not None:
-            for half in halves:
-                check_groups(groups[half], "a half of the unseen images")
-    except UserError as error:
-        return np.empty((0, len(labels)), dtype=bool), str(error)
-    return halves, None
+def draw_parts(store: Embeddings, params: MeasureParams) -> tuple[Parts, list[str]]:
+    """Draw the parts of the unseen images on which scores are fitted again; and what there is not."""
+    refits, apart = params.refits, params.neighbours == "other_groups"
+    seed, search = halves_seed(store.dataset, store.fold, sample_ids(store, UNSEEN)), search_of(refits, params)
+    groups = groups_of(store, UNSEEN)
+    return refits_of.draw_parts(
+        store.labels(UNSEEN), groups, count=refits.halves, seed=seed, search=search, apart=apart
+    )
 
 
 def store_of_seen(store: Embeddings) -> Embeddings | None:
@@ -117,34 +97,21 @@ def has_training(store: Embeddings) -> bool:
 def settings_of(store: Embeddings, split: str, params: MeasureParams) -> Settings:
     """How one split's scores are computed."""
     reference = UNSEEN if params.knn_k == "paper" else split
-    largest = int(np.unique(store.labels(reference), return_counts=True)[1].max())
-    y, own_groups = np.unique(store.labels(split), return_inverse=True)[1], None
-    groups = groups_of(store, split) if params.neighbours == "other_groups" else None
-    if groups is not None:
-        check_groups(groups, f"the split `{split}`")
-        own_groups = np.unique(groups, return_inverse=True)[1]
-    return Settings(
-        neighbours=min(largest, int(others(y, own_groups)[1].min())),
-        search=Search(params.kmeans.starts, params.kmeans.polished, params.kmeans.seed),
+    return split_settings(
+        np.unique(store.labels(split), return_inverse=True)[1],
+        search=search_of(params.kmeans, params),
         C=params.probe.C,
         folds=params.probe.folds,
-        probe_seed=child_seed(store.seed, "probe folds"),
-        few_shot_seed=child_seed(store.seed, "few-shot episodes"),
-        own_groups=own_groups,
+        seed=store.seed,
+        groups=groups_of(store, split) if params.neighbours == "other_groups" else None,
+        largest=int(np.unique(store.labels(reference), return_counts=True)[1].max()),
+        what=f"the split `{split}`",
     )
 
 
-def check_groups(groups: NDArray[np.str_], what: str) -> None:
-    """Refuse images of one group, of which none would have a neighbour of another.
-
-    Raises:
-        UserError: there is one; names it.
-    """
-    if len(np.unique(groups)) < 2:
-        raise UserError(
-            f"measure.neighbours: {what} must have images of at least two groups, so that all have neighbours of "
-            f"another one, found {groups[0]!r} alone; choose `all`, or add groups"
-        )
+def search_of(section: SearchParams, params: MeasureParams) -> Search:
+    """How hard k-means looks on all images, or on halves."""
+    return Search(section.starts, section.polished, params.kmeans.seed)
 
 
 def groups_of(store: Embeddings, split: str) -> NDArray[np.str_] | None:

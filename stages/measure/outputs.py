@@ -14,7 +14,6 @@ Where a cell's classes are scored in sets, each set has these files in a folder 
 `stages.shared.tables.metric_table` has the columns that others read.
 """
 
-from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -24,8 +23,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from ..core.scores import layer
 from ..core.scores.catalogue import HEAD_SCORES, SCORES, ScoreValue, is_clustered
-from ..core.scores.refits import MIN_CLASSES, class_groups
+from ..core.scores.refits import class_groups, left_out_part
 from ..shared.embeddings.embeddings import Embeddings
 from ..shared.embeddings.split_names import SEEN, UNSEEN
 from ..shared.tables.gallery import write_gallery
@@ -37,7 +37,6 @@ from ..shared.tables.metric_table import (
     HALF,
     REFIT_COLUMNS,
     finish_cell,
-    left_out_part,
     row_keys,
     set_folder,
     write_analysis,
@@ -47,7 +46,7 @@ from ..shared.tables.metric_table import (
 )
 from ..shared.tables.scores import write_scores
 from .analyses.result import AnalysisResult, ScoreRow
-from .cell import draw_halves, groups_of
+from .cell import draw_parts
 from .gallery import gallery
 from .params import MeasureParams
 from .run import Measured, Result
@@ -189,8 +188,8 @@ def layer_records(store: Embeddings, measured: Measured) -> pd.DataFrame:
     """Tabulate every score of every layer and of the head, in all columns of `stages.shared.tables.metric_table`."""
     rows = []
     for result in measured.results:
-        layer = result.job.layer
-        about = {"parameters": layer.parameters, "operations": layer.operations, "width": layer.width}
+        own = result.job.layer
+        about = {"parameters": own.parameters, "operations": own.operations, "width": own.width}
         scored = score_rows(store, result.job.split, result.scores)
         scored += [row for found in result.analysed.values() for row in found.scores]
         rows += [result.job.keys | columns_of(row) | about for row in scored]
@@ -250,7 +249,7 @@ def notes(store: Embeddings, params: MeasureParams, results: Sequence[Result]) -
         *dict.fromkeys(note for result in results for found in result.analysed.values() for note in found.notes),
         *not_refitted(store, params),
         *few_clusters(store, results),
-        *unusable_images(results),
+        *layer.unusable_images([(result.job.split, result.scores) for result in results]),
     ]
 
 
@@ -283,40 +282,13 @@ def not_refitted(store: Embeddings, params: MeasureParams) -> Iterator[str]:
             f"measure.refits leaves out {', '.join(clustered)}: measure.kmeans has {params.kmeans.starts} starts, "
             f"fewer than the {params.refits.starts} of measure.refits, and so few say little about an interval"
         )
-    labels = store.labels(UNSEEN)
-    classes = np.unique(labels)
-    if len(classes) < MIN_CLASSES:
-        yield f"measure.refits leaves no class out: the split {UNSEEN!r} has fewer than {MIN_CLASSES}"
-    groups = groups_of(store, UNSEEN) if params.neighbours == "other_groups" else None
-    for names in (classes[group] for group in class_groups(classes.tolist())):
-        if groups is not None and len(np.unique(groups[~np.isin(labels, names)])) < 2:
-            yield (
-                f"measure.refits gives no interval over other classes: without {left_out_part(names.tolist())} all "
-                "images are of one group, so that none has a neighbour (measure.neighbours)"
-            )
-    why = draw_halves(store, params)[1]
-    if why:
-        yield f"measure.refits has no halves: {why}"
+    yield from draw_parts(store, params)[1]
 
 
 def few_clusters(store: Embeddings, results: Sequence[Result]) -> Iterator[str]:
     """Name the embeddings in which k-means found fewer clusters than classes."""
     count = {split: len(np.unique(store.labels(split))) for split in store.splits}
     for result in results:
-        job, found = result.job, min((int(each["clusters"]) for each in result.clusterings), default=None)
-        if found is not None and found < (classes := count[job.split]):
-            yield (
-                f"layer {job.layer.name!r}, step {job.step}, split {job.split!r}: k-means found {found} clusters where "
-                f"{classes} were asked for: single precision tells no more embeddings apart"
-            )
-
-
-def unusable_images(results: Sequence[Result]) -> Iterator[str]:
-    """Count the images that a score could not use, by score and split."""
-    counts: dict[tuple[str, str], list[int]] = defaultdict(list)
-    for result in results:
-        for name, score in result.scores.items():
-            if score.left_out:
-                counts[name, result.job.split].append(score.left_out)
-    for (name, split), left_out in counts.items():
-        yield f"{name}, split {split!r}: up to {max(left_out)} images could not be used, in {len(left_out)} embeddings"
+        job = result.job
+        where = f"layer {job.layer.name!r}, step {job.step}, split {job.split!r}"
+        yield from layer.few_clusters(where, result.clusterings, count[job.split])

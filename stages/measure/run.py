@@ -1,34 +1,27 @@
 """A cell's jobs, carried out in several processes of one thread each: the results do not depend on how many."""
 
-import multiprocessing
 import os
-import signal
-import sys
-import threading
-from collections import ChainMap
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import product
-from tempfile import gettempdir
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-from sklearn import config_context
 from threadpoolctl import threadpool_limits
 
-from ..core.scores.catalogue import HEAD_SCORES, LAYER_SCORES, PROBE, ScoreValue, is_clustered, needs_of, score_split
-from ..core.scores.description import Normalize, Score, scaled_as
-from ..core.scores.refits import refit
+from ..core.scores.catalogue import HEAD_SCORES, LAYER_SCORES, PROBE, ScoreValue, is_clustered
+from ..core.scores.description import Normalize, scaled_as
+from ..core.scores.embedded_split import EmbeddedSplit
+from ..core.scores.layer import LayerScores, score_layer
 from ..shared.embeddings.embeddings import Embeddings, Layer
 from ..shared.embeddings.split_names import SEEN, UNSEEN
 from ..shared.runtime.console import progress
 from ..shared.runtime.errors import UserError
-from ..shared.runtime.startup import keep_freed_memory
+from ..shared.runtime.pool import run_jobs
 from ..shared.tables.metric_table import row_keys
-from .analyses.registry import ANALYSES, Analysis, load
+from .analyses.registry import ANALYSES, load
 from .analyses.result import AnalysisResult
 from .cell import Cell
 from .params import MeasureParams, chosen_steps
@@ -60,15 +53,6 @@ class Job:
     def keys(self) -> dict[str, Any]:
         """What names the embedding's rows in tables."""
         return row_keys(self.step, self.split, *self.layer.keys)
-
-    def of_rows(self, scaling: Normalize, normalize: Normalize) -> "Job":
-        """The same with what takes rows that are scaled so, where `measure.normalize` is as given."""
-        declared: dict[str, Score | Analysis] = {**LAYER_SCORES, **ANALYSES}
-
-        def kept(names: Iterable[str]) -> tuple[str, ...]:
-            return tuple(name for name in names if scaled_as(declared[name].scaling, normalize) == scaling)
-
-        return replace(self, metrics=kept(self.metrics), analyses=kept(self.analyses), refits=kept(self.refits))
 
 
 def plan_jobs(store: Embeddings, params: MeasureParams, of: int = 0) -> list[Job]:
@@ -129,26 +113,17 @@ def head_metrics(step: int, store: Embeddings, params: MeasureParams) -> tuple[s
 WORKERS = "WHICHLAYER_WORKERS"
 
 
-@dataclass(frozen=True)
-class Result:
+@dataclass(frozen=True, kw_only=True)
+class Result(LayerScores):
     """The results of one layer of one split at one step.
 
     Attributes:
         job: the layer, split and step.
-        scores: by name.
-        clusterings: one row each, as `compare_clusterings` describes them; empty if no score needs any. Of scaled rows,
-            if scores of the job need clusterings of both.
-        clusters: (N,) every image's cluster in the one of least inertia; None if no score needs any.
-        refits: of scores that are fitted again, the values that `refit` gives.
         analysed: results of the job's analyses, by the analysis.
     """
 
     job: Job
-    scores: dict[str, ScoreValue]
-    clusterings: list[dict[str, float]]
-    clusters: NDArray[np.int32] | None
-    refits: dict[str, NDArray[np.float64]]
-    analysed: dict[str, AnalysisResult]
+    analysed: dict[str, AnalysisResult] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -194,33 +169,27 @@ def measure(
 
 
 def score(cell: Cell, job: Job) -> Result:
-    """Compute what is asked for of one layer of one split: first in rows as they are stored, then in scaled ones."""
-    parts = [(job.of_rows(scaling, cell.params.normalize), scaling) for scaling in get_args(Normalize)]
-    asked = [(part, scaling) for part, scaling in parts if part.metrics or part.analyses or part.refits]
-    results = [score_rows(cell, part, scaling) for part, scaling in asked]
-    clustered = next((result for result in reversed(results) if result.clusterings), results[0])
+    """Compute what is asked for of one layer of one split."""
+    analysed: dict[str, AnalysisResult] = {}
+    at = {name: (job.step,) if ANALYSES[name].ends else () for name in job.analyses}
 
-    def together(kind: str, names: Iterable[str]) -> dict[str, Any]:
-        found = ChainMap(*(getattr(result, kind) for result in results))
-        return {name: found[name] for name in names}
+    def analyse(names: list[str], split: EmbeddedSplit) -> None:
+        analysed.update({name: load(name)(cell, job.layer, split, *at[name]) for name in names})
 
-    scores, refits = together("scores", job.metrics), together("refits", job.refits)
-    return replace(clustered, job=job, scores=scores, refits=refits, analysed=together("analysed", job.analyses))
-
-
-def score_rows(cell: Cell, job: Job, scaling: Normalize) -> Result:
-    """Read one layer of one split in one kind of rows and compute its scores, its refits and its analyses."""
-    needs = needs_of(job.metrics)
-    split = cell.embedded(job.layer, job.step, job.split, scaling, needs=needs)
-    compared, clusters = [], None
-    with config_context(assume_finite=True, skip_parameter_validation=True):  # checked once, not in 28,000 small fits
-        scores = score_split(split, job.metrics)
-        refits = refit(split, cell.class_groups, cell.halves, job.refits, cell.halves_search) if job.refits else {}
-        at = {name: (job.step,) if ANALYSES[name].ends else () for name in job.analyses}
-        analysed = {name: load(name)(cell, job.layer, split, *step) for name, step in at.items()}
-        if "clusterings" in needs:
-            compared, clusters = split.compared_clusterings, split.clusters
-    return Result(job, scores, compared, clusters, refits, analysed)
+    params, own = cell.params, dict[Normalize, list[str]]()
+    for name in job.analyses:
+        own.setdefault(scaled_as(ANALYSES[name].scaling, params.normalize), []).append(name)
+    found = score_layer(
+        cell.store.features(job.layer, job.step, job.split),
+        cell.classes[job.split],
+        cell.settings[job.split],
+        job.metrics,
+        normalize=params.normalize,
+        refits=job.refits,
+        parts=cell.parts if job.refits else None,
+        further={scaling: partial(analyse, names) for scaling, names in own.items()},
+    )
+    return Result(**vars(found), job=job, analysed={name: analysed[name] for name in job.analyses})
 
 
 def score_jobs(
@@ -243,8 +212,10 @@ def score_jobs(
     longest_first = sorted(range(len(jobs)), key=lambda i: expected_cost(jobs[i]), reverse=True)
     ordered = [jobs[i] for i in longest_first]
     several = min(workers, len(jobs)) > 1
-    computed = _in_processes(stores, params, ordered, workers) if several else _here(stores, params, ordered)
-    results = dict(zip(longest_first, progress(computed, total=len(jobs), what="measure", unit="layers"), strict=True))
+    with nullcontext() if several else limit_to_one_thread(params):
+        computed = run_jobs(_open, (stores, params), _score, ordered, workers)
+        done = progress(computed, total=len(jobs), what="measure", unit="layers")
+        results = dict(zip(longest_first, done, strict=True))
     return [results[i] for i in range(len(jobs))]
 
 
@@ -253,64 +224,14 @@ def expected_cost(job: Job) -> tuple[bool, int, int]:
     return bool(job.refits), len(job.analyses), job.layer.width
 
 
-def _here(stores: Sequence[Embeddings], params: MeasureParams, jobs: Sequence[Job]) -> Iterator[Result]:
-    cells = [Cell(store, params) for store in stores]
-    with limit_to_one_thread(params):
-        yield from (score(cells[job.of], job) for job in jobs)
-
-
-def _in_processes(
-    stores: Sequence[Embeddings], params: MeasureParams, jobs: Sequence[Job], workers: int
-) -> Iterator[Result]:
-    context = multiprocessing.get_context("forkserver" if os.name == "posix" else "spawn")
-    context.set_forkserver_preload([__name__])  # so that workers are forked with the libraries loaded
-    workers = min(workers, len(jobs))
-    try:
-        pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_start, initargs=(stores, params))
-    except OSError as error:  # semaphores, which they share, need /dev/shm
-        print(f"measure: in one process, since several cannot be had here ({error})", file=sys.stderr, flush=True)
-        yield from _here(stores, params, jobs)
-        return
-    try:
-        yield from pool.map(_score, jobs)
-    except (BrokenProcessPool, EOFError, ConnectionError):  # the last two of the server that starts them
-        raise UserError(
-            f"one of {workers} measuring processes was killed, most likely for want of memory; use fewer with "
-            "--workers or WHICHLAYER_WORKERS"
-        ) from None
-    except OSError as error:
-        if "AF_UNIX path too long" not in str(error):
-            raise
-        raise UserError(
-            "TMPDIR must be a path of at most 70 characters, since processes meet at a socket below it, found "
-            f"{gettempdir()}; set a shorter one, such as TMPDIR=/tmp"
-        ) from None
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-_cells: list[Cell] = []
-"""Of a process: the cell, once for each set of its classes."""
-
-
-def _start(stores: Sequence[Embeddings], params: MeasureParams) -> None:
-    keep_freed_memory()
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends it without a traceback; the stage says that it stopped
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+def _open(stores: Sequence[Embeddings], params: MeasureParams) -> list[Cell]:
+    """The cell, once for each set of its classes; of a process that measures nothing else."""
     limit_to_one_thread(params)
-    _cells.extend(Cell(store, params) for store in stores)
+    return [Cell(store, params) for store in stores]
 
 
-def _score(job: Job) -> Result:
-    return score(_cells[job.of], job)
-
-
-def _end_with_parent() -> None:
-    """Leave no process behind when the stage itself is killed."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
+def _score(cells: Sequence[Cell], job: Job) -> Result:
+    return score(cells[job.of], job)
 
 
 def limit_to_one_thread(params: MeasureParams) -> threadpool_limits:

@@ -67,7 +67,7 @@ def time_cell(path: Path, params: MeasureParams) -> dict[str, float]:
             spent["scores"] += seconds_of(score_split, split, job.metrics)
             if job.refits:
                 spent["refits"] += seconds_of(
-                    refit, split, cell.class_groups, cell.halves, job.refits, cell.halves_search
+                    refit, split, cell.parts.groups, cell.parts.halves, job.refits, cell.parts.search
                 )
             for name in job.analyses:
                 step = [job.step] if ANALYSES[name].ends else []

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from stages.core.scores.halves import complementary_halves, halves_seed
-from stages.measure.cell import Cell, draw_halves, groups_of, settings_of
+from stages.measure.cell import Cell, draw_parts, groups_of, settings_of
 from stages.measure.params import MeasureParams
 from stages.shared.embeddings.embedding_store import open_embeddings
 from stages.shared.runtime.errors import UserError
@@ -33,10 +33,10 @@ def test_halves_are_those_of_the_dataset_fold_and_images(tmp_path):
     cell = unseen_cell(tmp_path, halves=6)
     ids = [f"i{n:03}" for n in range(8, 26)]
     expected = complementary_halves(cell.store.labels("unseen"), 6, halves_seed("toy", "0", ids))
-    assert np.array_equal(cell.halves, expected)
-    other, _ = draw_halves(replace(cell.store, fold="1"), cell.params)
-    assert not np.array_equal(other, expected)
-    assert unseen_cell(tmp_path / "none", halves=0).halves.shape == (0, 18)
+    assert np.array_equal(cell.parts.halves, expected)
+    other, _ = draw_parts(replace(cell.store, fold="1"), cell.params)
+    assert not np.array_equal(other.halves, expected)
+    assert unseen_cell(tmp_path / "none", halves=0).parts.halves.shape == (0, 18)
 
 
 def test_groups_stay_whole_where_images_have_any(tmp_path):
@@ -47,9 +47,9 @@ def test_groups_stay_whole_where_images_have_any(tmp_path):
     store = replace(cell.store, samples=samples)
     found = groups_of(store, "unseen")
     assert found.tolist() == groups
-    halves, why = draw_halves(store, cell.params)
-    assert why is None
-    for half in halves:
+    parts, notes = draw_parts(store, cell.params)
+    assert not [note for note in notes if "halves" in note]
+    for half in parts.halves:
         assert all(len(set(half[found == group])) == 1 for group in set(found))
 
 
@@ -71,7 +71,7 @@ def test_images_of_other_groups_alone_are_neighbours_where_that_is_asked_for(tmp
 def test_halves_of_one_group_alone_are_left_out_where_these_have_no_neighbours(tmp_path):
     cell = unseen_cell(tmp_path, halves=4)
     two = replace(cell.store, samples=cell.store.samples.assign(group=[""] * 8 + ["a", "b"] * 9))
-    assert len(draw_halves(two, cell.params)[0]) == 4
-    halves, why = draw_halves(two, cell.params.model_copy(update={"neighbours": "other_groups"}))
-    assert len(halves) == 0
-    assert "a half of the unseen images must have images of at least two groups" in why
+    assert len(draw_parts(two, cell.params)[0].halves) == 4
+    parts, notes = draw_parts(two, cell.params.model_copy(update={"neighbours": "other_groups"}))
+    assert len(parts.halves) == 0
+    assert "a half of the unseen images must have images of at least two groups" in notes[-1]

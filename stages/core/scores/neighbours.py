@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csc_array
 
+from ...shared.runtime.errors import UserError
 from .arrays import ROUNDING, Classes, Counts, Float32, Float64, Matches, Need, Rows, blocks
 from .retrieval import precisions
 
@@ -322,3 +323,16 @@ def _others_by_distance(distances: Float64, rows: slice) -> Rows:
     for row in np.flatnonzero(has_ties(np.take_along_axis(distances, order, axis=1))):
         order[row] = order_by_distance(distances[row], rows.start + row)
     return order[:, :-1]
+
+
+def check_groups(groups: NDArray[np.str_], what: str) -> None:
+    """Refuse images of one group, of which none would have a neighbour of another.
+
+    Raises:
+        UserError: there is one; names it.
+    """
+    if len(np.unique(groups)) < 2:
+        raise UserError(
+            f"measure.neighbours: {what} must have images of at least two groups, so that all have neighbours of "
+            f"another one, found {groups[0]!r} alone; choose `all`, or add groups"
+        )

@@ -8,24 +8,86 @@ Of more than 20 classes, one of 20 random groups of classes is left out at a tim
 2001): the same theory, at a cost that grows with the images alone.
 """
 
+import json
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 from itertools import repeat
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ...shared.runtime.errors import UserError
 from ...shared.workflow.seeding import child_seed
 from .arrays import Classes, Float64
 from .catalogue import LAYER_SCORES, needs_of
 from .embedded_split import EmbeddedSplit
+from .halves import complementary_halves
 from .kmeans import Search
-from .neighbours import Scan, subset_scans
+from .neighbours import Scan, check_groups, subset_scans
 
 MIN_CLASSES = 4
 """Unseen classes below which none is left out: what remains would be too few to compare."""
 
 MAX_GROUPS = 20
 """Number of groups that more unseen classes are divided into, which are left out one at a time."""
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Parts of one split's images on which scores are fitted again, the same for every layer.
+
+    Attributes:
+        groups: of classes that are left out one at a time, from `class_groups`.
+        halves: (B, N) halves of the images, from `complementary_halves`.
+        search: how hard k-means looks on halves.
+    """
+
+    groups: Sequence[Classes]
+    halves: NDArray[np.bool_]
+    search: Search
+
+
+def draw_parts(
+    labels: NDArray[np.str_], groups: NDArray[np.str_] | None, *, count: int, seed: int, search: Search, apart: bool
+) -> tuple[Parts, list[str]]:
+    """Draw the parts of one split's images on which scores are fitted again, the same for every layer and network.
+
+    Args:
+        labels: (N,) classes.
+        groups: (N,) group of every image, which halves keep whole; None: images have none.
+        count: number of halves, even.
+        seed: of the halves, from `halves_seed`.
+        search: how hard k-means looks on halves.
+        apart: whether neighbours are only images of other groups, so that a part needs two of them.
+
+    Returns:
+        The parts; and what there is not, one sentence each.
+    """
+    names, apart = np.unique(labels), apart and groups is not None
+    left_out, notes = class_groups(names.tolist()), []
+    if not left_out:
+        notes.append(f"measure.refits leaves no class out: the split 'unseen' has fewer than {MIN_CLASSES}")
+    for own in (names[group] for group in left_out):
+        if groups is not None and apart and len(np.unique(groups[~np.isin(labels, own)])) < 2:
+            notes.append(
+                f"measure.refits gives no interval over other classes: without {left_out_part(own.tolist())} all "
+                "images are of one group, so that none has a neighbour (measure.neighbours)"
+            )
+    halves = np.empty((0, len(labels)), dtype=bool)
+    try:
+        drawn = complementary_halves(labels, count, seed, groups=groups)
+        if groups is not None and apart:
+            for half in drawn:
+                check_groups(groups[half], "a half of the unseen images")
+        halves = drawn
+    except UserError as error:
+        notes.append(f"measure.refits has no halves: {error}")
+    return Parts(left_out, halves, search), notes
+
+
+def left_out_part(classes: list[str]) -> str:
+    """Name the part of the unseen split that lacks a class, or a group of classes."""
+    return classes[0] if len(classes) == 1 else json.dumps(classes, ensure_ascii=False)
 
 
 def class_groups(names: Sequence[str]) -> list[Classes]:

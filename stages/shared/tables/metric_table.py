@@ -109,11 +109,6 @@ OOD_KNN, OOD_MAHALANOBIS = "ood_knn", "ood_mahalanobis"
 REFITS, VERSIONS = "refits.parquet", "versions.json"
 
 
-def left_out_part(classes: list[str]) -> str:
-    """Name the part of the unseen split that lacks a class, or a group of classes."""
-    return classes[0] if len(classes) == 1 else json.dumps(classes, ensure_ascii=False)
-
-
 MEASURE_AGAIN = rerun_hint("measure")
 """The remedy for a table that is not as it should be."""
 
