@@ -148,7 +148,8 @@ def as_column(name: str, values: ArrayLike) -> NDArray[Any]:
     if column.dtype.kind not in "iub" and not isinstance(values, np.ndarray):
         column = np.asarray(values, dtype=object)
     if column.ndim != 1:
-        found = f"the shape {column.shape}" if column.ndim else type(values).__name__
+        shown = column.ndim or isinstance(values, np.ndarray)
+        found = f"the shape {column.shape}" if shown else type(values).__name__
         remedy = "give a list or an array (N,)"
         if column.ndim == 2 and column.shape[1] == 1:
             remedy = f"give np.ravel({name})"
