@@ -239,7 +239,10 @@ def score(
     Source: Dyballa, Gerritz and Zucker, arXiv 2405.01524; docs/method.md for intervals and gains.
     """
     if not isinstance(layers, Mapping):
-        raise UserError(f"layers must be a dict of embeddings, name -> (N, D), found {type(layers).__name__}")
+        raise UserError(
+            f"layers must be a dict of embeddings, name -> (N, D), found {type(layers).__name__}; for example "
+            'score({"features": X}, labels)'
+        )
     if metrics is not None and (isinstance(metrics, str) or not len(metrics)):
         raise UserError(f"metrics must be a list of names of scores, found {metrics!r}")
     if not isinstance(workers, Integral) or workers < 1:

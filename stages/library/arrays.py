@@ -34,7 +34,7 @@ from ..shared.tables.metric_table import ANALYSIS_TABLES, REFIT_COLUMNS, concat_
 from ..shared.workflow.csv_table import CELL_COLUMNS
 from ..shared.workflow.digests import cell_id
 from ..shared.workflow.params import RunParams, parse, read_section
-from .checks import check_layers, check_probe, tabulate
+from .checks import check_layers, check_probe, missing_texts, tabulate
 
 SEED = 0
 STEP = 0
@@ -146,6 +146,9 @@ def score_arrays(
     for store in stores:
         check_params(store, measure)
     said = [f"left out, for want of a head, training images or seen classes: {', '.join(left_out)}"] if left_out else []
+    said += [
+        f"a class is called {name!r}, as missing labels are once they are texts" for name in missing_texts(samples)
+    ]
     same = [name for name, X in arrays.items() if not np.ptp(X, axis=0).any()]
     said += [f"layer {name!r} has the same embedding for all images, so its scores are chance" for name in same]
     asked = Asked(grid, AskedMeasures.model_validate(measure.model_dump()), aggregate)

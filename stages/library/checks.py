@@ -11,9 +11,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..core.scores.catalogue import PROBE
 from ..measure.params import MeasureParams
+from ..prepare.names import INVISIBLE, check_class_names
 from ..shared.embeddings.embeddings import BASELINE
 from ..shared.embeddings.split_names import SEEN, UNSEEN
-from ..shared.runtime.errors import CONTROL, UserError, listed
+from ..shared.runtime.errors import CONTROL, UserError, listed, prefix_errors, short_repr
 
 MAX_LENGTH = 1e18
 """Of an image's vector, and the inverse the least length of an array's longest: squares of distances must not pass the
@@ -33,31 +34,47 @@ def tabulate(
     """Tabulate the images: `SAMPLE_COLUMNS`, and `fold`, counted from 0 in the order of the images.
 
     Raises:
-        UserError: an array is not (N,) or has other values, a text is missing, a class has one image, is seen and
-            unseen, or is unseen in two folds, or an id stands for two images.
+        UserError: an array is not (N,) or has other values, a text is missing, two classes look alike, a class has one
+            image, is seen and unseen, or is unseen in two folds, or an id stands for two images.
     """
-    given = {"labels": labels, "groups": groups, "ids": ids, "seen": seen, "folds": folds}
-    arrays = {name: np.asarray(given[name]) for name in given if given[name] is not None or name == "labels"}
-    for name, array in arrays.items():
-        if array.shape != arrays["labels"].shape or array.ndim != 1:
-            raise UserError(f"{name} must have one entry for each image, found the shape {array.shape}")
-    texts = {name: as_texts(name, array) for name, array in arrays.items() if name != "seen"}
+    texts = {"labels": as_texts("labels", labels)}
+    for name, values in (("groups", groups), ("ids", ids), ("folds", folds)):
+        texts |= {} if values is None else {name: as_texts(name, values)}
+    marks = {} if seen is None else {"seen": as_column("seen", seen)}
+    count = len(texts["labels"])
+    if not count:
+        raise UserError("labels must have one entry for each image, found none: there are no images")
+    for name, found in [(name, len(column)) for of in (texts, marks) for name, column in of.items()]:
+        if found != count:
+            raise UserError(f"{name} must have one entry for each of the {count} labels, found {found}")
     samples = pd.DataFrame({"label": texts["labels"], "group": texts.get("groups", ""), "fold": 0, "split": UNSEEN})
     if seen is not None:
-        if arrays["seen"].dtype != bool:
-            raise UserError(
-                f"seen must be booleans, found {arrays['seen'].dtype}; give for example np.isin(labels, seen_classes)"
-            )
-        samples["split"] = np.where(arrays["seen"], SEEN, UNSEEN)
+        if marks["seen"].dtype != bool:
+            kind = marks["seen"].dtype
+            raise UserError(f"seen must be booleans, found {kind}; give for example np.isin(labels, seen_classes)")
+        samples["split"] = np.where(marks["seen"], SEEN, UNSEEN)
     if folds is not None:
         samples["fold"] = pd.factorize(pd.Series(texts["folds"]))[0]
+    numbers = samples.groupby(["fold", "split"]).cumcount().astype(str).str.zfill(6)
+    samples["sample_id"] = texts.get("ids", samples["split"] + "/" + numbers)
+    check_samples(samples)
+    return samples
+
+
+def check_samples(samples: pd.DataFrame) -> None:
+    """Check the classes, splits and folds of images, and their ids.
+
+    Raises:
+        UserError: as `tabulate`.
+    """
+    with prefix_errors("labels"):
+        check_class_names(samples["label"].unique())
     own = samples.groupby(["fold", "split"], sort=False)
-    numbered = samples["split"] + "/" + own.cumcount().astype(str).str.zfill(6)
-    samples["sample_id"] = texts.get("ids", numbered)
     for (_, split), rows in own:
         sizes = rows["label"].value_counts(ascending=True)
         if len(sizes) < 2 or sizes.iloc[0] < 2:
-            found = listed([f"{name!r} ({count})" for name, count in sizes.items()], 5)
+            wrong = sizes if len(sizes) < 2 else sizes[sizes < 2]
+            found = listed([f"{short_repr(name)} ({size})" for name, size in wrong.items()], 5)
             where = f" in the split {split!r}" if samples["split"].nunique() > 1 else ""
             raise UserError(
                 f"labels must have at least 2 classes of at least 2 images each, found {found}{where}; take classes of "
@@ -72,29 +89,85 @@ def tabulate(
     for what, counts in (("seen or unseen", both), ("unseen in one fold (each file is one)", unseen)):
         if counts.max() > 1:
             raise UserError(f"a class must be {what}, found {counts.idxmax()!r} in two; give each its own classes")
-    return samples
 
 
-def as_texts(name: str, values: NDArray[Any]) -> list[str]:
+TURNED_INTO_TEXT = np.dtype("<U32")
+"""What NumPy makes of a list of texts that has a number: of NaN it is `nan`."""
+
+
+def as_texts(name: str, values: ArrayLike) -> list[str]:
     """Read names of classes, groups, images or folds, (N,); whole numbers become texts.
 
     Raises:
-        UserError: they are others, or a text is empty or has control characters.
+        UserError: they are others, or a text is missing, empty or has control characters.
     """
-    texts = [str(each) if isinstance(each, str | Integral) else "" for each in values.tolist()]
-    wrong = next((number for number, text in enumerate(texts) if not text or CONTROL.search(text)), None)
-    if wrong is not None:
-        found = values.tolist()[wrong]
-        raise UserError(f"{name} must be texts without control characters or whole numbers, found {found!r}")
+    column = as_column(name, values)
+    cells = column.tolist()
+    texts = [
+        "".join(each) if isinstance(each, str) else str(each) if isinstance(each, Integral) else "" for each in cells
+    ]
+    missing = pd.isna(column.astype(object))
+    if column.dtype == TURNED_INTO_TEXT and max(map(len, texts), default=0) < TURNED_INTO_TEXT.itemsize // 4:
+        missing |= column == "nan"
+    if missing.any():
+        row = int(missing.argmax())
+        raise UserError(
+            f"{name} must not be missing, found {cells[row]!r} in row {row} ({missing.sum()} in all); take such images "
+            "out of the labels and of all embeddings, or give them a name"
+        )
+    for row, text in enumerate(texts):
+        if not INVISIBLE.sub("", text).strip() or CONTROL.search(text):
+            found, remedy = cells[row], f"give [str(each) for each in {name}]"
+            if isinstance(found, float):
+                remedy = f"give np.asarray({name}).astype(int)" if found.is_integer() else "give classes, not measures"
+            if isinstance(found, bytes):
+                remedy = f"give [each.decode() for each in {name}]"
+            if isinstance(found, str):
+                remedy = "rename it"
+            raise UserError(
+                f"{name} must be visible texts without control characters or whole numbers, found "
+                f"{short_repr(found)} in row {row}; {remedy}"
+            )
     return texts
+
+
+def missing_texts(samples: pd.DataFrame) -> list[str]:
+    """Names of classes that pandas and NumPy make of a missing value, where they make texts of labels."""
+    return sorted({"nan", "None", "NaT", "<NA>"} & {*samples["label"]})
+
+
+def as_column(name: str, values: ArrayLike) -> NDArray[Any]:
+    """Make an array (N,) of what a user gives for one; what is missing stays so.
+
+    NumPy would make texts of the numbers and of the missing values in a list of texts.
+
+    Raises:
+        UserError: it has another shape.
+    """
+    column = as_array(name, values)
+    if column.dtype.kind not in "iub" and not isinstance(values, np.ndarray):
+        column = np.asarray(values, dtype=object)
+    if column.ndim != 1:
+        shown = column.ndim or isinstance(values, np.ndarray)
+        found = f"the shape {column.shape}" if shown else type(values).__name__
+        remedy = "give a list or an array (N,)"
+        if column.ndim == 2 and column.shape[1] == 1:
+            remedy = f"give np.ravel({name})"
+        elif column.ndim == 2 and column.dtype.kind in "iufb":
+            remedy = f"of one-hot rows give np.argmax({name}, axis=1)"
+        raise UserError(f"{name} must have one entry for each image, found {found}; {remedy}")
+    return column
 
 
 def as_array(what: str, values: ArrayLike) -> NDArray[Any]:
     """Make an array of what a user gives for one.
 
     Raises:
-        UserError: it cannot become one, as a ragged list, or a tensor on a GPU or with a gradient.
+        UserError: it cannot become one, as a ragged list, or a tensor on a GPU or with a gradient, or what it masks
+            would show.
     """
+    if np.ma.is_masked(values):
+        raise UserError(f"{what} must have no masked values; take such images out of the labels and of all embeddings")
     try:
         return np.asarray(values)
     except (RuntimeError, TypeError, ValueError) as error:

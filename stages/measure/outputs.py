@@ -249,6 +249,7 @@ def notes(store: Embeddings, params: MeasureParams, results: Sequence[Result]) -
         *dict.fromkeys(note for result in results for found in result.analysed.values() for note in found.notes),
         *not_refitted(store, params),
         *few_clusters(store, results),
+        *layer.zero_rows([(result.job.split, result.job.layer.name, result.zero_rows) for result in results]),
         *layer.unusable_images([(result.job.split, result.scores) for result in results]),
     ]
 

@@ -53,11 +53,14 @@ def read_images(
         pixels.append(image.pixels)
         rows.append((each.sample_id, each.label, "unseen", sha256(image.pixels.tobytes()).hexdigest()))
     images = pd.DataFrame(rows, columns=["sample_id", "label", "split", "pixels_sha256"])
+    found = {*images["label"]}
     images, copies = resolve_duplicates(images, "drop")
+    gone = listed(sorted(map(repr, found - {*images["label"]})), 5)
+    none_left = f", so that no image is left of {gone}" if gone else ""
     if copies.dropped:
         print(
             f"quick: left out {copies.dropped} copies of images (images found in several classes, which all go: "
-            f"{copies.between_classes})",
+            f"{copies.between_classes}){none_left}",
             file=sys.stderr,
         )
         check_enough(folder, Counter(images["label"]))
@@ -73,7 +76,9 @@ def check_enough(folder: Path, counts: Counter[str]) -> None:
     least = read_section(PARAMS, "measure", MeasureParams).probe.folds
     if len(counts) < 2 or min(counts.values()) < least:
         found = listed([f"{name} ({count})" for name, count in reversed(counts.most_common())], 5)
+        tables = [path.name for path in sorted(folder.glob("*.csv"))]
+        instead = f", or name the table that lists their classes (--table {tables[0]})" if tables else ""
         raise UserError(
             f"{folder}: must have at least 2 classes of at least {least} images each, found {found}; add images, or "
-            "take such classes out"
+            f"take such classes out{instead}"
         )

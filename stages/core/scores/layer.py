@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn import config_context
 
+from ...shared.runtime.errors import listed
 from ...shared.workflow.seeding import child_seed
 from .arrays import Classes, Float32, Float64
 from .catalogue import LAYER_SCORES, ScoreValue, needs_of, score_split
@@ -28,12 +29,14 @@ class LayerScores:
             if scores need clusterings of both.
         clusters: (N,) every image's cluster in the one of least inertia; None if no score needs any.
         refits: of scores that are fitted again, the values that `refit` gives.
+        zero_rows: number of embeddings of zeros among rows that were scaled to length 1.
     """
 
     scores: dict[str, ScoreValue] = field(default_factory=dict)
     clusterings: list[dict[str, float]] = field(default_factory=list)
     clusters: NDArray[np.int32] | None = None
     refits: dict[str, Float64] = field(default_factory=dict)
+    zero_rows: int = 0
 
 
 def score_layer(
@@ -60,7 +63,7 @@ def score_layer(
         further: what else looks at the rows of either kind, once their scores are there.
     """
     further, scores, again = further or {}, dict[str, ScoreValue](), dict[str, Float64]()
-    compared, clusters = list[dict[str, float]](), None
+    compared, clusters, zeros = list[dict[str, float]](), None, 0
     for scaling in get_args(Normalize):
         own, fitted = (
             [name for name in names if scaled_as(LAYER_SCORES[name].scaling, normalize) == scaling]
@@ -71,6 +74,7 @@ def score_layer(
         needs = needs_of(own)
         split = EmbeddedSplit(scaled(X, scaling), y, settings, needs)
         with config_context(assume_finite=True, skip_parameter_validation=True):  # not in 28,000 small fits
+            zeros = max(zeros, int(split.X[:, X.shape[1] :].sum()))  # `mark_zero_rows`
             scores |= score_split(split, own)
             if fitted and parts is not None:
                 again |= refit(split, parts.groups, parts.halves, fitted, parts.search)
@@ -78,9 +82,8 @@ def score_layer(
                 further[scaling](split)
             if "clusterings" in needs:
                 compared, clusters = split.compared_clusterings, split.clusters
-    return LayerScores(
-        {name: scores[name] for name in metrics}, compared, clusters, {name: again[name] for name in refits}
-    )
+    values, fitted_again = {name: scores[name] for name in metrics}, {name: again[name] for name in refits}
+    return LayerScores(values, compared, clusters, fitted_again, zeros)
 
 
 def split_settings(
@@ -129,6 +132,20 @@ def few_clusters(where: str, clusterings: Collection[Mapping[str, Any]], classes
     found = min((int(each["clusters"]) for each in clusterings), default=classes)
     told = f"{where}: k-means found {found} clusters where {classes} were asked for"
     return [f"{told}: single precision tells no more embeddings apart"] if found < classes else []
+
+
+def zero_rows(found: Sequence[tuple[str, str, int]]) -> list[str]:
+    """Count the embeddings of zeros, which have no direction, by split: of each embedding split, layer and number."""
+    counts: dict[str, list[tuple[str, int]]] = {}
+    for split, layer, count in found:
+        if count:
+            counts.setdefault(split, []).append((layer, count))
+    return [
+        f"split {split!r}: up to {max(count for _, count in own)} images have an embedding of zeros, in the layers "
+        f"{listed(list(dict.fromkeys(layer for layer, _ in own)), 5)}: it has no direction, so its cosine similarity to "
+        "every other image counts as 0"
+        for split, own in counts.items()
+    ]
 
 
 def unusable_images(found: Sequence[tuple[str, Mapping[str, ScoreValue]]]) -> list[str]:
