@@ -63,12 +63,12 @@ class Tables:
     images: ReadImages
 
 
-def read_tables(measures: Path, training: Path, run: RunParams, analyses: Sequence[str]) -> Tables:
+def read_tables(measures: Path, training: Path | None, run: RunParams, analyses: Sequence[str]) -> Tables:
     """Read what the cells of a grid measured, with sets of classes in the place of folds where there are any.
 
     Args:
         measures: holds `<dataset>/<model>/<fold>/<seed>/`, as the measure stage wrote it.
-        training: holds `<dataset>/<model>/<fold>/<seed>/training.csv`.
+        training: holds `<dataset>/<model>/<fold>/<seed>/training.csv`; None: the networks were not trained here.
         run: the grid.
         analyses: the analyses asked for (`measure.analyses`).
 
@@ -85,7 +85,7 @@ def read_tables(measures: Path, training: Path, run: RunParams, analyses: Sequen
 
     return Tables(
         grid,
-        read_courses(training, run),
+        read_courses(training, run) if training else untrained(run),
         metric_table.concat_layer_scores([read_layers(measures, cell) for cell in grid.cells()]),
         stack(metric_table.REFITS, metric_table.read_refits, metric_table.REFIT_COLUMNS),
         {
@@ -114,6 +114,12 @@ def with_sets(measures: Path, run: RunParams) -> RunParams:
     check_as_many_sets(counts)
     count = max(counts.values(), default=0)
     return run.model_copy(update={"folds": [str(number) for number in range(count)]}) if count else run
+
+
+def untrained(run: RunParams) -> pd.DataFrame:
+    """Return the training curves of networks that were not trained: a row of step 0 alone for each cell."""
+    rows = (dict.fromkeys(CURVE_COLUMNS) | cell_id(cell) | {"step": 0, "cell": _name(cell)} for cell in run.cells())
+    return frame(rows, CURVE_COLUMNS)
 
 
 def read_courses(training: Path, run: RunParams) -> pd.DataFrame:

@@ -13,7 +13,7 @@ from ..shared.embeddings.embedding_store import LAST_STEP, EmbeddingWriter, samp
 from ..shared.embeddings.embeddings import BASELINE
 from ..shared.embeddings.split_names import TRAIN
 from ..shared.images.image_store import MAX_SHARD_BYTES, PackedImages, Rows, batch_rows
-from ..shared.runtime.console import progress
+from ..shared.runtime.progress import progress
 from .embedder import Embedder, baseline_layers, open_embedder, raw_pixels, stored
 from .image_sets import sample_rows
 from .loading import Checkpoints, load_checkpoint

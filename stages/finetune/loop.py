@@ -28,8 +28,9 @@ from ..shared.images.image_store import PackedImages, Pixels, Rows, batch_rows
 from ..shared.networks.device import Compute
 from ..shared.networks.network import Network
 from ..shared.networks.transforms import draw_angles
-from ..shared.runtime.console import Stopwatch, progress
+from ..shared.runtime.console import Stopwatch
 from ..shared.runtime.errors import UserError
+from ..shared.runtime.progress import progress
 from ..shared.workflow.kept_work import KeptWork, claim_work
 from ..shared.workflow.seeding import child_seed
 from ..shared.workflow.stage_run import StageRun

@@ -8,12 +8,12 @@ print(result)                                   # the verdict
 result.recommend("retrieval").layer             # also: result.table, result.gain("last"), result.plot()
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from functools import cached_property
 from html import escape
-from numbers import Integral
+from numbers import Integral, Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -23,13 +23,14 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..aggregate.facts import Recommendation as Record
 from ..aggregate.words.verdict import verdict
-from ..core.scores.catalogue import LAYER_SCORES
-from ..shared.embeddings.split_names import UNSEEN
+from ..core.scores.description import Neighbours, Normalize
+from ..core.scores.uses import OfferedUse as Use
 from ..shared.runtime.errors import UserError as UserError
 from ..shared.runtime.errors import check_known
 from ..shared.workflow.params import load, parse
-from .arrays import Scored, read_settings, score_arrays
-from .checks import as_array
+from .checks import check_layers, check_probe, tabulate
+from .scoring import Arrays, Scored, describe, score_arrays
+from .settings import SETTINGS, parse_settings
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
     from ..shared.networks.params import NetworkParams
 
 Pooling = Literal["auto", "mean", "token0", "max"]
-Use = Literal["classifier", "retrieval", "discovery", "detection"]
 Over = Literal["last", "before"]
 
 PARAMS = Path(__file__).parents[2] / "params.yaml"
@@ -111,13 +111,16 @@ class Result:
     In a notebook it shows as the verdict, the table and a figure.
     """
 
-    def __init__(self, scored: Scored) -> None:
-        self._scored = scored
+    def __init__(self, scored: Scored, inputs: tuple[Arrays, pd.DataFrame] | None = None) -> None:
+        self._scored, self._inputs = scored, inputs  # which `write_result` takes
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"_scored": self._scored, "_inputs": None}
 
     @property
     def uses(self) -> tuple[str, ...]:
         """Uses for which a score was measured."""
-        return tuple(dict.fromkeys(each.use for each in self._scored.results.facts.recommendations))
+        return tuple(self._scored.decisions)
 
     @property
     def notes(self) -> list[str]:
@@ -130,20 +133,17 @@ class Result:
         Raises:
             UserError: no score was measured for this use.
         """
-        [record] = self._scored.results.facts.of_use(use)
+        [record] = self._scored.facts.of_use(use)
         return Recommendation.of(record)
 
-    @cached_property
+    @property
     def table(self) -> pd.DataFrame:
         """Scores of unseen classes: a row per layer, from input to output, a column per score, mean over folds.
 
         Higher is better, but for `collapse`. `rankme`, `alpha_req`, `participation_ratio` and `intrinsic_dimension`
         describe a layer, and neither end is better.
         """
-        rows = self._scored.results.layers
-        rows = rows[(rows["split"] == UNSEEN) & rows["metric"].isin(LAYER_SCORES)]
-        table = rows.pivot_table(index=["depth", "layer"], columns="metric", values="value", sort=False)
-        return table.sort_index(level="depth").droplevel("depth").rename_axis(columns=None)
+        return self._scored.table
 
     def gain(self, over: Over = "last") -> pd.DataFrame:
         """Return the gain of choosing, by use, over the last layer or over the layer just before it.
@@ -158,7 +158,7 @@ class Result:
         """
         check_known(over, ("last", "before"), f"over must be `last` or `before`, found {over!r}")
         rows = {}
-        for record in self._scored.results.facts.recommendations:
+        for record in self._scored.facts.recommendations:
             gain = record.gain_over_last if over == "last" else record.gain_over_before
             numbers = {"gain": gain.estimate, "low": gain.low, "high": gain.high, "at_most": gain.at_most}
             numbers = {name: np.nan if value is None else value for name, value in numbers.items()}
@@ -175,10 +175,19 @@ class Result:
             A Vega-Lite chart, which notebooks draw. `json.dump(chart.spec, file)` keeps it, and
             `vl_convert.vegalite_to_png(chart.spec)` makes a picture.
         """
-        return Chart(_layers_chart(self._scored, self.recommend(use or self.uses[0])))  # type: ignore[arg-type]
+        named = self.recommend(use or self.uses[0])
+        return Chart(_layers_chart(self._scored.curve(named.use), named))
+
+    def verdict(self, use: Use | None = None) -> str:
+        """Return the verdict, by default for all uses.
+
+        Raises:
+            UserError: no score was measured for this use.
+        """
+        return verdict(self._scored.facts, use=use, embeds=False)
 
     def __str__(self) -> str:
-        return verdict(self._scored.results.facts, embeds=False)
+        return self.verdict()
 
     def __repr__(self) -> str:
         return str(self)
@@ -212,12 +221,28 @@ def score(
     seen: ArrayLike | None = None,
     folds: ArrayLike | None = None,
     metrics: Sequence[str] | None = None,
+    normalize: Normalize = "l2",
+    neighbours: Neighbours = "all",
+    kmeans_starts: int = 50,
+    kmeans_polished: int = 5,
+    kmeans_seed: int = 0,
+    probe_C: float = 1.0,
+    probe_folds: int = 5,
+    refits_metrics: Sequence[str] | None = None,
+    refits_halves: int = 20,
+    refits_starts: int = 15,
+    refits_polished: int = 3,
+    worthwhile_gain: float = 0.02,
+    ids: ArrayLike | None = None,
+    dataset: str = "data",
+    model: str = "embeddings",
     workers: int = 1,
+    on_scores: Callable[[pd.DataFrame], None] | None = None,
 ) -> Result:
     """Score every layer by how well the classes separate there, and choose one for each use.
 
     The classes should be unseen: the network was not trained on them. Scores that use distances take rows of length 1,
-    as in a search by cosine similarity. Settings come from params.yaml. Neither torch nor DVC is needed.
+    as in a search by cosine similarity. No file is read. Neither torch nor DVC is needed.
 
     Args:
         layers: name -> embedding (N, D) of the same N images (or texts, or sounds), real numbers, from input to output:
@@ -226,38 +251,66 @@ def score(
         groups: (N,) groups of images that belong together, such as a writer's or a patient's. They change only
             intervals over images, whose halves keep groups whole. With few groups there is no such interval.
         seen: (N,) booleans, whether an image's class is one that the network was trained on; by default none is. Seen
-            images are scored separately.
+            images are left out.
         folds: (N,) fold of every image, texts or whole numbers, where each fold has unseen classes of its own; by
             default there is one fold.
         metrics: names of scores, the main score first, such as `["map_at_r", "nmi", "probe_accuracy"]`; by default all
             columns that Result.table has without it.
+        normalize: `l2` scales embeddings to length 1 for scores of distances; `none` takes them unchanged.
+        neighbours: which images can be neighbours: `all`, or only those of `other_groups`.
+        kmeans_starts, kmeans_polished, kmeans_seed: number of k-means starts, how many of the best go on in all
+            features, and the seed.
+        probe_C, probe_folds: inverse penalty and number of cross-validation folds of the linear probe.
+        refits_metrics: scores to compute again on parts of the images, for their intervals; by default all that can be,
+            but for those whose intervals come from folds.
+        refits_halves, refits_starts, refits_polished: number of halves (even), and k-means on halves.
+        worthwhile_gain: gain over the last layer up to which choosing does not pay.
+        ids, dataset, model: (N,) names of the images, and names in the verdict. Ids and `dataset` seed the halves.
         workers: number of processes. More than one needs `if __name__ == "__main__":` in a script.
+        on_scores: called with the table of scores before anything is computed again for intervals: first without the
+            linear probe, then with it.
 
     Raises:
-        UserError: embeddings or labels are not as they must be, or a score is unknown.
+        UserError: embeddings, labels or a setting are not as they must be, or a score is unknown.
 
     Source: Dyballa, Gerritz and Zucker, arXiv 2405.01524; docs/method.md for intervals and gains.
     """
+    given = {name: value for name, value in locals().items() if name.partition("_")[0] in SETTINGS}
     if not isinstance(layers, Mapping):
         raise UserError(
             f"layers must be a dict of embeddings, name -> (N, D), found {type(layers).__name__}; for example "
             'score({"features": X}, labels)'
         )
-    if metrics is not None and (isinstance(metrics, str) or not len(metrics)):
-        raise UserError(f"metrics must be a list of names of scores, found {metrics!r}")
     if not isinstance(workers, Integral) or workers < 1:
         raise UserError(f"workers must be a whole number >= 1, found {workers!r}")
-    measure, aggregate = read_settings(PARAMS, metrics)
-    arrays = {name: as_array(f"embeddings of layer {name!r}", values) for name, values in layers.items()}
-    sections: dict[str, Any] = {"measure": measure, "aggregate": aggregate}
+    for what, named in (("dataset", dataset), ("model", model)):
+        if not isinstance(named, str) or not re.fullmatch("[A-Za-z0-9_]+", named):
+            raise UserError(f"{what} must be of letters, digits and `_`, found {named!r}")
+    measure = parse_settings(metrics, given)
+    if not isinstance(worthwhile_gain, Real) or not worthwhile_gain >= 0:
+        raise UserError(f"worthwhile_gain must be a number >= 0, found {worthwhile_gain!r}")
+    samples = tabulate(labels, groups, ids, seen, folds)
+    arrays = check_layers(layers, len(samples))
+    check_probe(samples["label"], measure)
     try:
-        return Result(score_arrays(arrays, labels, groups, seen=seen, folds=folds, workers=workers, **sections))
+        scored = score_arrays(
+            arrays,
+            describe(layers, arrays),
+            samples,
+            measure,
+            worthwhile=float(worthwhile_gain),
+            dataset=dataset,
+            model=model,
+            workers=int(workers),
+            on_scores=on_scores,
+        )
     except UserError as error:
         ended = isinstance(error.__context__, BrokenProcessPool | EOFError | ConnectionError)
         if ended and workers > 1:  # killed, or ended while importing the script again
             guard = 'if __name__ == "__main__":'
             raise UserError(f"with {workers} workers a script must call score below `{guard}`; else, {error}") from None
         raise
+    return Result(scored, (arrays, samples))
 
 
 def embed(
@@ -335,14 +388,9 @@ def _named_network(name: str, image_size: int | None) -> "NetworkParams":
     return NetworkParams(library="timm", name=name, weights=WeightsParams(source="hub"), image_size=image_size or 224)
 
 
-def _layers_chart(scored: Scored, named: Recommendation) -> dict[str, Any]:
+def _layers_chart(curve: pd.DataFrame, named: Recommendation) -> dict[str, Any]:
     """Specify a line of one score against the layers, with intervals where there are any; the named layer is filled."""
-    rows = scored.results.tables["depth.csv"]
-    rows = rows[(rows["split"] == UNSEEN) & (rows["metric"] == named.metric)]
-    rows = rows[rows["fold"] == rows["fold"].iloc[-1]].sort_values("depth")  # means over folds come last
-    ends = {"low": f"ci_{named.scope}_low", "high": f"ci_{named.scope}_high"} if named.scope else {}
-    values = rows[["layer", "value", *ends.values()]].rename(columns={name: end for end, name in ends.items()})
-    values["named"] = values["layer"] == named.layer
+    values, ends = curve, [name for name in ("low", "high") if name in curve]
     x = {"field": "layer", "type": "nominal", "sort": None, "title": "layer, from input to output"}
     y = {"type": "quantitative", "scale": {"zero": False}, "title": f"{named.metric} on unseen classes"}
     fill = {"condition": {"test": "datum.named", "value": BLUE}, "value": "white"}

@@ -131,9 +131,12 @@ def as_texts(name: str, values: ArrayLike) -> list[str]:
     return texts
 
 
-def missing_texts(samples: pd.DataFrame) -> list[str]:
-    """Names of classes that pandas and NumPy make of a missing value, where they make texts of labels."""
-    return sorted({"nan", "None", "NaT", "<NA>"} & {*samples["label"]})
+def remarks(samples: pd.DataFrame, layers: Mapping[str, NDArray[np.float32]]) -> list[str]:
+    """Note classes called as pandas and NumPy call missing values, and layers that are the same for all images."""
+    missing = sorted({"nan", "None", "NaT", "<NA>"} & {*samples["label"]})
+    same = [name for name, X in layers.items() if not np.ptp(X, axis=0).any()]
+    told = [f"a class is called {name!r}, as missing labels are once they are texts" for name in missing]
+    return told + [f"layer {name!r} has the same embedding for all images, so its scores are chance" for name in same]
 
 
 def as_column(name: str, values: ArrayLike) -> NDArray[Any]:

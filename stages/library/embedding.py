@@ -22,9 +22,9 @@ from ..shared.networks.device import choose_device
 from ..shared.networks.network import Network, build_network
 from ..shared.networks.params import NetworkParams, WeightsParams
 from ..shared.networks.transforms import Transform
-from ..shared.runtime.console import progress
 from ..shared.runtime.errors import UserError
-from .arrays import Layers
+from ..shared.runtime.progress import progress
+from .scoring import Layers
 
 Images = Sequence[str | Path] | Pixels
 """Paths of files, or (N, H, W, 3) uint8, RGB."""

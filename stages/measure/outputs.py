@@ -24,7 +24,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ..core.scores import layer
-from ..core.scores.catalogue import HEAD_SCORES, SCORES, ScoreValue, is_clustered
+from ..core.scores.catalogue import HEAD_SCORES, SCORES, ScoreValue
 from ..core.scores.refits import class_groups, left_out_part
 from ..shared.embeddings.embeddings import Embeddings
 from ..shared.embeddings.split_names import SEEN, UNSEEN
@@ -48,7 +48,7 @@ from ..shared.tables.scores import write_scores
 from .analyses.result import AnalysisResult, ScoreRow
 from .cell import draw_parts
 from .gallery import gallery
-from .params import MeasureParams
+from .params import MeasureParams, notes_on_refits
 from .run import Measured, Result
 
 LIBRARIES = ("numpy", "scipy", "scikit-learn")
@@ -247,7 +247,7 @@ def notes(store: Embeddings, params: MeasureParams, results: Sequence[Result]) -
         *left_out(store, params),
         *single_images(store),
         *dict.fromkeys(note for result in results for found in result.analysed.values() for note in found.notes),
-        *not_refitted(store, params),
+        *(notes_on_refits(params, draw_parts(store, params)[1]) if UNSEEN in store.splits else ()),
         *few_clusters(store, results),
         *layer.zero_rows([(result.job.split, result.job.layer.name, result.zero_rows) for result in results]),
         *layer.unusable_images([(result.job.split, result.scores) for result in results]),
@@ -270,20 +270,6 @@ def single_images(store: Embeddings) -> Iterator[str]:
         alone = int((np.unique(store.labels(split), return_counts=True)[1] == 1).sum())
         if alone:
             yield f"split {split!r} has {alone} classes of one image, which no neighbour can match (column `ceiling`)"
-
-
-def not_refitted(store: Embeddings, params: MeasureParams) -> Iterator[str]:
-    """Say what `measure.refits` asks for and was not fitted again."""
-    asked = [name for name in params.refits.metrics if name in params.all_metrics]
-    if UNSEEN not in store.splits or not asked:
-        return
-    clustered = [name for name in asked if is_clustered(name)]
-    if clustered and not params.refits_clusters:
-        yield (
-            f"measure.refits leaves out {', '.join(clustered)}: measure.kmeans has {params.kmeans.starts} starts, "
-            f"fewer than the {params.refits.starts} of measure.refits, and so few say little about an interval"
-        )
-    yield from draw_parts(store, params)[1]
 
 
 def few_clusters(store: Embeddings, results: Sequence[Result]) -> Iterator[str]:

@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from ..core.scores.catalogue import HEAD_SCORES, LAYER_SCORES, PROBE, SCORES
+from ..core.scores.catalogue import HEAD_SCORES, LAYER_SCORES, PROBE, SCORES, is_clustered
 from ..core.scores.description import Neighbours, Normalize
 from ..shared.embeddings.split_names import SEEN, UNSEEN
 from ..shared.runtime.errors import UserError, check_known, did_you_mean, listed
@@ -192,6 +192,18 @@ def available(
     return params.model_copy(update={"analyses": analyses, **({"knn_k": "split"} if fold == ALL else {})}), notes
 
 
+def notes_on_refits(params: MeasureParams, lacking: Sequence[str]) -> list[str]:
+    """List what `measure.refits` asks for and is not fitted again, with what parts of the images there are not."""
+    asked = [name for name in params.refits.metrics if name in params.all_metrics]
+    clustered = [name for name in asked if is_clustered(name)]
+    starts, wanted = params.kmeans.starts, params.refits.starts
+    few = (
+        f"measure.refits leaves out {', '.join(clustered)}: measure.kmeans has {starts} starts, fewer than the "
+        f"{wanted} of measure.refits, and so few say little about an interval"
+    )
+    return [*([few] if clustered and not params.refits_clusters else []), *lacking] if asked else []
+
+
 def chosen_steps(wanted: Steps, steps: Sequence[int]) -> tuple[int, ...]:
     """Resolve `ends`, `all` or a list to steps of checkpoints."""
     if wanted == "ends":
@@ -239,13 +251,12 @@ def check_class_sizes(labels: Iterable[str], split: str, params: MeasureParams) 
         )
 
 
-def check_ranking(wanted: str, measure: MeasureParams) -> None:
-    """Check that `aggregate.main_metric` is among the scores that are measured, and ranks layers.
+def check_ranking(wanted: str, measure: MeasureParams, where: str = "aggregate.main_metric") -> None:
+    """Check that the main score, which `where` names, is among the scores that are measured, and ranks layers.
 
     Raises:
         UserError: it is not; the nearest that are.
     """
-    where = "aggregate.main_metric"
     check_known(wanted, measure.all_metrics, f"{where}: {wanted!r} must be in measure.metrics or measure.extra.metrics")
     if SCORES[wanted].better == "neither":
         raise UserError(f"{where}: must be a score by which a layer is better, found {wanted!r}; try nmi")

@@ -17,9 +17,9 @@ from ..core.scores.embedded_split import EmbeddedSplit
 from ..core.scores.layer import LayerScores, score_layer
 from ..shared.embeddings.embeddings import Embeddings, Layer
 from ..shared.embeddings.split_names import SEEN, UNSEEN
-from ..shared.runtime.console import progress
 from ..shared.runtime.errors import UserError
 from ..shared.runtime.pool import run_jobs
+from ..shared.runtime.progress import progress
 from ..shared.tables.metric_table import row_keys
 from .analyses.registry import ANALYSES, load
 from .analyses.result import AnalysisResult
@@ -158,7 +158,18 @@ def measure(
     Raises:
         UserError: an embedding is not finite, or a process was killed.
     """
-    results, measured = score_jobs(stores, params, jobs, workers=workers), []
+    return complete(stores, params, score_jobs(stores, params, jobs, workers=workers))
+
+
+def complete(stores: Sequence[Embeddings], params: MeasureParams, results: Sequence[Result]) -> list[Measured]:
+    """Add to the results of all jobs what looks at all layers at once, and the head's scores.
+
+    Args:
+        stores: the cell's embeddings, once for each set of its classes (`Embeddings.sets`).
+        params: the stage's parameters.
+        results: of the jobs of all of them.
+    """
+    measured = []
     for number, store in enumerate(stores):
         own = repeat_baseline_at_steps([each for each in results if each.job.of == number], store, params)
         cell = Cell(store, params)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import requests
 
-from ..shared.runtime.console import progress
 from ..shared.runtime.errors import UserError
+from ..shared.runtime.progress import progress
 from ..shared.workflow.digests import file_sha256
 
 BLOCK = 1 << 16  # bytes; a cut loses at most one block

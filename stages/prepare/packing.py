@@ -16,8 +16,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ..shared.images.image_store import MANIFEST_COLUMNS, write_fold, write_images
-from ..shared.runtime.console import progress
 from ..shared.runtime.errors import MAX_NAMES, UserError, prefix_errors
+from ..shared.runtime.progress import progress
 from .bits import FULL, Depth, count_bits, fewest_bits
 from .candidates import Candidate, Split
 from .decode import decode_many, pixel_limit

@@ -21,7 +21,8 @@ from stages.aggregate.words.documents import finding_records, markdown, recommen
 from stages.aggregate.words.formatting import decimals, interval
 from stages.aggregate.words.page_texts import answer as page_answer
 from stages.aggregate.words.page_texts import card_texts
-from stages.aggregate.words.verdict import describe, verdict
+from stages.aggregate.words.documents import describe
+from stages.aggregate.words.verdict import verdict
 from stages.core.inference.gain import Gain
 from stages.core.scores.catalogue import SCORES
 from stages.shared.tables.metric_table import ALL_BUT_ONE_CLASS, HALF, HEAD

@@ -27,7 +27,7 @@ from stages.measure.cell import settings_of
 from stages.measure.params import MeasureParams
 from stages.shared.embeddings.embedding_store import Embeddings, open_embeddings
 from stages.shared.embeddings.split_names import UNSEEN
-from stages.shared.runtime.console import progress
+from stages.shared.runtime.progress import progress
 from stages.shared.workflow.params import read_section
 
 SHORTLIST = 4

@@ -5,8 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from ...shared.runtime.console import progress
 from ...shared.runtime.errors import UserError, explain_limits
+from ...shared.runtime.progress import progress
 from ..compute import Results
 from . import theme
 from .dataset_figures import LINE_LOOKS, STEP_AXIS, overview, overview_layers, steps

@@ -17,9 +17,6 @@ from ..network_data import NetworkData
 from ..tables.summary import MeasuredNetwork, measured_network
 from ..tables.summary_row import SummaryRow
 
-SHARES = {"parameters": "parameters_share", "operations": "operations_share"}
-"""Cost up to a layer -> that cost as a share of the whole network's."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class Candidates(choose.Candidates, MeasuredNetwork):
@@ -30,7 +27,7 @@ class Candidates(choose.Candidates, MeasuredNetwork):
         score, gains, refits, levels: of that score, as of `choose.Candidates`; without halves, of all steps at which it
             was measured.
         use: what features are for.
-        points: (L) the layers by depth: layer, embedding, depth, and `SHARES`, NaN where that is not known.
+        points: (L) the layers by depth: layer, embedding, depth, and what each takes.
         halves: (J, B, T, L) on halves of the images, 2 i and 2 i + 1 a pair; None where nothing was fitted again.
     """
 
@@ -65,10 +62,6 @@ def collect_candidates(
 
 def _candidates(use: Use, network: MeasuredNetwork, scores: Scores) -> Candidates:
     row, points = network.row, network.layers(network.row.step).reset_index(drop=True)
-    for what, share in SHARES.items():
-        taken = points[what].fillna(0).astype(float)
-        points[share] = taken / taken.iloc[-1]  # NaN where that is 0
-        points[what] = taken.where(points[share].notna())
     measured = {int(step): network.at(step) for step in network.curve["step"].unique()}
     fitted_again = {step: refits for step, refits in measured.items() if refits and refits.halves.size}
     refits = fitted_again if row.step in fitted_again else measured

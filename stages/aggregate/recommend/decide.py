@@ -22,8 +22,8 @@ from ..facts import Recommendation, best_network
 from ..findings.outcomes import change_status
 from ..network_data import NetworkData, unseen_rows
 from ..tables.summary_row import SummaryRow
-from .candidates import SHARES, Candidates, collect_candidates
-from .record import layer_record, record
+from .candidates import Candidates, collect_candidates
+from .record import layer_record, record, with_shares
 from .regret import regret_table
 
 
@@ -122,9 +122,9 @@ def recommend_network(
 
 def _layers(network: Candidates) -> list[dict[str, Any]]:
     """The names and costs of the layers, by depth."""
-    names = ["layer", "depth", "pooling", *SHARES, *SHARES.values()]
-    points: list[Any] = network.points.assign(pooling=network.points["embedding"])[names].to_dict("records")
-    return points
+    points = network.points.assign(pooling=network.points["embedding"]).fillna({"parameters": 0, "operations": 0})
+    described: list[Any] = points[["layer", "depth", "pooling", "parameters", "operations"]].to_dict("records")
+    return with_shares(described)
 
 
 def _untrained(network: Candidates, losses: Float64, worthwhile: float) -> facts.UntrainedRecord | None:

@@ -58,6 +58,17 @@ def record(
     )
 
 
+def with_shares(layers: Layers) -> list[dict[str, Any]]:
+    """Add what each layer takes as a share of what the last one does; nothing is known where that takes nothing."""
+    described = [dict(each) for each in layers]
+    for what in ("parameters", "operations"):
+        whole = described[-1][what]
+        for each in described:
+            each[f"{what}_share"] = each[what] / whole if whole else None
+            each[what] = each[what] if whole else None
+    return described
+
+
 def layer_record(network: Candidates, losses: Float64, layers: Layers, step: int, layer: int) -> LayerRecord:
     """Record one candidate, by its place among checkpoints and layers, and its bound among `losses` (T, L)."""
     value = network.score.sign * network.means[step, layer]

@@ -16,9 +16,11 @@ from ..names import MEAN
 from ..tables.summary_row import SummaryRow
 from . import recommendation as words
 from .findings import Finding, finding_texts, outcome_note
-from .formatting import MISSING, capitalized, interval, number, of_parts, place
+from .formatting import MISSING, capitalized, interval, number, of_parts, place, wrapped
+from .labels import more_labels
 from .scores import LEVELS, directed_name
 from .study import READING, SHORT, few_folds, power_sentence, scope_of
+from .verdict import WIDTH, use_table
 
 TEXTS = ("Model", "Pooling", "Score", "Use", "Layer", "Best layer", "Ties (at most)", "Lost to the best")
 """Columns that are aligned to the left."""
@@ -92,6 +94,21 @@ def regret_tables(recommendations: Sequence[Recommendation]) -> list[Table]:
         ]
         tables += [Table(name, rows)] if rows else []
     return tables
+
+
+def describe(recommendations: Sequence[Recommendation]) -> str:
+    """Describe every network in lines of at most 80 characters: a table of uses, sentences, and what others lose."""
+    blocks = []
+    for _, group in groupby(recommendations, lambda each: (each.dataset, each.model)):
+        found = list(group)
+        useful = [each for each in found if each.recommended is not None]
+        marks = f"{words.explain_brackets(useful)} {words.scored_as(found)} {more_labels(useful)}".strip()
+        texts = [f"{found[0].dataset}, {found[0].model}", *map(words.sentences, found), marks]
+        head, *said = [wrapped(text, WIDTH) for text in texts]
+        regrets = [table.text("plain") for table in regret_tables(useful)]
+        blocks.append("\n".join(filter(None, [head, use_table(useful), *said, *regrets])))
+    missing = dict.fromkeys(note for each in recommendations for note in words.notes(each))
+    return "\n\n".join(filter(None, [*blocks, "\n".join(wrapped(note, WIDTH) for note in missing)]))
 
 
 def _scores(rows: Sequence[SummaryRow]) -> Table:

@@ -6,7 +6,6 @@ networks come beside these lines, each with its own, and so does the network bef
 """
 
 from collections.abc import Sequence
-from itertools import groupby
 
 from tabulate import tabulate
 from wcwidth import wcswidth
@@ -18,7 +17,6 @@ from ...core.scores.description import sign_of
 from ...core.scores.uses import USES
 from ..facts import Facts, Recommendation, best_network, told_of
 from ..findings.outcomes import Claim, DatasetFindings, Status
-from .documents import regret_tables
 from .findings import TITLES, status_words
 from .formatting import MISSING, decimals, harmless, joined, number, percent, plural, wrapped
 from .labels import more_labels
@@ -28,10 +26,8 @@ from .recommendation import (
     brief_ties,
     explain_brackets,
     levels_to_beat,
-    notes,
     reason,
     scored_as,
-    sentences,
     use_cells,
 )
 from .scores import LEVELS, LOWER
@@ -133,21 +129,6 @@ def use_table(chosen: Sequence[Recommendation]) -> str:
         if max(map(wcswidth, text.splitlines())) <= WIDTH:
             break
     return "\n".join(line.rstrip() for line in text.splitlines())
-
-
-def describe(recommendations: Sequence[Recommendation]) -> str:
-    """Describe every network in lines of at most 80 characters: a table of uses, sentences, and what others lose."""
-    blocks = []
-    for _, group in groupby(recommendations, lambda each: (each.dataset, each.model)):
-        found = list(group)
-        useful = [each for each in found if each.recommended is not None]
-        marks = f"{explain_brackets(useful)} {scored_as(found)} {more_labels(useful)}".strip()
-        texts = [f"{found[0].dataset}, {found[0].model}", *map(sentences, found), marks]
-        head, *said = [wrapped(text, WIDTH) for text in texts]
-        regrets = [table.text("plain") for table in regret_tables(useful)]
-        blocks.append("\n".join(filter(None, [head, use_table(useful), *said, *regrets])))
-    missing = dict.fromkeys(note for each in recommendations for note in notes(each))
-    return "\n\n".join(filter(None, [*blocks, "\n".join(wrapped(note, WIDTH) for note in missing)]))
 
 
 def headline(networks: Sequence[Recommendation]) -> str:

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ...shared.runtime.console import progress
 from ...shared.runtime.errors import UserError
+from ...shared.runtime.progress import progress
 from ...shared.workflow.snapshot import CODE
 from .workspace import read_lock
 

@@ -24,8 +24,8 @@ from ...embed.params import EmbedParams
 from ...prepare.decode import decode_many, digest, read_content
 from ...prepare.raw_files import RawFiles
 from ...shared.images.image_store import Pixels, filled
-from ...shared.runtime.console import progress
 from ...shared.runtime.errors import UserError
+from ...shared.runtime.progress import progress
 from ...shared.workflow.digests import cell_id, file_sha256, json_hash
 from ...shared.workflow.kept_work import KeptWork
 from ...shared.workflow.params import read_section

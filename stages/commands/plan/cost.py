@@ -21,8 +21,8 @@ from ...shared.embeddings.embedding_store import SAMPLES_PER_SHARD
 from ...shared.embeddings.embeddings import Layer
 from ...shared.embeddings.split_names import SEEN, UNSEEN
 from ...shared.networks.network import build_skeleton
-from ...shared.runtime.console import progress
 from ...shared.runtime.durations import machine, processors, read_durations
+from ...shared.runtime.progress import progress
 from ...shared.workflow.params import ALL
 from ...shared.workflow.snapshot import value_at
 from ..config import Config

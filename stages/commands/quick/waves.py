@@ -1,30 +1,34 @@
-"""What embeddings tell, in two waves.
+"""What embeddings tell, in waves.
 
 Plain scores come first, layer by use; then the choice, its gain, ties and intervals, which take four times as long.
 """
 
 import re
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from tabulate import tabulate
 
 from ...aggregate.params import AggregateParams
 from ...aggregate.words.scores import metric_name
-from ...aggregate.words.verdict import verdict
-from ...core.scores.catalogue import LAYER_SCORES, PROBE
-from ...library.arrays import score_arrays, write_scored
+from ...core.scores.catalogue import LAYER_SCORES
+from ...core.scores.uses import ON_PAGE
+from ...library import score
 from ...measure.params import MeasureParams
-from ...measure.run import Measured, Result, plan_jobs, score_jobs, worker_count
-from ...shared.embeddings.embeddings import Embeddings
+from ...measure.run import worker_count
 from ...shared.workflow.params import read_section
 from ..project import PARAMS, new_output
 
-FIRST = ("map_at_r", "nn1_accuracy", "nmi")
-"""Scores of the first table, which cost little."""
+QUICK = sorted(
+    (name for name, own in LAYER_SCORES.items() if own.quick),
+    key=lambda name: (ON_PAGE.index(LAYER_SCORES[name].use), LAYER_SCORES[name].rank),
+)
+"""The few scores that are measured, the main one first."""
+
+WAVES = ("plain scores", "linear probe", "gains and intervals")
 
 AFTER_PLAIN = "Plain scores of each layer. The choice follows, with scores corrected for picking the best layer."
 
@@ -39,64 +43,44 @@ def answer(
     command: str,
 ) -> None:
     """Print plain scores, then the choice; write it to a folder, with the command that does it again."""
-    measure = measured_scores(read_section(PARAMS, "measure", MeasureParams))
-    aggregate = read_section(PARAMS, "aggregate", AggregateParams).model_copy(update={"main_metric": FIRST[0]})
-    scored = score_arrays(
-        layers,
-        labels,
-        measure=measure,
-        aggregate=aggregate,
-        dataset=dataset,
-        model=model,
-        measurer=measure_in_waves,
+    from ...library.settings import arguments_of
+
+    asked, aggregate = (
+        read_section(PARAMS, "measure", MeasureParams),
+        read_section(PARAMS, "aggregate", AggregateParams),
     )
-    print(verdict(scored.results.facts, use=use, embeds=False), flush=True)
+    given = arguments_of(asked, aggregate) | {"metrics": QUICK}
+    waves, workers = iter(WAVES), worker_count(None)
+    announce(next(waves), 1)
+
+    def show(scores: pd.DataFrame) -> None:
+        wave = next(waves)
+        print(plain_table(scores), f"\n{AFTER_PLAIN}\n" if wave == WAVES[1] else "", sep="\n", flush=True)
+        announce(wave, WAVES.index(wave) + 1)
+
+    result = score(layers, labels, **given, dataset=dataset, model=model, workers=workers, on_scores=show)
+    print(result.verdict(use or aggregate.use), flush=True)
     if out:
+        from ...library.export import write_result
+
         with new_output(out) as scratch:
-            write_scored(scratch, scored, command)
+            asked, main = asked.model_copy(update={"analyses": []}), {"main_metric": QUICK[0]}
+            aggregate = aggregate.model_copy(update=main)
+            write_result(scratch, result, measure=asked, aggregate=aggregate, command=command, workers=workers)
             np.savez(scratch / "embeddings.npz", allow_pickle=False, labels=np.array(labels), **layers)
 
 
-def measured_scores(measure: MeasureParams) -> MeasureParams:
-    """Return the section `measure` with the few scores of `quick`, and no analyses."""
-    extra = measure.extra.model_copy(update={"metrics": []})
-    return measure.model_copy(update={"metrics": [*FIRST, PROBE], "extra": extra, "analyses": []})
+def announce(wave: str, number: int) -> None:
+    """Print what comes next."""
+    print(f"quick: {number} of {len(WAVES)}, {wave}", file=sys.stderr, flush=True)
 
 
-def measure_in_waves(store: Embeddings, params: MeasureParams) -> Measured:
-    """Measure every layer, and print plain scores as soon as they are there: cheap ones, then the probe.
-
-    Nothing is computed twice: refits, of which intervals are made, come last.
-    """
-    jobs, workers = plan_jobs(store, params), worker_count(None)
-    in_order = {
-        "plain scores": [replace(job, metrics=FIRST, refits=()) for job in jobs],
-        "linear probe": [replace(job, metrics=(PROBE,), refits=()) for job in jobs],
-        "gains and intervals": [replace(job, metrics=()) for job in jobs],
-    }
-
-    def measured(number: int, workers: int) -> list[Result]:
-        what, wanted = [*in_order.items()][number]
-        print(f"quick: {number + 1} of {len(in_order)}, {what}", file=sys.stderr, flush=True)
-        return score_jobs([store], params, wanted, workers=workers)
-
-    plain = measured(0, workers=1)  # others would have to import the libraries first
-    print(plain_table(plain), f"\n{AFTER_PLAIN}\n", sep="\n", flush=True)
-    probed = measured(1, workers)
-    print(plain_table(probed), "", sep="\n", flush=True)
-    again = measured(2, workers)
-    results = [
-        replace(first, job=job, scores=first.scores | second.scores, refits=third.refits)
-        for job, first, second, third in zip(jobs, plain, probed, again, strict=True)
-    ]
-    return Measured(results, {}, {})
-
-
-def plain_table(results: list[Result]) -> str:
+def plain_table(scores: pd.DataFrame) -> str:
     """Tabulate scores: a row per layer, a column per score, below the use that it is for."""
-    names = [*results[0].scores]
-    headings = ["layer", *(f"{LAYER_SCORES[name].use}\n{metric_name(name)}" for name in names)]
-    rows = [[each.job.layer.name, *(f"{each.scores[name].value:.3f}" for name in names)] for each in results]
+    headings = ["layer", *(f"{LAYER_SCORES[str(name)].use}\n{metric_name(str(name))}" for name in scores)]
+    rows = [
+        [layer, *(f"{value:.3f}" for value in own)] for layer, own in zip(scores.index, scores.to_numpy(), strict=True)
+    ]
     return tabulate(rows, headings, tablefmt="plain", disable_numparse=True)
 
 

@@ -44,18 +44,28 @@ def score(
     """
     import psutil  # after the arguments: libraries take seconds
 
+    from ...aggregate.params import AggregateParams
     from ...aggregate.words.formatting import plural
-    from ...aggregate.words.verdict import verdict
-    from ...library.arrays import read_settings, score_arrays, write_scored
+    from ...core.scores.catalogue import HEAD_SCORES
+    from ...library import score as score_layers
+    from ...library.settings import arguments_of
+    from ...measure.params import MeasureParams
     from ...measure.run import worker_count
+    from ...shared.workflow.params import read_section
     from .files import join, read_file
 
     name = re.sub(r"\W", "_", files[0].stem, flags=re.ASCII) if dataset is None else dataset
     for option, given in (("--dataset", name), ("--model", model)):
         if not re.fullmatch("[A-Za-z0-9_]+", given):
             raise UserError(f"{option} must be of letters, digits and `_`, found {given!r}")
-    names = None if metrics is None else [each.strip() for each in metrics.split(",")]
-    measure, aggregate = read_settings(params, names, normalize)
+    measure = read_section(params, "measure", MeasureParams)
+    aggregate = read_section(params, "aggregate", AggregateParams)
+    asked = arguments_of(measure, aggregate) if metrics is None else {}
+    if metrics is not None:
+        names = [each.strip() for each in metrics.split(",")]
+        aggregate = aggregate.model_copy(update={"main_metric": names[0]})
+        asked = arguments_of(measure.model_copy(update={"metrics": names}), aggregate)
+    asked |= {"normalize": normalize or measure.normalize}
     if out is not None:
         check_new(out)
     layers, of_images = join([read_file(path, labels) for path in files])
@@ -64,14 +74,17 @@ def score(
     held = sum(values.nbytes for values in layers.values())
     fitting = psutil.virtual_memory().available // (2 * held + 1)  # each process takes a copy, by way of another
     workers = min(worker_count(None), max(1, fitting))
-    scored = score_arrays(
-        layers, **of_images, measure=measure, aggregate=aggregate, dataset=name, model=model, workers=workers
-    )
-    for note in dict.fromkeys(scored.notes):
-        print(f"score: {note}", file=sys.stderr)
-    print(verdict(scored.results.facts, embeds=False))
+    result = score_layers(layers, **of_images, **asked, dataset=name, model=model, workers=workers)
+    heads = [each for each in measure.all_metrics if each in HEAD_SCORES] if metrics is None else []
+    notes = [*([f"left out, for want of a head: {', '.join(heads)}"] if heads else []), *result.notes]
+    print(*(f"score: {note}" for note in dict.fromkeys(notes)), sep="\n", file=sys.stderr)
+    print(result.verdict(aggregate.use))
     if out is not None:
+        from ...library.export import write_result
+
         with new_output(out) as scratch:
             named = [*map(str, files), *(["--labels", str(labels)] if labels else [])]
-            write_scored(scratch, scored, shlex.join(["whichlayer", "score", *named]))
+            command = shlex.join(["whichlayer", "score", *named])
+            told = write_result(scratch, result, measure=measure, aggregate=aggregate, command=command, workers=workers)
+        print(*(f"score: {note}" for note in dict.fromkeys(told) if note not in notes), sep="\n", file=sys.stderr)
         print(f"score: summary.md, report.html, tables and figures are in {out}/", file=sys.stderr)

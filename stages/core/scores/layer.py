@@ -142,8 +142,8 @@ def zero_rows(found: Sequence[tuple[str, str, int]]) -> list[str]:
             counts.setdefault(split, []).append((layer, count))
     return [
         f"split {split!r}: up to {max(count for _, count in own)} images have an embedding of zeros, in the layers "
-        f"{listed(list(dict.fromkeys(layer for layer, _ in own)), 5)}: it has no direction, so its cosine similarity to "
-        "every other image counts as 0"
+        f"{listed(list(dict.fromkeys(layer for layer, _ in own)), 5)}: it has no direction, so its cosine similarity "
+        "to every other image counts as 0"
         for split, own in counts.items()
     ]
 

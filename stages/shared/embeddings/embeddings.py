@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from ..runtime.errors import UserError, check_known
 from ..workflow.digests import ArtifactId, repair_hint
 from ..workflow.params import Cell
+from .split_names import BASELINE as BASELINE
 from .split_names import SEEN, TRAIN
 
-BASELINE = "pixels"
 LOGITS = "logits"
 SAMPLE_COLUMNS = ("sample_id", "split", "label", "group")
 SET_COLUMNS = ("set", "seen_as")

@@ -11,3 +11,6 @@ UNSEEN = "unseen"
 
 SEEN_MATCHED, UNSEEN_MATCHED = "seen_matched", "unseen_matched"
 """Selections of both of as many classes, and as many images of each class."""
+
+BASELINE = "pixels"
+"""The layer of raw pixels, with which layers are compared."""

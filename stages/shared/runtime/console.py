@@ -1,58 +1,26 @@
-"""What a stage says to the person who runs it: errors, progress, and one closing line."""
+"""What a stage says to the person who runs it: errors, and one closing line."""
 
 import gc
 import logging
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from io import TextIOWrapper
 from pathlib import Path
 from types import FrameType
-from typing import NoReturn, TypeVar
-
-from tqdm import tqdm
+from typing import NoReturn
 
 from .durations import log_duration
 from .errors import UserError, explain_system_error, printable
 from .processes import kill_children
-
-T = TypeVar("T")
-
-PLAIN_LINE_SECONDS = 15.0
 
 FILES = ("google_crc32c", "jinja2", "numcodecs", "pyarrow", "vl_convert", "zarr")
 """Modules of the extra `files`."""
 
 NETWORKS = ("PIL", "huggingface_hub", "requests", "safetensors", "timm", "torch", "torchvision")
 """Modules of the extra `quick`."""
-
-
-def progress(items: Iterable[T], *, total: int, what: str, unit: str = "it", done_before: int = 0) -> Iterator[T]:
-    """Yield the items under a progress bar on a terminal, with a plain line every 15 seconds elsewhere.
-
-    The time left is that of the items since the line before, so that it suits work whose longest items come first.
-
-    Args:
-        items: what is left to do.
-        total: their number, with those that were done before.
-        what, unit: for the line.
-        done_before: items that an earlier run did.
-    """
-    if sys.stderr.isatty():
-        yield from tqdm(items, total=total, desc=what, unit=unit, leave=False, initial=done_before)
-        return
-    began = last = time.monotonic()
-    counted = done_before
-    for done, item in enumerate(items, start=done_before + 1):
-        yield item
-        now = time.monotonic()
-        if now - last >= PLAIN_LINE_SECONDS and done < total:
-            left = (now - last) / (done - counted) * (total - done)
-            said = f"{what}: {done}/{total} {unit}, {now - began:.0f} s, about {left:.0f} s left"
-            print(said, file=sys.stderr, flush=True)
-            last, counted = now, done
 
 
 class Stopwatch:
