@@ -14,11 +14,9 @@ from pydantic import BaseModel, ConfigDict, field_validator
 
 from ..core.inference.gain import Gain, Payoff
 from ..core.inference.layer_comparison import Level
-from ..core.scores.description import Better, Neighbours, Normalize, Scope, sign_of
-from ..core.scores.uses import Use
+from ..core.scores.description import Better, Neighbours, Normalize, Scope, Use, sign_of
 from ..shared.runtime.errors import UserError
-from .findings.outcomes import DatasetFindings, Status
-from .findings.power import Power
+from .findings.outcomes import DatasetFindings, Power, Status
 from .names import Parts
 
 

@@ -6,8 +6,7 @@ from typing import Annotated
 
 from pydantic import ConfigDict, Field, field_validator
 
-from ..core.scores.description import Neighbours
-from ..core.scores.uses import OfferedUse
+from ..core.scores.description import Neighbours, OfferedUse
 from ..shared.workflow.params import Params, RunParams, read_run, read_section
 
 

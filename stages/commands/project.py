@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from ..core.scores.uses import OFFERED
+from ..core.scores.description import OFFERED
 from ..shared.runtime.errors import UserError
 from ..shared.runtime.scratch import is_empty_folder, partial_path, remove, remove_leftovers
 

@@ -58,9 +58,9 @@ def recommend(results: Path, dataset: str | None, model: str | None, use: str | 
     of recommendation.json.
     """
     from ..aggregate.facts_file import read_facts
-    from ..aggregate.words.documents import describe, recommendation_records, strict_json
+    from ..aggregate.words.documents import compare_networks, describe, recommendation_records, strict_json
     from ..aggregate.words.formatting import wrapped
-    from ..aggregate.words.verdict import WIDTH, compare_networks
+    from ..aggregate.words.verdict import WIDTH
 
     facts = read_facts(results)
     chosen = facts.of_use(use)

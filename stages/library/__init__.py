@@ -24,13 +24,11 @@ from numpy.typing import ArrayLike, NDArray
 from ..aggregate.facts import Recommendation as Record
 from ..aggregate.words.verdict import verdict
 from ..core.scores.description import Neighbours, Normalize
-from ..core.scores.uses import OfferedUse as Use
+from ..core.scores.description import OfferedUse as Use
 from ..shared.runtime.errors import UserError as UserError
 from ..shared.runtime.errors import check_known
-from ..shared.workflow.params import load, parse
-from .checks import check_layers, check_probe, tabulate
+from .checks import SETTINGS, check_layers, check_probe, parse_settings, tabulate
 from .scoring import Arrays, Scored, describe, score_arrays
-from .settings import SETTINGS, parse_settings
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -43,8 +41,6 @@ Over = Literal["last", "before"]
 
 PARAMS = Path(__file__).parents[2] / "params.yaml"
 """Of the project whose code this is."""
-
-BLUE = "#0072B2"
 
 
 @dataclass(frozen=True)
@@ -176,7 +172,9 @@ class Result:
             `vl_convert.vegalite_to_png(chart.spec)` makes a picture.
         """
         named = self.recommend(use or self.uses[0])
-        return Chart(_layers_chart(self._scored.curve(named.use), named))
+        from .chart import layers_chart
+
+        return Chart(layers_chart(self._scored.curve(named.use), named))
 
     def verdict(self, use: Use | None = None) -> str:
         """Return the verdict, by default for all uses.
@@ -352,6 +350,8 @@ def embed(
         from .embedding import embed_module, embed_named
     except ModuleNotFoundError as error:
         raise ImportError(f"embed needs {error.name}: pip install 'whichlayer[quick]'") from None
+    from ..shared.workflow.models import parse
+
     check_known(pooling, get_args(Pooling), f"pooling must be auto, mean, token0 or max, found {pooling!r}")
     if batch_size < 1:
         raise UserError(f"batch_size must be at least 1, found {batch_size}")
@@ -380,37 +380,10 @@ def embed(
 def _named_network(name: str, image_size: int | None) -> "NetworkParams":
     """Return a model of params.yaml, or a network of timm."""
     from ..shared.networks.params import NetworkParams, WeightsParams
+    from ..shared.workflow.params import load, parse
 
     known = load(PARAMS)["models"]
     if name in known:
         params = parse(known[name]["network"], NetworkParams, where=f"models.{name}.network")
         return params.model_copy(update={"image_size": image_size or params.image_size})
     return NetworkParams(library="timm", name=name, weights=WeightsParams(source="hub"), image_size=image_size or 224)
-
-
-def _layers_chart(curve: pd.DataFrame, named: Recommendation) -> dict[str, Any]:
-    """Specify a line of one score against the layers, with intervals where there are any; the named layer is filled."""
-    values, ends = curve, [name for name in ("low", "high") if name in curve]
-    x = {"field": "layer", "type": "nominal", "sort": None, "title": "layer, from input to output"}
-    y = {"type": "quantitative", "scale": {"zero": False}, "title": f"{named.metric} on unseen classes"}
-    fill = {"condition": {"test": "datum.named", "value": BLUE}, "value": "white"}
-    tooltip = [
-        {"field": name, "format": ".3f"} if name != "layer" else {"field": name} for name in ("layer", "value", *ends)
-    ]
-    intervals = {
-        "mark": {"type": "rule", "color": BLUE},
-        "encoding": {"y": y | {"field": "low"}, "y2": {"field": "high"}},
-    }
-    points = {"mark": {"type": "point", "size": 60, "color": BLUE, "opacity": 1}}
-    points |= {"encoding": {"y": y | {"field": "value"}, "fill": fill, "tooltip": tooltip}}
-    line = {"mark": {"type": "line", "color": BLUE}, "encoding": {"y": y | {"field": "value"}}}
-    over = f"; 95 % intervals over {named.scope}" if ends else ""
-    return {
-        "$schema": "https://vega.github.io/schema/vega-lite/v5.json",
-        "title": f"{named.use}: layer {named.layer}{over}",
-        "width": 420,
-        "height": 220,
-        "data": {"values": values.astype(object).where(values.notna(), None).to_dict("records")},
-        "encoding": {"x": x},
-        "layer": [*([intervals] if ends else []), line, points],
-    }

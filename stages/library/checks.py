@@ -1,20 +1,21 @@
-"""What arrays and labels that a user gives must be, and a table of their images: one sentence if they are not."""
+"""What arrays, labels and settings that a user gives must be: one sentence if they are not."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from numbers import Integral
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
+from pydantic import ValidationError
 
-from ..core.scores.catalogue import PROBE
-from ..measure.params import MeasureParams
+from ..core.scores.catalogue import LAYER_SCORES, PROBE
+from ..measure.score_params import ScoreParams, check_ranking
 from ..prepare.names import INVISIBLE, check_class_names
-from ..shared.embeddings.embeddings import BASELINE
-from ..shared.embeddings.split_names import SEEN, UNSEEN
-from ..shared.runtime.errors import CONTROL, UserError, listed, prefix_errors, short_repr
+from ..shared.embeddings.split_names import BASELINE, SEEN, UNSEEN
+from ..shared.runtime.errors import CONTROL, UserError, check_known, listed, prefix_errors, short_repr
+from ..shared.runtime.param_errors import describe_wrong_value
 
 MAX_LENGTH = 1e18
 """Of an image's vector, and the inverse the least length of an array's longest: squares of distances must not pass the
@@ -177,7 +178,7 @@ def as_array(what: str, values: ArrayLike) -> NDArray[Any]:
         raise UserError(f"{what} must be an array, found {type(values).__name__}: {error}") from None
 
 
-def check_probe(labels: "pd.Series[str]", measure: MeasureParams) -> None:
+def check_probe(labels: "pd.Series[str]", measure: ScoreParams) -> None:
     """Check that each class has images for all folds of the linear probe, if that is measured.
 
     Raises:
@@ -233,3 +234,50 @@ def check_layers(layers: Mapping[str, NDArray[Any]], count: int) -> dict[str, ND
                 f"{MAX_LENGTH:g}, found {longest:.3g}; {remedy}, or multiply the layer by a number"
             )
     return found
+
+
+METRICS = sorted(LAYER_SCORES, key=lambda name: not LAYER_SCORES[name].in_paper)
+"""Scores that are computed by default, those of the paper first."""
+
+REFITTED = [name for name, score in LAYER_SCORES.items() if score.refit and not score.over_folds]
+"""Scores that are fitted again by default: all whose intervals do not come from folds."""
+
+SECTIONS = ("kmeans", "probe", "refits")
+SETTINGS = ("normalize", "neighbours", *SECTIONS)
+"""What an argument of `score` begins with that is a setting."""
+
+
+def parse_settings(metrics: Sequence[str] | None, given: Mapping[str, Any]) -> ScoreParams:
+    """Check settings, by the model of params.yaml; `kmeans_starts` is its `measure.kmeans.starts`, and so on.
+
+    Args:
+        metrics: names of scores, the main one first; None: all.
+        given: the settings by argument.
+
+    Raises:
+        UserError: one is impossible, or names no score; names the argument.
+    """
+    if metrics is not None and (isinstance(metrics, str) or not len(metrics)):
+        raise UserError(f"metrics must be a list of names of scores, found {metrics!r}")
+    for name in metrics or ():
+        check_known(name, LAYER_SCORES, f"metrics must name scores of layers, found {name!r}")
+    values: dict[str, Any] = {"metrics": [*(METRICS if metrics is None else metrics)]}
+    values |= {"probe": {"steps": "ends"}, "refits": {"steps": "ends"}, "kmeans": {}}
+    for argument, value in given.items():
+        section, _, name = argument.partition("_")
+        (values[section] if section in SECTIONS else values)[name or section] = value
+    refitted = values["refits"].get("metrics")
+    values["refits"]["metrics"] = REFITTED if refitted is None else [*refitted]
+    measure = checked(values)
+    check_ranking(measure.metrics[0], measure, where="metrics")
+    return measure
+
+
+def checked(values: dict[str, Any]) -> ScoreParams:
+    """Validate values, and name a wrong one by its argument."""
+    try:
+        return ScoreParams.model_validate(values)
+    except ValidationError as error:
+        wrong = error.errors(include_url=False)[0]
+        argument = "_".join(map(str, wrong["loc"]))
+        raise UserError(describe_wrong_value({**wrong, "loc": ()}, argument, ScoreParams)) from None

@@ -62,7 +62,8 @@ def write_result(
     splits = {*samples["split"]}
     of = {name: not ANALYSES[name].training and {*ANALYSES[name].splits} <= splits for name in measure.analyses}
     kept, left_out = ([name for name, can_be in of.items() if can_be == wanted] for wanted in (True, False))
-    measure = scored.measure.model_copy(update={"analyses": kept, "knn_k": measure.knn_k})
+    further: dict[str, Any] = {"extra": {"metrics": [], "steps": "ends"}, "analyses": kept, "knn_k": measure.knn_k}
+    measure = MeasureParams.model_validate(scored.measure.model_dump() | further)
     told = [f"left out, for want of training images or seen classes: {', '.join(left_out)}"] if left_out else []
     told += write_measures(out / "measures", scored, arrays, samples, grid, measure, workers=workers)
     asked = Asked(grid, AskedMeasures.model_validate(measure.model_dump()), aggregate)

@@ -28,10 +28,9 @@ from ..core.scores.halves import halves_seed
 from ..core.scores.kmeans import Search
 from ..core.scores.layer import LayerScores, few_clusters, score_layer, split_settings, unusable_images, zero_rows
 from ..core.scores.refits import Parts, draw_parts, left_out_part
-from ..measure.params import MeasureParams, notes_on_refits
+from ..measure.score_params import ScoreParams, notes_on_refits
 from ..shared.embeddings.split_names import BASELINE, UNSEEN
 from ..shared.runtime.errors import UserError
-from ..shared.runtime.pool import run_jobs
 from ..shared.runtime.progress import progress
 from .checks import remarks
 
@@ -66,7 +65,7 @@ class Fold:
     notes: list[str]
 
 
-def fold_of(samples: pd.DataFrame, number: int, measure: MeasureParams, dataset: str) -> Fold:
+def fold_of(samples: pd.DataFrame, number: int, measure: ScoreParams, dataset: str) -> Fold:
     """Take the unseen images of one fold from the table of all.
 
     Raises:
@@ -144,6 +143,15 @@ def _score(shared: Shared, job: Job) -> LayerScores:
     )
 
 
+def _carry_out(jobs: Sequence[Job], shared: Shared, workers: int) -> Iterator[LayerScores]:
+    """Carry out jobs in so many processes; what these take is imported only for several."""
+    if min(workers, len(jobs)) == 1:
+        return (_score(shared, job) for job in jobs)
+    from ..shared.runtime.pool import run_jobs
+
+    return run_jobs(_share, shared, _score, jobs, workers)
+
+
 _lock, _limits = Lock(), list[threadpool_limits]()
 
 
@@ -178,7 +186,7 @@ class Scored:
     layers: Mapping[str, Mapping[str, Any]]
     folds: Sequence[Fold]
     found: Mapping[tuple[int, str], LayerScores]
-    measure: MeasureParams
+    measure: ScoreParams
     worthwhile: float
     dataset: str
     model: str
@@ -354,7 +362,7 @@ def score_arrays(
     arrays: Arrays,
     described: Sequence[Mapping[str, Any]],
     samples: pd.DataFrame,
-    measure: MeasureParams,
+    measure: ScoreParams,
     *,
     worthwhile: float,
     dataset: str,
@@ -392,7 +400,7 @@ def score_arrays(
         jobs.sort(key=lambda job: arrays[job.layer].shape[1], reverse=True)  # the longest first
         several = workers if wave[1] or number else 1 if on_scores else workers  # others would load libraries first
         with one_thread():
-            computed = run_jobs(_share, (arrays, folds, measure.normalize), _score, jobs, several)
+            computed = _carry_out(jobs, (arrays, folds, measure.normalize), several)
             for job, own in zip(jobs, progress(computed, total=len(jobs), what="score", unit="layers"), strict=True):
                 known = found[job.fold, job.layer]
                 found[job.fold, job.layer] = replace(

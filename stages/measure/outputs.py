@@ -48,8 +48,9 @@ from ..shared.tables.scores import write_scores
 from .analyses.result import AnalysisResult, ScoreRow
 from .cell import draw_parts
 from .gallery import gallery
-from .params import MeasureParams, notes_on_refits
+from .params import MeasureParams
 from .run import Measured, Result
+from .score_params import notes_on_refits
 
 LIBRARIES = ("numpy", "scipy", "scikit-learn")
 """What scores depend on."""

@@ -17,11 +17,10 @@ from stages.aggregate.params import AggregateParams, Asked, AskedMeasures
 from stages.aggregate.read import Tables
 from stages.aggregate.render.write import headline_numbers
 from stages.aggregate.words import recommendation as words
-from stages.aggregate.words.documents import finding_records, markdown, recommendation_records
+from stages.aggregate.words.documents import describe, finding_records, markdown, recommendation_records
 from stages.aggregate.words.formatting import decimals, interval
 from stages.aggregate.words.page_texts import answer as page_answer
 from stages.aggregate.words.page_texts import card_texts
-from stages.aggregate.words.documents import describe
 from stages.aggregate.words.verdict import verdict
 from stages.core.inference.gain import Gain
 from stages.core.scores.catalogue import SCORES

@@ -5,9 +5,8 @@ from click.testing import CliRunner
 
 from stages.aggregate.facts import BestNetworkRecord, Facts, Missing
 from stages.aggregate.facts_file import write_facts
-from stages.aggregate.findings.power import Power
-from stages.aggregate.words.documents import finding_records, recommendation_records
-from stages.aggregate.words.documents import describe
+from stages.aggregate.findings.outcomes import Power
+from stages.aggregate.words.documents import describe, finding_records, recommendation_records
 from stages.commands.results import recommend, verdict
 from stages.shared.runtime.errors import UserError
 from tests.aggregate.networks import evidence, network

@@ -9,14 +9,15 @@ from dataclasses import replace
 
 import pandas as pd
 
-from ...core.scores.uses import ON_PAGE
+from ...core.scores.description import ON_PAGE
 from ...shared.embeddings.split_names import UNSEEN
 from ..compute import Results
 from ..curves import MEAN
 from ..findings.outcomes import DatasetFindings
 from ..words import figure_titles as words
 from ..words.formatting import numbered, shorten
-from ..words.study import SCOPES, averages
+from ..words.scopes import SCOPES
+from ..words.study import averages
 from . import theme
 from .bands import with_bands
 from .frame import AXIS, figure, heading, inner_width, legend_of, main_rows, panel, records

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from ...core.scores.uses import ON_PAGE
+from ...core.scores.description import ON_PAGE
 from ...shared.embeddings.split_names import SEEN, UNSEEN
 from ..compute import Results
 from ..curves import CURVE, MEAN, each_curve

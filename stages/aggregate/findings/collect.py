@@ -23,8 +23,8 @@ from ..network_data import ByFold, unseen_rows
 from ..tables.summary import MeasuredNetwork
 from ..tables.summary_row import SummaryRow
 from . import outcomes
-from .outcomes import Reason, Status
-from .power import Power, detectable, power_of
+from .outcomes import Power, Reason, Status
+from .power import detectable, power_of
 
 TOLERANCE = 0.01
 """Accuracy that the first network of a counter-example may lack."""

@@ -4,7 +4,7 @@ A study estimates the variances that decide it. Of J' folds a study has J / J' o
 further seeds shrink the share of training alone, further classes that of a fold's classes.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 from scipy.special import nctdtrinc, ndtri
@@ -14,6 +14,7 @@ from ...core.inference.refitted import Refits
 from ...core.inference.scopes import MIN_CLASSES, MIN_FOLDS, over_classes, training
 from ...core.scores.refits import MAX_GROUPS
 from ..names import Name
+from .outcomes import Power
 
 POWER = 0.8
 """Share of studies that are to show what is there."""
@@ -21,29 +22,6 @@ POWER = 0.8
 FOLDS, SEEDS = (MIN_FOLDS, 4, 5, 6, 7, 8, 10, 12, 16), (1, 2, 3, 4, 6, 8)
 CLASSES = (4, 5, 6, 8, 10, 12, 15, 20, 25, 30, 40, 50, 75, 100)
 """Numbers of folds, seeds and unseen classes for which it is said what a study would show."""
-
-
-@dataclass(frozen=True)
-class Power:
-    """What a study of this design shows of other classes in `POWER` of the cases.
-
-    Attributes:
-        dataset, model: the network.
-        lead: of the best earlier layer over the last.
-        difference: between the best layer and another one, in the median of the layers.
-        folds, seeds, classes: number of folds, of seeds, or of unseen classes in a fold -> the lead, the rest of the
-            design as it is; empty where that is not known: what training adds, of a study of one seed, and what folds
-            add, of a network that is measured as it is. Of one seed all that varies is laid to the classes, so that
-            the number of classes is a least one.
-    """
-
-    dataset: str
-    model: str
-    lead: float
-    difference: float
-    folds: dict[int, float]
-    seeds: dict[int, float]
-    classes: dict[int, float]
 
 
 def power_of(refits: Refits, network: Name, n_classes: int) -> Power | None:

@@ -9,8 +9,7 @@ import pandas as pd
 
 from ...core import choose
 from ...core.inference.contrasts import Float64
-from ...core.scores.description import leading_scores
-from ...core.scores.uses import Use
+from ...core.scores.description import Use, leading_scores
 from ...shared.embeddings.split_names import UNSEEN
 from ..curves import Name, Scores
 from ..network_data import NetworkData

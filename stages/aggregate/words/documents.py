@@ -11,16 +11,18 @@ from typing import Any
 
 from tabulate import tabulate
 
-from ..facts import Facts, Recommendation
+from ..facts import Facts, Recommendation, best_network
 from ..names import MEAN
 from ..tables.summary_row import SummaryRow
 from . import recommendation as words
-from .findings import Finding, finding_texts, outcome_note
-from .formatting import MISSING, capitalized, interval, number, of_parts, place, wrapped
+from .findings import Finding, finding_texts
+from .formatting import MISSING, capitalized, harmless, interval, joined, number, of_parts, place, wrapped
 from .labels import more_labels
+from .scopes import SHORT
 from .scores import LEVELS, directed_name
-from .study import READING, SHORT, few_folds, power_sentence, scope_of
-from .verdict import WIDTH, use_table
+from .statuses import outcome_note
+from .study import READING, few_folds, power_sentence, scope_of
+from .verdict import WIDTH, beside, use_table
 
 TEXTS = ("Model", "Pooling", "Score", "Use", "Layer", "Best layer", "Ties (at most)", "Lost to the best")
 """Columns that are aligned to the left."""
@@ -109,6 +111,22 @@ def describe(recommendations: Sequence[Recommendation]) -> str:
         blocks.append("\n".join(filter(None, [head, use_table(useful), *said, *regrets])))
     missing = dict.fromkeys(note for each in recommendations for note in words.notes(each))
     return "\n\n".join(filter(None, [*blocks, "\n".join(wrapped(note, WIDTH) for note in missing)]))
+
+
+def compare_networks(networks: Sequence[Recommendation]) -> str:
+    """Write in one sentence which network of a dataset is best for each use, and how the others stand to it.
+
+    Args:
+        networks: every network's recommendation for each use; "" if there is only one network.
+    """
+    told = []
+    for use in dict.fromkeys(each.use for each in networks):
+        useful = [each for each in networks if each.use == use and each.recommended is not None]
+        best = best_network(useful)
+        if best is not None and len({each.model for each in networks}) > 1:
+            others = [harmless(each.model) + beside(each, best.gain) for each in useful if each is not best]
+            told.append(f"{harmless(best.model)} for {use}" + (f", before {joined(others)}" if others else ""))
+    return f"Best network of {harmless(networks[0].dataset)}: {'; '.join(told)}." if told else ""
 
 
 def _scores(rows: Sequence[SummaryRow]) -> Table:

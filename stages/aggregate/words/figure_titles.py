@@ -10,10 +10,11 @@ from ...core.inference.scopes import Scope, is_proven
 from ...core.scores.description import Better, sign_of
 from ..findings.outcomes import DatasetFindings, Reason, Status, change_status
 from ..tables.summary_row import SummaryRow
-from .findings import REASONS
 from .formatting import capitalized, decimals, place, plural, shorten
+from .scopes import at_last_step, explain_intervals
 from .scores import LEVELS, LOWER, metric_name
-from .study import Averages, at_last_step, explain_intervals
+from .statuses import REASONS
+from .study import Averages
 
 MARKS = (
     "Ringed: the best layer. Filled: ties with it; hollow: worse; pale: not known. Dashed: raw pixels; dotted: chance."

@@ -13,14 +13,14 @@ from wcwidth import wcswidth
 from ...core.inference.best import TOLERANCE
 from ...core.inference.gain import Payoff
 from ...core.inference.scopes import is_proven
-from ...core.scores.description import sign_of
-from ...core.scores.uses import USES
+from ...core.scores.description import USES, sign_of
 from ..facts import Facts, Recommendation, best_network, told_of
 from ..findings.outcomes import Claim, DatasetFindings, Status
-from .findings import TITLES, status_words
 from .formatting import MISSING, decimals, harmless, joined, number, percent, plural, wrapped
 from .labels import more_labels
-from .recommendation import (
+from .scores import LEVELS, LOWER
+from .statuses import TITLES, status_words
+from .uses import (
     UNTRAINED,
     at_checkpoint,
     brief_ties,
@@ -30,7 +30,6 @@ from .recommendation import (
     scored_as,
     use_cells,
 )
-from .scores import LEVELS, LOWER
 
 MAX_LINES, WIDTH = 12, 80
 
@@ -233,7 +232,7 @@ def other_networks(networks: Sequence[Recommendation], chosen: Sequence[Recommen
     gains, lines = {best.use: best.gain for best in chosen}, []
     for model in dict.fromkeys(each.model for each in networks if each.model not in {best.model for best in chosen}):
         told = [
-            f"{each.use} {each.best.depth + 1}, {number(each.best.estimate[0])}" + _beside(each, gains[each.use])
+            f"{each.use} {each.best.depth + 1}, {number(each.best.estimate[0])}" + beside(each, gains[each.use])
             for each in networks
             if each.model == model and each.recommended is not None
         ]
@@ -241,27 +240,11 @@ def other_networks(networks: Sequence[Recommendation], chosen: Sequence[Recommen
     return lines
 
 
-def _beside(network: Recommendation, best: float) -> str:
+def beside(network: Recommendation, best: float) -> str:
     """Write that a network ties with the best one, or was not compared with it; nothing if that is shown better."""
     if best - network.gain <= TOLERANCE:
         return " (ties)"
     return " (not compared)" if network.behind is None else "" if network.behind.distinguishable else " (ties)"
-
-
-def compare_networks(networks: Sequence[Recommendation]) -> str:
-    """Write in one sentence which network of a dataset is best for each use, and how the others stand to it.
-
-    Args:
-        networks: every network's recommendation for each use; "" if there is only one network.
-    """
-    told = []
-    for use in dict.fromkeys(each.use for each in networks):
-        useful = [each for each in networks if each.use == use and each.recommended is not None]
-        best = best_network(useful)
-        if best is not None and len({each.model for each in networks}) > 1:
-            others = [harmless(each.model) + _beside(each, best.gain) for each in useful if each is not best]
-            told.append(f"{harmless(best.model)} for {use}" + (f", before {joined(others)}" if others else ""))
-    return f"Best network of {harmless(networks[0].dataset)}: {'; '.join(told)}." if told else ""
 
 
 def design(networks: Sequence[Recommendation], chosen: Sequence[Recommendation]) -> str:

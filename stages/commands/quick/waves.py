@@ -15,7 +15,7 @@ from tabulate import tabulate
 from ...aggregate.params import AggregateParams
 from ...aggregate.words.scores import metric_name
 from ...core.scores.catalogue import LAYER_SCORES
-from ...core.scores.uses import ON_PAGE
+from ...core.scores.description import ON_PAGE
 from ...library import score
 from ...measure.params import MeasureParams
 from ...measure.run import worker_count

@@ -1,10 +1,48 @@
-"""The description of a score: all that is known of it beside its function, once."""
+"""The description of a use and of a score: all that is known of it beside its function, once.
+
+A use is one entry of `USES`, from which every list of uses is made.
+"""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from .uses import OFFERED, Use
+
+@dataclass(frozen=True)
+class UseDescription:
+    """What features may be used for.
+
+    Attributes:
+        title: its name on the page.
+        place: its place on the page, from 0 on.
+        offered: whether commands and parameters take it; the others only describe embeddings.
+    """
+
+    title: str
+    place: int
+    offered: bool = True
+
+
+USES = {
+    "classifier": UseDescription("Classifiers", 1),
+    "retrieval": UseDescription("Retrieval", 0),
+    "discovery": UseDescription("Discovery of classes, clustering", 2),
+    "detection": UseDescription("Detection of unseen classes", 3),
+    "geometry": UseDescription("Geometry of the embeddings", 4, offered=False),
+}
+"""By name, in the order of recommendations."""
+
+OFFERED = tuple(name for name, use in USES.items() if use.offered)
+"""Uses for which a layer can be asked for."""
+
+ON_PAGE = tuple(sorted(USES, key=lambda name: USES[name].place))
+"""All uses in the order of the page."""
+
+if TYPE_CHECKING:
+    Use = str
+    OfferedUse = str
+else:
+    Use, OfferedUse = Literal[*USES], Literal[*OFFERED]
 
 Better = Literal["higher", "lower", "neither"]
 """Which values are better; `neither`: the score describes an embedding without ranking it."""

@@ -13,7 +13,6 @@ from tempfile import gettempdir
 from typing import Any, TypeVar
 
 from .errors import UserError
-from .startup import keep_freed_memory
 
 Shared = TypeVar("Shared")
 Job = TypeVar("Job")
@@ -85,6 +84,8 @@ _shared: list[Any] = []
 
 
 def _start(make: Callable[..., Any], given: Sequence[Any]) -> None:
+    from .startup import keep_freed_memory  # which watches for DVC from its import on
+
     keep_freed_memory()
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends it without a traceback; the stage says that it stopped
     threading.Thread(target=_end_with_parent, daemon=True).start()

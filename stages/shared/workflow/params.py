@@ -10,14 +10,18 @@ from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from itertools import pairwise, product
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, field_validator, model_validator
 from ruamel.yaml import YAML, YAMLError
 from ruamel.yaml.error import MarkedYAMLError
 
 from ..runtime.errors import UserError, check_known, irregular, prefix_errors, short_repr
-from ..runtime.param_errors import describe_wrong_value
+from .models import ALL as ALL
+from .models import Cell as Cell
+from .models import P
+from .models import Params as Params
+from .models import parse as parse
 
 UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError, OverflowError)
 """What the parser raises beside its own errors, for example for a date, number or boolean that is none."""
@@ -73,17 +77,8 @@ def _explained(error: Exception) -> str:
 
 SECTIONS = ("run", "datasets", "models", "prepare", "finetune", "embed", "measure", "aggregate")
 
-MAX_ERRORS = 10
-"""Wrong values that one message names."""
-
 MAX_STEPS = 10_000_000
 """Optimizer steps of a training; that many take weeks."""
-
-ALL = "all"
-"""The fold that leaves no class out: every class is seen."""
-
-Cell = tuple[str, str, str, int]
-"""Dataset, model, fold and seed."""
 
 
 def _fold_name(value: Any) -> str:
@@ -99,15 +94,6 @@ Fold = Annotated[str, BeforeValidator(_fold_name)]
 """A fold's name in tables and paths: `0`, `1`, ..., or `all`."""
 
 FOLD_SCHEMA: Any = {"items": {"anyOf": [{"type": "integer", "minimum": 0}, {"const": ALL}]}}
-
-
-class Params(BaseModel):
-    """Base of every parameter model: frozen, no unknown keys, no silent conversion between types."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-
-P = TypeVar("P", bound=Params)
 
 
 class RunParams(Params):
@@ -242,21 +228,6 @@ def load_entry(path: Path, table: str, key: str) -> Any:
     entries = load(path)[table]
     check_known(key, entries, f"{path}: {table}.{key} does not exist")
     return entries[key]
-
-
-def parse(values: Any, model: type[P], *, where: str) -> P:
-    """Validate plain values into a parameter model.
-
-    Raises:
-        UserError: one line per wrong value: its dotted name, what must hold, what was found.
-    """
-    try:
-        return model.model_validate(values)
-    except ValidationError as error:
-        errors = error.errors(include_url=False)
-        lines = [describe_wrong_value(dict(e), where, model) for e in errors[:MAX_ERRORS]]
-        more = [f"and {len(errors) - MAX_ERRORS} more wrong values"] if len(errors) > MAX_ERRORS else []
-        raise UserError("params: " + "\n  ".join([*lines, *more])) from None
 
 
 def load(path: Path) -> dict[str, Any]:

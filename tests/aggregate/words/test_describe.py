@@ -5,9 +5,9 @@ from wcwidth import wcswidth
 
 from stages.aggregate.facts import Missing, RegretRecord
 from stages.aggregate.recommend.criteria import CRITERIA
+from stages.aggregate.words.documents import describe
 from stages.aggregate.words.recommendation import LACKING
 from stages.aggregate.words.scores import DEFINITIONS
-from stages.aggregate.words.documents import describe
 from tests.aggregate.recommended import LEADS, every_use, recommendation, useless
 
 EVERYTHING = [RegretRecord(criterion=name, value=0.2, at_most=0.2, at_least=0.1) for name in CRITERIA]

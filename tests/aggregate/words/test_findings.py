@@ -4,8 +4,9 @@ import re
 from dataclasses import replace
 
 from stages.aggregate.findings.outcomes import Claim, Depth
-from stages.aggregate.words.findings import finding_texts, status_words
+from stages.aggregate.words.findings import finding_texts
 from stages.aggregate.words.scores import ROWS
+from stages.aggregate.words.statuses import status_words
 from stages.core.inference.contrasts import Estimate
 from stages.core.inference.layer_comparison import Bounds
 from tests.aggregate.findings.test_accuracy_rule import evidence as of_accuracies

@@ -1,5 +1,6 @@
-from stages.aggregate.findings.power import Power
-from stages.aggregate.words.study import explain_scopes, power_sentence, scope_words
+from stages.aggregate.findings.outcomes import Power
+from stages.aggregate.words.scopes import explain_scopes, scope_words
+from stages.aggregate.words.study import power_sentence
 
 POWER = Power("d", "m", 0.204, 0.171, {3: 0.3, 4: 0.204, 10: 0.1}, {1: 0.204, 2: 0.15}, {5: 0.204, 20: 0.1})
 

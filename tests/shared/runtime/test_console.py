@@ -10,10 +10,10 @@ import pytest
 
 from stages.shared.runtime import console
 from stages.shared.runtime.console import Stopwatch, run_main, stop_on_signals
-from stages.shared.runtime.progress import progress
 from stages.shared.runtime.durations import machine, read_durations
 from stages.shared.runtime.errors import UserError, did_you_mean
 from stages.shared.runtime.processes import is_running
+from stages.shared.runtime.progress import progress
 
 
 @pytest.mark.parametrize(

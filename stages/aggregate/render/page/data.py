@@ -20,8 +20,9 @@ from ...curves import MEAN, Name, Scores
 from ...facts import Facts, told_of
 from ...tables.summary_row import INTERVAL_ENDS
 from ...words.formatting import of_parts, short_names
+from ...words.scopes import explain_scopes
 from ...words.scores import DEFINITIONS, metric_name
-from ...words.study import averages, explain_scopes
+from ...words.study import averages
 from .provenance import Study
 
 CURVE = ("fold", "metric", "split", "step")

@@ -15,13 +15,14 @@ from pathlib import Path
 import vl_convert
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from ....core.scores.uses import ON_PAGE, USES
+from ....core.scores.description import ON_PAGE, USES
 from ...facts import Facts, Recommendation, told_of
 from ...findings.outcomes import Reason
 from ...words import page_texts
 from ...words import recommendation as words
-from ...words.findings import Finding, finding_texts, status_words
+from ...words.findings import Finding, finding_texts
 from ...words.formatting import of_parts
+from ...words.statuses import status_words
 from .data import page_data, script_json
 from .provenance import Study
 
