@@ -24,6 +24,9 @@ RAW = ROOT / "data" / "raw"
 
 PARAMS = ROOT / "params.yaml"
 
+DEMO = "handwriting"
+"""The dataset for who has no images."""
+
 FEATURES = "whichlayer"
 """The key, in the metadata of a Parquet file of features, of what these are of."""
 

@@ -27,8 +27,8 @@ from ..core.scores.description import Neighbours, Normalize
 from ..core.scores.description import OfferedUse as Use
 from ..shared.runtime.errors import UserError as UserError
 from ..shared.runtime.errors import check_known
-from .checks import SETTINGS, check_layers, check_probe, parse_settings, tabulate
-from .scoring import Arrays, Scored, describe, score_arrays
+from .checks import SETTINGS, Arrays, check_layers, check_probe, describe, parse_settings, tabulate
+from .scoring import Scored, score_arrays
 
 if TYPE_CHECKING:
     from PIL.Image import Image

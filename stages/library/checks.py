@@ -1,9 +1,9 @@
 """What arrays, labels and settings that a user gives must be: one sentence if they are not."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from numbers import Integral
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -16,6 +16,12 @@ from ..prepare.names import INVISIBLE, check_class_names
 from ..shared.embeddings.split_names import BASELINE, SEEN, UNSEEN
 from ..shared.runtime.errors import CONTROL, UserError, check_known, listed, prefix_errors, short_repr
 from ..shared.runtime.param_errors import describe_wrong_value
+
+if TYPE_CHECKING:
+    from ..shared.embeddings.embeddings import Layer
+
+Arrays = Mapping[str, NDArray[np.float32]]
+"""Name -> (N, D), from input to output."""
 
 MAX_LENGTH = 1e18
 """Of an image's vector, and the inverse the least length of an array's longest: squares of distances must not pass the
@@ -234,6 +240,25 @@ def check_layers(layers: Mapping[str, NDArray[Any]], count: int) -> dict[str, ND
                 f"{MAX_LENGTH:g}, found {longest:.3g}; {remedy}, or multiply the layer by a number"
             )
     return found
+
+
+class Layers(dict[str, NDArray[np.float32]]):
+    """Name -> (N, D), from input to output, and what is known of layers, such as the parameters that each takes."""
+
+    def __init__(self, arrays: Arrays, described: Mapping[str, "Layer"]) -> None:
+        super().__init__(arrays)
+        self.described = described
+
+
+def describe(layers: Mapping[str, Any], names: Iterable[str]) -> list[dict[str, Any]]:
+    """Describe layers as `LayerRecord` does, raw pixels first, if there are any."""
+    known, described = layers.described if isinstance(layers, Layers) else {}, list[dict[str, Any]]()
+    ordered = sorted(names, key=lambda name: name != BASELINE)
+    for depth, name in enumerate(ordered, start=-(BASELINE in ordered)):
+        own = known.get(name)
+        costs = {what: getattr(own, what, 0) for what in ("parameters", "operations")}
+        described.append({"layer": name, "depth": depth, "pooling": own.pooling if own else "none"} | costs)
+    return described
 
 
 METRICS = sorted(LAYER_SCORES, key=lambda name: not LAYER_SCORES[name].in_paper)

@@ -24,7 +24,7 @@ from ..shared.networks.params import NetworkParams, WeightsParams
 from ..shared.networks.transforms import Transform
 from ..shared.runtime.errors import UserError
 from ..shared.runtime.progress import progress
-from .scoring import Layers
+from .checks import Layers
 
 Images = Sequence[str | Path] | Pixels
 """Paths of files, or (N, H, W, 3) uint8, RGB."""

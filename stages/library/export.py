@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from ..aggregate.compute import compute
+from ..aggregate.compute import Results, compute
 from ..aggregate.params import AggregateParams, Asked, AskedMeasures
 from ..aggregate.read import read_tables
 from ..aggregate.render.page.provenance import Study, describe_scoring
@@ -22,7 +22,8 @@ from ..shared.runtime.errors import UserError
 from ..shared.workflow.digests import cell_id
 from ..shared.workflow.params import RunParams, parse
 from . import Result
-from .scoring import SEED, Arrays, Scored
+from .checks import Arrays
+from .scoring import SEED, Scored
 
 STEP = 0
 """Embeddings are of one network, unchanged."""
@@ -54,6 +55,21 @@ def write_result(
     Returns:
         What a user should know, one sentence each.
     """
+    results, known, grid, told = compute_results(
+        out / "measures", result, measure=measure, aggregate=aggregate, workers=workers
+    )
+    write_results(out, Study(results, describe_scoring(known, grid, command)))
+    return told
+
+
+def compute_results(
+    out: Path, result: Result, *, measure: MeasureParams, aggregate: AggregateParams, workers: int
+) -> tuple[Results, dict[str, Any], RunParams, list[str]]:
+    """Write the tables of each fold, and compute all that stands on them.
+
+    Returns:
+        The results, the settings by section, the grid, and what a user should know, one sentence each.
+    """
     if result._inputs is None:
         raise UserError("a result that was pickled must be scored again to be written, since it lacks the embeddings")
     scored, (arrays, samples) = result._scored, result._inputs
@@ -65,13 +81,12 @@ def write_result(
     further: dict[str, Any] = {"extra": {"metrics": [], "steps": "ends"}, "analyses": kept, "knn_k": measure.knn_k}
     measure = MeasureParams.model_validate(scored.measure.model_dump() | further)
     told = [f"left out, for want of training images or seen classes: {', '.join(left_out)}"] if left_out else []
-    told += write_measures(out / "measures", scored, arrays, samples, grid, measure, workers=workers)
+    told += write_measures(out, scored, arrays, samples, grid, measure, workers=workers)
     asked = Asked(grid, AskedMeasures.model_validate(measure.model_dump()), aggregate)
-    results = compute(read_tables(out / "measures", None, grid, kept), asked)
+    results = compute(read_tables(out, None, grid, kept), asked)
     settings = {"measure": measure, "aggregate": aggregate}
     known = {name: section.model_dump(mode="json") for name, section in settings.items()}
-    write_results(out, Study(results, describe_scoring(known, grid, command)))
-    return told
+    return results, known, grid, told
 
 
 def write_measures(

@@ -1,12 +1,12 @@
 """Score arrays: every layer of every fold of unseen classes, and the choice for each use. Without a file or a grid."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from math import fsum, isnan
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -32,15 +32,10 @@ from ..measure.score_params import ScoreParams, notes_on_refits
 from ..shared.embeddings.split_names import BASELINE, UNSEEN
 from ..shared.runtime.errors import UserError
 from ..shared.runtime.progress import progress
-from .checks import remarks
-
-if TYPE_CHECKING:
-    from ..shared.embeddings.embeddings import Layer
+from .checks import Arrays, remarks
 
 SEED = 0
 """Root seed of what is drawn, as of the first training of a network."""
-
-Arrays = Mapping[str, NDArray[np.float32]]
 
 
 @dataclass(frozen=True)
@@ -76,19 +71,11 @@ def fold_of(samples: pd.DataFrame, number: int, measure: ScoreParams, dataset: s
     groups = own["group"].to_numpy(dtype=str) if (own["group"] != "").any() else None
     y, apart = np.unique(labels, return_inverse=True)[1], measure.neighbours == "other_groups"
     kmeans, refits, probe = measure.kmeans, measure.refits, measure.probe
-    settings = split_settings(
-        y,
-        search=Search(kmeans.starts, kmeans.polished, kmeans.seed),
-        C=probe.C,
-        folds=probe.folds,
-        seed=SEED,
-        groups=groups if apart else None,
-    )
-    seed, search = (
-        halves_seed(dataset, str(number), own["sample_id"]),
-        Search(refits.starts, refits.polished, kmeans.seed),
-    )
-    parts, notes = draw_parts(labels, groups, count=refits.halves, seed=seed, search=search, apart=apart)
+    search, on_halves = (Search(each.starts, each.polished, kmeans.seed) for each in (kmeans, refits))
+    near = groups if apart else None
+    settings = split_settings(y, search=search, C=probe.C, folds=probe.folds, seed=SEED, groups=near)
+    seed = halves_seed(dataset, str(number), own["sample_id"])
+    parts, notes = draw_parts(labels, groups, count=refits.halves, seed=seed, search=on_halves, apart=apart)
     return Fold(np.flatnonzero(samples.index.isin(own.index)), labels, y, groups, settings, parts, notes)
 
 
@@ -100,25 +87,6 @@ class Job:
     layer: str
     metrics: tuple[str, ...]
     refits: tuple[str, ...]
-
-
-class Layers(dict[str, NDArray[np.float32]]):
-    """Name -> (N, D), from input to output, and what is known of layers, such as the parameters that each takes."""
-
-    def __init__(self, arrays: Arrays, described: Mapping[str, "Layer"]) -> None:
-        super().__init__(arrays)
-        self.described = described
-
-
-def describe(layers: Mapping[str, Any], names: Iterable[str]) -> list[dict[str, Any]]:
-    """Describe layers as `LayerRecord` does, raw pixels first, if there are any."""
-    known, described = layers.described if isinstance(layers, Layers) else {}, list[dict[str, Any]]()
-    ordered = sorted(names, key=lambda name: name != BASELINE)
-    for depth, name in enumerate(ordered, start=-(BASELINE in ordered)):
-        own = known.get(name)
-        costs = {what: getattr(own, what, 0) for what in ("parameters", "operations")}
-        described.append({"layer": name, "depth": depth, "pooling": own.pooling if own else "none"} | costs)
-    return described
 
 
 Shared = tuple[Arrays, Sequence[Fold], Normalize]
@@ -147,7 +115,7 @@ def _carry_out(jobs: Sequence[Job], shared: Shared, workers: int) -> Iterator[La
     """Carry out jobs in so many processes; what these take is imported only for several."""
     if min(workers, len(jobs)) == 1:
         return (_score(shared, job) for job in jobs)
-    from ..shared.runtime.pool import run_jobs
+    from ..shared.workflow.pool import run_jobs
 
     return run_jobs(_share, shared, _score, jobs, workers)
 

@@ -1,23 +1,53 @@
 """The settings of params.yaml as arguments of `score`."""
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from ..aggregate.params import AggregateParams
 from ..core.scores.catalogue import HEAD_SCORES
-from ..measure.params import MeasureParams, check_ranking
+from ..measure.params import MeasureParams
+from ..measure.score_params import ScoreParams, check_ranking
+from ..shared.workflow.params import read_section
 from .checks import SECTIONS
 
 
-def arguments_of(measure: MeasureParams, aggregate: "AggregateParams") -> dict[str, Any]:
-    """Return the sections of params.yaml as arguments of `score`.
+def read_settings(
+    params: Path, metrics: str | None = None, normalize: str | None = None
+) -> tuple[MeasureParams, AggregateParams, dict[str, Any]]:
+    """Read the sections of params.yaml that say how embeddings are scored, and their values as arguments.
+
+    Args:
+        params: the params file.
+        metrics: names of scores, comma-separated, the main one first; None: those of `measure`.
+        normalize: in the place of `measure.normalize`; None: as that says.
 
     Raises:
-        UserError: the main score is not measured, or ranks no layers.
+        UserError: a value is unknown, missing or impossible, or the main score is not measured, or ranks no layers.
     """
-    check_ranking(aggregate.main_metric, measure)
-    main, others = aggregate.main_metric, [name for name in measure.all_metrics if name not in HEAD_SCORES]
-    known = measure.model_dump(include={"normalize", "neighbours"}) | {"worthwhile_gain": aggregate.worthwhile_gain}
+    measure, aggregate = (
+        read_section(params, "measure", MeasureParams),
+        read_section(params, "aggregate", AggregateParams),
+    )
+    names = None if metrics is None else [name.strip() for name in metrics.split(",")]
+    if names is None:
+        check_ranking(main := aggregate.main_metric, measure)
+        names = [main, *(name for name in measure.all_metrics if name not in (main, *HEAD_SCORES))]
+    asked = arguments_of(measure) | {"metrics": names, "worthwhile_gain": aggregate.worthwhile_gain}
+    asked |= {"normalize": normalize or measure.normalize}
+    return measure, aggregate.model_copy(update={"main_metric": names[0]}), asked
+
+
+def arguments_of(measure: ScoreParams) -> dict[str, Any]:
+    """Return settings as arguments of `score`, but for its names of scores."""
+    known: dict[str, Any] = {"normalize": measure.normalize, "neighbours": measure.neighbours}
     for section in SECTIONS:
         own = getattr(measure, section).model_dump(exclude={"steps"})
         known |= {f"{section}_{name}": value for name, value in own.items()}
-    return known | {"metrics": [main, *(name for name in others if name != main)]}
+    return known
+
+
+def left_out(measure: MeasureParams, asked: Mapping[str, Any]) -> list[str]:
+    """Name the scores that were asked for and need a head."""
+    heads = [name for name in measure.all_metrics if name in HEAD_SCORES and len(asked["metrics"]) > 1]
+    return [f"left out, for want of a head: {', '.join(heads)}"] if heads else []

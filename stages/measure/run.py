@@ -18,9 +18,9 @@ from ..core.scores.layer import LayerScores, score_layer
 from ..shared.embeddings.embeddings import Embeddings, Layer
 from ..shared.embeddings.split_names import SEEN, UNSEEN
 from ..shared.runtime.errors import UserError
-from ..shared.runtime.pool import run_jobs
 from ..shared.runtime.progress import progress
 from ..shared.tables.metric_table import row_keys
+from ..shared.workflow.pool import run_jobs
 from .analyses.registry import ANALYSES, load
 from .analyses.result import AnalysisResult
 from .cell import Cell

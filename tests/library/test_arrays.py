@@ -12,15 +12,15 @@ from sklearn.metrics import normalized_mutual_info_score
 from sklearn.neighbors import NearestNeighbors
 
 from stages.aggregate.params import AggregateParams
-from stages.aggregate.read import read_tables
-from stages.library.arrays import score_arrays, tables_of, write_measures, write_scored
+from stages.core.scores.catalogue import LAYER_SCORES
+from stages.library import Result, score
 from stages.library.checks import tabulate
+from stages.library.export import write_result
+from stages.library.settings import arguments_of
 from stages.measure.params import MeasureParams
-from stages.shared.networks import training_table
 from stages.shared.runtime.errors import UserError
-from stages.shared.workflow.digests import cell_id
 from stages.shared.workflow.params import parse
-from tests.commands.score.made import WIDTHS, arrays, with_seen, write_npz
+from tests.commands.score.made import WIDTHS, arrays, write_npz
 from tests.measure.synthetic import DEFAULT
 
 ROOT = Path(__file__).parents[2]
@@ -37,7 +37,13 @@ def given(**changes: Any) -> dict[str, Any]:
     content = arrays()
     layers = {name: content[name] for name in WIDTHS} | {n: X for n, X in changes.items() if n in ("stem", "a@mean")}
     others = {name: value for name, value in changes.items() if name not in layers}
-    return {"layers": layers, "labels": content["labels"], "measure": measure(), "aggregate": AGGREGATE} | others
+    return {"layers": layers, "labels": content["labels"], "measure": measure()} | others
+
+
+def score_arrays(*arguments: Any, measure: MeasureParams, **others: Any) -> Result:
+    """Score arrays by the settings of a section of params.yaml."""
+    metrics = [name for name in measure.metrics if name in LAYER_SCORES]
+    return score(*arguments, **arguments_of(measure), metrics=metrics, **others)
 
 
 CORE = """
@@ -86,54 +92,21 @@ def scored():
 
 
 def test_scores_are_those_of_scikit_learn_and_do_not_depend_on_processes(scored):
-    layers = scored.results.layers
-    pd.testing.assert_frame_equal(layers, score_arrays(**given(), workers=2).results.layers)
+    pd.testing.assert_frame_equal(scored.table, score_arrays(**given(), workers=2).table)
     content = arrays()
     for name in WIDTHS:
-        found = layers[layers["layer"] == name].set_index("metric")["value"]
         nearest = NearestNeighbors(n_neighbors=1).fit(content[name]).kneighbors(return_distance=False)[:, 0]
-        assert found["nn1_accuracy"] == np.mean(content["labels"][nearest] == content["labels"])
-    assert scored.results.facts.recommendations[0].dataset == "data"
-
-
-def test_tables_in_memory_are_those_that_are_read_from_files(tmp_path: Path):
-    content = with_seen((8, 8, 8), prefix="a"), with_seen((8, 8, 9), prefix="b", seed=3)
-    arrays_of = {name: [np.concatenate([each[f"seen/{name}"], each[name]]) for each in content] for name in WIDTHS}
-    sizes = [(len(each["seen/labels"]), len(each["labels"])) for each in content]
-    scored = score_arrays(
-        {name: np.concatenate(parts) for name, parts in arrays_of.items()},
-        np.concatenate([each[name] for each in content for name in ("seen/labels", "labels")]),
-        seen=[seen for numbers in sizes for seen, n in zip((True, False), numbers, strict=True) for _ in range(n)],
-        folds=[fold for fold, numbers in enumerate(sizes) for _ in range(sum(numbers))],
-        measure=measure(analyses=["layer_pairs", "k_sensitivity"], normalize="l2"),
-        aggregate=AGGREGATE,
-    )
-    write_measures(tmp_path / "measures", scored.cells, scored.measure)
-    for store, _ in scored.cells:
-        course = pd.DataFrame([cell_id(store.cell) | {"step": 0}], columns=list(training_table.COLUMNS))
-        folder = tmp_path / "training" / "/".join(map(str, store.cell))
-        training_table.write_training(folder / "training.csv", course, store.cell)
-    asked = scored.asked
-    read = read_tables(tmp_path / "measures", tmp_path / "training", asked.grid, asked.measured.analyses)
-    found = tables_of(scored.cells, asked, scored.measure)
-    for name in ("courses", "layers", "refits"):
-        pd.testing.assert_frame_equal(getattr(found, name), getattr(read, name))
-    assert found.catalogue == read.catalogue
-    assert found.analyses.keys() == read.analyses.keys()
-    for name, table in read.analyses.items():
-        pd.testing.assert_frame_equal(found.analyses[name], table)
-    for cell in asked.grid.cells():
-        images = read.images(cell, [0], ["nmi", "nn1_accuracy", "knn_purity"])
-        pd.testing.assert_frame_equal(found.images(cell, [0], [])[[*images]], images, check_dtype=False)
+        assert scored.table.loc[name, "nn1_accuracy"] == np.mean(content["labels"][nearest] == content["labels"])
+    assert str(scored).startswith("data, embeddings: ")
 
 
 def test_the_clusters_whose_nmi_is_reported_can_be_kept(scored, tmp_path: Path):
-    write_scored(tmp_path, scored, "wl.score")
-    found, images = scored.results.layers, pd.read_parquet(next(tmp_path.rglob("images.parquet")))
+    write_result(tmp_path, scored, measure=measure(), aggregate=AGGREGATE, command="wl.score", workers=1)
+    images = pd.read_parquet(next(tmp_path.rglob("images.parquet")))
     for name in WIDTHS:
         clusters = images.loc[images["layer"] == name, "cluster"]
-        value = found[(found["layer"] == name) & (found["metric"] == "nmi")]["value"].item()
-        assert value == pytest.approx(normalized_mutual_info_score(arrays()["labels"], clusters), abs=1e-9)
+        value = normalized_mutual_info_score(arrays()["labels"], clusters)
+        assert scored.table.loc[name, "nmi"] == pytest.approx(value, abs=1e-9)
 
 
 def test_a_neighbour_is_of_another_group_where_that_is_asked_for():
@@ -141,10 +114,9 @@ def test_a_neighbour_is_of_another_group_where_that_is_asked_for():
     groups, places = np.tile(["x", "y", "z"], 8), np.tile([0.0, 5.0, 10.0], 8)
     X = np.stack([places + np.random.default_rng(0).normal(0, 0.1, 24), np.zeros(24)], axis=1)
     asked = measure(metrics=["nmi", "nn1_accuracy"], neighbours="other_groups", normalize="none")
-    layers = score_arrays({"one": X}, labels, groups, measure=asked, aggregate=AGGREGATE).results.layers
+    table = score_arrays({"one": X}, labels, groups, measure=asked).table
     allowed = np.where(groups[:, None] == groups, np.inf, np.abs(X[:, :1] - X[:, 0]))
-    value = layers[layers["metric"] == "nn1_accuracy"]["value"].item()
-    assert value == np.mean(labels[allowed.argmin(axis=1)] == labels)
+    assert table.loc["one", "nn1_accuracy"] == np.mean(labels[allowed.argmin(axis=1)] == labels)
 
 
 def test_a_layer_that_is_the_same_for_all_images_is_named():
@@ -246,8 +218,8 @@ HUGE, NAN = arrays()["stem"] * np.float32(1e30), arrays()["stem"] * np.nan
         ({"stem": NAN}, r"'stem' must be finite, found NaN in row \d+"),
         ({"stem": HUGE}, r"the longest of 1e-18 to 1e\+18, found "),
         ({"stem": arrays()["stem"] * np.float32(1e-30)}, r"the longest of 1e-18 to 1e\+18, found "),
-        ({"dataset": "a-b"}, "datasets.*a-b"),
-        ({"aggregate": AggregateParams(main_metric="map_at_r", accuracy_margin=0.05)}, "'map_at_r' must be in measure"),
+        ({"dataset": "a-b"}, "dataset must be of letters, digits and `_`, found 'a-b'"),
+        ({"worthwhile_gain": -1}, "worthwhile_gain must be a number >= 0, found -1"),
     ],
 )
 def test_what_is_wrong_is_one_sentence(changes: dict[str, Any], message: str):

@@ -7,11 +7,15 @@ import pytest
 from ruamel.yaml import YAML
 
 from stages.aggregate.params import AggregateParams
+from stages.aggregate.words.verdict import verdict
 from stages.embed.__main__ import main as embed
 from stages.embed.embedder import raw_pixels
 from stages.embed.params import TapsParams
-from stages.library.arrays import Layers, score_arrays, write_measures
+from stages.library import score
+from stages.library.checks import Layers
 from stages.library.embedding import embed_named
+from stages.library.export import compute_results
+from stages.library.settings import arguments_of
 from stages.measure.__main__ import main as measure
 from stages.measure.params import MeasureParams
 from stages.prepare.__main__ import main as prepare
@@ -78,16 +82,21 @@ def test_of_a_study_in_which_all_classes_are_unseen(folder: Path):
     pixels = images.read(images.rows("unseen"))
     layers = embed_named(NetworkParams.model_validate(TINY), pixels, TapsParams(), "auto", EMBED["batch_size"])
     arrays = Layers({BASELINE: raw_pixels(pixels, EMBED["baseline_size"]), **layers}, layers.described)
-    scored = score_arrays(
+    measured = MeasureParams.model_validate(load(folder / "params.yaml")["measure"])
+    scored = score(
         arrays,
         store.labels("unseen"),
         ids=store.samples["sample_id"].to_numpy(dtype=str),
-        measure=MeasureParams.model_validate(load(folder / "params.yaml")["measure"]),
-        aggregate=AggregateParams(main_metric="nmi", accuracy_margin=0.05),
+        metrics=measured.all_metrics,
+        **arguments_of(measured),
         dataset="trees",
         model="tiny",
     )
-    write_measures(folder / "as_arrays", scored.cells, scored.measure)
+    aggregate = AggregateParams(main_metric="map_at_r", accuracy_margin=0.05)
+    results, *_ = compute_results(folder / "as_arrays", scored, measure=measured, aggregate=aggregate, workers=1)
+    long_way, short_way = results.facts, scored._scored.facts
+    assert [each.model_copy(update={"regret": []}) for each in long_way.recommendations] == short_way.recommendations
+    assert verdict(long_way, embeds=False) == str(scored)
     own = folder.joinpath("as_arrays", *map(str, CELL))
     assert {name for name in FILES if (own / name).is_file()} == FILES
     for name in sorted(FILES):

@@ -23,7 +23,7 @@ def test_classes_of_one_image_are_counted(tmp_path):
 
 def test_what_several_layers_repeat_is_said_once(tmp_path):
     store, params = opened(tmp_path, {"test": (6, 5), "unseen": (7, 4)})
-    result = Result(plan_jobs(store, params)[0], {}, [], None, {}, {"ood": AnalysisResult(notes=["a", "b"])})
+    result = Result(job=plan_jobs(store, params)[0], analysed={"ood": AnalysisResult(notes=["a", "b"])})
     other = replace(result, analysed={"ood": AnalysisResult(notes=["b", "c"])})
     assert notes(store, params, [result, other]) == ["a", "b", "c"]
 

@@ -10,13 +10,14 @@ from stages.measure.params import MeasureParams
 from stages.measure.run import Job, expected_cost, plan_jobs, score_jobs, worker_count
 from stages.shared.embeddings.embedding_store import open_embeddings
 from stages.shared.runtime.errors import UserError
+from stages.shared.workflow import pool
 from stages.shared.workflow.params import parse
 from tests.measure.synthetic import DEFAULT, LAYERS, write_store
 
 ROOT = Path(__file__).parents[2]
 
 
-def die(job):
+def die(cells, job):
     os._exit(1)
 
 
@@ -59,7 +60,7 @@ def test_where_processes_cannot_share_semaphores_one_measures(tmp_path, monkeypa
     stores = open_embeddings(tmp_path / "store").sets
     jobs = plan_jobs(stores[0], params)
     alone = score_jobs(stores, params, jobs, workers=1)
-    monkeypatch.setattr(scoring, "ProcessPoolExecutor", refuse)
+    monkeypatch.setattr(pool, "ProcessPoolExecutor", refuse)
     found = score_jobs(stores, params, jobs, workers=2)
     assert [(each.job, repr(each.scores)) for each in found] == [(each.job, repr(each.scores)) for each in alone]
     assert "in one process, since several cannot be had here ([Errno 38]" in capsys.readouterr().err
@@ -104,7 +105,7 @@ def test_a_killed_server_of_processes_is_reported_alike(tmp_path, monkeypatch, e
     params = parse(DEFAULT, MeasureParams, where="measure")
     stores = open_embeddings(tmp_path / "store").sets
     jobs = plan_jobs(stores[0], params)
-    monkeypatch.setattr(scoring.ProcessPoolExecutor, "map", lose_server)
+    monkeypatch.setattr(pool.ProcessPoolExecutor, "map", lose_server)
     with pytest.raises(UserError, match=message):
         score_jobs(stores, params, jobs, workers=2)
 

@@ -7,9 +7,7 @@ from pathlib import Path
 import click
 
 from ...shared.runtime.errors import UserError
-from ..project import RAW, AnywhereCommand, ProjectPath, check_new, use_option
-
-DEMO = "handwriting"
+from ..project import DEMO, RAW, AnywhereCommand, ProjectPath, check_new, use_option
 
 
 @click.command(cls=AnywhereCommand)

@@ -19,8 +19,7 @@ from ...prepare.pools import shuffled
 from ...prepare.sources import list_images
 from ...shared.runtime.errors import UserError, listed
 from ...shared.workflow.params import load, read_section
-from ..project import PARAMS, RAW
-from .command import DEMO
+from ..project import DEMO, PARAMS, RAW
 
 
 def read_images(

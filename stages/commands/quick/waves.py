@@ -12,21 +12,18 @@ import pandas as pd
 from numpy.typing import NDArray
 from tabulate import tabulate
 
-from ...aggregate.params import AggregateParams
 from ...aggregate.words.scores import metric_name
-from ...core.scores.catalogue import LAYER_SCORES
+from ...core.scores.catalogue import LAYER_SCORES, PROBE
 from ...core.scores.description import ON_PAGE
 from ...library import score
-from ...measure.params import MeasureParams
 from ...measure.run import worker_count
-from ...shared.workflow.params import read_section
 from ..project import PARAMS, new_output
 
 QUICK = sorted(
     (name for name, own in LAYER_SCORES.items() if own.quick),
-    key=lambda name: (ON_PAGE.index(LAYER_SCORES[name].use), LAYER_SCORES[name].rank),
+    key=lambda name: (name == PROBE, ON_PAGE.index(LAYER_SCORES[name].use), LAYER_SCORES[name].rank),
 )
-"""The few scores that are measured, the main one first."""
+"""The few scores that are measured: the main one first, the one that takes longest last."""
 
 WAVES = ("plain scores", "linear probe", "gains and intervals")
 
@@ -43,13 +40,10 @@ def answer(
     command: str,
 ) -> None:
     """Print plain scores, then the choice; write it to a folder, with the command that does it again."""
-    from ...library.settings import arguments_of
 
-    asked, aggregate = (
-        read_section(PARAMS, "measure", MeasureParams),
-        read_section(PARAMS, "aggregate", AggregateParams),
-    )
-    given = arguments_of(asked, aggregate) | {"metrics": QUICK}
+    from ...library.settings import read_settings
+
+    measure, aggregate, given = read_settings(PARAMS, ",".join(QUICK))
     waves, workers = iter(WAVES), worker_count(None)
     announce(next(waves), 1)
 
@@ -64,9 +58,8 @@ def answer(
         from ...library.export import write_result
 
         with new_output(out) as scratch:
-            asked, main = asked.model_copy(update={"analyses": []}), {"main_metric": QUICK[0]}
-            aggregate = aggregate.model_copy(update=main)
-            write_result(scratch, result, measure=asked, aggregate=aggregate, command=command, workers=workers)
+            measure = measure.model_copy(update={"analyses": []})
+            write_result(scratch, result, measure=measure, aggregate=aggregate, command=command, workers=workers)
             np.savez(scratch / "embeddings.npz", allow_pickle=False, labels=np.array(labels), **layers)
 
 

@@ -44,28 +44,17 @@ def score(
     """
     import psutil  # after the arguments: libraries take seconds
 
-    from ...aggregate.params import AggregateParams
     from ...aggregate.words.formatting import plural
-    from ...core.scores.catalogue import HEAD_SCORES
     from ...library import score as score_layers
-    from ...library.settings import arguments_of
-    from ...measure.params import MeasureParams
+    from ...library.settings import left_out, read_settings
     from ...measure.run import worker_count
-    from ...shared.workflow.params import read_section
     from .files import join, read_file
 
     name = re.sub(r"\W", "_", files[0].stem, flags=re.ASCII) if dataset is None else dataset
     for option, given in (("--dataset", name), ("--model", model)):
         if not re.fullmatch("[A-Za-z0-9_]+", given):
             raise UserError(f"{option} must be of letters, digits and `_`, found {given!r}")
-    measure = read_section(params, "measure", MeasureParams)
-    aggregate = read_section(params, "aggregate", AggregateParams)
-    asked = arguments_of(measure, aggregate) if metrics is None else {}
-    if metrics is not None:
-        names = [each.strip() for each in metrics.split(",")]
-        aggregate = aggregate.model_copy(update={"main_metric": names[0]})
-        asked = arguments_of(measure.model_copy(update={"metrics": names}), aggregate)
-    asked |= {"normalize": normalize or measure.normalize}
+    measure, aggregate, asked = read_settings(params, metrics, normalize)
     if out is not None:
         check_new(out)
     layers, of_images = join([read_file(path, labels) for path in files])
@@ -75,9 +64,8 @@ def score(
     fitting = psutil.virtual_memory().available // (2 * held + 1)  # each process takes a copy, by way of another
     workers = min(worker_count(None), max(1, fitting))
     result = score_layers(layers, **of_images, **asked, dataset=name, model=model, workers=workers)
-    heads = [each for each in measure.all_metrics if each in HEAD_SCORES] if metrics is None else []
-    notes = [*([f"left out, for want of a head: {', '.join(heads)}"] if heads else []), *result.notes]
-    print(*(f"score: {note}" for note in dict.fromkeys(notes)), sep="\n", file=sys.stderr)
+    notes = dict.fromkeys([*left_out(measure, asked), *result.notes])
+    print(*(f"score: {note}" for note in notes), sep="\n", file=sys.stderr)
     print(result.verdict(aggregate.use))
     if out is not None:
         from ...library.export import write_result

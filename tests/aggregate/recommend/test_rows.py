@@ -6,7 +6,9 @@ from sklearn.preprocessing import normalize as unit
 
 from stages.aggregate.params import AggregateParams
 from stages.aggregate.recommend.criteria import CRITERIA
-from stages.library.arrays import score_arrays
+from stages.library import score
+from stages.library.export import compute_results
+from stages.library.settings import arguments_of
 from stages.measure.params import MeasureParams
 from stages.shared.workflow.params import parse
 from tests.measure.synthetic import DEFAULT
@@ -39,18 +41,22 @@ def arrays():
 
 
 @pytest.fixture(scope="module", params=["l2", "none"])
-def study(request, arrays):
+def study(request, arrays, tmp_path_factory):
     """The results of each of two datasets, and what scales rows as these do."""
     asked = {"metrics": ["map_at_r", "probe_accuracy"], "normalize": request.param}
     params = parse(DEFAULT | asked | {"refits": DEFAULT["refits"] | {"metrics": ["map_at_r"]}}, MeasureParams, where="")
-    named = {"measure": params, "aggregate": AggregateParams(main_metric="map_at_r", accuracy_margin=0.05)}
+    aggregate = AggregateParams(main_metric="map_at_r", accuracy_margin=0.05)
     scaled = unit if request.param == "l2" else np.asarray
-    results = {dataset: score_arrays(**joined(arrays, dataset), **named).results for dataset in ("one", "two")}
+    results = {}
+    for dataset in ("one", "two"):
+        found = score(**joined(arrays, dataset), **arguments_of(params), metrics=params.metrics)
+        out = tmp_path_factory.mktemp(dataset) / "measures"
+        results[dataset], *_ = compute_results(out, found, measure=params, aggregate=aggregate, workers=1)
     return results, lambda X: scaled(X.astype(np.float64))
 
 
 def joined(arrays, dataset):
-    """What one dataset's embeddings are for `score_arrays`: of every fold the seen images, then the unseen ones."""
+    """What one dataset's embeddings are for `score`: of every fold the seen images, then the unseen ones."""
     parts = [(fold, split) for fold in range(FOLDS) for split in ("test", "unseen")]
     layers = dict.fromkeys(layer for of, _, _, layer in arrays if of == dataset)
     kinds = [f"new{fold}" if split == "unseen" else "old" for fold, split in parts]

@@ -9,15 +9,14 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from stages.aggregate.params import AggregateParams
 from stages.commands.project import PARAMS
 from stages.commands.quick.command import quick
 from stages.commands.quick.images import read_images
-from stages.commands.quick.waves import AFTER_PLAIN, FIRST, measure_in_waves, measured_scores
-from stages.library.arrays import score_arrays, write_measures
-from stages.measure.params import MeasureParams
+from stages.commands.quick.waves import AFTER_PLAIN, QUICK
+from stages.library import score
+from stages.library.export import compute_results
+from stages.library.settings import read_settings
 from stages.shared.runtime.errors import UserError
-from stages.shared.workflow.params import read_section
 
 
 def run(*args):
@@ -44,7 +43,7 @@ def test_a_folder_has_plain_scores_then_a_verdict_and_its_embeddings_are_kept(tm
     assert "retrieval (MAP@R)" in choice
     kept = pd.read_csv(next(out.glob("measures/*/*/0/0/layers.csv"))).pivot(index="layer", columns="metric")["value"]
     assert {row[0]: row[1:] for row in rows} == {
-        layer: [f"{value:.3f}" for value in values] for layer, values in kept[[*FIRST]].iterrows()
+        layer: [f"{value:.3f}" for value in values] for layer, values in kept[QUICK[:-1]].iterrows()
     }
     assert (out / "report.html").is_file()
     with np.load(out / "embeddings.npz", allow_pickle=False) as kept:
@@ -57,11 +56,12 @@ def test_waves_give_the_bytes_of_the_stage(tmp_path):
     labels = np.repeat(["a", "b", "c", "d"], 12)
     centres = {label: random.normal(size=8) for label in "abcd"}
     layers = {name: np.array([centres[y] for y in labels]) + random.normal(size=(48, 8)) for name in ("one", "two")}
-    asked = {"measure": measured_scores(read_section(PARAMS, "measure", MeasureParams))}
-    asked["aggregate"] = read_section(PARAMS, "aggregate", AggregateParams)
-    for name, measurer in (("stage", None), ("waves", measure_in_waves)):
-        scored = score_arrays(layers, labels, **asked, measurer=measurer)
-        write_measures(tmp_path / name, scored.cells, scored.measure)
+    measure, aggregate, asked = read_settings(PARAMS, ",".join(QUICK))
+    measure, tables = measure.model_copy(update={"analyses": []}), []
+    for name, on_scores in (("stage", None), ("waves", tables.append)):
+        found = score(layers, labels, **asked, on_scores=on_scores)
+        compute_results(tmp_path / name, found, measure=measure, aggregate=aggregate, workers=1)
+    assert [list(table) for table in tables] == [QUICK[:-1], QUICK]
     files = [path.relative_to(tmp_path / "stage") for path in (tmp_path / "stage").rglob("*.*")]
     assert len(files) > 4
     for file in files:

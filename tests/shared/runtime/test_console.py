@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from stages.shared.runtime import console
+from stages.shared.runtime import progress as progress_module
 from stages.shared.runtime.console import Stopwatch, run_main, stop_on_signals
 from stages.shared.runtime.durations import machine, read_durations
 from stages.shared.runtime.errors import UserError, did_you_mean
@@ -46,7 +47,7 @@ class Clock:
 def test_progress_prints_a_plain_line_every_15_seconds(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
-    monkeypatch.setattr(console, "time", Clock(0, 10, 20, 30, 36, 60))
+    monkeypatch.setattr(progress_module, "time", Clock(0, 10, 20, 30, 36, 60))
     assert list(progress("abcde", total=5, what="embed", unit="batch")) == list("abcde")
     lines = ["embed: 2/5 batch, 20 s, about 30 s left", "embed: 4/5 batch, 36 s, about 8 s left"]
     assert capsys.readouterr().err.splitlines() == lines

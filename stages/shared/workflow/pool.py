@@ -12,7 +12,7 @@ from functools import partial
 from tempfile import gettempdir
 from typing import Any, TypeVar
 
-from .errors import UserError
+from ..runtime.errors import UserError
 
 Shared = TypeVar("Shared")
 Job = TypeVar("Job")
@@ -84,7 +84,7 @@ _shared: list[Any] = []
 
 
 def _start(make: Callable[..., Any], given: Sequence[Any]) -> None:
-    from .startup import keep_freed_memory  # which watches for DVC from its import on
+    from ..runtime.startup import keep_freed_memory  # which watches for DVC from its import on
 
     keep_freed_memory()
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends it without a traceback; the stage says that it stopped
