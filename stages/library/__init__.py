@@ -27,6 +27,7 @@ from ..core.scores.catalogue import LAYER_SCORES
 from ..shared.embeddings.split_names import UNSEEN
 from ..shared.runtime.errors import UserError as UserError
 from ..shared.runtime.errors import check_known
+from ..shared.runtime.package import PARAMS
 from ..shared.workflow.params import load, parse
 from .arrays import Scored, as_array, read_settings, score_arrays
 
@@ -39,9 +40,6 @@ if TYPE_CHECKING:
 Pooling = Literal["auto", "mean", "token0", "max"]
 Use = Literal["classifier", "retrieval", "discovery", "detection"]
 Over = Literal["last", "before"]
-
-PARAMS = Path(__file__).parents[2] / "params.yaml"
-"""Of the project whose code this is."""
 
 BLUE = "#0072B2"
 

@@ -35,6 +35,8 @@ def _reading_stages() -> Iterator[None]:
     """Name dvc.yaml where something is not in it: a full disk, a merge or an editor may have left a part of it."""
     try:
         yield
+    except UserError:
+        raise
     except (KeyError, ValueError, TypeError, AttributeError) as error:
         raise UserError(
             f"{ROOT / 'dvc.yaml'}: must be the whole workflow, found something missing ({error}); put it back (`git "
