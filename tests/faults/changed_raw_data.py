@@ -2,6 +2,7 @@
 
 import hashlib
 import pickle
+import tempfile
 from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
@@ -27,7 +28,7 @@ from tests.faults.pickles import Evil
 from tests.faults.tables import mutated_table, table
 
 SIZE = 8
-EXECUTED = Path("/tmp/executed")
+EXECUTED = Path(tempfile.gettempdir()) / "executed"
 """What the PostScript program writes, if something runs it."""
 
 CRAFTED_IMAGES: dict[str, Callable[[], bytes]] = {

@@ -64,6 +64,7 @@ class Written(NamedTuple):
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory: pytest.TempPathFactory) -> Written:
+    pytest.importorskip("onnxscript", reason="needs whichlayer[export]")
     torch.set_num_threads(1)
     folder = tmp_path_factory.mktemp("cell")
     params, cell, paths = finish_cell(folder, size=40)
