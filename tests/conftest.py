@@ -1,11 +1,16 @@
 import gc
 import importlib.metadata
 import os
+import subprocess
+import sys
+import zipfile
 from functools import cache
+from pathlib import Path
 
 import pytest
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported: tests run side by side
+os.environ["WHICHLAYER_TRUST"] = "1"  # their projects are copies of this one
 
 # What is installed stays the same while tests run; to read it takes half a second, once or twice in each stage.
 importlib.metadata.packages_distributions = cache(importlib.metadata.packages_distributions)
@@ -20,3 +25,14 @@ def pytest_collection():
     finally:
         gc.freeze()
         gc.enable()
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Unpack the wheel of this checkout as pip does: a folder to import `whichlayer` from."""
+    folder = tmp_path_factory.mktemp("site")
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", folder]
+    subprocess.run(command, cwd=Path(__file__).parents[1], capture_output=True, check=True)
+    (wheel,) = folder.glob("*.whl")
+    zipfile.ZipFile(wheel).extractall(folder)
+    return folder

@@ -2,4 +2,5 @@
 
 from whichlayer.commands.launcher import main
 
-main()
+if __name__ == "__main__":  # not in processes that import it again
+    main()

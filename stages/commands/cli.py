@@ -14,6 +14,7 @@ from click.shell_completion import CompletionItem
 from ..shared.runtime.console import run_main
 from ..shared.runtime.errors import did_you_mean
 from ..shared.runtime.package import OWN
+from ..shared.runtime.startup import keep_freed_memory
 
 COMMANDS = {
     "init": (".init", "Start", "Make a project apart from this checkout, ready for `dvc repro`."),
@@ -79,4 +80,5 @@ click.version_option(VERSION, message="%(prog)s %(version)s")(whichlayer)
 
 def main() -> None:
     """Run the command that the arguments name; a `UserError` is one message and exit status 2."""
+    keep_freed_memory()
     run_main(lambda: whichlayer(prog_name="whichlayer"))
