@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported: tests run side by side
-os.environ["WHICHLAYER_TRUST"] = "1"  # their projects are copies of this one
 
 # What is installed stays the same while tests run; to read it takes half a second, once or twice in each stage.
 importlib.metadata.packages_distributions = cache(importlib.metadata.packages_distributions)

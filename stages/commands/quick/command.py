@@ -17,7 +17,12 @@ DEMO = "handwriting"
 @click.argument("folder", required=False, type=UserPath(exists=True))
 @click.option("--demo", is_flag=True, help="Without images of your own: words in twenty handwritten fonts.")
 @click.option("--table", help="A CSV in FOLDER that lists images (path, label), instead of class folders.")
-@click.option("--network", default="efficientnet_lite0", show_default=True, help="A model of params.yaml or of timm.")
+@click.option(
+    "--network",
+    default="efficientnet_lite0",
+    show_default=True,
+    help="A model of the installed params.yaml or of timm.",
+)
 @click.option("--image-size", type=click.IntRange(8), help="In pixels; by default the model's, else 224.")
 @click.option("--per-class", default=100, show_default=True, type=click.IntRange(5), help="Images per class, at most.")
 @click.option("--out", type=UserPath(), help="Keep the page, the tables and the embeddings in this folder.")
