@@ -21,7 +21,7 @@ DEMO = "handwriting"
     "--network",
     default="efficientnet_lite0",
     show_default=True,
-    help="A model of the installed params.yaml or of timm.",
+    help="A model of our params.yaml, or of timm.",
 )
 @click.option("--image-size", type=click.IntRange(8), help="In pixels; by default the model's, else 224.")
 @click.option("--per-class", default=100, show_default=True, type=click.IntRange(5), help="Images per class, at most.")
