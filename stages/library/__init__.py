@@ -15,7 +15,6 @@ from functools import cached_property
 from html import escape
 from numbers import Integral
 from os import PathLike
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
