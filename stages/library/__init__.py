@@ -8,7 +8,7 @@ print(result)                                   # the verdict
 result.recommend("retrieval").layer             # also: result.table, result.gain("last"), result.plot()
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence, Set
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import cached_property
@@ -243,7 +243,8 @@ def score(
             f"layers must be a dict of embeddings, name -> (N, D), found {type(layers).__name__}; for example "
             'score({"features": X}, labels)'
         )
-    if metrics is not None and (isinstance(metrics, str) or not len(metrics)):
+    listed = isinstance(metrics, Collection) and not isinstance(metrics, str | Set | Mapping) and len(metrics) > 0
+    if metrics is not None and not (listed and all(isinstance(name, str) for name in metrics)):
         raise UserError(f"metrics must be a list of names of scores, found {metrics!r}")
     if not isinstance(workers, Integral) or workers < 1:
         raise UserError(f"workers must be a whole number >= 1, found {workers!r}")

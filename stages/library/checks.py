@@ -103,9 +103,7 @@ def as_texts(name: str, values: ArrayLike) -> list[str]:
     """
     column = as_column(name, values)
     cells = column.tolist()
-    texts = [
-        "".join(each) if isinstance(each, str) else str(each) if isinstance(each, Integral) else "" for each in cells
-    ]
+    texts = [_text(each) for each in cells]
     missing = pd.isna(column.astype(object))
     if column.dtype == TURNED_INTO_TEXT and max(map(len, texts), default=0) < TURNED_INTO_TEXT.itemsize // 4:
         missing |= column == "nan"
@@ -115,20 +113,25 @@ def as_texts(name: str, values: ArrayLike) -> list[str]:
             f"{name} must not be missing, found {cells[row]!r} in row {row} ({missing.sum()} in all); take such images "
             "out of the labels and of all embeddings, or give them a name"
         )
-    for row, text in enumerate(texts):
-        if not INVISIBLE.sub("", text).strip() or CONTROL.search(text):
-            found, remedy = cells[row], f"give [str(each) for each in {name}]"
-            if isinstance(found, float):
-                remedy = f"give np.asarray({name}).astype(int)" if found.is_integer() else "give classes, not measures"
-            if isinstance(found, bytes):
-                remedy = f"give [each.decode() for each in {name}]"
-            if isinstance(found, str):
-                remedy = "rename it"
-            raise UserError(
-                f"{name} must be visible texts without control characters or whole numbers, found "
-                f"{short_repr(found)} in row {row}; {remedy}"
-            )
+    wrong = {text for text in {*texts} if not INVISIBLE.sub("", text).strip() or CONTROL.search(text)}
+    if wrong:
+        found = next(cell for cell, text in zip(cells, texts, strict=True) if text in wrong)
+        remedy = "rename it" if isinstance(found, str) else f"give [str(each) for each in {name}]"
+        if isinstance(found, bytes):
+            remedy = f"give [each.decode() for each in {name}]"
+        if isinstance(found, float):
+            found = next((each for each in cells if isinstance(each, float) and not each.is_integer()), found)
+            remedy = f"give np.asarray({name}).astype(int)" if found.is_integer() else "give classes, not measures"
+        raise UserError(
+            f"{name} must be visible texts without control characters or whole numbers, found {short_repr(found)}; "
+            f"{remedy}"
+        )
     return texts
+
+
+def _text(value: object) -> str:
+    """Write a text, which may be a member of an enumeration, or a whole number; else nothing."""
+    return "".join(value) if isinstance(value, str) else str(value) if isinstance(value, Integral) else ""
 
 
 def missing_texts(samples: pd.DataFrame) -> list[str]:
