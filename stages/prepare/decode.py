@@ -329,6 +329,8 @@ def read_content(content: Callable[[], C]) -> C | OSError:
         if error.errno not in OF_THE_FILE:
             raise
         return error
+    except ValueError as error:  # a path with a null byte
+        return OSError(str(error))
 
 
 def _decode_one(content: Content | OSError, **how: Any) -> tuple[str, Decoded | str]:

@@ -99,7 +99,7 @@ def test_what_is_not_as_it_must_be_is_named(images, tmp_path, monkeypatch):
         ("layers", "conv", r"or a list of module paths: \['conv'\]"),
         ("image_size", 32, "image_size is of a network by name"),
         ("images", str(tmp_path), "images must be a list of paths"),
-        ("images", [1], r"images must be paths or a NumPy array .* found int"),
+        ("images", [1], r"images must be paths or Pillow images, or a NumPy array .* found int"),
         ("model", len, "model must be the name of a network or a torch module, found builtin"),
     ):
         given = {"model": Own(), "images": images, "transform": PREPARE, name: value}
