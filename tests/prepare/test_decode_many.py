@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 from stages.prepare import decode as module
-from stages.prepare.decode import BadImageError, decode_many, read_pixels
+from stages.prepare.decode import BadImageError, decode_alike, decode_many, read_pixels
 
 HOW: Any = {"max_pixels": 10**6, "size": 8, "fit": "pad", "fill": 7}
 
@@ -45,6 +45,35 @@ def test_images_come_in_order_each_as_decoded_alone_with_the_hash_of_its_file(mo
     for file, (sha256, image) in zip(files, [f for n, f in enumerate(found) if n not in (2, 5)], strict=True):
         assert sha256 == hashlib.sha256(file).hexdigest()
         np.testing.assert_array_equal(image.pixels, read_pixels(file, **HOW).pixels)
+
+
+def grey(largest: int) -> bytes:
+    """A PNG of 16 bits a sample."""
+    file = io.BytesIO()
+    Image.fromarray(np.linspace(0, largest, 64).astype(np.uint16).reshape(8, 8)).save(file, "PNG")
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(("largest", "bits"), [(1000, 10), (4095, 12), (16000, 14), (60000, 16)])
+def test_images_of_16_bits_are_scaled_alike_by_what_all_use(largest: int, bits: int):
+    files, told = [encoded(0), grey(700), encoded(1), grey(largest), b"none", grey(300)], list[int]()
+    found = [image for _, image in decode_alike([partial(bytes, file) for file in files], tell=told.append, **HOW)]
+    assert told == [bits] * (bits < 16)
+    assert found[4] == "not an image of a format that is read"
+    for file, image in zip(files, found, strict=True):
+        if not isinstance(image, str):
+            np.testing.assert_array_equal(image.pixels, read_pixels(file, bits=bits, **HOW).pixels)
+
+
+def test_images_of_8_bits_are_read_once():
+    read = list[int]()
+
+    def content(number: int) -> bytes:
+        read.append(number)
+        return encoded(number)
+
+    list(decode_alike([partial(content, number) for number in range(5)], tell=read.append, **HOW))
+    assert read == [*range(5)]
 
 
 def test_files_are_read_in_order_a_block_ahead_at_most(monkeypatch):
