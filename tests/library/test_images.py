@@ -183,6 +183,6 @@ def test_both_forms_refuse_what_prepare_refuses(tmp_path, model):
 
 def test_a_damaged_pillow_image_is_named(paths):
     paths[0].write_bytes(paths[0].read_bytes()[:60])
-    with pytest.raises(wl.UserError, match=r"images\[1\]: must be an image, found: damaged or unusual: "):
-        with Image.open(paths[1]) as whole, Image.open(paths[0]) as cut:
-            list(Reading(10**6, None).pixels([whole, cut]))
+    named = pytest.raises(wl.UserError, match=r"images\[1\]: must be an image, found: damaged or unusual: ")
+    with Image.open(paths[1]) as whole, Image.open(paths[0]) as cut, named:
+        list(Reading(10**6, None).pixels([whole, cut]))
