@@ -13,7 +13,7 @@ from torch import Tensor
 
 from stages.prepare.archives import open_archive
 from stages.prepare.candidates import check_candidates
-from stages.prepare.decode import decode, pixel_limit
+from stages.prepare.decode import read_pixels
 from stages.prepare.params import DEFAULT_MAX_PIXELS, TableParams
 from stages.prepare.sources.table import list_table
 from stages.shared.networks.params import WeightsParams
@@ -56,8 +56,7 @@ def run_image(trial: str, place: Place) -> Outcome:
 
 
 def _decode(content: bytes) -> None:
-    with pixel_limit(DEFAULT_MAX_PIXELS):
-        assert decode(content, SIZE, "crop", 255).pixels.shape == (SIZE, SIZE, 3)
+    assert read_pixels(content, max_pixels=DEFAULT_MAX_PIXELS, size=SIZE).pixels.shape == (SIZE, SIZE, 3)
 
 
 def run_archive(trial: str, place: Place) -> Outcome:

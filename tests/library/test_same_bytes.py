@@ -11,7 +11,7 @@ from stages.embed.__main__ import main as embed
 from stages.embed.embedder import raw_pixels
 from stages.embed.params import TapsParams
 from stages.library.arrays import Layers, score_arrays, write_measures
-from stages.library.embedding import embed_named
+from stages.library.embedding import Reading, embed_named
 from stages.measure.__main__ import main as measure
 from stages.measure.params import MeasureParams
 from stages.prepare.__main__ import main as prepare
@@ -76,7 +76,8 @@ def test_of_a_study_in_which_all_classes_are_unseen(folder: Path):
     images = open_images(folder / "prepared", "0")
     store = open_embeddings(folder / "embeddings")
     pixels = images.read(images.rows("unseen"))
-    layers = embed_named(NetworkParams.model_validate(TINY), pixels, TapsParams(), "auto", EMBED["batch_size"])
+    network, reading = NetworkParams.model_validate(TINY), Reading(10**6, None)
+    layers = embed_named(network, pixels, TapsParams(), "auto", EMBED["batch_size"], reading)
     arrays = Layers({BASELINE: raw_pixels(pixels, EMBED["baseline_size"]), **layers}, layers.described)
     scored = score_arrays(
         arrays,

@@ -158,10 +158,12 @@ class Shards:
         work: where they lie; those that an earlier run finished are there already.
         images: what is embedded.
         extractor: by what.
+        max_pixels: of an image.
     """
 
-    def __init__(self, work: KeptWork, images: RawFiles, extractor: Extractor) -> None:
+    def __init__(self, work: KeptWork, images: RawFiles, extractor: Extractor, max_pixels: int) -> None:
         self._work, self._images, self._extractor = work, images, extractor
+        self._how = {**extractor.decode, "max_pixels": max_pixels}
         work.folder.mkdir(parents=True, exist_ok=True)
         # a whole number of batches, so that no batch depends on where a run was cut short
         size = max(1, IMAGES_PER_SHARD // extractor.batch_size) * extractor.batch_size
@@ -210,7 +212,7 @@ class Shards:
         of = self._extractor
         for file, paths in missing:
             unreadable, hashes, batch, features = {}, [], [], [np.empty((0, of.width), np.float32)]
-            decoded = decode_many([self._images.content(path) for path in paths], **of.decode)
+            decoded = decode_many([self._images.content(path) for path in paths], **self._how)
             for path, (sha256, image) in zip(paths, decoded, strict=True):
                 hashes.append(sha256 or self._sha256(path))
                 if isinstance(image, str):

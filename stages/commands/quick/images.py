@@ -12,11 +12,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ...measure.params import MeasureParams
-from ...prepare.decode import decode_many
+from ...prepare.bits import FULL, Bits
+from ...prepare.decode import decode_alike
 from ...prepare.duplicates import resolve_duplicates
-from ...prepare.params import parse_dataset
+from ...prepare.params import PrepareParams, parse_dataset
 from ...prepare.pools import shuffled
 from ...prepare.sources import list_images
+from ...shared.networks.params import named_network
 from ...shared.runtime.errors import UserError, listed
 from ...shared.workflow.params import load, read_section
 from ..project import PARAMS, RAW
@@ -28,13 +30,14 @@ def read_images(
 ) -> tuple[NDArray[np.uint8], list[str]]:
     """Read images as the prepare stage does, at most so many of each class: (N, S, S, 3) uint8, and their classes.
 
-    Copies are left out by the rule of `on_duplicate: drop`, and counted on stderr: neighbours would be copies.
+    Copies are left out by the rule of `on_duplicate: drop`, and counted on stderr: neighbours would be copies. The
+    number of bits that images of 16 bits use is found from all of them, and printed there, too.
 
     Raises:
-        UserError: there are too few classes, or images of one, or an image cannot be decoded.
+        UserError: the network has no such name or image size, there are too few classes, or images of one, or an image
+            cannot be decoded.
     """
-    models = load(PARAMS)["models"]
-    size = size or (models[network]["network"]["image_size"] if network in models else 224)
+    size = named_network(load(PARAMS)["models"], network, size).image_size
     entry: dict[str, Any] = {"source": "table", "table": table} if table else {"source": "folder"}
     if folder == RAW / DEMO:
         entry = {"source": DEMO, "train": per_class, "test": 2, "unseen": 2}
@@ -45,7 +48,9 @@ def read_images(
         of_class = ([each for each in candidates if each.label == label] for label in labels)
         chosen = [each for own in of_class for each in shuffled(own, 0, "quick", own[0].label)[:per_class]]
         check_enough(folder, Counter(each.label for each in chosen))
-        decoded = list(decode_many([c.content for c in chosen], **params.decode))
+        how = {"size": size, "fit": params.fit, "fill": params.fill}
+        how |= {"max_pixels": read_section(PARAMS, "prepare", PrepareParams).max_pixels}
+        decoded = list(decode_alike([c.content for c in chosen], tell=_print_bits, **how))
     pixels, rows = list[NDArray[np.uint8]](), list[tuple[str, ...]]()
     for each, (_, image) in zip(chosen, decoded, strict=True):
         if isinstance(image, str):
@@ -65,6 +70,10 @@ def read_images(
         )
         check_enough(folder, Counter(images["label"]))
     return np.stack(pixels)[images.index], images["label"].tolist()
+
+
+def _print_bits(bits: Bits) -> None:
+    print(f"quick: images of {FULL} bits use {bits}, so {2**bits - 1} is taken for white", file=sys.stderr)
 
 
 def check_enough(folder: Path, counts: Counter[str]) -> None:
