@@ -306,10 +306,12 @@ def embed(
     except ModuleNotFoundError as error:
         raise ImportError(f"embed needs {error.name}: pip install 'whichlayer[quick]'") from None
     check_known(pooling, get_args(Pooling), f"pooling must be auto, mean, token0 or max, found {pooling!r}")
-    if batch_size < 1:
-        raise UserError(f"batch_size must be at least 1, found {batch_size}")
-    if isinstance(layers, str) and layers not in ("default", "inside_blocks"):
-        raise UserError(f"layers must be `default`, `inside_blocks` or a list of module paths: [{layers!r}]")
+    if not isinstance(batch_size, Integral) or batch_size < 1:
+        raise UserError(f"batch_size must be a whole number >= 1, found {batch_size!r}")
+    named = isinstance(layers, str) and layers in ("default", "inside_blocks")
+    listed = isinstance(layers, Sequence) and not isinstance(layers, str) and all(isinstance(p, str) for p in layers)
+    if not named and not (listed and layers):
+        raise UserError(f"layers must be `default`, `inside_blocks` or a list of module paths, found {layers!r}")
     taps = parse({"layers": layers if isinstance(layers, str) else [*layers]}, TapsParams, where="")
     if bits not in (None, *get_args(Bits)):
         raise UserError(f"bits must be None, 8, 10, 12, 14 or 16, found {bits!r}")
@@ -324,14 +326,15 @@ def embed(
         except UserError as error:
             entry = f"by the name of a model of params.yaml that has {YOUR_OWN}; efficientnet_lite0 needs no network"
             raise UserError(str(error).replace(YOUR_OWN, entry)) from error
-    if not callable(getattr(model, "named_modules", None)):
-        raise UserError(f"model must be the name of a network or a torch module, found {type(model).__name__}")
+    if isinstance(model, type) or not callable(getattr(model, "named_modules", None)):
+        found = f"the class {model.__name__}" if isinstance(model, type) else type(model).__name__
+        raise UserError(f"model must be the name of a network or a torch module, found {found}")
     if image_size is not None:
         raise UserError(
             "image_size is of a network by name: a module has the size that `transform` gives; leave it out"
         )
-    if transform is None:
-        raise UserError("a module needs `transform`, from an RGB image to its input (3, H, H), found none")
+    if not callable(transform):
+        raise UserError(f"a module needs `transform`, from an RGB image to its input (3, H, H), found {transform!r}")
     return embed_module(model, images, taps, transform, pooling, batch_size, reading)
 
 
