@@ -38,7 +38,7 @@ def init(folder: Path, *, update: bool) -> None:
         _update(folder)
         print(f"{folder} has this release's code; `git diff` shows what changed")
         return
-    check_new(folder)
+    check_new(folder, draws=False)
     with new_output(folder) as scratch:
         _copy_all(project_files(), scratch)
         _git(scratch, "init", "-q")

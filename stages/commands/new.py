@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from fcntl import LOCK_EX, flock
 from io import StringIO
 from math import ceil
 from pathlib import Path
@@ -71,15 +72,11 @@ def new(folder: Path, name: str, models: tuple[str, ...], table: str | None, use
     changes: dict[tuple[str, str], Any] = {("run", "datasets"): [name], ("run", "models"): [*models]}
     changes |= {("run", "folds"): folds} | ({("aggregate", "use"): use} if use else {})
     changes |= {} if frozen else longer_schedule(config, plan)
-    text, content = edited(PARAMS.read_text(encoding="utf-8"), changes, name, entry)
-    linked, ends = not link.exists(), "\r\n" if b"\r\n" in PARAMS.read_bytes() else "\n"
-    with ExitStack() as rollback:
-        if linked:
-            link.symlink_to(folder.absolute())
-            rollback.callback(link.unlink)
-        notes = check_config(parse_config(content), RAW)
-        PARAMS.write_text(text, encoding="utf-8", newline=ends)
-        rollback.pop_all()
+    with PARAMS.open("r+b") as file:
+        flock(file, LOCK_EX)  # until the file is closed, while another `new` waits
+        check_free(read_config(PARAMS), name, folder, models)  # again: another one may have ended meanwhile
+        linked = not link.exists()
+        notes = write_study(changes, name, entry, folder)
     undo = f"git checkout -p {PARAMS.name}" + (f" && rm {link.relative_to(ROOT)}" if linked else "")
     training = "measured as it is" if frozen else f"fine-tuned on at most {entry['train']} images of a class"
     what, count = ("set", len(plan.sets)) if plan.sets else ("fold", len(folds))
@@ -92,6 +89,24 @@ def new(folder: Path, name: str, models: tuple[str, ...], table: str | None, use
         "next: `whichlayer plan` says how long it takes, `dvc repro` runs it",
     ]:
         print(f"new: {line}")
+
+
+def write_study(changes: Mapping[tuple[str, str], Any], name: str, entry: Mapping[str, Any], folder: Path) -> list[str]:
+    """Write changes and a dataset to params.yaml and link its images, or neither if they do not pass `check`.
+
+    Returns:
+        What a user should know of the datasets, a sentence each.
+    """
+    text, content = edited(PARAMS.read_text(encoding="utf-8"), changes, name, entry)
+    link, ends = RAW / name, "\r\n" if b"\r\n" in PARAMS.read_bytes() else "\n"
+    with ExitStack() as rollback:
+        if not link.exists():
+            link.symlink_to(folder.absolute())
+            rollback.callback(link.unlink)
+        notes = check_config(parse_config(content), RAW)
+        PARAMS.write_text(text, encoding="utf-8", newline=ends)
+        rollback.pop_all()
+    return notes
 
 
 def check_free(config: Config, name: str, folder: Path, models: Sequence[str]) -> None:

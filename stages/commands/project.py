@@ -39,15 +39,17 @@ def size(count: float) -> str:
     return f"{count / GIB:.1f} GiB" if count >= GIB else f"{count / 2**20:.0f} MiB"
 
 
-def check_new(out: Path, *, folder: bool = True) -> None:
+def check_new(out: Path, *, folder: bool = True, draws: bool = True) -> None:
     """Check that nothing is where a command is to write, and that something can be.
 
     Args:
         out: the path.
         folder: whether it becomes a folder, in place of which an empty one may be.
+        draws: whether figures are drawn, which takes higher limits of the process.
 
     Raises:
-        UserError: something is there, or nothing can be written to the folder in which it, or its own folder, would be.
+        UserError: something is there, a limit is too low, or nothing can be written to the folder in which it, or its
+            own folder, would be.
     """
     if out.is_symlink() or (out.exists() and not (folder and is_empty_folder(out))):
         raise UserError(f"{out}: must not exist, since nothing is overwritten; name another path with --out")
@@ -57,6 +59,10 @@ def check_new(out: Path, *, folder: bool = True) -> None:
     except OSError as error:
         found = f"found {nearest}, where nothing can be written ({error.strerror})"
         raise UserError(f"{out}: must be a path that can be made, {found}; name another one with --out") from None
+    if draws:
+        from ..aggregate.charts.draw import check_limits  # takes a second to import
+
+        check_limits()
 
 
 @contextmanager

@@ -8,7 +8,7 @@ print(result)                                   # the verdict
 result.recommend("retrieval").layer             # also: result.table, result.gain("last"), result.plot()
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, Set
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import cached_property
@@ -29,7 +29,8 @@ from ..shared.runtime.errors import UserError as UserError
 from ..shared.runtime.errors import check_known
 from ..shared.runtime.package import PARAMS
 from ..shared.workflow.params import load, parse
-from .arrays import Scored, as_array, read_settings, score_arrays
+from .arrays import Scored, read_settings, score_arrays
+from .checks import as_array
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -235,8 +236,12 @@ def score(
     Source: Dyballa, Gerritz and Zucker, arXiv 2405.01524; docs/method.md for intervals and gains.
     """
     if not isinstance(layers, Mapping):
-        raise UserError(f"layers must be a dict of embeddings, name -> (N, D), found {type(layers).__name__}")
-    if metrics is not None and (isinstance(metrics, str) or not len(metrics)):
+        raise UserError(
+            f"layers must be a dict of embeddings, name -> (N, D), found {type(layers).__name__}; for example "
+            'score({"features": X}, labels)'
+        )
+    listed = isinstance(metrics, Collection) and not isinstance(metrics, str | Set | Mapping) and len(metrics) > 0
+    if metrics is not None and not (listed and all(isinstance(name, str) for name in metrics)):
         raise UserError(f"metrics must be a list of names of scores, found {metrics!r}")
     if not isinstance(workers, Integral) or workers < 1:
         raise UserError(f"workers must be a whole number >= 1, found {workers!r}")
@@ -298,10 +303,12 @@ def embed(
     except ModuleNotFoundError as error:
         raise ImportError(f"embed needs {error.name}: pip install 'whichlayer[quick]'") from None
     check_known(pooling, get_args(Pooling), f"pooling must be auto, mean, token0 or max, found {pooling!r}")
-    if batch_size < 1:
-        raise UserError(f"batch_size must be at least 1, found {batch_size}")
-    if isinstance(layers, str) and layers not in ("default", "inside_blocks"):
-        raise UserError(f"layers must be `default`, `inside_blocks` or a list of module paths: [{layers!r}]")
+    if not isinstance(batch_size, Integral) or batch_size < 1:
+        raise UserError(f"batch_size must be a whole number >= 1, found {batch_size!r}")
+    named = isinstance(layers, str) and layers in ("default", "inside_blocks")
+    listed = isinstance(layers, Sequence) and not isinstance(layers, str) and all(isinstance(p, str) for p in layers)
+    if not named and not (listed and layers):
+        raise UserError(f"layers must be `default`, `inside_blocks` or a list of module paths, found {layers!r}")
     taps = parse({"layers": layers if isinstance(layers, str) else [*layers]}, TapsParams, where="")
     if bits not in (None, *get_args(Bits)):
         raise UserError(f"bits must be None, 8, 10, 12, 14 or 16, found {bits!r}")
@@ -316,14 +323,15 @@ def embed(
         except UserError as error:
             entry = f"by the name of a model of params.yaml that has {YOUR_OWN}; efficientnet_lite0 needs no network"
             raise UserError(str(error).replace(YOUR_OWN, entry)) from error
-    if not callable(getattr(model, "named_modules", None)):
-        raise UserError(f"model must be the name of a network or a torch module, found {type(model).__name__}")
+    if isinstance(model, type) or not callable(getattr(model, "named_modules", None)):
+        found = f"the class {model.__name__}" if isinstance(model, type) else type(model).__name__
+        raise UserError(f"model must be the name of a network or a torch module, found {found}")
     if image_size is not None:
         raise UserError(
             "image_size is of a network by name: a module has the size that `transform` gives; leave it out"
         )
-    if transform is None:
-        raise UserError("a module needs `transform`, from an RGB image to its input (3, H, H), found none")
+    if not callable(transform):
+        raise UserError(f"a module needs `transform`, from an RGB image to its input (3, H, H), found {transform!r}")
     return embed_module(model, images, taps, transform, pooling, batch_size, reading)
 
 

@@ -28,6 +28,7 @@ from ..core.scores.catalogue import HEAD_SCORES, SCORES, ScoreValue, is_clustere
 from ..core.scores.refits import class_groups
 from ..shared.embeddings.embeddings import Embeddings
 from ..shared.embeddings.split_names import SEEN, UNSEEN
+from ..shared.runtime.errors import listed
 from ..shared.tables.gallery import write_gallery
 from ..shared.tables.metric_table import (
     ALL_BUT_ONE_CLASS,
@@ -251,6 +252,7 @@ def notes(store: Embeddings, params: MeasureParams, results: Sequence[Result]) -
         *dict.fromkeys(note for result in results for found in result.analysed.values() for note in found.notes),
         *not_refitted(store, params),
         *few_clusters(store, results),
+        *zero_rows(results),
         *unusable_images(results),
     ]
 
@@ -310,6 +312,20 @@ def few_clusters(store: Embeddings, results: Sequence[Result]) -> Iterator[str]:
                 f"layer {job.layer.name!r}, step {job.step}, split {job.split!r}: k-means found {found} clusters where "
                 f"{classes} were asked for: single precision tells no more embeddings apart"
             )
+
+
+def zero_rows(results: Sequence[Result]) -> Iterator[str]:
+    """Count the embeddings of zeros, which have no direction, by split."""
+    found: dict[str, list[Result]] = defaultdict(list)
+    for result in results:
+        if result.zero_rows:
+            found[result.job.split].append(result)
+    for split, own in found.items():
+        layers = listed(list(dict.fromkeys(result.job.layer.name for result in own)), 5)
+        yield (
+            f"split {split!r}: up to {max(result.zero_rows for result in own)} images have an embedding of zeros, in "
+            f"the layers {layers}: it has no direction, so its cosine similarity to every other image counts as 0"
+        )
 
 
 def unusable_images(results: Sequence[Result]) -> Iterator[str]:

@@ -141,6 +141,7 @@ class Result:
         clusters: (N,) every image's cluster in the one of least inertia; None if no score needs any.
         refits: of scores that are fitted again, the values that `refit` gives.
         analysed: results of the job's analyses, by the analysis.
+        zero_rows: number of embeddings of zeros among rows that were scaled to length 1.
     """
 
     job: Job
@@ -149,6 +150,7 @@ class Result:
     clusters: NDArray[np.int32] | None
     refits: dict[str, NDArray[np.float64]]
     analysed: dict[str, AnalysisResult]
+    zero_rows: int = 0
 
 
 @dataclass(frozen=True)
@@ -205,7 +207,9 @@ def score(cell: Cell, job: Job) -> Result:
         return {name: found[name] for name in names}
 
     scores, refits = together("scores", job.metrics), together("refits", job.refits)
-    return replace(clustered, job=job, scores=scores, refits=refits, analysed=together("analysed", job.analyses))
+    zero_rows = max(result.zero_rows for result in results)
+    analysed = together("analysed", job.analyses)
+    return replace(clustered, job=job, scores=scores, refits=refits, analysed=analysed, zero_rows=zero_rows)
 
 
 def score_rows(cell: Cell, job: Job, scaling: Normalize) -> Result:
@@ -220,7 +224,8 @@ def score_rows(cell: Cell, job: Job, scaling: Normalize) -> Result:
         analysed = {name: load(name)(cell, job.layer, split, *step) for name, step in at.items()}
         if "clusterings" in needs:
             compared, clusters = split.compared_clusterings, split.clusters
-    return Result(job, scores, compared, clusters, refits, analysed)
+    zero_rows = int(split.X[:, job.layer.width :].sum())  # `mark_zero_rows`
+    return Result(job, scores, compared, clusters, refits, analysed, zero_rows)
 
 
 def score_jobs(

@@ -47,8 +47,8 @@ def list_classes(files: RawFiles, *, others: Literal["error", "ignore"] = "error
 
 _LAYOUTS = "<class>/* or {train,test}/<class>/*"
 TABLE_INSTEAD = (
-    "list images and classes in a CSV inside it, with the columns path and label (`source: table`; `whichlayer new "
-    "FOLDER --table labels.csv`)"
+    "list images and classes in a CSV inside it, with the columns path and label (`whichlayer quick FOLDER --table "
+    "labels.csv`, `whichlayer new FOLDER --table labels.csv`; in params.yaml `source: table`)"
 )
 
 

@@ -17,6 +17,7 @@ from stages.commands.check import (
     check,
     check_classes,
     check_datasets,
+    check_merged,
     check_networks,
     check_raw,
     check_sections,
@@ -64,6 +65,23 @@ def test_it_looks_at_images_and_weights_and_sums_up_the_grid(tmp_path: Path, mon
     summary, note = printed.splitlines(keepends=True)
     assert summary.endswith("2 cells: datasets mine; models efficientnet_lite0; folds 0; seeds 0, 1\n")
     assert note.startswith("check: datasets.mine: of 4 classes in all, 1 fold(s) of unseen ones say little of how")
+
+
+def test_marks_of_a_conflict_in_dvc_lock_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    whole, lock = (ROOT / "dvc.lock").read_text(), tmp_path / "dvc.lock"
+    check_merged(lock)
+    lock.write_text(whole)
+    check_merged(lock)
+    start, end = whole.index("  embed@"), whole.index("  measure@")
+    for text in (f"{whole}<<<<<<< HEAD\n", f"{whole[:start]}<<<<<<< HEAD\n{whole[start:end]}=======\n{whole[end:]}"):
+        lock.write_text(text)
+        with pytest.raises(
+            UserError, match=r"dvc\.lock: must be merged, found the mark of a conflict in line \d+; take"
+        ):
+            check_merged(lock)
+    monkeypatch.setattr("stages.commands.check.ROOT", tmp_path)
+    with pytest.raises(UserError, match="must be merged"):
+        run()
 
 
 def test_it_imports_no_network_library_and_exits_with_2(tmp_path: Path):

@@ -2,6 +2,7 @@
 
 import difflib
 from pathlib import Path
+from threading import Barrier, Thread
 
 import pytest
 from click.testing import CliRunner, Result
@@ -121,6 +122,29 @@ def test_training_gets_folds_and_a_schedule_that_fit_the_images(project: Path, t
     assert config.finetune.schedule_epochs == config.finetune.steps[-1] / 2  # two batches of 72
     assert not folder.is_symlink()
     assert done.output.endswith("`dvc repro` runs it\n")
+
+
+def test_two_at_once_lose_no_entry(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    folder, met = images(tmp_path / "birds", {"ant": 30, "bee": 7}), Barrier(2)
+    listing = module.list_candidates
+    monkeypatch.setattr(module, "list_candidates", lambda *given: (met.wait(60), listing(*given))[1])
+    refusals = list[str]()
+
+    def start(name: str) -> None:
+        try:
+            module.new.callback(folder, name, ("efficientnet_lite0_frozen",), None, None)
+        except UserError as error:
+            refusals.append(str(error))
+
+    for names, refused in ((("one", "two"), 0), (("same", "same"), 1)):
+        threads = [Thread(target=start, args=(name,)) for name in names]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert [said.partition(", found")[0] for said in refusals] == ["--name: 'same' must be free"] * refused
+        assert {*names} < {*read_config(project / "params.yaml").datasets}
+        assert {*names} <= {path.name for path in (project / "data" / "raw").iterdir()}
 
 
 def test_a_params_file_in_another_layout_is_edited_as_well(project: Path, tmp_path: Path):

@@ -9,10 +9,14 @@ from functools import partial
 from pathlib import Path
 from warnings import catch_warnings, simplefilter
 
+import numpy as np
 import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
+from stages.commands.features.extraction import Shard
+from stages.commands.features.writers import WRITERS
+from stages.commands.score.files import read_file as read_features
 from stages.library.embedding import Reading
 from stages.prepare.archives import open_archive
 from stages.prepare.candidates import check_candidates
@@ -104,6 +108,25 @@ def _list_table(raw: Path, paths: list[str]) -> None:
     assert not any(CONTROL.search(c.label) or not c.label for c in listing.candidates)
 
 
+def run_labels(trial: str, place: Place) -> Outcome:
+    """Give features labels by a changed table: a class for each image, or one message."""
+    paths = [f"images/{i:02d}.png" for i in range(12)]
+    features, labels = place.scratch / "new.parquet", place.scratch / "labels.csv"
+    shard = Shard(paths, ["0" * 64] * 12, np.eye(12, dtype=np.float32), {})
+    WRITERS[".parquet"](features, [shard], 12, {"layer": "head", "step": 0})
+    labels.write_bytes(mutated_table(table(paths), seed_of(trial)))
+    return attempt(lambda: _read_labels(features, labels), str(features), str(labels))
+
+
+def _read_labels(features: Path, labels: Path) -> None:
+    [part] = read_features(features, labels)
+    text = labels.read_bytes().decode("utf-8-sig")
+    for image, label in zip(part.arrays["ids"], part.arrays["labels"], strict=True):
+        rows = [line for line in text.splitlines() if str(image) in line]
+        assert rows, image
+        assert all(str(label) in row for row in rows), f"{label}: {rows}"
+
+
 def run_weights(trial: str, place: Place) -> Outcome:
     """Read damaged weights, and objects that run code where they are unpickled: tensors, or one message."""
     kind, _, number = trial.partition(" ")
@@ -147,5 +170,6 @@ def _each(kinds: tuple[str, ...], count: int, crafted: tuple[str, ...] = ()) -> 
 
 IMAGES = Campaign("images damaged or crafted", _each(images.FORMATS, 900, tuple(CRAFTED_IMAGES)), run_image)
 ARCHIVES = Campaign("archives damaged", _each(SUFFIXES, 700), run_archive)
+LABELS = Campaign("labels of features changed", numbered("table", 200), run_labels)
 TABLES = Campaign("tables changed", numbered("table", 500), run_table)
 WEIGHTS_FILES = Campaign("weights damaged or crafted pickles", _each(WEIGHTS, 300, PICKLES), run_weights)

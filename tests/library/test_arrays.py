@@ -15,7 +15,8 @@ from sklearn.neighbors import NearestNeighbors
 
 from stages.aggregate.params import AggregateParams
 from stages.aggregate.read import read_tables
-from stages.library.arrays import score_arrays, tables_of, tabulate, write_measures, write_scored
+from stages.library.arrays import score_arrays, tables_of, write_measures, write_scored
+from stages.library.checks import tabulate
 from stages.measure.params import MeasureParams
 from stages.shared.networks import training_table
 from stages.shared.runtime.errors import UserError
@@ -172,6 +173,42 @@ def test_images_are_numbered_by_split_and_fold_and_whole_numbers_are_classes():
     assert folds["sample_id"].tolist() == [f"unseen/00000{n}" for n in range(4)] * 2
 
 
+A_MISSING = ["a", "b", "b", *"aabb" * 6, "a"]
+MISSING = [
+    *([each, *A_MISSING[1:]] for each in (None, np.nan, float("nan"), pd.NA, pd.NaT)),
+    [np.nan, *np.arange(28)[1:] % 2],
+    np.array([np.nan, *A_MISSING[1:]]),
+    np.array([None, *A_MISSING[1:]]),
+    pd.Series([None, *A_MISSING[1:]]),
+    pd.Series([None, *A_MISSING[1:]], dtype="string"),
+    pd.Series([None, *A_MISSING[1:]], index=range(28, 56)).astype("category"),
+    pd.Categorical([None, *A_MISSING[1:]]),
+    pd.Series([None, *np.arange(28)[1:] % 2], dtype="Int64"),
+    np.array(["NaT", *["2020"] * 27], "datetime64[Y]"),
+]
+
+
+@pytest.mark.parametrize("labels", MISSING, ids=map(str, range(len(MISSING))))
+def test_a_missing_label_is_no_class(labels: Any):
+    with pytest.raises(UserError, match=r"labels must not be missing, found .* in row 0 \(1 in all\)"):
+        tabulate(labels)
+
+
+def test_a_class_called_as_missing_values_are_is_named():
+    scored = score_arrays(**given(labels=["nan", "a"] * 14))
+    assert "a class is called 'nan', as missing labels are once they are texts" in scored.notes
+
+
+def test_embeddings_of_zeros_are_counted():
+    stem = arrays()["stem"]
+    stem[[2, 5]] = 0
+    [note] = [
+        note for note in score_arrays(**given(stem=stem, measure=measure(normalize="l2"))).notes if "zeros" in note
+    ]
+    assert note.startswith("split 'unseen': up to 2 images have an embedding of zeros, in the layers stem: ")
+    assert not [note for note in score_arrays(**given(stem=stem)).notes if "zeros" in note]
+
+
 HUGE, NAN = arrays()["stem"] * np.float32(1e30), arrays()["stem"] * np.nan
 
 
@@ -179,24 +216,35 @@ HUGE, NAN = arrays()["stem"] * np.float32(1e30), arrays()["stem"] * np.nan
     ("changes", "message"),
     [
         ({"labels": np.zeros(28, int)}, r"labels must have at least 2 classes .* found '0' \(28\)"),
-        ({"labels": np.arange(28) // 27}, r"of at least 2 images each, found '1' \(1\), '0' \(27\); take classes"),
-        ({"labels": np.ones(28)}, "labels must be texts .* or whole numbers, found 1.0"),
+        ({"labels": np.arange(28) // 27}, r"of at least 2 images each, found '1' \(1\); take classes"),
+        ({"labels": np.ones(28)}, r"or whole numbers, found 1.0; give np.asarray\(labels\).astype\(int\)"),
+        ({"labels": np.full(28, 0.5)}, "found 0.5; give classes, not measures"),
+        ({"labels": [b"a", b"b"] * 14}, r"found b'a'; give \[each.decode\(\) for each in labels\]"),
+        ({"labels": ["a", "b "] * 14 + ["b"] * 2}, r"labels: names of classes must not look alike, found 'b ' and 'b'"),
+        ({"labels": ["\u00e9", "e\u0301"] * 14}, "names of classes must not look alike"),
+        ({"labels": ["a", "\u200b"] * 14}, "must be visible texts"),
+        ({"labels": (each for each in "ab")}, "one entry for each image, found generator; give a list or an array"),
+        ({"labels": np.eye(28)}, r"found the shape \(28, 28\); of one-hot rows give np.argmax\(labels, axis=1\)"),
+        ({"labels": [], "layers": {}}, "labels must have one entry for each image, found none: there are no images"),
+        ({"labels": np.ma.masked_equal(np.arange(28) // 14, 0)}, "labels must have no masked values"),
+        ({"stem": np.ma.masked_equal(np.ones((28, 2)), 1)}, "'stem' must have no masked values"),
+        ({"groups": ["a", None] * 14}, r"groups must not be missing, found None in row 1 \(14 in all\)"),
         (
             {"labels": np.ones((28, 1), int)},
-            r"labels must have one entry for each .* shape \(28, 1\)",
+            r"labels must have one entry for each .* shape \(28, 1\); give np.ravel\(labels\)",
         ),
-        ({"labels": None}, r"labels must have one entry for each image, found the shape \(\)"),
+        ({"labels": None}, r"labels must have one entry for each image, found NoneType;"),
         ({"stem": [[1, 2], [3]]}, "embeddings of layer 'stem' must be an array, found list: "),
         ({"labels": ["a", ""] * 14}, "without control characters .* found ''"),
         ({"labels": ["a", "b\r"] * 14}, r"found 'b\\r'"),
         ({"labels": arrays()["labels"][1:]}, "a row for each label: layer 'stem' has 28, labels 27"),
-        ({"groups": ["a"] * 27}, r"groups must have one entry for each image, found the shape \(27,\)"),
+        ({"groups": ["a"] * 27}, "groups must have one entry for each of the 28 labels, found 27"),
         ({"ids": ["a"] * 28}, "ids must name each image once, found 'a' twice"),
         ({"seen": [True] * 28}, "every fold must have images of unseen classes"),
         ({"seen": np.arange(28) % 2 > 0}, "a class must be seen or unseen, found 'unseen0' in two"),
         ({"folds": np.arange(28) % 2}, "a class must be unseen in one fold .* found 'unseen0' in two"),
-        ({"folds": np.repeat([0.1, 0.2], 14)}, "folds must be texts .* or whole numbers, found 0.1"),
-        ({"seen": ["True", "False"] * 14}, "seen must be booleans, found <U5"),
+        ({"folds": np.repeat([0.1, 0.2], 14)}, "folds must be .* or whole numbers, found 0.1"),
+        ({"seen": ["True", "False"] * 14}, "seen must be booleans, found object"),
         ({"layers": {}}, "there must be a layer"),
         (
             {"stem": np.ones((28, 2, 2))},

@@ -73,7 +73,7 @@ def test_what_is_not_as_it_must_be_is_named(arrays):
         wl.score(layers, labels, metrics=["nim"])
     with pytest.raises(wl.UserError, match="a row for each label: layer 'early' has"):
         wl.score({"early": layers["early"][1:]}, labels)
-    with pytest.raises(wl.UserError, match=r"layers must be a dict of embeddings, .* found list"):
+    with pytest.raises(wl.UserError, match=r"layers must be a dict of embeddings, .* found list; for example score\("):
         wl.score([*layers.values()], labels)
     with pytest.raises(wl.UserError, match="metrics must be a list of names of scores, found 'nmi'"):
         wl.score(layers, labels, metrics="nmi")

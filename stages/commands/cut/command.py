@@ -60,7 +60,7 @@ def cut(
     from .folder import write_cut
     from .source import CellPaths, Wanted, named_cell, open_source  # torch takes seconds to import
 
-    check_new(out)
+    check_new(out, draws=False)
     asked = Wanted(**wanted)
     cell = named_cell(origin, asked.use)
     source = open_source(params, cell, CellPaths.of(cell), asked)

@@ -44,7 +44,7 @@ def features(images: Path, origin: Path | None, out: Path, skip_unreadable: bool
     watch = Stopwatch("features", "", None)
     if out.suffix not in WRITERS:
         raise UserError(f"--out must end in {', '.join(WRITERS)}, found {out.name!r}")
-    check_new(out, folder=False)
+    check_new(out, folder=False, draws=False)
     max_pixels = read_section(params, "prepare", PrepareParams).max_pixels
     with ExitStack() as resources:
         files = image_files.list_images(images, resources)

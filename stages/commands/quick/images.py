@@ -43,7 +43,12 @@ def read_images(
         entry = {"source": DEMO, "train": per_class, "test": 2, "unseen": 2}
     params = parse_dataset(entry | {"image_size": size}, folder.name)
     with ExitStack() as resources:
-        candidates = list_images(folder, params, 0, resources).candidates
+        listing = list_images(folder, params, 0, resources)
+        candidates = listing.candidates
+        if listing.ignored:
+            print(
+                f"quick: left out files of no class: {listed(sorted(map(repr, listing.ignored)), 5)}", file=sys.stderr
+            )
         labels = sorted({each.label for each in candidates})
         of_class = ([each for each in candidates if each.label == label] for label in labels)
         chosen = [each for own in of_class for each in shuffled(own, 0, "quick", own[0].label)[:per_class]]
@@ -58,15 +63,22 @@ def read_images(
         pixels.append(image.pixels)
         rows.append((each.sample_id, each.label, "unseen", sha256(image.pixels.tobytes()).hexdigest()))
     images = pd.DataFrame(rows, columns=["sample_id", "label", "split", "pixels_sha256"])
-    images, copies = resolve_duplicates(images, "drop")
+    images = drop_copies(images)
+    check_enough(folder, Counter(images["label"]))
+    return np.stack(pixels)[images.index], images["label"].tolist()
+
+
+def drop_copies(images: pd.DataFrame) -> pd.DataFrame:
+    """Leave out copies of images, and print how many, and the classes of which no image is left."""
+    kept, copies = resolve_duplicates(images, "drop")
+    gone = listed(sorted(map(repr, {*images["label"]} - {*kept["label"]})), 5)
     if copies.dropped:
         print(
             f"quick: left out {copies.dropped} copies of images (images found in several classes, which all go: "
-            f"{copies.between_classes})",
+            f"{copies.between_classes}){', so that no image is left of ' * bool(gone)}{gone}",
             file=sys.stderr,
         )
-        check_enough(folder, Counter(images["label"]))
-    return np.stack(pixels)[images.index], images["label"].tolist()
+    return kept
 
 
 def _print_bits(bits: Bits) -> None:
@@ -81,8 +93,10 @@ def check_enough(folder: Path, counts: Counter[str]) -> None:
     """
     least = read_section(PARAMS, "measure", MeasureParams).probe.folds
     if len(counts) < 2 or min(counts.values()) < least:
-        found = listed([f"{name} ({count})" for name, count in reversed(counts.most_common())], 5)
+        found = listed([f"{name} ({count})" for name, count in reversed(counts.most_common())], 5) or "none"
+        tables = [path.name for path in sorted(folder.glob("*.csv"))]
+        instead = f", or name the table that lists their classes (--table {tables[0]})" if tables else ""
         raise UserError(
             f"{folder}: must have at least 2 classes of at least {least} images each, found {found}; add images, or "
-            "take such classes out"
+            f"take such classes out{instead}"
         )

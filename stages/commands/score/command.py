@@ -62,10 +62,7 @@ def score(
     names = None if metrics is None else [each.strip() for each in metrics.split(",")]
     measure, aggregate = read_settings(params, names, normalize)
     if out is not None:
-        from ...aggregate.charts.draw import check_limits
-
         check_new(out)
-        check_limits()
     layers, of_images = join([read_file(path, labels) for path in files])
     images = f"{len(of_images['labels']):,} images in {plural(len(files), 'file')}"
     print(f"score: measuring {plural(len(layers), 'layer')} of {images}", file=sys.stderr)

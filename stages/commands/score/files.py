@@ -13,19 +13,20 @@ seen/<array>       all but `layers` of other images, of classes that the network
 import json
 import re
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import psutil
 from numpy.typing import NDArray
 
+from ...library.checks import as_texts
+from ...prepare.csv_rows import csv_rows
 from ...shared.embeddings.split_names import SEEN, UNSEEN
-from ...shared.runtime.errors import UserError, irregular
+from ...shared.runtime.errors import UserError, irregular, prefix_errors, short_repr
 from ..project import FEATURES, size
 
 LABELS, IDS, GROUPS, LAYERS = "labels", "ids", "groups", "layers"
@@ -61,12 +62,15 @@ def read_file(path: Path, labels: Path | None) -> list[Part]:
     """
     if labels is not None and path.suffix != ".parquet":
         raise UserError(f"--labels: {path} must be a .parquet that `whichlayer features` wrote; leave it out")
+    known = None if labels is None else read_labels(labels)
     with readable(path):
         check_regular(path)
         if path.suffix == ".parquet":
-            splits = {UNSEEN: read_parquet(path, labels)}
+            splits = {UNSEEN: read_parquet(path, known)}
         else:
             splits = read_store(path) if path.is_dir() else read_npz(path)
+        for split, arrays in splits.items():
+            check_rows(arrays, PREFIXES[split])
     return [Part(path, split, arrays) for split, arrays in splits.items()]
 
 
@@ -102,11 +106,58 @@ def check_memory(count: int) -> None:
         )
 
 
+def check_rows(arrays: Arrays, prefix: str) -> None:
+    """Check that the arrays of a split have a row for each of its labels, and make texts of labels, ids and groups."""
+    if LABELS not in arrays:
+        raise UserError(
+            f"must have an array {prefix + LABELS!r} (N,) beside one (N, D) per layer; docs/use.md has the layout"
+        )
+    texts = {name: as_texts(prefix + name, arrays[name]) for name in (LABELS, IDS, GROUPS) if name in arrays}
+    for name, array in arrays.items():
+        if array.ndim == 0 or len(array) != len(texts[LABELS]):
+            raise UserError(
+                f"array {prefix + name!r} must have a row for each of the {len(texts[LABELS])} of {prefix + LABELS!r}, "
+                f"found the shape {array.shape}"
+            )
+    arrays |= {name: np.array(own, dtype=str) for name, own in texts.items()}
+
+
+def read_labels(path: Path) -> dict[str, str]:
+    """Read which class each image has: a CSV with the columns path and label.
+
+    Raises:
+        UserError: it is no such CSV, or gives an image two classes.
+    """
+    with prefix_errors(str(path)):
+        check_regular(path)
+    lines = csv_rows(path.read_bytes(), path)
+    _, header = next(lines, (1, []))
+    if any(header.count(name) != 1 for name in ("path", "label")):
+        raise UserError(
+            f"{path}: must be a CSV with commas whose first line has path and label once each, found "
+            f"{short_repr(','.join(header))}; rename the columns, or write it again with commas"
+        )
+    known: dict[str, str] = {}
+    for line, cells in lines:
+        if len(cells) != len(header):
+            raise UserError(
+                f"{path}, line {line}: must have {len(header)} cells, as the header has, found {len(cells)}; quote a "
+                "cell that has a comma"
+            )
+        image, label = cells[header.index("path")], cells[header.index("label")].strip()
+        if known.setdefault(image, label) != label:
+            raise UserError(
+                f"{path}, line {line}: an image must have one label, found {known[image]!r} and {label!r} for "
+                f"{image!r}; take one of the lines out"
+            )
+    return known
+
+
 def read_npz(path: Path) -> dict[str, Arrays]:
     """Read an .npz file by split; objects, which only unpickling would give, are refused.
 
     Raises:
-        UserError: there are no labels, an array has objects, or `layers` does not name the layers.
+        UserError: there is another file than an array, an array has objects, or `layers` does not name the layers.
     """
     if not zipfile.is_zipfile(path):  # NumPy would take it for a pickle
         raise UserError("must be an .npz file, found no zip file")
@@ -115,14 +166,15 @@ def read_npz(path: Path) -> dict[str, Arrays]:
         check_memory(sum(member.file_size for member in file.zip.infolist()))
         for name in file.files:
             try:
-                arrays[name] = file[name]
+                if not isinstance(array := file[name], np.ndarray) or name in arrays:
+                    found = "twice" if name in arrays else "which is no array"
+                    raise UserError(f"must hold arrays, each once, found {name!r}, {found}; write it with np.savez")
+                arrays[name] = array
             except ValueError as error:
                 raise UserError(
                     f"array {name!r} must hold numbers or texts, found {error}; objects are not read: save "
                     f"np.array(list({name}), dtype=str)"
                 ) from None
-    if LABELS not in arrays:
-        raise UserError(f"must have an array {LABELS!r} (N,) beside one (N, D) per layer; docs/use.md has the layout")
     own = {name: array for name, array in arrays.items() if not name.startswith(PREFIXES[SEEN]) and name != LAYERS}
     layers = [name for name in own if name not in (LABELS, IDS, GROUPS)]
     ordered = [str(name) for name in np.ravel(arrays[LAYERS])] if LAYERS in arrays else layers
@@ -136,8 +188,8 @@ def read_npz(path: Path) -> dict[str, Arrays]:
     return {SEEN: sorted_below, UNSEEN: sorted_own} if below else {UNSEEN: sorted_own}
 
 
-def read_parquet(path: Path, labels: Path | None) -> Arrays:
-    """Read a table that `whichlayer features` wrote, and give its images labels: those of a CSV, or their folders."""
+def read_parquet(path: Path, labels: Mapping[str, str] | None) -> Arrays:
+    """Read a table that `whichlayer features` wrote, and give its images labels, or the names of their folders."""
     import pyarrow.parquet as pq
 
     file = pq.ParquetFile(path)
@@ -153,11 +205,7 @@ def read_parquet(path: Path, labels: Path | None) -> Arrays:
     check_memory(4 * width * file.metadata.num_rows)
     table = file.read(["path", "features"])
     images, layer = table["path"].to_pylist(), json.loads(about[FEATURES.encode()])["layer"]
-    known = {name: PurePosixPath(name).parent.name for name in images}
-    if labels is not None:
-        check_regular(labels)
-        rows = pd.read_csv(labels, dtype=str, keep_default_na=False)
-        known = dict(zip(rows["path"], rows["label"], strict=True))
+    known = {name: PurePosixPath(name).parent.name for name in images} if labels is None else labels
     if lacking := [name for name in images if not known.get(name)]:
         raise UserError(
             "every image must have a label, in a CSV (--labels) or as the name of its folder, found none of "

@@ -227,8 +227,20 @@ class EmbeddedSplit:
 
 
 def scaled(X: Float32, scaling: Normalize) -> Float32:
-    """Scale every row of (N, D) in one way, which may be none at all."""
-    return X if scaling == "none" else unit_rows(X)
+    """Scale every row of (N, D) in one way, which may be none at all; of rows of zeros see `mark_zero_rows`."""
+    return X if scaling == "none" else unit_rows(*mark_zero_rows(X))
+
+
+def mark_zero_rows(*arrays: Float32) -> list[Float32]:
+    """Add a feature that is 1 in rows of zeros and 0 in others, where any array has such rows: (N, D) or (N, D + 1).
+
+    A row of zeros has no direction. Scaled to length 1 and marked, it has a cosine similarity of 0 to every other row,
+    as in scikit-learn, and of 1 to another row of zeros. Unmarked, it would be everybody's nearest neighbour.
+    """
+    zeros = [~X.any(axis=1, keepdims=True) for X in arrays]
+    if not any(zero.any() for zero in zeros):
+        return [*arrays]
+    return [np.hstack([X, zero.astype(np.float32)]) for X, zero in zip(arrays, zeros, strict=True)]
 
 
 def unit_rows(X: Float32, *, out: Float32 | None = None) -> Float32:

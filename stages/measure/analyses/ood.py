@@ -11,7 +11,7 @@ from scipy.spatial.distance import cdist
 
 from ...core.scores.arrays import ROUNDING, Classes, Float32, Float64, blocks
 from ...core.scores.catalogue import ScoreValue
-from ...core.scores.embedded_split import EmbeddedSplit, unit_rows
+from ...core.scores.embedded_split import EmbeddedSplit, mark_zero_rows, unit_rows
 from ...shared.embeddings.embeddings import Layer
 from ...shared.embeddings.split_names import SEEN, TRAIN, UNSEEN
 from ...shared.tables.metric_table import OOD_KNN, OOD_MAHALANOBIS
@@ -56,8 +56,8 @@ def ood(cell: Cell, layer: Layer, split: EmbeddedSplit) -> AnalysisResult:
 def knn_distances(train: Float32, X: Float32, *, k: int = NEIGHBOURS, block_bytes: int = BLOCK_BYTES) -> Float64:
     """Measure how far every image is from its k-th nearest training image (Sun, Ming, Zhu and Li, ICML 2022).
 
-    Rows of both are scaled to length 1 first (rows of zeros stay); distances are Euclidean and exact, in double
-    precision.
+    Rows of both are scaled to length 1 first (rows of zeros: `mark_zero_rows`); distances are Euclidean and exact, in
+    double precision.
 
     Args:
         train: (n, D) float32, embeddings of seen training images.
@@ -68,6 +68,7 @@ def knn_distances(train: Float32, X: Float32, *, k: int = NEIGHBOURS, block_byte
     Returns:
         (N,) float64, from 0 to 2.
     """
+    train, X = mark_zero_rows(train, X)
     train = unit_rows(train).astype(np.float64)
     squares = np.einsum("ij,ij->i", train, train)
     k = min(k, len(train))

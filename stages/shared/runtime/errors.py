@@ -47,10 +47,10 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     return f"{hint}(known: {listed(names)})"
 
 
-def check_known(name: str, known: Collection[str], problem: str) -> None:
+def check_known(name: object, known: Collection[str], problem: str) -> None:
     """Raise a `UserError` if a name is not a known one: the problem, and which known names resemble it."""
-    if name not in known:
-        raise UserError(f"{problem}: {did_you_mean(name, known)}")
+    if not (isinstance(name, str) and name in known):
+        raise UserError(f"{problem}: {did_you_mean(str(name), known)}")
 
 
 def listed(names: Sequence[str], most: int = MAX_NAMES) -> str:

@@ -101,6 +101,28 @@ def test_copies_are_left_out_and_counted(tmp_path, capsys):
     assert "left out 3 copies of images" in capsys.readouterr().err
 
 
+def test_a_class_of_which_all_images_are_copies_is_named(tmp_path, capsys):
+    write_classes(tmp_path, 6, 6, 6)
+    shutil.copytree(tmp_path / "class1", tmp_path / "same as class1")
+    _, labels = read_images(tmp_path, None, "efficientnet_lite0", 8, 100)
+    assert {*labels} == {"class0", "class2"}
+    assert "so that no image is left of 'class1', 'same as class1'\n" in capsys.readouterr().err
+
+
+def test_a_table_beside_the_images_is_named(tmp_path):
+    write_classes(tmp_path, 6)
+    rows = [f"class0/{image}.png,{image % 2}" for image in range(6)]
+    (tmp_path / "labels.csv").write_text("\n".join(["path,label", *rows]))
+    with pytest.raises(UserError, match=r"found class0 \(6\); .*, or name the table .* \(--table labels\.csv\)"):
+        run(tmp_path, "--image-size", 32)
+    for image in (tmp_path / "class0").iterdir():
+        image.rename(tmp_path / image.name)
+    with pytest.raises(
+        UserError, match=r"no class folder with images; .*`whichlayer quick FOLDER --table labels\.csv`"
+    ):
+        run(tmp_path, "--image-size", 32)
+
+
 @pytest.mark.parametrize("bits", [10, 12, 14, 16])
 def test_the_depth_of_a_folder_is_found_and_said(tmp_path, capsys, bits):
     random = np.random.default_rng(0)

@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +23,10 @@ def read(*paths: Path, labels: Path | None = None) -> tuple[dict[str, Any], dict
     return join([read_file(path, labels) for path in paths])
 
 
-def refused(path: Path, message: str, labels: Path | None = None) -> None:
+def refused(path: Path, message: str, labels: Path | None = None, *, blamed: Path | None = None) -> None:
     with pytest.raises(UserError, match=message) as caught:
         read(path, labels=labels)
-    assert str(path) in str(caught.value)
+    assert str(caught.value).removeprefix("--labels: ").startswith(f"{blamed or path}")
 
 
 def test_an_npz_file_keeps_its_order_and_seen_images_come_first(tmp_path: Path):
@@ -55,11 +56,36 @@ def test_several_files_are_folds(tmp_path: Path):
         ({"stem": arrays()["stem"]}, "must have an array 'labels'"),
         (arrays() | {"layers": np.array(["stem"])}, "'layers' must name stem, blocks.0 once each, .* found stem$"),
         (with_seen() | {"seen/ids": np.array(["a"] * 24)}, "with as many features, found others of ids"),
+        ({name: X for name, X in with_seen().items() if name != "seen/labels"}, "must have an array 'seen/labels'"),
+        (arrays() | {"labels": np.float64(3)}, "labels must have one entry for each image, found the shape"),
+        (
+            arrays() | {"labels": np.array([np.nan, *"ab" * 13, "a"])},
+            "labels must not be missing, found 'nan' in row 0",
+        ),
+        (with_seen() | {"seen/labels": np.ones(24)}, "seen/labels must be .* whole numbers, found 1.0"),
+        (
+            arrays() | {"stem": np.ones(())},
+            r"'stem' must have a row for each of the 28 of 'labels', found the shape \(\)",
+        ),
+        (
+            with_seen() | {"stem": np.ones((27, 4)), "seen/stem": np.ones((25, 4))},
+            r"array 'seen/stem' must have a row for each of the 24 of 'seen/labels', found the shape \(25, 4\)",
+        ),
         (with_seen() | {"seen/stem": np.ones((24, 3))}, "with as many features, found others of stem"),
     ],
 )
 def test_what_is_wrong_with_an_npz_file_is_named(tmp_path: Path, content: dict[str, Any], message: str):
     refused(write_npz(tmp_path / "a.npz", content), message)
+
+
+def test_an_npz_file_with_another_file_in_it_is_refused(tmp_path: Path):
+    path = write_npz(tmp_path / "a.npz", arrays())
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("README.txt", "how these were made")
+    refused(path, r"must hold arrays, each once, found 'README\.txt', which is no array; write it with np\.savez")
+    with zipfile.ZipFile(write_npz(path, arrays()), "a") as archive, pytest.warns(UserWarning, match="Duplicate"):
+        archive.writestr("stem.npy", archive.read("stem.npy"))
+    refused(path, "found 'stem', twice")
 
 
 class Trap:
@@ -114,11 +140,24 @@ def test_a_pipe_is_not_waited_for(tmp_path: Path, place: str):
     else:
         os.mkfifo(tmp_path / "labels.csv")
         path = written(tmp_path)
-    refused(path, "must be a regular file, found a named pipe", tmp_path / "labels.csv" if place == "labels" else None)
+    labels = tmp_path / "labels.csv" if place == "labels" else None
+    refused(path, "must be a regular file, found a named pipe", labels, blamed=labels)
 
 
 PATHS = [f"{label}/{number}.png" for label in ("ant", "bee") for number in range(3)]
 VECTORS = np.random.default_rng(0).normal(size=(6, 4)).astype(np.float32)
+
+
+WRONG_TABLES = {
+    "path;label\nant/0.png;1\n": r": must be a CSV with commas whose .* found 'path;label'; rename .* with commas",
+    "path, label\nant/0.png, 1\n": "found 'path, label'; rename",
+    "path,label,label\nant/0.png,1,2\n": "path and label once each",
+    "": "path and label once each, found ''",
+    "path,label\nant/0.png,1\nant/1.png,2\nant/0.png,2\n": "line 4: an image must have one label, found '1' and '2'",
+    "path,label\nant/0.png,1,2\n": "line 2: must have 2 cells, as the header has, found 3; quote",
+    'path,label\n"ant/0.png,1\n': "line 2: not a CSV with commas",
+    "path,label\nant/0.png,é\n": "line 1: must be a list in UTF-8",
+}
 
 
 def written(folder: Path, paths: list[str] = PATHS, layer: str = "blocks.3") -> Path:
@@ -138,6 +177,9 @@ def test_features_have_the_classes_of_their_folders_or_of_a_table(tmp_path: Path
     assert read(written(tmp_path), labels=table)[1]["labels"].tolist() == ["0", "1"] * 3
     table.write_text("\n".join(["path,label", *rows[1:]]))
     refused(tmp_path / "new.parquet", r"every image must have a label.* none of 1, first of 'ant/0\.png'", table)
+    for content, message in WRONG_TABLES.items():
+        table.write_bytes(content.encode("utf-16" if "é" in content else "utf-8"))
+        refused(tmp_path / "new.parquet", message, table, blamed=table)
     refused(written(tmp_path, [f"{n}.png" for n in range(6)]), "as the name of its folder, found none of 6")
     refused(write_npz(tmp_path / "a.npz", arrays()), "--labels: .* must be a .parquet", table)
 

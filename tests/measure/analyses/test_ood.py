@@ -53,7 +53,7 @@ def test_knn_distances_know_directions_only_and_rows_of_zeros_have_none():
     X = others(5)
     scales = np.random.default_rng(0).uniform(0.1, 9, size=(30, 1)).astype(np.float32)
     assert np.allclose(knn_distances(train * scales, X * 3, k=4), knn_distances(train, X, k=4), atol=1e-6)
-    assert knn_distances(train, np.zeros((2, 5), np.float32), k=4) == pytest.approx(1)
+    assert knn_distances(train, np.zeros((2, 5), np.float32), k=4) == pytest.approx(np.sqrt(2))
     assert knn_distances(np.zeros((4, 5), np.float32), np.zeros((2, 5), np.float32)).tolist() == [0, 0]
 
 

@@ -1,0 +1,235 @@
+"""What arrays and labels that a user gives must be, and a table of their images: one sentence if they are not."""
+
+import re
+from collections.abc import Mapping
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from ..core.scores.catalogue import PROBE
+from ..measure.params import MeasureParams
+from ..prepare.names import INVISIBLE, check_class_names
+from ..shared.embeddings.embeddings import BASELINE
+from ..shared.embeddings.split_names import SEEN, UNSEEN
+from ..shared.runtime.errors import CONTROL, UserError, listed, prefix_errors, short_repr
+
+MAX_LENGTH = 1e18
+"""Of an image's vector, and the inverse the least length of an array's longest: squares of distances must not pass the
+ends of float32."""
+
+USABLE = re.compile(r"(?!_)\w[\w.\- ]{0,199}")
+"""A layer's name, which stands in tables, figures and paths."""
+
+
+def tabulate(
+    labels: ArrayLike,
+    groups: ArrayLike | None = None,
+    ids: ArrayLike | None = None,
+    seen: ArrayLike | None = None,
+    folds: ArrayLike | None = None,
+) -> pd.DataFrame:
+    """Tabulate the images: `SAMPLE_COLUMNS`, and `fold`, counted from 0 in the order of the images.
+
+    Raises:
+        UserError: an array is not (N,) or has other values, a text is missing, two classes look alike, a class has one
+            image, is seen and unseen, or is unseen in two folds, or an id stands for two images.
+    """
+    texts = {"labels": as_texts("labels", labels)}
+    for name, values in (("groups", groups), ("ids", ids), ("folds", folds)):
+        texts |= {} if values is None else {name: as_texts(name, values)}
+    marks = {} if seen is None else {"seen": as_column("seen", seen)}
+    count = len(texts["labels"])
+    if not count:
+        raise UserError("labels must have one entry for each image, found none: there are no images")
+    for name, found in [(name, len(column)) for of in (texts, marks) for name, column in of.items()]:
+        if found != count:
+            raise UserError(f"{name} must have one entry for each of the {count} labels, found {found}")
+    samples = pd.DataFrame({"label": texts["labels"], "group": texts.get("groups", ""), "fold": 0, "split": UNSEEN})
+    if seen is not None:
+        if marks["seen"].dtype != bool:
+            kind = marks["seen"].dtype
+            raise UserError(f"seen must be booleans, found {kind}; give for example np.isin(labels, seen_classes)")
+        samples["split"] = np.where(marks["seen"], SEEN, UNSEEN)
+    if folds is not None:
+        samples["fold"] = pd.factorize(pd.Series(texts["folds"]))[0]
+    numbers = samples.groupby(["fold", "split"]).cumcount().astype(str).str.zfill(6)
+    samples["sample_id"] = texts.get("ids", samples["split"] + "/" + numbers)
+    check_samples(samples)
+    return samples
+
+
+def check_samples(samples: pd.DataFrame) -> None:
+    """Check the classes, splits and folds of images, and their ids.
+
+    Raises:
+        UserError: as `tabulate`.
+    """
+    with prefix_errors("labels"):
+        check_class_names(samples["label"].unique())
+    own = samples.groupby(["fold", "split"], sort=False)
+    for (_, split), rows in own:
+        sizes = rows["label"].value_counts(ascending=True)
+        if len(sizes) < 2 or sizes.iloc[0] < 2:
+            wrong = sizes if len(sizes) < 2 else sizes[sizes < 2]
+            found = listed([f"{short_repr(name)} ({size})" for name, size in wrong.items()], 5)
+            where = f" in the split {split!r}" if samples["split"].nunique() > 1 else ""
+            raise UserError(
+                f"labels must have at least 2 classes of at least 2 images each, found {found}{where}; take classes of "
+                "one image out of the labels and of all embeddings"
+            )
+        if (repeated := rows["sample_id"].duplicated()).any():
+            raise UserError(f"ids must name each image once, found {rows['sample_id'][repeated].iloc[0]!r} twice")
+    if own.ngroups != samples["fold"].nunique() * samples["split"].nunique() or UNSEEN not in set(samples["split"]):
+        raise UserError("every fold must have images of unseen classes, and of seen ones if another has; add some")
+    unseen = samples[samples["split"] == UNSEEN].groupby("label")["fold"].nunique()
+    both = samples.groupby(["label", "fold"])["split"].nunique().groupby("label").max()
+    for what, counts in (("seen or unseen", both), ("unseen in one fold (each file is one)", unseen)):
+        if counts.max() > 1:
+            raise UserError(f"a class must be {what}, found {counts.idxmax()!r} in two; give each its own classes")
+
+
+TURNED_INTO_TEXT = np.dtype("<U32")
+"""What NumPy makes of a list of texts that has a number: of NaN it is `nan`."""
+
+
+def as_texts(name: str, values: ArrayLike) -> list[str]:
+    """Read names of classes, groups, images or folds, (N,); whole numbers become texts.
+
+    Raises:
+        UserError: they are others, or a text is missing, empty or has control characters.
+    """
+    column = as_column(name, values)
+    cells = column.tolist()
+    texts = [_text(each) for each in cells]
+    missing = pd.isna(column.astype(object))
+    if column.dtype == TURNED_INTO_TEXT and max(map(len, texts), default=0) < TURNED_INTO_TEXT.itemsize // 4:
+        missing |= column == "nan"
+    if missing.any():
+        row = int(missing.argmax())
+        raise UserError(
+            f"{name} must not be missing, found {cells[row]!r} in row {row} ({missing.sum()} in all); take such images "
+            "out of the labels and of all embeddings, or give them a name"
+        )
+    wrong = {text for text in {*texts} if not INVISIBLE.sub("", text).strip() or CONTROL.search(text)}
+    if wrong:
+        found = next(cell for cell, text in zip(cells, texts, strict=True) if text in wrong)
+        remedy = "rename it" if isinstance(found, str) else f"give [str(each) for each in {name}]"
+        if isinstance(found, bytes):
+            remedy = f"give [each.decode() for each in {name}]"
+        if isinstance(found, float):
+            found = next((each for each in cells if isinstance(each, float) and not each.is_integer()), found)
+            remedy = f"give np.asarray({name}).astype(int)" if found.is_integer() else "give classes, not measures"
+        raise UserError(
+            f"{name} must be visible texts without control characters or whole numbers, found {short_repr(found)}; "
+            f"{remedy}"
+        )
+    return texts
+
+
+def _text(value: object) -> str:
+    """Write a text, which may be a member of an enumeration, or a whole number; else nothing."""
+    return "".join(value) if isinstance(value, str) else str(value) if isinstance(value, Integral) else ""
+
+
+def missing_texts(samples: pd.DataFrame) -> list[str]:
+    """Names of classes that pandas and NumPy make of a missing value, where they make texts of labels."""
+    return sorted({"nan", "None", "NaT", "<NA>"} & {*samples["label"]})
+
+
+def as_column(name: str, values: ArrayLike) -> NDArray[Any]:
+    """Make an array (N,) of what a user gives for one; what is missing stays so.
+
+    NumPy would make texts of the numbers and of the missing values in a list of texts.
+
+    Raises:
+        UserError: it has another shape.
+    """
+    column = as_array(name, values)
+    if column.dtype.kind not in "iub" and not isinstance(values, np.ndarray):
+        column = np.asarray(values, dtype=object)
+    if column.ndim != 1:
+        shown = column.ndim or isinstance(values, np.ndarray)
+        found = f"the shape {column.shape}" if shown else type(values).__name__
+        remedy = "give a list or an array (N,)"
+        if column.ndim == 2 and column.shape[1] == 1:
+            remedy = f"give np.ravel({name})"
+        elif column.ndim == 2 and column.dtype.kind in "iufb":
+            remedy = f"of one-hot rows give np.argmax({name}, axis=1)"
+        raise UserError(f"{name} must have one entry for each image, found {found}; {remedy}")
+    return column
+
+
+def as_array(what: str, values: ArrayLike) -> NDArray[Any]:
+    """Make an array of what a user gives for one.
+
+    Raises:
+        UserError: it cannot become one, as a ragged list, or a tensor on a GPU or with a gradient, or what it masks
+            would show.
+    """
+    if np.ma.is_masked(values):
+        raise UserError(f"{what} must have no masked values; take such images out of the labels and of all embeddings")
+    try:
+        return np.asarray(values)
+    except (RuntimeError, TypeError, ValueError) as error:
+        raise UserError(f"{what} must be an array, found {type(values).__name__}: {error}") from None
+
+
+def check_probe(labels: "pd.Series[str]", measure: MeasureParams) -> None:
+    """Check that each class has images for all folds of the linear probe, if that is measured.
+
+    Raises:
+        UserError: naming classes that do not.
+    """
+    counts, folds = labels.value_counts(ascending=True), measure.probe.folds
+    if PROBE in measure.all_metrics and counts.iloc[0] < folds:
+        found = listed([f"{name!r} ({count})" for name, count in counts[counts < folds].items()], 5)
+        raise UserError(
+            f"the linear probe needs at least {folds} images of each class, found {found}; add images, take such "
+            'classes out, or name scores without the probe, such as metrics=["map_at_r", "nmi"] in Python or '
+            "--metrics map_at_r,nmi"
+        )
+
+
+def check_layers(layers: Mapping[str, NDArray[Any]], count: int) -> dict[str, NDArray[np.float32]]:
+    """Check names, shapes and values of layers, and give them as float32.
+
+    Args:
+        layers: name -> (N, D).
+        count: N.
+
+    Raises:
+        UserError: naming the array, what must hold and what was found.
+    """
+    if not set(layers) - {BASELINE}:
+        raise UserError(f"there must be a layer, embeddings (N, D), beside {BASELINE!r}, found none")
+    found, remedy = {}, "take such images out of the labels and of all embeddings"
+    for name, given in layers.items():
+        if not isinstance(name, str) or not USABLE.fullmatch(name):
+            raise UserError(
+                "a layer's name must be of at most 200 letters, digits, `.`, `_`, `-` and blanks, and begin with a "
+                f"letter or digit, found {name!r}; rename it"
+            )
+        X = as_array(f"embeddings of layer {name!r}", given)
+        if X.dtype.kind in "fiu" and X.ndim == 2 and len(X) != count:
+            raise UserError(f"embeddings must have a row for each label: layer {name!r} has {len(X)}, labels {count}")
+        if X.dtype.kind not in "fiu" or X.ndim != 2 or len(X) != count or not X.shape[1]:
+            raise UserError(
+                f"embeddings of layer {name!r} must be (images, features) of real numbers, with a row for each of the "
+                f"{count} labels, found {X.dtype} of shape {X.shape}; give every layer the same images, and reduce its "
+                "output to one vector per image, for example by its mean over space"
+            )
+        with np.errstate(over="ignore", invalid="ignore"):
+            found[name] = X.astype(np.float32, copy=False)
+            longest = float(np.sqrt(np.einsum("nd,nd->n", found[name], found[name], dtype=np.float64).max()))
+        if np.isnan(longest):
+            row = int(np.flatnonzero(~np.isfinite(found[name]).all(axis=1))[0])
+            raise UserError(f"embeddings of layer {name!r} must be finite, found NaN in row {row}; {remedy}")
+        if longest and not 1 / MAX_LENGTH <= longest <= MAX_LENGTH:  # nor NaN
+            raise UserError(
+                f"embeddings of layer {name!r} must be finite in float32, the longest of {1 / MAX_LENGTH:g} to "
+                f"{MAX_LENGTH:g}, found {longest:.3g}; {remedy}, or multiply the layer by a number"
+            )
+    return found
