@@ -130,17 +130,18 @@ def list_candidates(config: Config, folder: Path, params: DatasetParams) -> tupl
     Raises:
         UserError: they cannot be listed, or are of one class.
     """
-    from ..prepare.decode import decode_many, pixel_limit
+    from ..prepare.decode import decode_many
     from ..prepare.sources import list_images  # takes a second to import
 
-    with ExitStack() as resources, pixel_limit(config.prepare.max_pixels):
+    with ExitStack() as resources:
         candidates = list_images(folder, params, config.prepare.seed, resources).candidates
         if len(counts := class_counts(candidates)) < 2:
             found = describe_counts(counts)
             raise UserError(f"{folder}: must have two classes or more, found {found}; {TABLE_INSTEAD}")
         some = candidates[:: max(1, len(candidates) // READ)]
-        decoded = [image for _, image in decode_many([each.content for each in some], **params.decode)]
-    return candidates, fewest_bits(image.depth for image in decoded if not isinstance(image, str) and image.depth)
+        how = params.decode | {"max_pixels": config.prepare.max_pixels}
+        decoded = [image for _, image in decode_many([each.content for each in some], **how)]
+    return candidates, fewest_bits(image.depth for image in decoded if not isinstance(image, str))
 
 
 def choose_splits(candidates: Sequence[Candidate], *, frozen: bool, probe_folds: int) -> dict[str, Any]:

@@ -9,12 +9,12 @@ result.recommend("retrieval").layer             # also: result.table, result.gai
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from html import escape
 from numbers import Integral, Real
-from pathlib import Path
+from os import PathLike
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
@@ -34,13 +34,9 @@ if TYPE_CHECKING:
     from PIL.Image import Image
     from torch import Tensor, nn
 
-    from ..shared.networks.params import NetworkParams
-
 Pooling = Literal["auto", "mean", "token0", "max"]
 Over = Literal["last", "before"]
-
-PARAMS = Path(__file__).parents[2] / "params.yaml"
-"""Of the project whose code this is."""
+Bits = Literal[8, 10, 12, 14, 16]
 
 
 @dataclass(frozen=True)
@@ -313,20 +309,21 @@ def score(
 
 def embed(
     model: "str | nn.Module",
-    images: "Sequence[str | Path] | NDArray[np.uint8]",
+    images: "Iterable[str | PathLike[str] | Image] | NDArray[np.uint8]",
     layers: str | Sequence[str] = "default",
     transform: "Callable[[Image], Tensor] | None" = None,
     *,
     pooling: Pooling = "auto",
     image_size: int | None = None,
     batch_size: int = 128,
+    bits: Bits | None = None,
 ) -> dict[str, NDArray[np.float32]]:
     """Embed images at every layer of a network, in one pass.
 
     Args:
         model: the name of a network, or a module. A name is a model of params.yaml, or of timm with its weights, such
             as `resnet18.a1_in1k`. Images become squares and are normalized for these weights.
-        images: paths, or an array (N, H, W, 3) uint8, RGB; for a network by name (N, S, S, 3).
+        images: paths, Pillow images, or an array (N, H, W, 3) uint8, RGB; for a network by name (N, S, S, 3).
         layers: `default` (stages or blocks of a known library's network; of another module its children, a head
             included), `inside_blocks` (of a vision transformer), or a list of module paths, as `model.named_modules()`
             names them. They are returned from input to output.
@@ -336,6 +333,8 @@ def embed(
             `token0`.
         image_size: input height and width of a network by name; by default as in params.yaml, else 224.
         batch_size: images per forward pass.
+        bits: how many bits files of 16 bits a sample use; with 12 bits, 4095 is white. By default the fewest into
+            which all values fit, with a warning if these are fewer than 16: give it where images are embedded in parts.
 
     Returns:
         Layer -> (N, D) float32, from input to output, as `score` takes it.
@@ -346,44 +345,43 @@ def embed(
     """
     try:
         from ..embed.params import TapsParams
+        from ..prepare.params import PrepareParams
         from ..shared.networks.hub import YOUR_OWN
-        from .embedding import embed_module, embed_named
+        from ..shared.networks.params import named_network
+        from .embedding import Reading, embed_module, embed_named
     except ModuleNotFoundError as error:
         raise ImportError(f"embed needs {error.name}: pip install 'whichlayer[quick]'") from None
-    from ..shared.workflow.models import parse
+    from ..shared.runtime.package import PARAMS
+    from ..shared.workflow.params import load, parse
 
     check_known(pooling, get_args(Pooling), f"pooling must be auto, mean, token0 or max, found {pooling!r}")
-    if batch_size < 1:
-        raise UserError(f"batch_size must be at least 1, found {batch_size}")
-    if isinstance(layers, str) and layers not in ("default", "inside_blocks"):
-        raise UserError(f"layers must be `default`, `inside_blocks` or a list of module paths: [{layers!r}]")
+    if not isinstance(batch_size, Integral) or batch_size < 1:
+        raise UserError(f"batch_size must be a whole number >= 1, found {batch_size!r}")
+    named = isinstance(layers, str) and layers in ("default", "inside_blocks")
+    listed = isinstance(layers, Sequence) and not isinstance(layers, str) and all(isinstance(p, str) for p in layers)
+    if not named and not (listed and layers):
+        raise UserError(f"layers must be `default`, `inside_blocks` or a list of module paths, found {layers!r}")
     taps = parse({"layers": layers if isinstance(layers, str) else [*layers]}, TapsParams, where="")
+    if bits not in (None, *get_args(Bits)):
+        raise UserError(f"bits must be None, 8, 10, 12, 14 or 16, found {bits!r}")
+    prepare = parse(load(PARAMS)["prepare"], PrepareParams, where="prepare")
+    reading = Reading(prepare.max_pixels, bits)
     if isinstance(model, str):
         if transform is not None:
             raise UserError("transform belongs to a module: a network by name has its own; leave it out")
         try:
-            return embed_named(_named_network(model, image_size), images, taps, pooling, batch_size)
+            network = named_network(load(PARAMS)["models"], model, image_size)
+            return embed_named(network, images, taps, pooling, batch_size, reading)
         except UserError as error:
             entry = f"by the name of a model of params.yaml that has {YOUR_OWN}; efficientnet_lite0 needs no network"
             raise UserError(str(error).replace(YOUR_OWN, entry)) from error
-    if not callable(getattr(model, "named_modules", None)):
-        raise UserError(f"model must be the name of a network or a torch module, found {type(model).__name__}")
+    if isinstance(model, type) or not callable(getattr(model, "named_modules", None)):
+        found = f"the class {model.__name__}" if isinstance(model, type) else type(model).__name__
+        raise UserError(f"model must be the name of a network or a torch module, found {found}")
     if image_size is not None:
         raise UserError(
             "image_size is of a network by name: a module has the size that `transform` gives; leave it out"
         )
-    if transform is None:
-        raise UserError("a module needs `transform`, from an RGB image to its input (3, H, H), found none")
-    return embed_module(model, images, taps, transform, pooling, batch_size)
-
-
-def _named_network(name: str, image_size: int | None) -> "NetworkParams":
-    """Return a model of params.yaml, or a network of timm."""
-    from ..shared.networks.params import NetworkParams, WeightsParams
-    from ..shared.workflow.params import load, parse
-
-    known = load(PARAMS)["models"]
-    if name in known:
-        params = parse(known[name]["network"], NetworkParams, where=f"models.{name}.network")
-        return params.model_copy(update={"image_size": image_size or params.image_size})
-    return NetworkParams(library="timm", name=name, weights=WeightsParams(source="hub"), image_size=image_size or 224)
+    if not callable(transform):
+        raise UserError(f"a module needs `transform`, from an RGB image to its input (3, H, H), found {transform!r}")
+    return embed_module(model, images, taps, transform, pooling, batch_size, reading)

@@ -1,7 +1,7 @@
 """What arrays, labels and settings that a user gives must be: one sentence if they are not."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
@@ -110,9 +110,7 @@ def as_texts(name: str, values: ArrayLike) -> list[str]:
     """
     column = as_column(name, values)
     cells = column.tolist()
-    texts = [
-        "".join(each) if isinstance(each, str) else str(each) if isinstance(each, Integral) else "" for each in cells
-    ]
+    texts = [_text(each) for each in cells]
     missing = pd.isna(column.astype(object))
     if column.dtype == TURNED_INTO_TEXT and max(map(len, texts), default=0) < TURNED_INTO_TEXT.itemsize // 4:
         missing |= column == "nan"
@@ -122,20 +120,25 @@ def as_texts(name: str, values: ArrayLike) -> list[str]:
             f"{name} must not be missing, found {cells[row]!r} in row {row} ({missing.sum()} in all); take such images "
             "out of the labels and of all embeddings, or give them a name"
         )
-    for row, text in enumerate(texts):
-        if not INVISIBLE.sub("", text).strip() or CONTROL.search(text):
-            found, remedy = cells[row], f"give [str(each) for each in {name}]"
-            if isinstance(found, float):
-                remedy = f"give np.asarray({name}).astype(int)" if found.is_integer() else "give classes, not measures"
-            if isinstance(found, bytes):
-                remedy = f"give [each.decode() for each in {name}]"
-            if isinstance(found, str):
-                remedy = "rename it"
-            raise UserError(
-                f"{name} must be visible texts without control characters or whole numbers, found "
-                f"{short_repr(found)} in row {row}; {remedy}"
-            )
+    wrong = {text for text in {*texts} if not INVISIBLE.sub("", text).strip() or CONTROL.search(text)}
+    if wrong:
+        found = next(cell for cell, text in zip(cells, texts, strict=True) if text in wrong)
+        remedy = "rename it" if isinstance(found, str) else f"give [str(each) for each in {name}]"
+        if isinstance(found, bytes):
+            remedy = f"give [each.decode() for each in {name}]"
+        if isinstance(found, float):
+            found = next((each for each in cells if isinstance(each, float) and not each.is_integer()), found)
+            remedy = f"give np.asarray({name}).astype(int)" if found.is_integer() else "give classes, not measures"
+        raise UserError(
+            f"{name} must be visible texts without control characters or whole numbers, found {short_repr(found)}; "
+            f"{remedy}"
+        )
     return texts
+
+
+def _text(value: object) -> str:
+    """Write a text, which may be a member of an enumeration, or a whole number; else nothing."""
+    return "".join(value) if isinstance(value, str) else str(value) if isinstance(value, Integral) else ""
 
 
 def remarks(samples: pd.DataFrame, layers: Mapping[str, NDArray[np.float32]]) -> list[str]:
@@ -282,7 +285,8 @@ def parse_settings(metrics: Sequence[str] | None, given: Mapping[str, Any]) -> S
     Raises:
         UserError: one is impossible, or names no score; names the argument.
     """
-    if metrics is not None and (isinstance(metrics, str) or not len(metrics)):
+    listed = isinstance(metrics, Collection) and not isinstance(metrics, str | Set | Mapping) and len(metrics) > 0
+    if metrics is not None and not (listed and all(isinstance(name, str) for name in metrics)):
         raise UserError(f"metrics must be a list of names of scores, found {metrics!r}")
     for name in metrics or ():
         check_known(name, LAYER_SCORES, f"metrics must name scores of layers, found {name!r}")

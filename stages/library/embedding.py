@@ -1,37 +1,50 @@
-"""Embed images in memory at every layer of any network: of a library, by its name, or a module in the hand."""
+"""Embed images at every layer of any network: of a library, by its name, or a module in the hand."""
 
-from collections.abc import Callable, Iterator, Sequence
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import nullcontext
+from dataclasses import dataclass
+from functools import partial
+from itertools import chain, islice
 from pathlib import Path
+from typing import Any
+from warnings import warn
 
 import numpy as np
+import pandas as pd
 import torch
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset
 
 from ..embed.embedder import layer_embeddings, pooled_layers, stored, to_arrays
 from ..embed.folding import FoldedNorms
 from ..embed.params import Pooling, TapsParams
-from ..embed.taps.find import find_taps
+from ..embed.taps.find import REMEDY, find_taps
 from ..embed.taps.libraries import LIBRARIES, Library
-from ..embed.taps.tap import Trace, is_layer, tensors
-from ..prepare.decode import decode_many
+from ..embed.taps.tap import BATCH, Tap, Trace, input_kind, is_layer, tensors
+from ..prepare.bits import FULL, BadImageError, Bits
+from ..prepare.decode import damage_named, decode_alike, decode_many
+from ..prepare.raw_files import read_file
 from ..shared.images.image_store import Pixels, filled
 from ..shared.networks.device import choose_device
 from ..shared.networks.network import Network, build_network
 from ..shared.networks.params import NetworkParams, WeightsParams
 from ..shared.networks.transforms import Transform
-from ..shared.runtime.errors import UserError
+from ..shared.runtime.errors import UserError, explain_system_error
 from ..shared.runtime.progress import progress
 from .checks import Layers
 
-Images = Sequence[str | Path] | Pixels
-"""Paths of files, or (N, H, W, 3) uint8, RGB."""
+Listed = Sequence[str | os.PathLike[str] | Image.Image]
+Images = Iterable[str | os.PathLike[str] | Image.Image] | Pixels
+"""Paths of files, Pillow images, or (N, H, W, 3) uint8, RGB."""
 
 
 class Children:
     """Layers of a module of no known library: its children that run once; of a Sequential child, those inside."""
+
+    FORWARD: Mapping[str, Any] = {}
 
     @staticmethod
     def default_layers(module: nn.Module, trace: Trace) -> dict[str, int | None]:
@@ -49,15 +62,145 @@ class Children:
         return False
 
 
-def embed_named(params: NetworkParams, images: Images, taps: TapsParams, pooling: Pooling, batch_size: int) -> Layers:
+class Unwrapped:
+    """Layers of a module, or of the one network that it wraps: those that its library names, else its children."""
+
+    FORWARD: Mapping[str, Any] = {}
+    """Of the wrapping module; the network is given its own by a hook."""
+
+    def __init__(self, module: nn.Module) -> None:
+        names, library = list[str](), _library(module)
+        while library is None and len(children := dict(module.named_children())) == 1:
+            [(name, module)] = children.items()
+            names, library = [*names, name], _library(module)
+        self.path, self.network, self.library = ".".join(names), module, library or Children
+
+    def default_layers(self, module: nn.Module, trace: Trace) -> dict[str, int | None]:
+        """Return the paths of the layers below the wrapping module.
+
+        Raises:
+            UserError: there are fewer than two.
+        """
+        inside = trace.below(self.path)
+        layers = self.library.default_layers(self.network, inside) or Children.default_layers(self.network, inside)
+        if len(layers) < 2:
+            found = ", ".join(layers) or "none"
+            raise UserError(
+                f"{type(module).__name__} must have two layers or more to choose from, found {found}; {REMEDY}"
+            )
+        return {f"{self.path}.{path}".removeprefix("."): item for path, item in layers.items()}
+
+    def channels_last(self, module: nn.Module) -> bool:
+        """Return whether maps are (B, H, W, C) where their shape does not tell."""
+        return self.library.channels_last(self.network)
+
+    def find_taps(self, network: Network, size: int, taps: TapsParams) -> list[Tap]:
+        """Find the layers of the wrapping module.
+
+        Args:
+            network: it.
+            size: height and width of its input.
+            taps: which layers.
+
+        Raises:
+            UserError: there are none, or the module does not run on a batch of images.
+        """
+        name = type(network.module).__name__
+        params = NetworkParams(library="torchvision", name=name, weights=WeightsParams(source="none"), image_size=size)
+
+        def ask(_module: nn.Module, args: Any, options: dict[str, Any]) -> Any:
+            return args, {**options, **self.library.FORWARD}
+
+        hook = self.network.register_forward_pre_hook(ask, with_kwargs=True)
+        try:
+            return find_taps(network, params, taps, self)
+        except UserError as error:
+            said = str(error).replace("taps.layers", "layers").replace(REMEDY, "name them: layers=[module paths]")
+            raise UserError(said) from None
+        except Exception as error:  # of any kind, by the module
+            if explain_system_error(error):
+                raise
+            raise UserError(
+                f"{name} must run on a batch of images alone, {input_kind(network.module)[1]} of shape ({BATCH}, 3, "
+                f"{size}, {size}) as transform gives them, found {type(error).__name__}: {error}; wrap a module "
+                "that takes more in one whose forward(self, images) calls it"
+            ) from error
+        finally:
+            hook.remove()
+
+
+def _library(module: nn.Module) -> Library | None:
+    """Return the library of a module's class, or of the first class that it extends of one."""
+    packages = (kind.__module__.partition(".")[0] for kind in type(module).__mro__)
+    return next((LIBRARIES[name] for name in packages if name in LIBRARIES), None)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How files become pixels.
+
+    Attributes:
+        max_pixels: of an image.
+        bits: how many bits images of 16 bits a sample use; None: the fewest into which all fit, with a warning.
+    """
+
+    max_pixels: int
+    bits: Bits | None
+
+    def pixels(self, images: Listed | Pixels, size: int | None = None) -> Iterator[Pixels]:
+        """Read images in order: (H, W, 3) uint8, or made square as the prepare stage does by default.
+
+        Raises:
+            UserError: naming one that is none.
+        """
+        if isinstance(images, np.ndarray):
+            yield from images
+            return
+        names = [f"images[{i}]" if isinstance(each, Image.Image) else str(each) for i, each in enumerate(images)]
+        contents = [
+            partial(self._loaded, each, name) if isinstance(each, Image.Image) else partial(read_file, Path(each))
+            for each, name in zip(images, names, strict=True)
+        ]
+        how: dict[str, Any] = {"max_pixels": self.max_pixels, "size": size}
+        if self.bits:
+            decoded = decode_many(contents, bits=self.bits, **how)
+        else:
+            decoded = decode_alike(contents, tell=_warn, **how)
+        for name, (_, image) in zip(names, decoded, strict=True):
+            if isinstance(image, str):
+                raise UserError(f"{name}: must be an image, found: {image}")
+            yield image.pixels
+
+    def _loaded(self, image: Image.Image, name: str) -> Image.Image:
+        """Read the file of a Pillow image before threads do: one image may be there several times."""
+        try:
+            with damage_named(self.max_pixels):
+                image.load()
+        except BadImageError as error:
+            raise UserError(f"{name}: must be an image, found: {error}") from None
+        return image
+
+
+def _warn(bits: Bits) -> None:
+    warn(
+        f"images of {FULL} bits use {bits}, so {2**bits - 1} is taken for white; say so by bits={bits}, or bits={FULL} "
+        "if they are to be as dark as that",
+        stacklevel=2,
+    )
+
+
+def embed_named(
+    params: NetworkParams, images: Images, taps: TapsParams, pooling: Pooling, batch_size: int, reading: Reading
+) -> Layers:
     """Embed images by a library's network as the workflow does: made square, and normalized as its weights want.
 
     Args:
         params: the network.
-        images: paths, or (N, S, S, 3) uint8.
+        images: paths, Pillow images, or (N, S, S, 3) uint8.
         taps: which layers.
         pooling: how an output becomes a vector.
         batch_size: images per forward pass.
+        reading: how files become pixels.
 
     Returns:
         Layer -> (N, D) float32, from input to output.
@@ -65,17 +208,16 @@ def embed_named(params: NetworkParams, images: Images, taps: TapsParams, pooling
     Raises:
         UserError: an image cannot be decoded, or the network cannot be built.
     """
-    check_images(images, square=True)
+    images = check_images(images, square=True)
     network, device = build_network(params, 1, seed=0), choose_device().device
     network.move(device)
+    pixels = reading.pixels(images, params.image_size)
 
     def batches() -> Iterator[Tensor]:
-        for start in range(0, len(images), batch_size):
-            part = images[start : start + batch_size]
-            pixels = part if isinstance(part, np.ndarray) else _decoded(part, params.image_size)
-            yield network.transform.evaluation(torch.from_numpy(filled(pixels, batch_size)).to(device))
+        while part := list(islice(pixels, batch_size)):
+            yield network.transform.evaluation(torch.from_numpy(filled(np.stack(part), batch_size)).to(device))
 
-    return _embedded(network, params, LIBRARIES[params.library], taps, pooling, batches(), len(images), batch_size)
+    return _embedded(network, find_taps(network, params, taps), pooling, batches(), len(images), batch_size)
 
 
 def embed_module(
@@ -85,16 +227,18 @@ def embed_module(
     transform: Callable[[Image.Image], Tensor],
     pooling: Pooling,
     batch_size: int,
+    reading: Reading,
 ) -> Layers:
     """Embed images by a module, on the device where it is, in evaluation mode.
 
     Args:
         module: takes (B, 3, H, W); its own output is not used.
-        images: paths, or (N, H, W, 3) uint8.
+        images: paths, Pillow images, or (N, H, W, 3) uint8.
         taps: which layers.
         transform: from an RGB image to the module's input (3, H, H), float.
         pooling: how an output becomes a vector.
         batch_size: images per forward pass.
+        reading: how files become pixels.
 
     Returns:
         Layer -> (N, D) float32, from input to output.
@@ -102,38 +246,53 @@ def embed_module(
     Raises:
         UserError: `transform` gives something else, or a layer is none.
     """
-    check_images(images)
-    device = next((parameter.device for parameter in module.parameters()), torch.device("cpu"))
+    images = check_images(images)
+    device, dtype = input_kind(module)
+    inputs = _transformed(reading.pixels(images), transform)
+    first = next(inputs)
+    inputs, size = chain([first], inputs), first.shape[-1]
 
     def batches() -> Iterator[Tensor]:
-        for start in range(0, len(images), batch_size):
-            read = (_read(image) for image in images[start : start + batch_size])
-            yield torch.stack([_checked(transform(image)) for image in read]).to(device)
+        while part := list(islice(inputs, batch_size)):
+            yield torch.stack(part).to(device, dtype)
 
-    size = _checked(transform(_read(images[0]))).shape[-1]
-    params = NetworkParams(library="torchvision", name="module", weights=WeightsParams(source="none"), image_size=size)
-    library = LIBRARIES.get(type(module).__module__.partition(".")[0], Children)
     network = Network(module, (), Transform(size, (0, 0, 0), (1, 1, 1), channels_last=False))
     training = {child: child.training for child in module.modules()}
     module.eval()
     try:
-        return _embedded(network, params, library, taps, pooling, batches(), len(images), batch_size)
+        found = Unwrapped(module).find_taps(network, size, taps)
+        return _embedded(network, found, pooling, batches(), len(images), batch_size)
     finally:
         for child, mode in training.items():
             child.training = mode
 
 
+def _transformed(images: Iterator[Pixels], transform: Callable[[Image.Image], Tensor]) -> Iterator[Tensor]:
+    """Turn images into inputs of one shape (3, H, H), float.
+
+    Raises:
+        UserError: `transform` gives something else.
+    """
+    first: Any = None
+    for image in images:
+        tensor = transform(Image.fromarray(image))
+        known = isinstance(tensor, Tensor)
+        first = tuple(tensor.shape) if first is None and known else first
+        if not known or len(first) != 3 or first != (3, first[1], first[1]) or not tensor.is_floating_point():
+            found = f"{tensor.dtype} of {tuple(tensor.shape)}" if known else type(tensor).__name__
+            raise UserError(f"transform must give a tensor (3, H, H), float, for each RGB image, found {found}")
+        if tensor.shape != first:
+            raise UserError(
+                f"transform must give tensors of one shape, found {first} and {tuple(tensor.shape)}; let it resize to "
+                "a square, or resize and cut one out"
+            )
+        yield tensor
+
+
 def _embedded(
-    network: Network,
-    params: NetworkParams,
-    library: Library,
-    taps: TapsParams,
-    pooling: Pooling,
-    batches: Iterator[Tensor],
-    count: int,
-    batch_size: int,
+    network: Network, taps: list[Tap], pooling: Pooling, batches: Iterator[Tensor], count: int, batch_size: int
 ) -> Layers:
-    layers = pooled_layers(find_taps(network, params, taps, library), [pooling])
+    layers = pooled_layers(taps, [pooling])
     found: dict[str, list[NDArray[np.float32]]] = {layer.layer.name: [] for layer in layers}
     with torch.inference_mode(), layer_embeddings(network, layers, logits=False) as embed:
         norms: FoldedNorms | None = None
@@ -148,51 +307,35 @@ def _embedded(
     return Layers(arrays, {layer.layer.name: layer.layer for layer in layers})
 
 
-def check_images(images: Images, *, square: bool = False) -> None:
-    """Check what is given for images.
+TAKEN = "paths or Pillow images, or a NumPy array uint8 of shape {}, RGB"
+
+
+def check_images(images: Any, *, square: bool = False) -> Listed | Pixels:
+    """Return what is given for images as a list or an array.
 
     Raises:
-        UserError: it is empty, or an array of another shape or type.
+        UserError: it is empty or something else, has no order, or is an array of another shape or type.
     """
-    if isinstance(images, str | Path):
+    taken = TAKEN.format("(N, S, S, 3)" if square else "(N, H, W, 3)")
+    if isinstance(images, str | os.PathLike):
         raise UserError(f"images must be a list of paths, found {str(images)!r}")
-    if not len(images):
+    if isinstance(images, Set | Mapping):
+        raise UserError(f"images must have an order, as their labels have, found a {type(images).__name__}; sort them")
+    if isinstance(images, np.ndarray) and not (images.ndim == 1 and images.dtype.kind in "UO"):
+        height, width, channels = images.shape[1:] if images.ndim == 4 else (0, 0, 0)
+        if images.dtype != np.uint8 or channels != 3 or (square and height != width):
+            raise UserError(f"images must be {taken}, found {images.dtype} of {images.shape}")
+        listed: Listed | Pixels = images
+    elif isinstance(images, Tensor | DataLoader | Dataset | pd.DataFrame) or not isinstance(images, Iterable):
+        raise UserError(f"images must be {taken}, found {type(images).__name__}")
+    else:
+        listed = [_checked(each, taken) for each in images]
+    if not len(listed):
         raise UserError("images must be at least one, found none")
-    if not isinstance(images, np.ndarray):
-        if wrong := [each for each in images if not isinstance(each, str | Path)]:
-            raise UserError(
-                f"images must be paths or a NumPy array (N, H, W, 3) uint8, found {type(wrong[0]).__name__}"
-            )
-        return
-    height, width, channels = images.shape[1:] if images.ndim == 4 else (0, 0, 0)
-    if images.dtype != np.uint8 or channels != 3 or (square and height != width):
-        shape = "(N, S, S, 3)" if square else "(N, H, W, 3)"
-        raise UserError(f"images must be paths or uint8 of shape {shape}, RGB, found {images.dtype} of {images.shape}")
+    return listed
 
 
-def _decoded(paths: Sequence[str | Path], size: int) -> Pixels:
-    """Decode files to squares as the prepare stage does by default, (B, S, S, 3)."""
-    decoded = decode_many([Path(path).read_bytes for path in paths], size=size, fit="crop", fill=255)
-    pixels = []
-    for path, (_, image) in zip(paths, decoded, strict=True):
-        if isinstance(image, str):
-            raise UserError(f"{path}: {image}")
-        pixels.append(image.pixels)
-    return np.stack(pixels)
-
-
-def _read(image: str | Path | Pixels) -> Image.Image:
-    if isinstance(image, np.ndarray):
-        return Image.fromarray(image)
-    try:
-        with Image.open(image) as opened:
-            return opened.convert("RGB")
-    except (OSError, ValueError) as error:
-        raise UserError(f"{image}: must be an image, found {error}") from None
-
-
-def _checked(image: Tensor) -> Tensor:
-    if not isinstance(image, Tensor) or image.ndim != 3 or image.shape[1] != image.shape[2]:
-        found = tuple(image.shape) if isinstance(image, Tensor) else type(image).__name__
-        raise UserError(f"transform must give a tensor (3, H, H) for each RGB image, found {found}")
-    return image
+def _checked(image: Any, taken: str) -> str | os.PathLike[str] | Image.Image:
+    if isinstance(image, str | os.PathLike | Image.Image):
+        return image
+    raise UserError(f"images must be {taken}, found {type(image).__name__} among them")

@@ -1,6 +1,5 @@
 """The settings of params.yaml as arguments of `score`."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +46,7 @@ def arguments_of(measure: ScoreParams) -> dict[str, Any]:
     return known
 
 
-def left_out(measure: MeasureParams, asked: Mapping[str, Any]) -> list[str]:
+def left_out(measure: MeasureParams) -> list[str]:
     """Name the scores that were asked for and need a head."""
-    heads = [name for name in measure.all_metrics if name in HEAD_SCORES and len(asked["metrics"]) > 1]
+    heads = [name for name in measure.all_metrics if name in HEAD_SCORES]
     return [f"left out, for want of a head: {', '.join(heads)}"] if heads else []

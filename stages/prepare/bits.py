@@ -88,6 +88,11 @@ def _check_tiff(image: TiffImagePlugin.TiffImageFile, bits: int) -> None:
         raise BadImageError("signed values have no defined range; save it as uint16 or uint8")
     if bits > 8 and tags.get(TiffImagePlugin.PHOTOMETRIC_INTERPRETATION) == 0:
         raise BadImageError("a TIFF of more than 8 bits in which 0 is white is read inverted; save it with 0 as black")
+    if image.mode == "RGBA" and TiffImagePlugin.EXTRASAMPLES not in tags:
+        raise BadImageError(
+            "a TIFF of four bands must say what the fourth is (ExtraSamples): transparency, or light of another kind; "
+            "save it as RGB, or with ExtraSamples"
+        )
     if image.mode == "P" and 0 < max(tags.get(TiffImagePlugin.COLORMAP, (0,))) < 256:
         raise BadImageError("its colour map has values of 8 bits, which are read as black; save it as RGB")
     apart = tags.get(TiffImagePlugin.PLANAR_CONFIGURATION) == 2 and len(image.getbands()) > 1
@@ -103,16 +108,16 @@ def mode_range(image: Image.Image) -> tuple[int, None]:
     return (16 if image.mode.startswith("I;16") else 32 if image.mode == "I" else 8), None
 
 
-def fewest_bits(depths: Iterable[Depth]) -> Bits | None:
+def fewest_bits(depths: Iterable[Depth | None]) -> Bits | None:
     """Return the value of `bits` with which no image is darker than it need be.
 
     Args:
-        depths: of all images of more than 8 bits.
+        depths: of all images; None where one has 8 bits.
 
     Returns:
         None where it takes all 16, or makes no difference: no file leaves its range open, or all values are 0.
     """
-    largest = max((depth.largest or 0 for depth in depths), default=0)
+    largest = max((depth.largest or 0 for depth in depths if depth), default=0)
     fewest: Bits = next(bits for bits in get_args(Bits) if largest < 2**bits)
     return fewest if largest > 0 and fewest < FULL else None
 

@@ -1,27 +1,28 @@
-"""Image files -> (S, S, 3) uint8 RGB: upright, opaque, square; one, or many in threads.
+"""Image files -> (H, W, 3) uint8 RGB: upright, opaque, and square if asked; one, or many in threads.
 
-Only what a file holds makes it a bad image. What the machine lacks (memory, open files, a disk that can be read) is
-raised: a good image would be left out.
+Whatever reads an image's pixels calls `read_pixels`: what it refuses and scales, and the limit of pixels, then hold
+everywhere. Only what a file holds makes it a bad image. What the machine lacks (memory, open files, a disk that can
+be read) is raised: a good image would be left out.
 """
 
 import errno
 import hashlib
 import io
 import os
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from functools import cache, partial
 from itertools import islice
-from typing import Literal, NamedTuple, TypeVar
+from threading import Lock
+from typing import Any, Literal, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
-from ..shared.runtime.errors import explain_system_error
-from .bits import FULL, BadImageError, Bits, Depth, file_range, mode_range
+from ..shared.runtime.errors import UserError, explain_system_error
+from .bits import FULL, BadImageError, Bits, Depth, fewest_bits, file_range, mode_range
 from .candidates import Content
 
 Fit = Literal["crop", "pad", "squash"]
@@ -44,48 +45,61 @@ BYTES_OF_AN_IMAGE = 2**29
 OF_THE_FILE = (None, errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP)
 """Numbers of errors that a file has on any machine: none where it is too large; a link to nothing, or in a circle."""
 
+HEIC = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs")
+"""Brands in the first box of files of HEVC images, which Pillow does not read."""
+
 REMEDY = "bring its values to 0 to 255 and save it with 8 bits (NumPy: `array.astype('uint8')`)"
 
 C = TypeVar("C", bound=Content)
 
 
 class Decoded(NamedTuple):
-    """An image: (S, S, 3) uint8, RGB, and how it was scaled; None where it had 8 bits."""
+    """An image: (H, W, 3) uint8, RGB, and how it was scaled; None where it had 8 bits."""
 
     pixels: NDArray[np.uint8]
     depth: Depth | None
 
 
-def decode(content: Content, size: int, fit: Fit, fill: int, bits: Bits = FULL) -> Decoded:
-    """Decode one image.
+def read_pixels(
+    content: Content, *, max_pixels: int, size: int | None = None, fit: Fit = "crop", fill: int = 255, bits: Bits = FULL
+) -> Decoded:
+    """Read one image.
 
     Args:
-        content: an encoded file or a Pillow image; of an animation the first frame counts.
-        size: height and width in pixels of the result.
+        content: an encoded file, as `read_file` reads it, or a Pillow image; of an animation the first frame counts.
+        max_pixels: of a file, before it is resized.
+        size: height and width in pixels of the result; None: those of the image, upright.
         fit: how it becomes square (`DatasetParams.fit`).
         fill: grey level 0 to 255 behind transparent pixels and of padding.
         bits: how many bits the values of a file of 16 bits a sample use.
 
+    Returns:
+        (size, size, 3), or (H, W, 3).
+
     Raises:
-        BadImageError: it is no image, truncated, beyond `pixel_limit`, of a kind without a defined range, or has
+        BadImageError: it is no image, truncated, beyond `max_pixels`, of a kind without a defined range, or has
             larger values than `bits` allows.
         MemoryError, OSError: the machine lacks something, which says nothing of the image.
     """
-    with damage_named():
+    with damage_named(max_pixels), pixel_limit(max_pixels):
         if isinstance(content, bytes):
             image: Image.Image = (file := open_image(content))
+            if image.width * image.height > max_pixels:  # where another thread allows more
+                raise Image.DecompressionBombError
             file_bits, white = file_range(file, content)
-            image.draft(None, (2 * size, 2 * size))  # a large JPEG is decoded at a fraction of its size, twice ours
+            if size:
+                image.draft(None, (2 * size, 2 * size))  # a large JPEG is decoded at a fraction, twice our size
             ImageOps.exif_transpose(image, in_place=True)  # a second copy may take 200 MB
         else:
             file_bits, white = mode_range(content)
             image = ImageOps.exif_transpose(content)
         depth = _measure_depth(image, file_bits, white, bits)
-        return Decoded(np.asarray(square(to_rgb(image, fill, depth), size, fit, fill)), depth)
+        rgb = to_rgb(image, fill, depth)
+        return Decoded(np.asarray(square(rgb, size, fit, fill) if size else rgb), depth)
 
 
 @contextmanager
-def damage_named() -> Iterator[None]:
+def damage_named(max_pixels: int) -> Iterator[None]:
     """Turn what Pillow raises on a damaged file into a `BadImageError`; what the machine lacks is raised unchanged."""
     try:
         yield
@@ -93,25 +107,42 @@ def damage_named() -> Iterator[None]:
         raise
     except UnidentifiedImageError:
         raise BadImageError("not an image of a format that is read") from None
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise BadImageError(f"more than {Image.MAX_IMAGE_PIXELS} pixels, prepare.max_pixels") from None
+    except Image.DecompressionBombError:
+        raise BadImageError(f"more than {max_pixels} pixels, prepare.max_pixels; reduce it") from None
     except Exception as error:  # Pillow's readers raise any kind on damaged files
         if explain_system_error(error) or getattr(error, "errno", None):  # Pillow's own errors have no number
             raise
         raise BadImageError(f"damaged or unusual: {error}") from None
 
 
+class _Limit(int):
+    """A limit above which Pillow refuses images: it warns above the limit, and refuses above `2 * limit`."""
+
+    def __rmul__(self, factor: int) -> int:
+        return int(self)
+
+
+_limits: list[int] = []
+"""Pillow's own (0: none), then those that hold at the moment."""
+
+_lock = Lock()
+
+
 @contextmanager
 def pixel_limit(pixels: int) -> Iterator[None]:
-    """Refuse images of more pixels when their header is read, in all threads."""
-    before = Image.MAX_IMAGE_PIXELS
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", Image.DecompressionBombWarning)  # Pillow's own error comes at twice the limit
-        Image.MAX_IMAGE_PIXELS = pixels
-        try:
-            yield
-        finally:
-            Image.MAX_IMAGE_PIXELS = before
+    """Let Pillow refuse images of more pixels as soon as it reads their sizes, also of images within files.
+
+    Pillow has one limit for all threads: of several that hold at once, the largest.
+    """
+    with _lock:
+        _limits.extend([pixels] if _limits else [Image.MAX_IMAGE_PIXELS or 0, pixels])
+        Image.MAX_IMAGE_PIXELS = _Limit(max(_limits[1:]))
+    try:
+        yield
+    finally:
+        with _lock:
+            del _limits[_limits.index(pixels, 1)]
+            Image.MAX_IMAGE_PIXELS = _Limit(max(_limits[1:])) if _limits[1:] else _limits.pop() or None
 
 
 def open_image(content: bytes) -> ImageFile.ImageFile:
@@ -119,6 +150,8 @@ def open_image(content: bytes) -> ImageFile.ImageFile:
     try:
         return Image.open(io.BytesIO(content), formats=known_formats())
     except UnidentifiedImageError:
+        if content[4:8] == b"ftyp" and any(brand in content[8 : int.from_bytes(content[:4])] for brand in HEIC):
+            raise BadImageError("HEIC, the format of iPhones, is not read; save it as JPEG or PNG") from None
         start = content[:16].ljust(16, b"\0")
         for name in known_formats():
             accept = Image.OPEN[name][1]
@@ -218,25 +251,32 @@ def square(image: Image.Image, size: int, fit: Fit, fill: int) -> Image.Image:
 
 
 def decode_many(
-    contents: Sequence[Callable[[], Content]], *, size: int, fit: Fit, fill: int, bits: Bits = FULL
+    contents: Sequence[Callable[[], Content]],
+    *,
+    max_pixels: int,
+    size: int | None = None,
+    fit: Fit = "crop",
+    fill: int = 255,
+    bits: Bits = FULL,
 ) -> Iterator[tuple[str, Decoded | str]]:
     """Read and decode images.
 
     Args:
         contents: read one image each; called in this order, each once.
-        size, fit, fill, bits: as `decode` takes them.
+        max_pixels, size, fit, fill, bits: as `read_pixels` takes them.
 
     Yields:
         Of every image, in order, its SHA-256 (of the file, or of the pixels of an image that is no file; empty where
-        there is none) and what `decode` returns, or why there is no such image.
+        there is none) and what `read_pixels` returns, or why there is no such image.
 
     Raises:
         MemoryError, OSError: the machine lacks what reading or decoding takes, or telling whether a file is damaged.
     """
-    work = partial(_decode_one, size=size, fit=fit, fill=fill, bits=bits)
-    with ThreadPoolExecutor(max_workers=min(os.cpu_count() or 1, 8)) as pool:
+    work = partial(_decode_one, max_pixels=max_pixels, size=size, fit=fit, fill=fill, bits=bits)
+    workers = min(os.cpu_count() or 1, 8)
+    with pixel_limit(max_pixels), ThreadPoolExecutor(max_workers=workers) as pool:
         waiting = iter(contents)
-        while block := list(_block(waiting)):
+        while block := list(_block(waiting, IMAGES_PER_BLOCK if size else workers)):
             futures = [pool.submit(work, content) for content in block]
             for content, future in zip(block, futures, strict=True):
                 result = future.result()
@@ -247,10 +287,34 @@ def decode_many(
                 yield result
 
 
-def _block(contents: Iterator[Callable[[], Content]]) -> Iterator[Content | OSError]:
+def decode_alike(
+    contents: Sequence[Callable[[], Content]], *, tell: Callable[[Bits], object], **how: Any
+) -> Iterator[tuple[str, Decoded | str]]:
+    """Do as `decode_many` does, but scale images of 16 bits from the fewest bits into which the values of all fit.
+
+    The first of them that leaves its range open has all that follow read before it is scaled.
+
+    Args:
+        contents: read one image each.
+        tell: is told how many bits these are, if they are fewer than 16.
+        how: as `decode_many` takes it, but for `bits`.
+    """
+    count = 0
+    for sha256, image in decode_many(contents, **how):
+        if not isinstance(image, str) and image.depth and image.depth.largest is not None:
+            break
+        yield sha256, image
+        count += 1
+    rest = contents[count:]
+    if bits := fewest_bits(each.depth for _, each in decode_many(rest, **how) if not isinstance(each, str)):
+        tell(bits)
+    yield from decode_many(rest, **how, bits=bits or FULL)
+
+
+def _block(contents: Iterator[Callable[[], Content]], most: int) -> Iterator[Content | OSError]:
     """Read files until they are as many, or as large, as memory should hold."""
     size = 0
-    for content in islice(contents, IMAGES_PER_BLOCK):
+    for content in islice(contents, most):
         yield (file := read_content(content))
         size += len(file) if isinstance(file, bytes) else 0
         if size >= BYTES_PER_BLOCK:
@@ -265,12 +329,16 @@ def read_content(content: Callable[[], C]) -> C | OSError:
         if error.errno not in OF_THE_FILE:
             raise
         return error
+    except UserError:  # a pipe, for example
+        raise
+    except ValueError as error:  # a path with a null byte
+        return OSError(str(error))
 
 
-def _decode_one(content: Content | OSError, *, size: int, fit: Fit, fill: int, bits: Bits) -> tuple[str, Decoded | str]:
+def _decode_one(content: Content | OSError, **how: Any) -> tuple[str, Decoded | str]:
     if isinstance(content, OSError):
         return "", f"cannot be read ({content.strerror or content})"
     try:
-        return digest(content), decode(content, size=size, fit=fit, fill=fill, bits=bits)
+        return digest(content), read_pixels(content, **how)
     except BadImageError as error:
         return "", str(error)

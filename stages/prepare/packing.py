@@ -20,18 +20,16 @@ from ..shared.runtime.errors import MAX_NAMES, UserError, prefix_errors
 from ..shared.runtime.progress import progress
 from .bits import FULL, Depth, count_bits, fewest_bits
 from .candidates import Candidate, Split
-from .decode import decode_many, pixel_limit
+from .decode import decode_many
 from .duplicates import resolve_duplicates
-from .params import DEFAULT_MAX_PIXELS, DatasetParams
+from .params import DatasetParams
 from .raw_files import check_regular
 from .report import Report, Skipped, make_report, write_report
 from .sources import list_images
 from .splits import FoldPlan, plan_folds, without_dropped
 
 
-def prepare_dataset(
-    raw: Path, out: Path, params: DatasetParams, seed: int, dataset: str, max_pixels: int = DEFAULT_MAX_PIXELS
-) -> Report:
+def prepare_dataset(raw: Path, out: Path, params: DatasetParams, seed: int, dataset: str, max_pixels: int) -> Report:
     """Prepare one dataset.
 
     Args:
@@ -45,13 +43,13 @@ def prepare_dataset(
     Raises:
         UserError: the raw data are missing, damaged, or the splits cannot be made from them.
     """
-    with ExitStack() as resources, pixel_limit(max_pixels), prefix_errors(f"datasets.{dataset}"):
+    with ExitStack() as resources, prefix_errors(f"datasets.{dataset}"):
         check_regular(raw)
         listing = list_images(raw, params, seed, resources)
         plan = plan_folds(listing.candidates, params, seed)
         out.parent.mkdir(parents=True, exist_ok=True)
         scratch = resources.enter_context(tempfile.TemporaryFile(dir=out.parent))
-        images, skipped, scaled = _decode_all(_with_splits(plan), scratch, params, dataset)
+        images, skipped, scaled = _decode_all(_with_splits(plan), scratch, params, dataset, max_pixels)
         images, duplicates = resolve_duplicates(images, params.on_duplicate)
         images = images.sort_values(["label", "sample_id"])
         plan = without_dropped(plan, set(images["sample_id"]), params)
@@ -79,7 +77,7 @@ def _with_splits(plan: FoldPlan) -> list[tuple[Candidate, Split]]:
 
 
 def _decode_all(
-    candidates: list[tuple[Candidate, Split]], scratch: IO[bytes], params: DatasetParams, dataset: str
+    candidates: list[tuple[Candidate, Split]], scratch: IO[bytes], params: DatasetParams, dataset: str, max_pixels: int
 ) -> tuple[pd.DataFrame, list[Skipped], dict[int, int]]:
     """Return a row for each image that could be decoded, in the order of their pixels in the scratch file.
 
@@ -89,7 +87,7 @@ def _decode_all(
     skipped: list[Skipped] = []
     depths: list[Depth] = []
     contents = [candidate.content for candidate, _ in candidates]
-    decoded = decode_many(contents, **params.decode)
+    decoded = decode_many(contents, max_pixels=max_pixels, **params.decode)
     stream = progress(decoded, total=len(candidates), what=f"prepare {dataset}", unit="images")
     for (candidate, split), (sha256, image) in zip(candidates, stream, strict=True):
         if isinstance(image, str):

@@ -118,7 +118,7 @@ class DatasetParams(Params):
 
     @property
     def decode(self) -> dict[str, Any]:
-        """How images are decoded, as `decode` takes it."""
+        """How images are decoded, as `read_pixels` takes it."""
         return {"size": self.image_size, "fit": self.fit, "fill": self.fill, "bits": self.bits or FULL}
 
     @property

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
-from ..shared.runtime.errors import UserError
+from ..shared.runtime.errors import UserError, irregular
 from .archives import is_archive, open_archive
 from .names import is_clutter
 from .raw_files import SOURCE_FILE, RawFiles, list_files
@@ -26,6 +26,8 @@ def open_raw(raw: Path, resources: ExitStack, *, refused: Callable[[str], bool] 
         raise UserError(
             f"{raw}: no such folder or archive; put the images there, or link to them: ln -s /any/path {raw}"
         )
+    if not raw.is_dir() and (kind := irregular(raw.stat().st_mode)):
+        raise UserError(f"{raw}: must be a folder or an archive, found {kind}; name the images' folder")
     archive = raw if raw.is_file() else find_archive(raw)
     files = open_archive(archive, resources) if archive else list_files(raw, refused=refused)
     if not files.paths:

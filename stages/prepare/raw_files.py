@@ -38,15 +38,25 @@ class RawFiles:
 
 
 def read_file(path: Path) -> bytes:
-    """Read a file.
+    """Read a regular file: as many bytes as it has when it is opened, so that none is without end.
 
     Raises:
-        UserError: it is larger than the memory that is free, so that Linux would end the process.
+        UserError: it is a pipe, a device or a socket, which is not waited for, or larger than the memory that is free,
+            so that Linux would end the process.
         OSError: it cannot be read.
     """
-    if (size := path.stat().st_size) > psutil.virtual_memory().available:
-        raise UserError(f"{path}: must fit in the memory that is free, found {size} bytes; take it out, or free some")
-    return path.read_bytes()
+    _refuse_special(path, path.stat().st_mode)  # unopened: to open a device may do something
+    with open(path, "rb", opener=_open_without_waiting) as file:
+        status = os.fstat(file.fileno())
+        _refuse_special(path, status.st_mode)  # another file may lie there by now
+        if status.st_size > psutil.virtual_memory().available:
+            found = f"found {status.st_size} bytes; take it out, or free some"
+            raise UserError(f"{path}: must fit in the memory that is free, {found}")
+        return file.read(status.st_size)
+
+
+def _open_without_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def list_files(where: Path, *, refused: Callable[[str], bool] = lambda path: True) -> RawFiles:
@@ -103,7 +113,7 @@ def check_regular(raw: Path, *, for_dvc: bool = False) -> None:
         UserError: naming a pipe, a device or a socket, or a link to one.
     """
     if not raw.is_dir():
-        _refuse_special(raw, for_dvc)
+        _check_entry(raw, for_dvc)
         return
     folders = [raw]
     while folders:
@@ -119,16 +129,21 @@ def check_regular(raw: Path, *, for_dvc: bool = False) -> None:
                         "would run the commands in it; remove it"
                     )
                 if not entry.is_file(follow_symlinks=False):
-                    _refuse_special(Path(entry.path), for_dvc)
+                    _check_entry(Path(entry.path), for_dvc)
 
 
-def _refuse_special(path: Path, for_dvc: bool) -> None:
+def _check_entry(path: Path, for_dvc: bool) -> None:
     try:
         mode = path.stat().st_mode
     except OSError as error:
         if for_dvc and path.is_symlink():
             raise UserError(f"{path}: is a link to {path.readlink()}: {error.strerror}; remove it") from None
         return  # reading will say so
+    _refuse_special(path, mode)
+
+
+def _refuse_special(path: Path, mode: int) -> None:
+    """Raise a `UserError` for a pipe, a device or a socket, or a link to one."""
     if (kind := irregular(mode)) and not stat.S_ISDIR(mode):
         link = f", through a link to {path.readlink()}" if path.is_symlink() else ""
         raise UserError(f"{path}: must be a regular file, found {kind}{link}; remove it")

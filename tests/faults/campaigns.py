@@ -5,8 +5,11 @@ from tests.faults import (
     changed_raw_data,
     damaged_inputs,
     damaged_outputs,
+    embed_calls,
     killed_runs,
+    quick_folders,
     scarcity,
+    scored_arrays,
 )
 from tests.faults.campaign import Campaign
 
@@ -14,6 +17,10 @@ CAMPAIGNS: dict[str, Campaign] = {
     "images": changed_raw_data.IMAGES,
     "archives": changed_raw_data.ARCHIVES,
     "tables": changed_raw_data.TABLES,
+    "labels": changed_raw_data.LABELS,
+    "folders": quick_folders.CAMPAIGN,
+    "calls": embed_calls.CAMPAIGN,
+    "arrays": scored_arrays.CAMPAIGN,
     "weights": changed_raw_data.WEIGHTS_FILES,
     "params": changed_params.CAMPAIGN,
     "inputs": damaged_inputs.CAMPAIGN,

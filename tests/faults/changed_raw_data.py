@@ -2,18 +2,25 @@
 
 import hashlib
 import pickle
+import tempfile
 from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
+from warnings import catch_warnings, simplefilter
 
+import numpy as np
 import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
+from stages.commands.features.extraction import Shard
+from stages.commands.features.writers import WRITERS
+from stages.commands.score.files import read_file as read_features
+from stages.library.embedding import Reading
 from stages.prepare.archives import open_archive
 from stages.prepare.candidates import check_candidates
-from stages.prepare.decode import decode, pixel_limit
+from stages.prepare.decode import read_pixels
 from stages.prepare.params import DEFAULT_MAX_PIXELS, TableParams
 from stages.prepare.sources.table import list_table
 from stages.shared.networks.params import WeightsParams
@@ -22,12 +29,12 @@ from stages.shared.runtime.errors import CONTROL
 from tests.faults import images
 from tests.faults.archives import FILES, TAR_MODES, damaged, write_archive
 from tests.faults.campaign import Campaign, Place, numbered, seed_of, shuffled
-from tests.faults.outcomes import Outcome, attempt, failure
+from tests.faults.outcomes import FAILURE, Outcome, attempt, failure
 from tests.faults.pickles import Evil
 from tests.faults.tables import mutated_table, table
 
 SIZE = 8
-EXECUTED = Path("/tmp/executed")
+EXECUTED = Path(tempfile.gettempdir()) / "executed"
 """What the PostScript program writes, if something runs it."""
 
 CRAFTED_IMAGES: dict[str, Callable[[], bytes]] = {
@@ -47,17 +54,25 @@ PICKLES = ("zip", "legacy", "plain")
 
 
 def run_image(trial: str, place: Place) -> Outcome:
-    """Decode a damaged image, or a program in the place of one: pixels, or one message."""
+    """Decode a damaged image, or a program in the place of one: pixels, or one message; also by the library."""
     EXECUTED.unlink(missing_ok=True)
     kind, _, number = trial.partition(" ")
     content = damaged(images.encoded(kind), int(number)) if number else CRAFTED_IMAGES[kind]()
-    outcome = attempt(lambda: _decode(content))
+    (path := place.scratch / "image").write_bytes(content)
+    outcome, by_library = attempt(lambda: _decode(content)), attempt(lambda: _embed(path), str(path))
+    outcome = by_library if by_library.kind == FAILURE else outcome
     return failure("it ran a program", outcome.said) if EXECUTED.exists() else outcome
 
 
 def _decode(content: bytes) -> None:
-    with pixel_limit(DEFAULT_MAX_PIXELS):
-        assert decode(content, SIZE, "crop", 255).pixels.shape == (SIZE, SIZE, 3)
+    assert read_pixels(content, max_pixels=DEFAULT_MAX_PIXELS, size=SIZE).pixels.shape == (SIZE, SIZE, 3)
+
+
+def _embed(path: Path) -> None:
+    with catch_warnings():
+        simplefilter("ignore", UserWarning)  # that says how many bits are used
+        (pixels,) = Reading(DEFAULT_MAX_PIXELS, None).pixels([path], SIZE)
+    assert pixels.shape == (SIZE, SIZE, 3)
 
 
 def run_archive(trial: str, place: Place) -> Outcome:
@@ -91,6 +106,25 @@ def _list_table(raw: Path, paths: list[str]) -> None:
         check_candidates(listing.candidates)
     assert {c.source for c in listing.candidates} <= set(paths)
     assert not any(CONTROL.search(c.label) or not c.label for c in listing.candidates)
+
+
+def run_labels(trial: str, place: Place) -> Outcome:
+    """Give features labels by a changed table: a class for each image, or one message."""
+    paths = [f"images/{i:02d}.png" for i in range(12)]
+    features, labels = place.scratch / "new.parquet", place.scratch / "labels.csv"
+    shard = Shard(paths, ["0" * 64] * 12, np.eye(12, dtype=np.float32), {})
+    WRITERS[".parquet"](features, [shard], 12, {"layer": "head", "step": 0})
+    labels.write_bytes(mutated_table(table(paths), seed_of(trial)))
+    return attempt(lambda: _read_labels(features, labels), str(features), str(labels))
+
+
+def _read_labels(features: Path, labels: Path) -> None:
+    [part] = read_features(features, labels)
+    text = labels.read_bytes().decode("utf-8-sig")
+    for image, label in zip(part.arrays["ids"], part.arrays["labels"], strict=True):
+        rows = [line for line in text.splitlines() if str(image) in line]
+        assert rows, image
+        assert all(str(label) in row for row in rows), f"{label}: {rows}"
 
 
 def run_weights(trial: str, place: Place) -> Outcome:
@@ -136,5 +170,6 @@ def _each(kinds: tuple[str, ...], count: int, crafted: tuple[str, ...] = ()) -> 
 
 IMAGES = Campaign("images damaged or crafted", _each(images.FORMATS, 900, tuple(CRAFTED_IMAGES)), run_image)
 ARCHIVES = Campaign("archives damaged", _each(SUFFIXES, 700), run_archive)
+LABELS = Campaign("labels of features changed", numbered("table", 200), run_labels)
 TABLES = Campaign("tables changed", numbered("table", 500), run_table)
 WEIGHTS_FILES = Campaign("weights damaged or crafted pickles", _each(WEIGHTS, 300, PICKLES), run_weights)

@@ -78,6 +78,13 @@ def attempt(work: Callable[[], object], *names: str) -> Outcome:
     return Outcome(SAME)
 
 
+def expected(kind: str, found: Outcome) -> Outcome:
+    """Judge how a trial ended by how it must end: what is wrong must not be taken, and what is right not refused."""
+    if found.kind in (kind, FAILURE):
+        return found
+    return failure("it is taken in silence" if kind == SENTENCE else "it is refused", found.said)
+
+
 def differences(found: dict[str, bytes], expected: dict[str, bytes]) -> str:
     """Name the files that differ, at most three; nothing if none does."""
     names = [name for name in sorted(found.keys() | expected.keys()) if found.get(name) != expected.get(name)]

@@ -2,7 +2,9 @@
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -48,6 +50,7 @@ def score_arrays(*arguments: Any, measure: MeasureParams, **others: Any) -> Resu
 
 CORE = """
 import sys
+from collections.abc import Iterator
 
 class Absent:
     @staticmethod
@@ -71,19 +74,26 @@ main()
 """
 
 
-def test_the_core_needs_no_package_of_an_extra_and_writes_nothing(tmp_path: Path):
-    file = write_npz(tmp_path / "some.npz", arrays())
+@pytest.fixture
+def short_path() -> Iterator[Path]:
+    """A folder in which processes can meet at a socket: pytest's own has a longer path."""
+    with TemporaryDirectory() as folder:
+        yield Path(folder)
+
+
+def test_the_core_needs_no_package_of_an_extra_and_writes_nothing(short_path: Path):
+    file = write_npz(short_path / "some.npz", arrays())
 
     def run(*options: str) -> "subprocess.CompletedProcess[str]":
         command = [sys.executable, "-c", CORE, str(file), *options]
-        environment = {"TMPDIR": str(tmp_path), "PATH": "/usr/bin"}
+        environment = {"TMPDIR": str(short_path), "PATH": "/usr/bin"}
         return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
 
     done = run()
     assert done.stdout.count("retrieval (1-NN)") == 2, done.stderr
-    page = run("--out", str(tmp_path / "out"))
+    page = run("--out", str(short_path / "out"))
     assert page.stderr.endswith("which is not installed: pip install 'whichlayer[files]'\n")
-    assert [path.name for path in tmp_path.iterdir()] == ["some.npz"]
+    assert [path.name for path in short_path.iterdir()] == ["some.npz"]
 
 
 @pytest.fixture(scope="module")
@@ -179,9 +189,9 @@ HUGE, NAN = arrays()["stem"] * np.float32(1e30), arrays()["stem"] * np.nan
     [
         ({"labels": np.zeros(28, int)}, r"labels must have at least 2 classes .* found '0' \(28\)"),
         ({"labels": np.arange(28) // 27}, r"of at least 2 images each, found '1' \(1\); take classes"),
-        ({"labels": np.ones(28)}, r"or whole numbers, found 1.0 in row 0; give np.asarray\(labels\).astype\(int\)"),
-        ({"labels": np.full(28, 0.5)}, "found 0.5 in row 0; give classes, not measures"),
-        ({"labels": [b"a", b"b"] * 14}, r"found b'a' in row 0; give \[each.decode\(\) for each in labels\]"),
+        ({"labels": np.ones(28)}, r"or whole numbers, found 1.0; give np.asarray\(labels\).astype\(int\)"),
+        ({"labels": np.full(28, 0.5)}, "found 0.5; give classes, not measures"),
+        ({"labels": [b"a", b"b"] * 14}, r"found b'a'; give \[each.decode\(\) for each in labels\]"),
         ({"labels": ["a", "b "] * 14 + ["b"] * 2}, r"labels: names of classes must not look alike, found 'b ' and 'b'"),
         ({"labels": ["\u00e9", "e\u0301"] * 14}, "names of classes must not look alike"),
         ({"labels": ["a", "\u200b"] * 14}, "must be visible texts"),

@@ -79,6 +79,19 @@ def test_a_network_by_name_takes_files_and_squares(images, tmp_path):
     assert all((by_file[name] == by_array[name]).all() for name in by_file)
 
 
+@pytest.mark.parametrize("name", ["hf-hub:owner/name", "local-dir:x", "owner/name", "x.pt/y", "./x", "", "a b"])
+def test_what_is_no_name_of_a_network_is_named(images, name):
+    with pytest.raises(wl.UserError, match=r"network must be the name of a model of params\.yaml or of timm") as caught:
+        wl.embed(name, images)
+    assert f"found {name!r}" in str(caught.value)
+
+
+@pytest.mark.parametrize("size", [0, 4, 5000, -1, 32.5, "32"])
+def test_impossible_sizes_are_named(images, size):
+    with pytest.raises(wl.UserError, match=rf"network\.image_size: .*; found {size!r}"):
+        wl.embed("efficientnet_lite0", images, image_size=size)
+
+
 def test_what_is_not_as_it_must_be_is_named(images, tmp_path, monkeypatch):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(wl.UserError, match=r"by the name of a model of params.yaml that has weights: .* needs no net"):
@@ -95,11 +108,12 @@ def test_what_is_not_as_it_must_be_is_named(images, tmp_path, monkeypatch):
         wl.embed(Own(), images, transform=lambda image: np.zeros(3))
     for name, value, message in (
         ("pooling", "foo", "pooling must be auto, mean, token0 or max, found 'foo'"),
-        ("batch_size", 0, "batch_size must be at least 1, found 0"),
+        ("batch_size", 0, "batch_size must be a whole number >= 1, found 0"),
         ("layers", "conv", r"or a list of module paths: \['conv'\]"),
         ("image_size", 32, "image_size is of a network by name"),
         ("images", str(tmp_path), "images must be a list of paths"),
-        ("images", [1], r"images must be paths or a NumPy array .* found int"),
+        ("images", [1], r"images must be paths or Pillow images, or a NumPy array .* found int"),
+        ("model", "hf-hub:timm/resnet18.a1_in1k", "a network by name has its own"),
         ("model", len, "model must be the name of a network or a torch module, found builtin"),
     ):
         given = {"model": Own(), "images": images, "transform": PREPARE, name: value}

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from stages.prepare.bits import BadImageError, Depth, fewest_bits
-from stages.prepare.decode import decode
+from stages.prepare.decode import read_pixels
 from stages.prepare.packing import prepare_dataset
 from stages.prepare.params import FolderParams
 from stages.shared.images.image_store import open_images
@@ -40,13 +40,17 @@ GREY = {
 """Files that do not say how many of 16 bits their values use."""
 
 
+def decode(content, bits=16, size=SIZE):
+    return read_pixels(content, max_pixels=10**6, size=size, bits=bits)
+
+
 def colours(values):
     return np.stack([values] * 3, -1)
 
 
 def error(content, values, bits=16):
     """Decode, and return the largest distance from the right picture, and the depth."""
-    decoded = decode(content, len(values), "crop", 255, bits)
+    decoded = decode(content, bits, len(values))
     return np.abs(decoded.pixels - colours(values) * 255 / values.max()).max(), decoded.depth
 
 
@@ -94,12 +98,12 @@ def test_of_colours_of_16_bits_the_upper_8_are_kept(content):
     assert found < 1
     assert depth == Depth(16, 65535, 65535)
     with pytest.raises(BadImageError, match=r"(?s)the upper 8 .*`\(array >> 4\)\.astype\('uint8'\)`"):
-        decode(content, SIZE, "crop", 255, 12)
+        decode(content, 12)
 
 
 def test_transparency_does_not_hide_dark_colours():
     dark = np.concatenate([colours(ramp(12)), np.full((SIZE, SIZE, 1), 65535)], -1)
-    assert decode(png_samples(dark), SIZE, "crop", 255).depth == Depth(16, 65535, 4095)
+    assert decode(png_samples(dark)).depth == Depth(16, 65535, 4095)
 
 
 @pytest.mark.parametrize(
@@ -123,7 +127,7 @@ def test_transparency_does_not_hide_dark_colours():
 )
 def test_what_has_no_range_or_exceeds_it_is_refused(content, bits, reason):
     with pytest.raises(BadImageError, match=reason):
-        decode(content, SIZE, "crop", 255, bits)
+        decode(content, bits)
 
 
 @pytest.mark.parametrize(
@@ -139,13 +143,13 @@ def test_what_has_no_range_or_exceeds_it_is_refused(content, bits, reason):
 )
 def test_a_variety_of_a_known_format_is_told_from_an_unknown_one(content, name):
     with pytest.raises(BadImageError, match=f"^the format, {name}, is read, but not this variety.*; save it with 8"):
-        decode(content, SIZE, "crop", 255)
+        decode(content)
 
 
 def test_an_image_in_memory_goes_by_its_mode():
-    assert decode(Image.fromarray(ramp(12).astype(np.uint16)), SIZE, "crop", 255, 12).depth == Depth(12, 4095, 4095)
+    assert decode(Image.fromarray(ramp(12).astype(np.uint16)), 12).depth == Depth(12, 4095, 4095)
     with pytest.raises(BadImageError, match="32-bit"):
-        decode(Image.fromarray(ramp(8).astype(np.int32)), SIZE, "crop", 255)
+        decode(Image.fromarray(ramp(8).astype(np.int32)))
 
 
 def test_the_largest_value_of_all_decides_how_many_bits_are_fewest():
@@ -174,7 +178,7 @@ def write_classes(folder, bits, per_class=8):
 
 def prepare(raw, out, **values):
     values = {"image_size": SIZE, "test_fraction": 0.25, "unseen_classes": ["d", "e"], **values}
-    return prepare_dataset(raw, out, FolderParams(source="folder", **values), 0, "mine")
+    return prepare_dataset(raw, out, FolderParams(source="folder", **values), 0, "mine", 10**6)
 
 
 @pytest.mark.parametrize("bits", [10, 12, 14, 16])
@@ -221,7 +225,7 @@ def test_16_bits_that_are_dark_stay_so_if_the_dataset_says_it(tmp_path):
 
 def test_a_picture_is_the_same_in_parts(monkeypatch):
     content, whole = GREY["TIFF, large bytes first"](ramp(12)), io.BytesIO()
-    Image.fromarray(decode(content, SIZE, "crop", 255, 12).pixels).save(whole, "PNG")
+    Image.fromarray(decode(content, 12).pixels).save(whole, "PNG")
     monkeypatch.setattr("stages.prepare.decode.PIXELS_AT_ONCE", 20)
-    again = decode(content, SIZE, "crop", 255, 12)
+    again = decode(content, 12)
     assert (again.depth.largest, again.pixels.tobytes()) == (4095, Image.open(whole).tobytes())

@@ -59,7 +59,7 @@ def test_without_a_number_all_classes_are_scored_at_once(unsplit):
 def test_the_table_of_the_fold_says_which_set_an_image_is_of_and_what_it_is_in_others(make_folder, tmp_path):
     raw = make_folder(dict.fromkeys("abcde", 5))
     entry = params(unseen_classes="all", test_fraction=0.4, unseen=4)
-    prepare_dataset(raw, tmp_path / "out", entry, 0, "mine")
+    prepare_dataset(raw, tmp_path / "out", entry, 0, "mine", 10**6)
     manifest = open_images(tmp_path / "out", "0").manifest
     assert len(manifest) == 20
     assert manifest.groupby("label")["set"].unique().map(tuple).value_counts().to_dict() == {

@@ -1,9 +1,12 @@
 import errno
 import hashlib
 import io
+import struct
 import subprocess
 import sys
+import threading
 import tracemalloc
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from stages.prepare import decode as module
 from stages.prepare.bits import BadImageError
-from stages.prepare.decode import FORMATS, digest, known_formats, pixel_limit
+from stages.prepare.decode import FORMATS, digest, known_formats, pixel_limit, read_pixels
 from tests.faults import images
 from tests.faults.archives import MIB, damaged
 from tests.prepare.deep_images import png_samples
@@ -26,8 +28,8 @@ def encode(image, kind="PNG", **options):
     return buffer.getvalue()
 
 
-def decode(*args):
-    return module.decode(*args).pixels
+def decode(content, size, fit, fill, max_pixels=50_000_000):
+    return read_pixels(content, max_pixels=max_pixels, size=size, fit=fit, fill=fill).pixels
 
 
 def noise(height, width, channels=3, seed=0):
@@ -116,6 +118,17 @@ def test_exif_turns_the_image_upright(orientation, turned):
     assert np.array_equal(decoded, np.rot90(pixels, turned))
 
 
+def test_without_a_size_an_image_keeps_its_own_upright_and_opaque():
+    rgba = np.dstack([noise(9, 6), np.full((9, 6), 255, np.uint8)])
+    rgba[0] = (0, 0, 0, 0)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    decoded = decode(encode(Image.fromarray(rgba), exif=exif), None, "crop", 77)
+    assert decoded.shape == (6, 9, 3)
+    assert (decoded[:, -1] == 77).all()
+    assert np.array_equal(decoded[:, :-1], np.rot90(rgba[1:, :, :3], -1))
+
+
 def test_the_first_frame_of_an_animation_counts():
     frames = [Image.new("L", (8, 8), level) for level in (50, 200)]
     assert (decode(encode(frames[0], "GIF", save_all=True, append_images=frames[1:]), 8, "crop", 255) == 50).all()
@@ -172,6 +185,55 @@ def test_what_cannot_be_decoded_is_named(content, reason):
         decode(content, 8, "crop", 255)
 
 
+def four_bands(extra):
+    """A TIFF of four bands whose tag ExtraSamples, 338, has another number where it is to be absent."""
+    content = encode(Image.fromarray(noise(8, 8, 4)), "TIFF")
+    tag = struct.pack("<HHI", 338, 3, 1)
+    assert content.count(tag) == 1
+    return content if extra else content.replace(tag, struct.pack("<HHI", 65000, 3, 1))
+
+
+def test_four_bands_have_alpha_only_if_the_file_says_it():
+    assert decode(four_bands(extra=True), 8, "crop", 0).shape == (8, 8, 3)
+    with pytest.raises(BadImageError, match=r"must say what the fourth is \(ExtraSamples\)"):
+        decode(four_bands(extra=False), 8, "crop", 0)
+
+
+@pytest.mark.parametrize("brand", [b"heic", b"mif1"])
+def test_a_photo_of_an_iphone_is_named(brand):
+    box = b"ftyp" + brand + bytes(4) + b"mif1heic"
+    with pytest.raises(BadImageError, match="HEIC, the format of iPhones, is not read; save it as JPEG or PNG"):
+        decode(struct.pack(">I", len(box) + 4) + box + bytes(99), 8, "crop", 0)
+
+
+def test_a_cut_avif_is_named():
+    with pytest.raises(BadImageError, match="AVIF, is read, but not this variety, or it is damaged"):
+        decode(encode(Image.fromarray(noise(64, 64)), "AVIF")[:-900], 8, "crop", 0)
+
+
+def test_limits_of_several_threads_hold_each_for_its_own(monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 77)
+    both, content = threading.Barrier(2), encode(Image.new("L", (40, 30)))
+    found = {}
+
+    def read(limit):
+        with pixel_limit(limit):  # which holds while the other thread reads
+            both.wait(10)
+            try:
+                found[limit] = decode(content, 8, "crop", 0, limit).shape
+            except BadImageError as error:
+                found[limit] = str(error)
+            both.wait(10)
+
+    threads = [threading.Thread(target=read, args=(limit,)) for limit in (1199, 1200)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert found == {1199: "more than 1199 pixels, prepare.max_pixels; reduce it", 1200: (8, 8, 3)}
+    assert Image.MAX_IMAGE_PIXELS == 77
+
+
 def test_digests_tell_contents_apart():
     content = encode(Image.fromarray(noise(8, 8)))
     assert digest(content) == hashlib.sha256(content).hexdigest()
@@ -184,11 +246,9 @@ def test_digests_tell_contents_apart():
 @pytest.mark.parametrize("draft", [False, True])
 def test_more_pixels_than_the_limit_are_refused(draft):
     content = encode(Image.new("L", (40, 30)), "JPEG" if draft else "PNG")
-    with pixel_limit(1200):
-        decode(content, 8, "crop", 255)
-    with pixel_limit(1199), pytest.raises(BadImageError, match=r"more than 1199 pixels, prepare\.max_pixels"):
-        decode(content, 8, "crop", 255)
-    decode(content, 8, "crop", 255)
+    decode(content, 8, "crop", 255, 1200)
+    with pytest.raises(BadImageError, match=r"more than 1199 pixels, prepare\.max_pixels"):
+        decode(content, 8, "crop", 255, 1199)
 
 
 @pytest.mark.parametrize(
@@ -213,7 +273,7 @@ def test_more_pixels_than_the_limit_are_refused(draft):
 def test_bombs_are_refused_before_they_fill_memory(content, reason):
     tracemalloc.start()
     try:
-        with pixel_limit(50_000_000), pytest.raises(BadImageError, match=reason):
+        with pytest.raises(BadImageError, match=reason):
             decode(content, 8, "crop", 255)
         assert tracemalloc.get_traced_memory()[1] < 8 * MIB
     finally:
@@ -222,13 +282,12 @@ def test_bombs_are_refused_before_they_fill_memory(content, reason):
 
 PEAK = """
 import sys
-from stages.prepare.decode import decode, pixel_limit
+from stages.prepare.decode import read_pixels
 content = sys.stdin.buffer.read()
 def peak():
     return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmHWM:")) // 1024
 before = peak()
-with pixel_limit(50_000_000):
-    print(*decode(content, 8, "crop", 100).pixels[0, 0], peak() - before)
+print(*read_pixels(content, max_pixels=50_000_000, size=8, fill=100).pixels[0, 0], peak() - before)
 """
 
 
@@ -274,11 +333,8 @@ def test_the_formats_are_this_pillows():
 @given(kind=st.sampled_from(images.FORMATS), seed=st.integers(0, 2**32))
 def test_a_damaged_image_is_an_image_or_an_error(kind, seed):
     content = damaged(images.encoded(kind), seed)
-    try:
-        with pixel_limit(1_000_000):
-            assert decode(content, 8, "crop", 255).shape == (8, 8, 3)
-    except BadImageError:
-        pass
+    with suppress(BadImageError):
+        assert decode(content, 8, "crop", 255, 1_000_000).shape == (8, 8, 3)
 
 
 @pytest.mark.parametrize(

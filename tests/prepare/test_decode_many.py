@@ -3,19 +3,26 @@
 import errno
 import hashlib
 import io
+import os
 import subprocess
 import sys
 import threading
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from textwrap import dedent
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from stages.prepare import decode as module
-from stages.prepare.decode import BadImageError, decode, decode_many
+from stages.prepare.decode import BadImageError, decode_alike, decode_many, read_pixels
+from stages.prepare.raw_files import read_file
+from stages.shared.runtime.errors import UserError
+
+HOW: Any = {"max_pixels": 10**6, "size": 8, "fit": "pad", "fill": 7}
 
 
 def encoded(number: int) -> bytes:
@@ -35,13 +42,42 @@ def test_images_come_in_order_each_as_decoded_alone_with_the_hash_of_its_file(mo
     contents: list[Callable[[], bytes]] = [partial(bytes, file) for file in files]
     contents.insert(2, missing)
     contents.insert(5, lambda: files[0][:-60])
-    found = list(decode_many(contents, size=8, fit="pad", fill=7))
+    found = list(decode_many(contents, **HOW))
     assert found[2] == ("", "cannot be read (No such file)")
     assert found[5][0] == ""
     assert str(found[5][1]).startswith("damaged or unusual: ")
     for file, (sha256, image) in zip(files, [f for n, f in enumerate(found) if n not in (2, 5)], strict=True):
         assert sha256 == hashlib.sha256(file).hexdigest()
-        np.testing.assert_array_equal(image.pixels, decode(file, 8, "pad", 7).pixels)
+        np.testing.assert_array_equal(image.pixels, read_pixels(file, **HOW).pixels)
+
+
+def grey(largest: int) -> bytes:
+    """A PNG of 16 bits a sample."""
+    file = io.BytesIO()
+    Image.fromarray(np.linspace(0, largest, 64).astype(np.uint16).reshape(8, 8)).save(file, "PNG")
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(("largest", "bits"), [(1000, 10), (4095, 12), (16000, 14), (60000, 16)])
+def test_images_of_16_bits_are_scaled_alike_by_what_all_use(largest: int, bits: int):
+    files, told = [encoded(0), grey(700), encoded(1), grey(largest), b"none", grey(300)], list[int]()
+    found = [image for _, image in decode_alike([partial(bytes, file) for file in files], tell=told.append, **HOW)]
+    assert told == [bits] * (bits < 16)
+    assert found[4] == "not an image of a format that is read"
+    for file, image in zip(files, found, strict=True):
+        if not isinstance(image, str):
+            np.testing.assert_array_equal(image.pixels, read_pixels(file, bits=bits, **HOW).pixels)
+
+
+def test_images_of_8_bits_are_read_once():
+    read = list[int]()
+
+    def content(number: int) -> bytes:
+        read.append(number)
+        return encoded(number)
+
+    list(decode_alike([partial(content, number) for number in range(5)], tell=read.append, **HOW))
+    assert read == [*range(5)]
 
 
 def test_files_are_read_in_order_a_block_ahead_at_most(monkeypatch):
@@ -52,7 +88,7 @@ def test_files_are_read_in_order_a_block_ahead_at_most(monkeypatch):
         read.append((number, threading.get_ident()))
         return file
 
-    stream = decode_many([partial(content, number) for number in range(8)], size=8, fit="crop", fill=0)
+    stream = decode_many([partial(content, number) for number in range(8)], **HOW)
     next(stream)
     assert [number for number, _ in read] == [0, 1, 2]
     assert len(list(stream)) == 7
@@ -68,7 +104,7 @@ def test_few_large_files_are_a_block(monkeypatch):
         read.append(number)
         return file
 
-    stream = decode_many([partial(content, number) for number in range(5)], size=8, fit="crop", fill=0)
+    stream = decode_many([partial(content, number) for number in range(5)], **HOW)
     next(stream)
     assert read == [0, 1]
     assert len(list(stream)) == 4
@@ -78,17 +114,17 @@ def test_a_whole_image_that_lacked_memory_is_decoded_again_alone(monkeypatch):
     """For want of memory libjpeg says `broken data stream` and libwebp `could not create decoder object`."""
     files, calls = [encoded(number) for number in range(3)], list[bytes]()
 
-    def lacking(content, size, fit, fill, bits):
+    def lacking(content, **how):
         calls.append(content)
         if calls.count(content) == 1:
             raise BadImageError("damaged or unusual: broken data stream when reading image file")
-        return decode(content, size, fit, fill)
+        return read_pixels(content, **how)
 
-    monkeypatch.setattr(module, "decode", lacking)
-    found = list(decode_many([partial(bytes, file) for file in files], size=8, fit="pad", fill=7))
+    monkeypatch.setattr(module, "read_pixels", lacking)
+    found = list(decode_many([partial(bytes, file) for file in files], **HOW))
     for file, (sha256, image) in zip(files, found, strict=True):
         assert sha256 == hashlib.sha256(file).hexdigest()
-        np.testing.assert_array_equal(image.pixels, decode(file, 8, "pad", 7).pixels)
+        np.testing.assert_array_equal(image.pixels, read_pixels(file, **HOW).pixels)
 
 
 def test_without_the_memory_to_decode_an_image_it_is_not_called_damaged():
@@ -96,16 +132,25 @@ def test_without_the_memory_to_decode_an_image_it_is_not_called_damaged():
     code = """
         import resource
         from stages.prepare.decode import BYTES_OF_AN_IMAGE, decode_many
-        list(decode_many([lambda: b"P6 1 1 255 abc"], size=8, fit="pad", fill=7))  # libraries are loaded
+        HOW = {"max_pixels": 10**6, "size": 8}
+        list(decode_many([lambda: b"P6 1 1 255 abc"], **HOW))  # libraries are loaded
         taken = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
         resource.setrlimit(resource.RLIMIT_AS, (taken + BYTES_OF_AN_IMAGE // 2,) * 2)
         try:
-            print(list(decode_many([lambda: b"no image"], size=8, fit="pad", fill=7)))
+            print(list(decode_many([lambda: b"no image"], **HOW)))
         except MemoryError:
             print("MemoryError")
     """
     done = subprocess.run([sys.executable, "-c", dedent(code)], capture_output=True, text=True, check=True)
     assert done.stdout == "MemoryError\n"
+
+
+def test_a_pipe_is_no_bad_image_that_may_be_skipped(tmp_path: Path):
+    os.mkfifo(tmp_path / "a.png")
+    with pytest.raises(UserError, match=r"^\S+/a\.png: must be a regular file, found a named pipe; remove it$"):
+        list(decode_many([partial(read_file, tmp_path / "a.png")], **HOW))
+    (_, reason), *_ = decode_many([partial(read_file, Path("a\0b"))], **HOW)
+    assert reason == "cannot be read (embedded null byte)"
 
 
 @pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE, errno.EIO, errno.EACCES, errno.ENOMEM, errno.ESTALE])
@@ -114,4 +159,4 @@ def test_a_file_that_the_machine_cannot_read_now_is_no_bad_image(number: int):
         raise OSError(number, "x", "a.png")
 
     with pytest.raises(OSError, match=r"a\.png"):
-        list(decode_many([content], size=8, fit="pad", fill=7))
+        list(decode_many([content], **HOW))

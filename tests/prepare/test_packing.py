@@ -32,7 +32,7 @@ def same_files(left, right):
 
 
 def test_packs_each_image_in_its_row(five_classes, tmp_path):
-    report = prepare_dataset(five_classes, tmp_path / "out", params(), 0, "mine")
+    report = prepare_dataset(five_classes, tmp_path / "out", params(), 0, "mine", 10**6)
     images = open_images(tmp_path / "out", "0")
     assert report.images["0"] == {"train": 18, "test": 6, "unseen": 16}
     assert (images.seen, images.unseen, images.size, images.fill) == (("a", "b", "c"), ("d", "e"), 8, 255)
@@ -45,7 +45,7 @@ def test_packs_each_image_in_its_row(five_classes, tmp_path):
 
 
 def test_rows_are_ordered_by_label_and_id(five_classes, tmp_path):
-    prepare_dataset(five_classes, tmp_path / "out", params(), 0, "mine")
+    prepare_dataset(five_classes, tmp_path / "out", params(), 0, "mine", 10**6)
     manifest = open_images(tmp_path / "out", "0").manifest
     keys = list(manifest[["label", "sample_id"]].itertuples(index=False))
     assert keys == sorted(keys)
@@ -54,9 +54,9 @@ def test_rows_are_ordered_by_label_and_id(five_classes, tmp_path):
 
 def test_a_second_run_writes_the_same_bytes(five_classes, tmp_path):
     for name in ("one", "two"):
-        prepare_dataset(five_classes, tmp_path / name, params(train=4), 3, "mine")
+        prepare_dataset(five_classes, tmp_path / name, params(train=4), 3, "mine", 10**6)
     assert same_files(tmp_path / "one", tmp_path / "two")
-    prepare_dataset(five_classes, tmp_path / "other", params(train=4), 4, "mine")
+    prepare_dataset(five_classes, tmp_path / "other", params(train=4), 4, "mine", 10**6)
     assert not same_files(tmp_path / "one", tmp_path / "other")
 
 
@@ -66,14 +66,14 @@ def test_an_archive_gives_what_its_folder_gives(five_classes, tmp_path, mode):
     with tarfile.open(archive, mode) as tar:
         for path in sorted(five_classes.rglob("*.png"), reverse=True):
             tar.add(path, path.relative_to(five_classes))
-    prepare_dataset(five_classes, tmp_path / "folder", params(), 0, "mine")
-    prepare_dataset(archive, tmp_path / "archive", params(), 0, "mine")
+    prepare_dataset(five_classes, tmp_path / "folder", params(), 0, "mine", 10**6)
+    prepare_dataset(archive, tmp_path / "archive", params(), 0, "mine", 10**6)
     assert same_files(tmp_path / "folder", tmp_path / "archive")
 
 
 def test_the_report_says_what_is_there_and_no_more_than_that(five_classes, tmp_path):
     (five_classes / "notes.txt").write_text("about")
-    report = prepare_dataset(five_classes, tmp_path / "out", params(), 0, "mine")
+    report = prepare_dataset(five_classes, tmp_path / "out", params(), 0, "mine", 10**6)
     content = json.loads((tmp_path / "out" / "report.json").read_text())
     assert content["classes"]["0"]["unseen"] == {"d": 8, "e": 8}
     assert content["ignored"] == ["notes.txt"]
@@ -95,13 +95,13 @@ def with_bad_files(five_classes):
 def test_all_bad_images_are_named(with_bad_files, tmp_path):
     said = r"(?s)datasets.mine: .* found 2 that .*`on_bad_image: skip`.*\n  d/bad.png cannot be decoded: .*truncated"
     with pytest.raises(UserError, match=said + r".*\n  e/text.jpg cannot be decoded: not an image"):
-        prepare_dataset(with_bad_files, tmp_path / "out", params(), 0, "mine")
+        prepare_dataset(with_bad_files, tmp_path / "out", params(), 0, "mine", 10**6)
     assert not (tmp_path / "out").exists()
     assert {p.name for p in tmp_path.iterdir()} == {"raw"}
 
 
 def test_skipped_images_are_counted_and_listed(with_bad_files, tmp_path):
-    report = prepare_dataset(with_bad_files, tmp_path / "out", params(on_bad_image="skip"), 0, "mine")
+    report = prepare_dataset(with_bad_files, tmp_path / "out", params(on_bad_image="skip"), 0, "mine", 10**6)
     assert [s.source for s in report.skipped] == ["d/bad.png", "e/text.jpg"]
     assert report.classes["0"]["unseen"] == {"d": 8, "e": 8}
     assert any("2 file(s) cannot be decoded" in note and "e/text.jpg" in note for note in report.notes())
@@ -111,21 +111,22 @@ def test_skipped_images_are_counted_and_listed(with_bad_files, tmp_path):
 def test_a_file_that_cannot_be_read_is_a_bad_image(five_classes, tmp_path):
     (five_classes / "d" / "gone.png").symlink_to(five_classes / "nowhere.png")
     with pytest.raises(UserError, match=r"d/gone.png cannot be decoded: cannot be read .No such file"):
-        prepare_dataset(five_classes, tmp_path / "out", params(), 0, "mine")
+        prepare_dataset(five_classes, tmp_path / "out", params(), 0, "mine", 10**6)
 
 
 def test_a_class_whose_images_were_all_skipped_is_refused(five_classes, tmp_path):
     for path in (five_classes / "e").iterdir():
         path.write_bytes(b"")
     with pytest.raises(UserError, match=r"every class must have at least 2 unseen image.*found 'e' \(0\)"):
-        prepare_dataset(five_classes, tmp_path / "out", params(on_bad_image="skip"), 0, "mine")
+        prepare_dataset(five_classes, tmp_path / "out", params(on_bad_image="skip"), 0, "mine", 10**6)
 
 
 def test_copies_in_another_format_are_found(five_classes, tmp_path):
     Image.open(five_classes / "a" / "00.png").save(five_classes / "d" / "copy.bmp")
     with pytest.raises(UserError, match=r"same image in two classes: a/00.png \(.*, a\) and d/copy.bmp \(train, d\)"):
-        prepare_dataset(five_classes, tmp_path / "out", params(), 0, "mine")
-    report = prepare_dataset(five_classes, tmp_path / "out", params(on_duplicate="drop", test_fraction=0.5), 0, "mine")
+        prepare_dataset(five_classes, tmp_path / "out", params(), 0, "mine", 10**6)
+    entry = params(on_duplicate="drop", test_fraction=0.5)
+    report = prepare_dataset(five_classes, tmp_path / "out", entry, 0, "mine", 10**6)
     assert report.duplicates.dropped == 2
     manifest = open_images(tmp_path / "out", "0").manifest
     assert len(manifest) == 39
@@ -136,16 +137,16 @@ def test_a_carriage_return_in_a_name_is_refused(five_classes, tmp_path):
     """In a manifest it would end a row."""
     (five_classes / "b" / "03.png").rename(five_classes / "b" / "0\r3.png")
     with pytest.raises(UserError, match=r"name of a file must not have control characters, found 'b/0\\r3.png'"):
-        prepare_dataset(five_classes, tmp_path / "out", params(), 0, "mine")
+        prepare_dataset(five_classes, tmp_path / "out", params(), 0, "mine", 10**6)
     (five_classes / "b").rename(five_classes / "b\rx")
     with pytest.raises(UserError, match=r"name of a class must not have control characters, found 'b\\rx'"):
-        prepare_dataset(five_classes, tmp_path / "out", params(), 0, "mine")
+        prepare_dataset(five_classes, tmp_path / "out", params(), 0, "mine", 10**6)
     assert not (tmp_path / "out").exists()
 
 
 def test_raw_data_are_never_written_to(five_classes, tmp_path):
     before = {p: p.stat().st_mtime_ns for p in [five_classes, *five_classes.rglob("*")]}
-    prepare_dataset(five_classes, tmp_path / "out", params(), 0, "mine")
+    prepare_dataset(five_classes, tmp_path / "out", params(), 0, "mine", 10**6)
     assert {p: p.stat().st_mtime_ns for p in [five_classes, *five_classes.rglob("*")]} == before
 
 
@@ -153,9 +154,9 @@ def test_more_images_than_a_block_or_a_shard(make_folder, tmp_path, monkeypatch)
     monkeypatch.setattr("stages.prepare.decode.IMAGES_PER_BLOCK", 3)
     monkeypatch.setattr("stages.shared.images.image_store.MAX_IMAGES_PER_SHARD", 16)
     raw = make_folder(dict.fromkeys("abcde", 8))
-    prepare_dataset(raw, tmp_path / "small", params(), 0, "mine")
+    prepare_dataset(raw, tmp_path / "small", params(), 0, "mine", 10**6)
     monkeypatch.undo()
-    prepare_dataset(raw, tmp_path / "large", params(), 0, "mine")
+    prepare_dataset(raw, tmp_path / "large", params(), 0, "mine", 10**6)
     small, large = (open_images(tmp_path / name, "0").read(np.arange(40)) for name in ("small", "large"))
     assert np.array_equal(small, large)
     shutil.rmtree(tmp_path / "small")
@@ -214,7 +215,7 @@ def test_what_the_machine_lacks_leaves_no_image_out(
     monkeypatch.setattr(f"stages.prepare.{place}", one_fails)
     entry = params(on_bad_image=on_bad_image)
     with pytest.raises(SystemExit) as ended:
-        run_main(lambda: prepare_dataset(five_classes, tmp_path / "out", entry, 0, "mine"))
+        run_main(lambda: prepare_dataset(five_classes, tmp_path / "out", entry, 0, "mine", 10**6))
     printed = capsys.readouterr().err
     assert ended.value.code == 2
     assert re.search(said, printed)

@@ -1,12 +1,14 @@
 import os
+import signal
 import socket
 import subprocess
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from stages.prepare.raw_files import check_regular
+from stages.prepare.raw_files import check_regular, read_file
 from stages.shared.runtime.errors import UserError
 
 
@@ -53,6 +55,47 @@ def test_a_socket_is_refused(raw: Path, monkeypatch: pytest.MonkeyPatch):
         bound.bind("socket")
     with pytest.raises(UserError, match="socket: must be a regular file, found a socket"):
         check_regular(Path())
+
+
+@contextmanager
+def within_seconds(seconds: int):
+    """Interrupt whoever waits for a pipe."""
+    before = signal.signal(signal.SIGALRM, lambda *_: pytest.fail("waits"))
+    signal.alarm(seconds)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def test_a_pipe_is_not_read(tmp_path: Path):
+    os.mkfifo(tmp_path / "1.png")
+    with within_seconds(10), pytest.raises(UserError, match=r"1\.png: must be a regular file, found a named pipe"):
+        read_file(tmp_path / "1.png")
+
+
+def test_what_is_a_pipe_by_the_time_that_it_is_opened_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "before").touch()
+    regular = (tmp_path / "before").stat()
+    os.mkfifo(tmp_path / "1.png")
+    monkeypatch.setattr(Path, "stat", lambda self, **_: regular)
+    with within_seconds(10), pytest.raises(UserError, match=r"1\.png: must be a regular file, found a named pipe"):
+        read_file(tmp_path / "1.png")
+
+
+def test_a_device_without_end_is_not_read(tmp_path: Path):
+    (tmp_path / "1.png").symlink_to("/dev/zero")
+    with pytest.raises(UserError, match="found a device, through a link to /dev/zero"):
+        read_file(tmp_path / "1.png")
+
+
+def test_of_a_file_that_grows_as_much_is_read_as_it_had(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "1.png").write_bytes(b"abc")
+    before = (tmp_path / "1.png").stat()
+    (tmp_path / "1.png").write_bytes(b"abcdef")
+    monkeypatch.setattr(os, "fstat", lambda _: before)
+    assert read_file(tmp_path / "1.png") == b"abc"
 
 
 def test_raw_data_that_are_a_pipe_are_refused(tmp_path: Path):

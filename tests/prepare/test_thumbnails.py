@@ -26,7 +26,7 @@ def images(counts: dict[str, int]) -> pd.DataFrame:
 def prepared(raw: Path, out: Path, seed: int = 0, **changes: object) -> list[str]:
     """Prepare the folder's images; returns the names of the folds."""
     values = {"image_size": 8, "test_fraction": 0.25, "unseen_classes": ["c", "d"], "unseen": 5, **changes}
-    report = prepare_dataset(raw, out, FolderParams(source="folder", fit="squash", **values), seed, "mine")
+    report = prepare_dataset(raw, out, FolderParams(source="folder", fit="squash", **values), seed, "mine", 10**6)
     return list(report.images)
 
 

@@ -32,7 +32,6 @@ def features(images: Path, origin: Path | None, out: Path, skip_unreadable: bool
     After a stop, repeat the command: it continues.
     """
     from ...aggregate.words.formatting import plural  # libraries take seconds
-    from ...prepare.decode import pixel_limit
     from ...prepare.params import PrepareParams
     from ...shared.runtime.console import Stopwatch
     from ...shared.runtime.scratch import remove
@@ -47,14 +46,14 @@ def features(images: Path, origin: Path | None, out: Path, skip_unreadable: bool
         raise UserError(f"--out must end in {', '.join(WRITERS)}, found {out.name!r}")
     check_new(out, folder=False, draws=False)
     max_pixels = read_section(params, "prepare", PrepareParams).max_pixels
-    with ExitStack() as resources, pixel_limit(max_pixels):
+    with ExitStack() as resources:
         files = image_files.list_images(images, resources)
         from ..cut.source import Wanted  # after what may be wrong: torch takes seconds
         from .extraction import Shards, open_extractor
 
         extractor = open_extractor(params, origin, Wanted(**wanted), resources)
         run = StageRun("features", params, keys=[], reads=[extractor.weights], writes=[out], resumable=True)
-        shards = Shards(claim_work(resources.enter_context(run), {}, watch.say), files, extractor)
+        shards = Shards(claim_work(resources.enter_context(run), {}, watch.say), files, extractor, max_pixels)
         shards.fill(skip=skip_unreadable)
         unreadable = {path: why for shard in shards for path, why in shard.unreadable.items()}
         count = sum(len(shard.paths) for shard in shards)

@@ -21,6 +21,7 @@ import torch
 
 from ...embed.embedder import stored
 from ...embed.params import EmbedParams
+from ...prepare.bits import FULL, Depth, fewest_bits
 from ...prepare.decode import decode_many, digest, read_content
 from ...prepare.raw_files import RawFiles
 from ...shared.images.image_store import Pixels, filled
@@ -36,6 +37,11 @@ from ..cut.source import CellPaths, Float32, Source, Wanted, named_cell, open_so
 from .image_files import refuse_unreadable
 
 ROTATED = "with embed.augment the stored embeddings are of rotated images; new images are not rotated"
+
+DARK = (
+    "features: images of 16 bits a sample use {bits} and come out dark, since 65535 is white in the network's dataset; "
+    "save them with 8 bits if theirs is {white}"
+)
 
 EmbedPixels = Callable[[Pixels], Float32]
 """(B, S, S, 3) uint8, RGB -> (B, D) float32."""
@@ -158,10 +164,12 @@ class Shards:
         work: where they lie; those that an earlier run finished are there already.
         images: what is embedded.
         extractor: by what.
+        max_pixels: of an image.
     """
 
-    def __init__(self, work: KeptWork, images: RawFiles, extractor: Extractor) -> None:
+    def __init__(self, work: KeptWork, images: RawFiles, extractor: Extractor, max_pixels: int) -> None:
         self._work, self._images, self._extractor = work, images, extractor
+        self._how = {**extractor.decode, "max_pixels": max_pixels}
         work.folder.mkdir(parents=True, exist_ok=True)
         # a whole number of batches, so that no batch depends on where a run was cut short
         size = max(1, IMAGES_PER_SHARD // extractor.batch_size) * extractor.batch_size
@@ -210,19 +218,23 @@ class Shards:
         of = self._extractor
         for file, paths in missing:
             unreadable, hashes, batch, features = {}, [], [], [np.empty((0, of.width), np.float32)]
-            decoded = decode_many([self._images.content(path) for path in paths], **of.decode)
+            depths = list[Depth | None]()
+            decoded = decode_many([self._images.content(path) for path in paths], **self._how)
             for path, (sha256, image) in zip(paths, decoded, strict=True):
                 hashes.append(sha256 or self._sha256(path))
                 if isinstance(image, str):
                     unreadable[path] = image
                 else:
                     batch.append(image.pixels)
+                    depths.append(image.depth)
                 if batch and (len(batch) == of.batch_size or path == paths[-1]):
                     features.append(stored(of.embed(np.stack(batch)), of.about["layer"], of.about["step"], "float32"))
                     batch = []
                 yield path
             if not skip:
                 refuse_unreadable(self._images.where, unreadable)
+            if of.decode["bits"] == FULL and (bits := fewest_bits(depths)):
+                print(DARK.format(bits=bits, white=2**bits - 1), file=sys.stderr)
             texts: dict[str, Any] = {"sha256": np.array(hashes, "U64"), "unreadable": np.array(json.dumps(unreadable))}
             with file.open("wb") as opened:
                 np.savez(opened, features=np.concatenate(features), **texts)

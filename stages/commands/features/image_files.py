@@ -44,9 +44,8 @@ def read_list(path: Path) -> list[str]:
     """Read the images that a list names: a text file of paths, one a line, or the column `path` of a CSV.
 
     Raises:
-        UserError: it cannot be read, or a path is missing or stands there twice.
+        UserError: it is no regular file, cannot be read, or a path is missing or stands there twice.
     """
-    check_regular(path)
     try:
         text = read_file(path).decode("utf-8-sig")
         if path.suffix.lower() == ".csv":

@@ -17,7 +17,8 @@ from ...core.scores.catalogue import LAYER_SCORES, PROBE
 from ...core.scores.description import ON_PAGE
 from ...library import score
 from ...measure.run import worker_count
-from ..project import PARAMS, new_output
+from ...shared.runtime.package import PARAMS
+from ..project import new_output
 
 QUICK = sorted(
     (name for name, own in LAYER_SCORES.items() if own.quick),

@@ -8,20 +8,25 @@ from pathlib import Path
 import click
 
 from ...shared.runtime.errors import UserError
-from ..project import AnywhereCommand, ProjectPath, check_new, new_output, params_option
+from ...shared.runtime.package import PARAMS
+from ..project import UserPath, check_new, new_output
 
-LABELS_FILE = ProjectPath(exists=True, dir_okay=False)
+FILE = UserPath(exists=True)
 
 
-@click.command(cls=AnywhereCommand)
-@click.argument("files", metavar="FILE...", nargs=-1, required=True, type=ProjectPath(exists=True))
-@click.option("--labels", type=LABELS_FILE, help="For features: a CSV with the columns path and label.")
-@click.option("--out", type=ProjectPath(), help="Write the page, the tables and the figures to this folder.")
+@click.command()
+@click.argument("files", metavar="FILE...", nargs=-1, required=True, type=FILE)
+@click.option(
+    "--labels",
+    type=UserPath(exists=True, dir_okay=False),
+    help="For features: a CSV with the columns path and label.",
+)
+@click.option("--out", type=UserPath(), help="Write the page, the tables and the figures to this folder.")
 @click.option("--dataset", help="The data's name in tables; by default the first file's.")
 @click.option("--model", default="embeddings", show_default=True, help="The network's name in tables.")
-@click.option("--metrics", help="Scores, comma-separated, the main score first; by default as in params.yaml.")
+@click.option("--metrics", help="Scores, comma-separated, the main score first; by default as in --params.")
 @click.option("--normalize", type=click.Choice(["none", "l2"]), help="Instead of measure.normalize.")
-@params_option
+@click.option("--params", type=FILE, default=PARAMS, help="By default the installed params.yaml.")
 def score(
     files: tuple[Path, ...],
     labels: Path | None,
@@ -64,8 +69,9 @@ def score(
     fitting = psutil.virtual_memory().available // (2 * held + 1)  # each process takes a copy, by way of another
     workers = min(worker_count(None), max(1, fitting))
     result = score_layers(layers, **of_images, **asked, dataset=name, model=model, workers=workers)
-    notes = dict.fromkeys([*left_out(measure, asked), *result.notes])
-    print(*(f"score: {note}" for note in notes), sep="\n", file=sys.stderr)
+    notes = dict.fromkeys([*(left_out(measure) if metrics is None else []), *result.notes])
+    for note in notes:
+        print(f"score: {note}", file=sys.stderr)
     print(result.verdict(aggregate.use))
     if out is not None:
         from ...library.export import write_result
@@ -74,5 +80,6 @@ def score(
             named = [*map(str, files), *(["--labels", str(labels)] if labels else [])]
             command = shlex.join(["whichlayer", "score", *named])
             told = write_result(scratch, result, measure=measure, aggregate=aggregate, command=command, workers=workers)
-        print(*(f"score: {note}" for note in dict.fromkeys(told) if note not in notes), sep="\n", file=sys.stderr)
+        for note in (note for note in dict.fromkeys(told) if note not in notes):
+            print(f"score: {note}", file=sys.stderr)
         print(f"score: summary.md, report.html, tables and figures are in {out}/", file=sys.stderr)

@@ -39,24 +39,23 @@ def find_taps(network: Network, params: NetworkParams, taps: TapsParams, library
     module, library = network.module, library or LIBRARIES[params.library]
     if isinstance(taps.layers, list):
         _check_paths(network, params, taps.layers)
-    arguments = {"output_hidden_states": True} if params.library == "transformers" else {}
-    trace = trace_forward(module, params.image_size, **arguments)
+    trace = trace_forward(module, params.image_size, **library.FORWARD)
     layers = dict.fromkeys(taps.layers) if isinstance(taps.layers, list) else library.default_layers(module, trace)
     if taps.layers == "inside_blocks" and layers:
         layers = with_inside(module, layers)
     if not layers:
-        raise UserError(f"{params.library} does not say what the layers of {params.name} are; {_REMEDY}")
+        raise UserError(f"{params.library} does not say what the layers of {params.name} are; {REMEDY}")
     for path in layers:
         if (runs := trace.runs.get(path, 0)) != 1:
             raise UserError(
                 f"taps.layers: {path} must run once in a forward pass, runs {runs} times "
-                f"(a container of modules often never runs by itself); {_REMEDY}"
+                f"(a container of modules often never runs by itself); {REMEDY}"
             )
     ordered = sorted(layers, key=lambda path: trace.ended[path])
     return [_tap(module, trace, path, depth, layers[path], library) for depth, path in enumerate(ordered)]
 
 
-_REMEDY = "name them: taps: {layers: [module paths]}"
+REMEDY = "name them: taps: {layers: [module paths]}"
 
 
 def _check_paths(network: Network, params: NetworkParams, paths: list[str]) -> None:

@@ -6,9 +6,9 @@ The pass tells which modules run, in which order, what each returns, and what it
 import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +18,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from ...shared.runtime.errors import UserError
 
 Layout = Literal["vector", "nchw", "nhwc", "tokens"]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -132,6 +133,20 @@ class Trace:
     operations: dict[str, int] = field(default_factory=dict)
     clock: int = 0
 
+    def below(self, path: str) -> "Trace":
+        """Return what one module did, by paths below it."""
+
+        def inside(of: dict[str, T]) -> dict[str, T]:
+            names = (name for name in of if f"{name}.".startswith(f"{path}."))
+            return {name.removeprefix(path).removeprefix("."): of[name] for name in names}
+
+        if not path:
+            return self
+        parts: dict[str, Any] = {
+            name: inside(getattr(self, name)) for name in ("began", "ended", "outputs", "runs", "operations")
+        }
+        return replace(self, result=self.outputs.get(path), **parts)
+
 
 def trace_forward(module: nn.Module, image_size: int, **arguments: Any) -> Trace:
     """Pass a batch of `BATCH` black images through a network in evaluation mode; it is left as it was.
@@ -142,8 +157,8 @@ def trace_forward(module: nn.Module, image_size: int, **arguments: Any) -> Trace
         arguments: further arguments of its forward pass.
     """
     trace = Trace()
-    device = next(module.parameters()).device
-    images = torch.zeros(BATCH, 3, image_size, image_size, device=device)
+    device, dtype = input_kind(module)
+    images = torch.zeros(BATCH, 3, image_size, image_size, device=device, dtype=dtype)
 
     def begin(path: str, *_: Any) -> None:
         trace.clock += 1
@@ -162,6 +177,13 @@ def trace_forward(module: nn.Module, image_size: int, **arguments: Any) -> Trace
             hooks.callback(child.register_forward_hook(partial(end, path)).remove)
         trace.result = module(images, **arguments)
     return trace
+
+
+def input_kind(module: nn.Module) -> tuple[torch.device, torch.dtype]:
+    """Return where a network's input must be, and of which type: those of its first floating-point parameter."""
+    parameters = (parameter for parameter in module.parameters() if parameter.is_floating_point())
+    first = next(parameters, torch.empty(0))
+    return first.device, first.dtype
 
 
 @contextmanager

@@ -5,10 +5,14 @@ the next stage's downsampling); ViT, DeiT, DINOv2 `norm_pre` (embedded tokens), 
 `blocks.i`, `bn2`.
 """
 
+from typing import Any
+
 from torch import nn
 
 from .patterns import expand
 from .tap import Trace
+
+FORWARD: dict[str, Any] = {}
 
 PATTERNS = {
     "EfficientNet": ("bn1", "blocks.*", "bn2"),

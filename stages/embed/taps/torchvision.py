@@ -1,11 +1,15 @@
 """Layers of torchvision's networks: the stem, then every stage or block."""
 
+from typing import Any
+
 from torch import nn
 
 from .patterns import expand
 from .tap import Trace
 
 STAGES = ("features.0", "features.1", "features.3", "features.5", "features.7")
+
+FORWARD: dict[str, Any] = {}
 
 PATTERNS: dict[str, tuple[str, ...]] = {
     "AlexNet": ("features.*:MaxPool2d",),

@@ -6,11 +6,14 @@ which the map is the hidden state.
 """
 
 from collections.abc import Mapping
+from typing import Any
 
 from torch import Tensor, nn
 
 from ...shared.runtime.errors import UserError
 from .tap import Trace, tensors
+
+FORWARD: dict[str, Any] = {"output_hidden_states": True}
 
 
 def default_layers(module: nn.Module, trace: Trace) -> dict[str, int | None]:

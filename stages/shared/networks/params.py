@@ -1,7 +1,7 @@
 """The `network` part of a model's params entry. Imports no network library, so that it is read and checked at once."""
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from ..runtime.errors import UserError, check_known, irregular
 from ..workflow.digests import file_sha256
-from ..workflow.params import Params
+from ..workflow.params import Params, parse
 
 SHOWN = 16
 """Digits of a hash that a message gives."""
@@ -155,6 +155,31 @@ class NetworkParams(Params):
                 "number of classes is the dataset's; take it out"
             )
         return config
+
+
+def named_network(models: Mapping[str, Any], name: str, image_size: int | None) -> NetworkParams:
+    """Return a model of params.yaml, or a network of timm with its weights, by its name.
+
+    Args:
+        models: section `models` of params.yaml.
+        name: of one of them, or of timm.
+        image_size: height and width of the input in pixels; None: that of the model, or 224.
+
+    Raises:
+        UserError: it may be no name of timm, or there is no such image size.
+    """
+    if name in models:
+        values = models[name]["network"]
+    elif name[:1].isalnum() and PLAIN.fullmatch(name):
+        values = {"library": "timm", "name": name, "weights": {"source": "hub"}, "image_size": 224}
+    else:
+        timm = name.removeprefix("hf-hub:timm/")
+        take = f"take {timm!r}, " if timm != name and PLAIN.fullmatch(timm) else ""
+        raise UserError(
+            f"network must be the name of a model of params.yaml or of timm, such as resnet18.a1_in1k, found {name!r}; "
+            f"{take}describe another network in params.yaml (models), or load it and give `whichlayer.embed` the module"
+        )
+    return parse(values | ({} if image_size is None else {"image_size": image_size}), NetworkParams, where="network")
 
 
 def check_file(weights: WeightsParams) -> Path:

@@ -20,8 +20,11 @@ CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\
 MAX_VALUE_LENGTH, MAX_NAMES = 300, 30
 
 
-class UserError(Exception):
-    """Something that the user can fix: the message names the thing, what must hold, what was found and the remedy."""
+class UserError(ValueError):
+    """Something that the user can fix: the message names the thing, what must hold, what was found and the remedy.
+
+    It is a `ValueError` for users of the library. Where code catches those of a library, it lets this one pass.
+    """
 
 
 @contextmanager
@@ -44,10 +47,10 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     return f"{hint}(known: {listed(names)})"
 
 
-def check_known(name: str, known: Collection[str], problem: str) -> None:
+def check_known(name: object, known: Collection[str], problem: str) -> None:
     """Raise a `UserError` if a name is not a known one: the problem, and which known names resemble it."""
-    if name not in known:
-        raise UserError(f"{problem}: {did_you_mean(name, known)}")
+    if not (isinstance(name, str) and name in known):
+        raise UserError(f"{problem}: {did_you_mean(str(name), known)}")
 
 
 def listed(names: Sequence[str], most: int = MAX_NAMES) -> str:

@@ -55,7 +55,8 @@ def finish_cell(folder: Path, monkeypatch: pytest.MonkeyPatch, **changes: Any) -
     params["models"] = {"tiny": {"network": TINY, "taps": {"layers": "default"}}}
     YAML(typ="safe").dump(params, folder / "params.yaml")
     write_images(folder / "raw")
-    prepare_dataset(folder / "raw", folder / "prepared", read_dataset(folder / "params.yaml", "trees"), 0, "trees")
+    entry = read_dataset(folder / "params.yaml", "trees")
+    prepare_dataset(folder / "raw", folder / "prepared", entry, 0, "trees", 10**6)
     network, seen = NetworkParams.model_validate(TINY), open_images(folder / "prepared", "0").seen
     for step in STEPS:
         info = CheckpointInfo(step, seen, network.model_dump(), {"degrees": 10.0, "padding": 20})

@@ -1,5 +1,6 @@
 """`whichlayer quick` on a folder of images: plain scores of every layer first, then the verdict; what it keeps."""
 
+import os
 import shutil
 import sys
 
@@ -9,7 +10,6 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from stages.commands.project import PARAMS
 from stages.commands.quick.command import quick
 from stages.commands.quick.images import read_images
 from stages.commands.quick.waves import AFTER_PLAIN, QUICK
@@ -17,6 +17,8 @@ from stages.library import score
 from stages.library.export import compute_results
 from stages.library.settings import read_settings
 from stages.shared.runtime.errors import UserError
+from stages.shared.runtime.package import PARAMS
+from tests.faults.images import png_that_says
 
 
 def run(*args):
@@ -119,6 +121,51 @@ def test_a_table_beside_the_images_is_named(tmp_path):
         UserError, match=r"no class folder with images; .*`whichlayer quick FOLDER --table labels\.csv`"
     ):
         run(tmp_path, "--image-size", 32)
+
+
+@pytest.mark.parametrize("bits", [10, 12, 14, 16])
+def test_the_depth_of_a_folder_is_found_and_said(tmp_path, capsys, bits):
+    random = np.random.default_rng(0)
+    for number in range(2):
+        (tmp_path / f"class{number}").mkdir()
+        for image in range(5):
+            pixels = random.integers(0, 256, (8, 8)).astype(np.uint16)
+            pixels[0, 0] = 255
+            scaled = pixels * np.uint16((2**bits - 1) // 255)
+            Image.fromarray(scaled).save(tmp_path / f"class{number}" / f"{image}.png")
+    pixels, _ = read_images(tmp_path, None, "efficientnet_lite0", 8, 100)
+    assert pixels.max() >= 254
+    assert len(np.unique(pixels)) > 100
+    said = f"quick: images of 16 bits use {bits}, so {2**bits - 1} is taken for white"
+    assert (said in capsys.readouterr().err) == (bits < 16)
+
+
+def test_what_prepare_refuses_is_refused(tmp_path):
+    write_classes(tmp_path, 5, 5)
+    image = tmp_path / "class0" / "0.png"
+    for make, message in (
+        (os.mkfifo, r"class0/0\.png: must be a regular file, found a named pipe"),
+        (lambda path: path.symlink_to("/dev/zero"), r"class0/0\.png: must be a regular file, found a device"),
+        (lambda path: path.write_bytes(png_that_says(12_000, 10_000)), r"class0/0\.png: more than 50000000 pixels"),
+    ):
+        image.unlink()
+        make(image)
+        with pytest.raises(UserError, match=message):
+            read_images(tmp_path, None, "efficientnet_lite0", 8, 100)
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (("--network", "hf-hub:timm/resnet18.a1_in1k"), "take 'resnet18.a1_in1k'"),
+        (("--network", "local-dir:x"), "must be the name of a model of params.yaml or of timm, .* found 'local-dir:x'"),
+        (("--network", ""), "found ''"),
+        (("--image-size", 5000), "less than or equal to 2048; found 5000"),
+    ],
+)
+def test_names_and_sizes_are_checked_before_images_are_read(tmp_path, args, message):
+    with pytest.raises(UserError, match=message):
+        run(tmp_path, *args)
 
 
 def test_detection_is_refused_before_any_work():

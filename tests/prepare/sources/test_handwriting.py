@@ -48,7 +48,7 @@ def test_words_are_two_or_three_lower_case_letters(source):
 
 
 def test_packs_15_seen_and_5_unseen_classes_without_copies(tmp_path):
-    report = prepare_dataset(RAW, tmp_path / "out", params(), 0, "handwriting")
+    report = prepare_dataset(RAW, tmp_path / "out", params(), 0, "handwriting", 10**6)
     images = open_images(tmp_path / "out", "0")
     assert (len(images.seen), len(images.unseen)) == (15, 5)
     assert report.images["0"] == {"train": 60, "test": 45, "unseen": 25}

@@ -42,7 +42,7 @@ def test_a_table_without_splits_is_prepared(raw, tmp_path):
     rows = "\n".join(f"images/{i:02d}.png,{'abcd'[i % 4]}" for i in range(12))
     write_table(raw, "path,label\n" + rows)
     wanted = params(test_fraction=0.67, unseen_classes=["c", "d"])
-    report = prepare_dataset(raw, tmp_path / "out", wanted, 0, "mine")
+    report = prepare_dataset(raw, tmp_path / "out", wanted, 0, "mine", 10**6)
     assert report.classes["0"] == {"train": {"a": 1, "b": 1}, "test": {"a": 2, "b": 2}, "unseen": {"c": 3, "d": 3}}
 
 
@@ -103,7 +103,7 @@ def test_a_file_is_found_whose_accents_are_encoded_otherwise(raw, resources, the
 def test_a_carriage_return_in_a_label_is_refused(raw, tmp_path):
     write_table(raw, 'path,label\nimages/00.png,a\nimages/01.png,"b\rx"\n')
     with pytest.raises(UserError, match=r"of a class must not have control characters, found 'b\\rx' .'images/01.png'"):
-        prepare_dataset(raw, tmp_path / "out", params(test_fraction=0.5), 0, "mine")
+        prepare_dataset(raw, tmp_path / "out", params(test_fraction=0.5), 0, "mine", 10**6)
 
 
 def test_a_missing_table_lists_the_nearest(raw, resources):

@@ -24,7 +24,7 @@ def cache(tmp_path, monkeypatch):
 
 def test_a_dataset_is_packed(tmp_path):
     wanted = params("FakeData", kwargs={"size": 60, "num_classes": 4}, test_fraction=0.3, unseen_classes=["2", "3"])
-    prepare_dataset(tmp_path, tmp_path / "out", wanted, 0, "fake")
+    prepare_dataset(tmp_path, tmp_path / "out", wanted, 0, "fake", 10**6)
     images = open_images(tmp_path / "out", "0")
     assert len(images.manifest) == 60
     assert (images.seen, images.unseen) == (("0", "1"), ("2", "3"))
