@@ -4,6 +4,8 @@
 PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export DVC_NO_ANALYTICS := 1
+# Whoever runs make here runs this folder's code.
+export WHICHLAYER_TRUST := 1
 
 # `make repro EXACT=1`: the same bytes on every processor that has AVX2, by the same versions of libraries, the same
 # instructions and the same number of threads, without a GPU (docs/default-study.md).
@@ -24,19 +26,24 @@ endif
 
 .PHONY: install setup check types pipeline test test-slow test-fleet test-lowest recorded repro status bench coverage faults mutants plan held-out docs site address
 
+# What the installed package has of this checkout: `quick` and `import whichlayer` run it, so it follows every edit.
+CODE := $(shell find stages -name __pycache__ -prune -o -type f -print) params.yaml dvc.yaml
+PIP := python -m pip install --quiet --disable-pip-version-check
+
 install: $(INSTALLED)
 
-$(INSTALLED): pyproject.toml stages/commands/launcher.py
-	@echo "Installing into .venv, which takes minutes and prints nothing."
+$(INSTALLED): pyproject.toml $(CODE)
+	@echo "Installing into .venv.$(if $(filter $<,$?), This takes minutes and prints nothing.)"
 	test -x .venv/bin/python || $(PYTHON) -m venv .venv
-	python -m pip install --quiet --disable-pip-version-check --upgrade pip
-	python -m pip install --quiet --disable-pip-version-check $(VERSIONS) '.[study]'
+	$(if $(filter $<,$?),$(PIP) --upgrade pip)
+	$(PIP) $(if $(filter $<,$?),$(VERSIONS) '.[study]' hatchling,--no-deps --no-build-isolation .)
+	-whichlayer trust
 	touch $(INSTALLED)
 
 setup: .venv/ready
 
-.venv/ready: $(INSTALLED)
-	python -m pip install --quiet --disable-pip-version-check '.[dev]'
+.venv/ready: pyproject.toml | $(INSTALLED)
+	$(PIP) '.[dev]'
 	touch .venv/ready
 
 check: setup

@@ -1,7 +1,11 @@
 import gc
 import importlib.metadata
 import os
+import subprocess
+import sys
+import zipfile
 from functools import cache
+from pathlib import Path
 
 import pytest
 
@@ -20,3 +24,14 @@ def pytest_collection():
     finally:
         gc.freeze()
         gc.enable()
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Unpack the wheel of this checkout as pip does: a folder to import `whichlayer` from."""
+    folder = tmp_path_factory.mktemp("site")
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", folder]
+    subprocess.run(command, cwd=Path(__file__).parents[1], capture_output=True, check=True)
+    (wheel,) = folder.glob("*.whl")
+    zipfile.ZipFile(wheel).extractall(folder)
+    return folder

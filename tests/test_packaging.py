@@ -1,7 +1,9 @@
 """pyproject.toml lists what the code imports, and nothing else; the files beside it agree with it."""
 
 import json
+import os
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -135,6 +137,29 @@ def test_the_wheel_is_typed_by_files_that_exist():
     assert {"whichlayer/__init__.py", "whichlayer/py.typed"} <= {*included.values()}
 
 
+@pytest.mark.parametrize(
+    ("changed", "commands"),
+    [
+        ("stages/library/__init__.py", "--no-deps --no-build-isolation ."),
+        ("params.yaml", "--no-deps --no-build-isolation ."),
+        ("pyproject.toml", "'.[study]' hatchling"),
+        ("README.md", None),
+    ],
+)
+def test_the_installed_package_follows_the_checkout(tmp_path, changed: str, commands: str | None):
+    for name in ("Makefile", "dvc.yaml", "params.yaml", "pyproject.toml", "README.md", "stages/library/__init__.py"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(ROOT / name, tmp_path / name)
+        os.utime(tmp_path / name, (1e9, 1e9))
+    (tmp_path / ".venv").mkdir()
+    (tmp_path / ".venv" / "installed").touch()
+    os.utime(tmp_path / ".venv" / "installed", (1.1e9, 1.1e9))
+    os.utime(tmp_path / changed, (1.2e9, 1.2e9))
+    printed = subprocess.run(["make", "-n", "install"], cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+    assert ("pip install" in printed) == (commands is not None)
+    assert commands is None or commands in printed
+
+
 def test_a_project_apart_has_every_page_that_the_code_names():
     code = [path for path in (ROOT / "stages").rglob("*") if path.suffix in {".py", ".j2", ".js"}]
     named = {page for path in code for page in re.findall(r"docs/\w+\.md", path.read_text(encoding="utf-8"))}
@@ -153,4 +178,5 @@ def test_the_wheel_holds_the_project_and_no_image_of_a_linked_folder(tmp_path):
     (wheel,) = tmp_path.glob("*.whl")
     names = zipfile.ZipFile(wheel).namelist()
     assert not [name for name in names if name.endswith(".png")]
+    assert not [name for name in names if name.startswith("whichlayer/project/stages/") and "__init__" not in name]
     assert {"whichlayer/project/dvc.yaml", "whichlayer/project/data/raw/handwriting/source.json"} <= {*names}

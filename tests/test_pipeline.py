@@ -3,7 +3,6 @@
 import ast
 import re
 import subprocess
-import sys
 from functools import cache
 from pathlib import Path
 
@@ -145,13 +144,6 @@ def test_one_folder_imports_dvc_and_names_its_files():
         assert not {module.split(".")[0] for module, _ in imports(path)} & {"dvc", "dvc_data"}, path
         values = [n.value for n in ast.walk(tree(path)) if isinstance(n, ast.Constant) and isinstance(n.value, str)]
         assert not {"dvc.lock", "rwlock", "config.local", "-m dvc"} & set(values), path
-
-
-def test_the_installed_launcher_imports_the_standard_library_alone():
-    launcher = STAGES / "commands" / "launcher.py"
-    names = [a.name for node in tree(launcher).body if isinstance(node, ast.Import) for a in node.names]
-    names += [node.module or "" for node in tree(launcher).body if isinstance(node, ast.ImportFrom)]
-    assert {name.split(".")[0] for name in names} <= sys.stdlib_module_names
 
 
 @pytest.mark.parametrize("stage", STAGE_NAMES)

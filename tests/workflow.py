@@ -69,6 +69,7 @@ class Workflow:
             os.environ,
             PATH=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
             DVC_NO_ANALYTICS="1",
+            WHICHLAYER_TRUST="1",
             OMP_NUM_THREADS="1",
             GIT_AUTHOR_NAME="t", GIT_AUTHOR_EMAIL="t@t", GIT_COMMITTER_NAME="t", GIT_COMMITTER_EMAIL="t@t",
         )  # fmt: skip

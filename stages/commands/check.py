@@ -1,6 +1,5 @@
 """Check params.yaml, the raw data and the networks of the grid before `dvc repro`."""
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -19,7 +18,7 @@ from ..shared.embeddings.split_names import UNSEEN
 from ..shared.runtime.errors import UserError, prefix_errors
 from ..shared.workflow.params import RunParams, check_as_many_sets
 from .config import Config, read_config
-from .dvc_project.workspace import cache_folder, open_repo, stage_path
+from .dvc_project.workspace import cache_folder, check_merged, open_repo, stage_path
 from .folds import find_folds
 from .project import RAW, ROOT, ProjectCommand, params_option
 
@@ -40,7 +39,7 @@ def check(params: Path) -> None:
 
     config = read_config(params)
     check_cache(cache_folder())
-    check_merged(ROOT / "dvc.lock")
+    check_merged(ROOT)
     with open_repo():
         stage_path("aggregate", "--out")  # of the last stage in dvc.yaml
     notes = check_config(config, RAW)
@@ -51,21 +50,6 @@ def check(params: Path) -> None:
     )
     for note in notes:
         print(f"check: {note}")
-
-
-def check_merged(lock: Path) -> None:
-    """Check that dvc.lock has no marks of a conflict; parsed as a whole it would take long in a large grid.
-
-    Raises:
-        UserError: it has; names the first line.
-    """
-    content = lock.read_bytes() if lock.exists() else b""
-    if mark := re.search(rb"^(<{7}|={7}|>{7})", content, re.MULTILINE):
-        line = content[: mark.start()].count(b"\n") + 1
-        raise UserError(
-            f"{lock}: must be merged, found the mark of a conflict in line {line}; take one side (`git checkout --ours "
-            "dvc.lock`), or put it back (`git checkout HEAD dvc.lock`), and run `dvc repro`"
-        )
 
 
 def check_config(config: Config, raw: Path) -> list[str]:

@@ -13,11 +13,12 @@ from click.shell_completion import CompletionItem
 
 from ..shared.runtime.console import run_main
 from ..shared.runtime.errors import did_you_mean
+from ..shared.runtime.package import OWN
 from ..shared.runtime.startup import keep_freed_memory
-from .project import ROOT
 
 COMMANDS = {
     "init": (".init", "Start", "Make a project apart from this checkout, ready for `dvc repro`."),
+    "trust": (".trust", "Start", "Say that a project is yours: its own code runs there."),
     "quick": (
         ".quick.command",
         "Start",
@@ -73,7 +74,7 @@ whichlayer = LazyGroup(
     help="Which layer of a vision network separates classes that it was not trained on best?\n\n"
     "The workflow itself runs with `dvc repro` and `dvc exp run`. These commands prepare it and use its results.",
 )
-VERSION = tomllib.loads((ROOT / "pyproject.toml").read_bytes().decode())["project"]["version"]  # of this checkout
+VERSION = tomllib.loads((OWN / "pyproject.toml").read_bytes().decode())["project"]["version"]  # of this code
 click.version_option(VERSION, message="%(prog)s %(version)s")(whichlayer)
 
 

@@ -2,23 +2,27 @@
 
 import shutil
 import subprocess
+import sys
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
 
 from ..shared.runtime.errors import UserError
-from .project import ROOT, check_new, new_output
+from ..shared.runtime.package import INSTALLED, OWN, PACKAGE
+from .project import check_new, new_output
+from .trust import record
 
-OWN = ("params.yaml", "data")
+KEPT = ("params.yaml", "data")
 """What a project's user changes, which an update leaves as it is."""
 
 
-def project_files() -> list[str]:
-    """List the files and folders that make a project: those that the wheel holds, as pyproject.toml names them."""
-    tool = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]
-    installed = tool["hatch"]["build"]["targets"]["wheel"]["force-include"]
-    return [source for source, target in installed.items() if target == f"whichlayer/project/{source}"]
+def project_files() -> dict[str, Path]:
+    """Map the files and folders of a project, which pyproject.toml lists for the wheel, to where they lie."""
+    tool = tomllib.loads((OWN / "pyproject.toml").read_text(encoding="utf-8"))["tool"]
+    held: dict[str, str] = tool["hatch"]["build"]["targets"]["wheel"]["force-include"]
+    return {name: PACKAGE.parent / (target if INSTALLED else name) for name, target in held.items()}
 
 
 @click.command()
@@ -36,20 +40,24 @@ def init(folder: Path, *, update: bool) -> None:
         return
     check_new(folder, draws=False)
     with new_output(folder) as scratch:
-        for name in project_files():
-            _copy(name, scratch)
+        _copy_all(project_files(), scratch)
         _git(scratch, "init", "-q")
         _git(scratch, "add", "-A")
         _git(scratch, "commit", "-q", "-m", "Start a whichlayer project")
+    try:
+        record(folder)
+    except UserError as error:  # the project is whole
+        print(f"note: {error}", file=sys.stderr)
     print(f"next: cd {folder} && dvc repro    (the default study), or: whichlayer new IMAGES")
 
 
 def _update(folder: Path) -> None:
-    if not (folder / "dvc.yaml").is_file() or folder.resolve() == ROOT:
+    if not (folder / "dvc.yaml").is_file() or folder.resolve() == OWN:
         raise UserError(
             f"{folder}: must be another project (`whichlayer init {folder}`), found no dvc.yaml of one there"
         )
-    names = [name for name in project_files() if not name.startswith(OWN)]
+    files = {name: source for name, source in project_files().items() if not name.startswith(KEPT)}
+    names = ["stages", *files]
     if changed := _git(folder, "status", "--porcelain", "--", *names):
         raise UserError(
             f"{folder}: the code must be committed before it is replaced, found changes:\n{changed.rstrip()}"
@@ -57,16 +65,17 @@ def _update(folder: Path) -> None:
     for name in names:
         if (folder / name).is_dir():
             shutil.rmtree(folder / name)
-        _copy(name, folder)
+    _copy_all(files, folder)
 
 
-def _copy(name: str, to: Path) -> None:
-    source, target = ROOT / name, to / name
-    target.parent.mkdir(parents=True, exist_ok=True)
-    if source.is_dir():
-        shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
-    else:
-        shutil.copyfile(source, target)
+def _copy_all(files: Mapping[str, Path], to: Path) -> None:
+    for name, source in files.items():
+        target = to / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if source.is_dir():
+            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"), dirs_exist_ok=True)
+        else:
+            shutil.copyfile(source, target)
 
 
 def _git(folder: Path, *args: str) -> str:

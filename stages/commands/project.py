@@ -13,10 +13,12 @@ from typing import Any
 import click
 
 from ..shared.runtime.errors import UserError
+from ..shared.runtime.package import INSTALLED, OWN
 from ..shared.runtime.scratch import is_empty_folder, partial_path, remove, remove_leftovers
+from .launcher import find_project
 
-ROOT = Path(__file__).resolve().parents[2]
-"""The project whose code this is, which the launcher found from the working directory."""
+ROOT = (find_project(Path.cwd()) if INSTALLED else None) or OWN
+"""The project that commands work on: that of this code, or for the installed code that of the working directory."""
 
 RAW = ROOT / "data" / "raw"
 """Holds <dataset>/ for every dataset."""
@@ -78,17 +80,8 @@ def new_output(out: Path) -> Iterator[Path]:
         remove(scratch)
 
 
-class AnywhereCommand(click.Command):
-    """A command that works in the folder of the code, as the stages do, wherever it was called."""
-
-    def invoke(self, ctx: click.Context) -> Any:
-        """Run the command's function."""
-        with chdir(ROOT):
-            return super().invoke(ctx)
-
-
-class ProjectCommand(AnywhereCommand):
-    """A command that needs a project, which it may change: the installed copy of the code is none."""
+class ProjectCommand(click.Command):
+    """A command that works in the folder of a project, as the stages do: the installed package is none."""
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command's function.
@@ -96,26 +89,29 @@ class ProjectCommand(AnywhereCommand):
         Raises:
             UserError: the working directory lies in no project.
         """
-        if is_installed_copy(ROOT):
+        if INSTALLED and ROOT == OWN:
             raise UserError(
                 f"{ctx.info_name} must be called in a project, found none in {Path.cwd()} or above; make one with "
                 "`whichlayer init study`, and call it there"
             )
-        return super().invoke(ctx)
+        with chdir(ROOT):
+            return super().invoke(ctx)
 
 
-def is_installed_copy(root: Path) -> bool:
-    """Return whether a folder of code is that of the installed package, which lies beside its launcher."""
-    return root.name == "project" and (root.parent / "launcher.py").is_file()
+class UserPath(click.Path):
+    """A path, given from where the user is: absolute."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        """Add the working directory; links stay."""
+        return Path(os.path.normpath(Path.cwd() / str(super().convert(value, param, ctx))))
 
 
-class ProjectPath(click.Path):
+class ProjectPath(UserPath):
     """A path, given from where the user is, as it is seen from the project's folder."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
-        """Resolve the path before the command goes to the project's folder."""
-        given = str(super().convert(value, param, ctx))
-        path = Path(os.path.normpath(Path.cwd() / given))  # not resolve(), which follows links
+        """Shorten the path before the command goes to the project's folder."""
+        path = super().convert(value, param, ctx)
         return path.relative_to(ROOT) if path.is_relative_to(ROOT) else path
 
 

@@ -15,7 +15,6 @@ from functools import cached_property
 from html import escape
 from numbers import Integral
 from os import PathLike
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
@@ -28,6 +27,7 @@ from ..core.scores.catalogue import LAYER_SCORES
 from ..shared.embeddings.split_names import UNSEEN
 from ..shared.runtime.errors import UserError as UserError
 from ..shared.runtime.errors import check_known
+from ..shared.runtime.package import PARAMS
 from ..shared.workflow.params import load, parse
 from .arrays import Scored, read_settings, score_arrays
 from .checks import as_array
@@ -40,9 +40,6 @@ Pooling = Literal["auto", "mean", "token0", "max"]
 Use = Literal["classifier", "retrieval", "discovery", "detection"]
 Over = Literal["last", "before"]
 Bits = Literal[8, 10, 12, 14, 16]
-
-PARAMS = Path(__file__).parents[2] / "params.yaml"
-"""Of the project whose code this is."""
 
 BLUE = "#0072B2"
 

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
-from ..shared.runtime.errors import explain_system_error
+from ..shared.runtime.errors import UserError, explain_system_error
 from .bits import FULL, BadImageError, Bits, Depth, fewest_bits, file_range, mode_range
 from .candidates import Content
 
@@ -329,6 +329,8 @@ def read_content(content: Callable[[], C]) -> C | OSError:
         if error.errno not in OF_THE_FILE:
             raise
         return error
+    except UserError:  # a pipe, for example
+        raise
     except ValueError as error:  # a path with a null byte
         return OSError(str(error))
 

@@ -2,6 +2,8 @@ from pathlib import Path
 
 import pytest
 
+pytest.importorskip("cosmic_ray", reason="needs whichlayer[dev]")
+
 from tests.bench.mutants import files_that_test, mutants_of
 
 SOURCE = '''\

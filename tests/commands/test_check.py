@@ -17,12 +17,12 @@ from stages.commands.check import (
     check,
     check_classes,
     check_datasets,
-    check_merged,
     check_networks,
     check_raw,
     check_sections,
 )
 from stages.commands.config import Config, parse_config
+from stages.commands.dvc_project.workspace import check_merged
 from stages.prepare.sources import SOURCES
 from stages.shared.networks.network import build_network
 from stages.shared.networks.params import NetworkParams
@@ -69,16 +69,16 @@ def test_it_looks_at_images_and_weights_and_sums_up_the_grid(tmp_path: Path, mon
 
 def test_marks_of_a_conflict_in_dvc_lock_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     whole, lock = (ROOT / "dvc.lock").read_text(), tmp_path / "dvc.lock"
-    check_merged(lock)
+    check_merged(tmp_path)
     lock.write_text(whole)
-    check_merged(lock)
+    check_merged(tmp_path)
     start, end = whole.index("  embed@"), whole.index("  measure@")
     for text in (f"{whole}<<<<<<< HEAD\n", f"{whole[:start]}<<<<<<< HEAD\n{whole[start:end]}=======\n{whole[end:]}"):
         lock.write_text(text)
         with pytest.raises(
             UserError, match=r"dvc\.lock: must be merged, found the mark of a conflict in line \d+; take"
         ):
-            check_merged(lock)
+            check_merged(tmp_path)
     monkeypatch.setattr("stages.commands.check.ROOT", tmp_path)
     with pytest.raises(UserError, match="must be merged"):
         run()

@@ -7,6 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from stages.commands.init import init
+from stages.commands.launcher import is_trusted
 from stages.shared.runtime.errors import UserError
 from tests.workflow import ROOT
 
@@ -19,11 +20,29 @@ def git(folder, *args):
     return subprocess.run(["git", *args], cwd=folder, capture_output=True, text=True, check=True).stdout
 
 
+@pytest.fixture(scope="module", autouse=True)
+def config(tmp_path_factory):
+    """A folder of settings apart from the user's."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.mktemp("config")))
+        yield
+
+
 @pytest.fixture(scope="module")
-def project(tmp_path_factory):
+def project(tmp_path_factory, config):
     folder = tmp_path_factory.mktemp("init") / "mine"
     run(folder)
     return folder
+
+
+def test_a_project_is_trusted_and_one_that_cannot_be_is_made_all_the_same(project, tmp_path, monkeypatch):
+    assert is_trusted(project)
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "file"))
+    done = run(tmp_path / "other")
+    assert done.stderr.startswith(f"note: {tmp_path / 'other'}: cannot be kept as a trusted folder: ")
+    assert done.stdout.startswith("next: cd ")
+    assert not is_trusted(tmp_path / "other")
 
 
 def test_a_project_is_committed_whole_and_its_own_code_runs_there(project):

@@ -2,10 +2,12 @@
 
 import hashlib
 import pickle
+import tempfile
 from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
+from warnings import catch_warnings, simplefilter
 
 import numpy as np
 import torch
@@ -15,6 +17,7 @@ from torch import Tensor
 from stages.commands.features.extraction import Shard
 from stages.commands.features.writers import WRITERS
 from stages.commands.score.files import read_file as read_features
+from stages.library.embedding import Reading
 from stages.prepare.archives import open_archive
 from stages.prepare.candidates import check_candidates
 from stages.prepare.decode import read_pixels
@@ -26,12 +29,12 @@ from stages.shared.runtime.errors import CONTROL
 from tests.faults import images
 from tests.faults.archives import FILES, TAR_MODES, damaged, write_archive
 from tests.faults.campaign import Campaign, Place, numbered, seed_of, shuffled
-from tests.faults.outcomes import Outcome, attempt, failure
+from tests.faults.outcomes import FAILURE, Outcome, attempt, failure
 from tests.faults.pickles import Evil
 from tests.faults.tables import mutated_table, table
 
 SIZE = 8
-EXECUTED = Path("/tmp/executed")
+EXECUTED = Path(tempfile.gettempdir()) / "executed"
 """What the PostScript program writes, if something runs it."""
 
 CRAFTED_IMAGES: dict[str, Callable[[], bytes]] = {
@@ -51,16 +54,25 @@ PICKLES = ("zip", "legacy", "plain")
 
 
 def run_image(trial: str, place: Place) -> Outcome:
-    """Decode a damaged image, or a program in the place of one: pixels, or one message."""
+    """Decode a damaged image, or a program in the place of one: pixels, or one message; also by the library."""
     EXECUTED.unlink(missing_ok=True)
     kind, _, number = trial.partition(" ")
     content = damaged(images.encoded(kind), int(number)) if number else CRAFTED_IMAGES[kind]()
-    outcome = attempt(lambda: _decode(content))
+    (path := place.scratch / "image").write_bytes(content)
+    outcome, by_library = attempt(lambda: _decode(content)), attempt(lambda: _embed(path), str(path))
+    outcome = by_library if by_library.kind == FAILURE else outcome
     return failure("it ran a program", outcome.said) if EXECUTED.exists() else outcome
 
 
 def _decode(content: bytes) -> None:
     assert read_pixels(content, max_pixels=DEFAULT_MAX_PIXELS, size=SIZE).pixels.shape == (SIZE, SIZE, 3)
+
+
+def _embed(path: Path) -> None:
+    with catch_warnings():
+        simplefilter("ignore", UserWarning)  # that says how many bits are used
+        (pixels,) = Reading(DEFAULT_MAX_PIXELS, None).pixels([path], SIZE)
+    assert pixels.shape == (SIZE, SIZE, 3)
 
 
 def run_archive(trial: str, place: Place) -> Outcome:

@@ -169,5 +169,7 @@ def test_a_program_that_an_image_started_is_a_failure(tmp_path: Path, monkeypatc
     executed.touch()  # of an earlier run
     place = Place(bases=tmp_path, scratch=tmp_path)
     assert run_image("postscript", place).kind == SENTENCE
-    monkeypatch.setattr(changed_raw_data, "decode", lambda *_: executed.touch() or Decoded(np.zeros((8, 8, 3)), None))
+    monkeypatch.setattr(
+        changed_raw_data, "read_pixels", lambda *_, **__: executed.touch() or Decoded(np.zeros((8, 8, 3)), None)
+    )
     assert run_image("postscript", place) == Outcome(FAILURE, "it ran a program")

@@ -3,11 +3,13 @@
 import errno
 import hashlib
 import io
+import os
 import subprocess
 import sys
 import threading
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from textwrap import dedent
 from typing import Any
 
@@ -17,6 +19,8 @@ from PIL import Image
 
 from stages.prepare import decode as module
 from stages.prepare.decode import BadImageError, decode_alike, decode_many, read_pixels
+from stages.prepare.raw_files import read_file
+from stages.shared.runtime.errors import UserError
 
 HOW: Any = {"max_pixels": 10**6, "size": 8, "fit": "pad", "fill": 7}
 
@@ -139,6 +143,14 @@ def test_without_the_memory_to_decode_an_image_it_is_not_called_damaged():
     """
     done = subprocess.run([sys.executable, "-c", dedent(code)], capture_output=True, text=True, check=True)
     assert done.stdout == "MemoryError\n"
+
+
+def test_a_pipe_is_no_bad_image_that_may_be_skipped(tmp_path: Path):
+    os.mkfifo(tmp_path / "a.png")
+    with pytest.raises(UserError, match=r"^\S+/a\.png: must be a regular file, found a named pipe; remove it$"):
+        list(decode_many([partial(read_file, tmp_path / "a.png")], **HOW))
+    (_, reason), *_ = decode_many([partial(read_file, Path("a\0b"))], **HOW)
+    assert reason == "cannot be read (embedded null byte)"
 
 
 @pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE, errno.EIO, errno.EACCES, errno.ENOMEM, errno.ESTALE])

@@ -8,7 +8,7 @@ import pytest
 
 from docs.study import tables
 
-REPORT = tables.Path("/work/tmp/page/study/report.html").read_text(encoding="utf-8")
+REPORT = (tables.HERE / "report.html").read_text(encoding="utf-8")
 DATA = json.loads(re.findall(r'<script type="application/json" id="data">(.*?)</script>', REPORT, flags=re.S)[0])
 MODELS = {"mobilenet_v2": "MobileNetV2", "vit_saliency": "ViT-S"}
 MODELS |= {f"efficientnet_lite{size}_frozen": f"Lite{size}" for size in range(3)}

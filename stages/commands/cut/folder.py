@@ -282,6 +282,8 @@ def read_cut(path: Path) -> tuple[dict[str, Any], int, dict[str, Any]]:
         layer, decode = card["layer"], preprocess["decode"]
         about = card["cell"] | {name: layer[part] for name, part in ABOUT.items()}
         return about, layer["width"], {name: decode[part] for name, part in DECODE.items()}
+    except UserError:
+        raise
     except (OSError, KeyError, TypeError, ValueError) as error:
         raise UserError(f"{path}: must hold a whole cut, found {type(error).__name__}: {error}; {AGAIN}") from None
 

@@ -5,6 +5,7 @@ Little of what this folder takes from DVC is public: a new version of DVC is tri
 
 import configparser
 import io
+import re
 import shutil
 import subprocess
 import sys
@@ -35,6 +36,8 @@ def _reading_stages() -> Iterator[None]:
     """Name dvc.yaml where something is not in it: a full disk, a merge or an editor may have left a part of it."""
     try:
         yield
+    except UserError:
+        raise
     except (KeyError, ValueError, TypeError, AttributeError) as error:
         raise UserError(
             f"{ROOT / 'dvc.yaml'}: must be the whole workflow, found something missing ({error}); put it back (`git "
@@ -84,6 +87,22 @@ def read_lock(folder: Path) -> Lock:
         return dict(YAML(typ="safe").load(folder / "dvc.lock")["stages"])
     except (OSError, YAMLError, TypeError, KeyError):
         return {}
+
+
+def check_merged(folder: Path) -> None:
+    """Check that dvc.lock has no marks of a conflict; parsed as a whole it would take long in a large grid.
+
+    Raises:
+        UserError: it has; names the first line.
+    """
+    lock = folder / "dvc.lock"
+    content = lock.read_bytes() if lock.exists() else b""
+    if mark := re.search(rb"^(<{7}|={7}|>{7})", content, re.MULTILINE):
+        line = content[: mark.start()].count(b"\n") + 1
+        raise UserError(
+            f"{lock}: must be merged, found the mark of a conflict in line {line}; take one side (`git checkout --ours "
+            "dvc.lock`), or put it back (`git checkout HEAD dvc.lock`), and run `dvc repro`"
+        )
 
 
 def enter(computed: Lock, *, remote: bool) -> None:

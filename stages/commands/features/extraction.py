@@ -21,6 +21,7 @@ import torch
 
 from ...embed.embedder import stored
 from ...embed.params import EmbedParams
+from ...prepare.bits import FULL, Depth, fewest_bits
 from ...prepare.decode import decode_many, digest, read_content
 from ...prepare.raw_files import RawFiles
 from ...shared.images.image_store import Pixels, filled
@@ -36,6 +37,11 @@ from ..cut.source import CellPaths, Float32, Source, Wanted, named_cell, open_so
 from .image_files import refuse_unreadable
 
 ROTATED = "with embed.augment the stored embeddings are of rotated images; new images are not rotated"
+
+DARK = (
+    "features: images of 16 bits a sample use {bits} and come out dark, since 65535 is white in the network's dataset; "
+    "save them with 8 bits if theirs is {white}"
+)
 
 EmbedPixels = Callable[[Pixels], Float32]
 """(B, S, S, 3) uint8, RGB -> (B, D) float32."""
@@ -212,6 +218,7 @@ class Shards:
         of = self._extractor
         for file, paths in missing:
             unreadable, hashes, batch, features = {}, [], [], [np.empty((0, of.width), np.float32)]
+            depths = list[Depth | None]()
             decoded = decode_many([self._images.content(path) for path in paths], **self._how)
             for path, (sha256, image) in zip(paths, decoded, strict=True):
                 hashes.append(sha256 or self._sha256(path))
@@ -219,12 +226,15 @@ class Shards:
                     unreadable[path] = image
                 else:
                     batch.append(image.pixels)
+                    depths.append(image.depth)
                 if batch and (len(batch) == of.batch_size or path == paths[-1]):
                     features.append(stored(of.embed(np.stack(batch)), of.about["layer"], of.about["step"], "float32"))
                     batch = []
                 yield path
             if not skip:
                 refuse_unreadable(self._images.where, unreadable)
+            if of.decode["bits"] == FULL and (bits := fewest_bits(depths)):
+                print(DARK.format(bits=bits, white=2**bits - 1), file=sys.stderr)
             texts: dict[str, Any] = {"sha256": np.array(hashes, "U64"), "unreadable": np.array(json.dumps(unreadable))}
             with file.open("wb") as opened:
                 np.savez(opened, features=np.concatenate(features), **texts)

@@ -7,19 +7,25 @@ from pathlib import Path
 import click
 
 from ...shared.runtime.errors import UserError
-from ..project import RAW, AnywhereCommand, ProjectPath, check_new, use_option
+from ...shared.runtime.package import RAW
+from ..project import UserPath, check_new, use_option
 
 DEMO = "handwriting"
 
 
-@click.command(cls=AnywhereCommand)
-@click.argument("folder", required=False, type=ProjectPath(exists=True))
+@click.command()
+@click.argument("folder", required=False, type=UserPath(exists=True))
 @click.option("--demo", is_flag=True, help="Without images of your own: words in twenty handwritten fonts.")
 @click.option("--table", help="A CSV in FOLDER that lists images (path, label), instead of class folders.")
-@click.option("--network", default="efficientnet_lite0", show_default=True, help="A model of params.yaml or of timm.")
+@click.option(
+    "--network",
+    default="efficientnet_lite0",
+    show_default=True,
+    help="A model of our params.yaml, or of timm.",
+)
 @click.option("--image-size", type=click.IntRange(8), help="In pixels; by default the model's, else 224.")
 @click.option("--per-class", default=100, show_default=True, type=click.IntRange(5), help="Images per class, at most.")
-@click.option("--out", type=ProjectPath(), help="Keep the page, the tables and the embeddings in this folder.")
+@click.option("--out", type=UserPath(), help="Keep the page, the tables and the embeddings in this folder.")
 @use_option
 def quick(
     folder: Path | None,

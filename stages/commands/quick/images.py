@@ -20,8 +20,8 @@ from ...prepare.pools import shuffled
 from ...prepare.sources import list_images
 from ...shared.networks.params import named_network
 from ...shared.runtime.errors import UserError, listed
+from ...shared.runtime.package import PARAMS, RAW
 from ...shared.workflow.params import load, read_section
-from ..project import PARAMS, RAW
 from .command import DEMO
 
 

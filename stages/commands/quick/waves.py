@@ -20,8 +20,9 @@ from ...library.arrays import score_arrays, write_scored
 from ...measure.params import MeasureParams
 from ...measure.run import Measured, Result, plan_jobs, score_jobs, worker_count
 from ...shared.embeddings.embeddings import Embeddings
+from ...shared.runtime.package import PARAMS
 from ...shared.workflow.params import read_section
-from ..project import PARAMS, new_output
+from ..project import new_output
 
 FIRST = ("map_at_r", "nn1_accuracy", "nmi")
 """Scores of the first table, which cost little."""

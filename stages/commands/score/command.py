@@ -8,20 +8,25 @@ from pathlib import Path
 import click
 
 from ...shared.runtime.errors import UserError
-from ..project import AnywhereCommand, ProjectPath, check_new, new_output, params_option
+from ...shared.runtime.package import PARAMS
+from ..project import UserPath, check_new, new_output
 
-LABELS_FILE = ProjectPath(exists=True, dir_okay=False)
+FILE = UserPath(exists=True)
 
 
-@click.command(cls=AnywhereCommand)
-@click.argument("files", metavar="FILE...", nargs=-1, required=True, type=ProjectPath(exists=True))
-@click.option("--labels", type=LABELS_FILE, help="For features: a CSV with the columns path and label.")
-@click.option("--out", type=ProjectPath(), help="Write the page, the tables and the figures to this folder.")
+@click.command()
+@click.argument("files", metavar="FILE...", nargs=-1, required=True, type=FILE)
+@click.option(
+    "--labels",
+    type=UserPath(exists=True, dir_okay=False),
+    help="For features: a CSV with the columns path and label.",
+)
+@click.option("--out", type=UserPath(), help="Write the page, the tables and the figures to this folder.")
 @click.option("--dataset", help="The data's name in tables; by default the first file's.")
 @click.option("--model", default="embeddings", show_default=True, help="The network's name in tables.")
-@click.option("--metrics", help="Scores, comma-separated, the main score first; by default as in params.yaml.")
+@click.option("--metrics", help="Scores, comma-separated, the main score first; by default as in --params.")
 @click.option("--normalize", type=click.Choice(["none", "l2"]), help="Instead of measure.normalize.")
-@params_option
+@click.option("--params", type=FILE, default=PARAMS, help="By default the installed params.yaml.")
 def score(
     files: tuple[Path, ...],
     labels: Path | None,

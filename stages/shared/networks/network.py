@@ -187,6 +187,8 @@ def explain_failure(params: NetworkParams) -> Iterator[None]:
     """
     try:
         yield
+    except UserError:
+        raise
     except (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
         if _is_defect(error) or (explain_system_error(error) and not exceeds_machine(error)):
             error.add_note(f"network {params.name!r} of {params.library} on images of {params.image_size} px")

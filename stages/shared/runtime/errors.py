@@ -20,8 +20,11 @@ CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\
 MAX_VALUE_LENGTH, MAX_NAMES = 300, 30
 
 
-class UserError(Exception):
-    """Something that the user can fix: the message names the thing, what must hold, what was found and the remedy."""
+class UserError(ValueError):
+    """Something that the user can fix: the message names the thing, what must hold, what was found and the remedy.
+
+    It is a `ValueError` for users of the library. Where code catches those of a library, it lets this one pass.
+    """
 
 
 @contextmanager

@@ -34,6 +34,8 @@ def read_table(path: Path, columns: Columns, *, what: str, stage: str) -> pd.Dat
         table = pd.read_csv(path, dtype=texts, keep_default_na=False, na_values=[""])
         require_columns(path, table.columns, columns, stage)
         return typed(table, columns)
+    except UserError:
+        raise
     except (FileNotFoundError, ValueError, TypeError) as error:  # of pandas, where it is empty, cut or no text
         raise UserError(
             f"{path}: must be {what}, found none or a damaged one ({error}); {repair_hint(stage)}"

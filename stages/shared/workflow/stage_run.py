@@ -94,7 +94,7 @@ class StageParser(argparse.ArgumentParser):
         super().__init__(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
         self.item = item
         for name in item:
-            self.add_argument(f"--{name}", required=True, type=_item_name, help=ITEM[name])
+            self.add_argument(f"--{name}", required=True, help=ITEM[name])
         self.add_argument("--params", type=Path, default=Path("params.yaml"), help="the params file")
         self.add_argument("--log", type=Path, help="append this run's duration to this JSON-lines file")
 
@@ -109,7 +109,7 @@ class StageParser(argparse.ArgumentParser):
             UserError: a name that is no id.
         """
         args = self.parse_args()
-        names = {f"{{{name}}}": getattr(args, name) for name in self.item}
+        names = {f"{{{name}}}": _item_name(getattr(args, name)) for name in self.item}
         for key, value in vars(args).items():
             if isinstance(value, Path):
                 setattr(args, key, Path(re.sub(r"{\w+}", lambda found: names.get(found[0], found[0]), str(value))))

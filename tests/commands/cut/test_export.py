@@ -6,7 +6,6 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
-import onnx
 import pytest
 import torch
 from torch import Tensor, nn
@@ -30,6 +29,8 @@ from stages.shared.networks.network import Network
 from stages.shared.networks.transforms import Transform
 from stages.shared.runtime.errors import UserError
 from tests.commands.cut.networks import MORE, NETWORKS, build
+
+onnx = pytest.importorskip("onnx", reason="needs whichlayer[export]")
 
 EVERY = bool(os.environ.get("WHICHLAYER_EVERY_EXPORT"))
 """Further networks, and every layer that is tried as an ONNX file, too: a quarter of an hour on an idle CPU."""

@@ -64,6 +64,7 @@ class Written(NamedTuple):
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory: pytest.TempPathFactory) -> Written:
+    pytest.importorskip("onnxscript", reason="needs whichlayer[export]")
     torch.set_num_threads(1)
     folder = tmp_path_factory.mktemp("cell")
     params, cell, paths = finish_cell(folder, size=40)
@@ -239,7 +240,7 @@ def test_the_card_s_decoding_is_the_prepare_stage_s(written: Written, tmp_path: 
     """The lines up to the pixels, in this process."""
     content, _ = picture(kind)
     (tmp_path / "image.png").write_bytes(content)
-    expected = read_pixels(content, max_pixels=10**6, size=40, fit=fit, fill=200)  # type: ignore[arg-type]
+    expected = read_pixels(content, max_pixels=10**8, size=40, fit=fit, fill=200)  # type: ignore[arg-type]
     np.testing.assert_array_equal(pixels_by_card(written, tmp_path / "image.png", fit, 16), expected.pixels)
 
 

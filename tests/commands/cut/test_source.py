@@ -200,6 +200,7 @@ def scaled_by_scikit_learn(store, names, scale):
     ],
 )
 def test_a_cut_gives_what_scikit_learn_makes_of_the_store(finished, tmp_path: Path, names, scale, taken):
+    pytest.importorskip("onnxscript", reason="needs whichlayer[export]")
     params, cell, paths = finished
     source = open_source(params, cell, paths, Wanted(layers=names, scale=scale))
     card = write_cut(tmp_path / "cut", source, onnx=True, tolerance=2e-3, licence=None)

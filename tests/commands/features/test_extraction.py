@@ -74,6 +74,10 @@ def test_16_bits_are_scaled_as_in_the_study_and_larger_values_are_refused(cut: P
     with torch.inference_mode():
         expected = Tiny()(torch.from_numpy(pixels)[None])[0].numpy()
     np.testing.assert_allclose(pd.read_parquet(out)["features"][0], expected, rtol=0, atol=1e-6)
+    out.unlink()
+    done = CliRunner().invoke(whichlayer, ["features", *words, str(write_cut(tmp_path / "full", bits=16))])
+    assert "use 12 and come out dark, since 65535 is white" in done.stderr
+    assert "save them with 8 bits if theirs is 4095" in done.stderr
     (raw / "b.png").write_bytes(encode(ramp(14), "PNG"))
     out.unlink()
     refused = CliRunner().invoke(whichlayer, ["features", *words, str(deep)])

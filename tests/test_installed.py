@@ -1,0 +1,81 @@
+"""The installed package as a library: one copy of the code, the same answer in every folder, results that travel."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.workflow import ROOT
+
+SCRIPT = """
+import pickle, sys
+import numpy as np
+import whichlayer as wl
+
+random, labels = np.random.default_rng(0), np.repeat(np.arange(6), 12)
+classes = random.normal(size=(6, 8)) * np.geomspace(1, 30, 6)[:, None]  # of unlike lengths
+layers = {name: classes[labels] + sd * random.normal(size=(72, 8)) for name, sd in (("early", 9.0), ("late", 3.0))}
+result = wl.score(layers, [f"c{label}" for label in labels], metrics=["map_at_r", "nmi"])
+assert "stages" not in sys.modules
+print(result.table.to_json(double_precision=15), wl.__version__)
+pickle.dump((result, result.recommend("retrieval"), wl.UserError("a")), open(sys.argv[1], "wb"))
+"""
+LOAD = """
+import pickle, sys
+import whichlayer
+result, named, error = pickle.load(open(sys.argv[1], "rb"))
+assert isinstance(error, whichlayer.UserError) and isinstance(error, ValueError)
+assert str(result).startswith("data, embeddings: ") and named == result.recommend("retrieval")
+print(result.table.to_json(double_precision=15), whichlayer.__version__)
+"""
+
+
+@pytest.fixture
+def python(site: Path, tmp_path: Path):
+    """Run a script with the installed package, in a folder."""
+
+    def run(folder: Path, text: str, *args: str) -> str:
+        script = tmp_path / "script.py"
+        script.write_text(text)
+        done = subprocess.run(
+            [sys.executable, script, *args],
+            cwd=folder, env={**os.environ, "PYTHONPATH": str(site)}, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    return run
+
+
+def test_a_folder_changes_no_answer_and_results_are_read_in_another(python, tmp_path: Path):
+    empty, project = tmp_path / "empty", tmp_path / "project"
+    empty.mkdir()
+    (project / "stages" / "commands").mkdir(parents=True)
+    (project / "stages" / "__init__.py").write_text("raise SystemExit('it ran')\n")
+    (project / "dvc.yaml").write_bytes((ROOT / "dvc.yaml").read_bytes())
+    params = (ROOT / "params.yaml").read_text()
+    assert "  normalize: l2" in params
+    (project / "params.yaml").write_text(params.replace("  normalize: l2", "  normalize: none"))
+    pickled = str(tmp_path / "result.pkl")
+    answers = [python(folder, SCRIPT, pickled) for folder in (project, empty)]
+    assert answers[0] == answers[1]
+    assert python(project, LOAD, pickled) == answers[0]
+
+
+def test_it_knows_its_names_before_it_imports_anything(python, tmp_path: Path):
+    code = "import whichlayer as wl, sys; print(dir(wl), {'numpy', 'stages', 'whichlayer.library'} & {*sys.modules})"
+    names = ["Chart", "Recommendation", "Result", "UserError", "__version__", "embed", "score"]
+    assert python(tmp_path, code) == f"{names} set()\n"
+
+
+def test_init_makes_a_project_with_all_the_code_of_the_clone(python, tmp_path: Path):
+    code = "import sys; from whichlayer.commands.launcher import main; sys.argv[1:] = ['init', 'study']; main()"
+    config = f"import os; os.environ['XDG_CONFIG_HOME'] = {str(tmp_path / 'config')!r}\n"
+    assert python(tmp_path, config + code).startswith("next: cd study && dvc repro")
+    made = {path.relative_to(tmp_path / "study") for path in (tmp_path / "study" / "stages").rglob("*.*")}
+    code = {path.relative_to(ROOT) for path in (ROOT / "stages").rglob("*.*") if "__pycache__" not in path.parts}
+    assert made == code
+    assert all((tmp_path / "study" / path).read_bytes() == (ROOT / path).read_bytes() for path in code)
+    assert (tmp_path / "config" / "whichlayer" / "trusted").read_text().endswith(f" {tmp_path / 'study'}\n")
