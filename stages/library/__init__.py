@@ -364,8 +364,7 @@ def embed(
     taps = parse({"layers": layers if isinstance(layers, str) else [*layers]}, TapsParams, where="")
     if bits not in (None, *get_args(Bits)):
         raise UserError(f"bits must be None, 8, 10, 12, 14 or 16, found {bits!r}")
-    prepare = parse(load(PARAMS)["prepare"], PrepareParams, where="prepare")
-    reading = Reading(prepare.max_pixels, bits)
+    reading = Reading(parse(load(PARAMS)["prepare"], PrepareParams, where="prepare").max_pixels, bits)
     if isinstance(model, str):
         if transform is not None:
             raise UserError("transform belongs to a module: a network by name has its own; leave it out")
@@ -379,9 +378,7 @@ def embed(
         found = f"the class {model.__name__}" if isinstance(model, type) else type(model).__name__
         raise UserError(f"model must be the name of a network or a torch module, found {found}")
     if image_size is not None:
-        raise UserError(
-            "image_size is of a network by name: a module has the size that `transform` gives; leave it out"
-        )
+        raise UserError("image_size is of a network by name: a module has that of `transform`'s images; leave it out")
     if not callable(transform):
         raise UserError(f"a module needs `transform`, from an RGB image to its input (3, H, H), found {transform!r}")
     return embed_module(model, images, taps, transform, pooling, batch_size, reading)

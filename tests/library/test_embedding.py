@@ -109,7 +109,7 @@ def test_what_is_not_as_it_must_be_is_named(images, tmp_path, monkeypatch):
     for name, value, message in (
         ("pooling", "foo", "pooling must be auto, mean, token0 or max, found 'foo'"),
         ("batch_size", 0, "batch_size must be a whole number >= 1, found 0"),
-        ("layers", "conv", r"or a list of module paths: \['conv'\]"),
+        ("layers", "conv", r"or a list of module paths, found 'conv'"),
         ("image_size", 32, "image_size is of a network by name"),
         ("images", str(tmp_path), "images must be a list of paths"),
         ("images", [1], r"images must be paths or Pillow images, or a NumPy array .* found int"),
