@@ -1,6 +1,5 @@
 """pyproject.toml lists what the code imports, and nothing else; the files beside it agree with it."""
 
-import ast
 import json
 import re
 import subprocess
@@ -17,6 +16,7 @@ from ruamel.yaml import YAML
 
 from stages.commands.quick.command import DEMO
 from stages.shared.runtime.console import FILES
+from tests.imports import imports
 
 ROOT = Path(__file__).parents[1]
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -40,9 +40,7 @@ def required(extras: tuple[str, ...] = ()) -> set[str]:
 
 
 def imported_modules() -> set[str]:
-    nodes = [node for path in (ROOT / "stages").rglob("*.py") for node in ast.walk(ast.parse(path.read_text()))]
-    names = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
-    names += [node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)]
+    names = {module for path in (ROOT / "stages").rglob("*.py") for module, _ in imports(path)}
     return {name.split(".")[0] for name in names} - sys.stdlib_module_names - {"stages", "whichlayer"}
 
 

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-ROOT = Path(__file__).parents[1]
+from tests.imports import ROOT, dotted_names, imports
+
 STAGES = ROOT / "stages"
 YAML_SAFE = YAML(typ="safe", pure=True)
 PIPELINE = YAML_SAFE.load(ROOT / "dvc.yaml")["stages"]
@@ -29,18 +30,7 @@ def tree(path: Path) -> ast.Module:
 @cache
 def local_imports(path: Path) -> frozenset[Path]:
     """Files under stages/ that a file imports anywhere, also inside functions, with the packages they sit in."""
-    found: set[Path] = set()
-    for node in ast.walk(tree(path)):
-        if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path}: relative import; write `from stages...`"
-            names = [node.module or "", *(f"{node.module}.{alias.name}" for alias in node.names)]
-        else:
-            continue
-        for name in names:
-            found |= files_of(name)
-    return frozenset(found)
+    return frozenset(file for name in dotted_names(path) for file in files_of(name))
 
 
 def files_of(dotted: str) -> set[Path]:
@@ -100,22 +90,21 @@ def test_no_dep_is_superfluous(stage):
 
 @pytest.mark.parametrize("stage", STAGE_NAMES)
 def test_deps_of_code_are_the_stages_own_folder_and_folders_of_shared(stage):
-    own, *shared = code_deps(stage)
+    own, *others = code_deps(stage)
     assert own == f"stages/{stage}"
-    assert shared == sorted(shared)
-    for folder in shared:
-        assert (ROOT / folder).parent == STAGES / "shared", f"{folder}: no single file, which makes dvc.lock large"
-        assert (ROOT / folder).is_dir()
+    assert others == sorted(others)
+    for folder in others:
+        assert (ROOT / folder).is_dir(), f"{folder}: no single file, which makes dvc.lock large"
+        assert folder.startswith(("stages/core", "stages/shared/"))
         assert (ROOT / folder) != RUNTIME, "it decides no result, so that its wording runs nothing again"
 
 
 def test_what_no_stage_depends_on_knows_nothing_of_the_work():
     libraries = {"numpy", "torch", "pandas", "zarr", "sklearn", "scipy", "pyarrow"}
     for path in RUNTIME.glob("*.py"):
-        names = {n.module or "" for n in ast.walk(tree(path)) if isinstance(n, ast.ImportFrom)}
-        names |= {a.name for n in ast.walk(tree(path)) if isinstance(n, ast.Import) for a in n.names}
+        names = {module for module, _ in imports(path)}
         assert not {name.split(".")[0] for name in names} & libraries, path
-        assert all(name.startswith("stages.shared.runtime.") for name in names if name.startswith("stages")), path
+        assert all(name.startswith("stages.shared.runtime") for name in names if name.startswith("stages")), path
 
 
 def test_empty_packages_stay_empty_where_no_stage_depends_on_them():
@@ -126,16 +115,16 @@ def test_empty_packages_stay_empty_where_no_stage_depends_on_them():
 def test_stages_import_only_themselves_and_shared():
     for path in SOURCES:
         stage = folder_of(path)
-        if stage in ("commands", "library", "__init__.py"):
+        if stage in ("commands", "library", "core", "__init__.py"):
             continue  # these may import stages
-        allowed = {stage, "shared", "__init__.py"}
+        allowed = {stage, "core", "shared", "__init__.py"}
         wrong = [str(f.relative_to(ROOT)) for f in local_imports(path) if folder_of(f) not in allowed]
         assert not wrong, f"{path.relative_to(ROOT)} imports {wrong}"
 
 
 def test_stages_holds_what_dvc_yaml_lists_what_they_share_and_commands():
     folders = {p.name for p in STAGES.iterdir() if p.is_dir() and p.name != "__pycache__"}
-    assert folders == {*STAGE_NAMES, "shared", "commands", "library"}
+    assert folders == {*STAGE_NAMES, "core", "shared", "commands", "library"}
     assert [p.name for p in STAGES.glob("*.py")] == ["__init__.py"]
 
 
@@ -153,9 +142,7 @@ def test_one_folder_imports_dvc_and_names_its_files():
     """So what DVC does not call public is met in one place."""
     own = STAGES / "commands" / "dvc_project"
     for path in (path for path in SOURCES if own not in path.parents):
-        names = {n.module or "" for n in ast.walk(tree(path)) if isinstance(n, ast.ImportFrom)}
-        names |= {a.name for n in ast.walk(tree(path)) if isinstance(n, ast.Import) for a in n.names}
-        assert not {name.split(".")[0] for name in names} & {"dvc", "dvc_data"}, path
+        assert not {module.split(".")[0] for module, _ in imports(path)} & {"dvc", "dvc_data"}, path
         values = [n.value for n in ast.walk(tree(path)) if isinstance(n, ast.Constant) and isinstance(n.value, str)]
         assert not {"dvc.lock", "rwlock", "config.local", "-m dvc"} & set(values), path
 
@@ -315,11 +302,8 @@ def test_prepare_and_aggregate_reach_torch_only_inside_the_torchvision_source(st
     heavy = {"torch", "torchvision", "timm", "transformers", "open_clip"}
     for path in closure(STAGES / stage / "__main__.py"):
         lazy_source = path == STAGES / "prepare" / "sources" / "torchvision.py"
-        nodes = tree(path).body if lazy_source else ast.walk(tree(path))
-        for node in nodes:
-            names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
-            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
-            assert not [n for n in names if n.split(".")[0] in heavy], f"{path.relative_to(ROOT)} imports {names}"
+        names = [module for module, _ in imports(path, iter(tree(path).body) if lazy_source else None)]
+        assert not [n for n in names if n.split(".")[0] in heavy], f"{path.relative_to(ROOT)} imports {names}"
 
 
 def test_top_level_holds_nothing_else():

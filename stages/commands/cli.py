@@ -13,6 +13,7 @@ from click.shell_completion import CompletionItem
 
 from ..shared.runtime.console import run_main
 from ..shared.runtime.errors import did_you_mean
+from ..shared.runtime.startup import keep_freed_memory
 from .project import ROOT
 
 COMMANDS = {
@@ -78,4 +79,5 @@ click.version_option(VERSION, message="%(prog)s %(version)s")(whichlayer)
 
 def main() -> None:
     """Run the command that the arguments name; a `UserError` is one message and exit status 2."""
+    keep_freed_memory()
     run_main(lambda: whichlayer(prog_name="whichlayer"))

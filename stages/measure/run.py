@@ -25,6 +25,7 @@ from ..shared.embeddings.embeddings import Embeddings, Layer
 from ..shared.embeddings.split_names import SEEN, UNSEEN
 from ..shared.runtime.console import progress
 from ..shared.runtime.errors import UserError
+from ..shared.runtime.startup import keep_freed_memory
 from ..shared.tables.metric_table import row_keys
 from ..shared.tables.scores import Normalize, Score, scaled_as
 from .analyses.registry import ANALYSES, Analysis, load
@@ -293,6 +294,7 @@ _cells: list[Cell] = []
 
 
 def _start(stores: Sequence[Embeddings], params: MeasureParams) -> None:
+    keep_freed_memory()
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends it without a traceback; the stage says that it stopped
     threading.Thread(target=_end_with_parent, daemon=True).start()
     limit_to_one_thread(params)

@@ -1,14 +1,13 @@
 """Facts, then words, then pages: imports go down this list only, and words are made without a table library."""
 
-import ast
-from pathlib import Path
+from tests.imports import ROOT, dotted_names
 
-AGGREGATE = Path(__file__).parents[2] / "stages/aggregate"
+AGGREGATE = ROOT / "stages/aggregate"
 FLOORS = (
     {"params", "columns"},
     {"read"},
     {"curves"},
-    {"inference"},
+    {"network_data"},
     {"tables"},
     {"findings"},
     {"result_files"},
@@ -24,15 +23,6 @@ FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names}
 MODULES = [path for path in AGGREGATE.rglob("*.py") if path.name != "__init__.py"]
 
 
-def imports(path):
-    """Every module that a file imports, and what it imports from it, by dotted name."""
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
-
-
 def part(path):
     """The folder of aggregate, or the module beside these, that a file is part of."""
     return path.relative_to(AGGREGATE).parts[0].removesuffix(".py")
@@ -41,7 +31,7 @@ def part(path):
 def test_imports_go_down():
     upward = []
     for path in MODULES:
-        for name in imports(path):
+        for name in dotted_names(path):
             if name.startswith("stages.aggregate."):
                 imported, own = name.split(".")[2], part(path)
                 if imported != own and FLOOR[imported] >= FLOOR[own]:
@@ -56,4 +46,4 @@ def test_every_part_has_a_floor():
 def test_words_need_no_table_library():
     tables = {"pandas", "numpy", "pyarrow"}
     for path in (AGGREGATE / "words").glob("*.py"):
-        assert not tables & {name.split(".")[0] for name in imports(path)}, path.name
+        assert not tables & {name.split(".")[0] for name in dotted_names(path)}, path.name

@@ -18,7 +18,7 @@ from stages.shared.runtime.errors import UserError
 
 @pytest.mark.parametrize(("name", "module"), [(n, m) for n, (m, _, _) in COMMANDS.items()])
 def test_every_command_is_a_function_of_its_name_and_explains_itself(name: str, module: str):
-    command = getattr(import_module(module), name)
+    command = getattr(import_module(module, "stages.commands"), name)
     assert command.name == name
     for each in (command, *command.commands.values()) if isinstance(command, click.Group) else (command,):
         assert isinstance(each, click.Command)
@@ -26,21 +26,21 @@ def test_every_command_is_a_function_of_its_name_and_explains_itself(name: str, 
 
 
 def test_help_lists_all_and_imports_none(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(cli, "import_module", lambda name: pytest.fail(f"imports {name}"))
+    monkeypatch.setattr(cli, "import_module", lambda name, package: pytest.fail(f"imports {name}"))
     printed = CliRunner().invoke(whichlayer, ["-h"]).output
     for name in COMMANDS:
         assert f"\n  {name} " in printed
 
 
 def test_help_and_completion_wait_for_no_library():
-    modules = dict.fromkeys(module for module, _, _ in COMMANDS.values())
+    modules = dict.fromkeys(f"stages.commands{module}" for module, _, _ in COMMANDS.values())
     heavy = {"dvc", "pandas", "scipy", "sklearn", "torch", "zarr"}
     code = f"import sys, {', '.join(modules)}; print({heavy} & sys.modules.keys())"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True).stdout == "set()\n"
 
 
 def test_names_are_completed(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(cli, "import_module", lambda name: pytest.fail(f"imports {name}"))
+    monkeypatch.setattr(cli, "import_module", lambda name, package: pytest.fail(f"imports {name}"))
     asked = {"_WHICHLAYER_COMPLETE": "bash_complete", "COMP_WORDS": "whichlayer ve", "COMP_CWORD": "1"}
     printed = CliRunner().invoke(whichlayer, prog_name="whichlayer", env=asked).output
     assert printed == "plain,verdict\nplain,verify\n"

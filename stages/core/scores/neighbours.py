@@ -27,6 +27,10 @@ FAR = 2.0**20
 """How many times longer than their squared distances the rows' squared lengths may be: beyond that, distances are taken
 from a point near the rows, since they would drown in the rounding of the lengths."""
 
+KEPT_BYTES = 2**30
+"""Size up to which an embedding is kept in double precision while its distances are computed, not converted anew for
+every block of rows."""
+
 SAMPLE = 16
 """Rows, or up to twice as many, in which that is looked at."""
 
@@ -156,12 +160,13 @@ def squared_distance_blocks(X: Float32, *, block_bytes: int = BLOCK_BYTES) -> It
         Rows as a slice of length B, and their squared distances to all rows, (B, N), which may be overwritten.
     """
     origin = _origin(X)
+    kept = [*_doubles(X, origin)] if X.size * 8 <= KEPT_BYTES else None
     if origin is None:
         squares = np.einsum("ij,ij->i", X, X, dtype=np.float64)
     else:
-        squares = np.sum([np.einsum("ij,ij->i", some, some) for some in _doubles(X, origin)], axis=0)
+        squares = np.sum([np.einsum("ij,ij->i", some, some) for some in kept or _doubles(X, origin)], axis=0)
     for rows in blocks(len(X), block_bytes // (ARRAYS_PER_BLOCK * 8 * len(X))):
-        yield rows, _squared_distances(X, origin, squares, rows)
+        yield rows, _squared_distances(kept or _doubles(X, origin), squares, rows)
 
 
 def order_by_distance(distances: Float64, image: int) -> Rows:
@@ -216,10 +221,10 @@ def _doubles(X: Float32, origin: Float64 | None) -> Iterator[Float64]:
         yield some if origin is None else some - origin[columns]
 
 
-def _squared_distances(X: Float32, origin: Float64 | None, squares: Float64, rows: slice) -> Float64:
-    """Squared distances in double precision from some rows to all, (B, N)."""
-    distances = np.zeros((rows.stop - rows.start, len(X)))
-    for some in _doubles(X, origin):
+def _squared_distances(columns: Iterable[Float64], squares: Float64, rows: slice) -> Float64:
+    """Squared distances in double precision from some rows to all, (B, N), of the columns that `_doubles` gives."""
+    distances = np.zeros((rows.stop - rows.start, len(squares)))
+    for some in columns:
         distances += some[rows] @ some.T
     sums = squares[rows, None] + squares
     distances *= -2

@@ -37,9 +37,10 @@ def _of_stage(files: Iterable[str], stage: str) -> Iterator[str]:
 
 
 def decides(file: str, stage: str) -> bool:
-    """Return whether a file of code can change what a stage makes: its own and shared ones, but `shared/runtime`."""
+    """Return whether a file can change what a stage makes: its own, shared ones but `shared/runtime`, and used core."""
     folder, *inner = Path(file).parts
-    return folder == stage or (folder == "shared" and inner[0] != "runtime")
+    uses_core = f"{CODE.name}.core" in sys.modules
+    return folder == stage or (folder == "shared" and inner[0] != "runtime") or (folder == "core" and uses_core)
 
 
 def file_states(path: Path) -> dict[str, object]:

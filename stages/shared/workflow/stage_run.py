@@ -8,10 +8,10 @@ result was made from. And DVC takes every file in an output's folder for the sta
 - writes into scratch folders beside its outputs, which become the outputs only after that;
 - ends when the DVC that started it has ended, and on Ctrl-C.
 
-A run that is resumable leaves its scratch folder when it does not end well, for `stages.shared.workflow.kept_work`. What
-it has kept outlives a good end, too, in DVC's folder for temporary files and by hard links: DVC may be killed, or find
-no room, before it has recorded the result, and removes the outputs before it runs the stage again. The next stage that
-DVC starts removes it, since by then the result is stored.
+A run that is resumable leaves its scratch folder when it does not end well, for `stages.shared.workflow.kept_work`.
+What it has kept outlives a good end, too, in DVC's folder for temporary files and by hard links: DVC may be killed, or
+find no room, before it has recorded the result, and removes the outputs before it runs the stage again. The next stage
+that DVC starts removes it, since by then the result is stored.
 
 Entry points import this module before the others: from its import on, code may not change and DVC is watched.
 """

@@ -10,13 +10,12 @@ from sklearn.metrics import (
     silhouette_score,
 )
 
-from stages.core.scores import geometry
+from stages.core.scores import arrays, geometry
 from stages.core.scores.agreement import assigned_classes
 from stages.core.scores.catalogue import LAYER_SCORES, SCORES, LayerScore, accuracy, needs_of
 from stages.core.scores.embedded_split import EmbeddedSplit
 from stages.core.scores.kmeans import Search
 from stages.core.scores.neighbours import chance_order
-from stages.measure import arrays
 from stages.shared.workflow.seeding import child_seed
 from tests.measure.synthetic import blobs, embedded, settings
 

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from sklearn.cluster import KMeans
 
+from stages.core.scores import arrays
+from stages.core.scores import embedded_split as layer
 from stages.core.scores.catalogue import LAYER_SCORES, needs_of
 from stages.core.scores.embedded_split import EmbeddedSplit, centred, unit_rows
 from stages.core.scores.kmeans import Search
-from stages.measure import arrays
-from stages.measure import embedded_split as layer
 from tests.measure.synthetic import blobs, embedded, settings
 
 

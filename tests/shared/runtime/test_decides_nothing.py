@@ -1,15 +1,15 @@
 """No stage depends on stages/shared/runtime in dvc.yaml: what it prints, checks and cleans up decides no result."""
 
-import ast
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from tests.imports import imports
 from tests.shared.runtime.tiny_cell import OUTPUTS, ROOT, STUBS
 
-STAGES = ("prepare", "finetune", "embed", "measure", "shared")
+STAGES = ("prepare", "finetune", "embed", "measure", "core", "shared")
 
 
 @pytest.mark.slow
@@ -43,8 +43,7 @@ def written(folder: Path) -> dict[str, bytes]:
 def test_what_stages_take_from_it_is_stubbed_there_but_the_class_of_their_errors():
     taken = set()
     for path in (path for folder in STAGES for path in (ROOT / "stages" / folder).rglob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text())):
-            runtime = isinstance(node, ast.ImportFrom) and str(node.module).startswith("stages.shared.runtime.")
-            if runtime and path.parent.name != "runtime":
-                taken |= {alias.name for alias in node.names}
+        for module, names in imports(path):
+            if module.startswith("stages.shared.runtime.") and path.parent.name != "runtime":
+                taken |= {*names}
     assert taken == {*STUBS, "UserError"}

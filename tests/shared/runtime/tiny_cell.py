@@ -54,6 +54,7 @@ STUBS: dict[str, Any] = {
     "explain_system_error": nothing,
     "irregular": nothing,
     "is_empty_folder": lambda path: False,
+    "keep_freed_memory": nothing,
     "leftovers": lambda output: [],
     "listed": lambda names, most=0: "",
     "partial_path": lambda output: output.with_name(f"{output.name}-unfinished"),

@@ -9,14 +9,14 @@ from stages.shared.workflow.snapshot import code_changes, code_state, difference
 
 def test_code_is_hashed_file_by_file():
     state = code_state()
-    assert state.keys() >= {"measure/__main__.py", "shared/networks/timm.py", "shared/core/digests.py"}
+    assert state.keys() >= {"measure/__main__.py", "shared/networks/timm.py", "shared/workflow/digests.py"}
     assert state == snapshot.CODE_AT_START
     assert len(set(state.values())) > len(state) / 2
 
 
 def test_changed_code_is_a_stages_own_or_imported_shared_code(monkeypatch: pytest.MonkeyPatch):
     names = ["measure/__main__.py", "measure/new.py", "embed/__main__.py", "shared/unused.py"]
-    names += ["shared/core/digests.py", "shared/runtime/console.py"]  # of which the second decides nothing
+    names += ["shared/workflow/digests.py", "shared/runtime/console.py"]  # of which the second decides nothing
     monkeypatch.setattr(snapshot, "CODE_AT_START", {**snapshot.CODE_AT_START, **dict.fromkeys(names, "another hash")})
     own = ["stages/measure/__main__.py", "stages/measure/new.py"]
     assert list(code_changes("measure")) == [*own, "stages/shared/workflow/digests.py"]
