@@ -14,7 +14,7 @@ import pandas as pd
 from scipy.stats import t as student
 
 from ...core.inference.accuracy import MEANS
-from ...core.inference.contrasts import LEVEL, Estimate
+from ...core.inference.contrasts import LEVEL, Estimate, detectable
 from ...core.inference.layer_comparison import best_against, best_of_two
 from ...core.inference.scopes import Scope, infer, is_proven
 from ..curves import CURVE, Name
@@ -22,7 +22,6 @@ from ..network_data import ByFold, Refits
 from ..tables.summary import MeasuredNetwork, SummaryRow
 from . import outcomes
 from .outcomes import Reason, Status
-from .power import detectable
 
 TOLERANCE = 0.01
 """Accuracy that the first network of a counter-example may lack."""

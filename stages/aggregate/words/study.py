@@ -8,9 +8,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil
 
+from ...core.inference.contrasts import POWER
 from ...core.inference.scopes import Scope, is_proven
 from ..curves import MEAN, Parts, Scores
-from ..findings.power import POWER, Power
+from ..findings.power import Power
 from ..tables.summary import SummaryRow
 from .formatting import joined, of_parts, plural
 
