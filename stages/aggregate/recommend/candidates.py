@@ -148,7 +148,9 @@ def choose(network: Candidates, worthwhile: float, *, steps: slice = slice(None)
     )
     if last.status == Payoff.DOES_NOT_PAY:
         if network.row.unbeaten_by(network.sign * means[-1, -1]) is None:
-            return Choice((T - 1, L - 1), replace(last, estimate=None, low=None, high=None), Gain())
+            return Choice(
+                (T - 1, L - 1), replace(last, estimate=None, low=None, high=None, crossvalidated=None), Gain()
+            )
         last = replace(last, status=Payoff.UNDECIDED)  # a layer of no use is not taken
     return Choice(best, last, before if last.scope in (None, before.scope) else Gain())
 
@@ -157,5 +159,6 @@ def _limited(network: Candidates, gain: Gain) -> Gain:
     """End an interval where the score's limits do: nothing gains more than these are apart."""
     score = network.data.catalogue[network.row.metric]
     most = score.high - score.low
-    known = {name: value for name in ("low", "high", "at_most") if (value := getattr(gain, name)) is not None}
+    names = ("estimate", "low", "high", "at_most", "detectable")
+    known = {name: value for name in names if (value := getattr(gain, name)) is not None}
     return replace(gain, **{name: min(max(value, -most), most) for name, value in known.items()})

@@ -70,7 +70,7 @@ class Gain:
             `aggregate.worthwhile_gain`, else `undecided`, as for every gain without a proven level.
         crossvalidated: mean gain on folds that were not used to choose the layer and checkpoint (with one fold on other
             classes, or on the other half of the images), without bias in the mean over many studies; `null` as above.
-        detectable: gain that 0.8 of studies of as many classes (or images) would show to pay.
+        detectable: gain that 80 % of studies of as many classes, or images, would show to pay.
     """
 
     estimate: float | None = None
@@ -82,6 +82,11 @@ class Gain:
     status: Payoff = Payoff.UNDECIDED
     crossvalidated: float | None = None
     detectable: float | None = None
+
+    @property
+    def last_does_as_well(self) -> bool:
+        """Whether the fixed layer does as well, as far as the estimate tells: nothing is shown, and it is at most 0."""
+        return self.status == Payoff.UNDECIDED and self.estimate is not None and self.estimate <= 0
 
 
 def gain_over(
