@@ -100,7 +100,7 @@ bench: setup
 	python -m tests.bench
 
 coverage: setup
-	python -m tests.bench.simulation --page docs/coverage.md
+	python -m tests.bench.simulation --page
 
 faults: setup
 	python -m tests.faults

@@ -109,7 +109,8 @@ def choose(network: Candidates, worthwhile: float, *, steps: slice = slice(None)
     )
     if last.status == Payoff.DOES_NOT_PAY:
         if unbeaten_by(means[-1, -1], network.levels) is None:
-            return Choice((T - 1, L - 1), replace(last, estimate=None, low=None, high=None), Gain())
+            unknown = replace(last, estimate=None, low=None, high=None, crossvalidated=None)
+            return Choice((T - 1, L - 1), unknown, Gain())
         last = replace(last, status=Payoff.UNDECIDED)  # a layer of no use is not taken
     return Choice(best, last, before if last.scope in (None, before.scope) else Gain())
 
@@ -117,7 +118,8 @@ def choose(network: Candidates, worthwhile: float, *, steps: slice = slice(None)
 def _limited(gain: Gain, score: Score) -> Gain:
     """End an interval where the score's limits do: nothing gains more than these are apart."""
     most = score.high - score.low
-    known = {name: value for name in ("low", "high", "at_most") if (value := getattr(gain, name)) is not None}
+    names = ("estimate", "low", "high", "at_most", "detectable")
+    known = {name: value for name in names if (value := getattr(gain, name)) is not None}
     return replace(gain, **{name: min(max(value, -most), most) for name, value in known.items()})
 
 

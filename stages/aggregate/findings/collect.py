@@ -14,7 +14,7 @@ import pandas as pd
 from scipy.stats import t as student
 
 from ...core.inference.accuracy import MEANS
-from ...core.inference.contrasts import LEVEL, Estimate
+from ...core.inference.contrasts import LEVEL, Estimate, detectable
 from ...core.inference.layer_comparison import best_against, best_of_two
 from ...core.inference.refitted import Refits
 from ...core.inference.scopes import Scope, infer, is_proven
@@ -24,7 +24,7 @@ from ..tables.summary import MeasuredNetwork
 from ..tables.summary_row import SummaryRow
 from . import outcomes
 from .outcomes import Power, Reason, Status
-from .power import detectable, power_of
+from .power import power_of
 
 TOLERANCE = 0.01
 """Accuracy that the first network of a counter-example may lack."""

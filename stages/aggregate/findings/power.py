@@ -7,17 +7,14 @@ further seeds shrink the share of training alone, further classes that of a fold
 from dataclasses import replace
 
 import numpy as np
-from scipy.special import nctdtrinc, ndtri
+from scipy.special import ndtri
 
-from ...core.inference.contrasts import SURE, Contrasts, contenders
+from ...core.inference.contrasts import POWER, SURE, Contrasts, contenders
 from ...core.inference.refitted import Refits
 from ...core.inference.scopes import MIN_CLASSES, MIN_FOLDS, over_classes, training
 from ...core.scores.refits import MAX_GROUPS
 from ..names import Name
 from .outcomes import Power
-
-POWER = 0.8
-"""Share of studies that are to show what is there."""
 
 FOLDS, SEEDS = (MIN_FOLDS, 4, 5, 6, 7, 8, 10, 12, 16), (1, 2, 3, 4, 6, 8)
 CLASSES = (4, 5, 6, 8, 10, 12, 15, 20, 25, 30, 40, 50, 75, 100)
@@ -80,8 +77,3 @@ def _shown(family: Contrasts, variance_ratio: float = 1.0, df_ratio: float = 1.0
     errors = (quantile * own * first + np.sqrt((quantile * own * first) ** 2 - square * rest)) / square
     behind = np.nanmax(family.value) - family.value
     return float(np.nanmin(behind + errors * np.sqrt(variance_ratio * family.variance)))
-
-
-def detectable(standard_error: float, df: float, quantile: float) -> float:
-    """Return the difference of which the probability is `POWER` that it exceeds this many estimated errors."""
-    return standard_error * float(nctdtrinc(df, 1 - POWER, quantile))

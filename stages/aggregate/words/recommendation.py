@@ -46,16 +46,27 @@ CRITERION_WORDS = {
 def payoff(found: Recommendation) -> str:
     """Say whether choosing pays, and what it gains; nothing of a single layer."""
     last, before = found.gain_over_last, found.gain_over_before
-    at_most = "" if last.at_most is None else f" (at most {decimals(last.at_most, sign=True)})"
+    at_most = "" if last.at_most is None else f"at most {decimals(last.at_most, sign=True)}"
     if last.status == Payoff.DOES_NOT_PAY:
         told = "Choosing does not pay: no earlier layer is shown to be better than the last"
-        return f"{told}{at_most}. There is nothing to cut."
-    unsure = at_most if last.proven or last.estimate is None else " (not proven)"
+        return f"{told} ({at_most}). There is nothing to cut."
+    notes = [at_most, shown_gain(found)] if last.proven or last.estimate is None else ["not proven"]
+    unsure = f" ({'; '.join(filter(None, notes))})" if any(notes) else ""
     gains = {"the last layer": gain_words(last), "the one before it": gain_words(before)}
     told = joined([f"{gained} over {what}" for what, gained in gains.items() if gained])
     pays = last.status == Payoff.PAYS
-    said = "Choosing pays" if pays else "Whether choosing pays is undecided"
-    return "" if found.last_depth == 0 else f"{said}{'' if pays else unsure}{': ' * bool(told)}{told}."
+    undecided = "The last layer does as well" if last.last_does_as_well else "Whether choosing pays is undecided"
+    said = "Choosing pays" if pays else f"{undecided}{unsure}"
+    return "" if found.last_depth == 0 else f"{said}{': ' * bool(told)}{told}."
+
+
+def shown_gain(found: Recommendation) -> str:
+    """Say which gain over the last layer as many classes or images show; nothing where it is not known."""
+    last, classes = found.gain_over_last, found.n_classes * found.n_folds
+    if last.detectable is None:
+        return ""
+    units = "these images show" if last.scope == "images" else f"{classes} classes show"
+    return f"{units} a gain of about {last.detectable:.2f}"
 
 
 def untrained(found: Recommendation) -> str:

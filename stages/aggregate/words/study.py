@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from math import ceil
 from typing import TYPE_CHECKING
 
+from ...core.inference.contrasts import POWER
 from ..findings.outcomes import Power
-from ..findings.power import POWER
 from ..names import MEAN, Parts
 from ..tables.summary_row import SummaryRow
 from .formatting import joined, of_parts, plural

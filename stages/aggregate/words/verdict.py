@@ -179,6 +179,7 @@ def _answer(found: Recommendation, name: str, checkpoint: str) -> tuple[str, str
     known = ["untrained"] if checkpoint.endswith(UNTRAINED) else []
     share = found.best.parameters_share
     known += [percent(share) + OF_PARAMETERS] if share is not None else []
+    known += ["the last layer does as well"] if last.last_does_as_well else []
     what = name if checkpoint.endswith(UNTRAINED) else name + checkpoint
     return TRY, what + f" ({', '.join(known)})" * bool(known), ""
 

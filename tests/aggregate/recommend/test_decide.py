@@ -88,8 +88,8 @@ def test_a_gain_is_that_of_the_choice_of_the_other_folds_on_the_one_left_out(see
             lead.append(scores[(fold, *chosen)] - scores[fold, at, layer])
         return np.mean(lead)
 
-    assert found.gain_over_last.estimate == pytest.approx(gained(every, 50, "e"))
-    assert found.gain_over_before.estimate == pytest.approx(gained(every, 50, "d"))
+    assert found.gain_over_last.crossvalidated == pytest.approx(gained(every, 50, "e"))
+    assert found.gain_over_before.crossvalidated == pytest.approx(gained(every, 50, "d"))
     untrained = every[every.index.get_level_values("step") == 0]
     best = untrained.groupby("layer").mean().idxmax()
     assert (found.untrained.layer.step, found.untrained.layer.layer) == (0, best)

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from stages.aggregate.facts import Missing, RegretRecord, ScopeRecord
@@ -10,12 +12,14 @@ from stages.aggregate.words.recommendation import (
     explain_brackets,
     lost,
     notes,
+    payoff,
     reason,
     scored_as,
     sentences,
     use_cells,
 )
 from stages.aggregate.words.verdict import brief_fine_tuning, brief_untrained, headline
+from stages.core.inference.gain import Payoff
 from tests.aggregate.recommended import (
     FOLDS_ALONE,
     LEADS,
@@ -91,6 +95,18 @@ def test_whether_choosing_pays_is_told_with_what_it_gains(gain, cell, told):
     unknown = recommendation(gain_over_last=NONE, gain_over_before=NONE)
     assert use_cells(unknown)["over before"] == "–"
     assert "Whether choosing pays is undecided. " in sentences(unknown)
+
+
+def test_an_undecided_gain_is_told_with_the_gain_that_would_be_shown():
+    small = replace(UNDECIDED, estimate=-0.002, detectable=0.116)
+    assert payoff(recommendation(gain_over_last=small)).startswith(
+        "The last layer does as well (at most +0.270; 20 classes show a gain of about 0.12): -0.002 ["
+    )
+    of_images = replace(small, estimate=0.01, scope="images")
+    assert payoff(recommendation(gain_over_last=of_images)).startswith(
+        "Whether choosing pays is undecided (at most +0.270; these images show a gain of about 0.12): +0.010 ["
+    )
+    assert "does as well" not in payoff(recommendation(gain_over_last=replace(small, status=Payoff.PAYS)))
 
 
 def test_the_network_before_fine_tuning_has_an_answer_of_its_own():

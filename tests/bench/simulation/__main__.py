@@ -12,29 +12,31 @@ import argparse
 from concurrent.futures import ProcessPoolExecutor
 from itertools import repeat
 from pathlib import Path
+from types import ModuleType
 from typing import Any, get_args
 
 import pandas as pd
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
+from stages.aggregate import network_data
 from stages.aggregate.findings import outcomes, power
-from stages.core.inference import contrasts, gain, layer_comparison, network_data, scopes
+from stages.core.inference import contrasts, gain, layer_comparison, scopes
 from stages.core.scores.catalogue import SCORES
 from stages.prepare.download import cache_folder
-from tests.bench.simulation import class_studies, coverage_table, power_table, store
+from tests.bench.simulation import class_studies, coverage_table, frozen_sets, power_table, store
 from tests.bench.simulation.coverage_table import COMPARED, one_network, two_networks
 from tests.bench.simulation.data_set import Kind, code_hash, hash_of, metrics_of, simulate
 from tests.bench.simulation.designs import DESIGNS, FIRST
-from tests.bench.simulation.document import page
+from tests.bench.simulation.document import LAYERS, PAGE, STUDIES, Results, page, write_results
 from tests.bench.simulation.power_table import POWERED, power_row
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
 POWER_SETS = 100
 """Data sets of every design of which it is asked what studies show."""
 
-GAIN_STUDIES = 400
-"""Studies of class scores of each kind and shape."""
+GAIN_SETS, GAIN_STUDIES = 1000, 200
+"""Sets of each design of frozen networks, and studies of class scores of each kind and shape."""
 
 
 def main() -> None:
@@ -46,7 +48,7 @@ def main() -> None:
     parser.add_argument("--kind", nargs="+", choices=KINDS, default=KINDS, help="of scores")
     parser.add_argument("--folder", type=Path, default=cache_folder() / "coverage", help="what is kept")
     parser.add_argument("--out", type=Path, help="a CSV file for the table")
-    parser.add_argument("--page", type=Path, help="a page for it, as docs/coverage.md is")
+    parser.add_argument("--page", action="store_true", help="write results/ and docs/coverage.md")
     args = parser.parse_args()
     runs = [(design, kind) for design in args.design for kind in args.kind if metrics_of(DESIGNS[design], kind)]
     with ProcessPoolExecutor(args.jobs) as pool:
@@ -54,11 +56,15 @@ def main() -> None:
         table = pd.DataFrame([row for run in runs for row in table_of(pool, args.folder, *run, sets[run[0]])])
         powered = [(design, kind) for design, kind in runs if design in POWERED]
         shown = [row for run in powered for row in power_rows(pool, args.folder, *run, min(args.fewer, POWER_SETS))]
-        gained = gain_rows(pool, args.folder) if args.page else []
+        studies = [*zip(*class_studies.runs_of(), strict=True), repeat(GAIN_STUDIES)]
+        gains = gain_rows(pool, args.folder, frozen_sets, frozen_sets.DESIGNS, repeat(GAIN_SETS)) if args.page else []
+        studied = gain_rows(pool, args.folder, class_studies, *studies) if args.page else []
     if args.out:
         table.to_csv(args.out, index=False)
     if args.page:
-        args.page.write_text(page(table, shown, gained))
+        kept, studied = table.reindex(columns=LAYERS), pd.DataFrame(studied)[[*STUDIES]]
+        write_results(results := Results(kept, pd.DataFrame(gains), studied, pd.DataFrame(shown)))
+        PAGE.write_text(page(results))
     print(table.round(3).to_string(index=False, na_rep=""))
 
 
@@ -91,16 +97,21 @@ def power_rows(pool: ProcessPoolExecutor, folder: Path, design: str, kind: Kind,
     return rows
 
 
-def gain_rows(pool: ProcessPoolExecutor, folder: Path) -> list[dict[str, Any]]:
-    """One row on what is said of gains for every kind and shape of studies of class scores."""
-    inference = [class_studies, coverage_table, contrasts, gain, layer_comparison, scopes]
-    code, runs = hash_of("gains", [str(module.__file__) for module in inference]), class_studies.runs_of()
-    rows = store.read_rows(folder, "gains", code, GAIN_STUDIES)
+def gain_rows(pool: ProcessPoolExecutor, folder: Path, drawn: ModuleType, *runs: Any) -> list[dict[str, Any]]:
+    """One row on what is said of gains for every design of frozen networks, or kind and shape of class scores.
+
+    Args:
+        pool: computes them.
+        folder: in which they are kept.
+        drawn: the module of the designs, whose `row_of` makes a row.
+        runs: its arguments.
+    """
+    inference = [drawn, coverage_table, contrasts, gain, layer_comparison, scopes]
+    name, code = drawn.__name__.rpartition(".")[2], hash_of("gains", [str(module.__file__) for module in inference])
+    rows = store.read_rows(folder, name, code, GAIN_SETS)
     if rows is None:
-        rows = list(
-            tqdm(pool.map(class_studies.row_of, *zip(*runs, strict=True), repeat(GAIN_STUDIES)), total=len(runs))
-        )
-        store.append_rows(folder, "gains", code, GAIN_STUDIES, rows)
+        rows = list(tqdm(pool.map(drawn.row_of, *runs), name, disable=None))
+        store.append_rows(folder, name, code, GAIN_SETS, rows)
     return rows
 
 

@@ -43,9 +43,9 @@ class Shape(NamedTuple):
         return f"{self.folds} x {self.classes}" + (", frozen" if self.frozen else ", images" if self.halves else "")
 
 
-FROZEN = [Shape(*each, frozen=True) for each in ((1, 10), (1, 12), (1, 50), (2, 10), (3, 5), (5, 10))]
-TRAINED = [Shape(3, 5), Shape(4, 5), Shape(5, 5)]
-OF_IMAGES = [Shape(1, 6, halves=40), Shape(2, 6, halves=40)]
+FROZEN = [Shape(*each, frozen=True) for each in ((1, 12), (1, 20), (1, 50), (3, 5))]
+TRAINED = [Shape(3, 5), Shape(5, 5)]
+OF_IMAGES = [Shape(1, 6, halves=40)]
 
 Population = Callable[[np.random.Generator, int, int], tuple[Any, Any]]
 """Draws scores of K classes in J folds, (J, T, K, L), with their expectations (T, L)."""

@@ -163,6 +163,8 @@ def gain_of(checkpoints: Sequence[Refits], truth: Any) -> dict[str, Any]:
         "gain named": known,
         "gain error": found.estimate - gain if known else np.nan,
         "gain width": found.high - found.low if known else np.nan,
+        "cross-validated error": np.nan if found.crossvalidated is None else found.crossvalidated - gain,
+        "detectable": np.nan if found.detectable is None else found.detectable,
         "pays": pays,
         "falsely pays": pays and gain <= ROUNDING,
         "does not pay": does_not,

@@ -164,9 +164,9 @@ def network_cases():
 
 
 def expected_gain(networks, named, control):
-    """What the named candidate gains over a control: both ends of its interval, and at most any candidate's gain.
+    """What the named candidate gains over a control: its estimate, both ends, and at most any candidate's gain.
 
-    Candidates are the networks' layers, a network for each checkpoint.
+    Candidates are the networks' layers, a network for each checkpoint, and folds set the level of their errors.
     """
     each = np.eye(sum(network.values.shape[2] for network in networks))
     others = [candidate for candidate in range(len(each)) if candidate != control]
@@ -176,9 +176,9 @@ def expected_gain(networks, named, control):
     behind = family(networks, [each[named] - each[c] for c in others if c != named])
     found = family(networks, [each[candidate] - each[control] for candidate in others])
     kept = np.insert(behind.value <= student.ppf(0.99, behind.df) * behind.error, best, True)
-    chosen, at = found.take(np.flatnonzero(kept)), int(kept[:best].sum())
-    margin = quantile(chosen, (1 + LEVEL) / 2) * chosen.error
-    return chosen.value[at] - margin[at], chosen.value[at] + margin[at], (chosen.value + margin).max()
+    low = found.value[best] - quantile(found.take(np.flatnonzero(kept))) * found.error[best]
+    upper = found.value + student.ppf(0.985, found.df) * found.error
+    return max(low, lead_of(networks, others, control)[2]), low, upper[best], upper[kept].max()
 
 
 def chosen_on_other_folds(gains, control):

@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from scipy.optimize import brentq
+from scipy.stats import nct, skew
 from scipy.stats import t as student
 
 from stages.core.inference.gain import Gain, Payoff, gain_over
@@ -33,9 +35,9 @@ def test_gains_agree_with_a_computation_from_the_definitions(control, checkpoint
     fixed, named = gains[0].size + control[1], int(gains.mean(axis=0).argmax())
     assert named != fixed
     found = gain_of(*networks, control=control)
-    low, high, at_most = independent.expected_gain(networks, named, fixed)
-    np.testing.assert_allclose([found.low, found.high, found.at_most], [low, high, at_most], atol=2e-4)
-    assert found.estimate == pytest.approx(independent.chosen_on_other_folds(gains, fixed), abs=1e-12)
+    expected = independent.expected_gain(networks, named, fixed)
+    np.testing.assert_allclose([found.estimate, found.low, found.high, found.at_most], expected, atol=2e-4)
+    assert found.crossvalidated == pytest.approx(independent.chosen_on_other_folds(gains, fixed), abs=1e-12)
     assert (found.scope, found.proven) == ("classes", True)
 
 
@@ -79,7 +81,7 @@ def test_another_layer_that_may_gain_more_keeps_choosing_from_being_said_not_to_
 
 def test_a_layer_has_no_gain_over_itself():
     found = of_classes(scores_of([0.3, 0.4, 0.5]))
-    assert (found.estimate, found.low, found.high) == (None, None, None)
+    assert (found.estimate, found.low, found.high, found.crossvalidated) == (None, None, None, None)
     assert found.at_most < 0
     assert found.scope == "classes"
 
@@ -91,25 +93,42 @@ def test_of_a_single_fold_the_layer_is_chosen_on_the_other_classes():
     for c in range(12):
         chosen = np.delete(scores[0], c, axis=0).mean(axis=0).argmax()
         by_hand.append(scores[0, c, chosen] - scores[0, c, -1])
-    assert found.estimate == pytest.approx(np.mean(by_hand))
+    assert found.crossvalidated == pytest.approx(np.mean(by_hand))
     assert found.scope == "classes"
 
 
-def test_the_jackknife_counts_half_of_its_degrees_of_freedom():
+@pytest.mark.parametrize("folds", [1, 3])
+def test_of_a_frozen_network_the_lower_end_knows_how_skewed_the_classes_are(folds):
+    """Of two layers: Hall's transformation of Student's t, inverted by search. The upper end is Student's."""
+    scores = scores_of([0.55, 0.5], folds=folds, classes=12)
+    scores[:, 2, 0] -= 0.3  # a class on which the first layer fails
+    found, lead = of_classes(scores, frozen=True), scores[..., 0] - scores[..., 1]
+    n, centred = lead.size, lead - lead.mean(axis=1, keepdims=True)
+    error, df = (lead.var(axis=1, ddof=1).sum() / 12) ** 0.5 / folds, folds * 11
+    a = skew(centred, axis=None) / (3 * n**0.5)
+    t = brentq(lambda t: t + a * t**2 + a**2 * t**3 / 3 + a / 2 - student.ppf(0.95, df), -20, 20, xtol=1e-12)
+    assert t > student.ppf(0.95, df) + 0.3
+    expected = [lead.mean() - t * error, lead.mean() + student.ppf(0.985, df) * error]
+    np.testing.assert_allclose([found.low, found.high], expected)
+    assert found.estimate == pytest.approx(lead.mean())  # of a single contender
+
+
+def test_the_detectable_gain_is_shown_by_most_studies_of_as_many_classes():
     scores = scores_of([0.52, 0.5], folds=1, classes=12)
     found, lead = of_classes(scores, frozen=True), scores[0, :, 0] - scores[0, :, 1]
-    half = student.ppf(0.975, 11 / 2) * lead.std(ddof=1) / np.sqrt(12)
-    np.testing.assert_allclose([found.low, found.high], [lead.mean() - half, lead.mean() + half])
+    error = lead.std(ddof=1) / 12**0.5
+    assert nct.sf(student.ppf(0.95, 11), 11, found.detectable / error) == pytest.approx(0.8)
+    assert of_classes(scores[..., ::-1], frozen=True).detectable == pytest.approx(found.detectable)
 
 
 def test_without_a_word_on_other_classes_it_is_chosen_on_halves_of_the_images():
-    """Six classes in one fold: the interval is about other images of these, and so is the estimate."""
+    """Six classes in one fold: the interval is about other images of these, and so is the cross-validated gain."""
     random = np.random.default_rng(0)
     values, first = np.array([[[0.5, 0.5]]]), random.normal(0, 0.1, (10, 2))
     deviations = np.stack([first, -first], axis=1).reshape(1, 1, 20, 2)
     found = gain_of((values, None), halves=0.45 + deviations)
     lead = first[:, 0] - first[:, 1]  # the layer that is better on one half is worse on the other
-    assert found.estimate == pytest.approx(-abs(lead).sum() / 20)  # of one half in two the last one is chosen
+    assert found.crossvalidated == pytest.approx(-abs(lead).sum() / 20)  # of one half in two the last one is chosen
     assert found.scope == "images"
     assert found.low <= found.estimate <= found.high
 
@@ -121,6 +140,7 @@ def test_scores_that_are_not_fitted_again_have_an_interval_over_folds_of_no_prov
     half = student.ppf(0.975, 3) * gained.std(ddof=1) / 2
     np.testing.assert_allclose([found.estimate, found.low, found.high], gained.mean() + np.array([0, -half, half]))
     assert (found.scope, found.proven, found.status) == ("classes", False, Payoff.UNDECIDED)
+    assert found.crossvalidated == found.estimate
     two = gain_of((values[:2], None))
     assert two.estimate == pytest.approx(gained[:2].mean())
     assert two.low is None
