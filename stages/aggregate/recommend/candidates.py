@@ -1,6 +1,6 @@
 """What can be chosen for one network, and what choosing gains over its last layers.
 
-That is every layer at every checkpoint at which its score was fitted again on halves.
+That is every layer at every checkpoint at which its score was fitted again.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -41,9 +41,9 @@ class Candidates(MeasuredNetwork):
         use: what features are for.
         points: (L) the layers by depth: layer, embedding, depth, and `SHARES`, NaN where that is not known.
         gains: (J, T, L).
-        halves: (J, B, T, L) on halves of the images, 2 i and 2 i + 1 a pair; None where nothing was fitted again.
-        refits: (T) of each step, ascending, the layers' scores; None where a value is missing. Without halves all steps
-            at which the score was measured.
+        halves: (J, B, T, L) on halves of the images, 2 i and 2 i + 1 a pair; None where nothing was fitted to any.
+        refits: (T) of each step, ascending, the layers' scores; None where a value is missing. If nothing was fitted
+            again, all steps at which the score was measured.
     """
 
     use: Use
@@ -103,11 +103,13 @@ def _candidates(use: Use, network: MeasuredNetwork, scores: Scores) -> Candidate
         points[share] = taken / taken.iloc[-1]  # NaN where that is 0
         points[what] = taken.where(points[share].notna())
     measured = {int(step): network.at(step) for step in network.curve["step"].unique()}
-    fitted_again = {step: refits for step, refits in measured.items() if refits and refits.halves.size}
+    fitted_again = {
+        step: refits for step, refits in measured.items() if refits and (refits.without.size or refits.halves.size)
+    }
     refits = fitted_again if row.step in fitted_again else measured
     gains = network.sign * scores.by_fold(row.dataset, row.model, row.metric, UNSEEN, [*refits], points["depth"])
     halves = [each.halves.mean(axis=1) for each in fitted_again.values()] if refits is fitted_again else []
-    on_halves = np.stack(halves, axis=2) if halves else None
+    on_halves = np.stack(halves, axis=2) if halves and all(each.size for each in halves) else None
     return Candidates(**vars(network), use=use, points=points, gains=gains, halves=on_halves, refits=dict(refits))
 
 

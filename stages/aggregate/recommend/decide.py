@@ -258,8 +258,9 @@ def _mean_regrets(regrets: pd.DataFrame) -> list[facts.RegretRecord]:
 
 
 def _missing(network: Candidates, scores: Scores) -> list[facts.Missing]:
+    score = scores.catalogue[network.row.metric]
     missing = {
-        facts.Missing.HALVES: network.halves is None and scores.catalogue[network.row.metric].refit,
+        facts.Missing.HALVES: network.halves is None and score.refit and score.on_halves,
         facts.Missing.GROUPS: any(refits is not None and lacks_groups(refits) for refits in network.refits.values()),
     }
     return [what for what, is_missing in missing.items() if is_missing]

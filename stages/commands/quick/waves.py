@@ -71,8 +71,10 @@ def measure_in_waves(store: Embeddings, params: MeasureParams) -> Measured:
     jobs, workers = plan_jobs(store, params), worker_count(None)
     in_order = {
         "plain scores": [replace(job, metrics=FIRST, refits=()) for job in jobs],
-        "linear probe": [replace(job, metrics=(PROBE,), refits=()) for job in jobs],
-        "gains and intervals": [replace(job, metrics=()) for job in jobs],
+        "linear probe": [replace(job, metrics=(PROBE,), refits=tuple({PROBE} & {*job.refits})) for job in jobs],
+        "gains and intervals": [
+            replace(job, metrics=(), refits=tuple(name for name in job.refits if name != PROBE)) for job in jobs
+        ],
     }
 
     def measured(number: int, workers: int) -> list[Result]:
@@ -86,7 +88,7 @@ def measure_in_waves(store: Embeddings, params: MeasureParams) -> Measured:
     print(plain_table(probed), "", sep="\n", flush=True)
     again = measured(2, workers)
     results = [
-        replace(first, job=job, scores=first.scores | second.scores, refits=third.refits)
+        replace(first, job=job, scores=first.scores | second.scores, refits=second.refits | third.refits)
         for job, first, second, third in zip(jobs, plain, probed, again, strict=True)
     ]
     return Measured(results, {}, {})

@@ -32,6 +32,7 @@ PROVEN: dict[str, tuple[Scope, ...]] = {
     "ami": ("classes",),
     "knn_purity": BOTH,
     "nn1_accuracy": BOTH,
+    "probe_accuracy": ("classes",),
     "silhouette": ("images",),
     "r_precision": BOTH,
     "map_at_r": BOTH,

@@ -39,6 +39,7 @@ class Score:
             `none`; `none` of others, which take rows as they are stored.
         per_image: it is the mean of its own column in images.parquet, so that classes have a mean of their own.
         refit: `measure.refits` may compute it again, of all classes but one and of halves of the images.
+        on_halves: of halves as well; not of a score whose values without a class need no new fit.
         over_folds: where it was not computed again, its interval over classes is Student's t over folds.
         in_paper: one of the paper's scores, which have a figure of their own.
     """
@@ -52,6 +53,7 @@ class Score:
     scaling: Normalize = "none"
     per_image: bool = False
     refit: bool = False
+    on_halves: bool = True
     over_folds: bool = False
     in_paper: bool = False
 
