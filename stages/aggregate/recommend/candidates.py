@@ -1,6 +1,6 @@
 """What can be chosen for one network, and what choosing gains over its last layers.
 
-That is every layer at every checkpoint at which its score was fitted again.
+That is every layer at every checkpoint at which its score was fitted again: on halves, or if on none, without classes.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -103,14 +103,14 @@ def _candidates(use: Use, network: MeasuredNetwork, scores: Scores) -> Candidate
         points[share] = taken / taken.iloc[-1]  # NaN where that is 0
         points[what] = taken.where(points[share].notna())
     measured = {int(step): network.at(step) for step in network.curve["step"].unique()}
-    fitted_again = {
-        step: refits for step, refits in measured.items() if refits and (refits.without.size or refits.halves.size)
-    }
-    refits = fitted_again if row.step in fitted_again else measured
+    again = [
+        {step: refits for step, refits in measured.items() if refits and getattr(refits, part).size}
+        for part in ("halves", "without")
+    ]
+    on_halves, refits = again[0], next((steps for steps in again if row.step in steps), measured)
     gains = network.sign * scores.by_fold(row.dataset, row.model, row.metric, UNSEEN, [*refits], points["depth"])
-    halves = [each.halves.mean(axis=1) for each in fitted_again.values()] if refits is fitted_again else []
-    on_halves = np.stack(halves, axis=2) if halves and all(each.size for each in halves) else None
-    return Candidates(**vars(network), use=use, points=points, gains=gains, halves=on_halves, refits=dict(refits))
+    halves = np.stack([each.halves.mean(axis=1) for each in on_halves.values()], 2) if refits is on_halves else None
+    return Candidates(**vars(network), use=use, points=points, gains=gains, halves=halves, refits=dict(refits))
 
 
 @dataclass(frozen=True)
