@@ -18,8 +18,9 @@ import pandas as pd
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
+from stages.aggregate import network_data
 from stages.aggregate.findings import outcomes, power
-from stages.core.inference import contrasts, gain, layer_comparison, network_data, scopes
+from stages.core.inference import contrasts, gain, layer_comparison, scopes
 from stages.core.scores.catalogue import SCORES
 from stages.prepare.download import cache_folder
 from tests.bench.simulation import class_studies, coverage_table, power_table, store

@@ -33,7 +33,7 @@ WORTHWHILE = 0.02
 
 ROUNDING = 1e-9
 
-COMPARED = ("nmi", "map_at_r")
+COMPARED = ("nmi", "map_at_r", "probe_accuracy")
 """Scores that lead a use, whose layers are compared in full: gains, ties and losses take most of the time."""
 
 

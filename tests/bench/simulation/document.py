@@ -6,7 +6,8 @@ from typing import Any
 import pandas as pd
 
 from stages.core.inference.scopes import PROVEN
-from stages.core.scores.catalogue import is_clustered
+from stages.core.scores.catalogue import PROBE
+from tests.bench.simulation.data_set import Kind, kind_of
 from tests.bench.simulation.designs import ALL, DESIGNS
 
 PROVEN_FROM = 0.92
@@ -57,8 +58,14 @@ NETWORKS = {
 THREE_DIGITS = ("gain", "gain error", "gain width", "falsely pays", "falsely does not")
 SIGNED = ("true lead", "true difference", "estimate")
 
-SCORES_OF = {"Scores by neighbours and distances": False, "Cluster scores": True}
-"""Title -> whether the scores need k-means."""
+SCORES_OF: dict[str, Kind] = {
+    "Scores by neighbours and distances": "neighbours",
+    "Cluster scores": "clusters",
+    "Linear probe": "probe",
+}
+"""Title -> the scores' kind."""
+
+SHOWN = (*ALL, PROBE)
 
 TARGETS = {
     "images": (
@@ -153,8 +160,8 @@ def gain_table(gained: Sequence[dict[str, Any]]) -> str:
 
 def _what_was_run(table: pd.DataFrame) -> str:
     lines = []
-    for title, clustered in SCORES_OF.items():
-        rows = table[[is_clustered(score) == clustered for score in table["score"]]]
+    for title, kind in SCORES_OF.items():
+        rows = table[[kind_of(score) == kind for score in table["score"]]]
         sets = sorted({int(number) for number in rows["data sets"]})
         numbers = " and ".join(f"{number:,}" for number in sets)
         lines.append(
@@ -169,7 +176,7 @@ def extremes(table: pd.DataFrame) -> str:
     one = one[one["given"] > 0]
     target = one["design"].map(lambda design: DESIGNS[design].target)
     lines = []
-    for score in [score for score in ALL if score in set(one["score"])]:
+    for score in [score for score in SHOWN if score in set(one["score"])]:
         cells = []
         for name in TARGETS:
             rows = one[(one["score"] == score) & (target == name)]
@@ -217,8 +224,8 @@ def _sections(rows: pd.DataFrame) -> Iterator[str]:
     yield table_of(["design", "what is drawn"], [[name, DESIGNS[name].about] for name in names], left=2)
     two = rows["design"].map(lambda name: DESIGNS[name].first_network is not None).astype(bool)
     one = rows[~two]
-    for title, clustered in SCORES_OF.items():
-        own = one[[is_clustered(score) == clustered for score in one["score"]]]
+    for title, kind in SCORES_OF.items():
+        own = one[[kind_of(score) == kind for score in one["score"]]]
         if len(own):
             yield f"{title}: coverage of the intervals.\n"
             yield coverage(own)
@@ -235,7 +242,7 @@ def _sections(rows: pd.DataFrame) -> Iterator[str]:
 
 def coverage(rows: pd.DataFrame) -> str:
     """One row for each design, one column for each score: mean over layers / worst layer / chosen layer."""
-    scores = [score for score in ALL if score in set(rows["score"])]
+    scores = [score for score in SHOWN if score in set(rows["score"])]
     cells = {(row["design"], row["score"]): _shares(row) for _, row in rows.iterrows()}
     lines = [
         [design, str(int(own["data sets"].max())), *(cells.get((design, score), "") for score in scores)]
