@@ -215,7 +215,7 @@ class Recommendation(Record):
         n_folds, n_seeds: numbers of folds and seeds behind it.
         parts: `sets` if the folds are sets of the classes of a frozen network.
         n_classes, n_images: unseen classes of one fold, and their images in all folds.
-        candidate_steps: the checkpoints to choose from: those with refits on halves (`measure.refits.steps`), else all.
+        candidate_steps: the checkpoints to choose from: those with refits (`measure.refits.steps`), else all.
         last_step, last_depth: the last step, and the depth of the last layer.
         best: the layer and checkpoint to take: the best mean over folds and seeds among all layers at these
             checkpoints; where choosing does not pay, the last layer of the last one.

@@ -63,7 +63,7 @@ class Candidates:
     def lacks_halves(self) -> bool:
         """Whether the score was not computed again on halves of the images, though it could be."""
         last = [*self.refits.values()][-1]
-        return self.score.refit and not (last and last.halves.size)
+        return self.score.refit and self.score.on_halves and not (last and last.halves.size)
 
     @property
     def lacks_groups(self) -> bool:

@@ -50,7 +50,7 @@ class Recommendation:
         layer: its best layer; the last one if choosing does not pay.
         score: score of that layer, corrected for the choice among layers, so it is below the mean in `table`. Report
             this score.
-        low, high: 95 % interval of the score; None if there is none, as for a probe from one fold.
+        low, high: 95 % interval of the score; None if there is none, as for fewer than ten classes without halves.
         gain: gain over the last layer, corrected for the choice among layers; None if the last layer itself is named,
             or if there is no estimate.
         gain_low, gain_high: 95 % interval of the gain, around `gain`.

@@ -267,8 +267,8 @@ def describe(layers: Mapping[str, Any], names: Iterable[str]) -> list[dict[str, 
 METRICS = sorted(LAYER_SCORES, key=lambda name: not LAYER_SCORES[name].in_paper)
 """Scores that are computed by default, those of the paper first."""
 
-REFITTED = [name for name, score in LAYER_SCORES.items() if score.refit and not score.over_folds]
-"""Scores that are fitted again by default: all whose intervals do not come from folds."""
+REFITTED = [name for name, score in LAYER_SCORES.items() if score.refit and not (score.over_folds and score.on_halves)]
+"""Scores that are fitted again by default: all but those that have Student's t over folds and would cost much."""
 
 SECTIONS = ("kmeans", "probe", "refits")
 SETTINGS = ("normalize", "neighbours", *SECTIONS)

@@ -357,16 +357,17 @@ def score_arrays(
     layers = {each["layer"]: each for each in described}
     metrics, refits = measure.metrics, measure.refits.metrics
     again = tuple(name for name in refits if name in metrics and (measure.refits_clusters or not is_clustered(name)))
-    cheap = tuple(name for name in metrics if name != PROBE)
     waves = [(tuple(metrics), again)]
     if on_scores is not None:
-        waves = [wave for wave in ((cheap, ()), ((PROBE,) if PROBE in metrics else (), ()), ((), again)) if any(wave)]
+        cheap, of_probe = tuple(name for name in metrics if name != PROBE), tuple({PROBE} & {*metrics})
+        costly = tuple(name for name in again if name != PROBE)
+        waves = [wave for wave in ((cheap, ()), (of_probe, tuple({PROBE} & {*again})), ((), costly)) if any(wave)]
     found = {(fold, name): LayerScores() for fold in range(len(folds)) for name in layers}
     scored = Scored(layers, folds, found, measure, worthwhile, dataset, model, [])
     for number, wave in enumerate(waves):
         jobs = [Job(fold, name, *wave) for fold in range(len(folds)) for name in layers]
         jobs.sort(key=lambda job: arrays[job.layer].shape[1], reverse=True)  # the longest first
-        several = workers if wave[1] or number else 1 if on_scores else workers  # others would load libraries first
+        several = workers if number or on_scores is None else 1  # others would load libraries first
         with one_thread():
             computed = _carry_out(jobs, (arrays, folds, measure.normalize), several)
             for job, own in zip(jobs, progress(computed, total=len(jobs), what="score", unit="layers"), strict=True):
@@ -377,7 +378,7 @@ def score_arrays(
                     refits=known.refits | own.refits,
                     zero_rows=max(known.zero_rows, own.zero_rows),
                 )
-        if on_scores is not None and not wave[1]:
+        if on_scores is not None and wave[0]:
             on_scores(replace(scored).table)
     return replace(scored, notes=[*remarks(samples, arrays), *notes(scored)])
 

@@ -50,8 +50,8 @@ def differences(path: Path, depths: list[int] | None, tolerances: list[float]) -
             counted += len(y)
             for tolerance in tolerances:
                 with patch.object(probe, "TOLERANCE", tolerance):
-                    found = probe.held_out_predictions(X, y, C=C, folds=FOLDS, seed=SEED)
-                differ[tolerance] += int((found != best).sum())
+                    scores = probe.held_out_scores(X, y, C=C, folds=FOLDS, seed=SEED)
+                differ[tolerance] += int((scores.argmax(axis=1) != best).sum())
     return counted, differ
 
 

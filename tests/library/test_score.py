@@ -47,6 +47,18 @@ def test_the_layer_that_separates_best_is_recommended_with_its_gain(result):
     assert f" {best.gain:+.3f} [" in str(result)
 
 
+def test_choosing_can_pay_for_a_classifier_too(arrays):
+    layers, labels = arrays
+    noisy = {name: X + np.random.default_rng(1).normal(size=X.shape) for name, X in layers.items()}
+    result = wl.score(noisy, labels, metrics=["probe_accuracy"])
+    best = result.recommend("classifier")
+    assert (best.layer, best.metric, best.status, best.scope) == ("middle", "probe_accuracy", "pays", "classes")
+    assert best.low < best.score < best.high
+    assert 0 < best.gain_low <= best.gain <= best.gain_high
+    assert " pays" in str(result)
+    assert "halves" not in str(result)  # the probe has none
+
+
 def test_the_table_has_a_row_per_layer_and_a_score_that_a_plain_program_gives(arrays, result):
     layers, labels = arrays
     assert list(result.table.index) == list(layers)

@@ -1,4 +1,7 @@
-"""What can be chosen for one network: every layer at every checkpoint with refits of its score on halves."""
+"""What can be chosen for one network: every layer at every checkpoint at which its score was fitted again.
+
+That is on halves, or if on none, without classes.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,11 +26,11 @@ class Candidates(choose.Candidates, MeasuredNetwork):
 
     Attributes:
         row, curve, data: of the use's leading score, as of `MeasuredNetwork`.
-        score, gains, refits, levels: of that score, as of `choose.Candidates`; without halves, of all steps at which it
-            was measured.
+        score, gains, refits, levels: of that score, as of `choose.Candidates`; if nothing was fitted again, of all
+            steps at which it was measured.
         use: what features are for.
         points: (L) the layers by depth: layer, embedding, depth, and what each takes.
-        halves: (J, B, T, L) on halves of the images, 2 i and 2 i + 1 a pair; None where nothing was fitted again.
+        halves: (J, B, T, L) on halves of the images, 2 i and 2 i + 1 a pair; None where nothing was fitted to any.
     """
 
     use: Use
@@ -62,11 +65,13 @@ def collect_candidates(
 def _candidates(use: Use, network: MeasuredNetwork, scores: Scores) -> Candidates:
     row, points = network.row, network.layers(network.row.step).reset_index(drop=True)
     measured = {int(step): network.at(step) for step in network.curve["step"].unique()}
-    fitted_again = {step: refits for step, refits in measured.items() if refits and refits.halves.size}
-    refits = fitted_again if row.step in fitted_again else measured
+    again = [
+        {step: refits for step, refits in measured.items() if refits and getattr(refits, part).size}
+        for part in ("halves", "without")
+    ]
+    on_halves, refits = again[0], next((steps for steps in again if row.step in steps), measured)
     gains = network.sign * scores.by_fold(row.dataset, row.model, row.metric, UNSEEN, [*refits], points["depth"])
-    halves = [each.halves.mean(axis=1) for each in fitted_again.values()] if refits is fitted_again else []
-    on_halves = np.stack(halves, axis=2) if halves else None
+    halves = np.stack([each.halves.mean(axis=1) for each in on_halves.values()], 2) if refits is on_halves else None
     return Candidates(
         **vars(network),
         score=scores.catalogue[row.metric],
@@ -76,5 +81,5 @@ def _candidates(use: Use, network: MeasuredNetwork, scores: Scores) -> Candidate
         pixels={step: pixels for step in refits for pixels in network.pixels_at(step)},
         use=use,
         points=points,
-        halves=on_halves,
+        halves=halves,
     )

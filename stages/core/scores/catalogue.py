@@ -5,7 +5,7 @@ each. What several scores share (neighbours, clusterings) is a cached property o
 neither SciPy nor scikit-learn, so that the names in params.yaml are checked against it in a second.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from math import inf
@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import agreement
-from .arrays import Counts, Float32, Need
+from .arrays import Classes, Counts, Float32, Float64, Need
 from .description import BOTH, Score
 from .few_shot import WAYS, mean_correctness, usable_classes
 from .geometry import (
@@ -64,12 +64,15 @@ class LayerScore(Score):
         compute: its value, and what every image contributes to it.
         chance, ceiling: as in `ScoreValue`: a number, or what gives it for a split.
         needs: what it needs beside the embedding's rows, so that scores share it.
+        without: what gives its values without each group of classes, (G,), where these follow from what is fitted to
+            all; None: everything is fitted again, and on halves of the images too.
     """
 
     compute: Callable[["EmbeddedSplit"], ScoreValue]
     chance: Callable[["EmbeddedSplit"], float] | float = np.nan
     ceiling: Callable[["EmbeddedSplit"], float] | float = np.nan
     needs: tuple[Need, ...] = ()
+    without: Callable[["EmbeddedSplit", Sequence[Classes]], Float64] | None = None
 
     def score(self, split: "EmbeddedSplit") -> ScoreValue:
         """Compute the value with its chance level and ceiling."""
@@ -149,7 +152,20 @@ def few_shot_accuracy(split: "EmbeddedSplit", *, shots: int) -> ScoreValue:
 
 def probe_accuracy(split: "EmbeddedSplit") -> ScoreValue:
     """Share of images that a linear classifier fitted without them recognizes."""
-    return mean_over(split.probe == split.y)
+    return mean_over(split.probe_scores.argmax(axis=1) == split.y)
+
+
+def probe_accuracy_without(split: "EmbeddedSplit", groups: Sequence[Classes]) -> Float64:
+    """The same without each group of classes, whose images no longer count and which are no longer predicted, (G,).
+
+    The classifier is not fitted again. On five datasets that moves the ends of a gain by 0.01 to 0.12 of the interval.
+    """
+    values = np.empty(len(groups))
+    for number, group in enumerate(groups):
+        scores = split.probe_scores.copy()
+        scores[:, group] = -np.inf
+        values[number] = (scores.argmax(axis=1) == split.y)[~np.isin(split.y, group)].mean()
+    return values
 
 
 def intrinsic_dimension(split: "EmbeddedSplit") -> ScoreValue:
@@ -281,8 +297,8 @@ LAYER_SCORES = {
         chance=chance_of_neighbours, ceiling=share_with_a_match,
     ),
     "probe_accuracy": classifier_score(
-        probe_accuracy, in_paper=True, rank=0, quick=True, short="probe",
-        chance=lambda split: largest_share(split.class_sizes)
+        probe_accuracy, in_paper=True, rank=0, quick=True, short="probe", proven=("classes",), refit=True,
+        on_halves=False, without=probe_accuracy_without, chance=lambda split: largest_share(split.class_sizes),
     ),
     "cluster_accuracy": cluster_score(
         cluster_accuracy, low=0, per_image=True,

@@ -71,6 +71,7 @@ class Score:
             `none`; `none` of others, which take rows as they are stored.
         per_image: it is the mean of its own column in images.parquet, so that classes have a mean of their own.
         refit: `measure.refits` may compute it again, of all classes but one and of halves of the images.
+        on_halves: of halves as well; not of a score whose values without a class need no new fit.
         over_folds: if it was not computed again, its interval over classes is Student's t over folds.
         in_paper: one of the paper's scores, which have a figure of their own.
         proven: scopes in which simulation confirms the level of its intervals (docs/uncertainty.md#validation).
@@ -90,6 +91,7 @@ class Score:
     scaling: Normalize = "none"
     per_image: bool = False
     refit: bool = False
+    on_halves: bool = True
     over_folds: bool = False
     in_paper: bool = False
     proven: tuple[Scope, ...] = ()

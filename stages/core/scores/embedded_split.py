@@ -13,7 +13,7 @@ from .description import Normalize
 from .geometry import covariance_spectrum
 from .kmeans import Clustering, Search, compare_clusterings, polish, rotate, searched_partitions
 from .neighbours import Scan, distance_sums, memberships, others, scan
-from .probe import held_out_predictions
+from .probe import Floats, held_out_scores
 
 NEAREST = 3
 """Neighbours that are kept by index."""
@@ -182,10 +182,10 @@ class EmbeddedSplit:
         return unit_rows(directions, out=directions)
 
     @cached_property
-    def probe(self) -> Classes:
-        """Class predicted for every image by the probe fitted without its fold, (N,)."""
+    def probe_scores(self) -> Floats:
+        """Score of every class for every image by the probe fitted without its fold, (N, K)."""
         settings = self.settings
-        return held_out_predictions(self.X, self.y, C=settings.C, folds=settings.folds, seed=settings.probe_seed)
+        return held_out_scores(self.X, self.y, C=settings.C, folds=settings.folds, seed=settings.probe_seed)
 
     def leaves_neighbours(self, rows: Rows | Matches) -> bool:
         """Whether some images are not all of one group, of which none may be a neighbour of its own."""

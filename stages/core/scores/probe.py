@@ -4,6 +4,7 @@ import warnings
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.linalg import solve_triangular
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold
@@ -32,35 +33,38 @@ ELEMENTS_PER_BLOCK = 2**18
 
 ALL = slice(None)
 
+Floats = NDArray[np.floating]
 
-def held_out_predictions(X: Float32, y: Classes, *, C: float, folds: int, seed: int) -> Classes:
-    """Predict the class of every image by a classifier fitted on the other folds.
+
+def held_out_scores(X: Float32, y: Classes, *, C: float, folds: int, seed: int) -> Floats:
+    """Score every class for every image by a classifier fitted on the other folds, which predicts the highest one.
 
     In each fold: standardization from the training part, then logistic regression with the objective of
     scikit-learn, C * (sum of losses) + ||w||^2 / 2, the intercept free. Its optimum is unique.
 
     Args:
         X: (N, D) float32.
-        y: (N,) classes, each of at least `folds` images.
+        y: (N,) classes 0 ... K - 1, each of at least `folds` images.
         C: inverse strength of the penalty.
         folds: number of stratified, shuffled folds.
         seed: of the shuffle.
 
     Returns:
-        (N,) predicted classes.
+        (N, K) log-probabilities up to a constant of each image; float32, float64 where a fit needed that.
     """
     wide = X.shape[1] >= 2 * len(X)
     settings: dict[str, Any] = {"C": C, "solver": "newton-cg", "tol": TOLERANCE, "max_iter": MAX_ITERATIONS}
     classifier = LogisticRegression(**settings, warm_start=not wide)  # in the same coordinates, folds' optima are near
-    predictions = np.empty_like(y)
+    rows, scores = list[Rows](), list[Floats]()
     for train, held_out in StratifiedKFold(folds, shuffle=True, random_state=seed).split(X, y):
         moments = column_moments(X, train)
         fitted, tested = standardize(X, *moments, train), standardize(X, *moments, held_out)
         if wide:
             fitted, tested = span_coordinates(fitted, tested)
-        predictions[held_out] = fit_and_predict(classifier, fitted, y[train], tested)
+        rows.append(held_out)
+        scores.append(fit_and_score(classifier, fitted, y[train], tested))
         del fitted, tested  # before the next fold's are made
-    return predictions
+    return np.concatenate(scores)[np.concatenate(rows).argsort()]
 
 
 def column_moments(X: Float32, rows: Rows | slice = ALL) -> tuple[Float64, Float64]:
@@ -119,23 +123,23 @@ def span_coordinates(train: Float32, others: Float32) -> tuple[Float32, Float32]
     return coordinates.astype(np.float32), np.ascontiguousarray(found, np.float32)
 
 
-def fit_and_predict(classifier: LogisticRegression, train: Float32, y: Classes, others: Float32) -> Classes:
+def fit_and_score(classifier: LogisticRegression, train: Float32, y: Classes, others: Float32) -> Floats:
     """Fit in single precision, which is twice as fast; in double precision where that does not converge.
 
     Args:
         classifier: to fit, from where it ended last if its `warm_start` says so.
         train: (n, D) float32, standardized.
-        y: (n,) classes.
-        others: images to predict, (m, D).
+        y: (n,) classes 0 ... K - 1, each occurring.
+        others: images to score, (m, D).
 
     Returns:
-        (m,) predicted classes of the others.
+        (m, K) scores of the others, the highest of the predicted class.
     """
     try:
         with warnings.catch_warnings():
             for category in UNSOLVED:
                 warnings.simplefilter("error", category)
-            predicted = classifier.fit(train, y).predict(others)
+            scores = classifier.fit(train, y).decision_function(others)
     except UNSOLVED:
-        predicted = classifier.fit(train.astype(np.float64), y).predict(others.astype(np.float64))
-    return np.asarray(predicted, dtype=np.int64)
+        scores = classifier.fit(train.astype(np.float64), y).decision_function(others.astype(np.float64))
+    return scores if scores.ndim > 1 else np.column_stack([np.zeros_like(scores), scores])  # of two classes: log-odds

@@ -127,12 +127,14 @@ def refit(
 
     Returns:
         Of each score (G + B,): of all classes but one group, in the order of `groups`, then of halves; NaN where it is
-        undefined, as `subset_scores` gives it.
+        undefined, as `subset_scores` gives it. Of a score that has `without` (G,): nothing is fitted to halves.
     """
+    taken_out = {name: each for name in metrics if (each := LAYER_SCORES[name].without)}
+    again = [name for name in metrics if name not in taken_out]
     without = [~np.isin(split.y, group) for group in groups]
     searches = [split.settings.search] * len(groups) + [halves_search] * len(halves)
-    table = subset_scores(split, np.array([*without, *halves], dtype=bool), searches, metrics)
-    return dict(zip(metrics, table.T, strict=True))
+    table = subset_scores(split, np.array([*without, *halves], dtype=bool), searches, again)
+    return dict(zip(again, table.T, strict=True)) | {name: each(split, groups) for name, each in taken_out.items()}
 
 
 def subset_scores(
@@ -144,7 +146,7 @@ def subset_scores(
         split: N images.
         subsets: (S, N) which images belong; at least two of at least two classes.
         searches: of k-means on each subset.
-        metrics: names of M scores, of those that have `refit`.
+        metrics: names of M scores, of those that have `refit` and not `without`.
 
     Returns:
         (S, M); NaN of images that are all of one group, none of which may be a neighbour of its own.

@@ -288,6 +288,13 @@ def test_a_checkpoint_that_was_not_fitted_again_on_halves_is_no_candidate():
         assert (found.candidate_steps, found.best.step) == ([50], 50)
 
 
+def test_without_halves_a_checkpoint_that_was_not_scored_without_classes_is_no_candidate():
+    layers, refits = made.tables(0)
+    classes = refits[refits["kind"] == "class"]
+    for rows, steps in ((classes[classes["step"] == 50], [50]), (classes, [0, 50]), (classes.head(0), [0, 50])):
+        assert of_tables(layers, rows)[0].candidate_steps == steps
+
+
 def test_of_several_later_checkpoints_the_best_was_chosen_too():
     rng, steps, L = np.random.default_rng(2), (0, 10, 20, 30), 5
     refits = {s: refits_of(0.1 * rng.normal(size=(4, 1, L)), 0.1 * rng.normal(size=(4, 1, 5, L))) for s in steps}

@@ -163,9 +163,7 @@ def test_a_doubt_follows_the_choice():
 
 def test_an_interval_is_that_of_the_wider_scope_that_is_known_and_so_explained():
     assert use_cells(RECOMMENDATION)["score"] == "0.388 [0.310, 0.470]"
-    assert explain_brackets(every_use()) == (
-        "[ ]: 95 % for other unseen classes and retraining (unproven: classifier and detection)."
-    )
+    assert explain_brackets(every_use()) == ("[ ]: 95 % for other unseen classes and retraining (unproven: detection).")
     unknown = ScopeRecord(value=None, low=None, high=None, lead=None, lead_at_least=None, lead_at_most=None)
     for classes in (None, unknown):
         images = recommendation(use="classifier", metric="probe_accuracy", classes=classes, gain_over_last=NONE)

@@ -18,8 +18,8 @@ from stages.core.inference.layer_comparison import (
     ties,
 )
 from stages.core.inference.refitted import Groups, Refits, find_groups
-from stages.core.inference.scopes import BOTH, Scope, fold_inference, infer
-from stages.core.scores.description import Score, sign_of
+from stages.core.inference.scopes import Scope, fold_inference, infer
+from stages.core.scores.description import BOTH, Score, sign_of
 from tests.bench.simulation.data_set import draw
 from tests.bench.simulation.designs import Design
 
@@ -33,7 +33,7 @@ WORTHWHILE = 0.02
 
 ROUNDING = 1e-9
 
-COMPARED = ("nmi", "map_at_r")
+COMPARED = ("nmi", "map_at_r", "probe_accuracy")
 """Scores that lead a use, whose layers are compared in full: gains, ties and losses take most of the time."""
 
 

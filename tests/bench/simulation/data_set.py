@@ -11,10 +11,11 @@ from typing import Any, Literal
 
 import numpy as np
 
-from stages.core.scores import agreement
-from stages.core.scores.catalogue import LAYER_SCORES, is_clustered
-from stages.core.scores.embedded_split import scaled, unit_rows
+from stages.core.scores import agreement, probe
+from stages.core.scores.catalogue import LAYER_SCORES, PROBE, is_clustered
+from stages.core.scores.embedded_split import EmbeddedSplit, Settings, scaled, unit_rows
 from stages.core.scores.halves import complementary_halves
+from stages.core.scores.kmeans import Search
 from stages.core.scores.refits import class_groups
 from stages.shared.workflow.seeding import child_seed
 from tests.bench.simulation import batched_kmeans, batched_scores
@@ -23,15 +24,20 @@ from tests.bench.simulation.batched_scores import BATCHED
 from tests.bench.simulation.designs import DESIGNS, Design
 from tests.bench.simulation.structured import Fold
 
-Kind = Literal["neighbours", "clusters"]
-"""Of scores: those that need k-means take most of the time, and are simulated apart, of the same images."""
+Kind = Literal["neighbours", "clusters", "probe"]
+"""Of scores: those of k-means or the probe take most of the time, and are simulated apart, of the same images."""
 
 DECIMALS = 5
 
 
 def metrics_of(design: Design, kind: Kind) -> tuple[str, ...]:
     """The scores of one kind that a design has."""
-    return tuple(name for name in design.metrics if is_clustered(name) == (kind == "clusters"))
+    return tuple(name for name in design.metrics if kind_of(name) == kind)
+
+
+def kind_of(metric: str) -> Kind:
+    """The kind of a score."""
+    return "probe" if metric == PROBE else "clusters" if is_clustered(metric) else "neighbours"
 
 
 def simulate(name: str, number: int, kind: Kind) -> dict[str, Any]:
@@ -87,10 +93,20 @@ def scored(
     if set(metrics) & set(BATCHED):
         table = batched_scores.batched_scores(rows, y, subsets)
         columns |= dict(zip(BATCHED, np.moveaxis(table, 2, 0), strict=True))
+    if PROBE in metrics:
+        columns[PROBE] = np.array([_probed(each, y, subsets) for each in rows])
     clustered = [name for name in metrics if is_clustered(name)]
     if clustered:
         columns |= dict(zip(clustered, _clustered(rows, y, subsets, starts, clustered, rng), strict=True))
     return np.stack([columns[name] for name in metrics], axis=2)
+
+
+def _probed(X: Any, y: Any, subsets: Any) -> list[float]:
+    """Accuracy of the probe of all images, then of all classes but those that each further subset lacks."""
+    score, groups = LAYER_SCORES[PROBE], [np.setdiff1d(y, y[subset]) for subset in subsets[1:]]
+    split = EmbeddedSplit(X, y, Settings(1, Search(), C=1.0, folds=5, probe_seed=0, few_shot_seed=0))
+    assert score.without is not None
+    return [score.score(split).value, *score.without(split, groups)]
 
 
 def _clustered(X: Any, y: Any, subsets: Any, starts: Sequence[int], metrics: Sequence[str], rng: Any) -> Any:
@@ -111,7 +127,8 @@ def code_hash(name: str, kind: Kind) -> str:
     """Of a design's settings and all code that its simulated scores depend on."""
     design = DESIGNS[name]
     population = sys.modules[type(design.population).__module__]
-    modules = [population, *([batched_kmeans, agreement] if kind == "clusters" else [batched_scores])]
+    own = {"clusters": [batched_kmeans, agreement], "neighbours": [batched_scores], "probe": [probe]}
+    modules = [population, *own[kind]]
     settings = {key: value for key, value in vars(design).items() if key not in ("about", "alike", "metrics")}
     functions = (class_groups, complementary_halves, scaled, unit_rows)
     text = repr([settings, metrics_of(design, kind), *map(inspect.getsource, functions)])

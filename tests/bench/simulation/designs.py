@@ -12,6 +12,10 @@ ALL = ("nmi", "ami", *UNCLUSTERED)
 TWO = ("nmi", *UNCLUSTERED)
 """Of designs of two networks."""
 
+PROBED = ("probe_accuracy",)
+RISE = (0.45, 0.6, 0.7, 0.55)
+"""Quality of the layers of which the probe is fitted."""
+
 QUALITY = (0.42, 0.48, 0.56, 0.66, 0.78, 0.92, 0.98, 0.86, 0.72)
 SPECIES = (0.5, 0.6, 0.7, 0.85, 1.0, 1.15, 1.25, 1.1, 0.9)
 PEAK = (0.6, 0.7, 0.8, 0.9, 1.0, 1.2, 1.0, 0.9, 0.8)
@@ -67,6 +71,11 @@ def frozen(about: str, population: Population, classes: int, **settings: Any) ->
     """A design about other classes of the domain, by a network as it is: mostly one fold, no training noise."""
     defaults = {"folds": 1, "classes": classes, "images": 15, "tau": 0.0, "starts": 12}
     return Design(about, population, "frozen", **(defaults | settings))
+
+
+def probed(about: str, population: Population, **settings: Any) -> Design:
+    """A design about the probe on other classes, by a network as it is: 12 classes of 25 images."""
+    return frozen(about, population, **({"classes": 12, "images": 25, "metrics": PROBED} | settings))
 
 
 def scaled(factor: float, quality: Sequence[float] = QUALITY) -> tuple[float, ...]:
@@ -174,6 +183,26 @@ DESIGNS: dict[str, Design] = {
     ),
     "frozen_3x5_hubs_low": frozen("the same, near chance", HubClasses((0.35,) * 6), 5, folds=3, alike=equal(6)),
     "frozen_3x5_calligraphy": frozen("three sets of 5, fitted to real layers", RealLayers("calligraphy"), 5, folds=3),
+    # The linear probe: other classes, the network as it is or trained again.
+    "probe12": probed("12 classes", Species(RISE, D=16)),
+    "probe12_uneven": probed("12 classes of 6 to 60 images", Species(RISE, sizes=(6, 60), D=16)),
+    "probe12_kinds": probed("12 classes, 30 % hard", Species(scaled(1.6, RISE), hard=0.3, D=16)),
+    "probe12_equal": probed("12 classes, four equally good layers", Species((0.6,) * 4, D=16), alike=equal(4)),
+    "probe15_families": probed("15 classes in 4 families, of sub-clusters", Domain(RISE, families=4, D=32), classes=15),
+    "probe20": probed("20 classes of 20 images", Species(RISE, D=16), classes=20, images=20),
+    "probe25": probed("25 classes of 20 images, in 20 groups", Species(RISE, D=16), classes=25, images=20),
+    "probe15_calligraphy": probed(
+        "15 classes, fitted to real layers", RealLayers("calligraphy"), classes=15, images=20
+    ),
+    "probe_3x5": probed("three sets of 5", Species(RISE, D=16), classes=5, folds=3),
+    "probe_folds3": of_classes("three folds", Species(RISE, D=16), folds=3, metrics=PROBED),
+    "probe_folds4": of_classes("four folds", Species(RISE, D=16), metrics=PROBED),
+    "probe_deep_training": of_classes(
+        "training noise of up to 0.3, only in deep layers",
+        Domain(RISE, D=16),
+        tau=(0.0, 0.02, 0.1, 0.3),
+        metrics=PROBED,
+    ),
 }
 
 FIRST = {

@@ -10,12 +10,16 @@ from sklearn.preprocessing import StandardScaler
 from stages.core.scores import probe
 from stages.core.scores.probe import (
     column_moments,
-    fit_and_predict,
-    held_out_predictions,
+    fit_and_score,
+    held_out_scores,
     span_coordinates,
     standardize,
 )
 from tests.measure.synthetic import blobs
+
+
+def predicted(X, y, **settings):
+    return held_out_scores(X, y, **settings).argmax(axis=1)
 
 
 def tight(X, y, *, C, folds, seed):
@@ -41,7 +45,7 @@ def tight(X, y, *, C, folds, seed):
 )
 def test_predictions_equal_scikit_learn_at_a_tight_tolerance(sizes, width, C):
     X, y = blobs(sizes, width, spread=1.2 * width**0.5)
-    found = held_out_predictions(X, y, C=C, folds=5, seed=3)
+    found = predicted(X, y, C=C, folds=5, seed=3)
     assert np.array_equal(found, tight(X, y, C=C, folds=5, seed=3))
     assert 1 / len(sizes) < (found == y).mean() < 1
 
@@ -50,14 +54,14 @@ def test_correlated_features_converge():
     random = np.random.default_rng(0)
     X, y = blobs([50, 50, 50], 6, spread=3)
     X = (X @ random.normal(size=(6, 60)) + 0.01 * random.normal(size=(150, 60))).astype(np.float32)
-    assert np.array_equal(held_out_predictions(X, y, C=1.0, folds=5, seed=0), tight(X, y, C=1.0, folds=5, seed=0))
+    assert np.array_equal(predicted(X, y, C=1.0, folds=5, seed=0), tight(X, y, C=1.0, folds=5, seed=0))
 
 
 def test_constant_features_do_not_matter():
     X, y = blobs([30, 30], 5, spread=3)
     with_constant = np.insert(X, 2, np.float32(0.1), axis=1)
-    plain = held_out_predictions(X, y, C=1.0, folds=3, seed=0)
-    assert np.array_equal(held_out_predictions(with_constant, y, C=1.0, folds=3, seed=0), plain)
+    plain = predicted(X, y, C=1.0, folds=3, seed=0)
+    assert np.array_equal(predicted(with_constant, y, C=1.0, folds=3, seed=0), plain)
 
 
 def test_standardization_comes_from_the_training_rows():
@@ -84,7 +88,7 @@ def test_standardization_is_that_of_double_precision():
 
 def test_constant_embeddings_predict_the_largest_class():
     y = np.repeat([0, 1, 2], [6, 12, 6])
-    assert held_out_predictions(np.ones((24, 4), np.float32), y, C=1.0, folds=3, seed=0).tolist() == [1] * 24
+    assert predicted(np.ones((24, 4), np.float32), y, C=1.0, folds=3, seed=0).tolist() == [1] * 24
 
 
 @pytest.mark.parametrize("rank", [6, 5, 2, 0])
@@ -105,12 +109,12 @@ def test_only_wide_data_are_rotated(monkeypatch, features, rotated):
     calls, inner = [], probe.span_coordinates
     monkeypatch.setattr(probe, "span_coordinates", lambda *parts: calls.append(parts[0].shape) or inner(*parts))
     X, y = blobs([12, 12], features, spread=3)
-    assert np.array_equal(held_out_predictions(X, y, C=1.0, folds=3, seed=0), tight(X, y, C=1.0, folds=3, seed=0))
+    assert np.array_equal(predicted(X, y, C=1.0, folds=3, seed=0), tight(X, y, C=1.0, folds=3, seed=0))
     assert calls == ([(16, features)] * 3 if rotated else [])
 
 
 class Classifier:
-    """Warns when it is fitted to numbers of one type, and predicts how often it was fitted."""
+    """Warns when it is fitted to numbers of one type, and scores how often it was fitted."""
 
     def __init__(self, warns: type[np.floating], warning: Warning) -> None:
         self.warns, self.warning, self.tried = warns, warning, []
@@ -121,25 +125,27 @@ class Classifier:
             warnings.warn(self.warning, stacklevel=1)
         return self
 
-    def predict(self, others):
+    def decision_function(self, others):
         assert others.dtype == self.tried[-1]
-        return [len(self.tried)] * len(others)
+        return np.full((len(others), 3), len(self.tried), others.dtype)
 
 
 def test_single_precision_that_does_not_converge_is_repeated_in_double():
     one, classifier = np.ones((2, 1), np.float32), Classifier(np.float32, UserWarning("Line Search failed"))
-    assert fit_and_predict(classifier, one, np.array([0, 1]), one).tolist() == [2, 2]
+    found = fit_and_score(classifier, one, np.array([0, 1]), one)
+    assert found.tolist() == [[2] * 3] * 2
+    assert found.dtype == np.float64  # rounded, two scores could be equal
     assert classifier.tried == [np.float32, np.float64]
 
 
 def test_a_warning_about_scikit_learns_future_does_not_concern_the_fit():
     one, classifier = np.ones((2, 1), np.float32), Classifier(np.float32, FutureWarning("'penalty' was deprecated"))
     with pytest.warns(FutureWarning, match="was deprecated"):
-        assert fit_and_predict(classifier, one, np.array([0, 1]), one).tolist() == [1, 1]
+        assert fit_and_score(classifier, one, np.array([0, 1]), one).tolist() == [[1] * 3] * 2
 
 
 def test_the_seed_chooses_the_folds():
     X, y = blobs([30, 30, 30], 4, spread=4)
-    runs = [held_out_predictions(X, y, C=1.0, folds=3, seed=seed) for seed in (0, 0, 1)]
+    runs = [predicted(X, y, C=1.0, folds=3, seed=seed) for seed in (0, 0, 1)]
     assert np.array_equal(runs[0], runs[1])
     assert not np.array_equal(runs[0], runs[2])

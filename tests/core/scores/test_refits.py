@@ -1,14 +1,16 @@
 import numpy as np
 import pytest
 
+from stages.core.scores import embedded_split
 from stages.core.scores.catalogue import LAYER_SCORES
 from stages.core.scores.embedded_split import EmbeddedSplit, Settings
 from stages.core.scores.halves import complementary_halves
 from stages.core.scores.kmeans import Search
+from stages.core.scores.probe import held_out_scores
 from stages.core.scores.refits import class_groups, refit, subset_scores
 from tests.measure.synthetic import blobs, embedded
 
-REFITTED = [name for name, score in LAYER_SCORES.items() if score.refit]
+REFITTED = [name for name, score in LAYER_SCORES.items() if score.refit and not score.without]
 HALVES_SEARCH = Search(15, 3)
 
 
@@ -69,6 +71,47 @@ def test_images_of_one_group_alone_have_no_scores():
         EmbeddedSplit(X, y, one), class_groups(list("abcd")), np.empty((0, 60), bool), ["nmi", "map_at_r"], one.search
     )
     assert [np.isnan(values).tolist() for values in found.values()] == [[False, True, False, False]] * 2
+
+
+def naive_probe_without(X, y, group):
+    """Remove the classes' columns from the scores of the probe, and their images, one by one."""
+    scores, right = held_out_scores(X, y, C=1.0, folds=3, seed=0), []
+    for image, label in zip(scores.tolist(), y.tolist(), strict=True):
+        if label not in group:
+            left = {c: score for c, score in enumerate(image) if c not in group}
+            right.append(max(left, key=left.__getitem__) == label)
+    return np.mean(right)
+
+
+@pytest.mark.parametrize("classes", [4, 9, 23])  # 23: in groups of one and of two
+def test_the_probe_is_scored_without_classes_by_removing_their_columns(classes):
+    X, y = blobs([6, 9, 7] * 8, 12, spread=3)
+    X, y = X[y < classes], y[y < classes]
+    groups = class_groups([f"{c:02}" for c in range(classes)])
+    halves = complementary_halves(y.astype(str), 2, seed=0)
+    found = refit(embedded(X, y), groups, halves, ["probe_accuracy", "map_at_r"], HALVES_SEARCH)
+    assert {name: len(values) for name, values in found.items()} == {
+        "probe_accuracy": len(groups),  # nothing is fitted to halves
+        "map_at_r": len(groups) + 2,
+    }
+    expected = [naive_probe_without(X, y, group.tolist()) for group in groups]
+    np.testing.assert_array_equal(found["probe_accuracy"], expected)
+    assert max(expected) > LAYER_SCORES["probe_accuracy"].compute(embedded(X, y)).value  # some class confuses
+
+
+def test_the_probe_is_fitted_once_for_its_score_and_all_that_it_is_without(monkeypatch):
+    X, y = overlapping()
+    calls, inner = [], embedded_split.held_out_scores
+    monkeypatch.setattr(embedded_split, "held_out_scores", lambda *a, **b: calls.append(1) or inner(*a, **b))
+    split = embedded(X, y)
+    LAYER_SCORES["probe_accuracy"].score(split)
+    refit(split, class_groups(list("abcd")), np.empty((0, len(y)), bool), ["probe_accuracy"], HALVES_SEARCH)
+    assert len(calls) == 1
+
+
+@pytest.mark.parametrize("score", [score for score in LAYER_SCORES.values() if score.refit])
+def test_only_what_is_fitted_again_is_fitted_to_halves(score):
+    assert score.on_halves == (score.without is None)
 
 
 def test_of_three_classes_none_is_left_out():
