@@ -128,7 +128,7 @@ def choose_representation(
         tuple(known),
         folds,
         class_scores,
-        judge.without(class_groups(known) if K >= MIN_FITTED_CLASSES else []),
+        judge.without(class_groups(known) if K >= MIN_FITTED_CLASSES else [], class_scores),
         choosing,
         _best(class_scores.mean(axis=1), fitted, margin),
         np.array([_best(scores, fitted, margin) for scores in choosing]),
@@ -202,15 +202,21 @@ class _Judge:
         others = self.folds != np.arange(J)[:, None] if J > 1 else np.ones((1, len(self.folds)), dtype=bool)
         return np.stack([scores[:, own].mean(axis=1) for scores, own in zip(table, others, strict=True)])
 
-    def without(self, groups: Sequence[Classes]) -> Float64:
+    def without(self, groups: Sequence[Classes], class_scores: Float64) -> Float64:
         """Every candidate's mean over classes without each group of them, in galleries and fits, (G, C)."""
-        scores = np.full((len(groups), self.count, len(self.folds)), np.nan)
+        scores = np.repeat(class_scores[None], len(groups), axis=0)  # (G, C, K)
         for fold in range(len(self.galleries)):
             reference = self._rows(self.folds != fold)
-            compressed = [(source.compressed(reference), own) for source, own in self.fitted]
-            for number, group in enumerate(groups):
-                left = self._gallery(fold, group)
-                for source, own in (*self.fixed, *compressed):
-                    fit = Fit(source, self._rows(self.folds != fold, group))
-                    scores[number][np.ix_(own, left.classes)] = fit.score(left)
+            whole = [(Fit(source, reference), own) for source, own in self.fixed]
+            whole += [(Fit(source.compressed(reference), reference), own) for source, own in self.fitted]
+            for table, group in zip(scores, groups, strict=True):
+                is_judged, refits = (self.folds[group] == fold).any(), (self.folds[group] != fold).any()
+                gallery = self._gallery(fold, group) if is_judged else self.galleries[fold]
+                for fit, own in whole:
+                    moved = refits and fit.source.is_fitted
+                    if moved or is_judged:
+                        fit_ = Fit(fit.source, self._rows(self.folds != fold, group)) if moved else fit
+                        table[np.ix_(own, gallery.classes)] = fit_.score(gallery)
+        for table, group in zip(scores, groups, strict=True):
+            table[:, group] = np.nan
         return np.asarray(np.nanmean(scores, axis=2))

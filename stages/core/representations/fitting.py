@@ -46,7 +46,7 @@ WITHIN: tuple[Recipe, ...] = ("within", "whitened_within")
 MAX_AXES = 64
 """Principal axes of one layer."""
 
-SHRINKAGE = 0.3
+SHRINKAGE = 0.2
 """Weight of the mean eigenvalue in the covariance within classes."""
 
 ROUNDING = 1e-12

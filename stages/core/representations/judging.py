@@ -103,13 +103,19 @@ class Source:
     candidates: Sequence[Candidate]
     members: Sequence[range]
 
+    @property
+    def is_fitted(self) -> bool:
+        """Whether any recipe is fitted to reference images."""
+        return any(candidate.recipe != "plain" for candidate in self.candidates)
+
     def compressed(self, reference: Rows) -> "Source":
         """Turn wide layers into their leading principal axes, which are those of most of the reference as well.
 
         Args:
             reference: of which axes are to be fitted again without some.
         """
-        spans = [X if X.shape[1] <= MAX_SPAN else _compress(X, reference) for X in self.arrays]
+        wide = len(reference) > MAX_SPAN
+        spans = [_compress(X, reference) if wide and X.shape[1] > MAX_SPAN else X for X in self.arrays]
         return replace(self, spans=spans)
 
 
