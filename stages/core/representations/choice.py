@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
-from ...shared.runtime.errors import check_known
+from ...shared.runtime.errors import UserError, check_known
 from ..scores.arrays import Classes, Float64, Matches, Rows
 from ..scores.refits import class_groups
 from .candidates import FITTED, JOINS, RECIPES, Candidate, Join, LayerAxes, Recipe, list_candidates, sources
 from .fitting import Embedding
-from .folds import draw_folds
+from .folds import count_folds, draw_folds
 from .judging import Fit, Gallery, Source
 
 MIN_FITTED_CLASSES = 8
@@ -103,47 +103,58 @@ def choose_representation(
             first network, input size and pooling.
 
     Raises:
-        UserError: a name is unknown, or classes are too few.
+        UserError: a name is unknown, or a class has one image, or images of one group only.
     """
-    names, y = np.unique(np.asarray(labels), return_inverse=True)
+    names, y = np.unique(np.asarray(labels).astype(str), return_inverse=True)
     axes = dict.fromkeys(layers, LayerAxes()) if axes is None else {name: axes[name] for name in layers}
-    known, K = [str(name) for name in names], len(names)
-    folds = draw_folds(known)
-    allowed = [recipe for recipe in recipes if K >= MIN_FITTED_CLASSES or recipe not in FITTED]
-    if folds.max() == 0:
-        allowed = ["plain"]
-    listed = list_candidates(axes, {*joins, "single"}, {*allowed, "plain"})
-    narrowed = [each for each in listed if _is_single(each) or (each.join in joins and each.recipe in allowed)]
+    candidates, folds = _list_considered(axes, joins, recipes, len(names)), draw_folds(names.tolist())
     habit = control or sources(axes)[0][-1]
     check_known(habit, layers.keys(), f"control must be the name of an array, found {habit!r}")
-    own_groups = None if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
-    judge = _Judge(layers, axes, narrowed, y, folds, own_groups)
+    own_groups = np.arange(len(y)) if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
+    _check_classes(names, y, own_groups)
+    judge = _Judge(layers, axes, candidates, y, folds, own_groups)
     class_scores = judge.class_scores()
-    margin = 0.0 if K >= MIN_EQUAL_CLASSES else MARGIN
-    single, fitted = np.array([[_is_single(each), each.is_fitted] for each in narrowed]).T
     choosing = judge.scores_without_folds(class_scores)
-    singles = np.where(single, choosing, -np.inf).argmax(axis=1)
+    left_out = class_groups(names.tolist()) if len(names) >= MIN_FITTED_CLASSES else []
+    margins = np.array([MARGIN * each.is_fitted * (len(names) < MIN_EQUAL_CLASSES) for each in candidates])
+    single = np.array([_is_single(each) for each in candidates])
     return Choice(
-        tuple(narrowed),
-        tuple(known),
-        folds,
-        class_scores,
-        judge.without(class_groups(known) if K >= MIN_FITTED_CLASSES else [], class_scores),
-        choosing,
-        _best(class_scores.mean(axis=1), fitted, margin),
-        np.array([_best(scores, fitted, margin) for scores in choosing]),
-        singles,
-        next(n for n, each in enumerate(narrowed) if _is_single(each) and each.arrays == (habit,)),
+        candidates=tuple(candidates),
+        classes=tuple(names.tolist()),
+        folds=folds,
+        class_scores=class_scores,
+        without=judge.scores_without_classes(left_out, class_scores),
+        choosing=choosing,
+        chosen=int((class_scores.mean(axis=1) - margins).argmax()),
+        judged=(choosing - margins).argmax(axis=1),
+        judged_single=np.where(single, choosing, -np.inf).argmax(axis=1),
+        control=next(n for n, each in enumerate(candidates) if single[n] and each.arrays == (habit,)),
     )
+
+
+def _check_classes(names: NDArray[np.str_], y: Classes, own_groups: Classes) -> None:
+    """Raise a `UserError` if an image has no other one to be found, of its class but not of its group."""
+    pairs = np.unique(np.stack([y, own_groups]), axis=1)
+    alone = np.flatnonzero(np.bincount(pairs[0], minlength=len(names)) < 2)
+    if len(alone):
+        raise UserError(
+            "every class must have images of at least two groups, or at least two images if there are no groups, found "
+            f"class {str(names[alone[0]])!r} with one; leave it out, or leave out groups"
+        )
+
+
+def _list_considered(
+    axes: Mapping[str, LayerAxes], joins: Collection[Join], recipes: Collection[Recipe], K: int
+) -> list[Candidate]:
+    """List the plain single layers, and of the joins and recipes asked for those that K classes can be fitted to."""
+    listed = list_candidates(axes, {*joins, "single"}, {*recipes, "plain"})
+    few = [recipe for recipe in recipes if (K >= MIN_FITTED_CLASSES or recipe not in FITTED)]
+    allowed = few if count_folds(K) > 1 else ["plain"]
+    return [each for each in listed if _is_single(each) or (each.join in joins and each.recipe in allowed)]
 
 
 def _is_single(candidate: Candidate) -> bool:
     return candidate.join == "single" and candidate.recipe == "plain"
-
-
-def _best(scores: Float64, fitted: Matches, margin: float) -> int:
-    """Return the best candidate; one that fits axes must be better than all others by a margin."""
-    return int(np.where(fitted, scores - margin, scores).argmax())
 
 
 class _Judge:
@@ -156,7 +167,7 @@ class _Judge:
         candidates: Sequence[Candidate],
         y: Classes,
         folds: Classes,
-        own_groups: Classes | None,
+        own_groups: Classes,
     ) -> None:
         self.y, self.folds, self.own_groups, self.count = y, folds, own_groups, len(candidates)
         self.galleries = [self._gallery(fold) for fold in range(folds.max() + 1)]
@@ -202,7 +213,7 @@ class _Judge:
         others = self.folds != np.arange(J)[:, None] if J > 1 else np.ones((1, len(self.folds)), dtype=bool)
         return np.stack([scores[:, own].mean(axis=1) for scores, own in zip(table, others, strict=True)])
 
-    def without(self, groups: Sequence[Classes], class_scores: Float64) -> Float64:
+    def scores_without_classes(self, groups: Sequence[Classes], class_scores: Float64) -> Float64:
         """Every candidate's mean over classes without each group of them, in galleries and fits, (G, C)."""
         scores = np.repeat(class_scores[None], len(groups), axis=0)  # (G, C, K)
         for fold in range(len(self.galleries)):
@@ -210,13 +221,13 @@ class _Judge:
             whole = [(Fit(source, reference), own) for source, own in self.fixed]
             whole += [(Fit(source.compressed(reference), reference), own) for source, own in self.fitted]
             for table, group in zip(scores, groups, strict=True):
-                is_judged, refits = (self.folds[group] == fold).any(), (self.folds[group] != fold).any()
-                gallery = self._gallery(fold, group) if is_judged else self.galleries[fold]
+                is_judged, is_reference = (self.folds[group] == fold).any(), (self.folds[group] != fold).any()
+                gallery, left = self._gallery(fold, group), self._rows(self.folds != fold, group)
                 for fit, own in whole:
-                    moved = refits and fit.source.is_fitted
-                    if moved or is_judged:
-                        fit_ = Fit(fit.source, self._rows(self.folds != fold, group)) if moved else fit
-                        table[np.ix_(own, gallery.classes)] = fit_.score(gallery)
+                    moves = is_reference and fit.source.is_fitted
+                    if moves or is_judged:
+                        scored = Fit(fit.source, left).score(gallery) if moves else fit.score(gallery)
+                        table[np.ix_(own, gallery.classes)] = scored
         for table, group in zip(scores, groups, strict=True):
             table[:, group] = np.nan
         return np.asarray(np.nanmean(scores, axis=2))

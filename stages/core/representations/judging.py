@@ -44,25 +44,24 @@ class Gallery:
         classes: (k,) their classes, ascending.
     """
 
-    def __init__(self, rows: Rows, y: Classes, own_groups: Classes | None) -> None:
+    def __init__(self, rows: Rows, y: Classes, own_groups: Classes) -> None:
         """Note which neighbours match and which are kept out.
 
         Args:
             rows: (n,) which images.
             y: (N,) classes of all images.
-            own_groups: (N,) group of every image, none of whose images is its neighbour; None: only itself is not.
+            own_groups: (N,) group of every image, none of whose images is its neighbour: at least itself.
         """
         self.rows, n = rows, len(rows)
         self.classes, own = np.unique(y[rows], return_inverse=True)
         members = np.eye(len(self.classes))[own]
         self._class_means = members / members.sum(axis=0)  # (n, k)
-        groups = None if own_groups is None else np.unique(own_groups[rows], return_inverse=True)[1]
+        groups = np.unique(own_groups[rows], return_inverse=True)[1]
         self._n_same_class = others(own, groups)[0]
         self._bits = int(2 * n - 1).bit_length()
         chance = np.random.default_rng(0).permutation(n)
         self._low = (chance[:, None] + chance) % n * 2 + (own[:, None] == own)
-        kept_out = np.eye(n, dtype=bool) if groups is None else groups[:, None] == groups
-        self._low[kept_out] |= BEHIND
+        self._low[groups[:, None] == groups] |= BEHIND
 
     def score(self, cosines: Float64) -> Float64:
         """Compute MAP@R of every class.

@@ -166,7 +166,7 @@ def test_compressed_axes_are_those_of_the_reference_without_a_class():
     _, y = np.unique(labels, return_inverse=True)
     candidates = [c for c in list_candidates({"layer0": LayerAxes()}) if c.recipe != "plain"]
     source = Source(list(layers.values()), list(layers.values()), y, candidates, [range(1)] * len(candidates))
-    reference, gallery = np.flatnonzero(y < 12), Gallery(np.flatnonzero(y >= 12), y, None)
+    reference, gallery = np.flatnonzero(y < 12), Gallery(np.flatnonzero(y >= 12), y, np.arange(len(y)))
     compressed = source.compressed(reference)
     assert compressed.spans[0].shape[1] == 256
     left = np.flatnonzero(y < 11)
@@ -197,7 +197,7 @@ def test_neighbours_of_the_own_group_are_kept_out():
 
 def test_equal_embeddings_score_as_chance():
     rows, y = np.arange(400), np.repeat(np.arange(4), 100)
-    assert Gallery(rows, y, None).score(np.ones((400, 400))) == pytest.approx(np.full(4, 0.08), abs=0.03)
+    assert Gallery(rows, y, rows).score(np.ones((400, 400))) == pytest.approx(np.full(4, 0.08), abs=0.03)
 
 
 def test_few_classes_are_chosen_among_recipes_that_fit_little():
@@ -247,3 +247,12 @@ def test_unknown_names(given, message):
     layers, labels = make_layers([4], [3] * 4)
     with pytest.raises(UserError, match=message):
         choose_representation(layers, labels, **given)
+
+
+def test_a_class_of_one_image_or_group_is_refused():
+    layers, labels = make_layers([4], [3, 3, 1, 3])
+    with pytest.raises(UserError, match="found class 'class 02' with one"):
+        choose_representation(layers, labels)
+    layers, labels = make_layers([4], [3] * 4)
+    with pytest.raises(UserError, match="found class 'class 00' with one"):
+        choose_representation(layers, labels, groups=labels)
