@@ -1,0 +1,233 @@
+"""Choose a representation on some classes and judge it on others, which neither the choice nor any fit has seen.
+
+Classes are divided into folds. A candidate's score on a class is MAP@R in the gallery of the class's fold, with its
+recipe fitted to the images of the other folds. For every judged fold a candidate is chosen by its scores on the other
+folds, with recipes fitted without the judged one as well; then it is scored on the judged fold.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ...shared.runtime.errors import UserError, check_known
+from ..scores.arrays import Classes, Float64, Matches, Rows
+from ..scores.refits import class_groups
+from .candidates import FITTED, JOINS, RECIPES, Candidate, Join, LayerAxes, Recipe, list_candidates, sources
+from .fitting import Embedding
+from .folds import count_folds, draw_folds
+from .judging import Fit, Gallery, Source
+
+MIN_FITTED_CLASSES = 8
+"""Classes below which no recipe that fits axes is considered."""
+
+MIN_EQUAL_CLASSES = 15
+"""Classes from which on such recipes need no margin: every fold has ten reference classes."""
+
+MARGIN = 0.02
+"""MAP@R by which they must beat the best other candidate if there are fewer."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What was chosen, and how every candidate scored.
+
+    Attributes:
+        candidates: C representations.
+        classes: K names, sorted.
+        folds: (K,) fold of every class.
+        class_scores: (C, K) MAP@R of every class in its fold, with recipes fitted to the other folds.
+        without: (G, C) mean over classes, of all but one group of them (`class_groups`), which left its gallery and
+            all fits; G is 0 of fewer than `MIN_FITTED_CLASSES` classes.
+        choosing: (J, C) mean over the classes of all folds but each, with recipes fitted without that fold as well; of
+            two folds these are the scores in `class_scores`.
+        chosen: number of the candidate that is best on all classes.
+        judged: (J,) number of the candidate that was chosen without each fold.
+        judged_single: (J,) the same among plain single layers.
+        control: number of the candidate that gains are over.
+    """
+
+    candidates: tuple[Candidate, ...]
+    classes: tuple[str, ...]
+    folds: Classes
+    class_scores: Float64
+    without: Float64
+    choosing: Float64
+    chosen: int
+    judged: Classes
+    judged_single: Classes
+    control: int
+
+    @property
+    def values(self) -> Float64:
+        """Mean over classes of every candidate, (C,)."""
+        return np.asarray(self.class_scores.mean(axis=1))
+
+    @property
+    def score(self) -> float:
+        """Mean over classes of what was chosen without each of them: what choosing reaches, without bias."""
+        return self.score_of(self.judged)
+
+    def score_of(self, chosen: Classes) -> float:
+        """Mean over classes of the candidates of their folds, (J,)."""
+        return float(self.class_scores[chosen[self.folds], np.arange(len(self.folds))].mean())
+
+    @property
+    def references(self) -> list[int]:
+        """Number of reference classes of every fold."""
+        return [int((self.folds != fold).sum()) for fold in range(self.folds.max() + 1)]
+
+
+def choose_representation(
+    layers: Mapping[str, Embedding],
+    labels: ArrayLike,
+    groups: ArrayLike | None = None,
+    *,
+    axes: Mapping[str, LayerAxes] | None = None,
+    joins: Collection[Join] = JOINS,
+    recipes: Collection[Recipe] = RECIPES,
+    control: str | None = None,
+) -> Choice:
+    """Choose among layers, joins and recipes by MAP@R on classes that recipes are not fitted to.
+
+    Args:
+        layers: name -> (N, D), the layers of every network, input size and pooling from input to output.
+        labels: (N,) classes.
+        groups: (N,) what images have in common beside their class: none is a neighbour of one of its own group.
+        axes: of each array; None: all are layers of one network.
+        joins, recipes: those that are considered. Of fewer than eight classes recipes that fit axes are not; of fewer
+            than 15 they must be better by `MARGIN`.
+        control: name of the array that is, plain and by itself, what gains are over; None: the deepest layer of the
+            first network, input size and pooling.
+
+    Raises:
+        UserError: a name is unknown, or a class has one image, or images of one group only.
+    """
+    names, y = np.unique(np.asarray(labels).astype(str), return_inverse=True)
+    axes = dict.fromkeys(layers, LayerAxes()) if axes is None else {name: axes[name] for name in layers}
+    candidates, folds = _list_considered(axes, joins, recipes, len(names)), draw_folds(names.tolist())
+    habit = control or sources(axes)[0][-1]
+    check_known(habit, layers.keys(), f"control must be the name of an array, found {habit!r}")
+    own_groups = np.arange(len(y)) if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
+    _check_classes(names, y, own_groups)
+    judge = _Judge(layers, axes, candidates, y, folds, own_groups)
+    class_scores = judge.class_scores()
+    choosing = judge.scores_without_folds(class_scores)
+    left_out = class_groups(names.tolist()) if len(names) >= MIN_FITTED_CLASSES else []
+    margins = np.array([MARGIN * each.is_fitted * (len(names) < MIN_EQUAL_CLASSES) for each in candidates])
+    single = np.array([_is_single(each) for each in candidates])
+    return Choice(
+        candidates=tuple(candidates),
+        classes=tuple(names.tolist()),
+        folds=folds,
+        class_scores=class_scores,
+        without=judge.scores_without_classes(left_out, class_scores),
+        choosing=choosing,
+        chosen=int((class_scores.mean(axis=1) - margins).argmax()),
+        judged=(choosing - margins).argmax(axis=1),
+        judged_single=np.where(single, choosing, -np.inf).argmax(axis=1),
+        control=next(n for n, each in enumerate(candidates) if single[n] and each.arrays == (habit,)),
+    )
+
+
+def _check_classes(names: NDArray[np.str_], y: Classes, own_groups: Classes) -> None:
+    """Raise a `UserError` if an image has no other one to be found, of its class but not of its group."""
+    pairs = np.unique(np.stack([y, own_groups]), axis=1)
+    alone = np.flatnonzero(np.bincount(pairs[0], minlength=len(names)) < 2)
+    if len(alone):
+        raise UserError(
+            "every class must have images of at least two groups, or at least two images if there are no groups, found "
+            f"class {str(names[alone[0]])!r} with one; leave it out, or leave out groups"
+        )
+
+
+def _list_considered(
+    axes: Mapping[str, LayerAxes], joins: Collection[Join], recipes: Collection[Recipe], K: int
+) -> list[Candidate]:
+    """List the plain single layers, and of the joins and recipes asked for those that K classes can be fitted to."""
+    listed = list_candidates(axes, {*joins, "single"}, {*recipes, "plain"})
+    few = [recipe for recipe in recipes if (K >= MIN_FITTED_CLASSES or recipe not in FITTED)]
+    allowed = few if count_folds(K) > 1 else ["plain"]
+    return [each for each in listed if _is_single(each) or (each.join in joins and each.recipe in allowed)]
+
+
+def _is_single(candidate: Candidate) -> bool:
+    return candidate.join == "single" and candidate.recipe == "plain"
+
+
+class _Judge:
+    """Scores of candidates in galleries of one fold each."""
+
+    def __init__(
+        self,
+        layers: Mapping[str, Embedding],
+        axes: Mapping[str, LayerAxes],
+        candidates: Sequence[Candidate],
+        y: Classes,
+        folds: Classes,
+        own_groups: Classes,
+    ) -> None:
+        self.y, self.folds, self.own_groups, self.count = y, folds, own_groups, len(candidates)
+        self.galleries = [self._gallery(fold) for fold in range(folds.max() + 1)]
+        self.fixed, self.fitted = list[tuple[Source, Rows]](), list[tuple[Source, Rows]]()
+        for names in sources(axes):
+            for found, is_plain in ((self.fixed, True), (self.fitted, False)):
+                own = [
+                    n for n, c in enumerate(candidates) if c.arrays[0] in names and (c.recipe == "plain") == is_plain
+                ]
+                if own:
+                    arrays, members = [layers[name] for name in names], [candidates[n].arrays for n in own]
+                    ranges = [range(names.index(each[0]), names.index(each[-1]) + 1) for each in members]
+                    source = Source(arrays, arrays, y, [candidates[n] for n in own], ranges)
+                    found.append((source, np.array(own)))
+
+    def _gallery(self, fold: int, without: Sequence[int] | Classes = ()) -> Gallery:
+        return Gallery(self._rows(self.folds == fold, without), self.y, self.own_groups)
+
+    def _rows(self, classes: Matches, without: Sequence[int] | Classes = ()) -> Rows:
+        """Images of some classes, (K,), but not of some others."""
+        keep = classes.copy()
+        keep[np.asarray(without, np.int64)] = False
+        return np.flatnonzero(keep[self.y])
+
+    def class_scores(self) -> Float64:
+        """Every candidate on every class, fitted without its fold, (C, K)."""
+        scores = np.empty((self.count, len(self.folds)))
+        for fold, gallery in enumerate(self.galleries):
+            for source, own in (*self.fixed, *self.fitted):
+                scores[np.ix_(own, gallery.classes)] = Fit(source, self._rows(self.folds != fold)).score(gallery)
+        return scores
+
+    def scores_without_folds(self, class_scores: Float64) -> Float64:
+        """Every candidate's mean over the classes of all folds but each, fitted without that fold, (J, C)."""
+        J = len(self.galleries)
+        table = np.repeat(class_scores[None], J, axis=0)  # (J, C, K)
+        for pair in combinations(range(J), 2) if J > 2 else ():
+            for source, own in self.fitted:
+                fit = Fit(source, self._rows(~np.isin(self.folds, pair)))
+                for judged, chosen_on in (pair, pair[::-1]):
+                    gallery = self.galleries[chosen_on]
+                    table[judged][np.ix_(own, gallery.classes)] = fit.score(gallery)
+        others = self.folds != np.arange(J)[:, None] if J > 1 else np.ones((1, len(self.folds)), dtype=bool)
+        return np.stack([scores[:, own].mean(axis=1) for scores, own in zip(table, others, strict=True)])
+
+    def scores_without_classes(self, groups: Sequence[Classes], class_scores: Float64) -> Float64:
+        """Every candidate's mean over classes without each group of them, in galleries and fits, (G, C)."""
+        scores = np.repeat(class_scores[None], len(groups), axis=0)  # (G, C, K)
+        for fold in range(len(self.galleries)):
+            reference = self._rows(self.folds != fold)
+            whole = [(Fit(source, reference), own) for source, own in self.fixed]
+            whole += [(Fit(source.compressed(reference), reference), own) for source, own in self.fitted]
+            for table, group in zip(scores, groups, strict=True):
+                is_judged, is_reference = (self.folds[group] == fold).any(), (self.folds[group] != fold).any()
+                gallery, left = self._gallery(fold, group), self._rows(self.folds != fold, group)
+                for fit, own in whole:
+                    moves = is_reference and fit.source.is_fitted
+                    if moves or is_judged:
+                        scored = Fit(fit.source, left).score(gallery) if moves else fit.score(gallery)
+                        table[np.ix_(own, gallery.classes)] = scored
+        for table, group in zip(scores, groups, strict=True):
+            table[:, group] = np.nan
+        return np.asarray(np.nanmean(scores, axis=2))

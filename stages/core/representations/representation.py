@@ -1,0 +1,189 @@
+"""A representation that is fitted to all classes, for use: layers in, one vector per image out."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils.validation import check_is_fitted
+
+from ...shared.runtime.errors import UserError, check_known
+from ..scores.arrays import Float32, Float64, blocks
+from .candidates import RECIPES, Candidate, Recipe
+from .fitting import SCALINGS, WITHIN, Embedding, Step, layer_step, within_classes
+
+METADATA = "representation"
+"""The one key of a file's metadata."""
+
+
+class Representation(TransformerMixin, BaseEstimator):  # type: ignore[misc]
+    """Join layers and turn their rows into vectors of length 1, compared by cosines.
+
+    Args:
+        layers: names of the arrays that are joined, from input to output.
+        recipe: `plain`, `centred`, `whitened`, `within` or `whitened_within`.
+        dimensions: columns that are left, principal axes about zero of the reference images, which keep their cosines
+            best; None: all.
+
+    Attributes:
+        steps_: what is done with the rows of each layer, before they stand side by side.
+        join_: what is done with the joined rows; changes nothing for `plain`, `centred` and `whitened`.
+        reduction_: as many principal axes as there are dimensions; changes nothing if all are left.
+        widths_: features of each layer's array.
+        reference_classes_: names of the classes that it was fitted to, sorted.
+        n_features_out_: number of features.
+    """
+
+    def __init__(self, layers: tuple[str, ...] = (), recipe: Recipe = "plain", dimensions: int | None = None) -> None:
+        self.layers = layers
+        self.recipe = recipe
+        self.dimensions = dimensions
+
+    @classmethod
+    def of(cls, candidate: Candidate, dimensions: int | None = None) -> Self:
+        """Make the one of a candidate."""
+        return cls(candidate.arrays, candidate.recipe, dimensions)
+
+    def fit(self, X: Mapping[str, Embedding], y: ArrayLike) -> Self:
+        """Fit means, axes and covariances to reference images.
+
+        Args:
+            X: name -> (N, D); arrays that are not in `layers` are not read.
+            y: (N,) classes.
+
+        Raises:
+            UserError: an array is missing, the recipe is unknown, or there are more dimensions than features.
+        """
+        check_known(self.recipe, RECIPES, f"recipe must be a known one, found {self.recipe!r}")
+        arrays = self._arrays(X)
+        names, classes = np.unique(np.asarray(y), return_inverse=True)
+        if len(classes) != len(arrays[0]):
+            raise UserError(f"labels must have one entry for each of the {len(arrays[0])} images, found {len(classes)}")
+        scaling = SCALINGS[self.recipe]
+        self.steps_ = [layer_step(each, scaling) for each in arrays]
+        self.widths_ = [each.shape[1] for each in arrays]
+        self.reference_classes_ = [str(name) for name in names]
+        rows, self.join_, self.reduction_ = self._joined(arrays), None, None
+        if self.recipe in WITHIN:
+            self.join_ = within_classes(rows, classes).step(slice(None))
+            rows = self.join_.rows(rows)
+        self.n_features_out_ = rows.shape[1]
+        if self.dimensions is not None:
+            if not 1 <= self.dimensions <= min(rows.shape):
+                raise UserError(
+                    f"dimensions must be from 1 to {min(rows.shape)}, the features and images, found {self.dimensions}"
+                )
+            self.reduction_ = Step(None, np.linalg.svd(rows, full_matrices=False)[2][: self.dimensions].T)
+            self.n_features_out_ = self.dimensions
+        return self
+
+    def transform(self, X: Mapping[str, Embedding]) -> Float32:
+        """Turn the layers of some images into vectors of length 1.
+
+        Args:
+            X: name -> (N, D).
+
+        Returns:
+            (N, n_features_out_).
+
+        Raises:
+            UserError: an array is missing, or does not have as many features as it was fitted to.
+        """
+        check_is_fitted(self)
+        arrays = self._arrays(X)
+        for name, array, width in zip(self.layers, arrays, self.widths_, strict=True):
+            if array.shape[1] != width:
+                raise UserError(
+                    f"layer {name!r} must have the {width} features that the representation was fitted to, found "
+                    f"{array.shape[1]}; embed with the same network and pooling"
+                )
+        vectors = np.empty((len(arrays[0]), self.n_features_out_), np.float32)
+        for part in blocks(len(vectors)):
+            rows = self._joined([array[part] for array in arrays])
+            for step in (self.join_, self.reduction_):
+                rows = rows if step is None else step.rows(rows)
+            vectors[part] = rows
+        return vectors
+
+    def get_feature_names_out(self, input_features: object = None) -> NDArray[np.object_]:
+        """Return the names of the columns: `layer_column` while columns belong to layers, else numbered ones."""
+        check_is_fitted(self)
+        if self.join_ is None and self.reduction_ is None:
+            columns = zip(self.layers, self._columns(), strict=True)
+            return np.array([f"{layer}_{number}" for layer, count in columns for number in range(count)], dtype=object)
+        return np.array([f"representation_{number}" for number in range(self.n_features_out_)], dtype=object)
+
+    def save(self, path: str | Path) -> None:
+        """Write it to a safetensors file, which loads without running code."""
+        from safetensors.numpy import save_file
+
+        check_is_fitted(self)
+        fields = {name: getattr(self, name) for name in SAVED}
+        arrays = {
+            f"{place}.{part}": np.ascontiguousarray(array)
+            for place, step in self._places().items()
+            for part in ("mean", "matrix")
+            if (array := getattr(step, part)) is not None
+        }
+        save_file(arrays, path, {METADATA: json.dumps(fields, sort_keys=True)})
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Read what `save` wrote.
+
+        Raises:
+            UserError: it is another file.
+        """
+        from safetensors import SafetensorError, safe_open
+
+        try:
+            with safe_open(path, framework="numpy") as file:
+                fields = json.loads((file.metadata() or {})[METADATA])
+                arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        except (SafetensorError, KeyError, json.JSONDecodeError) as error:
+            raise UserError(f"{path} must be a file that a representation was saved to, found {error}") from None
+        loaded = cls(tuple(fields["layers"]), fields["recipe"], fields["dimensions"])
+        for name in SAVED:
+            setattr(loaded, name, tuple(fields[name]) if name == "layers" else fields[name])
+
+        def step(place: str) -> Step:
+            return Step(arrays.get(f"{place}.mean"), arrays.get(f"{place}.matrix"))
+
+        loaded.steps_ = [step(f"layer.{number}") for number in range(len(loaded.layers))]
+        loaded.join_ = step("join") if "join.matrix" in arrays else None
+        loaded.reduction_ = step("reduction") if "reduction.matrix" in arrays else None
+        return loaded
+
+    def _places(self) -> dict[str, Step]:
+        """Name every step."""
+        steps = {f"layer.{number}": step for number, step in enumerate(self.steps_)}
+        return steps | {n: s for n, s in (("join", self.join_), ("reduction", self.reduction_)) if s is not None}
+
+    def _arrays(self, X: Mapping[str, Embedding]) -> list[NDArray[Any]]:
+        if not self.layers:
+            raise UserError("layers must name at least one array, found none")
+        for name in self.layers:
+            check_known(name, X.keys(), f"a representation of {', '.join(self.layers)} needs the array {name!r}")
+        arrays = [np.asarray(X[name]) for name in self.layers]
+        for name, array in zip(self.layers, arrays, strict=True):
+            if array.ndim != 2 or len(array) != len(arrays[0]):
+                raise UserError(
+                    f"array {name!r} must be (images, features), the same images in all, found {array.shape}"
+                )
+        return arrays
+
+    def _columns(self) -> list[int]:
+        """Return how many columns each layer has in the join."""
+        pairs = zip(self.steps_, self.widths_, strict=True)
+        return [width if step.matrix is None else step.matrix.shape[1] for step, width in pairs]
+
+    def _joined(self, arrays: list[NDArray[Any]]) -> Float64:
+        rows = np.hstack([step.rows(X) for step, X in zip(self.steps_, arrays, strict=True)])
+        return np.asarray(rows / len(arrays) ** 0.5)
+
+
+SAVED = ("layers", "recipe", "dimensions", "widths_", "reference_classes_", "n_features_out_")
+"""Attributes of a representation beside its steps."""

@@ -1,0 +1,258 @@
+"""Scores of representations against a naive loop of scikit-learn and pytorch-metric-learning, and who sees what."""
+
+import numpy as np
+import pytest
+import torch
+from pytorch_metric_learning.distances import LpDistance
+from pytorch_metric_learning.utils.accuracy_calculator import AccuracyCalculator
+from pytorch_metric_learning.utils.inference import CustomKNN
+from sklearn.covariance import shrunk_covariance
+from sklearn.decomposition import PCA
+from sklearn.preprocessing import normalize
+
+from stages.core.representations.candidates import LayerAxes, list_candidates
+from stages.core.representations.choice import MARGIN, choose_representation
+from stages.core.representations.fitting import MAX_AXES, SHRINKAGE
+from stages.core.representations.judging import Fit, Gallery, Source
+from stages.shared.runtime.errors import UserError
+
+
+def make_layers(widths, sizes, seed=0):
+    """Classes of unequal sizes around means of their own, with columns of unequal variance."""
+    rng = np.random.default_rng(seed)
+    labels = np.repeat([f"class {number:02d}" for number in range(len(sizes))], sizes)
+    y = np.repeat(np.arange(len(sizes)), sizes)
+    layers = {}
+    for number, width in enumerate(widths):
+        X = rng.normal(size=(len(sizes), width))[y] + rng.normal(size=(len(y), width)) + 2
+        layers[f"layer{number}"] = (X * rng.exponential(size=width)).astype(np.float32)
+    shuffled = rng.permutation(len(y))
+    return {name: X[shuffled] for name, X in layers.items()}, labels[shuffled]
+
+
+def naive_rows(recipe, layers, y, reference, judged):
+    """Rows of some images, fitted by scikit-learn to others."""
+    blocks = {"reference": [], "judged": []}
+    for X in layers:
+        X, centre = X.astype(np.float64), X[reference].astype(np.float64).mean(axis=0)
+        if recipe in ("plain", "centred"):
+            rows = X - centre * (recipe == "centred")
+        else:
+            rank = np.linalg.matrix_rank(X[reference] - centre)
+            pca = PCA(min(MAX_AXES, rank - 1), whiten=recipe.startswith("whitened"), svd_solver="full")
+            rows = pca.fit(X[reference]).transform(X)
+        blocks["reference"].append(normalize(rows[reference]))
+        blocks["judged"].append(normalize(rows[judged]))
+    known, asked = np.hstack(blocks["reference"]), np.hstack(blocks["judged"])
+    if not recipe.endswith("within"):
+        return asked
+    residuals = np.vstack([known[y[reference] == c] - known[y[reference] == c].mean(axis=0) for c in set(y[reference])])
+    values, vectors = np.linalg.eigh(shrunk_covariance(residuals.T @ residuals / len(residuals), SHRINKAGE))
+    return (asked - known.mean(axis=0)) @ (vectors / np.sqrt(values)) @ vectors.T
+
+
+def naive_map_at_r(rows, labels):
+    """MAP@R of every class, in their order."""
+    calculator = AccuracyCalculator(
+        include=("mean_average_precision_at_r",),
+        k="max_bin_count",
+        return_per_class=True,
+        device=torch.device("cpu"),
+        knn_func=CustomKNN(LpDistance(normalize_embeddings=False)),
+    )
+    found = calculator.get_accuracy(torch.from_numpy(normalize(rows)), torch.from_numpy(labels))
+    return np.array(found["mean_average_precision_at_r"])
+
+
+def naive_scores(choice, layers, y, *, judged, unseen, dropped=()):
+    """MAP@R of every candidate on the classes of one fold, fitted without some folds and classes, (C, k)."""
+    keep = ~np.isin(y, dropped)
+    rows = np.flatnonzero((choice.folds[y] == judged) & keep)
+    reference = np.flatnonzero(~np.isin(choice.folds[y], unseen) & keep)
+    return np.stack(
+        [
+            naive_map_at_r(naive_rows(c.recipe, [layers[name] for name in c.arrays], y, reference, rows), y[rows])
+            for c in choice.candidates
+        ]
+    )
+
+
+@pytest.mark.parametrize(
+    ("widths", "sizes"),
+    [
+        pytest.param([5, 12, 30, 20], [8] * 15, id="narrow"),
+        pytest.param([100, 80, 300], [9, 5, 7] * 5, id="wider than the reference"),
+        pytest.param([70, 90], [12] * 16, id="more columns than axes"),
+    ],
+)
+def test_scores_equal_a_naive_loop(widths, sizes):
+    layers, labels = make_layers(widths, sizes)
+    names, y = np.unique(labels, return_inverse=True)
+    choice = choose_representation(layers, labels)
+    assert choice.classes == tuple(names)
+    J = choice.folds.max() + 1
+    assert {candidate.recipe for candidate in choice.candidates} == {
+        "plain", "centred", "whitened", "within", "whitened_within"
+    }  # fmt: skip
+    for fold in range(J):
+        own = choice.folds == fold
+        expected = naive_scores(choice, layers, y, judged=fold, unseen=[fold])
+        assert np.abs(choice.class_scores[:, own] - expected).max() < 1e-6
+    elsewhere = [naive_scores(choice, layers, y, judged=fold, unseen=[fold, 0]) for fold in range(1, J)]
+    expected = np.hstack(elsewhere).mean(axis=1)
+    assert np.abs(choice.choosing[0] - expected).max() < 1e-6
+    assert choice.judged[0] == expected.argmax()
+    assert choice.score == pytest.approx(
+        np.mean([choice.class_scores[choice.judged[fold], number] for number, fold in enumerate(choice.folds)])
+    )
+    left = [naive_scores(choice, layers, y, judged=fold, unseen=[fold], dropped=[3]) for fold in range(J)]
+    assert np.abs(choice.without[3] - np.hstack(left).mean(axis=1)).max() < 1e-6
+
+
+def steps_of(fit):
+    return [step for steps in fit._steps.values() for step in steps] + [*fit._within.values()]
+
+
+def test_no_image_of_a_judged_class_enters_a_fit(monkeypatch):
+    """Fits see only what they are given, which has no class of the gallery that they are judged on."""
+    layers, labels = make_layers([6, 30, 40], [8] * 15)
+    y = np.unique(labels, return_inverse=True)[1]
+    seen = {}
+    fit_to, score = Fit.__init__, Fit.score
+
+    def noted(self, source, reference):
+        seen[id(self)] = (self, set(y[reference]))
+        fit_to(self, source, reference)
+
+    def checked(self, gallery):
+        assert not seen[id(self)][1] & set(gallery.classes)
+        counts.append(len(gallery.classes))
+        return score(self, gallery)
+
+    counts = []
+    monkeypatch.setattr(Fit, "__init__", noted)
+    monkeypatch.setattr(Fit, "score", checked)
+    choice = choose_representation(layers, labels)
+    assert (
+        len(counts) == 2 * 3 + 3 * 2 + 2 * 15 + 2 * 15
+    )  # folds, pairs of folds, own classes, reference classes left out
+    judged = choice.folds[y] == 0
+    clean, poisoned = layers, {name: np.where(judged[:, None], np.nan, X) for name, X in layers.items()}
+    fits = []
+    for arrays in (clean, poisoned):
+        values = list(arrays.values())
+        candidates = list_candidates(dict.fromkeys(arrays, LayerAxes()))
+        members = [range(int(c.arrays[0][-1]), int(c.arrays[-1][-1]) + 1) for c in candidates]
+        fits.append(Fit(Source(values, values, y, candidates, members), np.flatnonzero(~judged)))
+    for one, other in zip(*map(steps_of, fits), strict=True):
+        for ours, theirs in zip(vars(one).values(), vars(other).values(), strict=True):
+            assert np.array_equal(ours, theirs)
+            assert ours is None or np.isfinite(ours).all()
+
+
+def test_the_choice_for_a_fold_does_not_depend_on_its_images():
+    layers, labels = make_layers([6, 30], [8] * 15)
+    choice = choose_representation(layers, labels)
+    judged = np.isin(labels, [name for name, fold in zip(choice.classes, choice.folds, strict=True) if fold == 1])
+    noise = {name: np.where(judged[:, None], 1e6 * X[::-1] ** 2, X) for name, X in layers.items()}
+    other = choose_representation(noise, labels)
+    assert np.array_equal(choice.choosing[1], other.choosing[1])
+    assert not np.allclose(choice.choosing[0], other.choosing[0])
+
+
+def test_compressed_axes_are_those_of_the_reference_without_a_class():
+    """300 columns are turned into 256, in which the leading 64 are found again without one class."""
+    layers, labels = make_layers([300], [24] * 18)
+    _, y = np.unique(labels, return_inverse=True)
+    candidates = [c for c in list_candidates({"layer0": LayerAxes()}) if c.recipe != "plain"]
+    source = Source(list(layers.values()), list(layers.values()), y, candidates, [range(1)] * len(candidates))
+    reference, gallery = np.flatnonzero(y < 12), Gallery(np.flatnonzero(y >= 12), y, np.arange(len(y)))
+    compressed = source.compressed(reference)
+    assert compressed.spans[0].shape[1] == 256
+    left = np.flatnonzero(y < 11)
+    assert np.abs(Fit(compressed, left).score(gallery) - Fit(source, left).score(gallery)).max() < 0.005
+
+
+def test_neighbours_of_the_own_group_are_kept_out():
+    """Two images of each group and class coincide, so that they find each other unless they are kept out."""
+    layers, labels = make_layers([20], [4] * 6)
+    layers, labels = {name: np.repeat(X, 2, axis=0) for name, X in layers.items()}, np.repeat(labels, 2)
+    groups = np.repeat(np.arange(len(labels) // 2), 2)
+    apart, together = (choose_representation(layers, labels, g, recipes=["plain"]) for g in (groups, None))
+    assert apart.score < together.score
+    rows = [np.flatnonzero(np.isin(labels, np.array(apart.classes)[apart.folds == fold])) for fold in range(2)]
+    for own in rows:
+        X, y, g = layers["layer0"][own].astype(float), labels[own], groups[own]
+        cosines = normalize(X) @ normalize(X).T
+        for name in np.unique(y):
+            found = []
+            for query in np.flatnonzero(y == name):
+                others = np.flatnonzero(g != g[query])
+                ranked = others[np.argsort(-cosines[query, others], kind="stable")]
+                hits = (y[ranked] == name)[: (y[others] == name).sum()]
+                found.append((np.cumsum(hits) / np.arange(1, len(hits) + 1) * hits).mean())
+            scored = apart.class_scores[0, apart.classes.index(name)]
+            assert scored == pytest.approx(np.mean(found), abs=0.02)  # coinciding images come in an order of chance
+
+
+def test_equal_embeddings_score_as_chance():
+    rows, y = np.arange(400), np.repeat(np.arange(4), 100)
+    assert Gallery(rows, y, rows).score(np.ones((400, 400))) == pytest.approx(np.full(4, 0.08), abs=0.03)
+
+
+def test_few_classes_are_chosen_among_recipes_that_fit_little():
+    layers, labels = make_layers([10, 10], [10] * 16)
+
+    def of(count):
+        keep = np.isin(labels, np.unique(labels)[:count])
+        return choose_representation({name: X[keep] for name, X in layers.items()}, labels[keep])
+
+    assert {c.recipe for c in of(3).candidates} == {"plain"}
+    assert {c.recipe for c in of(7).candidates} == {"plain", "centred"}
+    assert of(7).without.shape == (0, len(of(7).candidates))
+    eight = of(8)
+    assert any(c.is_fitted for c in eight.candidates)
+    fitted = np.array([c.is_fitted for c in eight.candidates])
+    best = eight.values[fitted].max() - eight.values[~fitted].max()
+    assert eight.candidates[eight.chosen].is_fitted == (best > MARGIN)
+    assert [len(of(count).references) for count in (3, 7, 14, 15, 16)] == [1, 2, 2, 3, 3]
+    assert min(of(15).references) == 10
+
+
+def test_joins_cross_neither_networks_nor_sizes_and_the_control_is_named():
+    layers, labels = make_layers([6, 8, 6, 8], [6] * 8)
+    axes = {name: LayerAxes("net", 64 if n < 2 else 224, "mean") for n, name in enumerate(layers)}
+    choice = choose_representation(layers, labels, axes=axes, recipes=["centred"], joins=["all"], control="layer3")
+    assert [(c.arrays, c.join, c.recipe) for c in choice.candidates] == [
+        (("layer0",), "single", "plain"),
+        (("layer1",), "single", "plain"),
+        (("layer0", "layer1"), "all", "centred"),
+        (("layer2",), "single", "plain"),
+        (("layer3",), "single", "plain"),
+        (("layer2", "layer3"), "all", "centred"),
+    ]
+    assert choice.control == 4
+    assert choose_representation(layers, labels, axes=axes).control == 1
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"recipes": ["whitend"]}, "did you mean 'whitened'"),
+        ({"joins": ["last4"]}, "did you mean 'last_4'"),
+        ({"control": "layer9"}, "control must be the name of an array, found 'layer9'"),
+    ],
+)
+def test_unknown_names(given, message):
+    layers, labels = make_layers([4], [3] * 4)
+    with pytest.raises(UserError, match=message):
+        choose_representation(layers, labels, **given)
+
+
+def test_a_class_of_one_image_or_group_is_refused():
+    layers, labels = make_layers([4], [3, 3, 1, 3])
+    with pytest.raises(UserError, match="found class 'class 02' with one"):
+        choose_representation(layers, labels)
+    layers, labels = make_layers([4], [3] * 4)
+    with pytest.raises(UserError, match="found class 'class 00' with one"):
+        choose_representation(layers, labels, groups=labels)
