@@ -184,13 +184,17 @@ def few_shot(rows: Matrix, n: int) -> NDArray[np.float64]:
     return np.mean(right, axis=(0, 2))
 
 
-def clustering_scores(rows: Matrix, n: int, random: np.random.Generator) -> NDArray[np.float64]:
+def clustering_scores(
+    rows: Matrix, n: int, random: np.random.Generator, starts: int | None = None, rounds: int = ROUNDS
+) -> NDArray[np.float64]:
     """Score NMI of k-means with as many clusters as classes: the start of least inertia.
 
     Args:
         rows: (B, C * n, D).
         n: images of each class.
         random: draws the first centres.
+        starts: by default those of `STARTS`.
+        rounds: of Lloyd.
 
     Returns:
         (B,).
@@ -198,9 +202,9 @@ def clustering_scores(rows: Matrix, n: int, random: np.random.Generator) -> NDAr
     B, N, _ = rows.shape
     C = N // n
     least, best = np.full(B, np.inf), np.zeros((B, N), np.int64)
-    for _ in range(next(starts for images, starts in STARTS.items() if images >= N)):
+    for _ in range(starts or next(starts for images, starts in STARTS.items() if images >= N)):
         centres = _spread_centres(rows, C, random)
-        for _ in range(ROUNDS):
+        for _ in range(rounds):
             nearest = (centres**2).sum(axis=2)[:, None] / 2 - rows @ centres.transpose(0, 2, 1)  # (B, N, C)
             cluster = nearest.argmin(axis=2)
             member = (cluster[..., None] == np.arange(C)).astype(np.float32)
@@ -239,13 +243,14 @@ def _nmi(together: NDArray[np.float64]) -> NDArray[np.float64]:
     return 2 * np.maximum(classes + clusters - joint, 0) / (classes + clusters)
 
 
-def probe(images: Matrix, folds: int, steps: int) -> NDArray[np.float64]:
+def probe(images: Matrix, folds: int, steps: int, scale: Matrix | None = None) -> NDArray[np.float64]:
     """Score the cross-validated accuracy of logistic regression (C = 1) on columns standardized inside each fold.
 
     Args:
         images: (B, C, n, D); image i of each class is held out in fold i modulo `folds`.
         folds: at most n.
         steps: of the solver.
+        scale: (D,) of the standardized columns: the square root of C, if another than 1; None: 1.
 
     Returns:
         (B,).
@@ -257,6 +262,7 @@ def probe(images: Matrix, folds: int, steps: int) -> NDArray[np.float64]:
         train, test = (images[:, :, some].reshape(B, -1, D) for some in (inside, ~inside))
         mean, deviation = train.mean(axis=1, keepdims=True), train.std(axis=1, keepdims=True)
         deviation = np.where(deviation > 1e-6 * np.abs(mean), deviation, np.inf)
+        deviation = deviation if scale is None else deviation / scale
         classes = np.repeat(np.arange(C), (~inside).sum())
         right += (_fit_and_predict((train - mean) / deviation, (test - mean) / deviation, C, steps) == classes).sum(
             axis=1
@@ -276,24 +282,25 @@ def _fit_and_predict(train: Matrix, test: Matrix, C: int, steps: int) -> Indices
         axes = train.transpose(0, 2, 1) @ (axes / np.sqrt(np.maximum(squares, 1e-6 * squares[:, -1:]))[:, None])
     else:
         squares, axes = np.linalg.eigh(train.transpose(0, 2, 1) @ train)
-    one = np.ones((B, 1), np.float32)
     train, test = (np.concatenate([X @ axes, np.ones_like(X[:, :, :1])], axis=2) for X in (train, test))
-    wanted = np.repeat(np.eye(C, dtype=np.float32), m // C, axis=0)
+    wanted = np.repeat(np.eye(C, dtype=np.float32), m // C, axis=1)  # (C, m)
     unsure = 1 / 2 if C == 2 else 1 / 4
-    bound = np.concatenate([np.maximum(squares, 0) * unsure + 1, one * (m * unsure)], axis=1)[..., None]
+    bound = np.concatenate([np.maximum(squares, 0) * unsure + 1, np.full((B, 1), m * unsure)], axis=1)[:, None]
     bound = bound.astype(np.float32)
-    penalty = np.append(np.ones(train.shape[2] - 1, np.float32), np.float32(0))[:, None]
-    weights = ahead = np.zeros((B, train.shape[2], C), np.float32)
+    penalty = np.append(np.ones(train.shape[2] - 1, np.float32), np.float32(0))
+    weights = ahead = np.zeros((B, C, train.shape[2]), np.float32)
     speed = np.ones((B, 1, 1), np.float32)
+    images = np.ascontiguousarray(train.transpose(0, 2, 1))
     for _ in range(steps):
-        odds = train @ ahead
-        odds = np.exp(odds - odds.max(axis=2, keepdims=True))
-        slope = train.transpose(0, 2, 1) @ (odds / odds.sum(axis=2, keepdims=True) - wanted) + penalty * ahead
+        odds = ahead @ images  # (B, C, m)
+        odds = np.exp(odds - odds.max(axis=1, keepdims=True))
+        slope = (odds / odds.sum(axis=1, keepdims=True) - wanted) @ train + penalty * ahead
         stepped = ahead - slope / bound
-        speed = np.where((slope * (stepped - weights)).sum(axis=(1, 2), keepdims=True) > 0, np.float32(1), speed)
+        moved = stepped - weights
+        speed = np.where((slope * moved).sum(axis=(1, 2), keepdims=True) > 0, np.float32(1), speed)
         faster = (1 + np.sqrt(1 + 4 * speed**2)) / 2
-        weights, ahead, speed = stepped, stepped + (speed - 1) / faster * (stepped - weights), faster
-    return (test @ weights).argmax(axis=2)
+        weights, ahead, speed = stepped, stepped + (speed - 1) / faster * moved, faster
+    return (weights @ test.transpose(0, 2, 1)).argmax(axis=1)
 
 
 # ---- what a layer scores on judging classes and on draws
