@@ -288,6 +288,8 @@ def parse_settings(metrics: Sequence[str] | None, given: Mapping[str, Any]) -> S
     listed = isinstance(metrics, Collection) and not isinstance(metrics, str | Set | Mapping) and len(metrics) > 0
     if metrics is not None and not (listed and all(isinstance(name, str) for name in metrics)):
         raise UserError(f"metrics must be a list of names of scores, found {metrics!r}")
+    if len({*(metrics or ())}) < len(metrics or ()):
+        raise UserError(f"metrics must not repeat a name, found {[*(metrics or ())]}")
     for name in metrics or ():
         check_known(name, LAYER_SCORES, f"metrics must name scores of layers, found {name!r}")
     values: dict[str, Any] = {"metrics": [*(METRICS if metrics is None else metrics)]}

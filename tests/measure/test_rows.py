@@ -111,17 +111,16 @@ def test_clusters_are_those_of_the_rows_that_nmi_is_of(measured):
             assert result.clusterings[0]["nmi"] == result.scores["nmi"].value
 
 
-def test_rows_of_one_kind_are_let_go_before_the_next_are_read(measured, monkeypatch):
+def test_rows_of_one_kind_are_let_go_before_the_next_are_made(measured, monkeypatch):
     cell = measured[1]["stretched", "l2"]
-    job = plan_jobs(cell.store, cell.params)[-1]
-    read, alive = cell.embedded, []
+    job, alive = plan_jobs(cell.store, cell.params)[-1], []
 
-    def watched(layer, step, split, scaling="none", **options):
-        assert all(ref() is None for ref in alive)
-        found = read(layer, step, split, scaling, **options)
-        alive.append(weakref.ref(found))
-        return found
+    class Watched(EmbeddedSplit):
+        def __init__(self, *given):
+            assert all(ref() is None for ref in alive)
+            alive.append(weakref.ref(self))
+            super().__init__(*given)
 
-    monkeypatch.setattr(cell, "embedded", watched)
-    score(cell, replace(job, analyses=()))
+    monkeypatch.setattr("stages.core.scores.layer.EmbeddedSplit", Watched)
+    score(cell, replace(job, analyses=(), refits=()))
     assert len(alive) == 2

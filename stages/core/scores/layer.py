@@ -82,6 +82,7 @@ def score_layer(
                 further[scaling](split)
             if "clusterings" in needs:
                 compared, clusters = split.compared_clusterings, split.clusters
+        del split  # before the next rows are made
     values, fitted_again = {name: scores[name] for name in metrics}, {name: again[name] for name in refits}
     return LayerScores(values, compared, clusters, fitted_again, zeros)
 

@@ -4,10 +4,12 @@ from sklearn.metrics import normalized_mutual_info_score
 from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import StandardScaler, normalize
 
+from stages.core.scores.catalogue import scored_by
 from stages.core.scores.kmeans import cluster
-from stages.measure.analyses.scalings import SCORES, scalings
+from stages.measure.analyses.scalings import scalings
 from tests.measure.analyses.synthetic import toy_cell
 
+SCORES = scored_by("scalings")
 METRICS = [*SCORES, "accuracy"]
 
 
