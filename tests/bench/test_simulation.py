@@ -264,7 +264,7 @@ def test_the_page_names_what_falls_short_of_a_claim(row):
         ]
     )
     found = shortfalls(table)  # nothing is claimed of ARI, nor of NMI over other images
-    assert "less than 0.92 of the data sets are in: `folds4` (1, the lowest 0.80), `apart` (1, " in found
+    assert "less than 0.92 of the data sets are in: `folds4` (2, the lowest 0.80), `apart` (2, " in found
 
 
 def test_what_studies_say_that_they_show_the_next_ones_show():
