@@ -12,11 +12,23 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from whichlayer.library import Chart, Recommendation, Result, UserError, embed, score
+    from whichlayer.library import Chart, Recommendation, Result, UserError, choose_representation, embed, score
+    from whichlayer.library.representing import Representation, RepresentationChoice
 
     __version__: str
 
-__all__ = ["Chart", "Recommendation", "Result", "UserError", "embed", "score"]  # imported when they are asked for
+__all__ = [  # imported when they are asked for
+    "Chart",
+    "Recommendation",
+    "Representation",
+    "RepresentationChoice",
+    "Result",
+    "UserError",
+    "choose_representation",
+    "embed",
+    "score",
+]
+OF_REPRESENTATIONS = ("Representation", "RepresentationChoice")
 
 
 def __getattr__(name: str) -> Any:
@@ -25,7 +37,8 @@ def __getattr__(name: str) -> Any:
         return import_module("importlib.metadata").version(__name__)
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(".library", __name__), name)
+    own = ".library.representing" if name in OF_REPRESENTATIONS else ".library"
+    return getattr(import_module(own, __name__), name)
 
 
 def __dir__() -> list[str]:

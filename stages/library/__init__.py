@@ -6,6 +6,9 @@ layers = wl.embed("resnet18.a1_in1k", paths)     # {layer: (N, D)}; or embedding
 result = wl.score(layers, labels)
 print(result)                                   # the verdict
 result.recommend("retrieval").layer             # also: result.table, result.gain("last"), result.plot()
+
+choice = wl.choose_representation(layers, labels)   # joins of layers and recipes as well
+vectors = choice.fit().transform(layers)
 """
 
 import re
@@ -33,6 +36,8 @@ from .scoring import Scored, score_arrays
 if TYPE_CHECKING:
     from PIL.Image import Image
     from torch import Tensor, nn
+
+    from .representing import RepresentationChoice
 
 Pooling = Literal["auto", "mean", "token0", "max"]
 Over = Literal["last", "before"]
@@ -305,6 +310,41 @@ def score(
             raise UserError(f"with {workers} workers a script must call score below `{guard}`; else, {error}") from None
         raise
     return Result(scored, (arrays, samples))
+
+
+def choose_representation(
+    layers: Mapping[str, ArrayLike] | Mapping[str, Mapping[str, ArrayLike]],
+    labels: ArrayLike,
+    groups: ArrayLike | None = None,
+    *,
+    joins: Sequence[str] = ("single", "last_2", "last_4", "upper_half", "all"),
+    recipes: Sequence[str] = ("plain", "centred", "whitened", "within", "whitened_within"),
+    control: str | tuple[str, str] | None = None,
+) -> "RepresentationChoice":
+    """Choose what to store for retrieval: a layer or a join of layers, and a recipe for its rows.
+
+    Classes are divided into folds. Candidates are compared by MAP@R within the classes of a fold, with means and axes
+    fitted to images of the other folds' classes. What was chosen without a fold is judged on it.
+
+    Args:
+        layers: name -> embedding (N, D), from input to output, as for `score`; or several networks or input sizes,
+            name -> such a dict. Layers of two of them are never joined.
+        labels: (N,) classes; recipes that fit axes need eight, and from 15 on they compete as all others.
+        groups: (N,) groups of images, such as a writer's: no image is a neighbour of one of its own group.
+        joins: which layers stand side by side: `single`, `last_2`, `last_4`, `upper_half`, `all`.
+        recipes: of the rows: `plain` (L2-normalized), `centred`, `whitened`, `within` (the inverse root of the
+            covariance within reference classes), `whitened_within`.
+        control: the layer that gains are over, of several networks `(network, layer)`; None: the last one of the first.
+
+    Returns:
+        The choice; `result.fit()` makes the transformer of it.
+
+    Raises:
+        UserError: embeddings or labels are not as they must be, or a name is unknown.
+    """
+    from .representing import choose
+
+    return choose(layers, labels, groups, joins, recipes, control)  # type: ignore[arg-type]
 
 
 def embed(

@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from tabulate import tabulate
 
 from ...aggregate.words.scores import metric_name
+from ...core.representations.choice import MIN_FITTED_CLASSES
 from ...core.scores.catalogue import LAYER_SCORES, PROBE
 from ...core.scores.description import ON_PAGE
-from ...library import score
+from ...library import choose_representation, score
 from ...measure.run import worker_count
 from ...shared.runtime.package import PARAMS
 from ..project import new_output
@@ -26,7 +27,7 @@ QUICK = sorted(
 )
 """The few scores that are measured: the main one first, the one that takes longest last."""
 
-WAVES = ("plain scores", "linear probe", "gains and intervals")
+WAVES = ("plain scores", "linear probe", "gains and intervals", "joins of layers")
 
 AFTER_PLAIN = "Plain scores of each layer. The choice follows, with scores corrected for picking the best layer."
 
@@ -41,20 +42,33 @@ def answer(
     command: str,
 ) -> None:
     """Print plain scores, then the choice; write it to a folder, with the command that does it again."""
-
     from ...library.settings import read_settings
 
-    measure, aggregate, given = read_settings(PARAMS, ",".join(QUICK))
-    waves, workers = iter(WAVES), worker_count(None)
-    announce(next(waves), 1)
+    asked = [name for name in QUICK if use in (None, LAYER_SCORES[name].use)]
+    measure, aggregate, given = read_settings(PARAMS, ",".join(asked))
+    joins = use in (None, "retrieval") and len({*labels}) >= MIN_FITTED_CLASSES
+    there = (asked != [PROBE], PROBE in asked, asked != [PROBE], joins)
+    names, workers = [name for name, is_there in zip(WAVES, there, strict=True) if is_there], worker_count(None)
+    numbered = enumerate(names, 1)
+
+    def announce() -> None:
+        for number, name in numbered:
+            print(f"quick: {number} of {len(names)}, {name}", file=sys.stderr, flush=True)
+            break
 
     def show(scores: pd.DataFrame) -> None:
-        wave = next(waves)
-        print(plain_table(scores), f"\n{AFTER_PLAIN}\n" if wave == WAVES[1] else "", sep="\n", flush=True)
-        announce(wave, WAVES.index(wave) + 1)
+        is_first = PROBE not in scores or asked == [PROBE]
+        print(plain_table(scores), f"\n{AFTER_PLAIN}\n" if is_first else "", sep="\n", flush=True)
+        if asked != [PROBE]:
+            announce()
 
+    announce()
     result = score(layers, labels, **given, dataset=dataset, model=model, workers=workers, on_scores=show)
     print(result.verdict(use or aggregate.use), flush=True)
+    if joins:
+        announce()
+        choice = choose_representation(layers, labels)
+        print(f"\nWith joins of layers among the candidates:\n{choice}", flush=True)
     if out:
         from ...library.export import write_result
 
@@ -62,11 +76,8 @@ def answer(
             measure = measure.model_copy(update={"analyses": []})
             write_result(scratch, result, measure=measure, aggregate=aggregate, command=command, workers=workers)
             np.savez(scratch / "embeddings.npz", allow_pickle=False, labels=np.array(labels), **layers)
-
-
-def announce(wave: str, number: int) -> None:
-    """Print what comes next."""
-    print(f"quick: {number} of {len(WAVES)}, {wave}", file=sys.stderr, flush=True)
+            if joins:
+                choice.fit().save(scratch / "representation.safetensors")
 
 
 def plain_table(scores: pd.DataFrame) -> str:

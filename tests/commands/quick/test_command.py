@@ -13,6 +13,7 @@ from PIL import Image
 from stages.commands.quick.command import quick
 from stages.commands.quick.images import read_images
 from stages.commands.quick.waves import AFTER_PLAIN, QUICK
+from stages.core.representations.representation import Representation
 from stages.library import score
 from stages.library.export import compute_results
 from stages.library.settings import read_settings
@@ -51,6 +52,22 @@ def test_a_folder_has_plain_scores_then_a_verdict_and_its_embeddings_are_kept(tm
     with np.load(out / "embeddings.npz", allow_pickle=False) as kept:
         assert kept["bn2"].shape == (24, 1280)
         assert sorted({*kept["labels"].tolist()}) == [f"class{number}" for number in range(4)]
+
+
+def test_for_one_use_only_its_scores_are_computed(tmp_path):
+    (tmp_path / "photos").mkdir()
+    write_classes(tmp_path / "photos", *[5] * 8)
+    done = run(tmp_path / "photos", "--image-size", 32, "--use", "classifier")
+    assert [line[7:] for line in done.stderr.splitlines() if " of 1, " in line] == ["1 of 1, linear probe"]
+    assert "MAP@R" not in done.stdout
+    done = run(tmp_path / "photos", "--image-size", 32, "--use", "retrieval", "--out", tmp_path / "out")
+    assert "linear probe" not in done.stderr
+    assert "3 of 3, joins of layers" in done.stderr
+    assert "With joins of layers among the candidates:\nFor retrieval take " in done.stdout
+    with np.load(tmp_path / "out" / "embeddings.npz", allow_pickle=False) as kept:
+        layers = {name: kept[name] for name in kept.files if name != "labels"}
+    made = Representation.load(tmp_path / "out" / "representation.safetensors")
+    np.testing.assert_allclose(np.linalg.norm(made.transform(layers), axis=1), 1, atol=1e-5)
 
 
 def test_waves_give_the_bytes_of_the_stage(tmp_path):

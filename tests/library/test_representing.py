@@ -1,0 +1,84 @@
+"""`choose_representation`: what it names, what it says that this gains, and the transformer that it makes."""
+
+import pickle
+
+import numpy as np
+import pytest
+
+import stages.library as wl
+from stages.library.representing import Representation
+
+CLASSES, IMAGES = 16, 8
+
+
+def embeddings(seed: int = 0, nuisance: float = 3.0) -> dict[str, np.ndarray]:
+    """Three layers in which classes differ little along a direction that varies much within all of them."""
+    rng = np.random.default_rng(seed)
+    y = np.repeat(np.arange(CLASSES), IMAGES)
+    classes, common = rng.standard_normal((CLASSES, 6)), rng.standard_normal((len(y), 3))
+    layers = {}
+    for number in range(3):
+        of_class, of_image = rng.standard_normal((6, 20)), rng.standard_normal((3, 20))
+        noise = rng.standard_normal((len(y), 20))
+        layers[f"layer{number}"] = (classes[y] @ of_class + nuisance * common @ of_image + noise).astype(np.float32)
+    return layers
+
+
+LABELS = np.repeat([f"class {number:02}" for number in range(CLASSES)], IMAGES)
+
+
+@pytest.fixture(scope="module")
+def chosen():
+    return wl.choose_representation(embeddings(), LABELS)
+
+
+def test_what_varies_within_all_classes_is_taken_out(chosen):
+    assert chosen.best.recipe in ("within", "whitened_within")
+    assert chosen.score > chosen.layer_score + 0.1
+    assert chosen.habit.arrays == ("layer2",)
+    assert (chosen.habit.join, chosen.habit.recipe) == ("single", "plain")
+    assert chosen.gain.low is not None
+    assert 0 < chosen.gain.low <= chosen.gain.estimate <= chosen.gain.high
+    assert chosen.table["map_at_r"].iloc[0] == pytest.approx(chosen.choice.values.max())
+    first = " ".join(str(chosen).split())
+    assert first.startswith("For retrieval take ")
+    assert f"gain {chosen.gain.estimate:+.3f} [{chosen.gain.low:+.3f}, {chosen.gain.high:+.3f}]" in first
+
+
+def test_the_transformer_gives_unit_vectors_and_is_kept(chosen, tmp_path):
+    layers, made = embeddings(), chosen.fit()
+    vectors = made.transform(layers)
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
+    made.save(tmp_path / "made.safetensors")
+    np.testing.assert_array_equal(Representation.load(tmp_path / "made.safetensors").transform(layers), vectors)
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(chosen)).fit().transform(layers), vectors)
+    assert chosen.fit(dimensions=8).transform(layers).shape == (len(LABELS), 8)
+
+
+def test_of_several_networks_the_control_is_named_and_none_are_joined():
+    networks = {"small": embeddings(1), "large": embeddings(2, nuisance=0.1)}
+    found = wl.choose_representation(networks, LABELS, control=("small", "layer2"), joins=["single", "all"])
+    assert found.habit.arrays == ("small.layer2",)
+    assert {each.split(".")[0] for each in found.best.arrays} == {"large"}
+    assert all(len({name.split(".")[0] for name in each.arrays}) == 1 for each in found.choice.candidates)
+
+
+def test_few_classes_fit_no_axes():
+    few = np.isin(LABELS, [f"class {number:02}" for number in range(6)])
+    found = wl.choose_representation({name: X[few] for name, X in embeddings().items()}, LABELS[few])
+    assert {each.recipe for each in found.choice.candidates} == {"plain", "centred"}
+    assert found.gain.low is None
+    assert "[" not in str(found)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"recipes": ["white"]}, "recipes must be known ones, found 'white'"),
+        ({"joins": ["both"]}, "joins must be known ones, found 'both'"),
+        ({"control": "layer9"}, "control must be the name of an array, found 'layer9'"),
+    ],
+)
+def test_unknown_names_are_refused(given, message):
+    with pytest.raises(wl.UserError, match=message):
+        wl.choose_representation(embeddings(), LABELS, **given)
