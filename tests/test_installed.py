@@ -66,7 +66,8 @@ def test_a_folder_changes_no_answer_and_results_are_read_in_another(python, tmp_
 
 def test_it_knows_its_names_before_it_imports_anything(python, tmp_path: Path):
     code = "import whichlayer as wl, sys; print(dir(wl), {'numpy', 'stages', 'whichlayer.library'} & {*sys.modules})"
-    names = ["Chart", "Recommendation", "Result", "UserError", "__version__", "embed", "score"]
+    names = ["Chart", "Recommendation", "Representation", "RepresentationChoice", "Result", "UserError", "__version__"]
+    names += ["choose_representation", "embed", "score"]
     assert python(tmp_path, code) == f"{names} set()\n"
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import stages.library as wl
+from stages.library import representing
 from tests.workflow import ROOT
 
 CLASSES, EACH = 10, 12
@@ -113,5 +114,8 @@ def test_a_script_without_a_guard_is_told_of_it(tmp_path):
 
 
 def test_the_public_names_are_few_and_there():
-    assert set(NAMES) == {"Chart", "Recommendation", "Result", "UserError", "embed", "score"}
-    assert all(hasattr(wl, name) for name in NAMES)
+    of_representations = {"Representation", "RepresentationChoice"}
+    names = {"Chart", "Recommendation", "Result", "UserError", "choose_representation", "embed", "score"}
+    assert set(NAMES) == names | of_representations
+    assert all(hasattr(wl, name) for name in names)
+    assert all(hasattr(representing, name) for name in of_representations)

@@ -94,9 +94,9 @@ def test_every_figure_is_of_the_means_over_folds_and_says_something(folded):
 
 
 def test_the_caption_says_which_bands_have_another_scope_or_no_proven_level(scores, wider, one_score):
-    curves = pd.concat([wider, one_score.assign(metric="knn_purity"), wider.assign(metric="probe_accuracy")])
+    curves = pd.concat([wider, one_score.assign(metric="knn_purity"), wider.assign(metric="silhouette")])
     caption = Drawing(make(replace(scores, curves=curves), models=["small"])["appendix-handwriting-small"]).caption
-    assert "Bands and ties: for other unseen classes and retraining (unproven: linear probe accuracy)" in caption
+    assert "Bands and ties: for other unseen classes and retraining (unproven: silhouette)" in caption
     assert "; k-NN purity: 95 % for other images of these classes." in caption
     other = wider.assign(metric="ood_auroc_knn")
     alone = make(replace(scores, curves=pd.concat([wider, other])), models=["small"])
