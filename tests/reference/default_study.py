@@ -29,11 +29,11 @@ def spread_table(path: Path) -> str:
         records = [run["uses"][use] for run in runs]
         numbers = [
             _range([each[name] for each in records if name in each], sign)
-            for name, sign in (("value", ""), ("estimate", "+"), ("untrained", "+"))
+            for name, sign in (("value", ""), ("crossvalidated", "+"), ("untrained", "+"))
         ]
         statuses = [each["status"].replace("_", " ") for each in records]
         rows.append((_title(use, first), _counted(map(_named, records)), *numbers, _counted(statuses)))
-    heads = ("use", "layer named", "its score", "gain over the last layer", "the same, untrained", "choosing")
+    heads = ("use", "layer named", "its score", "cross-validated gain over the last layer", "the same, untrained", "choosing")
     return table(heads, rows)
 
 
@@ -56,5 +56,5 @@ def _named(record: Mapping[str, Any]) -> str:
 
 
 def _use(record: Mapping[str, Any]) -> str:
-    gain = f", gain {record['estimate']:+.3f}" if "estimate" in record else ""
+    gain = f", gain {record['crossvalidated']:+.3f}" if "crossvalidated" in record else ""
     return f"layer {_named(record)}: {record['value']:.3f}{gain}"

@@ -83,8 +83,8 @@ def read_use(record: Mapping[str, Any]) -> dict[str, Any]:
     best, gain, untrained = record["best"], record["gain_over_last"], record["untrained"]
     numbers = {
         "value": (best["classes"] or best)["value"],
-        **{name: gain[name] for name in ("estimate", "low", "high")},
-        "untrained": untrained and untrained["gain_over_last"]["estimate"],
+        **{name: gain[name] for name in ("estimate", "low", "high", "crossvalidated")},
+        "untrained": untrained and untrained["gain_over_last"]["crossvalidated"],
     }
     layers = [layer["depth"] + 1 for layer in record["shortlist"]]
     named = {"score": record["metric"], "step": best["step"], "layer": best["depth"] + 1, "ties": layers}
@@ -93,7 +93,7 @@ def read_use(record: Mapping[str, Any]) -> dict[str, Any]:
 
 def numbers_of(run: Run) -> dict[str, float]:
     """List the numbers of one run by what they are: the accuracy, and the score and the gains of every use."""
-    wanted = ("value", "estimate", "untrained")
+    wanted = ("value", "estimate", "crossvalidated", "untrained")
     named = ((use, name) for use in run["uses"] for name in wanted if name in run["uses"][use])
     return {"accuracy": run["accuracy"]} | {f"{use}, {name}": run["uses"][use][name] for use, name in named}
 

@@ -33,11 +33,11 @@ def test_every_number_of_the_text_is_a_recorded_one():
     retrieval = gains("retrieval", "last")
     by_domain = [tables.mean_of(retrieval, domain) for domain in (tables.GLYPHS, tables.PHOTOS)]
     runs = [run["uses"]["retrieval"] for run in RUNS.values()]
-    tuned = [run["estimate"] for run in runs]
+    tuned = [run["crossvalidated"] for run in runs]
     untrained = {tables.signed(run["untrained"]) for run in runs}
     assert len(untrained) == 1
     assert len(runs) == 6
-    assert all(run["low"] < 0 < run["high"] for run in runs)
+    assert all(run["low"] < 0 < run["high"] for run in runs if "low" in run)
     expected = {*map(tables.signed, [*by_domain, min(tuned), max(tuned)]), *untrained}
     small, large = (
         tables.over_datasets({pair: tables.RULES["last"](own) for pair, own in each.items()})

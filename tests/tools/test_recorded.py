@@ -66,7 +66,7 @@ def test_the_makefile_sets_all_that_fixes_rounding():
 
 def test_a_use_is_read_with_what_it_names_and_the_numbers_that_are_printed():
     layers = [{"depth": 2}, {"depth": 3}]
-    gain = {"estimate": 0.01239, "low": -0.01, "high": None, "status": "undecided"}
+    gain = {"estimate": 0.01239, "low": -0.01, "high": None, "crossvalidated": 0.02, "status": "undecided"}
     record = {
         "metric": "nmi",
         "best": {"depth": 3, "step": 0, "value": 0.7, "classes": {"value": 0.61239}},
@@ -75,4 +75,4 @@ def test_a_use_is_read_with_what_it_names_and_the_numbers_that_are_printed():
         "untrained": None,
     }
     named = {"score": "nmi", "step": 0, "layer": 4, "ties": [3, 4], "status": "undecided"}
-    assert read_use(record) == named | {"value": 0.6124, "estimate": 0.0124, "low": -0.01}
+    assert read_use(record) == named | {"value": 0.6124, "estimate": 0.0124, "low": -0.01, "crossvalidated": 0.02}
