@@ -51,7 +51,8 @@ class Results(NamedTuple):
 
 def read_results(folder: Path = RESULTS) -> Results:
     """Read the tables."""
-    return Results(*(pd.read_csv(folder / f"{name}.csv") for name in Results._fields))
+    named = {name: folder / f"{name}.csv" for name in Results._fields}  # a design is called null
+    return Results(**{name: pd.read_csv(path, keep_default_na=False, na_values=[""]) for name, path in named.items()})
 
 
 def write_results(results: Results, folder: Path = RESULTS) -> None:
