@@ -371,7 +371,8 @@ def embed(
             `timm.data.create_transform(**timm.data.resolve_model_data_config(model))`.
         pooling: how a layer's output becomes a vector: `auto` (class token, else mean over space), `mean`, `max` or
             `token0`.
-        image_size: input height and width of a network by name; by default as in params.yaml, else 224.
+        image_size: input height and width of a network by name; by default those that its weights were trained at.
+            Smaller images are enlarged, which raises scores, and the time.
         batch_size: images per forward pass.
         bits: how many bits files of 16 bits a sample use; with 12 bits, 4095 is white. By default the fewest into
             which all values fit, with a warning if these are fewer than 16: give it where images are embedded in parts.
@@ -387,6 +388,7 @@ def embed(
         from ..embed.params import TapsParams
         from ..prepare.params import PrepareParams
         from ..shared.networks.hub import YOUR_OWN
+        from ..shared.networks.network import at_trained_size
         from ..shared.networks.params import named_network
         from .embedding import Reading, embed_module, embed_named
     except ModuleNotFoundError as error:
@@ -410,6 +412,7 @@ def embed(
             raise UserError("transform belongs to a module: a network by name has its own; leave it out")
         try:
             network = named_network(load(PARAMS)["models"], model, image_size)
+            network = at_trained_size(network) if image_size is None else network
             return embed_named(network, images, taps, pooling, batch_size, reading)
         except UserError as error:
             entry = f"by the name of a model of params.yaml that has {YOUR_OWN}; efficientnet_lite0 needs no network"

@@ -2,12 +2,15 @@
 
 import shlex
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 import click
 
+from ...shared.networks.params import named_network
 from ...shared.runtime.errors import UserError
-from ...shared.runtime.package import RAW
+from ...shared.runtime.package import PARAMS, RAW
+from ...shared.workflow.params import load
 from ..project import DEMO, UserPath, check_new, use_option
 
 
@@ -21,8 +24,8 @@ from ..project import DEMO, UserPath, check_new, use_option
     show_default=True,
     help="A model of our params.yaml, or of timm.",
 )
-@click.option("--image-size", type=click.IntRange(8), help="In pixels; by default the model's, else 224.")
-@click.option("--per-class", default=100, show_default=True, type=click.IntRange(5), help="Images per class, at most.")
+@click.option("--image-size", type=click.IntRange(8), help="In pixels; by default the network's own.")
+@click.option("--per-class", type=click.IntRange(5), help="Images per class, at most: by default 100, 30 of --demo's.")
 @click.option("--out", type=UserPath(), help="Keep the page, the tables and the embeddings in this folder.")
 @use_option
 def quick(
@@ -32,7 +35,7 @@ def quick(
     table: str | None,
     network: str,
     image_size: int | None,
-    per_class: int,
+    per_class: int | None,
     out: Path | None,
     use: str | None,
 ) -> None:
@@ -47,17 +50,26 @@ def quick(
         raise UserError("--use detection needs classes that the network was trained on; take `whichlayer new FOLDER`")
     if out is not None:
         check_new(out)
-    from .images import read_images
+    source = folder or RAW / DEMO
+    params = named_network(load(PARAMS)["models"], network, image_size)
+    with ExitStack() as resources:
+        from .images import choose_images, drop_copies, read_images
 
-    pixels, labels = read_images(folder or RAW / DEMO, table, network, image_size, per_class)
+        chosen = choose_images(source, table, per_class or (30 if demo else 100), resources)
+        if image_size is None:
+            from ...shared.networks.network import at_trained_size  # after what may be wrong: torch takes seconds
+
+            params = at_trained_size(params)
+        pixels, images = read_images(source, chosen, params.image_size)
+    images = drop_copies(source, images)
+    pixels, labels = pixels[images.index], images["label"].tolist()
     from ...aggregate.words.formatting import plural  # after what may be wrong: libraries take seconds
     from ...library import embed
     from .waves import answer, plain_name
 
-    images, side = plural(len(labels), "image"), pixels.shape[1]
-    larger = " (most networks were trained at 224 px: see --image-size)" if side < 224 and image_size is None else ""
-    print(f"quick: {images} of {len({*labels})} classes, {network} at {side} px{larger}", file=sys.stderr)
-    layers = embed(network, pixels, image_size=image_size)
+    count, size = plural(len(labels), "image"), params.image_size
+    print(f"quick: {count} of {len({*labels})} classes, {network} at {size} px", file=sys.stderr)
+    layers = embed(network, pixels, image_size=size)
     options = {"--table": table, "--network": network, "--image-size": image_size, "--per-class": per_class}
     given = [str(word) for option in options.items() if option[1] is not None for word in option]
     again = shlex.join(["whichlayer", "quick", "--demo" if folder is None else str(folder), *given])

@@ -1,8 +1,10 @@
 """`whichlayer quick` on a folder of images: plain scores of every layer first, then the verdict; what it keeps."""
 
 import os
+import re
 import shutil
 import sys
+from contextlib import ExitStack
 
 import numpy as np
 import pandas as pd
@@ -11,7 +13,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 from stages.commands.quick.command import quick
-from stages.commands.quick.images import read_images
+from stages.commands.quick.images import choose_images, drop_copies, read_images
 from stages.commands.quick.waves import AFTER_PLAIN, QUICK
 from stages.core.representations.representation import Representation
 from stages.library import score
@@ -24,6 +26,13 @@ from tests.faults.images import png_that_says
 
 def run(*args):
     return CliRunner().invoke(quick, [str(each) for each in args], catch_exceptions=False)
+
+
+def read_folder(folder, size=8):
+    with ExitStack() as resources:
+        pixels, images = read_images(folder, choose_images(folder, None, 100, resources), size)
+    images = drop_copies(folder, images)
+    return pixels[images.index], images["label"].tolist()
 
 
 def test_a_folder_has_plain_scores_then_a_verdict_and_its_embeddings_are_kept(tmp_path):
@@ -113,7 +122,7 @@ def test_copies_are_left_out_and_counted(tmp_path, capsys):
     write_classes(tmp_path, 8, 8)
     shutil.copy(tmp_path / "class0" / "0.png", tmp_path / "class1" / "copy.png")
     shutil.copy(tmp_path / "class0" / "1.png", tmp_path / "class0" / "copy.png")
-    _, labels = read_images(tmp_path, None, "efficientnet_lite0", 8, 100)
+    labels = read_folder(tmp_path)[1]
     assert [labels.count("class0"), labels.count("class1")] == [7, 8]
     assert "left out 3 copies of images" in capsys.readouterr().err
 
@@ -121,7 +130,7 @@ def test_copies_are_left_out_and_counted(tmp_path, capsys):
 def test_a_class_of_which_all_images_are_copies_is_named(tmp_path, capsys):
     write_classes(tmp_path, 6, 6, 6)
     shutil.copytree(tmp_path / "class1", tmp_path / "same as class1")
-    _, labels = read_images(tmp_path, None, "efficientnet_lite0", 8, 100)
+    labels = read_folder(tmp_path)[1]
     assert {*labels} == {"class0", "class2"}
     assert "so that no image is left of 'class1', 'same as class1'\n" in capsys.readouterr().err
 
@@ -150,7 +159,7 @@ def test_the_depth_of_a_folder_is_found_and_said(tmp_path, capsys, bits):
             pixels[0, 0] = 255
             scaled = pixels * np.uint16((2**bits - 1) // 255)
             Image.fromarray(scaled).save(tmp_path / f"class{number}" / f"{image}.png")
-    pixels, _ = read_images(tmp_path, None, "efficientnet_lite0", 8, 100)
+    pixels = read_folder(tmp_path)[0]
     assert pixels.max() >= 254
     assert len(np.unique(pixels)) > 100
     said = f"quick: images of 16 bits use {bits}, so {2**bits - 1} is taken for white"
@@ -168,7 +177,7 @@ def test_what_prepare_refuses_is_refused(tmp_path):
         image.unlink()
         make(image)
         with pytest.raises(UserError, match=message):
-            read_images(tmp_path, None, "efficientnet_lite0", 8, 100)
+            read_folder(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -183,6 +192,26 @@ def test_what_prepare_refuses_is_refused(tmp_path):
 def test_names_and_sizes_are_checked_before_images_are_read(tmp_path, args, message):
     with pytest.raises(UserError, match=message):
         run(tmp_path, *args)
+
+
+@pytest.mark.parametrize(
+    ("args", "size", "said"),
+    [
+        ((), 224, "12 of 12 images are smaller than 224 px and are enlarged, .*; --image-size 8 takes 784 times less"),
+        (("--image-size", 8), 8, ""),
+    ],
+)
+def test_the_networks_own_size_is_the_default(tmp_path, monkeypatch, args, size, said):
+    (tmp_path / "photos").mkdir()
+    write_classes(tmp_path / "photos", 6, 6)
+    given = []
+    monkeypatch.setattr("stages.library.embed", lambda _network, pixels, **how: given.append((pixels.shape, how)))
+    monkeypatch.setattr("stages.commands.quick.waves.answer", lambda *_: None)
+    done = run(tmp_path / "photos", *args)
+    assert given == [((12, size, size, 3), {"image_size": size})]
+    assert f"12 images of 2 classes, efficientnet_lite0 at {size} px" in done.stderr
+    assert bool(re.search("smaller", done.stderr)) == bool(said)
+    assert re.search(said, done.stderr)
 
 
 def test_detection_is_refused_before_any_work():
