@@ -1,5 +1,6 @@
 """`whichlayer quick` on a folder of images: plain scores of every layer first, then the verdict; what it keeps."""
 
+import itertools
 import os
 import re
 import shutil
@@ -16,7 +17,7 @@ from stages.commands.quick.command import quick
 from stages.commands.quick.images import choose_images, drop_copies, read_images
 from stages.commands.quick.waves import AFTER_PLAIN, QUICK
 from stages.core.representations.representation import Representation
-from stages.library import score
+from stages.library import embedding, score
 from stages.library.export import compute_results
 from stages.library.settings import read_settings
 from stages.shared.runtime.errors import UserError
@@ -76,6 +77,38 @@ def test_for_one_use_only_its_scores_are_computed(tmp_path):
     with np.load(tmp_path / "out" / "embeddings.npz", allow_pickle=False) as kept:
         layers = {name: kept[name] for name in kept.files if name != "labels"}
     made = Representation.load(tmp_path / "out" / "representation.safetensors")
+    np.testing.assert_allclose(np.linalg.norm(made.transform(layers), axis=1), 1, atol=1e-5)
+
+
+def test_networks_sizes_and_poolings_compete_and_each_is_embedded_once(tmp_path, monkeypatch):
+    (tmp_path / "photos").mkdir()
+    write_classes(tmp_path / "photos", *[5] * 8)
+    passes, embed_named = [], embedding.embed_named
+
+    def noted(params, images, taps, poolings, **how):
+        passes.append((params.name, params.image_size, poolings))
+        return embed_named(params, images, taps, poolings, **how)
+
+    monkeypatch.setattr("stages.library.embedding.embed_named", noted)
+    networks = ("--network", "efficientnet_lite0", "--network", "efficientnet_lite1")
+    options = (*networks, "--image-size", 32, "--image-size", 40, "--pooling", "mean", "--pooling", "max")
+    done = run(tmp_path / "photos", *options, "--use", "retrieval", "--out", tmp_path / "out")
+    assert done.exit_code == 0, done.stderr
+    names, sizes = ("tf_efficientnet_lite0", "tf_efficientnet_lite1"), (32, 40)
+    assert passes == [(name, size, ("mean", "max")) for name in names for size in sizes]
+    rows = [line.split("  ")[0] for line in done.stdout.partition("joins of layers")[2].splitlines()]
+    groups = [f"efficientnet_lite{n} {size} {p}" for n in (0, 1) for size in sizes for p in ("mean", "max")]
+    assert [row for row in rows if row in groups] == groups
+    assert "The habit is efficientnet_lite0 32 mean: bn2," in " ".join(done.stdout.split())
+    plain = done.stdout.partition(AFTER_PLAIN)[0].splitlines()
+    assert plain[-2].startswith("efficientnet_lite0 32 mean bn2")  # over which gains are
+    made = Representation.load(tmp_path / "out" / "representation.safetensors")
+    assert (made.origin.network, made.origin.image_size, made.origin.pooling) in itertools.product(
+        ("efficientnet_lite0", "efficientnet_lite1"), sizes, ("mean", "max")
+    )
+    with np.load(tmp_path / "out" / "embeddings.npz", allow_pickle=False) as kept:
+        at = " ".join(map(str, (made.origin.network, made.origin.image_size, made.origin.pooling)))
+        layers = {name: kept[f"{at} {name}"] for name in made.layers}
     np.testing.assert_allclose(np.linalg.norm(made.transform(layers), axis=1), 1, atol=1e-5)
 
 
@@ -205,11 +238,14 @@ def test_the_networks_own_size_is_the_default(tmp_path, monkeypatch, args, size,
     (tmp_path / "photos").mkdir()
     write_classes(tmp_path / "photos", 6, 6)
     given = []
-    monkeypatch.setattr("stages.library.embed", lambda _network, pixels, **how: given.append((pixels.shape, how)))
+    monkeypatch.setattr(
+        "stages.library.embedding.embed_named",
+        lambda params, pixels, *_, **__: given.append((pixels.shape, params.image_size)) or {"auto": None},
+    )
     monkeypatch.setattr("stages.commands.quick.waves.answer", lambda *_: None)
     done = run(tmp_path / "photos", *args)
-    assert given == [((12, size, size, 3), {"image_size": size})]
-    assert f"12 images of 2 classes, efficientnet_lite0 at {size} px" in done.stderr
+    assert given == [((12, size, size, 3), size)]
+    assert f"12 images, efficientnet_lite0 at {size} px" in done.stderr
     assert bool(re.search("smaller", done.stderr)) == bool(said)
     assert re.search(said, done.stderr)
 
