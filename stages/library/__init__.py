@@ -159,7 +159,7 @@ def choose_representation(
     Args:
         layers: name -> embedding (N, D), from input to output, as for `score`; or several networks or input sizes,
             name -> such a dict. Layers of two of them are never joined.
-        labels: (N,) classes; recipes that fit axes need eight, and from 15 on they compete as all others.
+        labels: (N,) classes; recipes that fit axes need eight.
         groups: (N,) groups of images, such as a writer's: no image is a neighbour of one of its own group.
         joins: which layers stand side by side: `single`, `last_2`, `last_4`, `upper_half`, `all`.
         recipes: of the rows: `plain` (L2-normalized), `centred`, `whitened`, `within` (the inverse root of the
@@ -201,7 +201,8 @@ def embed(
             `timm.data.create_transform(**timm.data.resolve_model_data_config(model))`.
         pooling: how a layer's output becomes a vector: `auto` (class token, else mean over space), `mean`, `max` or
             `token0`.
-        image_size: input height and width of a network by name; by default as in params.yaml, else 224.
+        image_size: input height and width of a network by name; by default those that its weights were trained at.
+            Smaller images are enlarged, which raises scores, and the time.
         batch_size: images per forward pass.
         bits: how many bits files of 16 bits a sample use; with 12 bits, 4095 is white. By default the fewest into
             which all values fit, with a warning if these are fewer than 16: give it where images are embedded in parts.
@@ -216,7 +217,7 @@ def embed(
     try:
         from ..embed.params import TapsParams
         from ..prepare.params import PrepareParams
-        from ..shared.networks.hub import YOUR_OWN
+        from ..shared.networks.network import at_trained_size
         from ..shared.networks.params import named_network
         from .embedding import Reading, embed_module, embed_named
     except ModuleNotFoundError as error:
@@ -238,12 +239,9 @@ def embed(
     if isinstance(model, str):
         if transform is not None:
             raise UserError("transform belongs to a module: a network by name has its own; leave it out")
-        try:
-            network = named_network(load(PARAMS)["models"], model, image_size)
-            return embed_named(network, images, taps, pooling, batch_size, reading)
-        except UserError as error:
-            entry = f"by the name of a model of params.yaml that has {YOUR_OWN}; efficientnet_lite0 needs no network"
-            raise UserError(str(error).replace(YOUR_OWN, entry)) from error
+        network = named_network(load(PARAMS)["models"], model, image_size)
+        network = at_trained_size(network) if image_size is None else network
+        return embed_named(network, images, taps, [pooling], batch_size, reading, name=model)[pooling]
     if isinstance(model, type) or not callable(getattr(model, "named_modules", None)):
         found = f"the class {model.__name__}" if isinstance(model, type) else type(model).__name__
         raise UserError(f"model must be the name of a network or a torch module, found {found}")
