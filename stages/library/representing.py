@@ -13,8 +13,9 @@ from tabulate import tabulate
 
 from ..aggregate.words.formatting import wrapped
 from ..aggregate.words.verdict import WIDTH
-from ..core.inference.gain import Gain, gain_over
+from ..core.inference.gain import Gain, Payoff, gain_over
 from ..core.inference.refitted import Refits
+from ..core.inference.scopes import Scope
 from ..core.representations.candidates import JOINS, RECIPES, Candidate, Join, LayerAxes, Recipe
 from ..core.representations.choice import Choice, choose_representation
 from ..core.representations.fitting import MAX_AXES
@@ -24,6 +25,9 @@ from .checks import Arrays, Layers, check_layers
 from .checks import tabulate as tabulate_samples
 
 MAP_AT_R = "map_at_r"
+
+PROVEN: tuple[Scope, ...] = ("classes",)
+"""Scopes in which simulation confirms the level of a gain's interval (docs/coverage.md)."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +94,7 @@ class RepresentationChoice:
         """The habit, the best single layer, the best of each group and of all: what is chosen, its score and its cost.
 
         `map_at_r` is that of what was chosen on other classes; `gain` is over the habit, corrected for the choice, with
-        `low` and `high` (95 % over classes); `features` and `operations` (multiply-adds per image) are those of what is
+        `low` and `high` (95% over classes); `features` and `operations` (multiply-adds per image) are those of what is
         chosen on all classes, which is named.
         """
         candidates = self.choice.candidates
@@ -103,7 +107,7 @@ class RepresentationChoice:
 
     def _row(self, among: Sequence[int]) -> dict[str, Any]:
         chosen, judged = self.choice.choose_among(among)
-        candidate, gain = self.choice.candidates[chosen], self._gain(chosen, among)
+        candidate, gain = self.choice.candidates[chosen], gain_of(self.choice, among)
         return {
             "representation": self.describe(candidate),
             "map_at_r": self.choice.score_of(judged),
@@ -117,19 +121,7 @@ class RepresentationChoice:
     @cached_property
     def gain(self) -> Gain:
         """What it gains over the habit, with an interval over classes from ten on (`docs/statistics.md`)."""
-        return self._gain(self.choice.chosen, range(len(self.choice.candidates)))
-
-    def _gain(self, chosen: int, among: Sequence[int]) -> Gain:
-        choice = self.choice
-        if chosen == choice.control:
-            return Gain()
-        family = sorted({*among, choice.control})
-        values, without = choice.values[family], choice.without[:, family]
-        keys = [(str(number), "") for number in family]
-        empty = np.empty((1, 1, 0, len(family)))
-        found = Refits.of(keys, LAYER_SCORES[MAP_AT_R], values[None, None], without[None, None], empty)
-        control = (0, family.index(choice.control))
-        return gain_over(control, values[None, None], [replace(found, frozen=True)], proven=(), worthwhile=0.0)
+        return gain_of(self.choice, range(len(self.choice.candidates)))
 
     def fit(self, dimensions: int | None = None) -> Representation:
         """Fit the chosen representation to all images.
@@ -165,15 +157,23 @@ class RepresentationChoice:
         choice = self.choice
         layer = self.describe(choice.candidates[choice.choose_among(choice.singles)[0]])
         told = (
-            f"For retrieval take {self.describe(self.best)}.",
+            f"For retrieval, joins of layers included, {self._advice}.",
             f"{len(choice.classes)} classes in {len(choice.references)} folds, {min(choice.references)} or more "
             f"reference classes, {len(choice.candidates)} candidates. MAP@R within a fold, on classes that took no "
-            f"part in the choice; gains [95 %] are corrected for it. The habit is {self.describe(self.habit)}, the "
+            f"part in the choice; gains [95%] are corrected for it. The habit is {self.describe(self.habit)}, the "
             f"best single layer {layer}. All candidates together reach {self.score - self.layer_score:+.3f} over the "
             "best single layer.",
         )
         first, last = ("\n".join(wrapped(line, WIDTH) for line in each) for each in (told[:1], told[1:]))
         return f"{first}\n{self._tabulated()}\n{last}"
+
+    @property
+    def _advice(self) -> str:
+        """What to take: shown to be better than the habit, or worth a try."""
+        if self.best == self.habit:
+            return f"{self.describe(self.habit)}, the habit, does as well as any"
+        verb, shown = ("take", "shown to be better") if self.gain.status == Payoff.PAYS else ("try", "undecided")
+        return f"{verb} {self.describe(self.best)}: {shown}"
 
     def _tabulated(self) -> str:
         rows = []
@@ -191,6 +191,23 @@ class RepresentationChoice:
 
     def _repr_html_(self) -> str:
         return f"<pre>{escape(str(self))}</pre>{self.table.head(10).to_html(float_format='{:.3f}'.format)}"
+
+
+def gain_of(choice: Choice, among: Sequence[int]) -> Gain:
+    """Infer what the best of some candidates gains over the habit (docs/coverage.md has how often it holds).
+
+    Args:
+        choice: the scores of all candidates.
+        among: numbers of those that are chosen among.
+    """
+    if choice.choose_among(among)[0] == choice.control:
+        return Gain()
+    family = sorted({*among, choice.control})
+    values, without = choice.values[family], choice.without[:, family]
+    keys, empty = [(str(number), "") for number in family], np.empty((1, 1, 0, len(family)))
+    found = Refits.of(keys, LAYER_SCORES[MAP_AT_R], values[None, None], without[None, None], empty)
+    control = (0, family.index(choice.control))
+    return gain_over(control, values[None, None], [replace(found, frozen=True)], proven=PROVEN, worthwhile=0.0)
 
 
 WORDS: dict[Recipe, str] = {

@@ -41,7 +41,7 @@ def test_what_varies_within_all_classes_is_taken_out(chosen):
     assert 0 < chosen.gain.low <= chosen.gain.estimate <= chosen.gain.high
     assert chosen.table["map_at_r"].iloc[0] == pytest.approx(chosen.choice.values.max())
     first = " ".join(str(chosen).split())
-    assert first.startswith("For retrieval take ")
+    assert first.startswith("For retrieval, joins of layers included, take ")
     assert f"{chosen.gain.estimate:+.3f} [{chosen.gain.low:+.3f}, {chosen.gain.high:+.3f}]" in first
     assert list(chosen.summary.index) == ["habit", "best single layer", "best of all"]
     assert f"together reach {chosen.score - chosen.layer_score:+.3f} over the best single layer" in first

@@ -84,7 +84,7 @@ def answer(
     if joins:
         announce()
         choice = choose_representation(sources if len(sources) > 1 else layers, labels)
-        print(f"\nWith joins of layers among the candidates:\n{choice}", flush=True)
+        print(f"\n{choice}", flush=True)
     if out:
         from ...library.export import write_result
 
