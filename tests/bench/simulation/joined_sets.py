@@ -59,12 +59,13 @@ def draw(design: JoinedSet, rng: np.random.Generator) -> tuple[dict[str, Any], A
     shared, own = rng.standard_normal((N, SHARED)), rng.standard_normal((N, 24))
     layers = {}
     for layer, (lift, D) in enumerate(zip(LIFTS, WIDTHS, strict=True)):
-        fixed = np.random.default_rng([7, 0 if design.turned else layer])
-        signal = fixed.standard_normal((12, D)) / np.sqrt(12)
+        fixed = np.random.default_rng([7, layer])
         if design.turned:
-            turn = np.linalg.qr(np.random.default_rng([9, layer]).standard_normal((24, 24)))[0]
-            X = (0.6 * base[y] @ signal[:, :24] + 0.7 * own) @ turn + 0.02 * rng.standard_normal((N, 24))
+            signal = np.random.default_rng(7).standard_normal((12, 24)) / np.sqrt(12)
+            turn = np.linalg.qr(fixed.standard_normal((24, 24)))[0]
+            X = (0.6 * base[y] @ signal + 0.7 * own) @ turn + 0.02 * rng.standard_normal((N, 24))
         else:
+            signal = fixed.standard_normal((12, D)) / np.sqrt(12)
             moved = 0.8 * shared @ fixed.standard_normal((SHARED, D)) / np.sqrt(SHARED)
             X = lift * base[y] @ signal + moved + 0.7 * rng.standard_normal((N, D)) + 0.5
         layers[f"l{layer}"] = X.astype(np.float32)
