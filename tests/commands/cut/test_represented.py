@@ -35,7 +35,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def layers(folder: Path):
-    return wl.embed(NETWORK, sorted(folder.iterdir()), image_size=SIZE)
+    return wl.embed(NETWORK, sorted(folder.iterdir()), image_size=SIZE, pooling="gem")
 
 
 LABELS = np.repeat([f"class {number}" for number in range(CLASSES)], EACH)
