@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from tabulate import tabulate
 
 from ..aggregate.words.formatting import wrapped
@@ -17,6 +17,7 @@ from ..core.inference.gain import Gain, gain_over
 from ..core.inference.refitted import Refits
 from ..core.representations.candidates import JOINS, RECIPES, Candidate, Join, LayerAxes, Recipe
 from ..core.representations.choice import Choice, choose_representation
+from ..core.representations.dimensions import score_dimensions
 from ..core.representations.fitting import MAX_AXES
 from ..core.representations.representation import Origin, Representation
 from ..core.scores.catalogue import LAYER_SCORES
@@ -24,6 +25,9 @@ from .checks import Arrays, Layers, check_layers
 from .checks import tabulate as tabulate_samples
 
 MAP_AT_R = "map_at_r"
+
+DIMENSIONS = (32, 64, 128, 256)
+"""Of `RepresentationChoice.curve`."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,7 @@ class RepresentationChoice:
     _labels: tuple[str, ...]
     _names: Mapping[str, str]
     _origins: Mapping[str, Origin | None]
+    _groups: NDArray[np.str_] | None
 
     @property
     def best(self) -> Candidate:
@@ -130,6 +135,19 @@ class RepresentationChoice:
         found = Refits.of(keys, LAYER_SCORES[MAP_AT_R], values[None, None], without[None, None], empty)
         control = (0, family.index(choice.control))
         return gain_over(control, values[None, None], [replace(found, frozen=True)], proven=(), worthwhile=0.0)
+
+    @cached_property
+    def curve(self) -> pd.DataFrame:
+        """MAP@R of the chosen representation by `dimensions`, of all at the end.
+
+        Axes are fitted to other classes than those judged, but the representation was chosen on all: slightly too high.
+        """
+        y = np.unique(self._labels, return_inverse=True)[1]
+        groups = np.arange(len(y)) if self._groups is None else np.unique(self._groups, return_inverse=True)[1]
+        if len(self.choice.references) == 1:
+            return pd.DataFrame({"map_at_r": []}, pd.Index([], name="dimensions"))
+        found = score_dimensions(self._layers, y, groups, self.choice.folds, self.best, DIMENSIONS)
+        return pd.DataFrame({"map_at_r": found.values()}, pd.Index(found, name="dimensions"))
 
     def fit(self, dimensions: int | None = None) -> Representation:
         """Fit the chosen representation to all images.
@@ -232,7 +250,7 @@ def choose(
         arrays, samples["label"].to_numpy(dtype=str), grouped, axes=axes, joins=joins, recipes=recipes, control=habit
     )
     names = {key: each.layer for key, each in axes.items()}
-    return RepresentationChoice(choice, arrays, tuple(samples["label"]), names, origins)
+    return RepresentationChoice(choice, arrays, tuple(samples["label"]), names, origins, grouped)
 
 
 __all__ = ["JOINS", "RECIPES", "Representation", "RepresentationChoice", "choose"]

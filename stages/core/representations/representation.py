@@ -35,6 +35,11 @@ class Origin:
     pooling: str
 
 
+def principal_axes_of(rows: Embedding, dimensions: int) -> Float64:
+    """Find the leading principal axes of joined rows (N, p), about zero: (p, dimensions)."""
+    return np.asarray(np.linalg.svd(rows.astype(np.float64), full_matrices=False)[2][:dimensions].T)
+
+
 class Representation(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """Join layers and turn their rows into vectors of length 1, compared by cosines.
 
@@ -95,7 +100,7 @@ class Representation(TransformerMixin, BaseEstimator):  # type: ignore[misc]
                 raise UserError(
                     f"dimensions must be from 1 to {min(rows.shape)}, the features and images, found {self.dimensions}"
                 )
-            self.reduction_ = Step(None, np.linalg.svd(rows, full_matrices=False)[2][: self.dimensions].T)
+            self.reduction_ = Step(None, principal_axes_of(rows, self.dimensions))
             self.n_features_out_ = self.dimensions
         return self
 
