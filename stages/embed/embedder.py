@@ -7,12 +7,15 @@ auto        class token where there is one, else mean   mean
 mean        mean over patch tokens                      mean over space
 max         maximum over patch tokens                   maximum over space
 token0      token 0: the class token, or a corner       the corner at row 0, column 0
+gem         generalized mean over patch tokens           generalized mean over space
+cls+mean    class token beside the mean, where it is     mean
 paper       token 0                                     channels first: mean; channels last: the corner
 
 `paper` is the authors' rule, which depends on the family of the network: token 0 for transformers (ViT, Swin, PVT), the
 spatial mean for convolutional networks and hybrids with maps (ResNet, CvT, PoolFormer, ConvNeXtV2). With the
 transformers library, the former put out tokens and the latter maps; channels-last maps are Swin's in other libraries.
-Class and register tokens are not patch tokens. An output that is a vector already is unchanged.
+The generalized mean is the cubic one of positive values (Radenovic, Tolias and Chum, arXiv 1711.02512). Class and
+register tokens are not patch tokens. An output that is a vector already is unchanged.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -39,7 +42,10 @@ from .params import EmbedParams, Pooling, TapsParams
 from .taps.find import find_taps
 from .taps.tap import Tap
 
-PoolingKind = Literal["none", "class_token", "token0", "mean", "max"]
+PoolingKind = Literal["none", "class_token", "token0", "mean", "max", "gem", "cls_mean"]
+GEM_POWER, GEM_LEAST = 3.0, 1e-6
+"""Of the generalized mean, and the least value that it takes."""
+
 SPACE = {"nchw": (2, 3), "nhwc": (1, 2), "tokens": (1,)}
 """The dimensions of an output that are places in the image."""
 
@@ -58,6 +64,8 @@ def pooling_kind(tap: Tap, pooling: Pooling) -> PoolingKind:
         pooling = "mean" if tap.layout == "nchw" else "token0"
     if pooling == "token0":
         return "class_token" if tap.class_token else "token0"
+    if pooling == "cls+mean":
+        return "cls_mean" if tap.class_token else "mean"
     return pooling
 
 
@@ -70,7 +78,8 @@ def pool(output: Tensor, tap: Tap, pooling: PoolingKind) -> Tensor:
         pooling: as `pooling_kind` gave it.
 
     Returns:
-        (B, D) float32 on the same device, sharing no memory with `output`, which a later module may overwrite.
+        (B, D) float32, of `cls_mean` (B, 2 D), on the same device, sharing no memory with `output`, which a later
+        module may overwrite.
     """
     if pooling == "none":
         return output.to(torch.float32, copy=True)
@@ -79,7 +88,11 @@ def pool(output: Tensor, tap: Tap, pooling: PoolingKind) -> Tensor:
     patches = output[:, tap.prefix_tokens :] if tap.layout == "tokens" else output
     if pooling == "max":
         return patches.amax(SPACE[tap.layout]).to(torch.float32)
-    return patches.mean(SPACE[tap.layout], dtype=torch.float32)
+    if pooling == "gem":
+        positive = patches.to(torch.float32).clamp(min=GEM_LEAST)
+        return positive.pow(GEM_POWER).mean(SPACE[tap.layout]).pow(1 / GEM_POWER)
+    mean = patches.mean(SPACE[tap.layout], dtype=torch.float32)
+    return torch.cat([output[:, 0].to(torch.float32), mean], dim=1) if pooling == "cls_mean" else mean
 
 
 @dataclass(frozen=True)
@@ -100,7 +113,8 @@ def pooled_layers(taps: Sequence[Tap], poolings: Sequence[Pooling]) -> list[Pool
     for tap in taps:
         for number, pooling in enumerate(dict.fromkeys(pooling_kind(tap, p) for p in poolings)):
             name = tap.path if number == 0 else f"{tap.path}@{pooling}"
-            layer = Layer(name, tap.path, tap.depth, pooling, tap.width, tap.parameters, tap.operations)
+            width = tap.width * (1 + (pooling == "cls_mean"))
+            layer = Layer(name, tap.path, tap.depth, pooling, width, tap.parameters, tap.operations)
             pooled.append(PooledLayer(tap, pooling, layer))
     return pooled
 

@@ -6,7 +6,7 @@ from pydantic import Field, field_validator, model_validator
 
 from ..shared.workflow.params import Params
 
-Pooling = Literal["auto", "mean", "token0", "max", "paper"]
+Pooling = Literal["auto", "mean", "token0", "max", "gem", "cls+mean", "paper"]
 T = TypeVar("T")
 
 
@@ -22,9 +22,10 @@ class EmbedParams(Params):
 
     Attributes:
         splits: the splits whose images are embedded.
-        pooling: how a layer's output becomes a vector: `auto` (class token, else mean), `mean`, `max`, `token0`, or
-            `paper` (token 0 for the networks for which the authors take it). The first is the layer's main pooling,
-            others are stored beside it as `<layer>@<pooling>`.
+        pooling: how a layer's output becomes a vector: `auto` (class token, else mean), `mean`, `max`, `token0`, `gem`
+            (generalized mean), `cls+mean` (class token beside the mean), or `paper` (token 0 for the networks for which
+            the authors take it). The first is the layer's main pooling, others are stored beside it as
+            `<layer>@<pooling>`.
         augment: pass images through the training transform, as the paper's code does, not the evaluation transform.
         baseline_size: height and width to which images are reduced for the raw-pixel baseline; 0: no baseline.
         dtype: type of the stored embeddings; `float16` takes half the disk.

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from .representing import RepresentationChoice
 
-Pooling = Literal["auto", "mean", "token0", "max"]
+Pooling = Literal["auto", "mean", "token0", "max", "gem", "cls+mean"]
 Bits = Literal[8, 10, 12, 14, 16]
 
 
@@ -199,8 +199,8 @@ def embed(
             names them. They are returned from input to output.
         transform: required for a module: from an RGB image (PIL) to its input (3, H, H), float32, such as
             `timm.data.create_transform(**timm.data.resolve_model_data_config(model))`.
-        pooling: how a layer's output becomes a vector: `auto` (class token, else mean over space), `mean`, `max` or
-            `token0`.
+        pooling: how a layer's output becomes a vector: `auto` (class token, else mean over space), `mean`, `max`,
+            `token0`, `gem` (generalized mean) or `cls+mean` (class token beside the mean).
         image_size: input height and width of a network by name; by default those that its weights were trained at.
             Smaller images are enlarged, which raises scores, and the time.
         batch_size: images per forward pass.
@@ -225,7 +225,7 @@ def embed(
     from ..shared.runtime.package import PARAMS
     from ..shared.workflow.params import load, parse
 
-    check_known(pooling, get_args(Pooling), f"pooling must be auto, mean, token0 or max, found {pooling!r}")
+    check_known(pooling, get_args(Pooling), f"pooling must be {', '.join(get_args(Pooling))}, found {pooling!r}")
     if not isinstance(batch_size, Integral) or batch_size < 1:
         raise UserError(f"batch_size must be a whole number >= 1, found {batch_size!r}")
     named = isinstance(layers, str) and layers in ("default", "inside_blocks")

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from tabulate import tabulate
 
 from ..aggregate.words.formatting import wrapped
@@ -18,6 +18,7 @@ from ..core.inference.refitted import Refits
 from ..core.inference.scopes import Scope
 from ..core.representations.candidates import JOINS, RECIPES, Candidate, Join, LayerAxes, Recipe
 from ..core.representations.choice import Choice, choose_representation
+from ..core.representations.dimensions import score_dimensions
 from ..core.representations.fitting import MAX_AXES
 from ..core.representations.representation import Origin, Representation
 from ..core.scores.catalogue import LAYER_SCORES
@@ -28,6 +29,9 @@ MAP_AT_R = "map_at_r"
 
 PROVEN: tuple[Scope, ...] = ("classes",)
 """Scopes in which simulation confirms the level of a gain's interval (docs/coverage.md)."""
+
+DIMENSIONS = (32, 64, 128, 256)
+"""Of `RepresentationChoice.curve`."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,7 @@ class RepresentationChoice:
     _labels: tuple[str, ...]
     _names: Mapping[str, str]
     _origins: Mapping[str, Origin | None]
+    _groups: NDArray[np.str_] | None
 
     @property
     def best(self) -> Candidate:
@@ -122,6 +127,19 @@ class RepresentationChoice:
     def gain(self) -> Gain:
         """What it gains over the habit, with an interval over classes from ten on (`docs/statistics.md`)."""
         return gain_of(self.choice, range(len(self.choice.candidates)))
+
+    @cached_property
+    def curve(self) -> pd.DataFrame:
+        """MAP@R of the chosen representation by `dimensions`, of all at the end.
+
+        Axes are fitted to other classes than those judged, but the representation was chosen on all: slightly too high.
+        """
+        y = np.unique(self._labels, return_inverse=True)[1]
+        groups = np.arange(len(y)) if self._groups is None else np.unique(self._groups, return_inverse=True)[1]
+        if len(self.choice.references) == 1:
+            return pd.DataFrame({"map_at_r": []}, pd.Index([], name="dimensions"))
+        found = score_dimensions(self._layers, y, groups, self.choice.folds, self.best, DIMENSIONS)
+        return pd.DataFrame({"map_at_r": found.values()}, pd.Index(found, name="dimensions"))
 
     def fit(self, dimensions: int | None = None) -> Representation:
         """Fit the chosen representation to all images.
@@ -249,7 +267,7 @@ def choose(
         arrays, samples["label"].to_numpy(dtype=str), grouped, axes=axes, joins=joins, recipes=recipes, control=habit
     )
     names = {key: each.layer for key, each in axes.items()}
-    return RepresentationChoice(choice, arrays, tuple(samples["label"]), names, origins)
+    return RepresentationChoice(choice, arrays, tuple(samples["label"]), names, origins, grouped)
 
 
 __all__ = ["JOINS", "RECIPES", "Representation", "RepresentationChoice", "choose"]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from stages.embed.embedder import PoolingKind, pool, pooling_kind
+from stages.embed.embedder import PoolingKind, pool, pooled_layers, pooling_kind
 from stages.embed.params import Pooling
 from stages.embed.taps.tap import Layout, Tap
 
@@ -28,6 +28,8 @@ def output(layout: Layout) -> torch.Tensor:
         ("auto", "none", "mean", "mean", "mean", "class_token"),
         ("mean", "none", "mean", "mean", "mean", "mean"),
         ("max", "none", "max", "max", "max", "max"),
+        ("gem", "none", "gem", "gem", "gem", "gem"),
+        ("cls+mean", "none", "mean", "mean", "mean", "cls_mean"),
         ("token0", "none", "token0", "token0", "token0", "class_token"),
         ("paper", "none", "mean", "token0", "token0", "class_token"),
     ],
@@ -54,11 +56,15 @@ def reference(x: np.ndarray, layer: Tap, pooling: PoolingKind) -> np.ndarray:
             positions = list(image)
         patches = positions[layer.prefix_tokens :]
         first = {"token0": positions[0], "class_token": positions[0]}
-        vectors.append({**first, "mean": sum(patches) / len(patches), "max": np.maximum.reduce(patches)}[pooling])
+        mean = sum(patches) / len(patches)
+        gem = (sum(np.maximum(patch, 1e-6) ** 3 for patch in patches) / len(patches)) ** (1 / 3)
+        both = np.concatenate([positions[0], mean])
+        others = {"mean": mean, "max": np.maximum.reduce(patches), "gem": gem, "cls_mean": both}
+        vectors.append({**first, **others}[pooling])
     return np.stack(vectors)
 
 
-@pytest.mark.parametrize("pooling", ["mean", "max", "token0", "class_token"])
+@pytest.mark.parametrize("pooling", ["mean", "max", "gem", "token0", "class_token"])
 @pytest.mark.parametrize(("layout", "prefix"), [("nchw", 0), ("nhwc", 0), ("tokens", 0), ("tokens", 1), ("tokens", 5)])
 @pytest.mark.parametrize("channels_last", [False, True])
 def test_pooling_equals_a_loop_over_positions(layout: Layout, prefix: int, pooling: PoolingKind, channels_last: bool):
@@ -69,6 +75,16 @@ def test_pooling_equals_a_loop_over_positions(layout: Layout, prefix: int, pooli
     np.testing.assert_allclose(
         pool(x, layer, pooling).numpy(), reference(x.numpy(), layer, pooling), rtol=1e-5, atol=1e-6
     )
+
+
+@pytest.mark.parametrize("prefix", [1, 5])
+def test_the_class_token_stands_beside_the_mean(prefix: int):
+    layer = tap("tokens", class_token=True, prefix_tokens=prefix)
+    found = pool(output("tokens"), layer, "cls_mean").numpy()
+    assert found.shape == (B, 2 * D)
+    np.testing.assert_allclose(found, reference(output("tokens").numpy(), layer, "cls_mean"), rtol=1e-5, atol=1e-6)
+    [pooled] = pooled_layers([layer], ["cls+mean"])
+    assert pooled.layer.width == 2 * D
 
 
 def test_a_vector_is_taken_as_it_is():

@@ -112,7 +112,7 @@ def test_what_is_not_as_it_must_be_is_named(images, tmp_path, monkeypatch):
     with pytest.raises(wl.UserError, match="transform must give a tensor"):
         wl.embed(Own(), images, transform=lambda image: np.zeros(3))
     for name, value, message in (
-        ("pooling", "foo", "pooling must be auto, mean, token0 or max, found 'foo'"),
+        ("pooling", "foo", r"pooling must be auto, mean, token0, max, gem, cls\+mean, found 'foo'"),
         ("batch_size", 0, "batch_size must be a whole number >= 1, found 0"),
         ("layers", "conv", r"or a list of module paths, found 'conv'"),
         ("image_size", 32, "image_size is of a network by name"),

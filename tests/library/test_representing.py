@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import stages.library as wl
+from stages.core.representations.judging import Gallery
 from stages.library.representing import Representation
 
 CLASSES, IMAGES = 16, 8
@@ -69,12 +70,28 @@ def test_of_several_networks_the_control_is_named_and_none_are_joined():
     assert vectors.shape == (len(LABELS), found.summary.loc["best of all", "features"])
 
 
+def test_fewer_dimensions_are_scored_with_axes_of_other_classes(chosen):
+    layers, curve = embeddings(), chosen.curve["map_at_r"]
+    y, folds = np.unique(LABELS, return_inverse=True)[1], chosen.choice.folds
+    assert list(curve.index) == [32, chosen.fit().n_features_out_]
+    assert curve.iloc[-1] == pytest.approx(chosen.choice.values[chosen.choice.chosen], abs=1e-3)
+    scores = []
+    for fold in range(folds.max() + 1):
+        own = folds[y] == fold
+        reference, judged = ({name: X[rows] for name, X in layers.items()} for rows in (~own, own))
+        made = Representation(chosen.best.arrays, chosen.best.recipe, 32).fit(reference, LABELS[~own])
+        vectors = made.transform(judged)
+        scores.append(Gallery(np.arange(own.sum()), y[own], np.arange(own.sum())).score(vectors @ vectors.T))
+    assert curve[32] == pytest.approx(np.concatenate(scores).mean(), abs=1e-3)
+
+
 def test_few_classes_fit_no_axes():
     few = np.isin(LABELS, [f"class {number:02}" for number in range(6)])
     found = wl.choose_representation({name: X[few] for name, X in embeddings().items()}, LABELS[few])
     assert {each.recipe for each in found.choice.candidates} == {"plain", "centred"}
     assert found.gain.low is None
     assert found.summary["low"].isna().all()
+    assert list(found.curve.index)[-1] == found.fit().n_features_out_
 
 
 @pytest.mark.parametrize(

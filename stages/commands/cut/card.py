@@ -15,6 +15,7 @@ from ...aggregate.words.formatting import place
 from ...embed.taps.tap import trace_forward
 from ...shared.embeddings.split_names import SEEN, UNSEEN
 from ...shared.images.image_store import fold_path
+from ...shared.networks.params import NetworkParams
 from ...shared.tables.metric_table import read_layer_scores
 from ...shared.workflow.digests import file_sha256
 from ...shared.workflow.params import ALL
@@ -43,7 +44,8 @@ RUN = {
 }
 """Lines that embed pixels, by runtime."""
 
-README = Path(__file__).with_name("card.md.j2")
+README, USE = (Path(__file__).with_name(name) for name in ("card.md.j2", "use.md.j2"))
+"""The card, and how to load the files, which ends any card."""
 
 
 def facts_of(source: Source, tensors: Collection[str], licence: str | None) -> dict[str, Any]:
@@ -56,9 +58,6 @@ def facts_of(source: Source, tensors: Collection[str], licence: str | None) -> d
     """
     layer, params, network = source.layer, source.network_params, source.cell.embedder.network
     n_layers = len({pooled.tap.path for pooled in source.cell.embedder.layers})
-    weights = {name: value for name, value in params.weights.model_dump().items() if value is not None}
-    if "path" in weights:
-        weights["path"] = Path(weights["path"]).name  # no path of this machine
     images, prepared = source.cell.images, source.paths.prepared
     parameters = {name: p.numel() for name, p in network.module.named_parameters()}
     last = place(source.layers[-1].layer.depth, n_layers - 1)
@@ -66,8 +65,7 @@ def facts_of(source: Source, tensors: Collection[str], licence: str | None) -> d
         "layer": {name: getattr(layer, name) for name in ("name", "module", "depth", "pooling", "width")}
         | {"scale": source.scaler.scaling, "layers": n_layers}
         | {"place": " and ".join([*(str(each.layer.depth + 1) for each in source.layers[:-1]), last])},
-        "network": {name: getattr(params, name) for name in ("library", "name", "config", "image_size", "frozen")}
-        | {"weights": weights, "weights_licence": licence or find_licence(source)}
+        "network": network_facts(params, network.module, licence)
         | {"checkpoint_sha256": file_sha256(source.checkpoint)},
         "data": {
             "source": source.dataset.source,
@@ -87,13 +85,21 @@ def facts_of(source: Source, tensors: Collection[str], licence: str | None) -> d
     }
 
 
-def find_licence(source: Source) -> str:
+def network_facts(params: NetworkParams, module: Any, licence: str | None) -> dict[str, Any]:
+    """Collect what a card says of a network: its entry, its weights and their licence."""
+    weights = {name: value for name, value in params.weights.model_dump().items() if value is not None}
+    if "path" in weights:
+        weights["path"] = Path(weights["path"]).name  # no path of this machine
+    facts = {name: getattr(params, name) for name in ("library", "name", "config", "image_size", "frozen")}
+    return facts | {"weights": weights, "weights_licence": licence or find_licence(params, module)}
+
+
+def find_licence(params: NetworkParams, module: Any) -> str:
     """Look up the licence of the pre-trained weights where timm or a package names it; else `unknown`."""
-    params, licence = source.network_params, None
+    licence = None
     if params.weights.source == "none":
         return "none: random weights"
     if params.weights.source == "hub" and params.library == "timm":
-        module: Any = source.cell.embedder.network.module
         licence = module.pretrained_cfg.get("license")
     elif params.weights.source == "package":
         try:
@@ -130,14 +136,17 @@ def layer_scores(source: Source) -> list[dict[str, Any]]:
     return [{str(name): value for name, value in row.items()} for row in means.to_dict("records")]
 
 
-def readme(card: Mapping[str, Any], decode: Mapping[str, Any]) -> str:
+def readme(card: Mapping[str, Any], decode: Mapping[str, Any], head: Path = README) -> str:
     """Write README.md.
 
     Args:
         card: the content of card.json.
         decode: of preprocess.json.
+        head: the template of what it is.
     """
-    template = Template(README.read_text(encoding="utf-8"), trim_blocks=True, lstrip_blocks=True)
+    template = Template(
+        "".join(path.read_text(encoding="utf-8") for path in (head, USE)), trim_blocks=True, lstrip_blocks=True
+    )
     licence = card["network"]["weights_licence"].lower()
     hub_licence = licence if licence in HUB_LICENCES else "other"
     return str(template.render(card, decode=decode, square=SQUARE[decode["fit"]], run=RUN, hub_licence=hub_licence))

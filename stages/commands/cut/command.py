@@ -1,11 +1,12 @@
 """Cut a network at one layer: a smaller network as files that load without this project."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
+from ...shared.runtime.errors import UserError
 from ..grid import cell_name
 from ..project import ProjectCommand, ProjectPath, check_new, params_option, use_option
 
@@ -32,9 +33,24 @@ def layer_options(command: F) -> F:
     return command
 
 
+representation_option = click.option(
+    "--representation",
+    type=ProjectPath(exists=True, dir_okay=False),
+    help="A file that `quick --out` or `Representation.save` wrote, in the place of a cell and its layers.",
+)
+
+
+def check_only_representation(origin: object, wanted: Mapping[str, Any]) -> None:
+    """Raise a `UserError` if a cell or its layers are named beside a representation."""
+    named = {"from": origin, "layer": wanted["layers"] or None} | {n: wanted[n] for n in ("step", "use", "scale")}
+    if found := next((name for name, value in named.items() if value is not None), None):
+        raise UserError(f"--{found}: --representation names network, layers and scale itself; leave one of them out")
+
+
 @click.command(cls=ProjectCommand)
 @click.option("--from", "origin", help="A finished cell, dataset/model/fold/seed; by default the best network's.")
 @layer_options
+@representation_option
 @click.option("--out", required=True, type=ProjectPath(), help="The folder to create.")
 @click.option("--onnx/--no-onnx", default=True, help="Whether to write model.onnx, which needs the extra `export`.")
 @click.option(
@@ -44,6 +60,7 @@ def layer_options(command: F) -> F:
 @params_option
 def cut(
     origin: str | None,
+    representation: Path | None,
     out: Path,
     onnx: bool,
     tolerance: float | None,
@@ -56,11 +73,25 @@ def cut(
     Writes the network up to the layer, with resizing, normalization, pooling and scaling, as files that need only torch
     or onnxruntime, and a model card. First it compares their output with the stored embeddings. Several layers are
     scaled to length 1 each, and joined. By default the cell is one of the best network for the use.
+
+    With --representation the files turn images into its vectors, means and matrices inside.
     """
+    check_new(out, draws=False)
+    if representation:
+        check_only_representation(origin, wanted)
+        from .represented import cut_representation
+
+        card = cut_representation(out, representation, onnx=onnx, tolerance=tolerance, licence=licence)
+        size, layer, distance = card["size"], card["layer"], max(card["agreement"]["distance"].values())
+        print(
+            f"cut {card['cell']['network']} at {layer['name']}, {layer['scale']}, {layer['width']} dimensions: "
+            f"{size['multiply_adds'] / 1e6:.1f} of {size['network_multiply_adds'] / 1e6:.1f} million multiply-adds; "
+            f"at most {distance:.1e} from the library; in {out}"
+        )
+        return
     from .folder import write_cut
     from .source import CellPaths, Wanted, named_cell, open_source  # torch takes seconds to import
 
-    check_new(out, draws=False)
     asked = Wanted(**wanted)
     cell = named_cell(origin, asked.use)
     source = open_source(params, cell, CellPaths.of(cell), asked)

@@ -23,7 +23,7 @@ from ...embed.embedder import PooledLayer, layer_embeddings
 from ...shared.networks.hub import weights_only
 from ...shared.networks.network import Network
 from ...shared.runtime.errors import UserError
-from .source import Scaler, join
+from .source import Joiner
 
 EXAMPLES = 2
 """Images in the traced batch: with one, programs are specialized to one (pytorch#133653)."""
@@ -57,7 +57,7 @@ class UpToLayer(nn.Module):
         return tuple(embedded[layer.layer.name] for layer in layers)
 
 
-def export_layer(network: Network, layers: Sequence[PooledLayer], image_size: int, scaler: Scaler) -> ExportedProgram:
+def export_layer(network: Network, layers: Sequence[PooledLayer], image_size: int, scaler: Joiner) -> ExportedProgram:
     """Export a network up to a layer, with the transform before it and the pooling after it, for batches of any size.
 
     Args:
@@ -120,14 +120,16 @@ def prune(traced: fx.GraphModule, prefix: str) -> fx.GraphModule:
     return fx.GraphModule(tensors, graph)
 
 
-def scaled(module: fx.GraphModule, scaler: Scaler) -> fx.GraphModule:
+def scaled(module: fx.GraphModule, scaler: Joiner) -> fx.GraphModule:
     """Scale the outputs of a pruned module, and put them side by side: one output, in place of a tuple."""
     graph, output = module.graph, module.graph.output_node()
     for name, values in scaler.fitted.items():
         module.register_buffer(name, values)
     with graph.inserting_before(output):
-        parts = output.all_input_nodes
-        output.args = (graph.call_function(join, (parts, scaler.scaling, *map(graph.get_attr, scaler.fitted))),)
+        function, how = scaler.program
+        output.args = (
+            graph.call_function(function, (output.all_input_nodes, how, *map(graph.get_attr, scaler.fitted))),
+        )
     graph.set_codegen(fx.graph.CodeGen())
     module.recompile()
     return module

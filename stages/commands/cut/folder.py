@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors.torch import save
+from torch.export import ExportedProgram
 
 from ...shared.embeddings.split_names import SEEN, UNSEEN
 from ...shared.images.image_store import Pixels
@@ -217,47 +218,69 @@ def write_cut(out: Path, source: Source, *, onnx: bool, tolerance: float | None,
     with new_output(out) as folder:
         folder.mkdir()
         program = export.export_layer(source.cell.embedder.network, source.layers, images.size, source.scaler)
-        export.save_program(program, folder / PROGRAM)
-        (folder / WEIGHTS).write_bytes(save({name: value.clone() for name, value in program.state_dict.items()}))
-        distance = {PROGRAM: check_agreement(export.load_run(folder / PROGRAM), reference, tolerance, PROGRAM)}
-        if onnx:
-            export.save_onnx(folder / PROGRAM, folder / ONNX)
-            distance[ONNX] = check_agreement(export.load_onnx(folder / ONNX), reference, tolerance, ONNX)
+        distance = write_programs(folder, program, reference, tolerance, onnx=onnx)
         card = {
             "format": FORMAT,
             "cell": cell_id(source.store.cell) | {"step": source.step},
             **facts_of(source, program.state_dict, licence),
-            "files": {
-                path.name: {"bytes": path.stat().st_size, "sha256": file_sha256(path)}
-                for path in sorted(folder.iterdir())
-            },
-            "agreement": {
-                "source": reference.source,
-                "split": reference.split,
-                "images": len(reference.pixels),
-                "tolerance": tolerance,
-                "distance": {name: float(f"{d:.2g}") for name, d in distance.items()},
-            },
+            "files": list_files(folder),
+            "agreement": describe_agreement(reference, tolerance, distance),
             "versions": library_versions("torch", source.network_params.library, *(export.PACKAGES if onnx else ())),
         }
-        preprocess = describe_input(source)
+        decode = {"fit": source.dataset.fit, "fill": images.fill, "bits": source.dataset.decode["bits"]}
+        preprocess = describe_input(images.size, decode, source.layer.width, source.scaler.scaling)
         write_json(folder / PREPROCESS, preprocess)
         write_json(folder / CARD, card)
         (folder / README).write_text(readme(card, preprocess["decode"]), encoding="utf-8")
     return card
 
 
-def describe_input(source: Source) -> dict[str, Any]:
-    """Return the content of preprocess.json: how an image becomes the program's input, and what comes out."""
-    size = source.cell.images.size
-    decode = {"mode": "RGB", "orientation": "as EXIF says", "image_size": size, "fit": source.dataset.fit}
-    decode |= {"fill": source.cell.images.fill, "bits": source.dataset.decode["bits"], "resample": "bilinear"}
+def write_programs(
+    folder: Path, program: ExportedProgram, reference: Reference, tolerance: float, *, onnx: bool
+) -> dict[str, float]:
+    """Write the files that hold the network, and compare each with what it must give.
+
+    Returns:
+        Name of a file -> its largest distance from the reference.
+
+    Raises:
+        UserError: one does not agree.
+    """
+    export.save_program(program, folder / PROGRAM)
+    (folder / WEIGHTS).write_bytes(save({name: value.clone() for name, value in program.state_dict.items()}))
+    distance = {PROGRAM: check_agreement(export.load_run(folder / PROGRAM), reference, tolerance, PROGRAM)}
+    if onnx:
+        export.save_onnx(folder / PROGRAM, folder / ONNX)
+        distance[ONNX] = check_agreement(export.load_onnx(folder / ONNX), reference, tolerance, ONNX)
+    return distance
+
+
+def list_files(folder: Path) -> dict[str, dict[str, Any]]:
+    """List what is in a folder so far, with its hashes."""
+    return {path.name: {"bytes": path.stat().st_size, "sha256": file_sha256(path)} for path in sorted(folder.iterdir())}
+
+
+def describe_agreement(reference: Reference, tolerance: float, distance: Mapping[str, float]) -> dict[str, Any]:
+    """Return what the card says of how far the files are from the reference."""
+    facts = {"source": reference.source, "split": reference.split, "images": len(reference.pixels)}
+    return facts | {"tolerance": tolerance, "distance": {name: float(f"{d:.2g}") for name, d in distance.items()}}
+
+
+def describe_input(size: int, decode: Mapping[str, Any], width: int, scale: str) -> dict[str, Any]:
+    """Return the content of preprocess.json: how an image becomes the program's input, and what comes out.
+
+    Args:
+        size: height and width of the input in pixels.
+        decode: `fit`, `fill` and `bits`.
+        width: of the output.
+        scale: what was done with it.
+    """
+    how = {"mode": "RGB", "orientation": "as EXIF says", "image_size": size, **decode, "resample": "bilinear"}
     return {
         "format": FORMAT,
-        "decode": decode,
+        "decode": how,
         "input": {"name": export.INPUT, "dtype": "uint8", "shape": ["batch", 3, size, size]},
-        "output": {"name": export.OUTPUT, "dtype": "float32", "shape": ["batch", source.layer.width]}
-        | {"scale": source.scaler.scaling},
+        "output": {"name": export.OUTPUT, "dtype": "float32", "shape": ["batch", width], "scale": scale},
     }
 
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -50,9 +50,26 @@ class Scaler:
     scaling: Scaling = "none"
     fitted: Mapping[str, Tensor] = field(default_factory=dict)
 
+    @property
+    def program(self) -> tuple[Any, Any]:
+        """The function of vectors, its second argument, and after it come those in `fitted`, for a program."""
+        return join, self.scaling
+
     def join(self, parts: Sequence[Float32]) -> Float32:
         """Scale the vectors of every layer, (B, D) each, and put them side by side."""
         return join([torch.from_numpy(part) for part in parts], self.scaling, *self.fitted.values()).numpy()
+
+
+class Joiner(Protocol):
+    """What makes one vector of those of several layers: a `Scaler`, or a representation's."""
+
+    @property
+    def fitted(self) -> Mapping[str, Tensor]:
+        """Tensors, by the names that they have in a program."""
+
+    @property
+    def program(self) -> tuple[Any, Any]:
+        """The function of vectors, its second argument, and after it come those in `fitted`."""
 
 
 def join(parts: Sequence[Tensor], scaling: Scaling, *fitted: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from ...shared.runtime.errors import UserError
-from ..cut.command import layer_options
+from ..cut.command import check_only_representation, layer_options, representation_option
 from ..project import ProjectCommand, ProjectPath, check_new, params_option
 
 
@@ -18,16 +18,26 @@ from ..project import ProjectCommand, ProjectPath, check_new, params_option
 @click.option(
     "--from", "origin", type=ProjectPath(), help="A cell, or the folder of a cut; by default the best network's cell."
 )
+@representation_option
 @layer_options
 @click.option("--out", type=ProjectPath(), required=True, help="The file to write: .parquet or .npz.")
 @click.option("--skip-unreadable", is_flag=True, help="Leave out files that are no images, and list them.")
 @params_option
-def features(images: Path, origin: Path | None, out: Path, skip_unreadable: bool, params: Path, **wanted: Any) -> None:
+def features(
+    images: Path,
+    origin: Path | None,
+    representation: Path | None,
+    out: Path,
+    skip_unreadable: bool,
+    params: Path,
+    **wanted: Any,
+) -> None:
     """Embed new images with a finished network, at one layer: a vector per image, with its path.
 
     IMAGES is a folder, with all folders in it; an archive (.zip, .tar, ...); a list (.txt, or .csv with a column
     `path`); or one image. It needs no labels. --from takes a finished cell, dataset/model/fold/seed or its folder, or
-    the folder of a cut, whose layer is then taken. By default it is a cell of the best network for the use.
+    the folder of a cut, whose layer is then taken. By default it is a cell of the best network for the use. With
+    --representation the vectors are those that it makes of its network's layers.
 
     After a stop, repeat the command: it continues.
     """
@@ -45,13 +55,18 @@ def features(images: Path, origin: Path | None, out: Path, skip_unreadable: bool
     if out.suffix not in WRITERS:
         raise UserError(f"--out must end in {', '.join(WRITERS)}, found {out.name!r}")
     check_new(out, folder=False, draws=False)
+    if representation:
+        check_only_representation(origin, wanted)
     max_pixels = read_section(params, "prepare", PrepareParams).max_pixels
     with ExitStack() as resources:
         files = image_files.list_images(images, resources)
         from ..cut.source import Wanted  # after what may be wrong: torch takes seconds
-        from .extraction import Shards, open_extractor
+        from .extraction import Shards, from_representation, open_extractor
 
-        extractor = open_extractor(params, origin, Wanted(**wanted), resources)
+        if representation:
+            extractor = from_representation(representation, resources)
+        else:
+            extractor = open_extractor(params, origin, Wanted(**wanted), resources)
         run = StageRun("features", params, keys=[], reads=[extractor.weights], writes=[out], resumable=True)
         shards = Shards(claim_work(resources.enter_context(run), {}, watch.say), files, extractor, max_pixels)
         shards.fill(skip=skip_unreadable)

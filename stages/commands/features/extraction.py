@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ import torch
 
 from ...embed.embedder import stored
 from ...embed.params import EmbedParams
+from ...library.embedding import BATCH_SIZE
 from ...prepare.bits import FULL, Depth, fewest_bits
 from ...prepare.decode import decode_many, digest, read_content
 from ...prepare.raw_files import RawFiles
@@ -33,6 +35,7 @@ from ...shared.workflow.params import read_section
 from ...shared.workflow.versions import library_versions
 from ..cut.export import explained, load_run
 from ..cut.folder import AGAIN, PREPROCESS, PROGRAM, check_versions, read_cut
+from ..cut.represented import DECODE, open_representation
 from ..cut.source import CellPaths, Float32, Source, Wanted, named_cell, open_source
 from .image_files import refuse_unreadable
 
@@ -112,6 +115,34 @@ def from_cell(source: Source, resources: ExitStack) -> Extractor:
         embed=embed,
         device={"device": embedder.compute.device.type, "precision": embedder.compute.precision}
         | library_versions(source.network_params.library),
+    )
+
+
+def from_representation(path: Path, resources: ExitStack) -> Extractor:
+    """Take the network and the layers that a representation names, and apply it.
+
+    Raises:
+        UserError: it is another file, or does not name a network that has these layers.
+    """
+    opened = open_representation(path)
+    embedder, scaler = opened.embedder, opened.scaler
+    embed_batch = resources.enter_context(embedder.running(BATCH_SIZE))
+
+    def embed(pixels: Pixels) -> Float32:
+        embedded = embed_batch(np.arange(len(pixels)), pixels)
+        return scaler.join([embedded[each.layer.name] for each in opened.layers])
+
+    versions = library_versions(opened.params.library)
+    if opened.params.weights.source == "package":
+        versions["weights"] = version(str(opened.params.weights.name))
+    return Extractor(
+        about=opened.about,
+        weights=path,
+        width=scaler.representation.n_features_out_,
+        decode=DECODE | {"size": opened.params.image_size},
+        batch_size=BATCH_SIZE,
+        embed=embed,
+        device={"device": embedder.compute.device.type, "precision": embedder.compute.precision} | versions,
     )
 
 

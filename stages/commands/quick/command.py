@@ -51,6 +51,9 @@ NETWORK = "efficientnet_lite0"
     help="How a layer's output becomes a vector; may be repeated.",
 )
 @click.option("--per-class", type=click.IntRange(5), help="Images per class, at most: by default 100, 30 of --demo's.")
+@click.option(
+    "--dimensions", type=click.IntRange(1), help="Of the representation that --out keeps; also prints what fewer cost."
+)
 @click.option("--out", type=UserPath(), help="Keep the page, the tables and the embeddings in this folder.")
 @use_option
 def quick(folder: Path | None, *, demo: bool, table: str | None, out: Path | None, use: str | None, **how: Any) -> None:
@@ -78,7 +81,7 @@ def quick(folder: Path | None, *, demo: bool, table: str | None, out: Path | Non
     from .waves import answer, plain_name  # after what may be wrong: libraries take seconds
 
     model, dataset = plain_name(how["networks"][0]), DEMO if folder is None else plain_name(folder.name)
-    answer(sources, labels, model, dataset, use, out, words_of(folder, table, **how))
+    answer(sources, labels, model, dataset, use, out, words_of(folder, table, **how), how["dimensions"])
     if out:
         print(f"quick: {out / 'report.html'} is the page", file=sys.stderr)
     words = ["FOLDER" if folder is None else str(folder), *(["--table", table] if table else [])]
@@ -89,7 +92,7 @@ def quick(folder: Path | None, *, demo: bool, table: str | None, out: Path | Non
 def words_of(folder: Path | None, table: str | None, **how: Any) -> str:
     """Return the command that does the same."""
     options = {"--table": [table], "--network": how["networks"], "--image-size": how["sizes"]}
-    options |= {"--pooling": how["poolings"], "--per-class": [how["per_class"]]}
+    options |= {"--pooling": how["poolings"], "--per-class": [how["per_class"]], "--dimensions": [how["dimensions"]]}
     given = [(name, str(each)) for name, values in options.items() for each in values if each is not None]
     words = ["whichlayer", "quick", "--demo" if folder is None else str(folder)]
     return shlex.join([*words, *(word for pair in given for word in pair)])

@@ -45,6 +45,7 @@ def answer(
     use: str | None,
     out: Path | None,
     command: str,
+    dimensions: int | None = None,
 ) -> None:
     """Print plain scores, then the choice; write it to a folder, with the command that does it again.
 
@@ -55,6 +56,7 @@ def answer(
         use: the only one to look at; None: all.
         out: the folder.
         command: this one.
+        dimensions: of the representation that is kept; None: all.
     """
     from ...library.settings import read_settings
 
@@ -85,6 +87,9 @@ def answer(
         announce()
         choice = choose_representation(sources if len(sources) > 1 else layers, labels)
         print(f"\n{choice}", flush=True)
+        if dimensions:
+            curve = ", ".join(f"{count}: {score:.3f}" for count, score in choice.curve["map_at_r"].items())
+            print(f"MAP@R by dimensions: {curve}.", flush=True)
     if out:
         from ...library.export import write_result
 
@@ -93,7 +98,7 @@ def answer(
             write_result(scratch, result, measure=measure, aggregate=aggregate, command=command, workers=workers)
             np.savez(scratch / "embeddings.npz", allow_pickle=False, labels=np.array(labels), **layers)
             if joins:
-                choice.fit().save(scratch / "representation.safetensors")
+                choice.fit(dimensions).save(scratch / "representation.safetensors")
 
 
 def side_by_side(sources: "Mapping[str, Layers]") -> dict[str, NDArray[np.float32]]:

@@ -35,6 +35,11 @@ class Origin:
     pooling: str
 
 
+def principal_axes_of(rows: Embedding, dimensions: int) -> Float64:
+    """Find the leading principal axes of joined rows (N, p), about zero: (p, dimensions)."""
+    return np.asarray(np.linalg.svd(rows.astype(np.float64), full_matrices=False)[2][:dimensions].T)
+
+
 class Representation(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """Join layers and turn their rows into vectors of length 1, compared by cosines.
 
@@ -95,7 +100,7 @@ class Representation(TransformerMixin, BaseEstimator):  # type: ignore[misc]
                 raise UserError(
                     f"dimensions must be from 1 to {min(rows.shape)}, the features and images, found {self.dimensions}"
                 )
-            self.reduction_ = Step(None, np.linalg.svd(rows, full_matrices=False)[2][: self.dimensions].T)
+            self.reduction_ = Step(None, principal_axes_of(rows, self.dimensions))
             self.n_features_out_ = self.dimensions
         return self
 
@@ -143,7 +148,7 @@ class Representation(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         fields = {name: getattr(self, name) for name in SAVED} | {"origin": self.origin and asdict(self.origin)}
         arrays = {
             f"{place}.{part}": np.ascontiguousarray(array)
-            for place, step in self._places().items()
+            for place, step in self.steps.items()
             for part in ("mean", "matrix")
             if (array := getattr(step, part)) is not None
         }
@@ -162,12 +167,12 @@ class Representation(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             with safe_open(path, framework="numpy") as file:
                 fields = json.loads((file.metadata() or {})[METADATA])
                 arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        except (SafetensorError, KeyError, json.JSONDecodeError) as error:
+            origin = fields["origin"] and Origin(**fields["origin"])
+            loaded = cls(tuple(fields["layers"]), fields["recipe"], fields["dimensions"], origin)
+            for name in SAVED[3:]:
+                setattr(loaded, name, fields[name])
+        except (SafetensorError, KeyError, TypeError, ValueError) as error:
             raise UserError(f"{path} must be a file that a representation was saved to, found {error}") from None
-        origin = fields["origin"] and Origin(**fields["origin"])
-        loaded = cls(tuple(fields["layers"]), fields["recipe"], fields["dimensions"], origin)
-        for name in SAVED[3:]:
-            setattr(loaded, name, fields[name])
 
         def step(place: str) -> Step:
             return Step(arrays.get(f"{place}.mean"), arrays.get(f"{place}.matrix"))
@@ -177,8 +182,10 @@ class Representation(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         loaded.reduction_ = step("reduction") if "reduction.matrix" in arrays else None
         return loaded
 
-    def _places(self) -> dict[str, Step]:
-        """Name every step."""
+    @property
+    def steps(self) -> dict[str, Step]:
+        """What is done, in order: a step for each layer, `layer.0` and so on, then `join` and `reduction`, if any."""
+        check_is_fitted(self)
         steps = {f"layer.{number}": step for number, step in enumerate(self.steps_)}
         return steps | {n: s for n, s in (("join", self.join_), ("reduction", self.reduction_)) if s is not None}
 

@@ -29,8 +29,8 @@ class Layer:
         name: the array's name: the module's path, with `@<pooling>` for a further pooling of the same module.
         module: the module's path.
         depth: 0 at the input side, counting tapped modules; -1 for the raw-pixel baseline.
-        pooling: what turned the module's output into a vector: `mean`, `class_token`, `token0`, `max`, or `none`
-            (it already was one).
+        pooling: what turned the module's output into a vector: `mean`, `class_token`, `token0`, `max`, `gem`,
+            `cls_mean`, or `none` (it already was one).
         width: number of features.
         parameters: number of the network's parameters that computing this layer uses.
         operations: multiply-adds of one image up to this layer, in convolutions, linear layers and attention.

@@ -1,0 +1,234 @@
+"""A saved representation as a network of its own: named layers of a network by name, and what is done with their rows.
+
+Nothing of a study is needed: `whichlayer quick --out` or `Representation.save` wrote the file.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ...core.representations.representation import Origin, Representation
+from ...core.scores.embedded_split import EQUALS_MEAN
+from ...embed.embedder import Embedder, PooledLayer, pooled_layers
+from ...embed.params import Pooling, TapsParams
+from ...embed.taps.find import find_taps
+from ...embed.taps.tap import trace_forward
+from ...prepare.bits import FULL
+from ...shared.networks.device import choose_device
+from ...shared.networks.network import Network, build_network
+from ...shared.networks.params import NetworkParams, named_network
+from ...shared.runtime.errors import UserError, check_known
+from ...shared.runtime.package import PARAMS
+from ...shared.workflow.params import load
+from ...shared.workflow.versions import library_versions
+from ..project import new_output
+from . import export
+from .card import network_facts, readme
+from .folder import (
+    CARD,
+    FORMAT,
+    PREPROCESS,
+    README,
+    Reference,
+    describe_agreement,
+    describe_input,
+    list_files,
+    write_json,
+    write_programs,
+)
+from .source import Float32
+
+DECODE: dict[str, Any] = {"fit": "crop", "fill": 255, "bits": FULL}
+"""How images are decoded, beside their size: as `quick` and `embed` do."""
+
+TRIED = 16
+"""Images, of noise, with which a cut is tried."""
+
+TEMPLATE = Path(__file__).with_name("representation.md.j2")
+
+Steps = tuple[tuple[bool, bool], ...]
+"""Of each step, whether it has a mean and a matrix."""
+
+
+def represent(parts: Sequence[Tensor], steps: Steps, *tensors: Tensor) -> Tensor:
+    """Do what `Representation.transform` does, in double precision: (B, D) of every layer -> (B, n_features_out_)."""
+    values = iter(tensors)
+
+    def turned(rows: Tensor, has_mean: bool, has_matrix: bool) -> Tensor:
+        equal = torch.zeros_like(rows[:, :1], dtype=torch.bool)
+        if has_mean:
+            mean = next(values)
+            rows = rows - mean
+            equal = torch.linalg.vector_norm(rows, dim=1, keepdim=True) <= EQUALS_MEAN * torch.linalg.vector_norm(mean)
+        rows = rows @ next(values) if has_matrix else rows
+        length = torch.linalg.vector_norm(rows, dim=1, keepdim=True)
+        keep = (length > 0) & ~equal
+        return torch.where(keep, rows / torch.where(keep, length, 1.0), 0.0)
+
+    rows = torch.cat([turned(part.double(), *step) for part, step in zip(parts, steps, strict=False)], dim=1)
+    rows = rows / len(parts) ** 0.5
+    for step in steps[len(parts) :]:
+        rows = turned(rows, *step)
+    return rows.float()
+
+
+@dataclass(frozen=True)
+class Represented:
+    """Rows of several layers become one vector, as `Scaler` joins them."""
+
+    representation: Representation
+
+    @property
+    def scaling(self) -> str:
+        """What is done with rows."""
+        return self.representation.recipe
+
+    @property
+    def program(self) -> tuple[Any, Any]:
+        """The function of vectors, its second argument, and after it come those in `fitted`, for a program."""
+        return represent, tuple((s.mean is not None, s.matrix is not None) for s in self.representation.steps.values())
+
+    @property
+    def fitted(self) -> dict[str, Tensor]:
+        """Means and matrices, by the names that they have in a program."""
+        named = {
+            f"{place}.{part}".replace(".", "_"): getattr(step, part)
+            for place, step in self.representation.steps.items()
+            for part in ("mean", "matrix")
+        }
+        return {name: torch.from_numpy(np.array(values)) for name, values in named.items() if values is not None}
+
+    def join(self, parts: Sequence[Float32]) -> Float32:
+        """Turn the vectors of every layer, (B, D) each, into one of each image."""
+        of = self.representation
+        return np.asarray(of.transform(dict(zip(of.layers, parts, strict=True))))
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A representation and its network.
+
+    Attributes:
+        origin: what the file says of the network.
+        params: the network's entry.
+        network: in evaluation mode.
+        layers: those that are joined.
+        scaler: what is done with their rows.
+    """
+
+    origin: Origin
+    params: NetworkParams
+    network: Network
+    layers: Sequence[PooledLayer]
+    scaler: Represented
+
+    @property
+    def embedder(self) -> Embedder:
+        """What embeds batches at the layers, on the device."""
+        compute = choose_device()
+        self.network.move(compute.device)
+        return Embedder(self.network, self.layers, logits=False, rotation=None, compute=compute)
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """What its vectors are of."""
+        of = self.scaler.representation
+        named = {"network": self.origin.network, "step": 0, "layer": "+".join(of.layers)}
+        return named | {"pooling": self.origin.pooling, "scale": of.recipe}
+
+
+def open_representation(path: Path) -> Opened:
+    """Load a representation, and build its network.
+
+    Raises:
+        UserError: it is another file, does not name a network, or the network has other layers.
+    """
+    of = Representation.load(path)
+    if of.origin is None:
+        raise UserError(
+            f"{path}: must name the network of its layers, found none: they came as arrays; fit it to layers that "
+            "`whichlayer.embed` made of a network by name, or take `whichlayer quick --out`"
+        )
+    params = named_network(load(PARAMS)["models"], of.origin.network, of.origin.image_size)
+    network = build_network(params, 1, seed=0)
+    check_known(of.origin.pooling, get_args(Pooling), f"{path}: pooling must be known, found {of.origin.pooling!r}")
+    pooling: Any = of.origin.pooling
+    pooled = {each.tap.path: each for each in pooled_layers(find_taps(network, params, TapsParams()), [pooling])}
+    for name, width in zip(of.layers, of.widths_, strict=True):
+        check_known(name, pooled, f"{path}: {of.origin.network} must have the layer {name!r}")
+        if pooled[name].layer.width != width:
+            found = pooled[name].layer.width
+            raise UserError(
+                f"{path}: layer {name!r} must have {width} features, found {found}: it is of another network"
+            )
+    return Opened(of.origin, params, network, [pooled[name] for name in of.layers], Represented(of))
+
+
+def take_noise(opened: Opened) -> Reference:
+    """Make images of coarse and fine noise, and what the library gives for them."""
+    size, random = opened.params.image_size, np.random.default_rng(0)
+    coarse = random.integers(0, 256, (TRIED, 3, 4, 4)).repeat(-(-size // 4), axis=2).repeat(-(-size // 4), axis=3)
+    fine = random.normal(0, 20, (TRIED, 3, size, size))
+    pixels = (coarse[:, :, :size, :size] + fine).clip(0, 255).astype(np.uint8)
+    with opened.embedder.running(TRIED) as embed:
+        embedded = embed(np.arange(TRIED), pixels.transpose(0, 2, 3, 1))
+    opened.network.move(torch.device("cpu"))
+    expected = opened.scaler.join([embedded[each.layer.name] for each in opened.layers])
+    return Reference("noise", "the library", pixels, expected)
+
+
+def cut_representation(
+    out: Path, path: Path, *, onnx: bool, tolerance: float | None, licence: str | None
+) -> dict[str, Any]:
+    """Write a representation and its network as files that load without this project, with a short card.
+
+    Args:
+        out: the folder.
+        path: the representation's file.
+        onnx: whether to write model.onnx.
+        tolerance: how far a file may be from the library, relative to the length of a vector; None: 1e-4.
+        licence: of the pre-trained weights, where the user says it.
+
+    Returns:
+        The content of card.json.
+
+    Raises:
+        UserError: the network cannot be exported, or a file does not agree.
+    """
+    opened = open_representation(path)
+    reference, most = take_noise(opened), tolerance or 1e-4
+    with new_output(out) as folder:
+        folder.mkdir()
+        size = opened.params.image_size
+        program = export.export_layer(opened.network, opened.layers, size, opened.scaler)
+        distance = write_programs(folder, program, reference, most, onnx=onnx)
+        of, module = opened.scaler.representation, opened.network.module
+        parameters = {name: p.numel() for name, p in module.named_parameters()}
+        layer = {"name": opened.about["layer"], "pooling": opened.origin.pooling, "width": of.n_features_out_}
+        card = {
+            "format": FORMAT,
+            "cell": {"network": opened.origin.network, "step": 0},
+            "layer": layer | {"scale": of.recipe},
+            "representation": {"layers": [*of.layers], "recipe": of.recipe, "dimensions": of.dimensions}
+            | {"reference_classes": of.reference_classes_},
+            "network": network_facts(opened.params, module, licence),
+            "size": {
+                "parameters": sum(count for name, count in parameters.items() if name in program.state_dict),
+                "network_parameters": sum(parameters.values()),
+                "multiply_adds": max(each.layer.operations for each in opened.layers),
+                "network_multiply_adds": trace_forward(module, size).operations[""],
+            },
+            "files": list_files(folder),
+            "agreement": describe_agreement(reference, most, distance),
+            "versions": library_versions("torch", opened.params.library, *(export.PACKAGES if onnx else ())),
+        }
+        preprocess = describe_input(size, DECODE, of.n_features_out_, of.recipe)
+        write_json(folder / PREPROCESS, preprocess)
+        write_json(folder / CARD, card)
+        (folder / README).write_text(readme(card, preprocess["decode"], TEMPLATE), encoding="utf-8")
+    return card

@@ -1,0 +1,48 @@
+"""MAP@R of one representation in fewer dimensions, with all that is fitted fitted to other classes."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..scores.arrays import Classes
+from .candidates import Candidate
+from .fitting import Embedding, Step
+from .judging import Gallery
+from .representation import Representation, principal_axes_of
+
+
+def score_dimensions(
+    layers: Mapping[str, Embedding],
+    y: Classes,
+    own_groups: Classes,
+    folds: Classes,
+    candidate: Candidate,
+    dimensions: Sequence[int],
+) -> dict[int, float]:
+    """Judge each fold with principal axes of the other folds' images.
+
+    Args:
+        layers: name -> (N, D).
+        y: (N,) classes, 0 ... K - 1.
+        own_groups: (N,) group of every image, none of whose images is its neighbour.
+        folds: (K,) fold of every class.
+        candidate: the representation.
+        dimensions: numbers of axes; those that are not fewer than its features and the reference images are left out.
+
+    Returns:
+        Dimensions -> mean over classes; at the end those of all its features.
+    """
+    found: dict[int, list[NDArray[np.float64]]] = {}
+    for fold in range(int(folds.max()) + 1):
+        is_own = folds[y] == fold
+        reference, own = ({name: layers[name][rows] for name in candidate.arrays} for rows in (~is_own, is_own))
+        made = Representation(candidate.arrays, candidate.recipe).fit(reference, y[~is_own])
+        known, asked = made.transform(reference), made.transform(own)
+        gallery = Gallery(np.flatnonzero(is_own), y, own_groups)
+        fewer = [count for count in dimensions if count < min(known.shape)]
+        axes = principal_axes_of(known, max(fewer, default=0))
+        turned: dict[int, Embedding] = {count: Step(None, axes[:, :count]).rows(asked) for count in fewer}
+        for count, rows in {**turned, known.shape[1]: asked}.items():
+            found.setdefault(count, []).append(gallery.score(rows @ rows.T))
+    return {count: float(np.concatenate(scores).mean()) for count, scores in found.items()}
