@@ -6,6 +6,7 @@ run takes one thread, leaves out what OUT has already, and can be cut off and st
 
     python docs/study/embeddings.py DATA WEIGHTS OUT                # all networks, in the order of NETWORKS
     python docs/study/embeddings.py DATA WEIGHTS OUT mobilenet_v2   # some
+    python docs/study/embeddings.py DATA WEIGHTS OUT mobilenet_v2:64   # at one size
 
 A file holds `labels`, `groups` (empty texts where there are none), `paths`, and an array (N, D) float32 for each layer,
 `layer_00_NAME` first. A vision transformer has the class token under this name and the mean over patches as
@@ -18,6 +19,7 @@ import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +32,7 @@ from stages.embed.folding import FoldedNorms
 from stages.embed.params import Pooling, TapsParams
 from stages.embed.taps.find import find_taps
 from stages.prepare.decode import decode_many
+from stages.prepare.params import DEFAULT_MAX_PIXELS
 from stages.prepare.sources.handwriting import SEED_NAME, find_fonts, read_fonts_file, render_word
 from stages.shared.images.image_store import filled
 from stages.shared.networks.network import build_network
@@ -128,7 +131,8 @@ def read_images(data: Path, name: str, size: int) -> Images:
     folder = data / name / "train" if (data / name / "train").is_dir() else data / name
     drawn = draw_images(folder, name)
     contents = [(folder / path).read_bytes for path, _, _ in drawn]
-    pixels = [image.pixels for _, image in decode_many(contents, size=size, fit="crop", fill=255)]  # type: ignore[union-attr]
+    decoded = decode_many(contents, max_pixels=DEFAULT_MAX_PIXELS, size=size, fit="crop", fill=255)
+    pixels = [image.pixels for _, image in decoded]  # type: ignore[union-attr]
     paths, labels, groups = zip(*drawn, strict=True)
     return paths, labels, groups, np.stack(pixels)
 
@@ -184,10 +188,10 @@ def main(data: Path, weights: Path, out: Path, networks: Sequence[str]) -> None:
     """Write all files that are not there."""
     torch.set_num_threads(1)
     out.mkdir(parents=True, exist_ok=True)
-    for network in networks or NETWORKS:
-        for name in IMAGES:
-            for size in NETWORKS[network][2]:
-                write(data, weights, out, name, network, size)
+    for asked in networks or NETWORKS:
+        network, _, one = asked.partition(":")
+        for name, size in product(IMAGES, [int(one)] if one else NETWORKS[network][2]):
+            write(data, weights, out, name, network, size)
 
 
 if __name__ == "__main__":
