@@ -4,6 +4,7 @@ import ast
 import re
 import subprocess
 from functools import cache
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -115,10 +116,28 @@ def test_stages_import_only_themselves_and_shared():
     for path in SOURCES:
         stage = folder_of(path)
         if stage in ("commands", "library", "core", "__init__.py"):
-            continue  # these may import stages
+            continue  # the first two may import stages; of the core see below
         allowed = {stage, "core", "shared", "__init__.py"}
         wrong = [str(f.relative_to(ROOT)) for f in local_imports(path) if folder_of(f) not in allowed]
         assert not wrong, f"{path.relative_to(ROOT)} imports {wrong}"
+
+
+CORE = STAGES / "core"
+LENT = {STAGES / "shared" / "runtime" / "errors.py", STAGES / "shared" / "workflow" / "seeding.py"}
+
+
+def test_the_core_imports_no_stage_and_its_scores_neither_inference_nor_the_rule_of_choosing():
+    for path in CORE.rglob("*.py"):
+        lent = {f for f in local_imports(path) if f.read_text() and CORE not in f.parents}
+        assert lent <= LENT, f"{path.relative_to(ROOT)} imports {lent - LENT}"
+    for path in [*(CORE / "scores").rglob("*.py"), *(CORE / "representations").rglob("*.py")]:
+        above = {f for f in local_imports(path) if f == CORE / "choose.py" or CORE / "inference" in f.parents}
+        assert not above, f"{path.relative_to(ROOT)} imports {above}"
+
+
+def test_no_module_imports_itself_by_way_of_others():
+    graph = {path: local_imports(path) - {path} for path in SOURCES if path.name != "__init__.py"}
+    TopologicalSorter(graph).prepare()
 
 
 def test_stages_holds_what_dvc_yaml_lists_what_they_share_and_commands():

@@ -4,8 +4,10 @@ import re
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from fcntl import LOCK_EX, flock
+from functools import reduce
 from io import StringIO
 from math import ceil
+from operator import getitem
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ from ..prepare.candidates import Candidate, class_counts, describe_counts
 from ..prepare.class_folders import TABLE_INSTEAD
 from ..prepare.params import DatasetParams, parse_dataset
 from ..prepare.splits import FoldPlan, plan_folds
+from ..shared.networks.params import NetworkParams
 from ..shared.runtime.errors import UserError, check_known, prefix_errors
 from .check import check_config
 from .config import Config, parse_config, read_config
@@ -35,6 +38,9 @@ MAX_WIDTH = 4096
 """Of a line of params.yaml; longer ones are broken."""
 
 TEST_FRACTION = 0.2
+Changes = dict[tuple[str, ...], Any]
+"""Keys of params.yaml, from a section down, and their values."""
+
 LIMITS = {"train": 120, "test": 40, "unseen": 100}
 """Images of a class at most, so that a first run takes minutes."""
 
@@ -46,8 +52,11 @@ LIMITS = {"train": 120, "test": 40, "unseen": 100}
     "--model", "models", multiple=True, default=[MODEL], show_default=True, help="In params.yaml; may be repeated."
 )
 @click.option("--table", help="A CSV in FOLDER that lists images (path, label), instead of class folders.")
+@click.option("--image-size", type=click.IntRange(8), help="In pixels; by default that of each network's pre-training.")
 @use_option
-def new(folder: Path, name: str, models: tuple[str, ...], table: str | None, use: str | None) -> None:
+def new(
+    folder: Path, name: str, models: tuple[str, ...], table: str | None, image_size: int | None, use: str | None
+) -> None:
     """Start a study of your own images: write the grid and the dataset to params.yaml, and link the images.
 
     FOLDER has a folder of images per class, directly or below train/ and test/, or a CSV that --table names. It may be
@@ -60,16 +69,21 @@ def new(folder: Path, name: str, models: tuple[str, ...], table: str | None, use
     config, link = read_config(PARAMS), RAW / name
     check_free(config, name, folder, models)
     frozen = all(config.models[model].network.frozen for model in models)
-    size = max(config.models[model].network.image_size for model in models)
+    sizes = {model: image_size or own_size(config.models[model].network) for model in models}
     entry: dict[str, Any] = {"source": "table", "table": table} if table else {"source": "folder"}
-    entry |= {"image_size": size, "on_short_class": "keep"}
+    entry |= {"image_size": max(sizes.values()), "on_short_class": "keep"}
     candidates, bits = list_candidates(config, folder, parse_dataset(entry, name))
     entry |= choose_splits(candidates, frozen=frozen, probe_folds=config.measure.probe.folds)
     entry |= {"bits": bits} if bits else {}
     with prefix_errors(str(folder)):
         plan = plan_folds(candidates, parse_dataset(entry, name), config.prepare.seed)
     folds = [int(fold) for fold in plan.splits if fold.isdecimal()]
-    changes: dict[tuple[str, str], Any] = {("run", "datasets"): [name], ("run", "models"): [*models]}
+    changes: Changes = {("run", "datasets"): [name], ("run", "models"): [*models]}
+    changes |= {
+        ("models", model, "network", "image_size"): size
+        for model, size in sizes.items()
+        if size != config.models[model].network.image_size
+    }
     changes |= {("run", "folds"): folds} | ({("aggregate", "use"): use} if use else {})
     changes |= {} if frozen else longer_schedule(config, plan)
     with PARAMS.open("r+b") as file:
@@ -84,6 +98,10 @@ def new(folder: Path, name: str, models: tuple[str, ...], table: str | None, use
     for line in [
         f"wrote {', '.join('.'.join(key) for key in changes)} and datasets.{name} to {PARAMS.name}; undo: {undo}",
         f"{' and '.join(models)}: {training}; {count} {what}{'s' * (count > 1)} of {unseen} unseen classes",
+        *[
+            f"{model}: images of {size} px; smaller ones are enlarged; see --image-size"
+            for model, size in sizes.items()
+        ],
         *([f"bits: {bits}, as images that were read have it; prepare refuses larger values"] if bits else []),
         *notes,
         "next: `whichlayer plan` says how long it takes, `dvc repro` runs it",
@@ -91,7 +109,7 @@ def new(folder: Path, name: str, models: tuple[str, ...], table: str | None, use
         print(f"new: {line}")
 
 
-def write_study(changes: Mapping[tuple[str, str], Any], name: str, entry: Mapping[str, Any], folder: Path) -> list[str]:
+def write_study(changes: Changes, name: str, entry: Mapping[str, Any], folder: Path) -> list[str]:
     """Write changes and a dataset to params.yaml and link its images, or neither if they do not pass `check`.
 
     Returns:
@@ -122,6 +140,13 @@ def check_free(config: Config, name: str, folder: Path, models: Sequence[str]) -
     link = RAW / name
     if name in config.datasets or ((link.is_symlink() or link.exists()) and not link == ROOT / folder):
         raise UserError(f"--name: {name!r} must be free, found it in `datasets` or {link}; choose another name")
+
+
+def own_size(network: NetworkParams) -> int:
+    """Return the size of images that a network's weights were trained at."""
+    from ..shared.networks.network import at_trained_size  # torch takes seconds to import
+
+    return at_trained_size(network).image_size
 
 
 def list_candidates(config: Config, folder: Path, params: DatasetParams) -> tuple[list[Candidate], int | None]:
@@ -178,7 +203,7 @@ def choose_splits(candidates: Sequence[Candidate], *, frozen: bool, probe_folds:
     return entry | {"unseen_count": unseen}
 
 
-def longer_schedule(config: Config, plan: FoldPlan) -> dict[tuple[str, str], Any]:
+def longer_schedule(config: Config, plan: FoldPlan) -> Changes:
     """Return the change that makes the schedule as long as the training, where images are few."""
     tuned = config.finetune
     images = min(len(splits["train"]) for _, splits in plan.folds)
@@ -194,14 +219,12 @@ class _WithNull(RoundTripRepresenter):  # type: ignore[misc]
 _WithNull.add_representer(type(None), lambda writer, _: writer.represent_scalar("tag:yaml.org,2002:null", "null"))
 
 
-def edited(
-    text: str, changes: Mapping[tuple[str, str], Any], dataset: str, entry: Mapping[str, Any]
-) -> tuple[str, dict[str, Any]]:
+def edited(text: str, changes: Changes, dataset: str, entry: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
     """Change values in the text of a params file, and put a dataset before the others.
 
     Args:
         text: the file.
-        changes: (section, key) -> value.
+        changes: keys from a section down -> value.
         dataset: the entry's id.
         entry: what it has.
 
@@ -211,11 +234,12 @@ def edited(
     yaml, written = YAML(), StringIO()
     yaml.Representer, yaml.preserve_quotes, yaml.width = _WithNull, True, MAX_WIDTH
     content = yaml.load(text)
-    for (section, key), value in changes.items():
+    for (*path, key), value in changes.items():
+        section = reduce(getitem, path, content)
         if isinstance(value, list):
-            content[section][key][:] = value  # which keeps its layout
+            section[key][:] = value  # which keeps its layout
         else:
-            content[section][key] = value
+            section[key] = value
     content["datasets"].insert(0, dataset, dict(entry))
     yaml.dump(content, written)
     return written.getvalue(), YAML(typ="safe", pure=True).load(written.getvalue())

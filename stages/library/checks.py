@@ -18,6 +18,7 @@ from ..shared.runtime.errors import CONTROL, UserError, check_known, listed, pre
 from ..shared.runtime.param_errors import describe_wrong_value
 
 if TYPE_CHECKING:
+    from ..core.representations.representation import Origin
     from ..shared.embeddings.embeddings import Layer
 
 Arrays = Mapping[str, NDArray[np.float32]]
@@ -247,6 +248,9 @@ def check_layers(layers: Mapping[str, NDArray[Any]], count: int) -> dict[str, ND
 
 class Layers(dict[str, NDArray[np.float32]]):
     """Name -> (N, D), from input to output, and what is known of layers, such as the parameters that each takes."""
+
+    origin: "Origin | None" = None
+    """Where they come from, if by a network's name."""
 
     def __init__(self, arrays: Arrays, described: Mapping[str, "Layer"]) -> None:
         super().__init__(arrays)

@@ -18,7 +18,8 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
-from ..embed.embedder import layer_embeddings, pooled_layers, stored, to_arrays
+from ..core.representations.representation import Origin
+from ..embed.embedder import layer_embeddings, pooled_layers, pooling_kind, stored, to_arrays
 from ..embed.folding import FoldedNorms
 from ..embed.params import Pooling, TapsParams
 from ..embed.taps.find import REMEDY, find_taps
@@ -26,9 +27,11 @@ from ..embed.taps.libraries import LIBRARIES, Library
 from ..embed.taps.tap import BATCH, Tap, Trace, input_kind, is_layer, tensors
 from ..prepare.bits import FULL, BadImageError, Bits
 from ..prepare.decode import damage_named, decode_alike, decode_many
+from ..prepare.params import DEFAULT_MAX_PIXELS
 from ..prepare.raw_files import read_file
 from ..shared.images.image_store import Pixels, filled
 from ..shared.networks.device import choose_device
+from ..shared.networks.hub import YOUR_OWN
 from ..shared.networks.network import Network, build_network
 from ..shared.networks.params import NetworkParams, WeightsParams
 from ..shared.networks.transforms import Transform
@@ -39,6 +42,9 @@ from .checks import Layers
 Listed = Sequence[str | os.PathLike[str] | Image.Image]
 Images = Iterable[str | os.PathLike[str] | Image.Image] | Pixels
 """Paths of files, Pillow images, or (N, H, W, 3) uint8, RGB."""
+
+
+BATCH_SIZE = 128
 
 
 class Children:
@@ -181,6 +187,9 @@ class Reading:
         return image
 
 
+READING = Reading(DEFAULT_MAX_PIXELS, None)
+
+
 def _warn(bits: Bits) -> None:
     warn(
         f"images of {FULL} bits use {bits}, so {2**bits - 1} is taken for white; say so by bits={bits}, or bits={FULL} "
@@ -190,26 +199,38 @@ def _warn(bits: Bits) -> None:
 
 
 def embed_named(
-    params: NetworkParams, images: Images, taps: TapsParams, pooling: Pooling, batch_size: int, reading: Reading
-) -> Layers:
+    params: NetworkParams,
+    images: Images,
+    taps: TapsParams,
+    poolings: Sequence[Pooling],
+    batch_size: int = BATCH_SIZE,
+    reading: Reading = READING,
+    *,
+    name: str = "",
+) -> dict[Pooling, Layers]:
     """Embed images by a library's network as the workflow does: made square, and normalized as its weights want.
 
     Args:
         params: the network.
         images: paths, Pillow images, or (N, S, S, 3) uint8.
         taps: which layers.
-        pooling: how an output becomes a vector.
+        poolings: how an output becomes a vector; all in one pass.
         batch_size: images per forward pass.
         reading: how files become pixels.
+        name: by which `named_network` finds the network.
 
     Returns:
-        Layer -> (N, D) float32, from input to output.
+        For each pooling layer -> (N, D) float32, from input to output.
 
     Raises:
         UserError: an image cannot be decoded, or the network cannot be built.
     """
     images = check_images(images, square=True)
-    network, device = build_network(params, 1, seed=0), choose_device().device
+    try:
+        network, device = build_network(params, 1, seed=0), choose_device().device
+    except UserError as error:
+        entry = f"by the name of a model of params.yaml that has {YOUR_OWN}; efficientnet_lite0 needs no network"
+        raise UserError(str(error).replace(YOUR_OWN, entry)) from error
     network.move(device)
     pixels = reading.pixels(images, params.image_size)
 
@@ -217,7 +238,10 @@ def embed_named(
         while part := list(islice(pixels, batch_size)):
             yield network.transform.evaluation(torch.from_numpy(filled(np.stack(part), batch_size)).to(device))
 
-    return _embedded(network, find_taps(network, params, taps), pooling, batches(), len(images), batch_size)
+    found = _embedded(network, find_taps(network, params, taps), poolings, batches(), len(images), batch_size)
+    for pooling, layers in found.items():
+        layers.origin = Origin(name, params.image_size, pooling)
+    return found
 
 
 def embed_module(
@@ -261,7 +285,7 @@ def embed_module(
     module.eval()
     try:
         found = Unwrapped(module).find_taps(network, size, taps)
-        return _embedded(network, found, pooling, batches(), len(images), batch_size)
+        return _embedded(network, found, [pooling], batches(), len(images), batch_size)[pooling]
     finally:
         for child, mode in training.items():
             child.training = mode
@@ -290,9 +314,14 @@ def _transformed(images: Iterator[Pixels], transform: Callable[[Image.Image], Te
 
 
 def _embedded(
-    network: Network, taps: list[Tap], pooling: Pooling, batches: Iterator[Tensor], count: int, batch_size: int
-) -> Layers:
-    layers = pooled_layers(taps, [pooling])
+    network: Network,
+    taps: list[Tap],
+    poolings: Sequence[Pooling],
+    batches: Iterator[Tensor],
+    count: int,
+    batch_size: int,
+) -> dict[Pooling, Layers]:
+    layers = pooled_layers(taps, poolings)
     found: dict[str, list[NDArray[np.float32]]] = {layer.layer.name: [] for layer in layers}
     with torch.inference_mode(), layer_embeddings(network, layers, logits=False) as embed:
         norms: FoldedNorms | None = None
@@ -304,7 +333,12 @@ def _embedded(
                 for name, values in to_arrays(embed(batch)).items():
                     found[name].append(values)
     arrays = {name: stored(np.concatenate(parts)[:count], name, 0, "float32") for name, parts in found.items()}
-    return Layers(arrays, {layer.layer.name: layer.layer for layer in layers})
+    of = {(layer.tap.path, layer.pooling): layer.layer for layer in layers}
+    by_pooling = dict[Pooling, Layers]()
+    for pooling in poolings:
+        own = {tap.path: of[tap.path, pooling_kind(tap, pooling)] for tap in taps}
+        by_pooling[pooling] = Layers({path: arrays[layer.name] for path, layer in own.items()}, own)
+    return by_pooling
 
 
 TAKEN = "paths or Pillow images, or a NumPy array uint8 of shape {}, RGB"

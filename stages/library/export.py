@@ -21,8 +21,8 @@ from ..shared.embeddings.split_names import BASELINE, UNSEEN
 from ..shared.runtime.errors import UserError
 from ..shared.workflow.digests import cell_id
 from ..shared.workflow.params import RunParams, parse
-from . import Result
 from .checks import Arrays
+from .result import Result
 from .scoring import SEED, Scored
 
 STEP = 0

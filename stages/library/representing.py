@@ -1,6 +1,6 @@
 """Choose what to store for an image: a layer or a join of layers, and a recipe for its rows. From arrays alone."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from html import escape
@@ -9,23 +9,30 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
+from tabulate import tabulate
 
 from ..aggregate.words.formatting import wrapped
 from ..aggregate.words.verdict import WIDTH
-from ..core.inference.gain import Gain, gain_over
+from ..core.inference.gain import Gain, Payoff, gain_over
 from ..core.inference.refitted import Refits
+from ..core.inference.scopes import Scope
 from ..core.representations.candidates import JOINS, RECIPES, Candidate, Join, LayerAxes, Recipe
 from ..core.representations.choice import Choice, choose_representation
-from ..core.representations.representation import Representation
+from ..core.representations.fitting import MAX_AXES
+from ..core.representations.representation import Origin, Representation
 from ..core.scores.catalogue import LAYER_SCORES
-from .checks import Arrays, Layers, check_layers, tabulate
+from .checks import Arrays, Layers, check_layers
+from .checks import tabulate as tabulate_samples
 
 MAP_AT_R = "map_at_r"
+
+PROVEN: tuple[Scope, ...] = ("classes",)
+"""Scopes in which simulation confirms the level of a gain's interval (docs/coverage.md)."""
 
 
 @dataclass(frozen=True)
 class RepresentationChoice:
-    """What was chosen among layers, joins and recipes, and what it gains. Prints as a few lines.
+    """What was chosen among layers, joins and recipes, and what it gains. Prints as a small table.
 
     Attributes:
         choice: the scores of all candidates.
@@ -34,6 +41,8 @@ class RepresentationChoice:
     choice: Choice
     _layers: Arrays
     _labels: tuple[str, ...]
+    _names: Mapping[str, str]
+    _origins: Mapping[str, Origin | None]
 
     @property
     def best(self) -> Candidate:
@@ -42,7 +51,7 @@ class RepresentationChoice:
 
     @property
     def habit(self) -> Candidate:
-        """What gains are over: by default the last layer, L2-normalized."""
+        """What gains are over: by default the last layer of the first network, L2-normalized."""
         return self.choice.candidates[self.choice.control]
 
     @property
@@ -62,31 +71,57 @@ class RepresentationChoice:
 
     @cached_property
     def table(self) -> pd.DataFrame:
-        """A row per candidate, the best first: `layers`, `join`, `recipe`, `map_at_r` and `features`.
+        """All candidates, the best first.
+
+        A row has `group`, `layers`, `join`, `recipe`, `map_at_r`, `features` and `operations`.
 
         MAP@R is the mean over classes, in the gallery of one fold, and too good for the candidate that looks best.
         """
-        candidates, own = self.choice.candidates, self._layers
+        candidates = self.choice.candidates
         rows = {
-            "layers": [", ".join(each.arrays) for each in candidates],
+            "group": [each.axes.network for each in candidates],
+            "layers": [", ".join(self._names[name] for name in each.arrays) for each in candidates],
             "join": [each.join for each in candidates],
             "recipe": [each.recipe for each in candidates],
             "map_at_r": self.choice.values,
-            "features": [sum(own[name].shape[1] for name in each.arrays) for each in candidates],
+            "features": [self._features(each) for each in candidates],
+            "operations": [each.axes.operations for each in candidates],
         }
         return pd.DataFrame(rows).sort_values("map_at_r", ascending=False, kind="stable", ignore_index=True)
 
     @cached_property
+    def summary(self) -> pd.DataFrame:
+        """The habit, the best single layer, the best of each group and of all: what is chosen, its score and its cost.
+
+        `map_at_r` is that of what was chosen on other classes; `gain` is over the habit, corrected for the choice, with
+        `low` and `high` (95% over classes); `features` and `operations` (multiply-adds per image) are those of what is
+        chosen on all classes, which is named.
+        """
+        candidates = self.choice.candidates
+        rows: dict[str, Sequence[int]] = {"habit": [self.choice.control], "best single layer": self.choice.singles}
+        groups = list(dict.fromkeys(each.axes.network for each in candidates))
+        if len(groups) > 1:
+            rows |= {g: [n for n, each in enumerate(candidates) if each.axes.network == g] for g in groups}
+        rows["best of all"] = range(len(candidates))
+        return pd.DataFrame.from_dict({what: self._row(among) for what, among in rows.items()}, orient="index")
+
+    def _row(self, among: Sequence[int]) -> dict[str, Any]:
+        chosen, judged = self.choice.choose_among(among)
+        candidate, gain = self.choice.candidates[chosen], gain_of(self.choice, among)
+        return {
+            "representation": self.describe(candidate),
+            "map_at_r": self.choice.score_of(judged),
+            "gain": np.nan if gain.estimate is None else gain.estimate,
+            "low": np.nan if gain.low is None else gain.low,
+            "high": np.nan if gain.high is None else gain.high,
+            "features": self._features(candidate),
+            "operations": candidate.axes.operations,
+        }
+
+    @cached_property
     def gain(self) -> Gain:
         """What it gains over the habit, with an interval over classes from ten on (`docs/statistics.md`)."""
-        choice = self.choice
-        family = [n for n, each in enumerate(choice.candidates) if self.best.is_fitted or not each.is_fitted]
-        values, without = choice.values[family], choice.without[:, family]
-        keys = [(str(number), "") for number in family]
-        empty = np.empty((1, 1, 0, len(family)))
-        found = Refits.of(keys, LAYER_SCORES[MAP_AT_R], values[None, None], without[None, None], empty)
-        control = (0, family.index(choice.control))
-        return gain_over(control, values[None, None], [replace(found, frozen=True)], proven=(), worthwhile=0.0)
+        return gain_of(self.choice, range(len(self.choice.candidates)))
 
     def fit(self, dimensions: int | None = None) -> Representation:
         """Fit the chosen representation to all images.
@@ -95,25 +130,61 @@ class RepresentationChoice:
             dimensions: number of features that are left; None: all.
 
         Returns:
-            What turns layers into vectors, with scikit-learn's `transform`, `save` and `load`.
+            What turns layers (of the chosen group) into vectors, with scikit-learn's `transform`, `save` and `load`.
 
         Raises:
             UserError: there are more dimensions than features or images.
         """
-        return Representation.of(self.best, dimensions).fit(self._layers, np.array(self._labels))
+        layers = {self._names[name]: self._layers[name] for name in self.best.arrays}
+        origin = self._origins[self.best.axes.network]
+        return Representation(tuple(layers), self.best.recipe, dimensions, origin).fit(layers, np.array(self._labels))
+
+    def describe(self, candidate: Candidate) -> str:
+        """Name a candidate in words."""
+        first, last = (self._names[candidate.arrays[at]] for at in (0, -1))
+        what = last if len(candidate.arrays) == 1 else f"{first} to {last} ({len(candidate.arrays)} layers)"
+        what = f"{candidate.axes.network}: {what}" if candidate.axes.network else what
+        return what if candidate.recipe == "plain" else f"{what}, {WORDS[candidate.recipe]}"
+
+    def _features(self, candidate: Candidate) -> int:
+        """Count the columns of its vectors, if no layer's rank is low."""
+        shapes = [self._layers[name].shape for name in candidate.arrays]
+        if not candidate.is_fitted:
+            return sum(width for _, width in shapes)
+        return sum(max(1, min(MAX_AXES, width - 1, count - 2)) for count, width in shapes)
 
     def __str__(self) -> str:
-        gain, choice = self.gain, self.choice
-        interval = "" if gain.low is None else f" [{gain.low:+.3f}, {gain.high:+.3f}]"
-        gained = "" if gain.estimate is None else f", gain {gain.estimate:+.3f}{interval}"
+        choice = self.choice
+        layer = self.describe(choice.candidates[choice.choose_among(choice.singles)[0]])
         told = (
-            f"For retrieval take {describe(self.best)}{gained}.",
-            f"MAP@R within a fold, on classes that took no part in the choice: {self.score:.3f}; best single layer "
-            f"{self.layer_score:.3f}; {describe(self.habit)} {self.habit_score:.3f}.",
+            f"For retrieval, joins of layers included, {self._advice}.",
             f"{len(choice.classes)} classes in {len(choice.references)} folds, {min(choice.references)} or more "
-            f"reference classes, {len(choice.candidates)} candidates.",
+            f"reference classes, {len(choice.candidates)} candidates. MAP@R within a fold, on classes that took no "
+            f"part in the choice; gains [95%] are corrected for it. The habit is {self.describe(self.habit)}, the "
+            f"best single layer {layer}. All candidates together reach {self.score - self.layer_score:+.3f} over the "
+            "best single layer.",
         )
-        return "\n".join(wrapped(line, WIDTH) for line in told)
+        first, last = ("\n".join(wrapped(line, WIDTH) for line in each) for each in (told[:1], told[1:]))
+        return f"{first}\n{self._tabulated()}\n{last}"
+
+    @property
+    def _advice(self) -> str:
+        """What to take: shown to be better than the habit, or worth a try."""
+        if self.best == self.habit:
+            return f"{self.describe(self.habit)}, the habit, does as well as any"
+        verb, shown = ("take", "shown to be better") if self.gain.status == Payoff.PAYS else ("try", "undecided")
+        return f"{verb} {self.describe(self.best)}: {shown}"
+
+    def _tabulated(self) -> str:
+        rows = []
+        for what, row in self.summary.to_dict("index").items():
+            interval = "" if np.isnan(row["low"]) else f" [{row['low']:+.3f}, {row['high']:+.3f}]"
+            gain = "" if np.isnan(row["gain"]) else f"{row['gain']:+.3f}{interval}"
+            cost = "" if np.isnan(row["operations"]) else f"{row['operations'] / 1e6:.0f} M"
+            rows.append([str(what), f"{row['map_at_r']:.3f}", gain, row["features"], cost])
+        headings = ["", "MAP@R", "gain over habit", "features", "multiply-adds"]
+        columns = slice(None if any(row[-1] for row in rows) else -1)  # what arrays cost is unknown
+        return tabulate([row[columns] for row in rows], headings[columns], tablefmt="plain", disable_numparse=True)
 
     def __repr__(self) -> str:
         return str(self)
@@ -122,11 +193,21 @@ class RepresentationChoice:
         return f"<pre>{escape(str(self))}</pre>{self.table.head(10).to_html(float_format='{:.3f}'.format)}"
 
 
-def describe(candidate: Candidate) -> str:
-    """Name a candidate in words."""
-    first, last = candidate.arrays[0], candidate.arrays[-1]
-    what = last if len(candidate.arrays) == 1 else f"{first} to {last} ({len(candidate.arrays)} layers)"
-    return what if candidate.recipe == "plain" else f"{what}, {WORDS[candidate.recipe]}"
+def gain_of(choice: Choice, among: Sequence[int]) -> Gain:
+    """Infer what the best of some candidates gains over the habit (docs/coverage.md has how often it holds).
+
+    Args:
+        choice: the scores of all candidates.
+        among: numbers of those that are chosen among.
+    """
+    if choice.choose_among(among)[0] == choice.control:
+        return Gain()
+    family = sorted({*among, choice.control})
+    values, without = choice.values[family], choice.without[:, family]
+    keys, empty = [(str(number), "") for number in family], np.empty((1, 1, 0, len(family)))
+    found = Refits.of(keys, LAYER_SCORES[MAP_AT_R], values[None, None], without[None, None], empty)
+    control = (0, family.index(choice.control))
+    return gain_over(control, values[None, None], [replace(found, frozen=True)], proven=PROVEN, worthwhile=0.0)
 
 
 WORDS: dict[Recipe, str] = {
@@ -151,21 +232,24 @@ def choose(
     several = bool(given) and all(isinstance(each, Mapping) for each in given.values())
     flat: dict[str, Any] = {}
     axes: dict[str, LayerAxes] = {}
-    for source, own in given.items() if several else {"": given}.items():
+    origins: dict[str, Origin | None] = {}
+    for group, own in given.items() if several else {"": given}.items():
         known = own.described if isinstance(own, Layers) else {}
+        origins[group] = own.origin if isinstance(own, Layers) else None
         for name, values in own.items():
-            key = f"{source}.{name}" if several else name
+            key = f"{group}.{name}" if several else name
             flat[key] = values
             operations = float(known[name].operations) if name in known else float("nan")
-            axes[key] = LayerAxes(network=source, layer=name, operations=operations)
-    samples = tabulate(labels, groups)
+            axes[key] = LayerAxes(network=group, layer=name, operations=operations)
+    samples = tabulate_samples(labels, groups)
     arrays = check_layers(flat, len(samples))
     habit = ".".join(control) if isinstance(control, tuple) else control
     grouped = None if groups is None else samples["group"].to_numpy(dtype=str)
     choice = choose_representation(
         arrays, samples["label"].to_numpy(dtype=str), grouped, axes=axes, joins=joins, recipes=recipes, control=habit
     )
-    return RepresentationChoice(choice, arrays, tuple(samples["label"]))
+    names = {key: each.layer for key, each in axes.items()}
+    return RepresentationChoice(choice, arrays, tuple(samples["label"]), names, origins)
 
 
 __all__ = ["JOINS", "RECIPES", "Representation", "RepresentationChoice", "choose"]

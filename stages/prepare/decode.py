@@ -54,10 +54,17 @@ C = TypeVar("C", bound=Content)
 
 
 class Decoded(NamedTuple):
-    """An image: (H, W, 3) uint8, RGB, and how it was scaled; None where it had 8 bits."""
+    """An image.
+
+    Attributes:
+        pixels: (H, W, 3) uint8, RGB.
+        depth: how it was scaled; None where it had 8 bits.
+        side: the shorter side of what was read, in pixels.
+    """
 
     pixels: NDArray[np.uint8]
     depth: Depth | None
+    side: int
 
 
 def read_pixels(
@@ -86,16 +93,16 @@ def read_pixels(
             image: Image.Image = (file := open_image(content))
             if image.width * image.height > max_pixels:  # where another thread allows more
                 raise Image.DecompressionBombError
-            file_bits, white = file_range(file, content)
+            side, (file_bits, white) = min(file.size), file_range(file, content)
             if size:
                 image.draft(None, (2 * size, 2 * size))  # a large JPEG is decoded at a fraction, twice our size
             ImageOps.exif_transpose(image, in_place=True)  # a second copy may take 200 MB
         else:
-            file_bits, white = mode_range(content)
+            side, (file_bits, white) = min(content.size), mode_range(content)
             image = ImageOps.exif_transpose(content)
         depth = _measure_depth(image, file_bits, white, bits)
         rgb = to_rgb(image, fill, depth)
-        return Decoded(np.asarray(square(rgb, size, fit, fill) if size else rgb), depth)
+        return Decoded(np.asarray(square(rgb, size, fit, fill) if size else rgb), depth, side)
 
 
 @contextmanager

@@ -55,6 +55,7 @@ def test_frozen_networks_are_measured_on_all_classes(project: Path, tmp_path: Pa
     folder = images(tmp_path / "birds", {"ant": 30, "bee": 7, "fly": 4})
     done = new(folder, "--use", "retrieval")
     assert done.exit_code == 0, done.exception
+    assert "efficientnet_lite0_frozen: images of 224 px; smaller ones are enlarged" in done.output
     assert changed(project) == [
         "-  datasets: [handwriting]",
         "-  models: [efficientnet_lite0]",
@@ -66,11 +67,13 @@ def test_frozen_networks_are_measured_on_all_classes(project: Path, tmp_path: Pa
         "+  use: retrieval # null: a layer for each | classifier | retrieval | discovery | detection",
         "+  mine:",
         "+    source: folder",
-        "+    image_size: 64",
+        "+    image_size: 224",
         "+    on_short_class: keep",
         "+    min_images: 5",
         "+    unseen_classes: all",
         "+    unseen: 100",
+        "-      image_size: 64",
+        "+      image_size: 224",
     ]
     assert (project / "data" / "raw" / "mine").readlink() == folder
     assert "left out for want of images: 'fly' (4)" in done.output
@@ -98,7 +101,7 @@ def test_the_bits_of_images_of_16_bits_are_proposed(project: Path, tmp_path: Pat
     assert done.exit_code == 0, done.exception
     assert "bits: 12, as " in done.output
     entry = read_config(project / "params.yaml").datasets["mine"]
-    assert entry.decode == {"size": 64, "fit": "crop", "fill": 255, "bits": 12}
+    assert entry.decode == {"size": 224, "fit": "crop", "fill": 255, "bits": 12}
 
 
 def test_frozen_networks_have_one_fold_whose_many_classes_are_scored_in_sets(project: Path, tmp_path: Path):
@@ -118,6 +121,8 @@ def test_training_gets_folds_and_a_schedule_that_fit_the_images(project: Path, t
     config = read_config(project / "params.yaml")
     assert (config.run.models, config.run.folds) == (["efficientnet_lite0", "efficientnet_lite1"], ["0", "1", "2"])
     assert config.datasets["birds"].unseen_count == 3
+    sizes = [config.models[model].network.image_size for model in config.run.models]
+    assert (sizes, config.datasets["birds"].image_size) == ([224, 240], 240)
     assert "of 9 classes in all, 3 fold(s) of unseen ones say little" in done.output
     assert config.finetune.schedule_epochs == config.finetune.steps[-1] / 2  # two batches of 72
     assert not folder.is_symlink()
@@ -132,7 +137,7 @@ def test_two_at_once_lose_no_entry(project: Path, tmp_path: Path, monkeypatch: p
 
     def start(name: str) -> None:
         try:
-            module.new.callback(folder, name, ("efficientnet_lite0_frozen",), None, None)
+            module.new.callback(folder, name, ("efficientnet_lite0_frozen",), None, None, None)
         except UserError as error:
             refusals.append(str(error))
 
@@ -176,10 +181,11 @@ def test_classes_may_come_from_a_table(project: Path, tmp_path: Path):
     lacking = new(folder, "--table", "labels.csv")
     assert "lacks path, label; found filename, class; rename them in its first line" in str(lacking.exception)
     (folder / "labels.csv").write_text("\n".join(["path,label", *rows]))
-    done = new(folder, "--table", "labels.csv")
+    done = new(folder, "--table", "labels.csv", "--image-size", 64)
     assert done.exit_code == 0, done.exception
     entry = read_config(project / "params.yaml").datasets["mine"]
-    assert (entry.source, entry.table, entry.all_unseen) == ("table", "labels.csv", True)
+    assert (entry.source, entry.table, entry.all_unseen, entry.image_size) == ("table", "labels.csv", True, 64)
+    assert not [line for line in changed(project) if line[1:].startswith("      image_size")]
 
 
 def test_the_ends_of_lines_stay(project: Path, tmp_path: Path):

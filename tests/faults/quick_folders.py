@@ -262,7 +262,7 @@ def embedded(folder: Path, options: tuple[str, ...]) -> None:
     """Check what the command would embed: every class, and its images' levels of grey in their places."""
     try:
         with (
-            patch("stages.library.embed", _embed),
+            patch("stages.library.embedding.embed_named", _embed),
             patch("stages.commands.quick.waves.answer", _answer),
             contextlib.redirect_stderr(io.StringIO()),
         ):
@@ -280,11 +280,12 @@ def embedded(folder: Path, options: tuple[str, ...]) -> None:
             assert off.max() < 12, f"{label}: {off.max():.1f} levels off"
 
 
-def _embed(network: str, pixels: Pixels, **_: Any) -> Pixels:
-    return pixels
+def _embed(network: object, pixels: Pixels, *_: Any, **__: Any) -> dict[str, Pixels]:
+    return {"auto": pixels}
 
 
-def _answer(pixels: Pixels, labels: Labels, *_: Any) -> NoReturn:
+def _answer(sources: dict[str, Pixels], labels: Labels, *_: Any) -> NoReturn:
+    [pixels] = sources.values()
     raise EmbeddedError(pixels, labels)
 
 

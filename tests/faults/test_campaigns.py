@@ -170,6 +170,6 @@ def test_a_program_that_an_image_started_is_a_failure(tmp_path: Path, monkeypatc
     place = Place(bases=tmp_path, scratch=tmp_path)
     assert run_image("postscript", place).kind == SENTENCE
     monkeypatch.setattr(
-        changed_raw_data, "read_pixels", lambda *_, **__: executed.touch() or Decoded(np.zeros((8, 8, 3)), None)
+        changed_raw_data, "read_pixels", lambda *_, **__: executed.touch() or Decoded(np.zeros((8, 8, 3)), None, 8)
     )
     assert run_image("postscript", place) == Outcome(FAILURE, "it ran a program")

@@ -77,6 +77,11 @@ def test_a_network_by_name_takes_files_and_squares(images, tmp_path):
     by_array = wl.embed("efficientnet_lite0", images[:1], image_size=32)
     assert list(by_file) == ["bn1", *(f"blocks.{i}" for i in range(7)), "bn2"]
     assert all((by_file[name] == by_array[name]).all() for name in by_file)
+    own, trained = (
+        wl.embed("efficientnet_lite0", images[:1], ["bn1"], **size)["bn1"] for size in ({}, {"image_size": 224})
+    )
+    np.testing.assert_array_equal(own, trained)
+    assert np.abs(own - by_file["bn1"]).max() > 0.01
 
 
 @pytest.mark.parametrize("name", ["hf-hub:owner/name", "local-dir:x", "owner/name", "x.pt/y", "./x", "", "a b"])

@@ -81,7 +81,7 @@ def test_of_a_study_in_which_all_classes_are_unseen(folder: Path):
     store = open_embeddings(folder / "embeddings")
     pixels = images.read(images.rows("unseen"))
     network, reading = NetworkParams.model_validate(TINY), Reading(10**6, None)
-    layers = embed_named(network, pixels, TapsParams(), "auto", EMBED["batch_size"], reading)
+    layers = embed_named(network, pixels, TapsParams(), ["auto"], EMBED["batch_size"], reading)["auto"]
     arrays = Layers({BASELINE: raw_pixels(pixels, EMBED["baseline_size"]), **layers}, layers.described)
     measured = MeasureParams.model_validate(load(folder / "params.yaml")["measure"])
     scored = score(

@@ -33,14 +33,8 @@ def spread_table(path: Path) -> str:
         ]
         statuses = [each["status"].replace("_", " ") for each in records]
         rows.append((_title(use, first), _counted(map(_named, records)), *numbers, _counted(statuses)))
-    heads = (
-        "use",
-        "layer named",
-        "its score",
-        "cross-validated gain over the last layer",
-        "the same, untrained",
-        "choosing",
-    )
+    gain = "cross-validated gain over the last layer"
+    heads = ("use", "layer named", "its score", gain, "the same, untrained", "choosing")
     return table(heads, rows)
 
 

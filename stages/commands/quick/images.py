@@ -2,6 +2,7 @@
 
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from contextlib import ExitStack
 from hashlib import sha256
 from pathlib import Path
@@ -13,63 +14,87 @@ from numpy.typing import NDArray
 
 from ...measure.params import MeasureParams
 from ...prepare.bits import FULL, Bits
+from ...prepare.candidates import Candidate
 from ...prepare.decode import decode_alike
 from ...prepare.duplicates import resolve_duplicates
 from ...prepare.params import PrepareParams, parse_dataset
 from ...prepare.pools import shuffled
 from ...prepare.sources import list_images
-from ...shared.networks.params import named_network
 from ...shared.runtime.errors import UserError, listed
 from ...shared.runtime.package import PARAMS, RAW
-from ...shared.workflow.params import load, read_section
+from ...shared.workflow.params import read_section
 from ..project import DEMO
 
+DRAWN = 224
+"""Pixels of the demo's words, which are then resized as files are."""
 
-def read_images(
-    folder: Path, table: str | None, network: str, size: int | None, per_class: int
-) -> tuple[NDArray[np.uint8], list[str]]:
-    """Read images as the prepare stage does, at most so many of each class: (N, S, S, 3) uint8, and their classes.
 
-    Copies are left out by the rule of `on_duplicate: drop`, and counted on stderr: neighbours would be copies. The
-    number of bits that images of 16 bits use is found from all of them, and printed there, too.
+def choose_images(folder: Path, table: str | None, per_class: int, resources: ExitStack) -> list[Candidate]:
+    """Choose images of each class, at most so many, before any is read.
 
     Raises:
-        UserError: the network has no such name or image size, there are too few classes, or images of one, or an image
-            cannot be decoded.
+        UserError: there are too few classes, or images of one.
     """
-    size = named_network(load(PARAMS)["models"], network, size).image_size
     entry: dict[str, Any] = {"source": "table", "table": table} if table else {"source": "folder"}
     if folder == RAW / DEMO:
         entry = {"source": DEMO, "train": per_class, "test": 2, "unseen": 2}
-    params = parse_dataset(entry | {"image_size": size}, folder.name)
-    with ExitStack() as resources:
-        listing = list_images(folder, params, 0, resources)
-        candidates = listing.candidates
-        if listing.ignored:
-            print(
-                f"quick: left out files of no class: {listed(sorted(map(repr, listing.ignored)), 5)}", file=sys.stderr
-            )
-        labels = sorted({each.label for each in candidates})
-        of_class = ([each for each in candidates if each.label == label] for label in labels)
-        chosen = [each for own in of_class for each in shuffled(own, 0, "quick", own[0].label)[:per_class]]
-        check_enough(folder, Counter(each.label for each in chosen))
-        how = {"size": size, "fit": params.fit, "fill": params.fill}
-        how |= {"max_pixels": read_section(PARAMS, "prepare", PrepareParams).max_pixels}
-        decoded = list(decode_alike([c.content for c in chosen], tell=_print_bits, **how))
-    pixels, rows = list[NDArray[np.uint8]](), list[tuple[str, ...]]()
+    listing = list_images(folder, parse_dataset(entry | {"image_size": DRAWN}, folder.name), 0, resources)
+    if listing.ignored:
+        print(f"quick: left out files of no class: {listed(sorted(map(repr, listing.ignored)), 5)}", file=sys.stderr)
+    by_class: dict[str, list[Candidate]] = {}
+    for each in listing.candidates:
+        by_class.setdefault(each.label, []).append(each)
+    chosen = [each for label in sorted(by_class) for each in shuffled(by_class[label], 0, "quick", label)[:per_class]]
+    check_enough(folder, Counter(each.label for each in chosen))
+    return chosen
+
+
+def read_images(folder: Path, chosen: Sequence[Candidate], size: int) -> tuple[NDArray[np.uint8], pd.DataFrame]:
+    """Read images as the prepare stage does by default.
+
+    The number of bits that images of 16 bits use is found from all of them, and printed on stderr, as is how many
+    are enlarged.
+
+    Returns:
+        (N, S, S, 3) uint8, and a row for each: `sample_id`, `label`, `split`, `pixels_sha256`.
+
+    Raises:
+        UserError: an image cannot be decoded.
+    """
+    pixels, rows, sides = list[NDArray[np.uint8]](), list[tuple[str, ...]](), list[int]()
+    limit = read_section(PARAMS, "prepare", PrepareParams).max_pixels
+    decoded = decode_alike([each.content for each in chosen], tell=_print_bits, size=size, max_pixels=limit)
     for each, (_, image) in zip(chosen, decoded, strict=True):
         if isinstance(image, str):
             raise UserError(f"{folder}: every file must be an image, found {each.source}: {image}; take it out")
         pixels.append(image.pixels)
         rows.append((each.sample_id, each.label, "unseen", sha256(image.pixels.tobytes()).hexdigest()))
-    images = pd.DataFrame(rows, columns=["sample_id", "label", "split", "pixels_sha256"])
-    images = drop_copies(images)
-    check_enough(folder, Counter(images["label"]))
-    return np.stack(pixels)[images.index], images["label"].tolist()
+        sides.append(image.side)
+    print_enlarged(sides, size)
+    return np.stack(pixels), pd.DataFrame(rows, columns=["sample_id", "label", "split", "pixels_sha256"])
 
 
-def drop_copies(images: pd.DataFrame) -> pd.DataFrame:
-    """Leave out copies of images, and print how many, and the classes of which no image is left."""
+def print_enlarged(sides: Sequence[int], size: int) -> None:
+    """Print how many images are smaller than the network's input, and what enlarging them does."""
+    smaller = [side for side in sides if side < size]
+    if smaller:
+        usual = max(8, int(np.median(smaller)))
+        print(
+            f"quick: {len(smaller)} of {len(sides)} images are smaller than {size} px and are enlarged, which raises "
+            f"scores where networks were trained at that size; --image-size {usual} takes {(size / usual) ** 2:.0f} "
+            "times less",
+            file=sys.stderr,
+        )
+
+
+def drop_copies(folder: Path, images: pd.DataFrame) -> pd.DataFrame:
+    """Leave out copies of images, and print how many, and the classes of which no image is left.
+
+    It is the rule of `on_duplicate: drop`: a copy's nearest neighbour would be the other one.
+
+    Raises:
+        UserError: too few are left.
+    """
     kept, copies = resolve_duplicates(images, "drop")
     gone = listed(sorted(map(repr, {*images["label"]} - {*kept["label"]})), 5)
     if copies.dropped:
@@ -78,6 +103,7 @@ def drop_copies(images: pd.DataFrame) -> pd.DataFrame:
             f"{copies.between_classes}){', so that no image is left of ' * bool(gone)}{gone}",
             file=sys.stderr,
         )
+    check_enough(folder, Counter(kept["label"]))
     return kept
 
 

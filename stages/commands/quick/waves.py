@@ -5,7 +5,9 @@ Plain scores come first, layer by use; then the choice, its gain, ties and inter
 
 import re
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -21,6 +23,9 @@ from ...measure.run import worker_count
 from ...shared.runtime.package import PARAMS
 from ..project import new_output
 
+if TYPE_CHECKING:
+    from ...library.checks import Layers
+
 QUICK = sorted(
     (name for name, own in LAYER_SCORES.items() if own.quick),
     key=lambda name: (name == PROBE, ON_PAGE.index(LAYER_SCORES[name].use), LAYER_SCORES[name].rank),
@@ -33,7 +38,7 @@ AFTER_PLAIN = "Plain scores of each layer. The choice follows, with scores corre
 
 
 def answer(
-    layers: dict[str, NDArray[np.float32]],
+    sources: "Mapping[str, Layers]",
     labels: list[str],
     model: str,
     dataset: str,
@@ -41,8 +46,19 @@ def answer(
     out: Path | None,
     command: str,
 ) -> None:
-    """Print plain scores, then the choice; write it to a folder, with the command that does it again."""
+    """Print plain scores, then the choice; write it to a folder, with the command that does it again.
+
+    Args:
+        sources: the layers of each network, input size and pooling.
+        labels: (N,) classes.
+        model, dataset: names in the verdict.
+        use: the only one to look at; None: all.
+        out: the folder.
+        command: this one.
+    """
     from ...library.settings import read_settings
+
+    layers = next(iter(sources.values())) if len(sources) == 1 else side_by_side(sources)
 
     asked = [name for name in QUICK if use in (None, LAYER_SCORES[name].use)]
     measure, aggregate, given = read_settings(PARAMS, ",".join(asked))
@@ -67,8 +83,8 @@ def answer(
     print(result.verdict(use or aggregate.use), flush=True)
     if joins:
         announce()
-        choice = choose_representation(layers, labels)
-        print(f"\nWith joins of layers among the candidates:\n{choice}", flush=True)
+        choice = choose_representation(sources if len(sources) > 1 else layers, labels)
+        print(f"\n{choice}", flush=True)
     if out:
         from ...library.export import write_result
 
@@ -78,6 +94,12 @@ def answer(
             np.savez(scratch / "embeddings.npz", allow_pickle=False, labels=np.array(labels), **layers)
             if joins:
                 choice.fit().save(scratch / "representation.safetensors")
+
+
+def side_by_side(sources: "Mapping[str, Layers]") -> dict[str, NDArray[np.float32]]:
+    """Name the layers of several sources, those of the first at the end: gains are over the last layer."""
+    first, *others = sources
+    return {f"{source} {name}": X for source in (*others, first) for name, X in sources[source].items()}
 
 
 def plain_table(scores: pd.DataFrame) -> str:

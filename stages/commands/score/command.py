@@ -54,6 +54,7 @@ def score(
     from ...library.settings import left_out, read_settings
     from ...measure.run import worker_count
     from .files import join, read_file
+    from .joins import choose_among_joins
 
     name = re.sub(r"\W", "_", files[0].stem, flags=re.ASCII) if dataset is None else dataset
     for option, given in (("--dataset", name), ("--model", model)):
@@ -73,6 +74,9 @@ def score(
     for note in notes:
         print(f"score: {note}", file=sys.stderr)
     print(result.verdict(aggregate.use))
+    choice = choose_among_joins(layers, of_images) if "map_at_r" in result.table else None
+    if choice is not None:
+        print(f"\n{choice}")
     if out is not None:
         from ...library.export import write_result
 
@@ -80,6 +84,8 @@ def score(
             named = [*map(str, files), *(["--labels", str(labels)] if labels else [])]
             command = shlex.join(["whichlayer", "score", *named])
             told = write_result(scratch, result, measure=measure, aggregate=aggregate, command=command, workers=workers)
+            if choice is not None:
+                choice.fit().save(scratch / "representation.safetensors")
         for note in (note for note in dict.fromkeys(told) if note not in notes):
             print(f"score: {note}", file=sys.stderr)
         print(f"score: summary.md, report.html, tables and figures are in {out}/", file=sys.stderr)

@@ -23,12 +23,6 @@ from .judging import Fit, Gallery, Source
 MIN_FITTED_CLASSES = 8
 """Classes below which no recipe that fits axes is considered."""
 
-MIN_EQUAL_CLASSES = 15
-"""Classes from which on such recipes need no margin: every fold has ten reference classes."""
-
-MARGIN = 0.02
-"""MAP@R by which they must beat the best other candidate if there are fewer."""
-
 
 @dataclass(frozen=True)
 class Choice:
@@ -43,9 +37,6 @@ class Choice:
             all fits; G is 0 of fewer than `MIN_FITTED_CLASSES` classes, or if that was not asked for.
         choosing: (J, C) mean over the classes of all folds but each, with recipes fitted without that fold as well; of
             two folds these are the scores in `class_scores`.
-        chosen: number of the candidate that is best on all classes.
-        judged: (J,) number of the candidate that was chosen without each fold.
-        judged_single: (J,) the same among plain single layers.
         control: number of the candidate that gains are over.
     """
 
@@ -55,10 +46,27 @@ class Choice:
     class_scores: Float64
     without: Float64
     choosing: Float64
-    chosen: int
-    judged: Classes
-    judged_single: Classes
     control: int
+
+    @property
+    def singles(self) -> list[int]:
+        """Numbers of the plain single layers."""
+        return [number for number, each in enumerate(self.candidates) if _is_single(each)]
+
+    @property
+    def chosen(self) -> int:
+        """Number of the candidate that is best on all classes."""
+        return self.choose_among(range(len(self.candidates)))[0]
+
+    @property
+    def judged(self) -> Classes:
+        """Number of the candidate that was chosen without each fold, (J,)."""
+        return self.choose_among(range(len(self.candidates)))[1]
+
+    @property
+    def judged_single(self) -> Classes:
+        """The same among plain single layers."""
+        return self.choose_among(self.singles)[1]
 
     @property
     def values(self) -> Float64:
@@ -73,6 +81,11 @@ class Choice:
     def score_of(self, chosen: Classes) -> float:
         """Mean over classes of the candidates of their folds, (J,)."""
         return float(self.class_scores[chosen[self.folds], np.arange(len(self.folds))].mean())
+
+    def choose_among(self, among: Sequence[int]) -> tuple[int, Classes]:
+        """Choose among some candidates only: on all classes, and (J,) without each fold."""
+        own = np.asarray(among)
+        return int(own[self.values[own].argmax()]), own[self.choosing[:, own].argmax(axis=1)]
 
     @property
     def references(self) -> list[int]:
@@ -98,8 +111,7 @@ def choose_representation(
         labels: (N,) classes.
         groups: (N,) what images have in common beside their class: none is a neighbour of one of its own group.
         axes: of each array; None: all are layers of one network.
-        joins, recipes: those that are considered. Of fewer than eight classes recipes that fit axes are not; of fewer
-            than 15 they must be better by `MARGIN`.
+        joins, recipes: those that are considered. Of fewer than eight classes recipes that fit axes are not.
         control: name of the array that is, plain and by itself, what gains are over; None: the deepest layer of the
             first network, input size and pooling.
         refits: whether to score all again without groups of classes, which intervals need and which takes longest.
@@ -118,8 +130,6 @@ def choose_representation(
     class_scores = judge.class_scores()
     choosing = judge.scores_without_folds(class_scores)
     left_out = class_groups(names.tolist()) if refits and len(names) >= MIN_FITTED_CLASSES else []
-    margins = np.array([MARGIN * each.is_fitted * (len(names) < MIN_EQUAL_CLASSES) for each in candidates])
-    single = np.array([_is_single(each) for each in candidates])
     return Choice(
         candidates=tuple(candidates),
         classes=tuple(names.tolist()),
@@ -127,10 +137,7 @@ def choose_representation(
         class_scores=class_scores,
         without=judge.scores_without_classes(left_out, class_scores),
         choosing=choosing,
-        chosen=int((class_scores.mean(axis=1) - margins).argmax()),
-        judged=(choosing - margins).argmax(axis=1),
-        judged_single=np.where(single, choosing, -np.inf).argmax(axis=1),
-        control=next(n for n, each in enumerate(candidates) if single[n] and each.arrays == (habit,)),
+        control=next(n for n, each in enumerate(candidates) if _is_single(each) and each.arrays == (habit,)),
     )
 
 

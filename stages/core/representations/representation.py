@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
 
@@ -12,11 +13,26 @@ from sklearn.utils.validation import check_is_fitted
 
 from ...shared.runtime.errors import UserError, check_known
 from ..scores.arrays import Float32, Float64, blocks
-from .candidates import RECIPES, Candidate, Recipe
+from .candidates import RECIPES, Recipe
 from .fitting import SCALINGS, WITHIN, Embedding, Step, layer_step, within_classes
 
 METADATA = "representation"
 """The one key of a file's metadata."""
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where layers come from, so that those of other images can be had.
+
+    Attributes:
+        network: name of a model of params.yaml, or of timm.
+        image_size: its input height and width in pixels.
+        pooling: how a layer's output becomes a vector.
+    """
+
+    network: str
+    image_size: int
+    pooling: str
 
 
 class Representation(TransformerMixin, BaseEstimator):  # type: ignore[misc]
@@ -27,6 +43,7 @@ class Representation(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         recipe: `plain`, `centred`, `whitened`, `within` or `whitened_within`.
         dimensions: columns that are left, principal axes about zero of the reference images, which keep their cosines
             best; None: all.
+        origin: of the layers; None: unknown.
 
     Attributes:
         steps_: what is done with the rows of each layer, before they stand side by side.
@@ -37,15 +54,17 @@ class Representation(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         n_features_out_: number of features.
     """
 
-    def __init__(self, layers: tuple[str, ...] = (), recipe: Recipe = "plain", dimensions: int | None = None) -> None:
+    def __init__(
+        self,
+        layers: tuple[str, ...] = (),
+        recipe: Recipe = "plain",
+        dimensions: int | None = None,
+        origin: Origin | None = None,
+    ) -> None:
         self.layers = layers
         self.recipe = recipe
         self.dimensions = dimensions
-
-    @classmethod
-    def of(cls, candidate: Candidate, dimensions: int | None = None) -> Self:
-        """Make the one of a candidate."""
-        return cls(candidate.arrays, candidate.recipe, dimensions)
+        self.origin = origin
 
     def fit(self, X: Mapping[str, Embedding], y: ArrayLike) -> Self:
         """Fit means, axes and covariances to reference images.
@@ -121,7 +140,7 @@ class Representation(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         from safetensors.numpy import save_file
 
         check_is_fitted(self)
-        fields = {name: getattr(self, name) for name in SAVED}
+        fields = {name: getattr(self, name) for name in SAVED} | {"origin": self.origin and asdict(self.origin)}
         arrays = {
             f"{place}.{part}": np.ascontiguousarray(array)
             for place, step in self._places().items()
@@ -145,9 +164,10 @@ class Representation(TransformerMixin, BaseEstimator):  # type: ignore[misc]
                 arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         except (SafetensorError, KeyError, json.JSONDecodeError) as error:
             raise UserError(f"{path} must be a file that a representation was saved to, found {error}") from None
-        loaded = cls(tuple(fields["layers"]), fields["recipe"], fields["dimensions"])
-        for name in SAVED:
-            setattr(loaded, name, tuple(fields[name]) if name == "layers" else fields[name])
+        origin = fields["origin"] and Origin(**fields["origin"])
+        loaded = cls(tuple(fields["layers"]), fields["recipe"], fields["dimensions"], origin)
+        for name in SAVED[3:]:
+            setattr(loaded, name, fields[name])
 
         def step(place: str) -> Step:
             return Step(arrays.get(f"{place}.mean"), arrays.get(f"{place}.matrix"))

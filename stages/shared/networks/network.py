@@ -164,6 +164,20 @@ def build_network(params: NetworkParams, classes: int, *, seed: int, load_weight
     return network
 
 
+def at_trained_size(params: NetworkParams) -> NetworkParams:
+    """Give a network the input size that its weights were trained at.
+
+    Random weights, those of a file, and those of transformers, whose entries name it, keep the entry's.
+
+    Raises:
+        UserError: the name is unknown.
+    """
+    if params.weights.source in ("none", "file") or params.library == "transformers":
+        return params
+    library = import_module(f".{params.library}", __package__)
+    return params.model_copy(update={"image_size": library.trained_size(params)})
+
+
 def build_skeleton(params: NetworkParams, classes: int) -> Network:
     """Build a network without memory for its weights (PyTorch's meta device): to count parameters and find layers.
 

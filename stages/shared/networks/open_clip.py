@@ -52,6 +52,13 @@ def build(params: NetworkParams, classes: int) -> LibraryModel:
     )
 
 
+def trained_size(params: NetworkParams) -> int:
+    """Return the input size of the architecture's configuration, in pixels."""
+    check_known(params.name, open_clip.list_models(), f"network.name: open_clip has no {params.name!r}")
+    size = open_clip.get_model_config(params.name)["vision_cfg"]["image_size"]
+    return int(size if isinstance(size, int) else size[0])
+
+
 def _tag(params: NetworkParams) -> str | None:
     if params.weights.source != "hub":
         return None

@@ -163,7 +163,8 @@ def named_network(models: Mapping[str, Any], name: str, image_size: int | None) 
     Args:
         models: section `models` of params.yaml.
         name: of one of them, or of timm.
-        image_size: height and width of the input in pixels; None: that of the model, or 224.
+        image_size: height and width of the input in pixels; None: that of the model, or 224 (`at_trained_size` finds
+            the size of the weights).
 
     Raises:
         UserError: it may be no name of timm, or there is no such image size.

@@ -35,6 +35,11 @@ def build(params: NetworkParams, classes: int) -> LibraryModel:
     )
 
 
+def trained_size(params: NetworkParams) -> int:
+    """Return the input size of the weights' configuration, in pixels."""
+    return int(timm.get_pretrained_cfg(_full_name(params)).input_size[-1])
+
+
 def _full_name(params: NetworkParams) -> str:
     """Join architecture and tag as timm does, `resnet18.a1_in1k`; both must exist."""
     architecture, _, tag = params.name.partition(".")

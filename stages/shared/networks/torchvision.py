@@ -42,6 +42,13 @@ def build(params: NetworkParams, classes: int) -> LibraryModel:
     )
 
 
+def trained_size(params: NetworkParams) -> int:
+    """Return the input size of the weights' transform, in pixels; of unpublished weights that of the entry."""
+    check_known(params.name, library.list_models(module=library), f"network.name: torchvision has no {params.name!r}")
+    published = _weights(params)
+    return params.image_size if published is None else int(published.transforms().crop_size[0])
+
+
 def _downloaded(name: str, published: Any) -> dict[str, Tensor]:
     check_torch_cache(published.url)
     return dict(library.get_model(name, weights=published, progress=False).state_dict())

@@ -24,7 +24,7 @@ from stages.aggregate.findings import outcomes, power
 from stages.core.inference import contrasts, gain, layer_comparison, scopes
 from stages.core.scores.catalogue import SCORES
 from stages.prepare.download import cache_folder
-from tests.bench.simulation import class_studies, coverage_table, frozen_sets, power_table, store
+from tests.bench.simulation import class_studies, coverage_table, frozen_sets, joined_sets, power_table, store
 from tests.bench.simulation.coverage_table import COMPARED, one_network, two_networks
 from tests.bench.simulation.data_set import Kind, code_hash, hash_of, metrics_of, simulate
 from tests.bench.simulation.designs import DESIGNS, FIRST
@@ -35,8 +35,8 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 POWER_SETS = 100
 """Data sets of every design of which it is asked what studies show."""
 
-GAIN_SETS, GAIN_STUDIES = 1000, 200
-"""Sets of each design of frozen networks, and studies of class scores of each kind and shape."""
+GAIN_SETS, JOIN_SETS, GAIN_STUDIES = 1000, 200, 200
+"""Sets of each design of frozen networks, of joins, and studies of class scores of each kind and shape."""
 
 
 def main() -> None:
@@ -58,12 +58,13 @@ def main() -> None:
         shown = [row for run in powered for row in power_rows(pool, args.folder, *run, min(args.fewer, POWER_SETS))]
         studies = [*zip(*class_studies.runs_of(), strict=True), repeat(GAIN_STUDIES)]
         gains = gain_rows(pool, args.folder, frozen_sets, frozen_sets.DESIGNS, repeat(GAIN_SETS)) if args.page else []
+        joined = gain_rows(pool, args.folder, joined_sets, joined_sets.DESIGNS, repeat(JOIN_SETS)) if args.page else []
         studied = gain_rows(pool, args.folder, class_studies, *studies) if args.page else []
     if args.out:
         table.to_csv(args.out, index=False)
     if args.page:
         kept, studied = table.reindex(columns=LAYERS), pd.DataFrame(studied)[[*STUDIES]]
-        write_results(results := Results(kept, pd.DataFrame(gains), studied, pd.DataFrame(shown)))
+        write_results(results := Results(kept, pd.DataFrame(gains), pd.DataFrame(joined), studied, pd.DataFrame(shown)))
         PAGE.write_text(page(results))
     print(table.round(3).to_string(index=False, na_rep=""))
 

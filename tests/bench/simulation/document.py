@@ -10,7 +10,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from stages.core.inference.scopes import Scope, is_proven
-from tests.bench.simulation import frozen_sets
+from tests.bench.simulation import frozen_sets, joined_sets
 from tests.bench.simulation.designs import ALL, DESIGNS
 
 RESULTS, PAGE = Path(__file__).with_name("results"), Path(__file__).parents[3] / "docs" / "coverage.md"
@@ -41,17 +41,19 @@ STUDIES = ("kind", "shape", "studies", "gain", "gain at most", "pays", "falsely 
 
 
 class Results(NamedTuple):
-    """Tables of `results/`: layers' scores by design, gains by design, of studies of class scores, and their power."""
+    """Tables of `results/`: layers' scores and gains by design, of joins, of studies of class scores, and power."""
 
     layers: pd.DataFrame
     gains: pd.DataFrame
+    joins: pd.DataFrame
     studies: pd.DataFrame
     power: pd.DataFrame
 
 
 def read_results(folder: Path = RESULTS) -> Results:
     """Read the tables."""
-    return Results(*(pd.read_csv(folder / f"{name}.csv") for name in Results._fields))
+    named = {name: folder / f"{name}.csv" for name in Results._fields}  # a design is called null
+    return Results(**{name: pd.read_csv(path, keep_default_na=False, na_values=[""]) for name, path in named.items()})
 
 
 def write_results(results: Results, folder: Path = RESULTS) -> None:
@@ -77,13 +79,18 @@ The standard error of a share of 0.95 is 0.007.
   earlier layer is named.
 - **width / ideal**: its width over that of an interval whose standard deviation is known.
 - **falsely pays**: choosing is said to pay, but the named layer is no better.
-- **shown**: choosing is said to pay, of the sets in which a two-sided test at 5 % would show it that knew the best
+- **shown**: choosing is said to pay, of the sets in which a two-sided test at 5% would show it that knew the best
   layer and the standard deviation.
 - **error**: root mean square of the printed gain's error, then of the cross-validated gain's.
 - **layers**, **chosen**: the interval of a layer's own score covers its true score, mean over layers, and for the layer
   of the highest score.
 
 {gain_table(results.gains)}
+## What joins gain
+
+Sets of three layers, of which joins and recipes are chosen as well, {_numbers(results.joins["sets"])} of each design:
+
+{join_table(results.joins)}
 ## Studies of several folds
 
 Each class has a score at nine layers and more ([designs](statistics.md#where-intervals-fail)). Over all kinds of
@@ -115,6 +122,16 @@ def _digits(name: str, row: "pd.Series[float]") -> str:
     if pd.isna(row[name]) or (name == "shown" and row["could be shown"] < frozen_sets.RARE):
         return ""
     return f"{row[name]:.3f}" if "error" in name or "falsely" in name else f"{row[name]:.2f}"
+
+
+def join_table(joins: pd.DataFrame) -> str:
+    """Say for every design how often what is said of a join's gain holds."""
+    names = ("gain", "width / ideal", "falsely pays", "pays", "error")
+    rows = [
+        [joined_sets.DESIGNS[str(row["design"])].about, *(f"{row[name]:.2f}" for name in ("lead", *names))]
+        for _, row in joins.iterrows()
+    ]
+    return table_of(["design", "true lead", *names], rows, left=1)
 
 
 def study_table(studies: pd.DataFrame) -> str:

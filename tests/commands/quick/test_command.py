@@ -1,8 +1,11 @@
 """`whichlayer quick` on a folder of images: plain scores of every layer first, then the verdict; what it keeps."""
 
+import itertools
 import os
+import re
 import shutil
 import sys
+from contextlib import ExitStack
 
 import numpy as np
 import pandas as pd
@@ -11,10 +14,10 @@ from click.testing import CliRunner
 from PIL import Image
 
 from stages.commands.quick.command import quick
-from stages.commands.quick.images import read_images
+from stages.commands.quick.images import choose_images, drop_copies, read_images
 from stages.commands.quick.waves import AFTER_PLAIN, QUICK
 from stages.core.representations.representation import Representation
-from stages.library import score
+from stages.library import embedding, score
 from stages.library.export import compute_results
 from stages.library.settings import read_settings
 from stages.shared.runtime.errors import UserError
@@ -24,6 +27,13 @@ from tests.faults.images import png_that_says
 
 def run(*args):
     return CliRunner().invoke(quick, [str(each) for each in args], catch_exceptions=False)
+
+
+def read_folder(folder, size=8):
+    with ExitStack() as resources:
+        pixels, images = read_images(folder, choose_images(folder, None, 100, resources), size)
+    images = drop_copies(folder, images)
+    return pixels[images.index], images["label"].tolist()
 
 
 def test_a_folder_has_plain_scores_then_a_verdict_and_its_embeddings_are_kept(tmp_path):
@@ -70,6 +80,38 @@ def test_for_one_use_only_its_scores_are_computed(tmp_path):
     np.testing.assert_allclose(np.linalg.norm(made.transform(layers), axis=1), 1, atol=1e-5)
 
 
+def test_networks_sizes_and_poolings_compete_and_each_is_embedded_once(tmp_path, monkeypatch):
+    (tmp_path / "photos").mkdir()
+    write_classes(tmp_path / "photos", *[5] * 8)
+    passes, embed_named = [], embedding.embed_named
+
+    def noted(params, images, taps, poolings, **how):
+        passes.append((params.name, params.image_size, poolings))
+        return embed_named(params, images, taps, poolings, **how)
+
+    monkeypatch.setattr("stages.library.embedding.embed_named", noted)
+    networks = ("--network", "efficientnet_lite0", "--network", "efficientnet_lite1")
+    options = (*networks, "--image-size", 32, "--image-size", 40, "--pooling", "mean", "--pooling", "max")
+    done = run(tmp_path / "photos", *options, "--use", "retrieval", "--out", tmp_path / "out")
+    assert done.exit_code == 0, done.stderr
+    names, sizes = ("tf_efficientnet_lite0", "tf_efficientnet_lite1"), (32, 40)
+    assert passes == [(name, size, ("mean", "max")) for name in names for size in sizes]
+    rows = [line.split("  ")[0] for line in done.stdout.partition("joins of layers")[2].splitlines()]
+    groups = [f"efficientnet_lite{n} {size} {p}" for n in (0, 1) for size in sizes for p in ("mean", "max")]
+    assert [row for row in rows if row in groups] == groups
+    assert "The habit is efficientnet_lite0 32 mean: bn2," in " ".join(done.stdout.split())
+    plain = done.stdout.partition(AFTER_PLAIN)[0].splitlines()
+    assert plain[-2].startswith("efficientnet_lite0 32 mean bn2")  # over which gains are
+    made = Representation.load(tmp_path / "out" / "representation.safetensors")
+    assert (made.origin.network, made.origin.image_size, made.origin.pooling) in itertools.product(
+        ("efficientnet_lite0", "efficientnet_lite1"), sizes, ("mean", "max")
+    )
+    with np.load(tmp_path / "out" / "embeddings.npz", allow_pickle=False) as kept:
+        at = " ".join(map(str, (made.origin.network, made.origin.image_size, made.origin.pooling)))
+        layers = {name: kept[f"{at} {name}"] for name in made.layers}
+    np.testing.assert_allclose(np.linalg.norm(made.transform(layers), axis=1), 1, atol=1e-5)
+
+
 def test_waves_give_the_bytes_of_the_stage(tmp_path):
     random = np.random.default_rng(0)
     labels = np.repeat(["a", "b", "c", "d"], 12)
@@ -113,7 +155,7 @@ def test_copies_are_left_out_and_counted(tmp_path, capsys):
     write_classes(tmp_path, 8, 8)
     shutil.copy(tmp_path / "class0" / "0.png", tmp_path / "class1" / "copy.png")
     shutil.copy(tmp_path / "class0" / "1.png", tmp_path / "class0" / "copy.png")
-    _, labels = read_images(tmp_path, None, "efficientnet_lite0", 8, 100)
+    labels = read_folder(tmp_path)[1]
     assert [labels.count("class0"), labels.count("class1")] == [7, 8]
     assert "left out 3 copies of images" in capsys.readouterr().err
 
@@ -121,7 +163,7 @@ def test_copies_are_left_out_and_counted(tmp_path, capsys):
 def test_a_class_of_which_all_images_are_copies_is_named(tmp_path, capsys):
     write_classes(tmp_path, 6, 6, 6)
     shutil.copytree(tmp_path / "class1", tmp_path / "same as class1")
-    _, labels = read_images(tmp_path, None, "efficientnet_lite0", 8, 100)
+    labels = read_folder(tmp_path)[1]
     assert {*labels} == {"class0", "class2"}
     assert "so that no image is left of 'class1', 'same as class1'\n" in capsys.readouterr().err
 
@@ -150,7 +192,7 @@ def test_the_depth_of_a_folder_is_found_and_said(tmp_path, capsys, bits):
             pixels[0, 0] = 255
             scaled = pixels * np.uint16((2**bits - 1) // 255)
             Image.fromarray(scaled).save(tmp_path / f"class{number}" / f"{image}.png")
-    pixels, _ = read_images(tmp_path, None, "efficientnet_lite0", 8, 100)
+    pixels = read_folder(tmp_path)[0]
     assert pixels.max() >= 254
     assert len(np.unique(pixels)) > 100
     said = f"quick: images of 16 bits use {bits}, so {2**bits - 1} is taken for white"
@@ -168,7 +210,7 @@ def test_what_prepare_refuses_is_refused(tmp_path):
         image.unlink()
         make(image)
         with pytest.raises(UserError, match=message):
-            read_images(tmp_path, None, "efficientnet_lite0", 8, 100)
+            read_folder(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -183,6 +225,29 @@ def test_what_prepare_refuses_is_refused(tmp_path):
 def test_names_and_sizes_are_checked_before_images_are_read(tmp_path, args, message):
     with pytest.raises(UserError, match=message):
         run(tmp_path, *args)
+
+
+@pytest.mark.parametrize(
+    ("args", "size", "said"),
+    [
+        ((), 224, "12 of 12 images are smaller than 224 px and are enlarged, .*; --image-size 8 takes 784 times less"),
+        (("--image-size", 8), 8, ""),
+    ],
+)
+def test_the_networks_own_size_is_the_default(tmp_path, monkeypatch, args, size, said):
+    (tmp_path / "photos").mkdir()
+    write_classes(tmp_path / "photos", 6, 6)
+    given = []
+    monkeypatch.setattr(
+        "stages.library.embedding.embed_named",
+        lambda params, pixels, *_, **__: given.append((pixels.shape, params.image_size)) or {"auto": None},
+    )
+    monkeypatch.setattr("stages.commands.quick.waves.answer", lambda *_: None)
+    done = run(tmp_path / "photos", *args)
+    assert given == [((12, size, size, 3), size)]
+    assert f"12 images, efficientnet_lite0 at {size} px" in done.stderr
+    assert bool(re.search("smaller", done.stderr)) == bool(said)
+    assert re.search(said, done.stderr)
 
 
 def test_detection_is_refused_before_any_work():

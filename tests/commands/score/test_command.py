@@ -11,7 +11,8 @@ from click.testing import CliRunner, Result
 from sklearn.neighbors import NearestNeighbors
 
 from stages.commands.cli import whichlayer
-from stages.library import export, scoring
+from stages.library import choose_representation, export, scoring
+from stages.library.representing import Representation
 from stages.shared.embeddings.embeddings import Layer
 from stages.shared.runtime.errors import UserError
 from stages.shared.tables.metric_table import read_layer_scores
@@ -97,6 +98,19 @@ def test_the_verdict_names_the_better_layer_what_was_left_out_and_no_cost(tmp_pa
     assert "left out, for want of training images or seen classes: seen_matched, ood\n" in done.stderr
     assert (tmp_path / "out" / "figures" / "depth-mine-embeddings.png").is_file()
     assert (tmp_path / "out" / "measures" / "mine").is_dir()
+
+
+def test_joins_of_layers_are_chosen_of_eight_classes_on(tmp_path: Path):
+    content = arrays((9,) * 8, seed=2)
+    file, out = write_npz(tmp_path / "mine.npz", content), tmp_path / "out"
+    done = score(tmp_path, file, "--metrics", "map_at_r", "--out", out)
+    assert "\nFor retrieval, joins of layers included, " in done.output
+    choice = choose_representation({name: content[name] for name in ("stem", "blocks.0")}, content["labels"])
+    assert str(choice) in done.output
+    kept = Representation.load(out / "representation.safetensors")
+    assert np.array_equal(kept.transform(content), choice.fit().transform(content))
+    few = score(tmp_path, write_npz(tmp_path / "few.npz", arrays((9,) * 7)), "--metrics", "map_at_r")
+    assert "joins of layers" not in few.output
 
 
 def test_several_files_are_folds_and_three_tell_about_other_classes(tmp_path: Path):

@@ -11,7 +11,7 @@ from sklearn.decomposition import PCA
 from sklearn.preprocessing import normalize
 
 from stages.core.representations.candidates import LayerAxes, list_candidates
-from stages.core.representations.choice import MARGIN, choose_representation
+from stages.core.representations.choice import choose_representation
 from stages.core.representations.fitting import MAX_AXES, SHRINKAGE
 from stages.core.representations.judging import Fit, Gallery, Source
 from stages.shared.runtime.errors import UserError
@@ -210,11 +210,7 @@ def test_few_classes_are_chosen_among_recipes_that_fit_little():
     assert {c.recipe for c in of(3).candidates} == {"plain"}
     assert {c.recipe for c in of(7).candidates} == {"plain", "centred"}
     assert of(7).without.shape == (0, len(of(7).candidates))
-    eight = of(8)
-    assert any(c.is_fitted for c in eight.candidates)
-    fitted = np.array([c.is_fitted for c in eight.candidates])
-    best = eight.values[fitted].max() - eight.values[~fitted].max()
-    assert eight.candidates[eight.chosen].is_fitted == (best > MARGIN)
+    assert any(c.is_fitted for c in of(8).candidates)
     assert [len(of(count).references) for count in (3, 7, 14, 15, 16)] == [1, 2, 2, 3, 3]
     assert min(of(15).references) == 10
 

@@ -23,7 +23,7 @@ def test_vectors_have_the_cosines_that_are_judged(data, recipe):
     candidates = list_candidates(dict.fromkeys(layers, LayerAxes()), ["last_2"], [recipe])
     fit = Fit(Source(arrays, arrays, y, candidates, [range(1, 3)]), np.arange(len(y)))
     [(_, cosines)] = fit.cosines(np.arange(len(y)))
-    fitted = Representation.of(candidates[0]).fit(layers, labels)
+    fitted = Representation(candidates[0].arrays, recipe).fit(layers, labels)
     vectors = fitted.transform(layers)
     assert vectors.dtype == np.float32
     assert np.abs(vectors @ vectors.T - cosines).max() < 1e-5

