@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 
 from docs.study.labels import Indices, Matrix, probe
 from stages.core.representations.candidates import LayerAxes
-from stages.core.representations.choice import MARGIN, MIN_EQUAL_CLASSES, Choice, choose_representation
+from stages.core.representations.choice import Choice, choose_representation
 from stages.core.representations.folds import draw_folds
 
 TABLE = Path(__file__).with_name("by_axis.csv")
@@ -90,9 +90,8 @@ def map_at_r(own: Embedded) -> tuple[dict[str, object], pd.DataFrame]:
 
 def chosen_among(choice: Choice, recipes: Collection[str]) -> float:
     """Return what choosing reaches if only some recipes are candidates."""
-    margin = MARGIN * (len(choice.classes) < MIN_EQUAL_CLASSES)
-    penalty = np.array([margin * c.is_fitted if c.recipe in recipes else np.inf for c in choice.candidates])
-    return choice.score_of((choice.choosing - penalty).argmax(axis=1))
+    own = [number for number, candidate in enumerate(choice.candidates) if candidate.recipe in recipes]
+    return choice.score_of(choice.choose_among(own)[1])
 
 
 def probes(own: Embedded) -> dict[str, object]:

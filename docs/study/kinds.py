@@ -235,7 +235,7 @@ def regions() -> Iterator[tuple[str, str]]:
     yield "headline", headline()
     yield "kinds by MAP@R", kinds_table("map_at_r")
     yield "failures", failures()
-    # yield "kinds by probe", kinds_table("probe_accuracy")
+    yield "kinds by probe", kinds_table("probe_accuracy")
     yield "datasets", datasets_table()
     yield "small inputs", small_table()
     yield "rules", rules_table()
