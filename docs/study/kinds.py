@@ -9,7 +9,8 @@ there the representation chosen on other classes. A kind's score in a network is
 kinds are of each kind's mean over networks, so that a kind counts once.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from itertools import product
 from pathlib import Path
 
 import pandas as pd
@@ -32,6 +33,12 @@ KINDS = {
 SMALL, OWN = 64, 224
 """Pixels of a small input, and of that of pre-training."""
 
+NETWORKS = ("Lite0", "MobileNetV2")
+"""Networks that were run on all images at both sizes."""
+
+RANDOM, VIT, VIT_SMALL = "Lite0, random weights", "ViT-S, fewer images", 56
+"""Networks that stand apart, and pixels of a small input of the last."""
+
 STEPS = {
     "small": f"last layer, {SMALL} px",
     "habit": f"last layer, {OWN} px",
@@ -44,6 +51,13 @@ GAINS = {"enlarging": ("small", "habit"), "layer": ("habit", "layer"), "represen
 UNLABELLED = ("plain", "centred", "whitened")
 """Recipes that are fitted to images without labels."""
 
+RULES: dict[str, Callable[[pd.DataFrame], "pd.Series[bool]"]] = {
+    "best plain layer of other kinds": lambda rows: (rows["join"] == "single") & (rows["recipe"] == "plain"),
+    "best of other kinds, without labels": lambda rows: rows["recipe"].isin(UNLABELLED),
+    "best of other kinds": lambda rows: rows["recipe"] != "",
+}
+"""Rule -> which representations it is made of."""
+
 
 def read(name: str = "by_axis.csv") -> pd.DataFrame:
     """Read a table, with the kind of each row."""
@@ -52,13 +66,12 @@ def read(name: str = "by_axis.csv") -> pd.DataFrame:
     return rows.assign(kind=pd.Categorical(rows["dataset"].map(kinds), [*KINDS]))
 
 
-def steps(score: str) -> pd.DataFrame:
+def steps(score: str, networks: Sequence[str] = NETWORKS) -> pd.DataFrame:
     """Return a row for each dataset and network that was run at both sizes: what every step reaches."""
-    rows = read().query("score == @score").set_index(["dataset", "network"])
-    small, own = (rows[rows["size"] == size] for size in (SMALL, OWN))
+    rows = read().query("score == @score and network in @networks").set_index(["dataset", "network"])
+    small, own = rows[rows["size"] < OWN], rows[rows["size"] == OWN]
     found = own.join(small["habit"].rename("small"), how="inner").reset_index()
-    order = [dataset for datasets in KINDS.values() for dataset in datasets]
-    return found.sort_values(["dataset", "network"], key=lambda c: c.map(order.index) if c.name == "dataset" else c)
+    return found.sort_values(["kind", "dataset", "network"], ignore_index=True)
 
 
 def by_kind(found: pd.DataFrame) -> pd.DataFrame:
@@ -71,9 +84,9 @@ def gains(found: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame({name: found[after] - found[before] for name, (before, after) in GAINS.items()})
 
 
-def kind_gains(score: str) -> pd.DataFrame:
+def kind_gains(score: str, networks: Sequence[str] = NETWORKS) -> pd.DataFrame:
     """Return what every step gains, mean over networks, by kind."""
-    return gains(by_kind(steps(score))).groupby("kind", observed=True).mean()
+    return gains(by_kind(steps(score, networks))).groupby("kind", observed=True).mean()
 
 
 def spread(values: pd.Series) -> str:
@@ -82,30 +95,31 @@ def spread(values: pd.Series) -> str:
     return ends[0] if ends[0] == ends[1] else "–".join(ends)
 
 
-def kinds_table(score: str) -> str:
+def kinds_table(score: str, networks: Sequence[str] = NETWORKS, small: int = SMALL) -> str:
     """Tabulate what every step reaches by kind, as ranges over networks, and the mean gain of every step."""
-    found, mean = steps(score), kind_gains(score)
+    found, mean = steps(score, networks), kind_gains(score, networks)
     rows = []
     for kind, own in by_kind(found).groupby("kind", observed=True):
         classes = found[found["kind"] == kind].groupby("dataset", sort=False)["classes"].first()
         cells = [spread(own[step]) for step in STEPS]
         rows.append([str(kind), ", ".join(map(str, classes)), *cells, *(signed(each) for each in mean.loc[str(kind)])])
     rows.append(["mean of kinds", "", *[""] * len(STEPS), *(signed(each) for each in mean.mean())])
-    heads = ["images", "classes", *STEPS.values(), "larger input gains", "layer gains", "representation gains"]
-    return markdown(heads, rows, texts=2)
+    heads = [f"last layer, {small} px", *[*STEPS.values()][1:]]
+    heads += ["larger input gains", "layer gains", "representation gains"]
+    return markdown(["images", "classes", *heads], rows, texts=2)
 
 
 def datasets_table() -> str:
     """Tabulate MAP@R of every dataset and network, by more and more candidates."""
-    columns = {**STEPS, "representation": "all"}
-    del columns["representation"]
+    columns = {step: STEPS[step] for step in ("small", "habit", "layer")}
+    columns |= {"join": "or joined", "whitened": "or whitened", "representation": "or within"}
     rows = []
-    for _, own in steps("map_at_r").iterrows():
-        cells = [unsigned(own[step]) for step in ("small", "habit", "layer", "join", "whitened", "representation")]
+    for own in steps("map_at_r").to_dict("records"):
         counts = f"{own['classes']} in {own['folds']}"
-        rows.append([own["dataset"], own["network"], counts, *cells, words_of(str(own["chosen"]))])
-    heads = [*columns.values(), "or joined", "or whitened", "or within", "on all classes"]
-    return markdown(["dataset", "network", "classes in folds", *heads], rows, texts=3)
+        cells = [unsigned(own[step]) for step in columns]
+        rows.append([str(own["dataset"]), str(own["network"]), counts, *cells, words_of(str(own["chosen"]))])
+    heads = ["dataset", "network", "classes in folds", *columns.values(), "chosen on all classes"]
+    return markdown(heads, rows, texts=3)
 
 
 def words_of(chosen: str) -> str:
@@ -118,7 +132,7 @@ def words_of(chosen: str) -> str:
 
 def small_table() -> str:
     """Tabulate MAP@R at small inputs by kind and network: last layer → chosen layer → chosen representation."""
-    rows = read().query("score == 'map_at_r' and size < @OWN")
+    rows = read().query("score == 'map_at_r' and size < @OWN and network != @VIT")
     means = rows.groupby(["kind", "network"], observed=True)[["habit", "layer", "representation"]].mean()
     sizes = rows.groupby("network")["size"].first()
     lines = []
@@ -129,6 +143,28 @@ def small_table() -> str:
         ]
         lines.append([kind, *cells])
     return markdown(["images", *(f"{name}, {size} px" for name, size in sizes.items())], lines)
+
+
+def random_answer() -> str:
+    """Say on which kinds a network of random weights comes near the pre-trained one at small inputs."""
+    rows = read().query("score == 'map_at_r' and size == @SMALL")
+    means = rows.groupby(["network", "kind"], observed=True)[["habit", "layer", "representation"]].mean()
+    random, trained = (means.loc[name] for name in (RANDOM, NETWORKS[0]))
+    above = {
+        step: listed(
+            [
+                f"{kind} ({unsigned(value)} and {unsigned(trained.loc[kind, step])})"
+                for kind, value in random["representation"].items()
+                if value > trained.loc[kind, step]
+            ]
+        )
+        for step in ("representation", "habit")
+    }
+    return (
+        f"**Random weights.** The representation chosen in a {NETWORKS[0]} of random weights beats the one chosen in "
+        f"the pre-trained network on {above['representation'] or 'no kind'}. It beats the pre-trained last layer on "
+        f"{above['habit'] or 'no kind'}. There part of the gain needs no pre-training."
+    )
 
 
 def headline() -> str:
@@ -179,76 +215,39 @@ def rule_rows() -> pd.DataFrame:
 
     A rule takes, of some representations, the best mean over the other kinds, each the mean of its datasets.
     """
-    values = read("by_axis_candidates.csv").query("size == @OWN")
+    values = read("by_axis_candidates.csv").query("size == @OWN and network in @NETWORKS")
     values = values.assign(name=values["join"] + " " + values["layer"] + " " + values["recipe"])
-    is_single = values["join"] == "single"
-    plain = values["recipe"] == "plain"
-    pools = {
-        "best plain layer elsewhere": is_single & plain,
-        "best elsewhere, no labels": values["recipe"].isin(UNLABELLED),
-        "best elsewhere": values["recipe"] != "",
-    }
     rows = []
-    for (rule, keep), (network, _) in ((pool, own) for pool in pools.items() for own in values.groupby("network")):
-        own = values[keep & (values["network"] == network)]
-        table = own.pivot_table("map_at_r", "name", "dataset")
-        kinds = own.groupby(["name", "kind"], observed=True)["map_at_r"].mean().unstack()
+    for (rule, is_candidate), network in product(RULES.items(), values["network"].unique()):
+        own = values[is_candidate(values) & (values["network"] == network)]
+        by_dataset = own.pivot_table("map_at_r", "name", "dataset")
+        by_kind = own.pivot_table("map_at_r", "name", ["kind", "dataset"], observed=True).T.groupby(
+            "kind", observed=True
+        )
         for kind, datasets in KINDS.items():
-            best = kinds.drop(columns=kind).mean(axis=1).idxmax()
-            rows += [
-                {
-                    "rule": rule,
-                    "network": network,
-                    "dataset": each,
-                    "kind": kind,
-                    "name": best,
-                    "value": table.loc[best, each],
-                }
-                for each in datasets
-            ]
+            best = by_kind.mean().drop(kind).mean().idxmax()
+            keys = {"rule": rule, "network": network, "kind": kind, "name": best}
+            rows += [keys | {"dataset": each, "value": by_dataset.loc[best, each]} for each in datasets]
     return pd.DataFrame(rows)
 
 
 def rules_table() -> str:
     """Tabulate what rules gain over the last layer and lose to the choice, mean over kinds and the worst kind."""
-    found = steps("map_at_r").set_index(["dataset", "network"])
-    chosen = found.reset_index().assign(
-        rule="chosen on the dataset's other classes", value=found["representation"].to_numpy(), name=""
-    )
-    both = pd.concat([rule_rows(), chosen[["rule", "network", "dataset", "kind", "name", "value"]]])
-    keys = [(row["dataset"], row["network"]) for _, row in both.iterrows()]
-    both = both.assign(
-        gain=both["value"].to_numpy() - found.loc[keys, "habit"].to_numpy(),
-        loss=found.loc[keys, "representation"].to_numpy() - both["value"].to_numpy(),
-    )
+    found = steps("map_at_r")[["dataset", "network", "kind", "habit", "representation"]]
+    chosen = found.assign(rule="chosen on other classes of the dataset", name="", value=found["representation"])
+    both = pd.concat([rule_rows().merge(found, on=["dataset", "network", "kind"]), chosen])
+    both = both.assign(gain=both["value"] - both["habit"], loss=both["representation"] - both["value"])
     rows = []
     for rule, own in both.groupby("rule", sort=False):
-        means = (
-            own.groupby(["kind", "network"], observed=True)[["gain", "loss"]]
-            .mean()
-            .groupby("kind", observed=True)
-            .mean()
-        )
-        worst = [
-            f"{signed(means['gain'].min())} ({means['gain'].idxmin()})",
-            f"{unsigned(means['loss'].max())} ({means['loss'].idxmax()})",
-        ]
-        if not own["name"].any():
-            rows.append([str(rule), "–", signed(means["gain"].mean()), worst[0], "–", "–"])
-            continue
-        taken = [rule_words(each) for each in dict.fromkeys(own["name"])]
-        rows.append(
-            [
-                str(rule),
-                "; ".join(dict.fromkeys(taken)),
-                signed(means["gain"].mean()),
-                worst[0],
-                unsigned(means["loss"].mean()),
-                worst[1],
-            ]
-        )
-    heads = ["rule", "takes", "gain over the last layer", "least gain", "loss to the choice", "largest loss"]
-    return markdown(heads, rows, texts=2)
+        each = own.groupby(["kind", "network"])[["gain", "loss"]].mean().groupby("kind").mean()
+        taken = own.groupby("network")["name"].agg(lambda names: names.mode()[0])
+        cells = [rule_words(name) if name else "–" for name in taken]
+        least = f"{signed(each['gain'].min())} ({each['gain'].idxmin()})"
+        losses = [signed(each["loss"].mean()), f"{signed(each['loss'].max())} ({each['loss'].idxmax()})"]
+        rows.append([str(rule), *cells, signed(each["gain"].mean()), least, *(losses if any(taken) else ["–", "–"])])
+    takes = [f"takes mostly, {network}" for network in found["network"].unique()]
+    heads = ["rule", *takes, "gain over the last layer", "least gain", "loss to the choice", "largest loss"]
+    return markdown(heads, rows, texts=1 + len(takes))
 
 
 def rule_words(name: str) -> str:
@@ -265,6 +264,8 @@ def regions() -> Iterator[tuple[str, str]]:
     yield "kinds by probe", kinds_table("probe_accuracy")
     yield "datasets", datasets_table()
     yield "small inputs", small_table()
+    yield "random weights", random_answer()
+    yield "ViT-S", kinds_table("map_at_r", [VIT], VIT_SMALL)
     yield "rules", rules_table()
 
 

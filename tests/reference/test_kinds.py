@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from docs.study import by_axis, kinds
+from docs.study import embeddings as embeddings_script
 from docs.tools import steps
 from tests.reference.regions import DOCS
 
@@ -94,14 +95,14 @@ def test_every_dataset_and_kind_is_there_once():
 
 def test_a_rule_is_made_on_the_other_kinds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     rows = [
-        {"dataset": dataset, "network": "n", "size": 224, "join": "single", "recipe": recipe, "layer": "layer_00_a",
+        {"dataset": dataset, "network": "Lite0", "size": 224, "join": "single", "recipe": recipe, "layer": "layer_00_a",
          "map_at_r": value}
         for dataset in (name for names in kinds.KINDS.values() for name in names)
         for recipe, value in (("plain", 0.5), ("whitened", 0.9 if dataset == "textures" else 0.45))
     ]  # fmt: skip
     pd.DataFrame(rows).to_csv(tmp_path / "by_axis_candidates.csv", index=False)
     monkeypatch.setattr(kinds, "HERE", tmp_path)
-    found = kinds.rule_rows().query("rule == 'best elsewhere'").set_index("dataset")
+    found = kinds.rule_rows().query("rule == 'best of other kinds'").set_index("dataset")
     assert found.loc["textures", "value"] == 0.5  # the others like it plain
     assert found.loc["cifar100", "value"] == 0.45  # seven kinds: (0.9 + 6 x 0.45) / 7 > 0.5
 
@@ -110,4 +111,14 @@ def test_the_picture_is_drawn_by_its_script_and_says_what_the_table_does():
     for name, colors in steps.COLORS.items():
         assert (DOCS / "images" / f"{name}.svg").read_text() == steps.draw(colors)
     gains = kinds.kind_gains("map_at_r").mean()
-    assert f"gains {gains['enlarging']:+.2f} MAP@R" in steps.draw(steps.COLORS["steps"])
+    assert f"gains {gains['enlarging']:+.3f} MAP@R" in steps.draw(steps.COLORS["steps"])
+
+
+def test_fewer_images_are_as_many_of_each_class_and_spread_over_it():
+    labels = np.repeat([f"{c:02d}" for c in range(80)], 30)
+    paths, kept, _, pixels = embeddings_script.thin_out(
+        ([f"{i}" for i in range(2400)], labels.tolist(), [""] * 2400, np.arange(2400, dtype=np.uint16))
+    )
+    assert np.unique(kept, return_counts=True)[1].tolist() == [10] * 80
+    assert [int(path) for path in paths] == pixels.tolist()
+    assert pixels[:10].tolist() == [0, 3, 6, 10, 13, 16, 19, 23, 26, 29]
