@@ -36,6 +36,9 @@ SMALL, OWN = 64, 224
 NETWORKS = ("Lite0", "MobileNetV2")
 """Networks that were run on all images at both sizes."""
 
+RANDOM, VIT, VIT_SMALL = "Lite0, random weights", "ViT-S, fewer images", 56
+"""Networks that stand apart, and pixels of a small input of the last."""
+
 STEPS = {
     "small": f"last layer, {SMALL} px",
     "habit": f"last layer, {OWN} px",
@@ -81,9 +84,9 @@ def gains(found: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame({name: found[after] - found[before] for name, (before, after) in GAINS.items()})
 
 
-def kind_gains(score: str) -> pd.DataFrame:
+def kind_gains(score: str, networks: Sequence[str] = NETWORKS) -> pd.DataFrame:
     """Return what every step gains, mean over networks, by kind."""
-    return gains(by_kind(steps(score))).groupby("kind", observed=True).mean()
+    return gains(by_kind(steps(score, networks))).groupby("kind", observed=True).mean()
 
 
 def spread(values: pd.Series) -> str:
@@ -92,17 +95,18 @@ def spread(values: pd.Series) -> str:
     return ends[0] if ends[0] == ends[1] else "–".join(ends)
 
 
-def kinds_table(score: str) -> str:
+def kinds_table(score: str, networks: Sequence[str] = NETWORKS, small: int = SMALL) -> str:
     """Tabulate what every step reaches by kind, as ranges over networks, and the mean gain of every step."""
-    found, mean = steps(score), kind_gains(score)
+    found, mean = steps(score, networks), kind_gains(score, networks)
     rows = []
     for kind, own in by_kind(found).groupby("kind", observed=True):
         classes = found[found["kind"] == kind].groupby("dataset", sort=False)["classes"].first()
         cells = [spread(own[step]) for step in STEPS]
         rows.append([str(kind), ", ".join(map(str, classes)), *cells, *(signed(each) for each in mean.loc[str(kind)])])
     rows.append(["mean of kinds", "", *[""] * len(STEPS), *(signed(each) for each in mean.mean())])
-    heads = ["images", "classes", *STEPS.values(), "larger input gains", "layer gains", "representation gains"]
-    return markdown(heads, rows, texts=2)
+    heads = [f"last layer, {small} px", *[*STEPS.values()][1:]]
+    heads += ["larger input gains", "layer gains", "representation gains"]
+    return markdown(["images", "classes", *heads], rows, texts=2)
 
 
 def datasets_table() -> str:
@@ -128,7 +132,7 @@ def words_of(chosen: str) -> str:
 
 def small_table() -> str:
     """Tabulate MAP@R at small inputs by kind and network: last layer → chosen layer → chosen representation."""
-    rows = read().query("score == 'map_at_r' and size < @OWN")
+    rows = read().query("score == 'map_at_r' and size < @OWN and network != @VIT")
     means = rows.groupby(["kind", "network"], observed=True)[["habit", "layer", "representation"]].mean()
     sizes = rows.groupby("network")["size"].first()
     lines = []
@@ -139,6 +143,28 @@ def small_table() -> str:
         ]
         lines.append([kind, *cells])
     return markdown(["images", *(f"{name}, {size} px" for name, size in sizes.items())], lines)
+
+
+def random_answer() -> str:
+    """Say on which kinds a network of random weights comes near the pre-trained one at small inputs."""
+    rows = read().query("score == 'map_at_r' and size == @SMALL")
+    means = rows.groupby(["network", "kind"], observed=True)[["habit", "layer", "representation"]].mean()
+    random, trained = (means.loc[name] for name in (RANDOM, NETWORKS[0]))
+    above = {
+        step: listed(
+            [
+                f"{kind} ({unsigned(value)} and {unsigned(trained.loc[kind, step])})"
+                for kind, value in random["representation"].items()
+                if value > trained.loc[kind, step]
+            ]
+        )
+        for step in ("representation", "habit")
+    }
+    return (
+        f"**Random weights.** The representation chosen in a {NETWORKS[0]} of random weights beats the one chosen in "
+        f"the pre-trained network on {above['representation'] or 'no kind'}. It beats the pre-trained last layer on "
+        f"{above['habit'] or 'no kind'}. There part of the gain needs no pre-training."
+    )
 
 
 def headline() -> str:
@@ -238,6 +264,8 @@ def regions() -> Iterator[tuple[str, str]]:
     yield "kinds by probe", kinds_table("probe_accuracy")
     yield "datasets", datasets_table()
     yield "small inputs", small_table()
+    yield "random weights", random_answer()
+    yield "ViT-S", kinds_table("map_at_r", [VIT], VIT_SMALL)
     yield "rules", rules_table()
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import pandas as pd
 
 from docs.study.kinds import KINDS, OWN, SMALL, by_kind, gains, steps
+from docs.study.tables import signed
 
 COLORS = {
     "steps": {"ground": "#ffffff", "text": "#1f2328", "soft": "#59636e", "line": "#d1d9e0", "bar": "#0072b2"},
@@ -38,9 +39,9 @@ def draw(colors: dict[str, str]) -> str:
     low, high = floor(each.min().min() * 20) / 20, ceil(each.max().max() * 20) / 20
     overall, names = mean.mean(), [*each.index.get_level_values("network").unique()]
     height = TOP + ROW * len(KINDS) + 34
+    enlarging, layer, joined = (signed(overall[step]) for step in TITLES)
     title = (
-        f"A larger input gains {overall['enlarging']:+.2f} MAP@R, a chosen layer {overall['layer']:+.2f} more, "
-        f"joined and whitened layers {overall['representation']:+.2f} more"
+        f"A larger input gains {enlarging} MAP@R, a chosen layer {layer} more, joined and whitened layers {joined} more"
     )
     words = (
         f"Gain of each step on unseen classes. Bars: mean of the frozen networks; dots: {' and '.join(names)}. "
@@ -50,7 +51,7 @@ def draw(colors: dict[str, str]) -> str:
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" font-family="sans-serif" '
         f'font-size="14" fill="{colors["text"]}">',
         f'<rect width="{WIDTH}" height="{height}" fill="{colors["ground"]}"/>',
-        f'<text x="10" y="24" font-size="17" font-weight="bold">{title}</text>',
+        f'<text x="10" y="24" font-size="16" font-weight="bold">{title}</text>',
         f'<text x="10" y="46" fill="{colors["soft"]}">{words}</text>',
     ]
     for number, kind in enumerate(KINDS):

@@ -111,7 +111,7 @@ def test_the_picture_is_drawn_by_its_script_and_says_what_the_table_does():
     for name, colors in steps.COLORS.items():
         assert (DOCS / "images" / f"{name}.svg").read_text() == steps.draw(colors)
     gains = kinds.kind_gains("map_at_r").mean()
-    assert f"gains {gains['enlarging']:+.2f} MAP@R" in steps.draw(steps.COLORS["steps"])
+    assert f"gains {gains['enlarging']:+.3f} MAP@R" in steps.draw(steps.COLORS["steps"])
 
 
 def test_fewer_images_are_as_many_of_each_class_and_spread_over_it():
