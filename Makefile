@@ -115,6 +115,7 @@ held-out: setup
 docs: setup
 	python -m docs.tools.hero docs/images
 	python -m docs.tools.scopes docs/images
+	python -m docs.tools.steps docs/images
 	python -m tests.reference
 
 # The site in .cache/site/html; after `make repro` with what the notebook gives.

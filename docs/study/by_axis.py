@@ -1,51 +1,58 @@
-"""What enlarging, choosing a layer and choosing a representation gain on every dataset, each on top of the one before.
+"""What choosing a layer and a representation reaches on every dataset, at each size of input.
 
-    python -m docs.study.by_axis EMBEDDINGS OUT    # what is not in OUT yet, then by_axis.csv
-    python -m docs.study.by_axis                   # prints the table
+    python -m docs.study.by_axis EMBEDDINGS OUT             # cells that are not in OUT yet, then both tables
+    python -m docs.study.by_axis EMBEDDINGS OUT map_at_r    # by one score
 
-EMBEDDINGS holds `SET-NETWORK-SIZE.npz` of `embeddings.py`; OUT gets a file for each dataset and network. Classes are
-divided into folds. Every layer, join and recipe is chosen on the other folds, fitted to their classes, and judged on
-its fold's classes. MAP@R is that of the project's `stages.core.representations`, in the gallery of one fold; images of
-one group are no neighbours of each other. The probe (`labels.py`) is judged in the same folds, by cross-validation over
-images. It chooses among single layers (C = 1), and for a representation also all of them side by side: columns
-standardized, each layer's as heavy as another's, C = 0.1.
+EMBEDDINGS holds `SET-NETWORK-SIZE.npz` of `embeddings.py`; OUT gets a file for each and a score. The tables are
+`by_axis.csv` and `by_axis_candidates.csv` (every representation's MAP@R).
+
+Classes are divided into folds. Every layer, join and recipe is chosen on the other folds, fitted to their classes, and
+judged on its fold's classes. MAP@R is that of the project's `stages.core.representations`, in the gallery of one fold;
+images of one group are no neighbours of each other. The probe (`labels.py`) is judged in the same folds, by
+cross-validation over images whatever their groups. It chooses among single layers (C = 1), and for a representation
+also all of them side by side: columns standardized, each layer's as heavy as another's, C = 0.1.
+
+A row has, chosen among more and more: `habit`, the last layer (of a vision transformer its class token); `layer`, a
+single layer; `join`, also layers side by side; `whitened`, also centred or whitened ones; `representation`, also those
+whose spread within classes was made round.
 """
 
 import sys
-from collections.abc import Mapping
+import time
+from collections.abc import Collection, Mapping, Sequence
+from itertools import product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from docs.study.labels import Indices, Matrix, probe
-from docs.study.tables import markdown
+from stages.core.representations.candidates import LayerAxes
 from stages.core.representations.choice import Choice, choose_representation
+from stages.core.representations.folds import draw_folds
 
 TABLE = Path(__file__).with_name("by_axis.csv")
-KINDS = {
-    "strokes": ("handwriting", "calligraphy", "omniglot"),
-    "photos": ("cifar100", "tinyimagenet"),
-    "others": ("handsigns", "trafficsigns", "textures", "bloodcells", "seedlings", "spokendigits"),
-}
+CANDIDATES = Path(__file__).with_name("by_axis_candidates.csv")
+
+DATASETS = (
+    *("handwriting", "calligraphy", "omniglot", "cifar100", "tinyimagenet", "handsigns"),
+    *("trafficsigns", "textures", "bloodcells", "seedlings", "spokendigits"),
+)
 NETWORKS = {
-    "efficientnet_lite0": ("Lite0", 64, 224),
-    "mobilenet_v2": ("MobileNetV2", 64, 224),
-    "vit_small_patch14": ("ViT-S", 56, 224),
+    "efficientnet_lite0": ("Lite0", (64, 224)),
+    "mobilenet_v2": ("MobileNetV2", (64, 224)),
+    "vit_small_patch14": ("ViT-S", (56, 224)),
+    "vit_small_patch14_few": ("ViT-S, fewer images", (56, 224)),
+    "efficientnet_lite0_random": ("Lite0, random weights", (64,)),
 }
-"""Name, a small size of input, and the network's own."""
+"""Name, and sizes of the input in pixels, the network's own last."""
+
+SCORES = ("map_at_r", "probe_accuracy")
 
 PROBE_IMAGES = 40
 """Of a class, at most."""
-
-STEPS = {
-    "small": "habit, small",
-    "habit": "habit, own size",
-    "layer": "chosen layer",
-    "representation": "chosen representation",
-}
-"""Column -> heading: the last layer at the small and at the own size, and what is chosen at the own size."""
 
 
 class Embedded:
@@ -54,51 +61,55 @@ class Embedded:
     def __init__(self, path: Path) -> None:
         with np.load(path) as file:
             self.labels, groups = file["labels"], file["groups"]
-            names = sorted(each for each in file.files if each.startswith("layer_") and "@" not in each)
+            names = sorted((each for each in file.files if each.startswith("layer_")), key=lambda name: "@" in name)
             self.layers: dict[str, Matrix] = {name: file[name] for name in names}
         self.groups = groups if (groups != "").any() else None
+        self.axes = {name: LayerAxes(pooling=name.partition("@")[2]) for name in names}
+        self.last = [name for name in names if "@" not in name][-1]
 
 
-def map_at_r(small: Embedded, own: Embedded) -> dict[str, object]:
-    """Judge by MAP@R."""
-    last = [*small.layers][-1]
-    before = choose_representation({last: small.layers[last]}, small.labels, small.groups, recipes=["plain"])
-    choice = choose_representation(own.layers, own.labels, own.groups)
-    scores = {
-        "small": before.values[before.control],
+def map_at_r(own: Embedded) -> tuple[dict[str, object], pd.DataFrame]:
+    """Judge by MAP@R; also what every candidate scores."""
+    choice = choose_representation(own.layers, own.labels, own.groups, axes=own.axes, control=own.last, refits=False)
+    best = choice.candidates[choice.chosen]
+    found = {
         "habit": choice.values[choice.control],
         "layer": choice.score_of(choice.judged_single),
+        "join": chosen_among(choice, ["plain"]),
+        "whitened": chosen_among(choice, ["plain", "centred", "whitened"]),
         "representation": choice.score,
-    }
-    folds = len(choice.references)
-    return scores | {
-        "folds": folds,
-        "chosen": _named(choice),
+        "chosen": f"{best.join if best.join != 'single' else best.arrays[0]} {best.recipe}",
+        "folds": len(choice.references),
         "classes": len(choice.classes),
         "images": len(own.labels),
     }
+    each = zip(choice.candidates, choice.values, strict=True)
+    rows = [{"join": c.join, "recipe": c.recipe, "layer": c.arrays[-1], "map_at_r": value} for c, value in each]
+    return found, pd.DataFrame(rows)
 
 
-def _named(choice: Choice) -> str:
-    best = choice.candidates[choice.chosen]
-    return f"{best.join} {best.recipe}" if best.join != "single" else f"{best.arrays[0]} {best.recipe}"
+def chosen_among(choice: Choice, recipes: Collection[str]) -> float:
+    """Return what choosing reaches if only some recipes are candidates."""
+    own = [number for number, candidate in enumerate(choice.candidates) if candidate.recipe in recipes]
+    return choice.score_of(choice.choose_among(own)[1])
 
 
-def probes(small: Embedded, own: Embedded, folds: NDArray[np.int64]) -> dict[str, object]:
-    """Judge by the probe, in folds (K,) of the classes in order of name."""
-    [before] = probe_scores({"last": [*small.layers.values()][-1:]}, small.labels, folds).values()
+def probes(own: Embedded) -> dict[str, object]:
+    """Judge by the probe."""
+    folds = draw_folds(np.unique(own.labels).tolist())
     layers = {name: [X] for name, X in own.layers.items()}
-    scores = probe_scores(layers | {"all": [*own.layers.values()]}, own.labels, folds)
+    every = {"all": [X for name, X in own.layers.items() if "@" not in name]}
+    scores = probe_scores(layers | every, own.labels, folds)
     weights = np.bincount(folds)
-    single = np.stack([scores[name] for name in layers])
-    every = np.stack([*scores.values()])
-    chosen = [*scores][int((every @ weights).argmax())]
+    table = np.stack([*scores.values()])
     return {
-        "small": float(before @ weights / weights.sum()),
-        "habit": float(single[-1] @ weights / weights.sum()),
-        "layer": chosen_elsewhere(single, weights),
-        "representation": chosen_elsewhere(every, weights),
-        "chosen": chosen,
+        "habit": float(scores[own.last] @ weights / weights.sum()),
+        "layer": chosen_elsewhere(table[:-1], weights),
+        "representation": chosen_elsewhere(table, weights),
+        "chosen": [*scores][int((table @ weights).argmax())],
+        "folds": len(weights),
+        "classes": len(folds),
+        "images": len(own.labels),
     }
 
 
@@ -132,49 +143,28 @@ def images_of_classes(labels: NDArray[np.str_]) -> Indices:
     return np.stack([own[:fewest] for own in members])
 
 
-def of_pair(embeddings: Path, name: str, network: str) -> pd.DataFrame | None:
-    """Judge one dataset in one network by both scores; None if it is not embedded yet."""
-    title, *sizes = NETWORKS[network]
-    paths = [embeddings / f"{name}-{network}-{size}.npz" for size in sizes]
-    if not all(path.exists() for path in paths):
-        return None
-    small, own = (Embedded(path) for path in paths)
-    folds = choose_representation(dict([*own.layers.items()][-1:]), own.labels, recipes=["plain"]).folds
-    rows: list[dict[str, object]] = [{"score": "map_at_r"} | map_at_r(small, own)]
-    shared = {key: rows[0][key] for key in ("folds", "classes", "images")}
-    rows.append({"score": "probe_accuracy"} | probes(small, own, folds) | shared)
-    return pd.DataFrame([{"dataset": name, "network": title} | row for row in rows])
-
-
-def run(embeddings: Path, out: Path) -> None:
-    """Judge what is not in `out` yet, and join all."""
+def run(embeddings: Path, out: Path, scores: Sequence[str] = SCORES) -> None:
+    """Judge what is embedded and not in `out` yet, the largest inputs first, and write both tables."""
     out.mkdir(parents=True, exist_ok=True)
-    for network in NETWORKS:
-        for name in (each for kind in KINDS.values() for each in kind):
-            target = out / f"{name}-{network}.csv"
-            if not target.exists() and (table := of_pair(embeddings, name, network)) is not None:
-                table.to_csv(target, index=False)
-                print(target.name, flush=True)
-    parts = [pd.read_csv(path) for path in sorted(out.glob("*.csv"))]
-    pd.concat(parts).to_csv(TABLE, index=False, float_format="%.4f")
-
-
-def axis_table(rows: pd.DataFrame, score: str, network: str) -> str:
-    """Tabulate what each step reaches, a row for each dataset."""
-    own = rows[(rows["score"] == score) & (rows["network"] == network)].set_index("dataset")
-    lines = []
-    for kind, names in KINDS.items():
-        for name in (each for each in names if each in own.index):
-            one = own.loc[name]
-            counts = f"{one['classes']} in {one['folds']} folds"
-            lines.append([name, kind, counts, *(f"{one[step]:.3f}" for step in STEPS), str(one["chosen"])])
-    return markdown(["dataset", "kind", "classes", *STEPS.values(), "chosen on all classes"], lines, texts=3)
+    cells = [(network, size) for network, (_, sizes) in NETWORKS.items() for size in sizes]
+    for score, (network, size), name in product(scores, sorted(cells, key=lambda cell: -cell[1]), DATASETS):
+        cell = f"{name}-{network}-{size}"
+        target, source = out / f"{cell}-{score}.csv", embeddings / f"{cell}.npz"
+        if target.exists() or not source.exists():
+            continue
+        started = time.monotonic()
+        keys: dict[str, Any] = {"dataset": name, "network": NETWORKS[network][0], "size": size}
+        if score == "map_at_r":
+            found, candidates = map_at_r(Embedded(source))
+            candidates.assign(**keys).to_csv(out / f"{cell}-candidates.csv", index=False)
+        else:
+            found = probes(Embedded(source))
+        pd.DataFrame([keys | {"score": score} | found]).to_csv(target, index=False)
+        print(f"{target.name}: {time.monotonic() - started:.0f} s", flush=True)
+    for table, last in ((TABLE, SCORES), (CANDIDATES, ("candidates",))):
+        parts = sorted(path for path in out.glob("*.csv") if path.stem.endswith(last))
+        pd.concat([pd.read_csv(path) for path in parts]).to_csv(table, index=False, float_format="%.4f")
 
 
 if __name__ == "__main__":
-    if sys.argv[1:]:
-        run(Path(sys.argv[1]), Path(sys.argv[2]))
-    table = pd.read_csv(TABLE)
-    for network, _, _ in NETWORKS.values():
-        for score in ("map_at_r", "probe_accuracy"):
-            print(f"{network}, {score}\n\n{axis_table(table, score, network)}\n")
+    run(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3:] or SCORES)

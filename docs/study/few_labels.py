@@ -214,6 +214,16 @@ def by_table(draws: pd.DataFrame, keys: Sequence[str]) -> str:
     return markdown([*keys, *USES.values()], rows, texts=len(keys))
 
 
+def cells_table() -> str:
+    """Tabulate the loss of a choice on so many labels by the own score / of the last layer, mean over datasets."""
+    rows = []
+    for (C, n), own in pd.read_csv(TABLE).groupby(["classes", "images"]):
+        losses = own.groupby(["use", "dataset"])[["own", "last"]].mean().groupby("use").mean()
+        cells = [f"{losses.loc[use, 'own']:.3f} / {losses.loc[use, 'last']:.3f}" for use in USES]
+        rows.append([f"{C} classes of {n} images", *cells])
+    return markdown(["choice on", *USES.values()], rows)
+
+
 def tables() -> Iterator[str]:
     """Yield the tables."""
     draws = pd.read_csv(TABLE)

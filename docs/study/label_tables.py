@@ -185,7 +185,7 @@ def json_text() -> str:
 
 
 def statements() -> Iterator[str]:
-    """Yield the words with numbers that docs/study/README.md must have, computed from the files."""
+    """Yield the words with numbers that docs/five-datasets.md must have, computed from the files."""
     losses, deepest = read_losses(), read_losses("deepest")
     found = {score: {cell: summarize(own) for (name, cell), own in losses.items() if name == score} for score in SCORES}
     rules = {rule: {score: rule_losses(score, rule) for score in SCORES} for rule in RULES}

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ruamel.yaml import YAML
 
-from docs.study import label_tables, paper, sentences, tables
+from docs.study import few_labels, kinds, label_tables, paper, sentences, tables
 from stages.aggregate import curves, facts, read
 from stages.aggregate.params import AggregateParams
 from stages.aggregate.recommend import regret
@@ -122,8 +122,8 @@ def others() -> Iterator[Region]:
         yield "columns.md", f"{name}.csv", column_table(own, {}, ANALYSES, METRIC, common=KEYS)
     for name, content in paper.tables():
         yield "paper.md" if name in ("the last layer", "replication") else "paper-tables.md", name, content
-    yield "study/README.md", "few labels", label_tables.labels_table()
-    yield "study/README.md", "few labels by kind", label_tables.kinds_table()
+    yield "five-datasets.md", "few labels", label_tables.labels_table()
+    yield "five-datasets.md", "few labels by kind", label_tables.kinds_table()
     yield "default-study.md", "runs", runs_table(RUNS)
     yield "default-study.md", "spread", spread_table(RUNS)
     yield from study()
@@ -146,13 +146,16 @@ def study() -> Iterator[Region]:
         if score:
             joined[name].append(f"**{score}**\n\n{table}")
         else:
-            yield "study/README.md", heading, table
+            yield "five-datasets.md", heading, table
         if heading in ("what choosing gains", "before and after training"):
             yield "recommend.md", heading, table
     for heading, each in joined.items():
-        yield "study/README.md", heading, "\n\n".join(each)
+        yield "five-datasets.md", heading, "\n\n".join(each)
+    yield "study/README.md", "few labels on six kinds", few_labels.cells_table()
+    for heading, content in kinds.regions():
+        yield "study/README.md", heading, content
     for heading, words in sentences.paragraphs():
-        yield "study/README.md", heading, words
+        yield "five-datasets.md", heading, words
 
 
 def write_pages(docs: Path) -> list[Path]:

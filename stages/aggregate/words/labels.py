@@ -1,6 +1,6 @@
 """How far the choice of a layer may be off for want of labels: of ten classes or more its bound, of fewer a benchmark.
 
-`few_labels.json` holds what choosing on so many labels lost on frozen networks: docs/study/README.md#how-few-labels.
+`few_labels.json` holds what choosing on so many labels lost on frozen networks: docs/five-datasets.md#how-few-labels.
 """
 
 import json

@@ -34,7 +34,7 @@ class Choice:
         folds: (K,) fold of every class.
         class_scores: (C, K) MAP@R of every class in its fold, with recipes fitted to the other folds.
         without: (G, C) mean over classes, of all but one group of them (`class_groups`), which left its gallery and
-            all fits; G is 0 of fewer than `MIN_FITTED_CLASSES` classes.
+            all fits; G is 0 of fewer than `MIN_FITTED_CLASSES` classes, or if that was not asked for.
         choosing: (J, C) mean over the classes of all folds but each, with recipes fitted without that fold as well; of
             two folds these are the scores in `class_scores`.
         control: number of the candidate that gains are over.
@@ -102,6 +102,7 @@ def choose_representation(
     joins: Collection[Join] = JOINS,
     recipes: Collection[Recipe] = RECIPES,
     control: str | None = None,
+    refits: bool = True,
 ) -> Choice:
     """Choose among layers, joins and recipes by MAP@R on classes that recipes are not fitted to.
 
@@ -113,6 +114,7 @@ def choose_representation(
         joins, recipes: those that are considered. Of fewer than eight classes recipes that fit axes are not.
         control: name of the array that is, plain and by itself, what gains are over; None: the deepest layer of the
             first network, input size and pooling.
+        refits: whether to score all again without groups of classes, which intervals need and which takes longest.
 
     Raises:
         UserError: a name is unknown, or a class has one image, or images of one group only.
@@ -127,7 +129,7 @@ def choose_representation(
     judge = _Judge(layers, axes, candidates, y, folds, own_groups)
     class_scores = judge.class_scores()
     choosing = judge.scores_without_folds(class_scores)
-    left_out = class_groups(names.tolist()) if len(names) >= MIN_FITTED_CLASSES else []
+    left_out = class_groups(names.tolist()) if refits and len(names) >= MIN_FITTED_CLASSES else []
     return Choice(
         candidates=tuple(candidates),
         classes=tuple(names.tolist()),

@@ -1,0 +1,274 @@
+"""What a larger input, a chosen layer and a chosen representation gain by kind of images: tables and sentences.
+
+Reads by_axis.csv and by_axis_candidates.csv (`by_axis.py`) and prints Markdown.
+
+    python -m docs.study.kinds
+
+Steps follow each other: the last layer at a small input, the last layer at the network's own size, there the layer and
+there the representation chosen on other classes. A kind's score in a network is the mean of its datasets. Means over
+kinds are of each kind's mean over networks, so that a kind counts once.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import product
+from pathlib import Path
+
+import pandas as pd
+
+from docs.study.tables import markdown, signed, unsigned
+
+HERE = Path(__file__).parent
+KINDS = {
+    "strokes": ("handwriting", "calligraphy", "omniglot"),
+    "photos": ("cifar100", "tinyimagenet"),
+    "hand signs": ("handsigns",),
+    "traffic signs": ("trafficsigns",),
+    "textures": ("textures",),
+    "blood cells": ("bloodcells",),
+    "seedlings": ("seedlings",),
+    "spoken digits": ("spokendigits",),
+}
+"""Kind -> datasets."""
+
+SMALL, OWN = 64, 224
+"""Pixels of a small input, and of that of pre-training."""
+
+NETWORKS = ("Lite0", "MobileNetV2")
+"""Networks that were run on all images at both sizes."""
+
+RANDOM, VIT, VIT_SMALL = "Lite0, random weights", "ViT-S, fewer images", 56
+"""Networks that stand apart, and pixels of a small input of the last."""
+
+STEPS = {
+    "small": f"last layer, {SMALL} px",
+    "habit": f"last layer, {OWN} px",
+    "layer": f"chosen layer, {OWN} px",
+    "representation": f"chosen representation, {OWN} px",
+}
+GAINS = {"enlarging": ("small", "habit"), "layer": ("habit", "layer"), "representation": ("layer", "representation")}
+"""Step -> the columns between which it lies."""
+
+UNLABELLED = ("plain", "centred", "whitened")
+"""Recipes that are fitted to images without labels."""
+
+RULES: dict[str, Callable[[pd.DataFrame], "pd.Series[bool]"]] = {
+    "best plain layer of other kinds": lambda rows: (rows["join"] == "single") & (rows["recipe"] == "plain"),
+    "best of other kinds, without labels": lambda rows: rows["recipe"].isin(UNLABELLED),
+    "best of other kinds": lambda rows: rows["recipe"] != "",
+}
+"""Rule -> which representations it is made of."""
+
+
+def read(name: str = "by_axis.csv") -> pd.DataFrame:
+    """Read a table, with the kind of each row."""
+    kinds = {dataset: kind for kind, datasets in KINDS.items() for dataset in datasets}
+    rows = pd.read_csv(HERE / name)
+    return rows.assign(kind=pd.Categorical(rows["dataset"].map(kinds), [*KINDS]))
+
+
+def steps(score: str, networks: Sequence[str] = NETWORKS) -> pd.DataFrame:
+    """Return a row for each dataset and network that was run at both sizes: what every step reaches."""
+    rows = read().query("score == @score and network in @networks").set_index(["dataset", "network"])
+    small, own = rows[rows["size"] < OWN], rows[rows["size"] == OWN]
+    found = own.join(small["habit"].rename("small"), how="inner").reset_index()
+    return found.sort_values(["kind", "dataset", "network"], ignore_index=True)
+
+
+def by_kind(found: pd.DataFrame) -> pd.DataFrame:
+    """Average the steps over datasets, by kind and network."""
+    return found.groupby(["kind", "network"], observed=True)[[*STEPS]].mean()
+
+
+def gains(found: pd.DataFrame) -> pd.DataFrame:
+    """Return what every step gains over the one before."""
+    return pd.DataFrame({name: found[after] - found[before] for name, (before, after) in GAINS.items()})
+
+
+def kind_gains(score: str, networks: Sequence[str] = NETWORKS) -> pd.DataFrame:
+    """Return what every step gains, mean over networks, by kind."""
+    return gains(by_kind(steps(score, networks))).groupby("kind", observed=True).mean()
+
+
+def spread(values: pd.Series) -> str:
+    """Write the range over networks."""
+    ends = [unsigned(each) for each in (values.min(), values.max())]
+    return ends[0] if ends[0] == ends[1] else "–".join(ends)
+
+
+def kinds_table(score: str, networks: Sequence[str] = NETWORKS, small: int = SMALL) -> str:
+    """Tabulate what every step reaches by kind, as ranges over networks, and the mean gain of every step."""
+    found, mean = steps(score, networks), kind_gains(score, networks)
+    rows = []
+    for kind, own in by_kind(found).groupby("kind", observed=True):
+        classes = found[found["kind"] == kind].groupby("dataset", sort=False)["classes"].first()
+        cells = [spread(own[step]) for step in STEPS]
+        rows.append([str(kind), ", ".join(map(str, classes)), *cells, *(signed(each) for each in mean.loc[str(kind)])])
+    rows.append(["mean of kinds", "", *[""] * len(STEPS), *(signed(each) for each in mean.mean())])
+    heads = [f"last layer, {small} px", *[*STEPS.values()][1:]]
+    heads += ["larger input gains", "layer gains", "representation gains"]
+    return markdown(["images", "classes", *heads], rows, texts=2)
+
+
+def datasets_table() -> str:
+    """Tabulate MAP@R of every dataset and network, by more and more candidates."""
+    columns = {step: STEPS[step] for step in ("small", "habit", "layer")}
+    columns |= {"join": "or joined", "whitened": "or whitened", "representation": "or within"}
+    rows = []
+    for own in steps("map_at_r").to_dict("records"):
+        counts = f"{own['classes']} in {own['folds']}"
+        cells = [unsigned(own[step]) for step in columns]
+        rows.append([str(own["dataset"]), str(own["network"]), counts, *cells, words_of(str(own["chosen"]))])
+    heads = ["dataset", "network", "classes in folds", *columns.values(), "chosen on all classes"]
+    return markdown(heads, rows, texts=3)
+
+
+def words_of(chosen: str) -> str:
+    """Write which representation was chosen."""
+    layers, recipe = chosen.rsplit(" ", 1)
+    if layers.startswith("layer_"):
+        layers = f"layer {int(layers.split('_')[1]) + 1}"
+    return f"{layers}, {recipe}".replace("_", " ")
+
+
+def small_table() -> str:
+    """Tabulate MAP@R at small inputs by kind and network: last layer → chosen layer → chosen representation."""
+    rows = read().query("score == 'map_at_r' and size < @OWN and network != @VIT")
+    means = rows.groupby(["kind", "network"], observed=True)[["habit", "layer", "representation"]].mean()
+    sizes = rows.groupby("network")["size"].first()
+    lines = []
+    for kind in KINDS:
+        cells = [
+            " → ".join(unsigned(each) for each in means.loc[kind, name]) if (kind, name) in means.index else "–"
+            for name in sizes.index
+        ]
+        lines.append([kind, *cells])
+    return markdown(["images", *(f"{name}, {size} px" for name, size in sizes.items())], lines)
+
+
+def random_answer() -> str:
+    """Say on which kinds a network of random weights comes near the pre-trained one at small inputs."""
+    rows = read().query("score == 'map_at_r' and size == @SMALL")
+    means = rows.groupby(["network", "kind"], observed=True)[["habit", "layer", "representation"]].mean()
+    random, trained = (means.loc[name] for name in (RANDOM, NETWORKS[0]))
+    above = {
+        step: listed(
+            [
+                f"{kind} ({unsigned(value)} and {unsigned(trained.loc[kind, step])})"
+                for kind, value in random["representation"].items()
+                if value > trained.loc[kind, step]
+            ]
+        )
+        for step in ("representation", "habit")
+    }
+    return (
+        f"**Random weights.** The representation chosen in a {NETWORKS[0]} of random weights beats the one chosen in "
+        f"the pre-trained network on {above['representation'] or 'no kind'}. It beats the pre-trained last layer on "
+        f"{above['habit'] or 'no kind'}. There part of the gain needs no pre-training."
+    )
+
+
+def headline() -> str:
+    """Say what every step gains, and where."""
+    found, mean = steps("map_at_r"), kind_gains("map_at_r")
+    photos, overall = (["**" + signed(each) + "**" for each in row] for row in (mean.loc["photos"], mean.mean()))
+    return (
+        f"On {found['dataset'].nunique()} datasets of {len(mean)} kinds a network's own input size ({OWN} px instead "
+        f"of {SMALL} px) gains {overall[0]} MAP@R, choosing a layer a further {overall[1]}, and joining and whitening "
+        f"layers a further {overall[2]}. On photos the three steps gain {photos[0]}, {photos[1]} and {photos[2]}."
+    )
+
+
+def failures() -> str:
+    """Say where a step loses."""
+    found = steps("map_at_r")
+    each, mean = gains(found), kind_gains("map_at_r")
+    verbs = {
+        "enlarging": "A larger input",
+        "layer": "Choosing a layer",
+        "representation": "Choosing a representation instead of a layer",
+    }
+    parts = []
+    for step, subject in verbs.items():
+        lost = mean[step][mean[step] < -0.0005]
+        where = listed([f"{kind} ({signed(value)})" for kind, value in lost.items()])
+        parts.append(f"{subject} loses on {where}." if where else f"{subject} loses on no kind.")
+    behind = found[each["representation"] < -0.01]
+    lowest = found.loc[each["representation"].idxmin()]
+    wins = int((each["representation"] > 0).sum())
+    parts.append(
+        f"In {wins} of {len(found)} pairs of a dataset and a network the chosen representation beats the chosen layer. "
+        f"Its smallest gain is {signed(each['representation'].min())} ({lowest['dataset']}, {lowest['network']})."
+    )
+    if len(behind):
+        pairs = listed([f"{row['dataset']} ({row['network']})" for _, row in behind.iterrows()])
+        parts.append(f"It loses more than 0.010 on {pairs}.")
+    return " ".join(parts)
+
+
+def listed(words: list[str]) -> str:
+    """Write words in a row, the last after "and"."""
+    return f"{', '.join(words[:-1])} and {words[-1]}" if len(words) > 1 else "".join(words)
+
+
+def rule_rows() -> pd.DataFrame:
+    """Return what rules reach that were made on the other kinds, by rule, dataset and network, at the own size.
+
+    A rule takes, of some representations, the best mean over the other kinds, each the mean of its datasets.
+    """
+    values = read("by_axis_candidates.csv").query("size == @OWN and network in @NETWORKS")
+    values = values.assign(name=values["join"] + " " + values["layer"] + " " + values["recipe"])
+    rows = []
+    for (rule, is_candidate), network in product(RULES.items(), values["network"].unique()):
+        own = values[is_candidate(values) & (values["network"] == network)]
+        by_dataset = own.pivot_table("map_at_r", "name", "dataset")
+        by_kind = own.pivot_table("map_at_r", "name", ["kind", "dataset"], observed=True).T.groupby(
+            "kind", observed=True
+        )
+        for kind, datasets in KINDS.items():
+            best = by_kind.mean().drop(kind).mean().idxmax()
+            keys = {"rule": rule, "network": network, "kind": kind, "name": best}
+            rows += [keys | {"dataset": each, "value": by_dataset.loc[best, each]} for each in datasets]
+    return pd.DataFrame(rows)
+
+
+def rules_table() -> str:
+    """Tabulate what rules gain over the last layer and lose to the choice, mean over kinds and the worst kind."""
+    found = steps("map_at_r")[["dataset", "network", "kind", "habit", "representation"]]
+    chosen = found.assign(rule="chosen on other classes of the dataset", name="", value=found["representation"])
+    both = pd.concat([rule_rows().merge(found, on=["dataset", "network", "kind"]), chosen])
+    both = both.assign(gain=both["value"] - both["habit"], loss=both["representation"] - both["value"])
+    rows = []
+    for rule, own in both.groupby("rule", sort=False):
+        each = own.groupby(["kind", "network"])[["gain", "loss"]].mean().groupby("kind").mean()
+        taken = own.groupby("network")["name"].agg(lambda names: names.mode()[0])
+        cells = [rule_words(name) if name else "–" for name in taken]
+        least = f"{signed(each['gain'].min())} ({each['gain'].idxmin()})"
+        losses = [signed(each["loss"].mean()), f"{signed(each['loss'].max())} ({each['loss'].idxmax()})"]
+        rows.append([str(rule), *cells, signed(each["gain"].mean()), least, *(losses if any(taken) else ["–", "–"])])
+    takes = [f"takes mostly, {network}" for network in found["network"].unique()]
+    heads = ["rule", *takes, "gain over the last layer", "least gain", "loss to the choice", "largest loss"]
+    return markdown(heads, rows, texts=1 + len(takes))
+
+
+def rule_words(name: str) -> str:
+    """Write which representation a rule takes."""
+    join, layer, recipe = name.split(" ")
+    return words_of(f"{layer if join == 'single' else join} {recipe}")
+
+
+def regions() -> Iterator[tuple[str, str]]:
+    """Yield every table and paragraph with its heading."""
+    yield "headline", headline()
+    yield "kinds by MAP@R", kinds_table("map_at_r")
+    yield "failures", failures()
+    yield "kinds by probe", kinds_table("probe_accuracy")
+    yield "datasets", datasets_table()
+    yield "small inputs", small_table()
+    yield "random weights", random_answer()
+    yield "ViT-S", kinds_table("map_at_r", [VIT], VIT_SMALL)
+    yield "rules", rules_table()
+
+
+if __name__ == "__main__":
+    for heading, words in regions():
+        print(f"## {heading}\n\n{words}\n")
