@@ -113,7 +113,6 @@ held-out: setup
 	python -m tests.tools.held_out_classes $(IMAGES) .cache/held_out
 
 docs: setup
-	python -m docs.tools.hero docs/images
 	python -m docs.tools.scopes docs/images
 	python -m docs.tools.steps docs/images
 	python -m tests.reference

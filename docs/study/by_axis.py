@@ -163,7 +163,7 @@ def run(embeddings: Path, out: Path, scores: Sequence[str] = SCORES) -> None:
         print(f"{target.name}: {time.monotonic() - started:.0f} s", flush=True)
     for table, last in ((TABLE, SCORES), (CANDIDATES, ("candidates",))):
         parts = sorted(path for path in out.glob("*.csv") if path.stem.endswith(last))
-        pd.concat([pd.read_csv(path) for path in parts]).to_csv(table, index=False, float_format="%.4f")
+        pd.concat([pd.read_csv(path) for path in parts]).to_csv(table, index=False, float_format="%.6f")
 
 
 if __name__ == "__main__":

@@ -109,6 +109,19 @@ def kinds_table(score: str, networks: Sequence[str] = NETWORKS, small: int = SMA
     return markdown(["images", "classes", *heads], rows, texts=2)
 
 
+def short_table() -> str:
+    """Tabulate what every step reaches in MAP@R: on strokes, on photos, and on all other kinds together."""
+    means = by_kind(steps("map_at_r")).groupby("kind", observed=True).mean()
+    others = [kind for kind in KINDS if kind not in ("strokes", "photos")]
+    named = {
+        "strokes: handwriting, calligraphy, Omniglot": means.loc["strokes"],
+        "photos: CIFAR-100, Tiny ImageNet": means.loc["photos"],
+        f"{len(others)} others: {', '.join(others)}": means.loc[others].mean(),
+    }
+    rows = [[name, *(unsigned(own[step]) for step in STEPS)] for name, own in named.items()]
+    return markdown(["images", *STEPS.values()], rows)
+
+
 def datasets_table() -> str:
     """Tabulate MAP@R of every dataset and network, by more and more candidates."""
     columns = {step: STEPS[step] for step in ("small", "habit", "layer")}
@@ -259,6 +272,7 @@ def rule_words(name: str) -> str:
 def regions() -> Iterator[tuple[str, str]]:
     """Yield every table and paragraph with its heading."""
     yield "headline", headline()
+    yield "steps", short_table()
     yield "kinds by MAP@R", kinds_table("map_at_r")
     yield "failures", failures()
     yield "kinds by probe", kinds_table("probe_accuracy")

@@ -215,20 +215,6 @@ def gains_table(scores: pd.DataFrame) -> str:
     return markdown([*heads, "over a random layer", "regret"], rows)
 
 
-def short_table(scores: pd.DataFrame) -> str:
-    """The first columns of `gains_table`, by use, and the gain on glyphs at the large size of input."""
-    rows = []
-    for use, score in USES.items():
-        unit = curves_of(scores, score, "unit")
-        last, before = ({pair: RULES[rule](c) for pair, c in unit.items()} for rule in ("last", "one before"))
-        name = next(name for name, each in SCORES.items() if each == score)
-        large = {pair: RULES["last"](c) for pair, c in curves_by_size(score, SIZED)[LARGE].items()}
-        by_domain = [signed(mean_of(*each)) for each in ((last, GLYPHS), (large, GLYPHS), (last, PHOTOS))]
-        rows.append([f"{use} ({name})", *by_domain, bracketed(*over_datasets(last)), bracketed(*over_datasets(before))])
-    heads = ["glyphs", f"at {LARGE} px", "photos", "all five", "over the one before"]
-    return markdown(["gain over last layer", *heads], rows)
-
-
 def pairs_table(scores: pd.DataFrame, score: str) -> str:
     """What choosing gains over the last layer, and over the one before it, of each pair in rows of length 1."""
     unit = curves_of(scores, score, "unit")

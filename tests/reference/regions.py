@@ -139,7 +139,6 @@ def common_columns() -> str:
 
 def study() -> Iterator[Region]:
     """Yield the regions that show what choosing gains."""
-    yield "../README.md", "gains", tables.short_table(tables.read_scores("frozen.csv"))
     joined: dict[str, list[str]] = {"pairs": [], "size of input": []}
     for heading, table in tables.tables():
         name, _, score = heading.partition(": ")
@@ -153,7 +152,7 @@ def study() -> Iterator[Region]:
         yield "five-datasets.md", heading, "\n\n".join(each)
     yield "study/README.md", "few labels on six kinds", few_labels.cells_table()
     for heading, content in kinds.regions():
-        yield "study/README.md", heading, content
+        yield "../README.md" if heading == "steps" else "study/README.md", heading, content
     for heading, words in sentences.paragraphs():
         yield "five-datasets.md", heading, words
 
