@@ -149,6 +149,7 @@ class Scored:
         worthwhile: gain up to which choosing does not pay.
         dataset, model: names.
         notes: what a user should know, one sentence each.
+        drawn: the same of images that were drawn from more.
     """
 
     layers: Mapping[str, Mapping[str, Any]]
@@ -159,6 +160,7 @@ class Scored:
     dataset: str
     model: str
     notes: list[str]
+    drawn: list[str]
 
     @property
     def names(self) -> list[str]:
@@ -337,6 +339,7 @@ def score_arrays(
     model: str,
     workers: int,
     on_scores: Callable[[pd.DataFrame], None] | None,
+    drawn: list[str],
 ) -> Scored:
     """Score every layer, and again on parts of the images.
 
@@ -349,6 +352,7 @@ def score_arrays(
         dataset, model: names.
         workers: number of processes; each holds a copy of the embeddings.
         on_scores: is given the table of cheap scores, then that of all, before anything is scored again.
+        drawn: what `draw_samples` notes.
 
     Raises:
         UserError: a process was killed, or images are all of one group.
@@ -363,7 +367,7 @@ def score_arrays(
         costly = tuple(name for name in again if name != PROBE)
         waves = [wave for wave in ((cheap, ()), (of_probe, tuple({PROBE} & {*again})), ((), costly)) if any(wave)]
     found = {(fold, name): LayerScores() for fold in range(len(folds)) for name in layers}
-    scored = Scored(layers, folds, found, measure, worthwhile, dataset, model, [])
+    scored = Scored(layers, folds, found, measure, worthwhile, dataset, model, [], drawn)
     for number, wave in enumerate(waves):
         jobs = [Job(fold, name, *wave) for fold in range(len(folds)) for name in layers]
         jobs.sort(key=lambda job: arrays[job.layer].shape[1], reverse=True)  # the longest first
@@ -380,7 +384,7 @@ def score_arrays(
                 )
         if on_scores is not None and wave[0]:
             on_scores(replace(scored).table)
-    return replace(scored, notes=[*remarks(samples, arrays), *notes(scored)])
+    return replace(scored, notes=[*drawn, *remarks(samples, arrays), *notes(scored)])
 
 
 def notes(scored: Scored) -> list[str]:
