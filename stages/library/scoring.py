@@ -1,5 +1,6 @@
 """Score arrays: every layer of every fold of unseen classes, and the choice for each use. Without a file or a grid."""
 
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -154,7 +155,7 @@ class Scored:
 
     layers: Mapping[str, Mapping[str, Any]]
     folds: Sequence[Fold]
-    found: Mapping[tuple[int, str], LayerScores]
+    found: dict[tuple[int, str], LayerScores]
     measure: ScoreParams
     worthwhile: float
     dataset: str
@@ -351,7 +352,8 @@ def score_arrays(
         worthwhile: gain up to which choosing does not pay.
         dataset, model: names.
         workers: number of processes; each holds a copy of the embeddings.
-        on_scores: is given the table of cheap scores, then that of all, before anything is scored again.
+        on_scores: is given the table of cheap scores, then that of all, before anything is scored again, with the
+            clock's seconds of each score, or of those that were computed together, in its `attrs`.
         drawn: what `draw_samples` notes.
 
     Raises:
@@ -361,30 +363,47 @@ def score_arrays(
     layers = {each["layer"]: each for each in described}
     metrics, refits = measure.metrics, measure.refits.metrics
     again = tuple(name for name in refits if name in metrics and (measure.refits_clusters or not is_clustered(name)))
-    waves = [(tuple(metrics), again)]
+    waves = [[(tuple(metrics), again)]]
     if on_scores is not None:
-        cheap, of_probe = tuple(name for name in metrics if name != PROBE), tuple({PROBE} & {*metrics})
+        cheap, of_probe = [name for name in metrics if name != PROBE], tuple({PROBE} & {*metrics})
         costly = tuple(name for name in again if name != PROBE)
-        waves = [wave for wave in ((cheap, ()), (of_probe, tuple({PROBE} & {*again})), ((), costly)) if any(wave)]
+        plain = [tuple(name for name in cheap if is_clustered(name) == clustered) for clustered in (False, True)]
+        planned = [[(own, ()) for own in plain if own], [(of_probe, tuple({PROBE} & {*again}))], [((), costly)]]
+        waves = [wave for wave in planned if any(names for own in wave for names in own)]
     found = {(fold, name): LayerScores() for fold in range(len(folds)) for name in layers}
     scored = Scored(layers, folds, found, measure, worthwhile, dataset, model, [], drawn)
+    seconds = dict[str, float]()
     for number, wave in enumerate(waves):
-        jobs = [Job(fold, name, *wave) for fold in range(len(folds)) for name in layers]
-        jobs.sort(key=lambda job: arrays[job.layer].shape[1], reverse=True)  # the longest first
         several = workers if number or on_scores is None else 1  # others would load libraries first
-        with one_thread():
-            computed = _carry_out(jobs, (arrays, folds, measure.normalize), several)
-            for job, own in zip(jobs, progress(computed, total=len(jobs), what="score", unit="layers"), strict=True):
-                known = found[job.fold, job.layer]
-                found[job.fold, job.layer] = replace(
-                    own if own.clusterings else replace(own, clusterings=known.clusterings, clusters=known.clusters),
-                    scores=known.scores | own.scores,
-                    refits=known.refits | own.refits,
-                    zero_rows=max(known.zero_rows, own.zero_rows),
-                )
-        if on_scores is not None and wave[0]:
-            on_scores(replace(scored).table)
+        for own_metrics, own_refits in wave:
+            began = time.monotonic()
+            _score_layers(scored, arrays, own_metrics, own_refits, several)
+            seconds |= dict.fromkeys(own_metrics, time.monotonic() - began)
+        if on_scores is not None and wave[0][0]:
+            table = replace(scored).table
+            table.attrs["seconds"] = dict(seconds)
+            on_scores(table)
     return replace(scored, notes=[*drawn, *remarks(samples, arrays), *notes(scored)])
+
+
+def _score_layers(
+    scored: Scored, arrays: Arrays, metrics: tuple[str, ...], refits: tuple[str, ...], workers: int
+) -> None:
+    """Add scores and refits of every layer to what was found."""
+    found, what = scored.found, ", ".join(metrics) if len(metrics) < 4 else f"{len(metrics)} scores"
+    jobs = [Job(fold, name, metrics, refits) for fold in range(len(scored.folds)) for name in scored.layers]
+    jobs.sort(key=lambda job: arrays[job.layer].shape[1], reverse=True)  # the longest first
+    with one_thread():
+        computed = _carry_out(jobs, (arrays, scored.folds, scored.measure.normalize), workers)
+        named = f"score {what}" if metrics else "score again for intervals"
+        for job, own in zip(jobs, progress(computed, total=len(jobs), what=named, unit="layers"), strict=True):
+            known = found[job.fold, job.layer]
+            found[job.fold, job.layer] = replace(
+                own if own.clusterings else replace(own, clusterings=known.clusterings, clusters=known.clusters),
+                scores=known.scores | own.scores,
+                refits=known.refits | own.refits,
+                zero_rows=max(known.zero_rows, own.zero_rows),
+            )
 
 
 def notes(scored: Scored) -> list[str]:
