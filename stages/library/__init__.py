@@ -25,11 +25,10 @@ from numpy.typing import ArrayLike, NDArray
 from ..core.scores.description import Neighbours, Normalize
 from ..shared.runtime.errors import UserError as UserError
 from ..shared.runtime.errors import check_known
-from .checks import SETTINGS, check_layers, check_probe, describe, parse_settings, tabulate
+from .checks import SETTINGS, check_layers, check_probe, describe, draw_samples, parse_settings, tabulate
 from .result import Chart as Chart
 from .result import Recommendation as Recommendation
 from .result import Result as Result
-from .scoring import Scored as Scored
 from .scoring import score_arrays
 
 if TYPE_CHECKING:
@@ -52,6 +51,7 @@ def score(
     metrics: Sequence[str] | None = None,
     normalize: Normalize = "l2",
     neighbours: Neighbours = "all",
+    max_images: int = 10_000,
     kmeans_starts: int = 50,
     kmeans_polished: int = 5,
     kmeans_seed: int = 0,
@@ -87,6 +87,9 @@ def score(
             columns that Result.table has without it.
         normalize: `l2` scales embeddings to length 1 for scores of distances; `none` takes them unchanged.
         neighbours: which images can be neighbours: `all`, or only those of `other_groups`.
+        max_images: largest number of images of a fold that are scored. Of more, so many are drawn class by class, at
+            least `probe_folds` of each, and `notes` and the verdict name it. A smaller gallery is an easier question:
+            compare only scores of as many images. Memory-mapped layers are read only in these rows.
         kmeans_starts, kmeans_polished, kmeans_seed: number of k-means starts, how many of the best go on in all
             features, and the seed.
         probe_C, probe_folds: inverse penalty and number of cross-validation folds of the linear probe.
@@ -119,8 +122,10 @@ def score(
     if not isinstance(worthwhile_gain, Real) or not worthwhile_gain >= 0:
         raise UserError(f"worthwhile_gain must be a number >= 0, found {worthwhile_gain!r}")
     samples = tabulate(labels, groups, ids, seen, folds)
-    arrays = check_layers(layers, len(samples))
+    rows, drawn = draw_samples(samples, measure)
+    arrays = check_layers(layers, len(samples), rows)
     check_probe(samples["label"], measure)
+    samples = samples if rows is None else samples.iloc[rows].reset_index(drop=True)
     try:
         scored = score_arrays(
             arrays,
@@ -132,6 +137,7 @@ def score(
             model=model,
             workers=int(workers),
             on_scores=on_scores,
+            drawn=drawn,
         )
     except UserError as error:
         ended = isinstance(error.__context__, BrokenProcessPool | EOFError | ConnectionError)

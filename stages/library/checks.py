@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from pydantic import ValidationError
 
 from ..core.scores.catalogue import LAYER_SCORES, PROBE
+from ..core.scores.sampling import describe_drawn, draw_images
 from ..measure.score_params import ScoreParams, check_ranking
 from ..prepare.names import INVISIBLE, check_class_names
 from ..shared.embeddings.split_names import BASELINE, SEEN, UNSEEN
@@ -188,6 +189,17 @@ def as_array(what: str, values: ArrayLike) -> NDArray[Any]:
         raise UserError(f"{what} must be an array, found {type(values).__name__}: {error}") from None
 
 
+def draw_samples(samples: pd.DataFrame, measure: ScoreParams) -> tuple[NDArray[np.int64] | None, list[str]]:
+    """Draw the images of each fold that are scored: their rows, ascending, None if all are; and notes on them."""
+    parts, notes = list[NDArray[np.int64]](), list[str]()
+    for (_, split), own in samples.groupby(["fold", "split"], sort=False):
+        ids, labels = own["sample_id"].tolist(), own["label"].to_numpy(dtype=str)
+        drawn = draw_images(labels, ids, measure.max_images, measure.probe.folds)
+        parts.append(own.index.to_numpy()[drawn])
+        notes += [describe_drawn(str(split), len(drawn), len(own))] if len(drawn) < len(own) else []
+    return (np.sort(np.concatenate(parts)) if notes else None), list(dict.fromkeys(notes))
+
+
 def check_probe(labels: "pd.Series[str]", measure: ScoreParams) -> None:
     """Check that each class has images for all folds of the linear probe, if that is measured.
 
@@ -204,12 +216,15 @@ def check_probe(labels: "pd.Series[str]", measure: ScoreParams) -> None:
         )
 
 
-def check_layers(layers: Mapping[str, NDArray[Any]], count: int) -> dict[str, NDArray[np.float32]]:
+def check_layers(
+    layers: Mapping[str, NDArray[Any]], count: int, rows: NDArray[np.int64] | None = None
+) -> dict[str, NDArray[np.float32]]:
     """Check names, shapes and values of layers, and give them as float32.
 
     Args:
         layers: name -> (N, D).
         count: N.
+        rows: of the images that are taken; None: all. Only these are read.
 
     Raises:
         UserError: naming the array, what must hold and what was found.
@@ -232,11 +247,13 @@ def check_layers(layers: Mapping[str, NDArray[Any]], count: int) -> dict[str, ND
                 f"{count} labels, found {X.dtype} of shape {X.shape}; give every layer the same images, and reduce its "
                 "output to one vector per image, for example by its mean over space"
             )
+        X = X if rows is None else X[rows]
         with np.errstate(over="ignore", invalid="ignore"):
             found[name] = X.astype(np.float32, copy=False)
             longest = float(np.sqrt(np.einsum("nd,nd->n", found[name], found[name], dtype=np.float64).max()))
         if np.isnan(longest):
             row = int(np.flatnonzero(~np.isfinite(found[name]).all(axis=1))[0])
+            row = row if rows is None else int(rows[row])
             raise UserError(f"embeddings of layer {name!r} must be finite, found NaN in row {row}; {remedy}")
         if longest and not 1 / MAX_LENGTH <= longest <= MAX_LENGTH:  # nor NaN
             raise UserError(
@@ -275,7 +292,7 @@ REFITTED = [name for name, score in LAYER_SCORES.items() if score.refit and not 
 """Scores that are fitted again by default: all but those that have Student's t over folds and would cost much."""
 
 SECTIONS = ("kmeans", "probe", "refits")
-SETTINGS = ("normalize", "neighbours", *SECTIONS)
+SETTINGS = ("normalize", "neighbours", "max", *SECTIONS)
 """What an argument of `score` begins with that is a setting."""
 
 
@@ -300,7 +317,10 @@ def parse_settings(metrics: Sequence[str] | None, given: Mapping[str, Any]) -> S
     values |= {"probe": {"steps": "ends"}, "refits": {"steps": "ends"}, "kmeans": {}}
     for argument, value in given.items():
         section, _, name = argument.partition("_")
-        (values[section] if section in SECTIONS else values)[name or section] = value
+        if section in SECTIONS:
+            values[section][name] = value
+        else:
+            values[argument] = value
     refitted = values["refits"].get("metrics")
     values["refits"]["metrics"] = REFITTED if refitted is None else [*refitted]
     measure = checked(values)

@@ -23,7 +23,7 @@ from ..shared.workflow.digests import cell_id
 from ..shared.workflow.params import RunParams, parse
 from .checks import Arrays
 from .result import Result
-from .scoring import SEED, Scored
+from .scored import SEED, Scored
 
 STEP = 0
 """Embeddings are of one network, unchanged."""

@@ -22,7 +22,7 @@ from ..core.representations.dimensions import score_dimensions
 from ..core.representations.fitting import MAX_AXES
 from ..core.representations.representation import Origin, Representation
 from ..core.scores.catalogue import LAYER_SCORES
-from .checks import Arrays, Layers, check_layers
+from .checks import Arrays, Layers, check_layers, draw_samples, parse_settings
 from .checks import tabulate as tabulate_samples
 
 MAP_AT_R = "map_at_r"
@@ -40,6 +40,7 @@ class RepresentationChoice:
 
     Attributes:
         choice: the scores of all candidates.
+        notes: such as how many images were drawn.
     """
 
     choice: Choice
@@ -48,6 +49,7 @@ class RepresentationChoice:
     _names: Mapping[str, str]
     _origins: Mapping[str, Origin | None]
     _groups: NDArray[np.str_] | None
+    notes: Sequence[str] = ()
 
     @property
     def best(self) -> Candidate:
@@ -181,6 +183,7 @@ class RepresentationChoice:
             f"part in the choice; gains [95%] are corrected for it. The habit is {self.describe(self.habit)}, the "
             f"best single layer {layer}. All candidates together reach {self.score - self.layer_score:+.3f} over the "
             "best single layer.",
+            *(f"{note[:1].upper()}{note[1:]}." for note in self.notes),
         )
         first, last = ("\n".join(wrapped(line, WIDTH) for line in each) for each in (told[:1], told[1:]))
         return f"{first}\n{self._tabulated()}\n{last}"
@@ -260,14 +263,16 @@ def choose(
             operations = float(known[name].operations) if name in known else float("nan")
             axes[key] = LayerAxes(network=group, layer=name, operations=operations)
     samples = tabulate_samples(labels, groups)
-    arrays = check_layers(flat, len(samples))
+    rows, notes = draw_samples(samples, parse_settings(None, {}))
+    arrays = check_layers(flat, len(samples), rows)
+    samples = samples if rows is None else samples.iloc[rows]
     habit = ".".join(control) if isinstance(control, tuple) else control
     grouped = None if groups is None else samples["group"].to_numpy(dtype=str)
     choice = choose_representation(
         arrays, samples["label"].to_numpy(dtype=str), grouped, axes=axes, joins=joins, recipes=recipes, control=habit
     )
     names = {key: each.layer for key, each in axes.items()}
-    return RepresentationChoice(choice, arrays, tuple(samples["label"]), names, origins, grouped)
+    return RepresentationChoice(choice, arrays, tuple(samples["label"]), names, origins, grouped, notes)
 
 
 __all__ = ["JOINS", "RECIPES", "Representation", "RepresentationChoice", "choose"]

@@ -13,7 +13,7 @@ from ..core.scores.description import OfferedUse as Use
 from ..shared.runtime.errors import check_known
 from .chart import layers_chart
 from .checks import Arrays
-from .scoring import Scored
+from .scored import Scored
 
 Over = Literal["last", "before"]
 

@@ -39,7 +39,7 @@ def read_settings(
 
 def arguments_of(measure: ScoreParams) -> dict[str, Any]:
     """Return settings as arguments of `score`, but for its names of scores."""
-    known: dict[str, Any] = {"normalize": measure.normalize, "neighbours": measure.neighbours}
+    known: dict[str, Any] = {name: getattr(measure, name) for name in ("normalize", "neighbours", "max_images")}
     for section in SECTIONS:
         own = getattr(measure, section).model_dump(exclude={"steps"})
         known |= {f"{section}_{name}": value for name, value in own.items()}

@@ -14,7 +14,7 @@ import argparse
 import sys
 
 from stages.shared.workflow.stage_run import StageParser, StageRun
-from stages.measure.cell import store_of_seen
+from stages.measure.cell import judged_images, notes_on_drawn, store_of_seen
 from stages.measure.checks import check_cell, check_finite, check_params
 from stages.measure.outputs import notes_of_sets, write_measured
 from stages.measure.params import MeasureParams, available
@@ -37,15 +37,17 @@ def main() -> None:
         sets = store.sets
         of_others = all(store_of_seen(each) is not None for each in sets)
         params, left_out = available(asked, args.fold, store.splits, frozen=store.frozen, of_others=of_others)
-        workers, jobs = worker_count(args.workers), []
+        workers, jobs, whole = worker_count(args.workers), [], sets
+        sets = [judged_images(each, params) for each in sets]
         for number, each in enumerate(sets):
             check_params(each, params)
             jobs += plan_jobs(each, params, number)
-        check_finite(store, plan_jobs(store, params), params)
+            check_finite(each, plan_jobs(each, params), params)
         pictured = read_thumbnails(args.thumbnails, args.dataset)["sample_id"]
         measured = measure(sets, params, jobs, workers=workers)
         rows = write_measured(run.scratch(args.out), store, sets, measured, params, pictured)
-    for note in dict.fromkeys([*left_out, *notes_of_sets(sets, params, measured)]):
+    drawn = [note for pair in zip(whole, sets, strict=True) for note in notes_on_drawn(*pair)]
+    for note in dict.fromkeys([*left_out, *drawn, *notes_of_sets(sets, params, measured)]):
         print(f"measure: {note}", file=sys.stderr)
     counts = {"images": len(store.samples), "classes": store.samples["label"].nunique(), "layers": len(store.layers)}
     counts["checkpoints"] = len(store.steps)

@@ -1,9 +1,11 @@
 """One cell's embeddings as the scores see them: classes as integers, rows as each kind takes them."""
 
 from collections.abc import Collection
+from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from ..core.scores import refits as refits_of
@@ -14,6 +16,7 @@ from ..core.scores.halves import halves_seed
 from ..core.scores.kmeans import Search
 from ..core.scores.layer import split_settings
 from ..core.scores.refits import Parts
+from ..core.scores.sampling import describe_drawn, draw_images
 from ..shared.embeddings.embeddings import Embeddings, Layer
 from ..shared.embeddings.split_names import SEEN, TRAIN, UNSEEN
 from .params import MeasureParams, SearchParams
@@ -82,6 +85,23 @@ def draw_parts(store: Embeddings, params: MeasureParams) -> tuple[Parts, list[st
     return refits_of.draw_parts(
         store.labels(UNSEEN), groups, count=refits.halves, seed=seed, search=search, apart=apart
     )
+
+
+def judged_images(store: Embeddings, params: MeasureParams) -> Embeddings:
+    """Return the embeddings of the images that are scored, at most `measure.max_images` of each split."""
+    splits = pd.Series("", index=store.samples.index)
+    for split in store.splits:
+        ids = sample_ids(store, split)
+        rows = draw_images(store.labels(split), ids, params.max_images, params.probe.folds)
+        splits.iloc[np.flatnonzero(store.samples["split"] == split)[rows]] = split
+    last_step = store.last_step and judged_images(store.last_step, params)
+    return replace(store, samples=store.samples.assign(split=splits), last_step=last_step)
+
+
+def notes_on_drawn(whole: Embeddings, judged: Embeddings) -> list[str]:
+    """Name the splits of which a sample is scored."""
+    counts = {split: (len(judged.labels(split)), len(whole.labels(split))) for split in whole.splits}
+    return [describe_drawn(split, *own) for split, own in counts.items() if own[0] < own[1]]
 
 
 def store_of_seen(store: Embeddings) -> Embeddings | None:

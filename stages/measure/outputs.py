@@ -135,12 +135,12 @@ def write_measured(
     Returns:
         Number of rows of layers.csv, of all sets together.
     """
-    rows = 0
+    rows, in_sets = 0, "set" in store.samples
     for each, found in zip(sets, measured, strict=True):
-        folder = out if each is store else set_folder(out, each.fold)
+        folder = set_folder(out, each.fold) if in_sets else out
         folder.mkdir(parents=True, exist_ok=True)
         rows += write_cell(folder, each, found, params, pictured)
-    if sets[0] is not store:
+    if in_sets:
         finish_cell(out, store.cell)
     return rows
 

@@ -45,6 +45,8 @@ class MeasureParams(ScoreParams):
             split for both (`paper`).
         neighbours: which images can be an image's neighbours: `all` others, or only those of `other_groups`, so that
             similarity within a writer, patient or video does not count (docs/scores.md#groups).
+        max_images: largest number of images of a split that are scored; of more, so many are drawn class by class, at
+            least `measure.probe.folds` of each, the same for all layers, networks and seeds.
         probe: the classifier behind `probe_accuracy`, which is fitted at its own steps only.
         refits: scores of the unseen split that are fitted again, for their intervals.
     """

@@ -103,6 +103,7 @@ class ScoreParams(Params):
     normalize: Normalize
     kmeans: KMeansParams
     neighbours: Neighbours = "all"
+    max_images: Annotated[int, Field(ge=10)] = 10_000
     probe: ProbeParams
     refits: RefitsParams
 

@@ -17,7 +17,7 @@ from sklearn import config_context
 from sklearn.cluster import KMeans
 from threadpoolctl import threadpool_limits
 
-from stages.core.scores.kmeans import COLUMNS, Search, class_means, cluster, inertia_of, rotate
+from stages.core.scores.kmeans import Search, class_means, cluster, inertia_of, leading_columns, rotate
 from stages.core.scores.lockstep import search
 from stages.shared.embeddings.embedding_store import open_embeddings
 from tests.bench.measure_cost import correlated
@@ -41,7 +41,7 @@ def print_seconds() -> None:
     """Time the search in the leading columns."""
     print("images  columns  clusters  starts  at once ms  scikit-learn ms  least inertia, relative")
     for images, clusters, starts in CASES:
-        columns = max(COLUMNS, 2 * clusters)
+        columns = leading_columns(clusters)
         few = np.ascontiguousarray(rotate(correlated(images, clusters, 320, 0)[0])[:, :columns])
         own, (_, inertia) = timed(search, few, clusters, Search(starts).seeds)
         theirs, fits = timed(plain_fits, few, clusters, starts)
@@ -87,7 +87,7 @@ def compare_inertias(stores: list[Path]) -> None:
 
 def plain_inertia(rotated: Any, clusters: int, how: Search) -> float:
     """Search and polish with scikit-learn alone."""
-    few = np.ascontiguousarray(rotated[:, : max(COLUMNS, 2 * clusters)])
+    few = np.ascontiguousarray(rotated[:, : leading_columns(clusters)])
     fits = sorted(plain_fits(few, clusters, how.starts), key=lambda fit: fit.inertia_)
     best = list({fit.labels_.tobytes(): fit.labels_ for fit in fits[::-1]}.values())[::-1][: how.polished]
     polished = [KMeans(clusters, init=class_means(rotated, own), n_init=1).fit(rotated) for own in best]

@@ -7,9 +7,11 @@ import subprocess
 import sys
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import stages.library as wl
+from stages.core.scores.sampling import draw_images
 from stages.library import representing
 from tests.workflow import ROOT
 
@@ -46,6 +48,22 @@ def test_the_layer_that_separates_best_is_recommended_with_its_gain(result):
     assert np.isnan(result.gain("before").loc["retrieval", "gain"])  # it is the one that is named
     assert f" {best.score:.3f} [{best.low:.3f}, {best.high:.3f}]" in str(result)
     assert f" {best.gain:+.3f} [" in str(result)
+
+
+def test_of_more_images_than_max_images_a_sample_is_scored_and_named(arrays, tmp_path):
+    layers, labels = arrays
+    given = {"metrics": ["map_at_r", "nmi"], "dataset": "large"}
+    ids = [f"unseen/{number:06d}" for number in range(len(labels))]
+    rows = draw_images(labels.astype(str), ids, 70, 5)
+    np.save(tmp_path / "late.npy", np.where(np.isin(np.arange(len(labels)), rows)[:, None], layers["late"], np.nan))
+    mapped = np.load(tmp_path / "late.npy", mmap_mode="r")  # what is not drawn is not looked at
+    found = wl.score({**layers, "late": mapped}, labels, **given, max_images=70)
+    alone = wl.score({name: X[rows] for name, X in layers.items()}, labels[rows], ids=np.array(ids)[rows], **given)
+    pd.testing.assert_frame_equal(found.table, alone.table)
+    told = "scores of the split 'unseen' are of 70 images drawn from 120 (max_images)"
+    assert (found.notes[0], str(found)) == (told, f"{alone}\nThe {told}.")
+    with pytest.raises(wl.UserError, match="max_images"):
+        wl.score(*arrays, max_images=5)
 
 
 def test_choosing_can_pay_for_a_classifier_too(arrays):

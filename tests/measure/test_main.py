@@ -453,6 +453,19 @@ def test_bad_input_is_one_message(cell, tmp_path, options, changes, message):
     assert "Traceback" not in done.stderr
 
 
+def test_of_more_images_than_max_images_a_sample_is_scored_and_named(tmp_path):
+    write_store(tmp_path / "store", steps=(0,), sizes={"test": (4, 4), "unseen": (9, 11)})
+    write_params(tmp_path / "params.yaml", steps=(0,), metrics=["nmi", "nn1_accuracy"], max_images=12)
+    done = measure(tmp_path)
+    assert "measure: scores of the split 'unseen' are of 12 images drawn from 20 (max_images)\n" in done.stderr
+    assert "split 'test'" not in done.stderr
+    rows = read_layer_scores(tmp_path / "out" / "layers.csv")
+    assert rows.groupby("split")["n_images"].unique().map(list).to_dict() == {"test": [8], "unseen": [12]}
+    images = pd.read_parquet(tmp_path / "out" / "images.parquet")
+    drawn = images[images["split"] == "unseen"].groupby(["layer", "pooling"], observed=True)["sample_id"].agg(tuple)
+    assert (len(drawn), drawn.nunique(), len({*drawn.iloc[0]})) == (4, 1, 12)
+
+
 def test_what_is_left_out_is_said(tmp_path):
     collapse = {("stem", 0): np.zeros_like}
     write_store(tmp_path / "store", steps=(0,), sizes={"unseen": (6, 5, 1)}, spoil=collapse)

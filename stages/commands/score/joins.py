@@ -12,9 +12,6 @@ from ...library.representing import RepresentationChoice
 from ...shared.embeddings.split_names import BASELINE
 from ...shared.runtime.errors import UserError
 
-MAX_IMAGES = 10_000
-"""Images beyond which all of them are not compared with each other in every candidate."""
-
 
 def choose_among_joins(layers: Mapping[str, Any], of_images: Mapping[str, Any]) -> RepresentationChoice | None:
     """Choose among layers, joins and recipes on the images of unseen classes.
@@ -24,15 +21,11 @@ def choose_among_joins(layers: Mapping[str, Any], of_images: Mapping[str, Any]) 
         of_images: labels, `seen` and maybe groups, (N,) each.
 
     Returns:
-        The choice; None if there are too few classes or too many images, or one class alone cannot be judged, which is
-        said.
+        The choice; None if there are too few classes, or one class alone cannot be judged, which is said.
     """
     unseen = np.flatnonzero(~of_images["seen"])
     labels = of_images["labels"][unseen]
     if len(np.unique(labels)) < MIN_FITTED_CLASSES:
-        return None
-    if len(unseen) > MAX_IMAGES:
-        print(f"score: joins of layers are chosen of at most {MAX_IMAGES:,} images", file=sys.stderr)
         return None
     groups = of_images["groups"][unseen] if "groups" in of_images else None
     try:

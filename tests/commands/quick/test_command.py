@@ -15,7 +15,7 @@ from PIL import Image
 
 from stages.commands.quick.command import quick
 from stages.commands.quick.images import choose_images, drop_copies, read_images
-from stages.commands.quick.waves import AFTER_PLAIN, QUICK
+from stages.commands.quick.waves import AFTER_PLAIN, QUICK, cost
 from stages.core.representations.representation import Representation
 from stages.library import embedding, score
 from stages.library.export import compute_results
@@ -48,6 +48,8 @@ def test_a_folder_has_plain_scores_then_a_verdict_and_its_embeddings_are_kept(tm
     assert done.exit_code == 0, done.stderr
     phases = ["1 of 3, plain scores", "2 of 3, linear probe", "3 of 3, gains and intervals"]
     assert [line[7:] for line in done.stderr.splitlines() if " of 3, " in line] == phases
+    told = done.stderr.index("quick: gains and intervals: about ")
+    assert done.stderr.index("1 of 3, ") < told < done.stderr.index("2 of 3, ")
     plain, _, later = done.stdout.partition(AFTER_PLAIN)
     probe, _, choice = later.partition(": ")
     rows = [line.split() for line in plain.splitlines()[2:-1]]
@@ -62,6 +64,19 @@ def test_a_folder_has_plain_scores_then_a_verdict_and_its_embeddings_are_kept(tm
     with np.load(out / "embeddings.npz", allow_pickle=False) as kept:
         assert kept["bn2"].shape == (24, 1280)
         assert sorted({*kept["labels"].tolist()}) == [f"class{number}" for number in range(4)]
+
+
+@pytest.mark.parametrize(
+    ("classes", "use", "told"),
+    [
+        (15, None, "gains and intervals: about 2 min; --use retrieval: 6 s"),
+        (150, None, "gains and intervals: about 86 s; --use retrieval: 6 s"),
+        (15, "discovery", "gains and intervals: about 2 min"),
+    ],
+)
+def test_refits_cost_a_multiple_of_the_plain_scores(classes, use, told):
+    seconds = {"map_at_r": 8, "nn1_accuracy": 8, "nmi": 20}
+    assert cost(seconds, classes, 2, use) == told
 
 
 def test_for_one_use_only_its_scores_are_computed(tmp_path):

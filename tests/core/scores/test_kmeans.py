@@ -10,6 +10,7 @@ from stages.core.scores.kmeans import (
     cluster,
     compare_clusterings,
     inertia_of,
+    leading_columns,
     polish,
     rotate,
     searched_partitions,
@@ -79,6 +80,11 @@ def test_many_clusters_are_searched_in_more_columns():
     X = (np.concatenate([axes, -axes])[y] + rng.normal(0, 0.5, (len(y), 17))).astype(np.float32)
     first = searched_partitions(rotate(X), 34, Search(starts=50))[0]
     assert not set(first[y == 16]) & set(first[y == 33])
+
+
+def test_the_columns_of_a_search_grow_with_the_clusters_up_to_eighty():
+    """So that twice the classes are searched in the same columns as ever where there are at most 20 classes."""
+    assert [leading_columns(clusters) for clusters in (5, 20, 40, 41, 300)] == [16, 40, 80, 80, 80]
 
 
 def test_the_least_inertia_wins_and_partitions_are_distinct_and_polished():

@@ -148,6 +148,17 @@ def test_more_than_twenty_classes_are_left_out_in_twenty_random_groups():
     assert class_groups(names[:3]) == []
 
 
+@pytest.mark.parametrize(("classes", "search"), [(20, Search(30, 2)), (21, Search(2, 1))])
+def test_without_a_group_of_more_than_twenty_classes_clusters_are_searched_for_as_on_halves(classes, search):
+    X, y = blobs([6] * classes, 12, spread=1.5)
+    split, groups = embedded(X, y, search=Search(30, 2)), class_groups([f"{c:02}" for c in range(classes)])
+    found = refit(split, groups, np.empty((0, len(y)), bool), ["nmi"], Search(2, 1))["nmi"]
+    without = np.array([~np.isin(y, group) for group in groups])
+    for each in (Search(30, 2), Search(2, 1)):
+        alike = found == subset_scores(split, without, [each] * 20, ["nmi"])[:, 0]
+        assert alike.all() if each == search else not alike.all()
+
+
 def test_a_group_of_classes_is_left_out_as_one():
     X, y = overlapping((12, 15, 20, 13))
     groups = [np.array([0, 2]), np.array([1]), np.array([3])]
