@@ -368,8 +368,12 @@ def score_arrays(
         cheap, of_probe = [name for name in metrics if name != PROBE], tuple({PROBE} & {*metrics})
         costly = tuple(name for name in again if name != PROBE)
         plain = [tuple(name for name in cheap if is_clustered(name) == clustered) for clustered in (False, True)]
-        planned = [[(own, ()) for own in plain if own], [(of_probe, tuple({PROBE} & {*again}))], [((), costly)]]
-        waves = [wave for wave in planned if any(names for own in wave for names in own)]
+        planned: list[list[tuple[tuple[str, ...], tuple[str, ...]]]] = [
+            [(own, ()) for own in plain if own],
+            [(of_probe, tuple({PROBE} & {*again}))],
+            [((), costly)],
+        ]
+        waves = [kept for wave in planned if (kept := [own for own in wave if own[0] or own[1]])]
     found = {(fold, name): LayerScores() for fold in range(len(folds)) for name in layers}
     scored = Scored(layers, folds, found, measure, worthwhile, dataset, model, [], drawn)
     seconds = dict[str, float]()
