@@ -28,7 +28,7 @@ from ..prepare.bits import FULL, BadImageError, Bits
 from ..prepare.decode import damage_named, decode_alike, decode_many
 from ..prepare.raw_files import read_file
 from ..shared.images.image_store import Pixels, filled
-from ..shared.networks.device import choose_device
+from ..shared.networks.device import Compute, choose_device
 from ..shared.networks.network import Network, build_network
 from ..shared.networks.params import NetworkParams, WeightsParams
 from ..shared.networks.transforms import Transform
@@ -209,7 +209,8 @@ def embed_named(
         UserError: an image cannot be decoded, or the network cannot be built.
     """
     images = check_images(images, square=True)
-    network, device = build_network(params, 1, seed=0), choose_device().device
+    network, compute = build_network(params, 1, seed=0), choose_device()
+    device = compute.device
     network.move(device)
     pixels = reading.pixels(images, params.image_size)
 
@@ -217,7 +218,8 @@ def embed_named(
         while part := list(islice(pixels, batch_size)):
             yield network.transform.evaluation(torch.from_numpy(filled(np.stack(part), batch_size)).to(device))
 
-    return _embedded(network, find_taps(network, params, taps), pooling, batches(), len(images), batch_size)
+    found = find_taps(network, params, taps)
+    return _embedded(network, found, pooling, batches(), len(images), batch_size, compute)
 
 
 def embed_module(
@@ -290,20 +292,30 @@ def _transformed(images: Iterator[Pixels], transform: Callable[[Image.Image], Te
 
 
 def _embedded(
-    network: Network, taps: list[Tap], pooling: Pooling, batches: Iterator[Tensor], count: int, batch_size: int
+    network: Network,
+    taps: list[Tap],
+    pooling: Pooling,
+    batches: Iterator[Tensor],
+    count: int,
+    batch_size: int,
+    compute: Compute | None = None,
 ) -> Layers:
+    """Embed batches into arrays that exist once; in the precision of `compute`, of a module in its own."""
     layers = pooled_layers(taps, [pooling])
-    found: dict[str, list[NDArray[np.float32]]] = {layer.layer.name: [] for layer in layers}
+    arrays, done = dict[str, NDArray[np.float32]](), 0
     with torch.inference_mode(), layer_embeddings(network, layers, logits=False) as embed:
         norms: FoldedNorms | None = None
         for batch in progress(batches, total=-(-count // batch_size), what="embed", unit="batch"):
             if network.head and norms is None:  # a library's network, as the workflow runs it
                 blank = torch.zeros_like(batch[:1])
                 norms = FoldedNorms(lambda blank=blank: embed(blank))  # type: ignore[misc]
-            with norms or nullcontext():
-                for name, values in to_arrays(embed(batch)).items():
-                    found[name].append(values)
-    arrays = {name: stored(np.concatenate(parts)[:count], name, 0, "float32") for name, parts in found.items()}
+            with compute.autocast() if compute else nullcontext(), norms or nullcontext():
+                embedded = to_arrays(embed(batch))
+            for name, values in embedded.items():
+                if name not in arrays:
+                    arrays[name] = np.empty((count, values.shape[1]), np.float32)
+                arrays[name][done : done + len(values)] = stored(values[: count - done], name, 0, "float32")
+            done += len(batch)
     return Layers(arrays, {layer.layer.name: layer.layer for layer in layers})
 
 
