@@ -122,7 +122,7 @@ def score(
     if not isinstance(worthwhile_gain, Real) or not worthwhile_gain >= 0:
         raise UserError(f"worthwhile_gain must be a number >= 0, found {worthwhile_gain!r}")
     samples = tabulate(labels, groups, ids, seen, folds)
-    rows, drawn = draw_samples(samples, measure)
+    rows, drawn = draw_samples(samples, measure.max_images, measure.probe.folds)
     arrays = check_layers(layers, len(samples), rows)
     check_probe(samples["label"], measure)
     samples = samples if rows is None else samples.iloc[rows].reset_index(drop=True)

@@ -189,12 +189,12 @@ def as_array(what: str, values: ArrayLike) -> NDArray[Any]:
         raise UserError(f"{what} must be an array, found {type(values).__name__}: {error}") from None
 
 
-def draw_samples(samples: pd.DataFrame, measure: ScoreParams) -> tuple[NDArray[np.int64] | None, list[str]]:
+def draw_samples(samples: pd.DataFrame, max_images: int, least: int) -> tuple[NDArray[np.int64] | None, list[str]]:
     """Draw the images of each fold that are scored: their rows, ascending, None if all are; and notes on them."""
     parts, notes = list[NDArray[np.int64]](), list[str]()
     for (_, split), own in samples.groupby(["fold", "split"], sort=False):
         ids, labels = own["sample_id"].tolist(), own["label"].to_numpy(dtype=str)
-        drawn = draw_images(labels, ids, measure.max_images, measure.probe.folds)
+        drawn = draw_images(labels, ids, max_images, least)
         parts.append(own.index.to_numpy()[drawn])
         notes += [describe_drawn(str(split), len(drawn), len(own))] if len(drawn) < len(own) else []
     return (np.sort(np.concatenate(parts)) if notes else None), list(dict.fromkeys(notes))

@@ -30,7 +30,7 @@ from ..prepare.decode import damage_named, decode_alike, decode_many
 from ..prepare.params import DEFAULT_MAX_PIXELS
 from ..prepare.raw_files import read_file
 from ..shared.images.image_store import Pixels, filled
-from ..shared.networks.device import choose_device
+from ..shared.networks.device import Compute, choose_device
 from ..shared.networks.hub import YOUR_OWN
 from ..shared.networks.network import Network, build_network
 from ..shared.networks.params import NetworkParams, WeightsParams
@@ -227,10 +227,11 @@ def embed_named(
     """
     images = check_images(images, square=True)
     try:
-        network, device = build_network(params, 1, seed=0), choose_device().device
+        network, compute = build_network(params, 1, seed=0), choose_device()
     except UserError as error:
         entry = f"by the name of a model of params.yaml that has {YOUR_OWN}; efficientnet_lite0 needs no network"
         raise UserError(str(error).replace(YOUR_OWN, entry)) from error
+    device = compute.device
     network.move(device)
     pixels = reading.pixels(images, params.image_size)
 
@@ -238,7 +239,7 @@ def embed_named(
         while part := list(islice(pixels, batch_size)):
             yield network.transform.evaluation(torch.from_numpy(filled(np.stack(part), batch_size)).to(device))
 
-    found = _embedded(network, find_taps(network, params, taps), poolings, batches(), len(images), batch_size)
+    found = _embedded(network, find_taps(network, params, taps), poolings, batches(), len(images), batch_size, compute)
     for pooling, layers in found.items():
         layers.origin = Origin(name, params.image_size, pooling)
     return found
@@ -320,19 +321,24 @@ def _embedded(
     batches: Iterator[Tensor],
     count: int,
     batch_size: int,
+    compute: Compute | None = None,
 ) -> dict[Pooling, Layers]:
+    """Embed batches into arrays that exist once; in the precision of `compute`, of a module in its own."""
     layers = pooled_layers(taps, poolings)
-    found: dict[str, list[NDArray[np.float32]]] = {layer.layer.name: [] for layer in layers}
+    arrays, done = dict[str, NDArray[np.float32]](), 0
     with torch.inference_mode(), layer_embeddings(network, layers, logits=False) as embed:
         norms: FoldedNorms | None = None
         for batch in progress(batches, total=-(-count // batch_size), what="embed", unit="batch"):
             if network.head and norms is None:  # a library's network, as the workflow runs it
                 blank = torch.zeros_like(batch[:1])
                 norms = FoldedNorms(lambda blank=blank: embed(blank))  # type: ignore[misc]
-            with norms or nullcontext():
-                for name, values in to_arrays(embed(batch)).items():
-                    found[name].append(values)
-    arrays = {name: stored(np.concatenate(parts)[:count], name, 0, "float32") for name, parts in found.items()}
+            with compute.autocast() if compute else nullcontext(), norms or nullcontext():
+                embedded = to_arrays(embed(batch))
+            for name, values in embedded.items():
+                if name not in arrays:
+                    arrays[name] = np.empty((count, values.shape[1]), np.float32)
+                arrays[name][done : done + len(values)] = stored(values[: count - done], name, 0, "float32")
+            done += len(batch)
     of = {(layer.tap.path, layer.pooling): layer.layer for layer in layers}
     by_pooling = dict[Pooling, Layers]()
     for pooling in poolings:

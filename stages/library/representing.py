@@ -22,10 +22,11 @@ from ..core.representations.dimensions import score_dimensions
 from ..core.representations.fitting import MAX_AXES
 from ..core.representations.representation import Origin, Representation
 from ..core.scores.catalogue import LAYER_SCORES
-from .checks import Arrays, Layers, check_layers, draw_samples, parse_settings
+from .checks import Arrays, Layers, check_layers, draw_samples
 from .checks import tabulate as tabulate_samples
 
-MAP_AT_R = "map_at_r"
+MAP_AT_R, MAX_IMAGES = "map_at_r", 10_000
+"""The score that candidates are compared by, and the images, of more of which so many are drawn."""
 
 PROVEN: tuple[Scope, ...] = ("classes",)
 """Scopes in which simulation confirms the level of a gain's interval (docs/coverage.md)."""
@@ -263,7 +264,7 @@ def choose(
             operations = float(known[name].operations) if name in known else float("nan")
             axes[key] = LayerAxes(network=group, layer=name, operations=operations)
     samples = tabulate_samples(labels, groups)
-    rows, notes = draw_samples(samples, parse_settings(None, {}))
+    rows, notes = draw_samples(samples, MAX_IMAGES, 2)
     arrays = check_layers(flat, len(samples), rows)
     samples = samples if rows is None else samples.iloc[rows]
     habit = ".".join(control) if isinstance(control, tuple) else control

@@ -156,7 +156,8 @@ class Result:
         Raises:
             UserError: no score was measured for this use.
         """
-        return verdict(self._scored.facts, use=use, embeds=False)
+        told = [f"The {each}." for each in self._scored.drawn]
+        return "\n".join([verdict(self._scored.facts, use=use, embeds=False), *told])
 
     def __str__(self) -> str:
         return self.verdict()

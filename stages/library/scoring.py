@@ -125,7 +125,7 @@ def score_arrays(
             [(of_probe, tuple({PROBE} & {*again}))],
             [((), costly)],
         ]
-        waves = [wave for wave in planned if any(names for own in wave for names in own)]
+        waves = [kept for wave in planned if (kept := [own for own in wave if own[0] or own[1]])]
     found = {(fold, name): LayerScores() for fold in range(len(folds)) for name in layers}
     scored = Scored(layers, folds, found, measure, worthwhile, dataset, model, [], drawn)
     seconds = dict[str, float]()

@@ -43,6 +43,15 @@ def hooked(module, paths, images, pool):
     return found
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
+def test_a_gpu_gives_the_directions_that_the_cpu_gives(images, monkeypatch):
+    on_gpu = wl.embed("efficientnet_lite0", images, image_size=32)
+    monkeypatch.setenv("WHICHLAYER_DEVICE", "cpu")
+    for name, X in wl.embed("efficientnet_lite0", images, image_size=32).items():
+        lengths = np.linalg.norm(X, axis=1) * np.linalg.norm(on_gpu[name], axis=1)
+        assert ((X * on_gpu[name]).sum(axis=1) / lengths).min() > 1 - 1e-3
+
+
 @pytest.mark.parametrize(
     ("make", "layers", "pool"),
     [

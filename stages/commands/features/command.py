@@ -76,12 +76,18 @@ def features(
             remove(run.work)  # nothing to go on from
             raise UserError(f"{images}: must hold images, found none that can be read; name their folder or archive")
         WRITERS[out.suffix](run.scratch(out), shards, extractor.width, extractor.about)
-    listing = out.with_name(f"{out.name}.unreadable.csv")
+    list_unreadable(out.with_name(f"{out.name}.unreadable.csv"), unreadable)
+    of = extractor.about
+    kind = f"width {extractor.width}, step {of['step']}, scale {of['scale']}"
+    watch.done(f"{plural(count, 'image')} at layer {of['layer']} ({kind}) in {out}")
+
+
+def list_unreadable(listing: Path, unreadable: dict[str, str]) -> None:
+    """Write which files were left out and why, if any were, and say so; what an earlier run left out is forgotten."""
+    from . import image_files
+
     listing.unlink(missing_ok=True)
     if unreadable:
         with listing.open("w", newline="", encoding="utf-8") as file:
             csv.writer(file, lineterminator="\n").writerows([("path", "reason"), *unreadable.items()])
         print(f"features: left out {image_files.describe(unreadable)}; all of them: {listing}", file=sys.stderr)
-    of = extractor.about
-    kind = f"width {extractor.width}, step {of['step']}, scale {of['scale']}"
-    watch.done(f"{plural(count, 'image')} at layer {of['layer']} ({kind}) in {out}")
