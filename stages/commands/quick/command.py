@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
-from ...library import Pooling
+from ...embed.params import Pooling
 from ...shared.networks.params import NetworkParams, named_network
 from ...shared.runtime.errors import UserError
 from ...shared.runtime.package import PARAMS, RAW
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from ...library.checks import Layers
 
 NETWORK = "efficientnet_lite0"
+
+POOLINGS = [pooling for pooling in get_args(Pooling) if pooling != "paper"]  # which depends on the network
 
 
 @click.command()
@@ -47,7 +49,7 @@ NETWORK = "efficientnet_lite0"
     multiple=True,
     default=["auto"],
     show_default=True,
-    type=click.Choice(get_args(Pooling)),
+    type=click.Choice(POOLINGS),
     help="How a layer's output becomes a vector; may be repeated.",
 )
 @click.option("--per-class", type=click.IntRange(5), help="Images per class, at most: by default 100, 30 of --demo's.")
