@@ -26,7 +26,7 @@ POOLINGS = [pooling for pooling in get_args(Pooling) if pooling != "paper"]  # w
 
 @click.command()
 @click.argument("folder", required=False, type=UserPath(exists=True))
-@click.option("--demo", is_flag=True, help="Without images of your own: words in twenty handwritten fonts.")
+@click.option("--demo", is_flag=True, help="Without images of your own: words in twenty fonts, in about a minute.")
 @click.option("--table", help="A CSV in FOLDER that lists images (path, label), instead of class folders.")
 @click.option(
     "--network",
