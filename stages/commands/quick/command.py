@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
-from ...library import Pooling
+from ...embed.params import Pooling
 from ...shared.networks.params import NetworkParams, named_network
 from ...shared.runtime.errors import UserError
 from ...shared.runtime.package import PARAMS, RAW
@@ -21,10 +21,12 @@ if TYPE_CHECKING:
 
 NETWORK = "efficientnet_lite0"
 
+POOLINGS = [pooling for pooling in get_args(Pooling) if pooling != "paper"]  # which depends on the network
+
 
 @click.command()
 @click.argument("folder", required=False, type=UserPath(exists=True))
-@click.option("--demo", is_flag=True, help="Without images of your own: words in twenty handwritten fonts.")
+@click.option("--demo", is_flag=True, help="Without images of your own: words in twenty fonts, in about a minute.")
 @click.option("--table", help="A CSV in FOLDER that lists images (path, label), instead of class folders.")
 @click.option(
     "--network",
@@ -47,7 +49,7 @@ NETWORK = "efficientnet_lite0"
     multiple=True,
     default=["auto"],
     show_default=True,
-    type=click.Choice(get_args(Pooling)),
+    type=click.Choice(POOLINGS),
     help="How a layer's output becomes a vector; may be repeated.",
 )
 @click.option("--per-class", type=click.IntRange(5), help="Images per class, at most: by default 100, 30 of --demo's.")
