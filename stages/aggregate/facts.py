@@ -212,6 +212,8 @@ class Recommendation(Record):
         use: purpose of the features: `classifier`, `retrieval`, `discovery` or `detection`; `geometry`, which no
             command takes, if such a score is `aggregate.main_metric`.
         metric, better: the score that leads this use, and whether `higher` or `lower` is better.
+        chosen_by: the score that chose the layer: `metric`, or `map_at_r` for discovery with fewer than ten classes, or
+            fewer than ten images in some class.
         n_folds, n_seeds: numbers of folds and seeds behind it.
         parts: `sets` if the folds are sets of the classes of a frozen network.
         n_classes, n_images: unseen classes of one fold, and their images in all folds.
@@ -242,6 +244,7 @@ class Recommendation(Record):
     model: str
     use: Use
     metric: str
+    chosen_by: str
     better: Better
     n_folds: int
     n_seeds: int
@@ -334,7 +337,7 @@ class Facts:
     power: list[Power] = field(default_factory=list)
     unit_rows: list[str] = field(default_factory=list)
     notice: str = ""
-    format: Literal["whichlayer.facts/6"] = "whichlayer.facts/6"
+    format: Literal["whichlayer.facts/7"] = "whichlayer.facts/7"
 
     @property
     def parts(self) -> Parts:

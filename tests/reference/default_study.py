@@ -33,7 +33,14 @@ def spread_table(path: Path) -> str:
         ]
         statuses = [each["status"].replace("_", " ") for each in records]
         rows.append((_title(use, first), _counted(map(_named, records)), *numbers, _counted(statuses)))
-    heads = ("use", "layer named", "its score", "cross-validated gain over the last layer", "the same, untrained", "choosing")
+    heads = (
+        "use",
+        "layer named",
+        "its score",
+        "cross-validated gain over the last layer",
+        "the same, untrained",
+        "choosing",
+    )
     return table(heads, rows)
 
 

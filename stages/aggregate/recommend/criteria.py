@@ -29,7 +29,7 @@ class KnownScores:
     Scores are means over seeds, turned so that higher is better; NaN where a layer has none.
 
     Attributes:
-        other_folds: (J - 1, T, L) main score of the other folds' unseen classes.
+        other_folds: (J - 1, T, L) the score that names the layer, of the other folds' unseen classes.
         seen: (L,) main score of test images of the fold's seen classes, at the last step.
         probe: (L,) accuracy of a linear probe on the same images.
         other_datasets: where in this network, 0 at its first and 1 at its last layer, the best layer of each other

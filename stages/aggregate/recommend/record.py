@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ...core.choose import Candidates, Decision
+from ...core.choose import STEADY, Candidates, Decision
 from ...core.inference.contrasts import Float64
 from ..facts import Baseline, CandidateRecord, LayerRecord, Missing, Recommendation, ScopeRecord
 
@@ -42,6 +42,7 @@ def record(
     lacking = {Missing.HALVES: network.lacks_halves, Missing.GROUPS: network.lacks_groups}
     return Recommendation(
         better=network.score.better,
+        chosen_by=STEADY[about["use"]] if decision.choice.by_another else about["metric"],
         normalize=network.score.scaling,
         candidate_steps=network.steps,
         best=best,

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from tabulate import tabulate
 
 from ...aggregate.words.scores import metric_name
+from ...core.choose import STEADY
 from ...core.representations.choice import MIN_FITTED_CLASSES
 from ...core.scores.catalogue import LAYER_SCORES, PROBE
 from ...core.scores.description import ON_PAGE
@@ -44,7 +45,8 @@ def answer(
     """Print plain scores, then the choice; write it to a folder, with the command that does it again."""
     from ...library.settings import read_settings
 
-    asked = [name for name in QUICK if use in (None, LAYER_SCORES[name].use)]
+    own = [name for name in QUICK if use in (None, LAYER_SCORES[name].use)]
+    asked = [*own, *(name for name in [STEADY.get(str(use))] if name and name not in own)]
     measure, aggregate, given = read_settings(PARAMS, ",".join(asked))
     joins = use in (None, "retrieval") and len({*labels}) >= MIN_FITTED_CLASSES
     there = (asked != [PROBE], PROBE in asked, asked != [PROBE], joins)

@@ -12,6 +12,8 @@ layers and checkpoints from which it is not distinguishable, each alone at 99 % 
 - *Upper end.* A chosen layer is rather too good than too bad, so that this is the end of the layer alone, at 98.5 %.
 - *At most.* No layer gains more than this, the highest of all contenders' upper ends. Only this says that choosing does
   not pay: the named layer may gain little, and another one, less surely known, more.
+- *Named by another score.* Its plain difference was not chosen for being large, so that no more is taken off than makes
+  it the corrected gain of the best layer.
 - *Cross-validated.* The layer is chosen on some units and scored on others: on the other folds, of a single fold on the
   other classes, of images on the other half. It is what choosing on fewer units gains, without bias, but varies much.
 """
@@ -42,6 +44,9 @@ from .scopes import MIN_FOLDS, Scope, infer
 UPPER = 0.985
 """Level of the upper end of an interval, whose lower end has the level `LEVEL`. A layer that was chosen is seldom above
 it: together they hold in 0.93 to 0.98 of simulated sets."""
+
+Measured = tuple[Float64, Sequence[Refits | None]]
+"""Gains (J, T, L) and refits (T) of one score."""
 
 ROUNDING = 1e-9
 """Spread of a fold's gains up to which it is taken for a rounding error."""
@@ -96,6 +101,7 @@ def gain_over(
     *,
     proven: Collection[Scope],
     worthwhile: float,
+    by: Measured | None = None,
 ) -> Gain:
     """Compare the layer and checkpoint of the best mean over folds with a fixed one.
 
@@ -107,9 +113,11 @@ def gain_over(
             is missing.
         proven: the scopes in which the level of the score's intervals is.
         worthwhile: gain up to which choosing does not pay, in units of the score.
+        by: `gains` and `refits` of the score that names the layer; None: the same.
     """
     J, T, L = gains.shape
-    named, fixed = best_candidate(gains.mean(axis=0)), (control[0] % T, control[1] % L)
+    by_gains, by_refits = by or (gains, refits)
+    named, fixed = best_candidate(by_gains.mean(axis=0)), (control[0] % T, control[1] % L)
     if named is None:
         return Gain()
     at, control_at = (step * L + layer for step, layer in (named, fixed))
@@ -120,10 +128,12 @@ def gain_over(
     )
     stated = next(((scope, found) for scope, found in bounds if found is not None), None)
     if stated is None:
-        return Gain() if J == 1 or named == fixed else _over_folds(_cross_validated(gains, fixed))
+        return Gain() if J == 1 or named == fixed else _over_folds(_gained(_complements(by_gains), gains, fixed))
     scope, found = stated
     if named != fixed:
-        found = replace(found, crossvalidated=float(_elsewhere(gains, fitted, scope, fixed).mean()))
+        own, other = (_units(each, known, scope) for each, known in ((gains, refits), (by_gains, by_refits)))
+        if own is not None and other is not None and own.shape == other.shape:
+            found = replace(found, crossvalidated=float(_gained(_complements(other, scope), own, fixed).mean()))
     status = Payoff.UNDECIDED
     if scope in proven and found.at_most is not None:
         pays = found.low is not None and found.low > 0
@@ -148,9 +158,10 @@ def _bounds(inference: Inference, named: int, control: int, classes: Float64 | N
     if contrasts is None or lies_at_limit(inference, control, contrasts):
         return None
     likely, possible = (contenders(inference, others, level=alone)[others] for alone in (LEVEL, SURE))
+    at = int(contrasts.value.argmax()) if named == control else named - (named > control)
+    possible[at] = True  # also if another score names it
     errors, quantile = np.sqrt(contrasts.variance), contrasts.take(possible).quantile()
     upper = contrasts.value + np.nan_to_num(float(student.ppf(UPPER, contrasts.df)) * errors)
-    at = int(contrasts.value.argmax()) if named == control else named - (named > control)
     gain, error = float(contrasts.value[at]), float(errors[at])
     shown = None if np.isnan(error) else detectable(error, contrasts.df, quantile)
     known = Gain(at_most=float(upper[possible].max()), detectable=shown)
@@ -161,7 +172,7 @@ def _bounds(inference: Inference, named: int, control: int, classes: Float64 | N
     if classes is not None:
         quantile = unskewed(quantile, classes[:, named] - classes[:, control])
     low = gain - quantile * error
-    estimate = max(low, contrasts.take(likely).at_least(MEDIAN))
+    estimate = min(gain, max(low, contrasts.take(likely).at_least(MEDIAN)))
     return replace(known, estimate=estimate, low=low, high=float(upper[at]))
 
 
@@ -176,25 +187,26 @@ def _classes(inference: Inference, scope: Scope, refits: Sequence[Refits]) -> Fl
     return np.asarray(without.mean(axis=1, keepdims=True) - without).reshape(-1, without.shape[2])
 
 
-def _elsewhere(gains: Float64, refits: Sequence[Refits], scope: Scope, control: tuple[int, int]) -> Float64:
-    """Gains over the control of what was chosen on some units, on others: folds, classes of one fold, or halves.
+def _units(gains: Float64, refits: Sequence[Refits | None], scope: Scope) -> Float64 | None:
+    """Scores of the units, (U, T, L): of folds, classes of one fold, or halves; None where there are none.
 
     A class counts by how much the score falls without it, a half by how its score differs from that of all halves.
     """
+    if scope == "classes" and len(gains) > 1:
+        return gains
+    fitted = [each.halves if scope == "images" else each.without for each in refits if each is not None]
+    if len(fitted) < len(refits) or len({each.shape for each in fitted}) > 1 or fitted[0].shape[2] == 0:
+        return None
+    parts = np.stack([each.mean(axis=(0, 1)) for each in fitted], axis=1)  # (U, T, L)
+    weight = 1 if scope == "images" else 1 - len(parts)
+    return np.asarray(gains.mean(axis=0) + weight * (parts - parts.mean(axis=0)))
+
+
+def _complements(units: Float64, scope: Scope = "classes") -> Float64:
+    """Scores of what each of (U, T, L) units leaves: the mean of all others, or the other half."""
     if scope == "images":
-        halves = np.stack([each.halves.mean(axis=(0, 1)) for each in refits], axis=1)  # (B, T, L)
-        replicates = gains.mean(axis=0) + halves - halves.mean(axis=0)
-        return _gained(replicates, replicates[np.arange(len(halves)) ^ 1], control)
-    if len(gains) > 1:
-        return _cross_validated(gains, control)
-    without = np.stack([each.without.mean(axis=(0, 1)) for each in refits], axis=1)  # (K, T, L)
-    return _cross_validated(gains + (len(without) - 1) * (without.mean(axis=0) - without), control)
-
-
-def _cross_validated(units: Float64, control: tuple[int, int]) -> Float64:
-    """Gains over the control, on each of U units (U, T, L), of what was chosen on all others, (U,)."""
-    others = np.stack([np.delete(units, unit, axis=0).mean(axis=0) for unit in range(len(units))])
-    return _gained(others, units, control)
+        return np.asarray(units[np.arange(len(units)) ^ 1])
+    return np.stack([np.delete(units, unit, axis=0).mean(axis=0) for unit in range(len(units))])
 
 
 def _gained(known: Float64, scored: Float64, control: tuple[int, int]) -> Float64:
