@@ -34,8 +34,8 @@ FEW_LABELS = 10
 """Classes, or images of the smallest, below which the scores of a use may be too noisy to choose by."""
 
 STEADY: dict[Use, str] = {"discovery": "map_at_r"}
-"""The score that names the layer for a use if labels are few. On six datasets the layer that MAP@R named fell less short
-of the best one in NMI, by 0.020 (standard error 0.007); for other uses this was not shown (docs/study/few_labels.csv)."""
+"""The score that names the layer for a use if labels are few. On six datasets what MAP@R named fell 0.020 less short of
+the best NMI (standard error 0.007); for other uses it was not shown to help (docs/study/few_labels.csv)."""
 
 
 def naming_score(use: Use, metric: str, measured: Mapping[str, Score], *, n_classes: int, least_images: int) -> str:

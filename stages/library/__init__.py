@@ -55,10 +55,10 @@ class Recommendation:
         layer: its best layer; the last one if choosing does not pay.
         score: score of that layer, corrected for the choice among layers, so it is below the mean in `table`. Report
             this score.
-        low, high: 95 % interval of the score; None if there is none, as for fewer than ten classes without halves.
+        low, high: 95% interval of the score; None if there is none, as for fewer than ten classes without halves.
         gain: gain over the last layer, corrected for the choice among layers; None if the last layer itself is named,
             or if there is no estimate.
-        gain_low, gain_high: 95 % interval of the gain, around `gain`.
+        gain_low, gain_high: 95% interval of the gain, around `gain`.
         status: `pays` (the interval of the gain lies above 0), `does_not_pay` (no layer gains more than 0.02) or
             `undecided`.
         ties: layers that are not distinguishable from the named one, from input to output.

@@ -26,7 +26,7 @@ def layers_chart(curve: pd.DataFrame, named: "Recommendation") -> dict[str, Any]
     points = {"mark": {"type": "point", "size": 60, "color": BLUE, "opacity": 1}}
     points |= {"encoding": {"y": y | {"field": "value"}, "fill": fill, "tooltip": tooltip}}
     line = {"mark": {"type": "line", "color": BLUE}, "encoding": {"y": y | {"field": "value"}}}
-    over = f"; 95 % intervals over {named.scope}" if ends else ""
+    over = f"; 95% intervals over {named.scope}" if ends else ""
     return {
         "$schema": "https://vega.github.io/schema/vega-lite/v5.json",
         "title": f"{named.use}: layer {named.layer}{over}",

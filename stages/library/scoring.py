@@ -302,7 +302,7 @@ class Scored:
             row = replace(row, **known_leads)
         in_scope = not levels_not_beaten([layers], network.levels, [*network.pixels.values()])
         findings = DatasetFindings([NetworkFindings(row, in_scope)], AccuracyFinding(Status.UNKNOWN, {}))
-        return Facts([found for found, _ in self.decisions.values()], [findings])
+        return Facts([found for found, _ in self.decisions.values()], [findings], claims=False)
 
     def curve(self, use: str) -> pd.DataFrame:
         """Tabulate a use's score of each layer, `low` and `high` if it has intervals, and whether it is named."""

@@ -97,7 +97,7 @@ def seen_score(known: KnownScores) -> Choice | None:
 
 
 def tunnel(known: KnownScores) -> Choice | None:
-    """The first layer at which a linear probe reaches 95 % of the best layer's accuracy on seen classes."""
+    """The first layer at which a linear probe reaches 95% of the best layer's accuracy on seen classes."""
     if np.isnan(known.probe).all():
         return None
     return [(-1, int((known.probe >= TUNNEL_SHARE * np.nanmax(known.probe)).argmax()))]

@@ -42,10 +42,11 @@ def record(
     lacking = {Missing.HALVES: network.lacks_halves, Missing.GROUPS: network.lacks_groups}
     return Recommendation(
         better=network.score.better,
-        chosen_by=STEADY[about["use"]] if decision.choice.by_another else about["metric"],
+        chosen_by=STEADY[about["use"]] if decision.choice.by_another else None,
         normalize=network.score.scaling,
         candidate_steps=network.steps,
         best=best,
+        last_score=sign * network.means[-1, -1],
         gain_over_last=decision.choice.over_last,
         gain_over_before=decision.choice.over_before,
         unbeaten=unbeaten and Baseline(name=unbeaten, value=level_values[unbeaten]),

@@ -2,14 +2,14 @@
 
 The layer that is named was chosen on the same data. Its *gain*, which all numbers are about, is by how much its
 expected score is above that of the fixed layer, the control, in the scope of the interval. Its *contenders* are the
-layers and checkpoints from which it is not distinguishable, each alone at 99 % (`contrasts.contenders`).
+layers and checkpoints from which it is not distinguishable, each alone at 99% (`contrasts.contenders`).
 
 - *Estimate.* The plain difference is too large, since it was chosen for being large. From each contender's difference
   the median of the largest of their errors is taken off, and the largest is left (Chernozhukov, Lee and Rosen 2013).
-- *Lower end.* It holds at 95 % for all contenders at once (Dunnett 1955, one-sided), whichever was chosen. Choosing
+- *Lower end.* It holds at 95% for all contenders at once (Dunnett 1955, one-sided), whichever was chosen. Choosing
   pays if it lies above 0. Where classes have the level it is corrected for their skewness (Hall 1992): a layer that is
   better on all but a few classes, on which it fails, is thought better than it is by Student's t.
-- *Upper end.* A chosen layer is rather too good than too bad, so that this is the end of the layer alone, at 98.5 %.
+- *Upper end.* A chosen layer is rather too good than too bad, so that this is the end of the layer alone, at 98.5%.
 - *At most.* No layer gains more than this, the highest of all contenders' upper ends. Only this says that choosing does
   not pay: the named layer may gain little, and another one, less surely known, more.
 - *Named by another score.* Its plain difference was not chosen for being large, so that no more is taken off than makes
@@ -70,12 +70,12 @@ class Gain:
         low, high: interval of this gain; `null` as above. `low` is a lower bound for all contenders at once.
         at_most: upper bound on the gain of any layer and checkpoint, at least `high`.
         scope: scope of all these numbers: `classes` or `images`, as in summary.csv.
-        proven: whether simulations confirm their level of 95 % (docs/uncertainty.md#validation).
+        proven: whether simulations confirm their level of 95% (docs/uncertainty.md#validation).
         status: `pays` if the interval lies above 0, `does_not_pay` if no layer and checkpoint gains more than
             `aggregate.worthwhile_gain`, else `undecided`, as for every gain without a proven level.
         crossvalidated: mean gain on folds that were not used to choose the layer and checkpoint (with one fold on other
             classes, or on the other half of the images), without bias in the mean over many studies; `null` as above.
-        detectable: gain that 80 % of studies of as many classes, or images, would show to pay.
+        detectable: gain that 80% of studies of as many classes, or images, would show to pay.
     """
 
     estimate: float | None = None

@@ -154,9 +154,9 @@ def auroc(seen: Float64, unseen: Float64) -> float:
 
 
 def fpr95(seen: Float64, unseen: Float64) -> float:
-    """Share of unseen images that pass for seen where 95 % of the seen test images do; lower is better.
+    """Share of unseen images that pass for seen where 95% of the seen test images do; lower is better.
 
-    The threshold is the smallest distance among the seen test images at or below which at least 95 % of them lie, the
+    The threshold is the smallest distance among the seen test images at or below which at least 95% of them lie, the
     ceil(0.95 Ns)-th smallest, not interpolated; an image exactly there is accepted.
 
     Args:

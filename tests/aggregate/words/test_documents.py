@@ -73,8 +73,8 @@ def test_every_use_of_every_network_is_a_row_and_a_sentence(summary):
         "Gain over last": "+0.140 [+0.030, +0.250]",
         "Over before": "+0.080",
         "Ties (at most)": "4 (-0.05), 6",
-        "Parameters": "50 %",
-        "Multiply-adds": "40 %",
+        "Parameters": "50%",
+        "Multiply-adds": "40%",
     }
     sentences = re.findall(r"^- (small(?:_scratch)?), (\w+) \(.*?\): layer 5 of 9 \(`blocks\.3`", text, re.MULTILINE)
     assert sentences == [(model, use) for model in ("small", "small_scratch") for use in LEADS]
@@ -98,7 +98,7 @@ def test_what_choosing_costs_is_a_row_for_each_way_and_a_column_for_each_use(sum
     first = text.replace("**handwriting, small_scratch**", "## another")
     rows = {row["Lost to the best"]: row for row in table(first, "What choosing a layer costs")}
     assert list(rows) == [
-        "other folds (recommended)", "last layer", "layer before the last", "95 % of the seen accuracy"
+        "other folds (recommended)", "last layer", "layer before the last", "95% of the seen accuracy"
     ]  # fmt: skip
     assert list(rows["last layer"])[1:] == list(LEADS)
     assert set(list(rows["last layer"].values())[1:]) == {"0.150–0.160"}

@@ -41,8 +41,8 @@ from tests.aggregate.recommended import (
 
 def test_the_sentences_name_the_layer_what_it_takes_whether_choosing_pays_and_what_ties():
     assert sentences(RECOMMENDATION) == (
-        "discovery (NMI): layer 5 of 9 (`blocks.3`, NMI 0.388 [0.310, 0.470]) at step 100, with 50 % of the parameters "
-        "and 40 % of the multiply-adds. Choosing pays: +0.140 [+0.030, +0.250] over the last layer and +0.080 [-0.020, "
+        "discovery (NMI): layer 5 of 9 (`blocks.3`, NMI 0.388 [0.310, 0.470]) at step 100, with 50% of the parameters "
+        "and 40% of the multiply-adds. Choosing pays: +0.140 [+0.030, +0.250] over the last layer and +0.080 [-0.020, "
         "+0.170] over the one before it. Not distinguishable (other classes), with what each may lose at most (the "
         "recommended one, 0.055): layers 4 (`blocks.2`, 0.051) and 6 (`blocks.4`, 0.034). "
         "What fine-tuning to step 100 did to the best score: raised, +0.090 [+0.020, +0.160] (other classes); to that "
@@ -163,7 +163,7 @@ def test_a_doubt_follows_the_choice():
 
 def test_an_interval_is_that_of_the_wider_scope_that_is_known_and_so_explained():
     assert use_cells(RECOMMENDATION)["score"] == "0.388 [0.310, 0.470]"
-    assert explain_brackets(every_use()) == ("[ ]: 95 % for other unseen classes and retraining (unproven: detection).")
+    assert explain_brackets(every_use()) == ("[ ]: 95% for other unseen classes and retraining (unproven: detection).")
     unknown = ScopeRecord(value=None, low=None, high=None, lead=None, lead_at_least=None, lead_at_most=None)
     for classes in (None, unknown):
         images = recommendation(use="classifier", metric="probe_accuracy", classes=classes, gain_over_last=NONE)
@@ -173,13 +173,13 @@ def test_an_interval_is_that_of_the_wider_scope_that_is_known_and_so_explained()
         )
     both = explain_brackets([RECOMMENDATION, images])
     assert both == (
-        "[ ]: 95 % for other unseen classes and retraining; classifier: for other images of these classes "
+        "[ ]: 95% for other unseen classes and retraining; classifier: for other images of these classes "
         "(unproven, so undecided: classifier)."
     )
     none = recommendation(classes=None, images=None, gain_over_last=NONE)
     assert use_cells(none)["score"] == "0.390"
     why = "No interval of the gain, so undecided: discovery."
-    assert explain_brackets([none]) == f"{why} Ties: 95 % for other unseen classes and retraining."
+    assert explain_brackets([none]) == f"{why} Ties: 95% for other unseen classes and retraining."
     perfect = recommendation(classes=None, images=None, gain_over_last=NONE, value=1.0, shortlist_scope=None)
     assert explain_brackets([perfect]) == why.replace(",", " (perfect scores do not vary),")
 
@@ -210,11 +210,11 @@ def test_the_headline_has_three_verdicts_the_surest_first():
     last = recommendation(use="retrieval", gain_over_last=OF_LAST, **of_last)
     assert headline([undecided, no, RECOMMENDATION, last]) == (
         "handwriting, a at step 100: take the last layer, bn2, for detection: no earlier one is shown to be better (at "
-        "most +0.018); take blocks.3 for discovery: choosing pays; try blocks.3 (50 % of parameters) for "
+        "most +0.018); take blocks.3 for discovery: choosing pays; try blocks.3 (50% of parameters) for "
         "classifier and the last layer, bn2, for retrieval: gain undecided."
     )
     assert headline([untrained, last]) == (
-        "handwriting, a: try blocks.3 (untrained, 50 % of parameters) for classifier and the last layer, bn2, for "
+        "handwriting, a: try blocks.3 (untrained, 50% of parameters) for classifier and the last layer, bn2, for "
         "retrieval: gain undecided."
     )
     only = recommendation(layer="pool", depth=0, last_depth=0, step=0, candidate_steps=[0], gain_over_last=NONE)

@@ -59,7 +59,7 @@ def test_the_verdict_of_one_network():
         "detection (AUROC)   5/9    0.388 [0.310, 0.470]  +0.140 [+0.030, +0.250]  +0.080",
         "Untrained, over its own last layer: classifier 3/9 +0.210, retrieval 3/9 +0.210,",
         "  discovery 3/9 +0.210, detection 3/9 +0.210.",
-        "[ ]: 95 % for other unseen classes and retraining (unproven: detection).",
+        "[ ]: 95% for other unseen classes and retraining (unproven: detection).",
         "Ties (loss at most): classifier 4 (-0.05), 6; retrieval 4 (-0.05), 6; discovery",
         "  4 (-0.05), 6; detection 4 (-0.05), 6.",
         "Next: whichlayer features photos/ --use classifier --out photos.parquet",
@@ -152,7 +152,7 @@ def test_a_single_fold_says_nothing_of_other_classes():
     assert "[ ]: for other images of these classes (unproven, so undecided: discovery)." in text
     assert "1 fold of 5 classes, 2,000 images" in text
     assert "other classes" not in text.replace("discovery raised (other classes)", "")
-    assert "95 %" not in text
+    assert "95%" not in text
 
 
 def test_several_datasets_have_a_block_each():

@@ -55,7 +55,7 @@ PAYS, IN_VAIN = (
     Gain(0.165, 0.1, 0.23, 0.3, "classes", True, Payoff.PAYS),
     Gain(at_most=0.012, status=Payoff.DOES_NOT_PAY),
 )
-GAINED = "+0.17 1-NN accuracy over the last layer, 60 % of the parameters."
+GAINED = "+0.17 1-NN accuracy over the last layer, 60% of the parameters."
 
 
 @pytest.mark.parametrize(
@@ -84,6 +84,6 @@ def test_what_fine_tuning_does_to_the_choice_follows_where_choosing_pays_before_
         "fine_tuning": FineTuningRecord(change=0.226, low=0.1, high=0.3, scope="classes", status="raised", step=100),
     }  # fmt: skip
     assert answer([found.model_copy(update=fields)]).replace("\N{NON-BREAKING HYPHEN}", "-") == (
-        "For discovery without fine-tuning take layer 2 of 5: +0.17 NMI over the last layer, 8 % of the parameters; "
+        "For discovery without fine-tuning take layer 2 of 5: +0.17 NMI over the last layer, 8% of the parameters; "
         "fine-tuning adds 0.23, then take layer 4, though layers 3-5 tie."
     )

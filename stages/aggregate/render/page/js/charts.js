@@ -101,7 +101,7 @@ const builders = {
     const { side } = element.dataset, found = gallery(at, side, chosen);
     element.querySelector("output").textContent = layerName(network, controls.elements[side + at].value - 1);
     if (!found) return "No images were kept of this network.";
-    note(element, `${PART} ${found.fold}; the plane holds ${Math.round(100 * found.explained)} % of the variance.`);
+    note(element, `${PART} ${found.fold}; the plane holds ${Math.round(100 * found.explained)}% of the variance.`);
     const labels = [...new Set(found.rows.map((row) => found.images.labels[row.image]))].sort();
     const points = found.rows.map((row) => {
       const label = found.images.labels[row.image];
