@@ -42,6 +42,9 @@ DISPENSABLE_LINES = ("unbounded", "accuracy", "depth", "tuned", "design", "label
 TAKE, TRY, NOTHING = "take", "try", "nothing"
 """Kinds of answers."""
 
+BRIEF = " (pre-trained)"
+"""Names that checkpoint in the headline."""
+
 OF_PARAMETERS = " of parameters"
 """What shares are of, which the first one names."""
 
@@ -142,22 +145,26 @@ def headline(networks: Sequence[Recommendation]) -> str:
     chosen = [told_of([each for each in networks if each.use == use]) for use in uses]
     useful = [each for each in chosen if each.recommended is not None]
     models = list(dict.fromkeys(each.model for each in useful))
-    checkpoints = list(dict.fromkeys(map(at_checkpoint, useful)))
+    checkpoints = list(dict.fromkeys(_brief_checkpoint(each) for each in useful))
     answers: dict[str, dict[tuple[str, str], list[str]]] = {TAKE: {}, TRY: {}, NOTHING: {}}
     for each in chosen:
-        checkpoint = at_checkpoint(each) if each.best.step < each.last_step and len(checkpoints) > 1 else ""
+        checkpoint = _brief_checkpoint(each) if each.best.step < each.last_step and len(checkpoints) > 1 else ""
         kind, what, why = _answer(each, each.best.layer + f" of {each.model}" * (len(models) > 1), checkpoint)
         answers[kind].setdefault((what, why), []).append(each.use_name)
     sure, undecided, nothing = (
         [f"{what} for {joined(uses)}{why}" for (what, why), uses in own.items()] for own in answers.values()
     )
     clauses = [*sure, *([f"{TRY} {joined(undecided)}: gain undecided"] if undecided else []), *nothing]
+    clauses.sort(key=lambda clause: f" for {USES['detection'].words}" in clause)  # it comes last
     doubt = doubt_first(chosen)
     doubt += "if any, " * bool(doubt and (sure or undecided))
-    shared = checkpoints[0].replace(PRETRAINED, ", pre-trained") * (len(checkpoints) == 1) if useful else ""
-    whose = f", {models[0]}" * (len(models) == 1) + shared
+    whose = f", {models[0]}" * (len(models) == 1) + checkpoints[0] * (len(checkpoints) == 1) if useful else ""
     told, unit, others = f"{doubt}{'; '.join(clauses)}.".partition(OF_PARAMETERS)
     return f"{networks[0].dataset}{whose}: {told}{unit}{others.replace(OF_PARAMETERS, '')}"
+
+
+def _brief_checkpoint(found: Recommendation) -> str:
+    return at_checkpoint(found).replace(PRETRAINED, BRIEF)
 
 
 def _answer(found: Recommendation, name: str, checkpoint: str) -> tuple[str, str, str]:
@@ -180,10 +187,10 @@ def _answer(found: Recommendation, name: str, checkpoint: str) -> tuple[str, str
         return TAKE, f"take the last layer, {name},", f": no earlier one is shown to be better (at most {at_most})"
     if is_last:
         return TRY, f"the last layer, {name}{checkpoint},", ""
-    share = found.best.parameters_share
-    known = [percent(share) + OF_PARAMETERS] if share is not None else []
+    share, known = found.best.parameters_share, ["pre-trained"] if checkpoint == BRIEF else []
+    known += [percent(share) + OF_PARAMETERS] if share is not None else []
     known += ["the last layer does as well"] if last.last_does_as_well else []
-    return TRY, name + checkpoint + f" ({', '.join(known)})" * bool(known), ""
+    return TRY, name + checkpoint.removesuffix(BRIEF) + f" ({', '.join(known)})" * bool(known), ""
 
 
 def brief_untrained(networks: Sequence[Recommendation]) -> str:
@@ -194,7 +201,7 @@ def brief_untrained(networks: Sequence[Recommendation]) -> str:
             gained = made.gain_over_last.estimate
             number = "" if gained is None else f" {decimals(gained, sign=True)}"
             told.append(f"{each.use_name} {made.layer.depth + 1}/{each.last_depth + 1}{number}")
-    return f"Pre-trained network, gain over its own last layer: {', '.join(told)}." if told else ""
+    return f"Pre-trained network, over its own last layer: {', '.join(told)}." if told else ""
 
 
 def brief_doubts(networks: Sequence[Recommendation], *, known: bool) -> str:
@@ -211,7 +218,7 @@ def doubt_first(networks: Sequence[Recommendation]) -> str:
     Nothing where for some use one is, or for none it is known that none is.
     """
     useful = [each for each in networks if each.recommended is not None]
-    doubted = [each for each in useful if each.doubtful]
+    doubted = [each for each in useful if each.doubtful and (each.use != "detection" or len(useful) == 1)]
     shown = [each for each in useful if each.doubtful == [] and each.shortlist_scope]
     if not doubted or any(is_proven(each.metric, each.shortlist_scope or "images") for each in shown):
         return ""

@@ -98,7 +98,7 @@ def test_what_choosing_costs_is_a_row_for_each_way_and_a_column_for_each_use(sum
     first = text.replace("**handwriting, small_scratch**", "## another")
     rows = {row["Lost to the best"]: row for row in table(first, "What choosing a layer costs")}
     assert list(rows) == [
-        "other folds (recommended)", "last layer", "layer before the last", "95% of the seen accuracy"
+        "other folds (recommended)", "last layer", "second-to-last layer", "95% of the seen accuracy"
     ]  # fmt: skip
     assert list(rows["last layer"])[1:] == list(LEADS)
     assert set(list(rows["last layer"].values())[1:]) == {"0.150–0.160"}
