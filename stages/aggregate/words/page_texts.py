@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from ...core.inference.gain import Gain, Payoff
+from ...core.scores.description import USES
 from ..facts import Recommendation, told_of
 from . import recommendation as words
-from .formatting import MISSING, layers, percent, place
+from .formatting import MISSING, capitalized, layers, percent, place
 from .labels import why_chosen_by
 from .recommendation import at_checkpoint, caveat, doubt, gain_words, reason, use_cells
 from .scores import metric_name
@@ -41,6 +42,11 @@ def answer(networks: Sequence[Recommendation]) -> str:
     doubtful = f"; but {caveat(found)}" if found.doubtful else ""
     whose = f" of {found.model}" if len(networks) > 1 else ""
     return f"For {found.use_name}{_advice(found, whose)}{doubtful}."
+
+
+def use_title(use: str) -> str:
+    """Name a use with a capital."""
+    return capitalized(USES[use].words or use)
 
 
 def headline(networks: Sequence[Recommendation]) -> str:

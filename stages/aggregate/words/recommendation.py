@@ -26,14 +26,14 @@ LACKING = {
 }
 
 CRITERION_WORDS = {
-    "other_folds": "other folds (recommended)",
+    "other_folds": "other folds (default)",
     "last_layer": "last layer",
     "penultimate": "second-to-last layer",
     "two_thirds": "two thirds of the depth",
-    "random_layer": "random layer, on average",
+    "random_layer": "random layer (mean)",
     "other_datasets": "best on other datasets",
     "seen_score": "best on seen classes",
-    "tunnel": "95% of the seen accuracy",
+    "tunnel": "95% of seen accuracy",
 }
 
 

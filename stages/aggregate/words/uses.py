@@ -39,7 +39,7 @@ def use_cells(found: Recommendation) -> dict[str, str]:
         "score": f"{number(value)} {interval(low, high)}".rstrip(),
         "last layer": number(found.last_score),
         "gain over last": gain_words(found.gain_over_last) or MISSING,
-        "over before": MISSING if before is None else decimals(before, sign=True),
+        "over second-to-last": MISSING if before is None else decimals(before, sign=True),
         "ties (at most)": brief_ties(found),
         **{name: MISSING if share is None else percent(share) for name, share in shares.items()},
     }

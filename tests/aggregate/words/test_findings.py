@@ -109,7 +109,7 @@ def test_the_third_claim_says_what_fine_tuning_did():
         "Accuracy went from chance (0.05) to 0.79."
     )
     assert changed.startswith(f"b: {CLASSES} raised, +0.200 [")
-    assert summaries(evidence(network()))[2] == "Cannot be judged (no step 0 beside a later step)."
+    assert summaries(evidence(network()))[2] == "Cannot be judged (no later step beside the pre-trained network)."
     unknown = evidence(network("a"), changes={"a": {}})
     assert details(Claim.FINE_TUNING, unknown) == ["a: No interval of a proven level (docs/uncertainty.md)."]
     (of_accuracy,) = details(Claim.FINE_TUNING, evidence(network("a", accuracy_chance=0.05), changes={"a": {}}))

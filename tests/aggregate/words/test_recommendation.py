@@ -42,12 +42,12 @@ from tests.aggregate.recommended import (
 def test_the_sentences_name_the_layer_what_it_takes_whether_choosing_pays_and_what_ties():
     assert sentences(RECOMMENDATION) == (
         "discovery (NMI): layer 5 of 9 (`blocks.3`, NMI 0.388 [0.310, 0.470]) at step 100, with 50% of the parameters "
-        "and 40% of the multiply-adds. Choosing pays: +0.140 [+0.030, +0.250] over the last layer (0.240) and +0.080 [-0.020, "
-        "+0.170] over the secore it. Not distinguishable (other classes), with what each may lose at most (the "
-        "recommended one, 0.055): layers 4 (`blocks.2`, 0.051) and 6 (`blocks.4`, 0.034). "
+        "and 40% of the multiply-adds. Choosing pays: +0.140 [+0.030, +0.250] over the last layer (0.240) and "
+        "+0.080 [-0.020, +0.170] over the second-to-last. Not distinguishable (other classes), with what each may lose "
+        "at most (the recommended one, 0.055): layers 4 (`blocks.2`, 0.051) and 6 (`blocks.4`, 0.034). "
         "What fine-tuning to step 100 did to the best score: raised, +0.090 [+0.020, +0.160] (other classes); to that "
-        "of the last layer: lowered, -0.050 [-0.080, -0.020] (other classes). Untrained: layer 3 of 9 (`blocks.1`), "
-        "+0.210 [+0.120, +0.300] over its own last."
+        "of the last layer: lowered, -0.050 [-0.080, -0.020] (other classes). Pre-trained network: layer 3 of 9 "
+        "(`blocks.1`), +0.210 [+0.120, +0.300] over its own last."
     )
 
 
@@ -75,7 +75,7 @@ GAINED = "+0.140 [+0.030, +0.250]"
         (
             UNDECIDED,
             "+0.140 [-0.010, +0.250]",
-            "Whether choosing pays is undecided (at most +0.270): +0.140 [-0.010, +0.250] over the last layer (0.240) and +0.0",
+            "Whether choosing pays is undecided (at most +0.270): +0.140 [-0.010, +0.250] over the last layer (0.240) ",
         ),
         (
             FOLDS_ALONE,
@@ -101,7 +101,7 @@ def test_whether_choosing_pays_is_told_with_what_it_gains(gain, cell, told):
     assert use_cells(found)["gain over last"] == cell
     assert told in sentences(found)
     unknown = recommendation(gain_over_last=NONE, gain_over_before=NONE)
-    assert use_cells(unknown)["over before"] == "–"
+    assert use_cells(unknown)["over second-to-last"] == "–"
     assert "Whether choosing pays is undecided. " in sentences(unknown)
 
 
@@ -198,7 +198,8 @@ def test_an_interval_is_that_of_the_wider_scope_that_is_known_and_so_explained()
 
 def test_the_headline_answers_for_each_use_by_names_that_can_be_typed():
     assert headline(every_use()) == (
-        "handwriting, a at step 100: take blocks.3 for classifier, retrieval, discovery and OOD detection: choosing pays."
+        "handwriting, a at step 100: take blocks.3 for classifier, retrieval, discovery and OOD detection: choosing "
+        "pays."
     )
     first = [
         recommendation(use=use, metric=LEADS[use], layer=layer, step=step)
