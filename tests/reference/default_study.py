@@ -38,7 +38,7 @@ def spread_table(path: Path) -> str:
         "layer named",
         "its score",
         "cross-validated gain over the last layer",
-        "the same, untrained",
+        "the same, pre-trained",
         "choosing",
     )
     return table(heads, rows)
@@ -59,7 +59,7 @@ def _title(use: str, record: Mapping[str, Any]) -> str:
 
 
 def _named(record: Mapping[str, Any]) -> str:
-    return f"{record['layer']}{'' if record['step'] else ', untrained'}"
+    return f"{record['layer']}{'' if record['step'] else ', pre-trained'}"
 
 
 def _use(record: Mapping[str, Any]) -> str:
