@@ -63,7 +63,7 @@ class LayerRecord(Record):
 
 
 class ChangeRecord(Record):
-    """What fine-tuning does to a layer's leading score of unseen classes: a later checkpoint against step 0.
+    """What fine-tuning does to a layer's leading score of unseen classes, from pre-trained to a later checkpoint.
 
     Attributes:
         change: change of the score, signed so that positive is better.
@@ -81,7 +81,7 @@ class ChangeRecord(Record):
 
 
 class FineTuningRecord(ChangeRecord):
-    """What fine-tuning does to the best layer's score: of the best later checkpoint and of step 0, each at its own.
+    """What fine-tuning does to the best layer's score: of the best later checkpoint and pre-trained, each at its own.
 
     Attributes:
         step: the later checkpoint.
@@ -224,8 +224,8 @@ class Recommendation(Record):
             checkpoints; where choosing does not pay, the last layer of the last one.
         last_score: score of the last layer of the last checkpoint, which `gain_over_last` is over.
         gain_over_last, gain_over_before: what choosing gains over the last layer of the last checkpoint, and over the
-            layer before that one.
-        untrained: `null` of a network that was not fine-tuned, or without step 0 among the candidates.
+            second-to-last layer.
+        untrained: `null` of a network that was not fine-tuned, or whose pre-trained weights are no candidate.
         unbeaten: why nothing is recommended: the baseline that no layer's mean beats; `null` where something is.
         doubtful: which of `chance` and `raw_pixels` no layer is shown to beat, by one-sided bounds; their level of 95%
             is proven only for the scores and scopes that docs/uncertainty.md#validation lists. `null`: no bound is
@@ -234,10 +234,10 @@ class Recommendation(Record):
             recommended one among them; empty where that is not known.
         shortlist_scope: about other `classes` (three folds or more) or other `images` of these; `null` where not known.
         pixels, chance: scores of raw pixels and of chance; `null` where not measured.
-        fine_tuning: `null` of a network without step 0 or a later one, or where no interval is known.
+        fine_tuning: `null` without the pre-trained or a later checkpoint, or where no interval is known.
         regret: what every way of choosing gives on classes that it did not know.
         behind: comparison with the dataset's best network; `null` of that one itself, and where not known.
-        normalize: how the rows are scaled of which the leading score is: `l2` (each to length 1) or `none`.
+        normalize: how the rows are scaled of which the leading score is: `l2` (L2-normalized) or `none`.
         neighbours: which images can be an image's neighbours (`measure.neighbours`).
         missing: missing parts of the record.
     """
@@ -330,7 +330,7 @@ class Facts:
         use: the one that is asked about (`aggregate.use`); None: all.
         cell: fold and seed of the networks to take features from: fold `all` where it is in the grid.
         power: what a study of this design shows by the main score, of every network of which it is known.
-        unit_rows: the scores that are of rows of length 1; others are of rows as they are stored.
+        unit_rows: the scores that are of L2-normalized embeddings; others are of unnormalized ones.
         claims: whether the paper's claims are told, as of a study.
         notice: a sentence that every output has, such as what of the grid is missing; empty: none.
         format: of the file; another number wherever a field, or what it may hold, changes.

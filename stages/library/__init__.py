@@ -50,7 +50,7 @@ class Recommendation:
 
     Attributes:
         use: `classifier` (of labelled images), `retrieval` (nearest neighbours), `discovery` (clusters) or `detection`
-            (of images of unknown classes).
+            (OOD detection of unseen classes).
         metric: the score that leads this use: `probe_accuracy`, `map_at_r`, `nmi` or `ood_auroc_knn`.
         layer: its best layer; the last one if choosing does not pay.
         score: score of that layer, corrected for the choice among layers, so it is below the mean in `table`. Report
@@ -150,7 +150,7 @@ class Result:
 
         Returns:
             One row per use: the named layer, `gain` (above 0: choosing is better; NaN if there is no estimate, or if
-            the layer compared with is named itself), `low` and `high` (95 % interval), `at_most` (upper bound on the
+            the layer compared with is named itself), `low` and `high` (95% interval), `at_most` (upper bound on the
             gain of any layer; below 0: none is better) and `status` of this comparison.
         """
         check_known(over, ("last", "before"), f"over must be `last` or `before`, found {over!r}")
@@ -240,8 +240,8 @@ def score(
 ) -> Result:
     """Score every layer by how well the classes separate there, and choose one for each use.
 
-    The classes should be unseen: the network was not trained on them. Scores that use distances take rows of length 1,
-    as in a search by cosine similarity. No file is read. Neither torch nor DVC is needed.
+    The classes should be unseen: the network was not trained on them. Scores that use distances take L2-normalized
+    embeddings, as in a search by cosine similarity. No file is read. Neither torch nor DVC is needed.
 
     Args:
         layers: name -> embedding (N, D) of the same N images (or texts, or sounds), real numbers, from input to output:
@@ -255,7 +255,7 @@ def score(
             default there is one fold.
         metrics: names of scores, the main score first, such as `["map_at_r", "nmi", "probe_accuracy"]`; by default all
             columns that Result.table has without it.
-        normalize: `l2` scales embeddings to length 1 for scores of distances; `none` takes them unchanged.
+        normalize: `l2` L2-normalizes embeddings for scores of distances; `none` takes them unchanged.
         neighbours: which images can be neighbours: `all`, or only those of `other_groups`.
         kmeans_starts, kmeans_polished, kmeans_seed: number of k-means starts, how many of the best go on in all
             features, and the seed.

@@ -189,8 +189,8 @@ def test_all_name_the_best_layer_of_the_best_network_at_its_step(step, best):
         assert row[4].startswith(value)
         assert row[5:8] == [last, gained, before]
         checkpoint = f" at step {at}" if at else " of the pre-trained network"
-            own_page = page_answer(of_use)
-            assert f"layer {place} of 5{whose}" in own_page or f"last layer{whose}" in own_page
+        name = rf"{WORDS[use]} \({NAMES[use]}\): layer {place} of 5 \(`{layer}`, [^`]* {value}[^)]*\)"
+        sentence = rf"{name}{re.escape(checkpoint)}, "
         assert re.search(rf"^- {network}, {sentence}", said, re.MULTILINE)
 
         card = card_texts(found)

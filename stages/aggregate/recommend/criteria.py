@@ -71,7 +71,7 @@ def last_layer(known: KnownScores) -> Choice:
 
 
 def penultimate(known: KnownScores) -> Choice:
-    """The layer before the last; of a single layer that one."""
+    """The second-to-last layer; of a single layer that one."""
     return [(-1, max(known.last_layer - 1, 0))]
 
 

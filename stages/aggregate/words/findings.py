@@ -62,7 +62,7 @@ def finding_texts(
 
     Args:
         datasets: the findings on each; all have the same main score.
-        unit_rows: the scores that are of rows of length 1.
+        unit_rows: the scores that are of L2-normalized embeddings.
         parts: what their folds are.
     """
     rows = [row for each in datasets for row in each.rows]
