@@ -74,7 +74,7 @@ def compute(tables: Tables, asked: Asked, notice: str = "") -> Results:
     unit_rows = [name for name, score in tables.catalogue.items() if score.scaling == "l2"]
     cell, power = f"{fold}/{grid.seeds[0]}", infer_power(by_main)
     facts = Facts(recommendations, findings, params.use, cell, power, unit_rows, notice)
-    told = {(each.dataset, each.model, each.told.step) for each in recommendations if each.told.step < each.last_step}
+    told = {(each.dataset, each.model, each.best.step) for each in recommendations if each.best.step < each.last_step}
     classes = [own for network in networks.values() for own in network.images.classes]
     for dataset, model, step in sorted(told):
         classes.extend(networks[dataset, model].classes_at(step, tables.images))

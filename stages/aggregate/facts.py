@@ -12,9 +12,10 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, field_validator
 
-from ..core.inference.gain import Gain, Payoff
+from ..core.inference.gain import Gain
 from ..core.inference.layer_comparison import Level
-from ..core.scores.description import Better, Neighbours, Normalize, Scope, Use, sign_of
+from ..core.inference.scopes import MIN_CLASSES
+from ..core.scores.description import USES, Better, Neighbours, Normalize, Scope, Use, sign_of
 from ..shared.runtime.errors import UserError
 from .findings.outcomes import DatasetFindings, Power, Status
 from .names import Parts
@@ -42,7 +43,7 @@ class LayerRecord(Record):
         step: the checkpoint.
         value: leading score of unseen classes, mean over seeds and folds.
         loss_at_most: upper bound on its loss against the best layer and checkpoint, which holds for all layers at once;
-            its level of 95 % is proven only for the scores and scopes that docs/uncertainty.md#validation lists. `null`
+            its level of 95% is proven only for the scores and scopes that docs/uncertainty.md#validation lists. `null`
             if there is no bound.
         parameters, operations: parameters of the network, and multiply-adds per image, up to the layer. `null` if
             unknown, as for embeddings from files.
@@ -62,11 +63,11 @@ class LayerRecord(Record):
 
 
 class ChangeRecord(Record):
-    """What fine-tuning does to a layer's leading score of unseen classes: a later checkpoint against step 0.
+    """What fine-tuning does to a layer's leading score of unseen classes, from pre-trained to a later checkpoint.
 
     Attributes:
         change: change of the score, signed so that positive is better.
-        low, high: two-sided interval; its level of 95 % is proven only for the scores and scopes that
+        low, high: two-sided interval; its level of 95% is proven only for the scores and scopes that
             docs/uncertainty.md#validation lists.
         scope: `classes` or `images`, as in summary.csv.
         status: whether the interval lies above 0, below 0, or includes 0.
@@ -80,7 +81,7 @@ class ChangeRecord(Record):
 
 
 class FineTuningRecord(ChangeRecord):
-    """What fine-tuning does to the best layer's score: of the best later checkpoint and of step 0, each at its own.
+    """What fine-tuning does to the best layer's score: of the best later checkpoint and pre-trained, each at its own.
 
     Attributes:
         step: the later checkpoint.
@@ -98,7 +99,7 @@ class BestNetworkRecord(Record):
         model: the best network.
         difference: difference of the two scores, positive if that network is better.
         at_least: lower bound on the difference, with Bonferroni's correction over ordered pairs of the dataset's
-            networks; its level of 95 % is proven only for the scores and scopes that docs/uncertainty.md#validation
+            networks; its level of 95% is proven only for the scores and scopes that docs/uncertainty.md#validation
             lists.
         scope: `classes` or `images`, as in summary.csv.
     """
@@ -135,7 +136,7 @@ class RegretRecord(Record):
 
 
 class UntrainedRecord(Record):
-    """What the network of step 0 would give without fine-tuning.
+    """What the pre-trained network would give, before fine-tuning.
 
     Attributes:
         layer: its best layer; the last layer if choosing does not pay.
@@ -212,6 +213,8 @@ class Recommendation(Record):
         use: purpose of the features: `classifier`, `retrieval`, `discovery` or `detection`; `geometry`, which no
             command takes, if such a score is `aggregate.main_metric`.
         metric, better: the score that leads this use, and whether `higher` or `lower` is better.
+        chosen_by: the score that chose the layer if that is not `metric`: `map_at_r` for discovery with fewer than ten
+            classes, or fewer than ten images in some class.
         n_folds, n_seeds: numbers of folds and seeds behind it.
         parts: `sets` if the folds are sets of the classes of a frozen network.
         n_classes, n_images: unseen classes of one fold, and their images in all folds.
@@ -219,21 +222,22 @@ class Recommendation(Record):
         last_step, last_depth: the last step, and the depth of the last layer.
         best: the layer and checkpoint to take: the best mean over folds and seeds among all layers at these
             checkpoints; where choosing does not pay, the last layer of the last one.
+        last_score: score of the last layer of the last checkpoint, which `gain_over_last` is over.
         gain_over_last, gain_over_before: what choosing gains over the last layer of the last checkpoint, and over the
-            layer before that one.
-        untrained: `null` of a network that was not fine-tuned, or without step 0 among the candidates.
+            second-to-last layer.
+        untrained: `null` of a network that was not fine-tuned, or whose pre-trained weights are no candidate.
         unbeaten: why nothing is recommended: the baseline that no layer's mean beats; `null` where something is.
-        doubtful: which of `chance` and `raw_pixels` no layer is shown to beat, by one-sided bounds; their level of 95 %
+        doubtful: which of `chance` and `raw_pixels` no layer is shown to beat, by one-sided bounds; their level of 95%
             is proven only for the scores and scopes that docs/uncertainty.md#validation lists. `null`: no bound is
             known.
         shortlist: layers of that checkpoint that are not distinguishable from the best, the shallowest first, the
             recommended one among them; empty where that is not known.
         shortlist_scope: about other `classes` (three folds or more) or other `images` of these; `null` where not known.
         pixels, chance: scores of raw pixels and of chance; `null` where not measured.
-        fine_tuning: `null` of a network without step 0 or a later one, or where no interval is known.
+        fine_tuning: `null` without the pre-trained or a later checkpoint, or where no interval is known.
         regret: what every way of choosing gives on classes that it did not know.
         behind: comparison with the dataset's best network; `null` of that one itself, and where not known.
-        normalize: how the rows are scaled of which the leading score is: `l2` (each to length 1) or `none`.
+        normalize: how the rows are scaled of which the leading score is: `l2` (L2-normalized) or `none`.
         neighbours: which images can be an image's neighbours (`measure.neighbours`).
         missing: missing parts of the record.
     """
@@ -242,6 +246,7 @@ class Recommendation(Record):
     model: str
     use: Use
     metric: str
+    chosen_by: str | None = None
     better: Better
     n_folds: int
     n_seeds: int
@@ -252,6 +257,7 @@ class Recommendation(Record):
     last_step: int
     last_depth: int
     best: CandidateRecord
+    last_score: float | None = None
     gain_over_last: Gain = Gain()
     gain_over_before: Gain = Gain()
     untrained: UntrainedRecord | None = None
@@ -274,12 +280,14 @@ class Recommendation(Record):
         return self.best if self.unbeaten is None else None
 
     @property
-    def told(self) -> LayerRecord:
-        """The layer of which one sentence tells: the one to take, or before fine-tuning if choosing pays only there."""
-        untrained, pays = self.untrained, Payoff.PAYS
-        if self.unbeaten or self.best.step == 0 or untrained is None or self.gain_over_last.status == pays:
-            return self.best
-        return untrained.layer if untrained.gain_over_last.status == pays else self.best
+    def use_name(self) -> str:
+        """The use in words."""
+        return USES[self.use].words or self.use
+
+    @property
+    def has_few_classes(self) -> bool:
+        """Whether it promises nothing for other classes: there are too few, and no interval over classes."""
+        return self.n_folds * self.n_classes < MIN_CLASSES and self.best.scope != "classes"
 
     @property
     def gain(self) -> float:
@@ -322,7 +330,8 @@ class Facts:
         use: the one that is asked about (`aggregate.use`); None: all.
         cell: fold and seed of the networks to take features from: fold `all` where it is in the grid.
         power: what a study of this design shows by the main score, of every network of which it is known.
-        unit_rows: the scores that are of rows of length 1; others are of rows as they are stored.
+        unit_rows: the scores that are of L2-normalized embeddings; others are of unnormalized ones.
+        claims: whether the paper's claims are told, as of a study.
         notice: a sentence that every output has, such as what of the grid is missing; empty: none.
         format: of the file; another number wherever a field, or what it may hold, changes.
     """
@@ -334,7 +343,8 @@ class Facts:
     power: list[Power] = field(default_factory=list)
     unit_rows: list[str] = field(default_factory=list)
     notice: str = ""
-    format: Literal["whichlayer.facts/6"] = "whichlayer.facts/6"
+    claims: bool = True
+    format: Literal["whichlayer.facts/7"] = "whichlayer.facts/7"
 
     @property
     def parts(self) -> Parts:

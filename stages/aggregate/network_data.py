@@ -73,12 +73,14 @@ class ImageScores:
         pixels: of the linear probe on raw pixels; without entries where that was not measured.
         classes: means over each class's images (`class_scores`), tables of one score and split each.
         groups: of the unseen images of each fold; without entries where these are not grouped.
+        least: unseen images of the smallest class of each fold.
     """
 
     accuracy: ByFold = field(default_factory=dict)
     pixels: ByFold = field(default_factory=dict)
     classes: list[pd.DataFrame] = field(default_factory=list)
     groups: dict[str, Groups] = field(default_factory=dict)
+    least: dict[str, int] = field(default_factory=dict)
 
 
 def score_images(images: ReadImages, layers: pd.DataFrame, run: RunParams, catalogue: Catalogue) -> ImageScores:
@@ -100,6 +102,7 @@ def score_images(images: ReadImages, layers: pd.DataFrame, run: RunParams, catal
         of_fold = pd.concat(own, join="inner", ignore_index=True)
         unseen = of_fold.loc[of_fold["split"] == UNSEEN, IMAGE].drop_duplicates()
         groups = find_groups(unseen["label"].to_numpy(), unseen["group"].to_numpy())
+        scores.least.update({} if unseen.empty else {str(fold): int(unseen["label"].value_counts().min())})
         scores.groups.update({} if groups is None else {str(fold): groups})
         scores.classes.extend(class_scores(per_image, of_fold))
         tests = per_image[per_image["split"] == SEEN]

@@ -173,7 +173,7 @@ FEW_CLASSES = (
     "12 classes or more say more"
 )
 FEW_UNSEEN = (
-    "datasets.{}: folds of {} unseen classes have no interval over other classes by NMI, MAP@R and whatever is fitted "
+    "datasets.{}: folds of {} unseen classes have no interval over other classes in NMI, MAP@R and whatever is fitted "
     "again without a class; leave out {} or more"
 )
 

@@ -70,8 +70,8 @@ def score(
 ) -> Result:
     """Score every layer by how well the classes separate there, and choose one for each use.
 
-    The classes should be unseen: the network was not trained on them. Scores that use distances take rows of length 1,
-    as in a search by cosine similarity. No file is read. Neither torch nor DVC is needed.
+    The classes should be unseen: the network was not trained on them. Scores that use distances take L2-normalized
+    embeddings, as in a search by cosine similarity. No file is read. Neither torch nor DVC is needed.
 
     Args:
         layers: name -> embedding (N, D) of the same N images (or texts, or sounds), real numbers, from input to output:
@@ -85,7 +85,7 @@ def score(
             default there is one fold.
         metrics: names of scores, the main score first, such as `["map_at_r", "nmi", "probe_accuracy"]`; by default all
             columns that Result.table has without it.
-        normalize: `l2` scales embeddings to length 1 for scores of distances; `none` takes them unchanged.
+        normalize: `l2` L2-normalizes embeddings for scores of distances; `none` takes them unchanged.
         neighbours: which images can be neighbours: `all`, or only those of `other_groups`.
         max_images: largest number of images of a fold that are scored. Of more, so many are drawn class by class, at
             least `probe_folds` of each, and `notes` and the verdict name it. A smaller gallery is an easier question:

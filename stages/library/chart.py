@@ -23,7 +23,7 @@ def layers_chart(curve: pd.DataFrame, metric: str, title: str, scope: str | None
     points = {"mark": {"type": "point", "size": 60, "color": BLUE, "opacity": 1}}
     points |= {"encoding": {"y": y | {"field": "value"}, "fill": fill, "tooltip": tooltip}}
     line = {"mark": {"type": "line", "color": BLUE}, "encoding": {"y": y | {"field": "value"}}}
-    over = f"; 95 % intervals over {scope}" if ends else ""
+    over = f"; 95% intervals over {scope}" if ends else ""
     return {
         "$schema": "https://vega.github.io/schema/vega-lite/v5.json",
         "title": title + over,

@@ -24,15 +24,15 @@ class Recommendation:
 
     Attributes:
         use: `classifier` (of labelled images), `retrieval` (nearest neighbours), `discovery` (clusters) or `detection`
-            (of images of unknown classes).
+            (OOD detection of unseen classes).
         metric: the score that leads this use: `probe_accuracy`, `map_at_r`, `nmi` or `ood_auroc_knn`.
         layer: its best layer; the last one if choosing does not pay.
         score: score of that layer, corrected for the choice among layers, so it is below the mean in `table`. Report
             this score.
-        low, high: 95 % interval of the score; None if there is none, as for fewer than ten classes without halves.
+        low, high: 95% interval of the score; None if there is none, as for fewer than ten classes without halves.
         gain: gain over the last layer, corrected for the choice among layers; None if the last layer itself is named,
             or if there is no estimate.
-        gain_low, gain_high: 95 % interval of the gain, around `gain`.
+        gain_low, gain_high: 95% interval of the gain, around `gain`.
         status: `pays` (the interval of the gain lies above 0), `does_not_pay` (no layer gains more than 0.02) or
             `undecided`.
         ties: layers that are not distinguishable from the named one, from input to output.
@@ -124,7 +124,7 @@ class Result:
 
         Returns:
             One row per use: the named layer, `gain` (above 0: choosing is better; NaN if there is no estimate, or if
-            the layer compared with is named itself), `low` and `high` (95 % interval), `at_most` (upper bound on the
+            the layer compared with is named itself), `low` and `high` (95% interval), `at_most` (upper bound on the
             gain of any layer; below 0: none is better) and `status` of this comparison.
         """
         check_known(over, ("last", "before"), f"over must be `last` or `before`, found {over!r}")

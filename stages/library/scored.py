@@ -14,7 +14,7 @@ from ..aggregate.facts import Facts, Recommendation
 from ..aggregate.findings.outcomes import AccuracyFinding, DatasetFindings, NetworkFindings, Status
 from ..aggregate.recommend.record import record, with_shares
 from ..aggregate.tables.summary_row import LEADS, SummaryRow
-from ..core.choose import Candidates, Decision, decide, levels_not_beaten
+from ..core.choose import Candidates, Decision, decide, levels_not_beaten, naming_score
 from ..core.inference.best import best_index
 from ..core.inference.layer_comparison import infer_layers
 from ..core.inference.refitted import Refits, find_groups
@@ -198,7 +198,11 @@ class Scored:
         decided = {}
         described = with_shares([self.layers[name] for name in self.names])
         for use, metric in leading_scores(self.rows, self.measure.metrics[0], self.catalogue).items():
-            network = self.candidates(metric)
+            n_classes = sum(len({*fold.y}) for fold in self.folds)
+            fewest = min(np.bincount(fold.y).min() for fold in self.folds)
+            measured = {name: self.catalogue[name] for name in self.rows}
+            by = naming_score(use, metric, measured, n_classes=n_classes, least_images=fewest)
+            network = replace(self.candidates(metric), by=None if by == metric else self.candidates(by))
             decision = decide(network, self.worthwhile)
             assert decision is not None, "this score has a best layer"
             found = record(
@@ -237,7 +241,7 @@ class Scored:
             row = replace(row, **known_leads)
         in_scope = not levels_not_beaten([layers], network.levels, [*network.pixels.values()])
         findings = DatasetFindings([NetworkFindings(row, in_scope)], AccuracyFinding(Status.UNKNOWN, {}))
-        return Facts([found for found, _ in self.decisions.values()], [findings])
+        return Facts([found for found, _ in self.decisions.values()], [findings], claims=False)
 
     def curve(self, use: str) -> pd.DataFrame:
         """Tabulate a use's score of each layer, `low` and `high` if it has intervals, and whether it is named."""

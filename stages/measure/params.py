@@ -38,8 +38,8 @@ class MeasureParams(ScoreParams):
         metrics: scores by name, computed at every checkpoint (docs/scores.md).
         extra: further scores, at some checkpoints only.
         analyses: analyses of the last checkpoint, by name (docs/scores.md#analyses); `[]`: none.
-        normalize: `l2` scales every embedding to length 1 for scores that use distances (docs/scores.md#uses); `none`
-            takes raw rows. Other scores always take raw rows.
+        normalize: `l2` L2-normalizes every embedding for scores that use distances (docs/scores.md#uses); `none`
+            takes unnormalized embeddings. Other scores always take unnormalized embeddings.
         kmeans: the clustering behind `nmi` and similar scores.
         knn_k: number of neighbours of `knn_purity`: size of the largest class of the `split` itself, or of the unseen
             split for both (`paper`).

@@ -72,6 +72,7 @@ RECOMMENDATION = Recommendation(
         classes=ScopeRecord(value=0.388, low=0.31, high=0.47, lead=0.14, lead_at_least=0.03, lead_at_most=0.27),
         images=ScopeRecord(value=0.389, low=0.37, high=0.41, lead=0.15, lead_at_least=0.1, lead_at_most=0.18),
     ),
+    last_score=0.24,
     gain_over_last=OVER_LAST,
     gain_over_before=OVER_BEFORE,
     untrained=UNTRAINED,

@@ -166,7 +166,7 @@ def test_four_folds_speak_of_other_classes(tmp_path, monkeypatch, capsys):
     assert "## What choosing a layer costs" in summary_md
     sentences = re.findall(r"^- (\w+), discovery \(NMI\): layer .* over the last layer", summary_md, re.MULTILINE)
     assert sentences == MODELS
-    assert "[ ]: 95 % for other unseen classes and retraining." in capsys.readouterr().out
+    assert "[ ]: 95% for other unseen classes and retraining." in capsys.readouterr().out
 
 
 def test_of_one_use_the_verdict_and_the_page_speak_alone(grid, monkeypatch, capsys):

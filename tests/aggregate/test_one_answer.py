@@ -15,6 +15,7 @@ from stages.aggregate.compute import compute
 from stages.aggregate.facts import best_network
 from stages.aggregate.params import AggregateParams, Asked, AskedMeasures
 from stages.aggregate.read import Tables
+from stages.aggregate.render.page.data import answers as page_answers_of
 from stages.aggregate.render.write import headline_numbers
 from stages.aggregate.words import recommendation as words
 from stages.aggregate.words.documents import describe, finding_records, markdown, recommendation_records
@@ -24,6 +25,7 @@ from stages.aggregate.words.page_texts import card_texts
 from stages.aggregate.words.verdict import verdict
 from stages.core.inference.gain import Gain
 from stages.core.scores.catalogue import SCORES
+from stages.core.scores.description import USES
 from stages.shared.tables.metric_table import ALL_BUT_ONE_CLASS, HALF, HEAD
 from stages.shared.workflow.params import RunParams
 
@@ -32,8 +34,9 @@ PARTS = [(ALL_BUT_ONE_CLASS, f"class {i}") for i in range(4)] + [(HALF, str(i)) 
 LEADING = {"classifier": "probe_accuracy", "retrieval": "map_at_r", "discovery": "nmi", "detection": "ood_auroc_knn"}
 NAMES = {"classifier": "probe", "retrieval": "MAP@R", "discovery": "NMI", "detection": "AUROC"}
 BEST_LAYERS = {"classifier": "d", "retrieval": "a", "discovery": "b", "detection": "e"}
-AT = r"(?: at step (\d+)(?: \(untrained\))?)?"
-USE = f"(?:{'|'.join(LEADING)})"
+AT = r"(?: at step (\d+)| \((pre-trained)\))?"
+WORDS = {use: USES[use].words or use for use in LEADING}
+USE = f"(?:{'|'.join(WORDS.values())})"
 ROOT = Path(__file__).parents[2]
 PRINTED = {"README.md": "data/results/metrics.json", "docs/getting-started.md": "docs/default-study/frozen.json"}
 """Pages that show a verdict, and the metrics of the run that printed it."""
@@ -68,14 +71,16 @@ def tables(models, answers):
 
 
 def images_of(layers):
-    """A reader of images' contributions: each class has one image, whose contribution is the score."""
+    """A reader of images' contributions: each class has ten images, whose contribution is the score."""
 
     def read(cell, steps, columns):
         of_cell = (layers[["dataset", "model", "fold", "seed"]] == list(cell)).all(axis=1)
         own = layers[of_cell & layers["step"].isin(steps)]
         places = ["step", "split", "layer", "depth", "pooling"]
         wide = own[own["metric"].isin(columns)].pivot(index=places, columns="metric", values="value").reset_index()
-        return pd.concat([wide.assign(sample_id=label, label=label, group="") for label in "xy"])
+        return pd.concat(
+            [wide.assign(sample_id=f"{label}{i}", label=label, group="") for label in "xy" for i in range(10)]
+        )
 
     return read
 
@@ -92,19 +97,20 @@ def study(models, answers):
 def headline_of(text):
     """What the first sentence of a verdict names: use -> network, step, layer."""
     sentence = re.split(r"\.\nuse ", text.replace("\n  ", " "))[0]
-    network, step, rest = re.fullmatch(rf"d(?:, (\w+?))?{AT}: (.*)", sentence).groups()
-    layer = rf"(?:take |try |and |, |the last layer, )(\w)(?: of (\w+))?{AT}(?: \([^)]*\))?,? for"
+    network, step, pre_trained, rest = re.fullmatch(rf"d(?:, (\w+?))?{AT}: (.*)", sentence).groups()
+    layer = r"(?:take |try |and |, |the last layer, )(\w)(?: of (\w+))?(?: at step (\d+))?( \([^)]*\))?,? for"
     named = {}
-    for name, own_network, own_step, uses in re.findall(rf"{layer} ({USE}(?:(?:, | and ){USE})*)", rest):
+    for name, own_network, own_step, notes, uses in re.findall(rf"{layer} ({USE}(?:(?:, | and ){USE})*)", rest):
+        at = 0 if pre_trained or "pre-trained" in notes else int(own_step or step or STEPS[-1])
         for use in re.findall(USE, uses):
-            named[use] = (own_network or network, int(own_step or step or STEPS[-1]), name)
+            named[next(key for key, words in WORDS.items() if words == use)] = (own_network or network, at, name)
     return named
 
 
 def rows_of(text):
     """The first rows by use of a table in a terminal: use -> its cells."""
-    rows = [re.split(r" {2,}", line) for line in text.splitlines() if line.split(" (")[0] in LEADING]
-    return {cells[0].split()[0]: cells for cells in reversed(rows)}
+    rows = [re.split(r" {2,}", line) for line in text.splitlines() if re.match(rf"{USE}(  | \()", line)]
+    return {next(use for use, words in WORDS.items() if cells[0].startswith(words)): cells for cells in reversed(rows)}
 
 
 BEST = [("0000", step) for step in STEPS] + [("1111", 50), ("0110", 0), ("0110", 100), ("2102", 0), ("2102", 50)]
@@ -118,9 +124,11 @@ def test_all_name_the_best_layer_of_the_best_network_at_its_step(step, best):
     answers = {use: (networks[use], step, BEST_LAYERS[use]) for use in LEADING}
     answers["classifier"] = (networks["classifier"], step if step != 50 else 100, "d")  # not measured between
     summary, facts, classes = study(models, answers)
-    told = {(each.model, each.told.step) for each in facts.recommendations}
+    told = {(each.model, each.best.step) for each in facts.recommendations}
     assert set(zip(classes["model"], classes["step"], strict=True)) == told | {(model, STEPS[-1]) for model in models}
     assert told >= {(network, at) for network, at, _ in answers.values()}
+    columns = page_answers_of(facts, [("d", model) for model in models])
+    page_answers = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
     records = recommendation_records(facts.recommendations)
     assert [(each["model"], each["use"], each["metric"]) for each in records] == [
         (model, use, metric) for model in models for use, metric in LEADING.items()
@@ -161,40 +169,48 @@ def test_all_name_the_best_layer_of_the_best_network_at_its_step(step, best):
             assert numbers[name] == {key: round(each, 6) if type(each) is float else each for key, each in known}
         assert numbers["gain_over_last"]["status"] == ("pays" if use in ("retrieval", "discovery") else "undecided")
         gained, before = words.gain_words(found.gain_over_last) or "–", found.gain_over_before.estimate
-        before = "–" if before is None else f"{before:+.3f}"
+        before, last = "–" if before is None else f"{before:+.3f}", f"{found.last_score:.3f}"
         untrained = found.untrained.gain_over_last.estimate
-        untrained = f"{use} {found.untrained.layer.depth + 1}/5" + ("" if untrained is None else f" {untrained:+.3f}")
+        untrained = f"{WORDS[use]} {found.untrained.layer.depth + 1}/5" + (
+            "" if untrained is None else f" {untrained:+.3f}"
+        )
         assert numbers["untrained"]["layer"] == found.untrained.layer.layer
         assert untrained in " ".join(told.split())
 
         cells = rows_of(told)[use]
-        assert cells[-2:] == [gained, before]
-        assert cells[0] == f"{use} ({NAMES[use]})"
+        assert cells[-2:] == [last, gained]
+        assert cells[0] in (f"{WORDS[use]} ({NAMES[use]})", "OOD detection")
         assert f"{place}/5" in cells
         assert any(cell.startswith(value) for cell in cells)
         assert (network in cells) == (len(set(networks.values())) > 1)
 
-        (row,) = (row for row in table if row[:2] == [f"`{network}`", f"{use} ({NAMES[use]})"])
-        assert row[2:4] == [f"{place} of 5 (`{layer}`)", str(at)]
+        (row,) = (row for row in table if row[:2] == [f"`{network}`", f"{WORDS[use]} ({NAMES[use]})"])
+        assert row[2:4] == [f"{place} of 5 (`{layer}`)", str(at or "pre-trained")]
         assert row[4].startswith(value)
-        assert row[5:7] == [gained, before]
-        checkpoint = f" at step {at}" + ("" if at else " (untrained)")
-        sentence = (
-            rf"{use} \({NAMES[use]}\): layer {place} of 5 \(`{layer}`, [^`]* {value}[^)]*\){re.escape(checkpoint)}, "
-        )
+        assert row[5:8] == [last, gained, before]
+        checkpoint = f" at step {at}" if at else " of the pre-trained network"
+        name = rf"{WORDS[use]} \({NAMES[use]}\): layer {place} of 5 \(`{layer}`, [^`]* {value}[^)]*\)"
+        sentence = rf"{name}{re.escape(checkpoint)}, "
         assert re.search(rf"^- {network}, {sentence}", said, re.MULTILINE)
 
         card = card_texts(found)
-        assert card["use"] == f"{use} ({NAMES[use]})"
+        assert card["use"] == f"{WORDS[use]} ({NAMES[use]})"
         assert card["answer"] == f"Layer {place} of 5 ({layer}){checkpoint}"
         assert card["numbers"][0][1] == value
-        assert " ".join(card["numbers"][1][1:]).strip() == gained
+        assert card["numbers"][1][1] == last
+        assert " ".join(card["numbers"][2][1:]).strip() == gained
+        whose = f" of {network}" * (len(models) > 1) + checkpoint
         if numbers["gain_over_last"]["status"] == "pays":
-            assert f"For {use} take layer {place} of 5" in page_answer(of_use)
+            assert page_answer(of_use).startswith(f"For {WORDS[use]} take layer {place} of 5{whose}: ")
+        else:
+            assert f"layer {place} of 5{whose}" in page_answer(of_use) or f"last layer{whose}" in page_answer(of_use)
+        (at_page,) = (each for each in page_answers if (each["network"], each["use"]) == (models.index(network), use))
+        assert (at_page["metric"], at_page["step"], at_page["layer"]) == (LEADING[use], at, place - 1)
+        assert at_page["best"]
 
         printed = describe([each for each in facts.recommendations if each.model == network])
         assert rows_of(printed)[use][1] == f"{place}/5"
-        assert rows_of(printed)[use][-2] == gained
+        assert rows_of(printed)[use][-2:] == [last, gained]
         assert words.payoff(found) in said
         assert words.payoff(found) in " ".join(printed.split())
         assert re.search(sentence, " ".join(printed.split()))
@@ -209,15 +225,15 @@ def test_a_verdict_on_a_page_has_the_numbers_of_its_run(page, metrics):
     printed = subprocess.run(show, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     ((_, network),) = json.loads(printed)["handwriting"].items()
     for use, known in network["uses"].items():
-        last, before = (TypeAdapter(Gain).validate_python(known[f"gain_over_{layer}"]) for layer in ("last", "before"))
+        last = TypeAdapter(Gain).validate_python(known["gain_over_last"])
         assert rows_of(block)[use] == [
-            f"{use} ({NAMES[use]})",
+            f"{WORDS[use]} ({NAMES[use]})" if use != "detection" else WORDS[use],
             f"{known['depth'] + 1}/9",
             f"{decimals(known['score'])} {interval(known['low'], known['high'])}",
+            decimals(known["last_score"]),
             words.gain_words(last) or "–",
-            "–" if before.estimate is None else decimals(before.estimate, sign=True),
         ]
         assert known["layer"] in block.partition("\nuse ")[0]
         if untrained := known["untrained"]:
             estimate = decimals(untrained["gain_over_last"]["estimate"], sign=True)
-            assert f"{use} {untrained['depth'] + 1}/9 {estimate}" in " ".join(block.split())
+            assert f"{WORDS[use]} {untrained['depth'] + 1}/9 {estimate}" in " ".join(block.split())

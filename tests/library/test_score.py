@@ -137,3 +137,16 @@ def test_the_public_names_are_few_and_there():
     assert set(NAMES) == names | of_representations
     assert all(hasattr(wl, name) for name in names)
     assert all(hasattr(representing, name) for name in of_representations)
+
+
+def test_with_few_labels_map_at_r_names_the_layer_for_discovery():
+    random, labels = np.random.default_rng(3), np.repeat(list("abcde"), 6)
+    classes = np.repeat(np.eye(5), 6, axis=0)
+    layers = {str(i): classes @ random.normal(size=(5, 8)) + 1.2 * random.normal(size=(30, 8)) for i in range(4)}
+    found = wl.score(layers, labels, metrics=["nmi", "map_at_r"])
+    assert found.table.idxmax().to_dict() == {"nmi": "2", "map_at_r": "0"}
+    assert found.recommend("discovery").layer == "0"
+    told = " ".join(found.verdict().split())
+    assert "With few labels, MAP@R chose the layer for discovery." in told
+    assert "With fewer than ten classes, scores are for other images of these classes only." in told
+    assert wl.score(layers, labels, metrics=["nmi"]).recommend("discovery").layer == "2"

@@ -53,7 +53,7 @@ def _title(use: str, record: Mapping[str, Any]) -> str:
 
 
 def _named(record: Mapping[str, Any]) -> str:
-    return f"{record['layer']}{'' if record['step'] else ', untrained'}"
+    return f"{record['layer']}{'' if record['step'] else ', pre-trained'}"
 
 
 def _use(record: Mapping[str, Any]) -> str:

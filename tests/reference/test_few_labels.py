@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from docs.study import few_labels
+from stages.aggregate.words.labels import FELL_SHORT
 
 
 @pytest.mark.parametrize(("K", "C", "judged"), [(20, 5, 10), (12, 8, 4), (8, 5, 3)])
@@ -105,3 +106,9 @@ def test_the_recorded_losses_are_of_all_datasets_and_networks():
     each = table.groupby("use")[["dataset", "network", "input"]].apply(lambda own: len(own.drop_duplicates()))
     assert set(each) == {len(few_labels.SETS) * len(few_labels.NETWORKS) * len(few_labels.SIZES)}
     assert (table[["own", "map_at_r", "last"]] >= 0).all(axis=None)
+
+
+def test_the_sentence_about_few_labels_has_the_table_s_numbers():
+    draws = pd.read_csv(few_labels.TABLE)
+    of_nmi = draws[draws["use"] == "nmi"].groupby("dataset")[["own", "map_at_r"]].mean().mean()
+    assert {"nmi": round(of_nmi["own"], 3), "map_at_r": round(of_nmi["map_at_r"], 3)} == FELL_SHORT

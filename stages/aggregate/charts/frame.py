@@ -102,7 +102,7 @@ def figure(panels: Sequence[Spec], words: Words, *, columns: int = 1, axis: floa
 
 def _fill(text: str, letters: int) -> list[str]:
     """Break a text into lines, but none within a number and its unit."""
-    whole = re.sub(r" (?=[%=])|(?<==) |(?<=CKA) ", "\N{NO-BREAK SPACE}", text)  # `95 %`, `ddof = 1`, `CKA 0.64`
+    whole = re.sub(r" (?=[%=])|(?<==) |(?<=CKA) ", "\N{NO-BREAK SPACE}", text)  # `95%`, `ddof = 1`, `CKA 0.64`
     return textwrap.wrap(whole, letters) or [""]
 
 

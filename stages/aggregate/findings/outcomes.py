@@ -270,7 +270,7 @@ class DatasetFindings:
 
 @dataclass(frozen=True)
 class Power:
-    """What a study of this design shows of other classes in 80 % of the cases.
+    """What a study of this design shows of other classes in 80% of the cases.
 
     Attributes:
         dataset, model: the network.

@@ -4,18 +4,19 @@ That is on halves, or if on none, without classes.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from operator import attrgetter
 
 import numpy as np
 import pandas as pd
 
 from ...core import choose
+from ...core.choose import FEW_LABELS, naming_score
 from ...core.inference.contrasts import Float64
 from ...core.scores.description import Use, leading_scores
 from ...shared.embeddings.split_names import UNSEEN
 from ..curves import Name, Scores
-from ..network_data import NetworkData
+from ..network_data import NetworkData, unseen_rows
 from ..tables.summary import MeasuredNetwork, measured_network
 from ..tables.summary_row import SummaryRow
 
@@ -38,6 +39,12 @@ class Candidates(choose.Candidates, MeasuredNetwork):
     halves: Float64 | None
 
     @property
+    def counts(self) -> pd.DataFrame:
+        """Numbers of unseen classes and images, `n_classes` and `n_images`, a row for each fold."""
+        rows = unseen_rows(self.data.layers, self.row.metric, self.row.step)
+        return rows.groupby("fold")[["n_classes", "n_images"]].max()
+
+    @property
     def sign(self) -> float:
         """What turns a gain into a score, and a score into a gain."""
         return self.score.sign
@@ -57,8 +64,15 @@ def collect_candidates(
     mains = {curve_of(row): row for row in summary if row.main}
     for main in mains.values():
         of_curve = {row.metric: row for row in summary if curve_of(row) == curve_of(main)}
+        measured = {metric: scores.catalogue[metric] for metric in of_curve}
         for use, metric in leading_scores(of_curve, main.metric, scores.catalogue).items():
-            candidates.append(_candidates(use, measured_network(of_curve[metric], scores, networks), scores))
+            own = _candidates(use, measured_network(of_curve[metric], scores, networks), scores)
+            n_classes, least = own.counts["n_classes"].sum(), own.data.images.least.values()
+            few = {"n_classes": int(n_classes), "least_images": min(least, default=FEW_LABELS)}
+            if (name := naming_score(use, metric, measured, **few)) != metric:
+                by = _candidates(use, measured_network(of_curve[name], scores, networks), scores)
+                own = replace(own, by=by) if by.steps == own.steps else own
+            candidates.append(own)
     return candidates
 
 

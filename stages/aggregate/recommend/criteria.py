@@ -29,7 +29,7 @@ class KnownScores:
     Scores are means over seeds, turned so that higher is better; NaN where a layer has none.
 
     Attributes:
-        other_folds: (J - 1, T, L) main score of the other folds' unseen classes.
+        other_folds: (J - 1, T, L) the score that names the layer, of the other folds' unseen classes.
         seen: (L,) main score of test images of the fold's seen classes, at the last step.
         probe: (L,) accuracy of a linear probe on the same images.
         other_datasets: where in this network, 0 at its first and 1 at its last layer, the best layer of each other
@@ -71,7 +71,7 @@ def last_layer(known: KnownScores) -> Choice:
 
 
 def penultimate(known: KnownScores) -> Choice:
-    """The layer before the last; of a single layer that one."""
+    """The second-to-last layer; of a single layer that one."""
     return [(-1, max(known.last_layer - 1, 0))]
 
 
@@ -97,7 +97,7 @@ def seen_score(known: KnownScores) -> Choice | None:
 
 
 def tunnel(known: KnownScores) -> Choice | None:
-    """The first layer at which a linear probe reaches 95 % of the best layer's accuracy on seen classes."""
+    """The first layer at which a linear probe reaches 95% of the best layer's accuracy on seen classes."""
     if np.isnan(known.probe).all():
         return None
     return [(-1, int((known.probe >= TUNNEL_SHARE * np.nanmax(known.probe)).argmax()))]

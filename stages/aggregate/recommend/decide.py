@@ -20,7 +20,7 @@ from .. import facts
 from ..curves import MEAN, Name, Scores
 from ..facts import Recommendation, best_network
 from ..findings.outcomes import change_status
-from ..network_data import NetworkData, unseen_rows
+from ..network_data import NetworkData
 from ..tables.summary_row import SummaryRow
 from .candidates import Candidates, collect_candidates
 from .record import layer_record, record, with_shares
@@ -100,7 +100,6 @@ def recommend_network(
     row, decision = network.row, decide(network, worthwhile)
     assert decision is not None, "the main score chooses a layer at the last step (check_main_score)"
     step = network.steps[decision.choice.taken[0]]
-    counts = unseen_rows(network.data.layers, row.metric, row.step).groupby("fold")[["n_classes", "n_images"]].max()
     return record(
         network,
         decision,
@@ -109,8 +108,8 @@ def recommend_network(
         **{name: getattr(row, name) for name in ("dataset", "model", "metric", "n_folds", "n_seeds")},
         use=network.use,
         parts=scores.parts,
-        n_classes=int(counts["n_classes"].max()),
-        n_images=int(counts["n_images"].sum()),
+        n_classes=int(network.counts["n_classes"].max()),
+        n_images=int(network.counts["n_images"].sum()),
         last_step=row.step,
         last_depth=row.last_depth,
         untrained=_untrained(network, decision.losses, worthwhile),

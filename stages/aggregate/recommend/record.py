@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ...core.choose import Candidates, Decision
+from ...core.choose import STEADY, Candidates, Decision
 from ...core.inference.contrasts import Float64
 from ..facts import Baseline, CandidateRecord, LayerRecord, Missing, Recommendation, ScopeRecord
 
@@ -42,9 +42,11 @@ def record(
     lacking = {Missing.HALVES: network.lacks_halves, Missing.GROUPS: network.lacks_groups}
     return Recommendation(
         better=network.score.better,
+        chosen_by=STEADY[about["use"]] if decision.choice.by_another else None,
         normalize=network.score.scaling,
         candidate_steps=network.steps,
         best=best,
+        last_score=sign * network.means[-1, -1],
         gain_over_last=decision.choice.over_last,
         gain_over_before=decision.choice.over_before,
         unbeaten=unbeaten and Baseline(name=unbeaten, value=level_values[unbeaten]),

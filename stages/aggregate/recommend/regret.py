@@ -87,9 +87,10 @@ def known_scores(network: Candidates, summary: Sequence[SummaryRow], scores: Sco
         scores.by_fold(row.dataset, row.model, metric, SEEN, [row.step], network.points["depth"])[:, 0]
         for metric in (row.metric, "probe_accuracy")
     )
+    chosen = (network.by or network).gains
     return [
-        KnownScores(np.delete(network.gains, fold, axis=0), network.sign * seen[fold], probe[fold], tuple(depths))
-        for fold in range(len(network.gains))
+        KnownScores(np.delete(chosen, fold, axis=0), network.sign * seen[fold], probe[fold], tuple(depths))
+        for fold in range(len(chosen))
     ]
 
 

@@ -88,6 +88,7 @@ def _of_use(found: Recommendation) -> Numbers:
         "metric": found.metric,
         **{name: getattr(found.best, name) for name in place},
         **dict(zip(("score", "low", "high"), found.best.estimate, strict=True)),
+        "last_score": found.last_score,
         "gain_over_last": vars(found.gain_over_last),
         "gain_over_before": vars(found.gain_over_before),
         "untrained": found.untrained

@@ -56,8 +56,8 @@ def markdown(rows: Sequence[SummaryRow], facts: Facts) -> str:
         parts.append(f"## {dataset}: the layer for each use\n\n{_uses(networks).text('pipe')}\n")
         parts.append(f"{words.explain_brackets(networks)} {of_parts(words.GAINS, facts.parts)}\n")
         parts.append("\n".join([*(f"- {each.model}, {words.sentences(each)}" for each in networks), ""]))
-    findings = finding_texts(facts.findings, facts.unit_rows, facts.parts).values()
-    parts.append("\n".join(["## Findings", *map(_finding, findings), ""]))
+    findings = finding_texts(facts.findings, facts.unit_rows, facts.parts).values() if facts.claims else ()
+    parts += ["\n".join(["## Findings", *map(_finding, findings), ""])] if findings else []
     if facts.power:
         sentences = [f"- {power_sentence(each)}" for each in facts.power]
         parts.append("\n".join(["## What such a study shows\n", *sentences, ""]))
@@ -88,10 +88,10 @@ def regret_tables(recommendations: Sequence[Recommendation]) -> list[Table]:
     tables = []
     for name, group in groupby(useful, lambda each: f"{each.dataset}, {each.model}"):
         own = list(group)
-        lost = {(each.use, record.criterion): words.lost(record) for each in own for record in each.regret}
+        lost = {(each.use_name, record.criterion): words.lost(record) for each in own for record in each.regret}
         rows = [
             {"Lost to the best": of_parts(words.CRITERION_WORDS[criterion], own[0].parts)}
-            | {each.use: lost.get((each.use, criterion), MISSING) for each in own}
+            | {each.use_name: lost.get((each.use_name, criterion), MISSING) for each in own}
             for criterion in dict.fromkeys(criterion for _, criterion in lost)
         ]
         tables += [Table(name, rows)] if rows else []
@@ -120,8 +120,8 @@ def compare_networks(networks: Sequence[Recommendation]) -> str:
         networks: every network's recommendation for each use; "" if there is only one network.
     """
     told = []
-    for use in dict.fromkeys(each.use for each in networks):
-        useful = [each for each in networks if each.use == use and each.recommended is not None]
+    for use in dict.fromkeys(each.use_name for each in networks):
+        useful = [each for each in networks if each.use_name == use and each.recommended is not None]
         best = best_network(useful)
         if best is not None and len({each.model for each in networks}) > 1:
             others = [harmless(each.model) + beside(each, best.gain) for each in useful if each is not best]

@@ -30,7 +30,9 @@ ABOUT = {
         "itself; that layer is the best one or among those not distinguishable from it. It is judged at the last "
         "checkpoint, and where another is recommended at that, too, of which the bounds do not know that it was chosen."
     ),
-    Claim.FINE_TUNING: ("The last step is compared with step 0, as two networks on the same classes; g need not rise."),
+    Claim.FINE_TUNING: (
+        "The last step is compared with the pre-trained network, as two networks on the same classes; g need not rise."
+    ),
 }
 
 OUT_OF_SCOPE = f"Out of scope, since {REASONS[Reason.NO_LAYER_BEATS_PIXELS]}."
@@ -60,7 +62,7 @@ def finding_texts(
 
     Args:
         datasets: the findings on each; all have the same main score.
-        unit_rows: the scores that are of rows of length 1.
+        unit_rows: the scores that are of L2-normalized embeddings.
         parts: what their folds are.
     """
     rows = [row for each in datasets for row in each.rows]

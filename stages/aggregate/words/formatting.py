@@ -37,8 +37,8 @@ def change_interval(value: float, low: float, high: float) -> str:
 
 
 def percent(share: float) -> str:
-    """Write a share as whole percents, a small one as `under 1 %`."""
-    return f"{100 * share:.0f} %" if share >= 0.01 or share == 0 else "under 1 %"
+    """Write a share as whole percents, a small one as `under 1%`."""
+    return f"{100 * share:.0f}%" if share >= 0.01 or share == 0 else "under 1%"
 
 
 def place(depth: int, last_depth: int) -> str:
@@ -92,7 +92,7 @@ def numbered(layers: Iterable[str], limit: int = 18) -> list[str]:
 
 
 def wrapped(text: str, width: int) -> str:
-    """Fill lines of so many terminal columns, but leave `[0.1, 0.2]` and `95 %` whole, and control codes harmless."""
+    """Fill lines of so many terminal columns, but leave `[0.1, 0.2]` and `95%` whole, and control codes harmless."""
     whole = re.sub(r"(\[\S+,|\d) (?=\S+\]|%)", "\\1\N{NO-BREAK SPACE}", harmless(text))
     lines = wrap(whole, width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
     return "\n".join(lines).replace("\N{NO-BREAK SPACE}", " ")

@@ -11,9 +11,14 @@ from importlib.resources import files
 from ...core.inference.scopes import is_proven
 from ..facts import Recommendation
 from .formatting import joined
+from .scores import metric_name
 
 MIN_CLASSES = 10
 """Of fewer classes no bound is given: they seldom show all kinds that a domain has."""
+
+
+FELL_SHORT = {"map_at_r": 0.057, "nmi": 0.077}
+"""How far the layer that each score chose on few labels fell short of the best NMI: docs/study/few_labels.csv."""
 
 
 @cache
@@ -26,11 +31,11 @@ def benchmark() -> dict[str, list[list[float]]]:
 
 def more_labels(networks: Sequence[Recommendation]) -> str:
     """Write what more labels would gain at most, or what choosing on so few lost; nothing where neither is known."""
-    useful = [each for each in networks if each.recommended is not None and each.last_depth > 0]
+    useful = [each for each in networks if each.recommended is not None and each.last_depth > 0 and not each.chosen_by]
     enough = [each for each in useful if each.n_folds * each.n_classes >= MIN_CLASSES]
-    bounds = [f"{each.use} {bound:.2f}" for each in enough if (bound := _bound(each)) is not None]
+    bounds = [f"{each.use_name} {bound:.2f}" for each in enough if (bound := _bound(each)) is not None]
     told = [f"More labels would gain at most: {joined(bounds)}."] if bounds else []
-    known = {each.use: rows for each in useful if each not in enough and (rows := _benchmark_rows(each))}
+    known = {each.use_name: rows for each in useful if each not in enough and (rows := _benchmark_rows(each))}
     if shared := set.intersection(*map(set, known.values())) if known else None:
         classes, images = size = min(shared, key=lambda each: sum(rows[each][0] for rows in known.values()))
         losses = [(use, *rows[size]) for use, rows in known.items()]
@@ -38,6 +43,22 @@ def more_labels(networks: Sequence[Recommendation]) -> str:
         of = f"choosing on {classes} classes x {images} images"
         told.append(f"In a benchmark, {of} lost on average (at most, in 19 of 20 draws): {words}.")
     return " ".join(told)
+
+
+def chosen_by(networks: Sequence[Recommendation]) -> str:
+    """Write for which use another score chose the layer, since labels are few; nothing where none did."""
+    told = {f"{metric_name(each.chosen_by)} chose the layer for {each.use_name}" for each in networks if each.chosen_by}
+    return f"With few labels, {joined(sorted(told))}." if told else ""
+
+
+def why_chosen_by(found: Recommendation) -> str:
+    """Write the same of one use, and what that loses; nothing where its own score chose."""
+    if not found.chosen_by:
+        return ""
+    own, other = metric_name(found.metric), metric_name(found.chosen_by)
+    numbers = [f"{FELL_SHORT[name]:.2f}" for name in (found.chosen_by, found.metric) if name in FELL_SHORT]
+    regret = f" On six datasets its choice fell {numbers[0]} short of the best {own}, that of {own} {numbers[1]}."
+    return f"With few labels, {other} chose the layer.{regret * (len(numbers) == 2)}"
 
 
 def _bound(found: Recommendation) -> float | None:

@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from ...core.inference.gain import Gain, Payoff
-from ..facts import LayerRecord, Recommendation, told_of
-from ..findings.outcomes import Status
+from ...core.scores.description import USES
+from ..facts import Recommendation, told_of
 from . import recommendation as words
-from .formatting import MISSING, layers, percent, place
+from .formatting import MISSING, capitalized, layers, percent, place
+from .labels import why_chosen_by
 from .recommendation import at_checkpoint, caveat, doubt, gain_words, reason, use_cells
 from .scores import metric_name
 
@@ -36,56 +37,50 @@ LAYER_COLUMNS = [
 
 
 def answer(networks: Sequence[Recommendation]) -> str:
-    """Say in one sentence which layer to take for a use, and what that gains, of the best of a dataset's networks.
-
-    Where choosing pays before fine-tuning alone, the sentence is of the network before it, and then of what it does.
-    """
+    """Say in one sentence which layer to take for a use, and what that gains, of the best of a dataset's networks."""
     found = told_of(networks)
     doubtful = f"; but {caveat(found)}" if found.doubtful else ""
     whose = f" of {found.model}" if len(networks) > 1 else ""
-    return f"For {found.use}{_advice(found, whose)}{doubtful}."
+    return f"For {found.use_name}{_advice(found, whose)}{doubtful}."
+
+
+def use_title(use: str) -> str:
+    """Name a use with a capital."""
+    return capitalized(USES[use].words or use)
 
 
 def headline(networks: Sequence[Recommendation]) -> str:
     """Say for one use how often choosing a layer pays, of networks on several datasets."""
     pays = sum(each.gain_over_last.status == Payoff.PAYS for each in networks)
-    return f"For {networks[0].use} choosing a layer pays in {pays} of {len(networks)} pairs of network and dataset."
+    return (
+        f"For {networks[0].use_name} choosing a layer pays in {pays} of {len(networks)} pairs of network and dataset."
+    )
 
 
 def _advice(found: Recommendation, whose: str) -> str:
     """What to do, after the use, and why."""
-    last, own = found.gain_over_last, found.told
+    last, whose = found.gain_over_last, whose + at_checkpoint(found)
     where = f"layer {place(found.best.depth, found.last_depth)}{whose}"
-    where += ", untrained," if found.best.step == 0 and len(found.candidate_steps) > 1 else ""
     if why := reason(found):
         return f" take none: {why}"
     if found.last_depth == 0:
         return f" take the only layer that was measured{whose}"
     if last.status == Payoff.PAYS:
-        return f" take {where.removesuffix(',')}: {_gained(found, last, found.best)}"
-    if found.untrained and own is not found.best:
-        gained = _gained(found, found.untrained.gain_over_last, own)
-        return f" without fine-tuning take layer {place(own.depth, found.last_depth)}{whose}: {gained}; {_tuned(found)}"
+        return f" take {where}: {_gained(found)}"
     if last.status == Payoff.DOES_NOT_PAY:
         return f" take the last layer{whose}: no earlier one gains more than {last.at_most or 0:.2f}"
     if found.best.depth == found.last_depth:
         return f" the last layer{whose} is best so far; {_tied(found)}"
-    return f" {where} is best so far, not surely better than the last: {_gained(found, last, found.best)}"
+    if last.last_does_as_well:
+        return f" the last layer does as well as {where}"
+    return f" {where} is best so far, not surely better than the last: {_gained(found)}"
 
 
-def _gained(found: Recommendation, gain: Gain, layer: LayerRecord) -> str:
-    """The gain over the last layer, and the share of the parameters that a layer takes, as far as they are known."""
-    known = "" if gain.estimate is None else f"{gain.estimate:+.2f} {metric_name(found.metric)} over the last layer"
-    share = layer.parameters_share
+def _gained(found: Recommendation) -> str:
+    """The gain over the last layer, and the share of the parameters that the layer takes, as far as they are known."""
+    gain, share = found.gain_over_last.estimate, found.best.parameters_share
+    known = "" if gain is None else f"{gain:+.2f} {metric_name(found.metric)} over the last layer"
     return ", ".join(filter(None, [known, "" if share is None else f"{percent(share)} of the parameters"])) or "best"
-
-
-def _tuned(found: Recommendation) -> str:
-    """What fine-tuning does to the best score, and which layers tie then."""
-    change = found.fine_tuning
-    raised = change is not None and change.status == Status.RAISED
-    adds = f"adds {change.change:.2f}" if change and raised else "adds nothing sure"
-    return f"fine-tuning {adds}, then take layer {found.best.depth + 1}, though {_tied(found)}"
 
 
 def _tied(found: Recommendation) -> str:
@@ -97,7 +92,7 @@ def _tied(found: Recommendation) -> str:
 
 def findings(found: Recommendation) -> list[str]:
     """Tell whether choosing pays, what ties, and what fine-tuning does."""
-    told = (words.payoff, words.ties, words.fine_tuning)
+    told = (words.payoff, why_chosen_by, words.ties, words.fine_tuning, words.untrained)
     return [*filter(None, (each(found) for each in told))]
 
 
@@ -113,8 +108,9 @@ def card_texts(found: Recommendation) -> dict[str, Any]:
         "doubt": doubt(found),
         "numbers": [
             (metric_name(found.metric), score, interval),
+            ("last layer", cells["last layer"], ""),
             ("gain over the last layer", *_parts(found.gain_over_last)),
-            ("over the one before it", *_parts(found.gain_over_before)),
+            ("over the second-to-last", *_parts(found.gain_over_before)),
             *_untrained(found),
             ("ties (at most)", cells["ties (at most)"], ""),
             ("parameters", cells["parameters"], _of_all(chosen.parameters, chosen.parameters_share)),
@@ -130,12 +126,12 @@ def _parts(gain: Gain) -> tuple[str, str]:
 
 
 def _untrained(found: Recommendation) -> list[tuple[str, str, str]]:
-    """The gain of the network before fine-tuning over its own last layer, and of which layer it is."""
+    """The gain of the pre-trained network over its own last layer, and of which layer it is."""
     if found.untrained is None:
         return []
     gain, interval = _parts(found.untrained.gain_over_last)
     where = f"layer {place(found.untrained.layer.depth, found.last_depth)}"
-    return [("untrained, over its own last", gain, f"{interval} {where}".lstrip())]
+    return [("pre-trained, over its own last", gain, f"{interval} {where}".lstrip())]
 
 
 def _of_all(part: int | None, share: float | None) -> str:

@@ -5,14 +5,8 @@ from ...core.inference.scopes import is_proven
 from ...core.scores.description import sign_of
 from ..facts import ChangeRecord, Missing, Recommendation, RegretRecord
 from ..findings.outcomes import Status
-from .formatting import (
-    MISSING,
-    change_interval,
-    decimals,
-    joined,
-    of_parts,
-    place,
-)
+from .formatting import MISSING, change_interval, decimals, joined, number, of_parts, place
+from .labels import why_chosen_by
 from .scopes import scope_words
 from .scores import LOWER, metric_name
 from .statuses import STATUSES
@@ -32,14 +26,14 @@ LACKING = {
 }
 
 CRITERION_WORDS = {
-    "other_folds": "other folds (recommended)",
+    "other_folds": "other folds (default)",
     "last_layer": "last layer",
-    "penultimate": "layer before the last",
+    "penultimate": "second-to-last layer",
     "two_thirds": "two thirds of the depth",
-    "random_layer": "random layer, on average",
+    "random_layer": "random layer (mean)",
     "other_datasets": "best on other datasets",
     "seen_score": "best on seen classes",
-    "tunnel": "95 % of the seen accuracy",
+    "tunnel": "95% of seen accuracy",
 }
 
 
@@ -52,7 +46,8 @@ def payoff(found: Recommendation) -> str:
         return f"{told} ({at_most}). There is nothing to cut."
     notes = [at_most, shown_gain(found)] if last.proven or last.estimate is None else ["not proven"]
     unsure = f" ({'; '.join(filter(None, notes))})" if any(notes) else ""
-    gains = {"the last layer": gain_words(last), "the one before it": gain_words(before)}
+    control = "the last layer" if found.last_score is None else f"the last layer ({number(found.last_score)})"
+    gains = {control: gain_words(last), "the second-to-last": gain_words(before)}
     told = joined([f"{gained} over {what}" for what, gained in gains.items() if gained])
     pays = last.status == Payoff.PAYS
     undecided = "The last layer does as well" if last.last_does_as_well else "Whether choosing pays is undecided"
@@ -76,7 +71,7 @@ def untrained(found: Recommendation) -> str:
         return ""
     gained = gain_words(record.gain_over_last)
     over = f", {gained} over its own last" if gained else ""
-    return f"Untrained: layer {place(record.layer.depth, found.last_depth)} (`{record.layer.layer}`){over}."
+    return f"Pre-trained network: layer {place(record.layer.depth, found.last_depth)} (`{record.layer.layer}`){over}."
 
 
 def caveat(found: Recommendation) -> str | None:
@@ -103,8 +98,8 @@ def sentences(found: Recommendation) -> str:
     shares = [f"{cells[name]} of the {name}" for name in parts]
     takes = f", with {joined(shares)}" if shares else ""
     name = f"layer {place(chosen.depth, found.last_depth)} (`{chosen.layer}`, {score})"
-    parts = [f"{cells['use']}: {name}{at_checkpoint(found)}{takes}.", doubt(found), payoff(found), ties(found)]
-    return " ".join(part for part in (*parts, fine_tuning(found), untrained(found)) if part)
+    parts = [f"{cells['use']}: {name}{at_checkpoint(found)}{takes}.", why_chosen_by(found), doubt(found), payoff(found)]
+    return " ".join(part for part in (*parts, ties(found), fine_tuning(found), untrained(found)) if part)
 
 
 def doubt(found: Recommendation) -> str:
@@ -147,22 +142,19 @@ def _changed(found: Recommendation, change: ChangeRecord) -> str:
 
 
 GAINS = (
-    "*Gain over last*, *over before*: what choosing a layer and checkpoint gains over the last layer of the last "
-    "checkpoint, and over the layer before it. They are chosen on other folds than those on which all are scored (of "
-    "one fold on other classes, or on one half of the images). In brackets: the interval for the layer that is named. "
-    "A dash: the last layer, or the one before, is named itself. Choosing *pays* where the interval lies above 0, "
+    "*Last layer*: its score at the last checkpoint. *Gain over last*, *over second-to-last*: by how much the chosen "
+    "layer and checkpoint are better than it, and than the second-to-last layer. Scores and gains are corrected for "
+    "the choice among layers, each by itself, so that they do not add up exactly. In brackets: 95% intervals. "
+    "A dash: the layer compared with is the chosen one. Choosing *pays* where the interval lies above 0, "
     "*does not pay* where no layer and checkpoint gains more than `aggregate.worthwhile_gain`, else is *undecided*. "
-    "*Ties*: layers that are not distinguishable from the one to take; in brackets what the cheapest may lose at most "
-    "of those that may lose no more than that one may itself."
+    "*Ties*: layers that are not distinguishable from the chosen one. In brackets: the largest loss of the cheapest "
+    "tie among those that may lose no more than the chosen layer."
 )
 
 REGRET_WORDS = (
-    "What each way of choosing a layer and checkpoint loses to the best on unseen classes that it did not know, by "
-    "use: the mean over folds ± its standard error over folds. On average the loss lies between that to a best one "
-    "which was chosen on one half of the images and scored on the other (too small: it is not always the best; but "
-    "where a score depends much on the number of images, half of them may make it too large) and that to a best one "
-    "which was chosen and scored on the same images (too large: it is lucky). In a single study it often lies outside. "
-    "*None seen*: on these images no other layer was better."
+    "How far each rule falls short of the best layer on unseen classes that it did not see, by use: mean over folds ± "
+    "standard error. The range runs from an estimate on half of the images (usually too low) to one that chooses and "
+    "scores the best layer on the same images (too high on average). *None seen*: no other layer was better."
 )
 
 

@@ -53,13 +53,13 @@ def explain_intervals(what: str, shown: Iterable[tuple[str, str, Scope | None]],
         own = {name: is_proven(metric, scope) for name, metric, its in shown if its == scope}
         unproven = [name for name, proven in own.items() if not proven]
         whose = f"{joined(list(own))}: " if told and own else ""
-        level, exception = "95 % " * any(own.values()), f" (unproven{so}: {joined(unproven)})" if unproven else ""
+        level, exception = "95% " * any(own.values()), f" (unproven{so}: {joined(unproven)})" if unproven else ""
         told += [f"{whose}{level}{scope_sentence(scope, step)}{exception}"] if own else []
     return f"{what}: {'; '.join(told)}." if told else ""
 
 
 def explain_scopes(metric: str, step: int) -> str:
     """Explain what brackets beside the words of `SHORT` are, of networks with this last step."""
-    levels = {scope: "95 %" if is_proven(metric, scope) else "no proven level" for scope in SCOPES}
+    levels = {scope: "95%" if is_proven(metric, scope) else "no proven level" for scope in SCOPES}
     told = [f"{SHORT[scope]}: {scope_sentence(scope, step)} ({level})" for scope, level in levels.items()]
     return f"[ ] of {'; of '.join(told)}."

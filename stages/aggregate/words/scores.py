@@ -51,11 +51,11 @@ DEFINITIONS = {
     "images.",
     "ood_auroc_knn": "How well the distance to the nearest training images tells unseen from seen classes: 0.5 is "
     "chance, 1 perfect.",
-    "ood_fpr95_knn": "Share of unseen images taken for seen ones at the distance to training images that keeps 95 % "
+    "ood_fpr95_knn": "Share of unseen images taken for seen ones at the distance to training images that keeps 95% "
     "of the seen ones.",
     "ood_auroc_mahalanobis": "How well the Mahalanobis distance to the training classes tells unseen from seen "
     "classes: 0.5 is chance, 1 perfect.",
-    "ood_fpr95_mahalanobis": "Share of unseen images taken for seen ones at the Mahalanobis distance that keeps 95 % "
+    "ood_fpr95_mahalanobis": "Share of unseen images taken for seen ones at the Mahalanobis distance that keeps 95% "
     "of the seen ones.",
     "intrinsic_dimension": "Dimension of the manifold that the embeddings fill, whatever their classes.",
     "collapse": "Variance within classes over variance between class means: 0 where every class is a single point.",
@@ -73,7 +73,7 @@ DEFINITIONS = {
 LOWER = " (lower is better)"
 """Follows the name of a score of which that is so."""
 
-ROWS: dict[Normalize, str] = {"none": "rows as they are stored", "l2": "rows of length 1"}
+ROWS: dict[Normalize, str] = {"none": "unnormalized embeddings", "l2": "L2-normalized embeddings"}
 """Of which rows of the embeddings a score is."""
 
 LEVELS: dict[Level, str] = {"chance": "chance", "raw_pixels": "raw pixels"}

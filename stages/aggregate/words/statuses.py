@@ -22,8 +22,8 @@ STATUSES = {status: status.replace("_", " ") for status in Status} | {
 REASONS = {reason: reason.replace("_", " ") for reason in Reason} | {
     Reason.NO_HEAD: "no fine-tuned head",
     Reason.NO_INTERVAL: "no interval of a proven level",
-    Reason.NO_STEPS: "no step 0 beside a later step",
-    Reason.NOT_AT_START: "the score was not measured at step 0",
+    Reason.NO_STEPS: "no later step beside the pre-trained network",
+    Reason.NOT_AT_START: "the score was not measured of the pre-trained network",
     Reason.LESS_ACCURATE: "less accurate than the best",
     Reason.PIXELS_AS_ACCURATE: "not above raw pixels",
     Reason.NO_LAYER_BEATS_PIXELS: "no layer is shown to beat chance and raw pixels",

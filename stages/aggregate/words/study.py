@@ -83,7 +83,7 @@ def power_sentence(power: Power, wanted: float | None = None) -> str:
     wanted = _up(power.lead / 2) if wanted is None else wanted
     told = max(f"{wanted:.2f}", f"{wanted:g}", key=len)
     return (
-        f"{power.dataset}, {power.model}: of other classes, {100 * POWER:.0f} % of studies like this one show a lead "
+        f"{power.dataset}, {power.model}: of other classes, {100 * POWER:.0f}% of studies like this one show a lead "
         f"of {_up(power.lead):.2f} over the last layer, and that a layer is worse which is "
         f"{_up(power.difference):.2f} below the best. A lead of {told} takes {_needed(power, wanted)}."
     )

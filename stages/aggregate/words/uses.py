@@ -21,6 +21,8 @@ from .formatting import (
 from .scopes import explain_intervals
 from .scores import LEVELS, metric_name, short_name
 
+FEW_CLASSES = "With fewer than ten classes, scores are for other images of these classes only."
+
 
 def use_cells(found: Recommendation) -> dict[str, str]:
     """Return the cells of a row of every table of uses, by their headings.
@@ -31,12 +33,13 @@ def use_cells(found: Recommendation) -> dict[str, str]:
     before = found.gain_over_before.estimate
     shares = {"parameters": best.parameters_share, "multiply-adds": best.operations_share}
     return {
-        "use": f"{found.use} ({short_name(found.metric)})",
+        "use": f"{found.use_name} ({short_name(found.metric)})",
         "layer": f"{best.depth + 1}/{found.last_depth + 1}",
-        "step": str(best.step),
+        "step": str(best.step) if best.step or len(found.candidate_steps) == 1 else "pre-trained",
         "score": f"{number(value)} {interval(low, high)}".rstrip(),
+        "last layer": number(found.last_score),
         "gain over last": gain_words(found.gain_over_last) or MISSING,
-        "over before": MISSING if before is None else decimals(before, sign=True),
+        "over second-to-last": MISSING if before is None else decimals(before, sign=True),
         "ties (at most)": brief_ties(found),
         **{name: MISSING if share is None else percent(share) for name, share in shares.items()},
     }
@@ -70,22 +73,23 @@ def gain_words(record: Gain) -> str:
 
 def explain_brackets(networks: Sequence[Recommendation]) -> str:
     """Explain what brackets in tables of uses are, else ties, and whose level is proven; nothing of no network."""
-    shown: list[tuple[str, str, Scope | None]] = [(each.use, each.metric, each.best.scope) for each in networks]
+    shown: list[tuple[str, str, Scope | None]] = [(each.use_name, each.metric, each.best.scope) for each in networks]
     for each in networks:
         gain, own = each.gain_over_last, each.best.scope
         unproven = not gain.proven and own is not None and is_proven(each.metric, own)
         if gain.low is not None and (gain.scope != own or unproven):
-            shown.append((f"gain for {each.use}", each.metric if gain.proven else "", gain.scope))
-    alone = [(each.use, each.metric, each.shortlist_scope) for each in networks if not each.best.scope]
+            shown.append((f"gain for {each.use_name}", each.metric if gain.proven else "", gain.scope))
+    alone = [(each.use_name, each.metric, each.shortlist_scope) for each in networks if not each.best.scope]
     step = max((each.last_step for each in networks), default=0)
     doubted = [each for each in networks if each.best.scope and not is_proven(each.metric, each.best.scope)]
     known = [each for each in networks if each.gain_over_last.scope or each.last_depth == 0 or each in doubted]
-    lacking = {each.use: each.best.value for each in networks if each not in known}
+    lacking = {each.use_name: each.best.value for each in networks if each not in known}
     perfect = " (perfect scores do not vary)" * ({*lacking.values()} == {1.0})
     why = f"No interval of the gain{perfect}, so undecided: {joined([*lacking])}." if lacking else ""
     undecided = all(each.gain_over_last.status == Payoff.UNDECIDED for each in doubted)
     brackets = explain_intervals("[ ]", shown, step, ", so undecided" * undecided)
-    return " ".join(filter(None, [brackets, why, explain_intervals("Ties", alone, step)]))
+    few = FEW_CLASSES * any(each.has_few_classes for each in networks)
+    return " ".join(filter(None, [brackets, why, explain_intervals("Ties", alone, step), few]))
 
 
 def reason(found: Recommendation) -> str | None:
@@ -103,21 +107,21 @@ def levels_to_beat(found: Recommendation) -> str:
     return joined([f"{name} ({number(value)})" for name, value in known.items()])
 
 
-UNTRAINED = " (untrained)"
+PRETRAINED = " of the pre-trained network"
 
 
 def at_checkpoint(found: Recommendation) -> str:
     """Name the checkpoint of a recommended layer; nothing of a network that was measured as it is."""
     if found.best.step:
         return f" at step {found.best.step}"
-    return f" at step 0{UNTRAINED}" if len(found.candidate_steps) > 1 else ""
+    return PRETRAINED if len(found.candidate_steps) > 1 else ""
 
 
 def scored_as(networks: Sequence[Recommendation]) -> str:
-    """Say that scores are of scaled rows, or of neighbours of other groups; nothing where they are not."""
-    uses = {each.use: each.normalize for each in networks}
+    """Say that scores are of L2-normalized embeddings, or of neighbours of other groups; nothing where they are not."""
+    uses = {each.use_name: each.normalize for each in networks}
     of_unit_rows = [use for use, scaling in uses.items() if scaling == "l2"]
     which = "Scores" if len(of_unit_rows) == len(uses) else capitalized(joined(of_unit_rows))
-    scaled = f"{which} {'uses' if len(of_unit_rows) == 1 < len(uses) else 'use'} unit-length embeddings."
+    scaled = f"{which} {'uses' if len(of_unit_rows) == 1 < len(uses) else 'use'} L2-normalized embeddings."
     others = any(each.neighbours == "other_groups" for each in networks)
     return f"{scaled * bool(of_unit_rows)} {'Neighbours are only images of other groups.' * others}".strip()

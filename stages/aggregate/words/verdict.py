@@ -2,7 +2,7 @@
 
 What to do comes first, then a table by use, in which what choosing gains always stands. Where lines are too long or too
 many, further numbers go; they are in summary.md and report.html. A name is never cut, so that it can be typed. Further
-networks come beside these lines, each with its own, and so does the network before fine-tuning.
+networks come beside these lines, each with its own, and so does the pre-trained network.
 """
 
 from collections.abc import Sequence
@@ -17,11 +17,11 @@ from ...core.scores.description import USES, sign_of
 from ..facts import Facts, Recommendation, best_network, told_of
 from ..findings.outcomes import Claim, DatasetFindings, Status
 from .formatting import MISSING, decimals, harmless, joined, number, percent, plural, wrapped
-from .labels import more_labels
+from .labels import chosen_by, more_labels
 from .scores import LEVELS, LOWER
 from .statuses import TITLES, status_words
 from .uses import (
-    UNTRAINED,
+    PRETRAINED,
     at_checkpoint,
     brief_ties,
     explain_brackets,
@@ -33,12 +33,17 @@ from .uses import (
 
 MAX_LINES, WIDTH = 12, 80
 
-COLUMNS = ("use", "network", "layer", "score", "gain over last", "over before")
+COLUMNS = ("use", "network", "layer", "score", "last layer", "gain over last")
+MAX_USE = 18
+"""Columns of a use and its score where there is little room; of a longer one the score's name goes."""
 DISPENSABLE_LINES = ("unbounded", "accuracy", "depth", "tuned", "design", "labels", "ties", "brackets")
 """Lines that go, in this order, where there are too many."""
 
 TAKE, TRY, NOTHING = "take", "try", "nothing"
 """Kinds of answers."""
+
+BRIEF = " (pre-trained)"
+"""Names that checkpoint in the headline."""
 
 OF_PARAMETERS = " of parameters"
 """What shares are of, which the first one names."""
@@ -52,7 +57,7 @@ def verdict(facts: Facts, *, use: str | None = None, embeds: bool = True) -> str
         use: only the layers for this one; None: that of the study (`aggregate.use`).
         embeds: whether there are networks that can embed new images: then the command that does so is named.
     """
-    found, claims = facts.of_use(use), (use or facts.use) is None
+    found, claims = facts.of_use(use), facts.claims and (use or facts.use) is None
     cell, blocks = facts.cell if len({each.dataset for each in found}) > 1 else None, []
     for findings in facts.findings:
         networks = [each for each in found if each.dataset == findings.dataset]
@@ -84,10 +89,11 @@ def _of_dataset(
         if claims and not {each.status for each in findings.outcomes(claim)} <= {Status.UNKNOWN, Status.OUT_OF_SCOPE}
     }
     head, table = wrapped(headline(networks), WIDTH), use_table(chosen)
-    ties = [f"{each.use} {brief_ties(each)}" for each in chosen if each.ties and each.last_depth > 0]
+    ties = [f"{each.use_name} {brief_ties(each)}" for each in chosen if each.ties and each.last_depth > 0]
     texts = {
         "brackets": f"{explain_brackets(chosen)} {scored_as(networks)}".strip(),
         "ties": f"Ties{' (loss at most)' * ('(' in str(ties))}: {'; '.join(ties)}." if ties else "",
+        "chosen_by": chosen_by(chosen),
         "labels": more_labels(chosen),
         **claimed,
         "tuned": brief_fine_tuning(chosen),
@@ -109,22 +115,22 @@ def _of_dataset(
 def use_table(chosen: Sequence[Recommendation]) -> str:
     """Lay out the layer of each use, its score, and what choosing it gains.
 
-    Where a line does not fit, these go in this order: a word of the last heading, the score's interval, the network,
-    the score's name.
+    Where a line does not fit, these go in this order: a word of headings, the score's interval, the network, the
+    score's name.
     """
     if not chosen:
         return ""
     several = len({each.model for each in chosen}) > 1
     rows = [use_cells(each) | {"network": harmless(each.model)} for each in chosen]
+    ends = {"use": " (", "score": " "}
     known = [heading for heading in COLUMNS if any(row[heading] != MISSING for row in rows)]
     for gone in range(5):
         kept = [heading for heading in known if heading != "network" or (several and gone < 3)]
-        brief = {"use": gone > 3, "score": gone > 1}
-        cells = [row | {name: row[name].partition(" ")[0] for name in brief if brief[name]} for row in rows]
-        headings = [heading.removeprefix("over ") if gone else heading for heading in kept]
-        aligned = ["right" if heading == "over before" else "left" for heading in kept]
+        most = {"use": (WIDTH, MAX_USE, MAX_USE, MAX_USE, 0)[gone], "score": WIDTH if gone < 2 else 0}
+        cells = [row | {n: row[n].partition(ends[n])[0] for n in ends if len(row[n]) > most[n]} for row in rows]
+        headings = [heading.removesuffix(" layer") if gone else heading for heading in kept]
         body = [[row[heading] for heading in kept] for row in cells]
-        text = tabulate([headings, *body], tablefmt="plain", colalign=aligned, disable_numparse=True)
+        text = tabulate([headings, *body], tablefmt="plain", disable_numparse=True)
         if max(map(wcswidth, text.splitlines())) <= WIDTH:
             break
     return "\n".join(line.rstrip() for line in text.splitlines())
@@ -139,21 +145,26 @@ def headline(networks: Sequence[Recommendation]) -> str:
     chosen = [told_of([each for each in networks if each.use == use]) for use in uses]
     useful = [each for each in chosen if each.recommended is not None]
     models = list(dict.fromkeys(each.model for each in useful))
-    checkpoints = list(dict.fromkeys(map(at_checkpoint, useful)))
+    checkpoints = list(dict.fromkeys(_brief_checkpoint(each) for each in useful))
     answers: dict[str, dict[tuple[str, str], list[str]]] = {TAKE: {}, TRY: {}, NOTHING: {}}
     for each in chosen:
-        checkpoint = at_checkpoint(each) if each.best.step < each.last_step and len(checkpoints) > 1 else ""
+        checkpoint = _brief_checkpoint(each) if each.best.step < each.last_step and len(checkpoints) > 1 else ""
         kind, what, why = _answer(each, each.best.layer + f" of {each.model}" * (len(models) > 1), checkpoint)
-        answers[kind].setdefault((what, why), []).append(each.use)
+        answers[kind].setdefault((what, why), []).append(each.use_name)
     sure, undecided, nothing = (
         [f"{what} for {joined(uses)}{why}" for (what, why), uses in own.items()] for own in answers.values()
     )
     clauses = [*sure, *([f"{TRY} {joined(undecided)}: gain undecided"] if undecided else []), *nothing]
+    clauses.sort(key=lambda clause: f" for {USES['detection'].words}" in clause)  # it comes last
     doubt = doubt_first(chosen)
     doubt += "if any, " * bool(doubt and (sure or undecided))
     whose = f", {models[0]}" * (len(models) == 1) + checkpoints[0] * (len(checkpoints) == 1) if useful else ""
     told, unit, others = f"{doubt}{'; '.join(clauses)}.".partition(OF_PARAMETERS)
     return f"{networks[0].dataset}{whose}: {told}{unit}{others.replace(OF_PARAMETERS, '')}"
+
+
+def _brief_checkpoint(found: Recommendation) -> str:
+    return at_checkpoint(found).replace(PRETRAINED, BRIEF)
 
 
 def _answer(found: Recommendation, name: str, checkpoint: str) -> tuple[str, str, str]:
@@ -176,12 +187,10 @@ def _answer(found: Recommendation, name: str, checkpoint: str) -> tuple[str, str
         return TAKE, f"take the last layer, {name},", f": no earlier one is shown to be better (at most {at_most})"
     if is_last:
         return TRY, f"the last layer, {name}{checkpoint},", ""
-    known = ["untrained"] if checkpoint.endswith(UNTRAINED) else []
-    share = found.best.parameters_share
+    share, known = found.best.parameters_share, ["pre-trained"] if checkpoint == BRIEF else []
     known += [percent(share) + OF_PARAMETERS] if share is not None else []
     known += ["the last layer does as well"] if last.last_does_as_well else []
-    what = name if checkpoint.endswith(UNTRAINED) else name + checkpoint
-    return TRY, what + f" ({', '.join(known)})" * bool(known), ""
+    return TRY, name + checkpoint.removesuffix(BRIEF) + f" ({', '.join(known)})" * bool(known), ""
 
 
 def brief_untrained(networks: Sequence[Recommendation]) -> str:
@@ -191,14 +200,14 @@ def brief_untrained(networks: Sequence[Recommendation]) -> str:
         if (made := each.untrained) is not None:
             gained = made.gain_over_last.estimate
             number = "" if gained is None else f" {decimals(gained, sign=True)}"
-            told.append(f"{each.use} {made.layer.depth + 1}/{each.last_depth + 1}{number}")
-    return f"Untrained, over its own last layer: {', '.join(told)}." if told else ""
+            told.append(f"{each.use_name} {made.layer.depth + 1}/{each.last_depth + 1}{number}")
+    return f"Pre-trained network, over its own last layer: {', '.join(told)}." if told else ""
 
 
 def brief_doubts(networks: Sequence[Recommendation], *, known: bool) -> str:
     """Name the uses for which no layer is shown to beat chance and raw pixels, or for which that is not known."""
     own = [each for each in networks if (each.doubtful if known else each.doubtful is None)]
-    told = [f"{levels_to_beat(each)} for {each.use}" for each in own]
+    told = [f"{levels_to_beat(each)} for {each.use_name}" for each in own]
     words = "No layer is shown to beat" if known else "It is untested if a layer beats"
     return f"{words} {'; '.join(told)}." if own else ""
 
@@ -209,18 +218,18 @@ def doubt_first(networks: Sequence[Recommendation]) -> str:
     Nothing where for some use one is, or for none it is known that none is.
     """
     useful = [each for each in networks if each.recommended is not None]
-    doubted = [each for each in useful if each.doubtful]
+    doubted = [each for each in useful if each.doubtful and (each.use != "detection" or len(useful) == 1)]
     shown = [each for each in useful if each.doubtful == [] and each.shortlist_scope]
     if not doubted or any(is_proven(each.metric, each.shortlist_scope or "images") for each in shown):
         return ""
     levels = dict.fromkeys(LEVELS[level] for each in doubted for level in each.doubtful or ())
-    return f"no layer is shown to beat {joined([*levels])} for {joined([each.use for each in doubted])}; "
+    return f"no layer is shown to beat {joined([*levels])} for {joined([each.use_name for each in doubted])}; "
 
 
 def brief_fine_tuning(networks: Sequence[Recommendation]) -> str:
     """Write what fine-tuning did to the best layer's score of several uses in a line; nothing where not known."""
     told = [
-        f"{each.use}{LOWER * (each.better == 'lower')} "
+        f"{each.use_name}{LOWER * (each.better == 'lower')} "
         + ("ties" if made.status == Status.NOT_DISTINGUISHABLE else f"{sign_of(each.better) * made.change:+.2f}")
         for each in networks
         if (made := each.fine_tuning)
@@ -233,7 +242,7 @@ def other_networks(networks: Sequence[Recommendation], chosen: Sequence[Recommen
     gains, lines = {best.use: best.gain for best in chosen}, []
     for model in dict.fromkeys(each.model for each in networks if each.model not in {best.model for best in chosen}):
         told = [
-            f"{each.use} {each.best.depth + 1}, {number(each.best.estimate[0])}" + beside(each, gains[each.use])
+            f"{each.use_name} {each.best.depth + 1}, {number(each.best.estimate[0])}" + beside(each, gains[each.use])
             for each in networks
             if each.model == model and each.recommended is not None
         ]

@@ -21,7 +21,7 @@ LAYER_OPTIONS = (
     click.option(
         "--scale",
         type=click.Choice(["none", "l2", "standard"]),
-        help="Rows of length 1 (l2), or standardized columns; by default as for the score of the use.",
+        help="L2-normalized rows (l2), or standardized columns; by default as for the score of the use.",
     ),
 )
 
@@ -72,7 +72,7 @@ def cut(
 
     Writes the network up to the layer, with resizing, normalization, pooling and scaling, as files that need only torch
     or onnxruntime, and a model card. First it compares their output with the stored embeddings. Several layers are
-    scaled to length 1 each, and joined. By default the cell is one of the best network for the use.
+    L2-normalized each, and joined. By default the cell is one of the best network for the use.
 
     With --representation the files turn images into its vectors, means and matrices inside.
     """

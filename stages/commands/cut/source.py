@@ -91,7 +91,7 @@ def fit_scaler(store: Embeddings, layers: Sequence[Layer], step: int, scaling: S
         UserError: several layers are to be scaled in another way than to length 1.
     """
     if len(layers) > 1 and scaling != "l2":
-        raise UserError(f"--scale: of several layers each is scaled to length 1 (l2), found {scaling}; leave it out")
+        raise UserError(f"--scale: of several layers each is L2-normalized (l2), found {scaling}; leave it out")
     if scaling != "standard":
         return Scaler(scaling)
     split = SEEN if SEEN in store.splits else store.splits[0]

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from tabulate import tabulate
 
 from ...aggregate.words.scores import metric_name
+from ...core.choose import STEADY
 from ...core.representations.choice import MIN_FITTED_CLASSES
 from ...core.scores.catalogue import LAYER_SCORES, PROBE, is_clustered
 from ...core.scores.description import ON_PAGE
@@ -64,7 +65,8 @@ def answer(
 
     layers = next(iter(sources.values())) if len(sources) == 1 else side_by_side(sources)
 
-    asked = [name for name in QUICK if use in (None, LAYER_SCORES[name].use)]
+    own = [name for name in QUICK if use in (None, LAYER_SCORES[name].use)]
+    asked = [*own, *(name for name in [STEADY.get(str(use))] if name and name not in own)]
     measure, aggregate, given = read_settings(PARAMS, ",".join(asked))
     joins = use in (None, "retrieval") and len({*labels}) >= MIN_FITTED_CLASSES
     there = (asked != [PROBE], PROBE in asked, asked != [PROBE], joins)

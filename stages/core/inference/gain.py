@@ -2,16 +2,18 @@
 
 The layer that is named was chosen on the same data. Its *gain*, which all numbers are about, is by how much its
 expected score is above that of the fixed layer, the control, in the scope of the interval. Its *contenders* are the
-layers and checkpoints from which it is not distinguishable, each alone at 99 % (`contrasts.contenders`).
+layers and checkpoints from which it is not distinguishable, each alone at 99% (`contrasts.contenders`).
 
 - *Estimate.* The plain difference is too large, since it was chosen for being large. From each contender's difference
   the median of the largest of their errors is taken off, and the largest is left (Chernozhukov, Lee and Rosen 2013).
-- *Lower end.* It holds at 95 % for all contenders at once (Dunnett 1955, one-sided), whichever was chosen. Choosing
+- *Lower end.* It holds at 95% for all contenders at once (Dunnett 1955, one-sided), whichever was chosen. Choosing
   pays if it lies above 0. Where classes have the level it is corrected for their skewness (Hall 1992): a layer that is
   better on all but a few classes, on which it fails, is thought better than it is by Student's t.
-- *Upper end.* A chosen layer is rather too good than too bad, so that this is the end of the layer alone, at 98.5 %.
+- *Upper end.* A chosen layer is rather too good than too bad, so that this is the end of the layer alone, at 98.5%.
 - *At most.* No layer gains more than this, the highest of all contenders' upper ends. Only this says that choosing does
   not pay: the named layer may gain little, and another one, less surely known, more.
+- *Named by another score.* Its plain difference was not chosen for being large, so that no more is taken off than makes
+  it the corrected gain of the best layer.
 - *Cross-validated.* The layer is chosen on some units and scored on others: on the other folds, of a single fold on the
   other classes, of images on the other half. It is what choosing on fewer units gains, without bias, but varies much.
 """
@@ -43,6 +45,9 @@ UPPER = 0.985
 """Level of the upper end of an interval, whose lower end has the level `LEVEL`. A layer that was chosen is seldom above
 it: together they hold in 0.93 to 0.98 of simulated sets."""
 
+Measured = tuple[Float64, Sequence[Refits | None]]
+"""Gains (J, T, L) and refits (T) of one score."""
+
 ROUNDING = 1e-9
 """Spread of a fold's gains up to which it is taken for a rounding error."""
 
@@ -65,12 +70,12 @@ class Gain:
         low, high: interval of this gain; `null` as above. `low` is a lower bound for all contenders at once.
         at_most: upper bound on the gain of any layer and checkpoint, at least `high`.
         scope: scope of all these numbers: `classes` or `images`, as in summary.csv.
-        proven: whether simulations confirm their level of 95 % (docs/uncertainty.md#validation).
+        proven: whether simulations confirm their level of 95% (docs/uncertainty.md#validation).
         status: `pays` if the interval lies above 0, `does_not_pay` if no layer and checkpoint gains more than
             `aggregate.worthwhile_gain`, else `undecided`, as for every gain without a proven level.
         crossvalidated: mean gain on folds that were not used to choose the layer and checkpoint (with one fold on other
             classes, or on the other half of the images), without bias in the mean over many studies; `null` as above.
-        detectable: gain that 80 % of studies of as many classes, or images, would show to pay.
+        detectable: gain that 80% of studies of as many classes, or images, would show to pay.
     """
 
     estimate: float | None = None
@@ -96,6 +101,7 @@ def gain_over(
     *,
     proven: Collection[Scope],
     worthwhile: float,
+    by: Measured | None = None,
 ) -> Gain:
     """Compare the layer and checkpoint of the best mean over folds with a fixed one.
 
@@ -107,9 +113,11 @@ def gain_over(
             is missing.
         proven: the scopes in which the level of the score's intervals is.
         worthwhile: gain up to which choosing does not pay, in units of the score.
+        by: `gains` and `refits` of the score that names the layer; None: the same.
     """
     J, T, L = gains.shape
-    named, fixed = best_candidate(gains.mean(axis=0)), (control[0] % T, control[1] % L)
+    by_gains, by_refits = by or (gains, refits)
+    named, fixed = best_candidate(by_gains.mean(axis=0)), (control[0] % T, control[1] % L)
     if named is None:
         return Gain()
     at, control_at = (step * L + layer for step, layer in (named, fixed))
@@ -120,10 +128,12 @@ def gain_over(
     )
     stated = next(((scope, found) for scope, found in bounds if found is not None), None)
     if stated is None:
-        return Gain() if J == 1 or named == fixed else _over_folds(_cross_validated(gains, fixed))
+        return Gain() if J == 1 or named == fixed else _over_folds(_gained(_complements(by_gains), gains, fixed))
     scope, found = stated
     if named != fixed:
-        found = replace(found, crossvalidated=float(_elsewhere(gains, fitted, scope, fixed).mean()))
+        own, other = (_units(each, known, scope) for each, known in ((gains, refits), (by_gains, by_refits)))
+        if own is not None and other is not None and own.shape == other.shape:
+            found = replace(found, crossvalidated=float(_gained(_complements(other, scope), own, fixed).mean()))
     status = Payoff.UNDECIDED
     if scope in proven and found.at_most is not None:
         pays = found.low is not None and found.low > 0
@@ -148,9 +158,10 @@ def _bounds(inference: Inference, named: int, control: int, classes: Float64 | N
     if contrasts is None or lies_at_limit(inference, control, contrasts):
         return None
     likely, possible = (contenders(inference, others, level=alone)[others] for alone in (LEVEL, SURE))
+    at = int(contrasts.value.argmax()) if named == control else named - (named > control)
+    possible[at] = True  # also if another score names it
     errors, quantile = np.sqrt(contrasts.variance), contrasts.take(possible).quantile()
     upper = contrasts.value + np.nan_to_num(float(student.ppf(UPPER, contrasts.df)) * errors)
-    at = int(contrasts.value.argmax()) if named == control else named - (named > control)
     gain, error = float(contrasts.value[at]), float(errors[at])
     shown = None if np.isnan(error) else detectable(error, contrasts.df, quantile)
     known = Gain(at_most=float(upper[possible].max()), detectable=shown)
@@ -161,7 +172,7 @@ def _bounds(inference: Inference, named: int, control: int, classes: Float64 | N
     if classes is not None:
         quantile = unskewed(quantile, classes[:, named] - classes[:, control])
     low = gain - quantile * error
-    estimate = max(low, contrasts.take(likely).at_least(MEDIAN))
+    estimate = min(gain, max(low, contrasts.take(likely).at_least(MEDIAN)))
     return replace(known, estimate=estimate, low=low, high=float(upper[at]))
 
 
@@ -176,25 +187,26 @@ def _classes(inference: Inference, scope: Scope, refits: Sequence[Refits]) -> Fl
     return np.asarray(without.mean(axis=1, keepdims=True) - without).reshape(-1, without.shape[2])
 
 
-def _elsewhere(gains: Float64, refits: Sequence[Refits], scope: Scope, control: tuple[int, int]) -> Float64:
-    """Gains over the control of what was chosen on some units, on others: folds, classes of one fold, or halves.
+def _units(gains: Float64, refits: Sequence[Refits | None], scope: Scope) -> Float64 | None:
+    """Scores of the units, (U, T, L): of folds, classes of one fold, or halves; None where there are none.
 
     A class counts by how much the score falls without it, a half by how its score differs from that of all halves.
     """
+    if scope == "classes" and len(gains) > 1:
+        return gains
+    fitted = [each.halves if scope == "images" else each.without for each in refits if each is not None]
+    if len(fitted) < len(refits) or len({each.shape for each in fitted}) > 1 or fitted[0].shape[2] == 0:
+        return None
+    parts = np.stack([each.mean(axis=(0, 1)) for each in fitted], axis=1)  # (U, T, L)
+    weight = 1 if scope == "images" else 1 - len(parts)
+    return np.asarray(gains.mean(axis=0) + weight * (parts - parts.mean(axis=0)))
+
+
+def _complements(units: Float64, scope: Scope = "classes") -> Float64:
+    """Scores of what each of (U, T, L) units leaves: the mean of all others, or the other half."""
     if scope == "images":
-        halves = np.stack([each.halves.mean(axis=(0, 1)) for each in refits], axis=1)  # (B, T, L)
-        replicates = gains.mean(axis=0) + halves - halves.mean(axis=0)
-        return _gained(replicates, replicates[np.arange(len(halves)) ^ 1], control)
-    if len(gains) > 1:
-        return _cross_validated(gains, control)
-    without = np.stack([each.without.mean(axis=(0, 1)) for each in refits], axis=1)  # (K, T, L)
-    return _cross_validated(gains + (len(without) - 1) * (without.mean(axis=0) - without), control)
-
-
-def _cross_validated(units: Float64, control: tuple[int, int]) -> Float64:
-    """Gains over the control, on each of U units (U, T, L), of what was chosen on all others, (U,)."""
-    others = np.stack([np.delete(units, unit, axis=0).mean(axis=0) for unit in range(len(units))])
-    return _gained(others, units, control)
+        return np.asarray(units[np.arange(len(units)) ^ 1])
+    return np.stack([np.delete(units, unit, axis=0).mean(axis=0) for unit in range(len(units))])
 
 
 def _gained(known: Float64, scored: Float64, control: tuple[int, int]) -> Float64:

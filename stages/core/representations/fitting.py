@@ -55,7 +55,7 @@ ROUNDING = 1e-12
 
 @dataclass(frozen=True)
 class Step:
-    """Rows less a mean, times a matrix, scaled to length 1.
+    """Rows less a mean, times a matrix, L2-normalized.
 
     Attributes:
         mean: (D,); None: nothing is subtracted.

@@ -14,6 +14,7 @@ class UseDescription:
 
     Attributes:
         title: its name on the page.
+        words: its name in sentences and tables; empty: the one that commands take.
         place: its place on the page, from 0 on.
         offered: whether commands and parameters take it; the others only describe embeddings.
     """
@@ -21,13 +22,14 @@ class UseDescription:
     title: str
     place: int
     offered: bool = True
+    words: str = ""
 
 
 USES = {
     "classifier": UseDescription("Classifiers", 1),
     "retrieval": UseDescription("Retrieval", 0),
     "discovery": UseDescription("Discovery of classes, clustering", 2),
-    "detection": UseDescription("Detection of unseen classes", 3),
+    "detection": UseDescription("OOD detection of unseen classes", 3, words="OOD detection"),
     "geometry": UseDescription("Geometry of the embeddings", 4, offered=False),
 }
 """By name, in the order of recommendations."""

@@ -29,7 +29,7 @@ class LayerScores:
             if scores need clusterings of both.
         clusters: (N,) every image's cluster in the one of least inertia; None if no score needs any.
         refits: of scores that are fitted again, the values that `refit` gives.
-        zero_rows: number of embeddings of zeros among rows that were scaled to length 1.
+        zero_rows: number of embeddings of zeros among rows that were L2-normalized.
     """
 
     scores: dict[str, ScoreValue] = field(default_factory=dict)
@@ -50,7 +50,7 @@ def score_layer(
     parts: Parts | None = None,
     further: Mapping[Normalize, Callable[[EmbeddedSplit], None]] | None = None,
 ) -> LayerScores:
-    """Compute what is asked for of one layer: first in rows as they are, then in rows of length 1.
+    """Compute what is asked for of one layer: first in rows as they are, then in L2-normalized embeddings.
 
     Args:
         X: (N, D) float32, finite.

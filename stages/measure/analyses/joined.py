@@ -1,4 +1,4 @@
-"""Two layers as one embedding: each with its rows scaled to length 1, side by side."""
+"""Two layers as one embedding: each with its L2-normalized rows, side by side."""
 
 from collections.abc import Sequence
 from itertools import combinations

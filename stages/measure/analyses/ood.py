@@ -56,7 +56,7 @@ def ood(cell: Cell, layer: Layer, split: EmbeddedSplit) -> AnalysisResult:
 def knn_distances(train: Float32, X: Float32, *, k: int = NEIGHBOURS, block_bytes: int = BLOCK_BYTES) -> Float64:
     """Measure how far every image is from its k-th nearest training image (Sun, Ming, Zhu and Li, ICML 2022).
 
-    Rows of both are scaled to length 1 first (rows of zeros: `mark_zero_rows`); distances are Euclidean and exact, in
+    Rows of both are L2-normalized first (rows of zeros: `mark_zero_rows`); distances are Euclidean and exact, in
     double precision.
 
     Args:
@@ -154,9 +154,9 @@ def auroc(seen: Float64, unseen: Float64) -> float:
 
 
 def fpr95(seen: Float64, unseen: Float64) -> float:
-    """Share of unseen images that pass for seen where 95 % of the seen test images do; lower is better.
+    """Share of unseen images that pass for seen where 95% of the seen test images do; lower is better.
 
-    The threshold is the smallest distance among the seen test images at or below which at least 95 % of them lie, the
+    The threshold is the smallest distance among the seen test images at or below which at least 95% of them lie, the
     ceil(0.95 Ns)-th smallest, not interpolated; an image exactly there is accepted.
 
     Args:

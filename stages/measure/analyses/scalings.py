@@ -15,7 +15,7 @@ from .result import AnalysisResult
 
 
 def scalings(cell: Cell, layer: Layer, split: EmbeddedSplit, step: int) -> AnalysisResult:
-    """Score one layer with its rows as they are, scaled to length 1, and with its columns standardized.
+    """Score one layer with its rows as they are, L2-normalized, and with its columns standardized.
 
     The linear probe standardizes columns itself, and scaling rows hardly moves it.
     """

@@ -87,7 +87,7 @@ Attributes:
     layer_a, depth_a, pooling_a, layer_b, depth_b, pooling_b: the two embeddings, `a` not deeper than `b`. For a single
         layer in joined.csv `b` equals `a`.
     cka: debiased linear centred kernel alignment of the two.
-    scaling: `none`: raw rows; `l2`: rows scaled to length 1; `standard`: columns standardized.
+    scaling: `none`: unnormalized embeddings; `l2`: L2-normalized rows; `standard`: columns standardized.
 """
 
 ALL_BUT_ONE_CLASS, HALF = "class", "half"

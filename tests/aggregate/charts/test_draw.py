@@ -97,10 +97,10 @@ def test_the_caption_says_which_bands_have_another_scope_or_no_proven_level(scor
     curves = pd.concat([wider, one_score.assign(metric="knn_purity"), wider.assign(metric="silhouette")])
     caption = Drawing(make(replace(scores, curves=curves), models=["small"])["appendix-handwriting-small"]).caption
     assert "Bands and ties: for other unseen classes and retraining (unproven: silhouette)" in caption
-    assert "; k-NN purity: 95 % for other images of these classes." in caption
+    assert "; k-NN purity: 95% for other images of these classes." in caption
     other = wider.assign(metric="ood_auroc_knn")
     alone = make(replace(scores, curves=pd.concat([wider, other])), models=["small"])
-    assert "95 %" not in Drawing(alone["appendix-handwriting-small"]).caption
+    assert "95%" not in Drawing(alone["appendix-handwriting-small"]).caption
 
 
 def test_which_figures_are_drawn(scores):

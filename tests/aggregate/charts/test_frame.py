@@ -17,7 +17,7 @@ def made():
     place |= {"y": {"field": "y", "type": "quantitative", "title": None}}
     layers = [layer("points", {"type": "point", "clip": True}, place | {"color": color})]
     chart = panel(layers, {"points": [{"x": i / 7, "y": i * i / 3} for i in range(9)]}, (300, 100))
-    return figure([chart], ("less < more & 95 %", WORDS.strip()))
+    return figure([chart], ("less < more & 95%", WORDS.strip()))
 
 
 def test_the_same_figure_gives_the_same_bytes_again_and_in_another_process(tmp_path):
@@ -35,15 +35,15 @@ def test_the_same_figure_gives_the_same_bytes_again_and_in_another_process(tmp_p
 def test_a_figure_can_be_read_out():
     drawing = Drawing(made())
     assert 'role="img"><title>less &lt; more &amp; 95' in drawing.svg
-    assert drawing.message == "less < more & 95 %"
-    assert drawing.caption == f"less < more & 95 %. {WORDS.strip()}"
+    assert drawing.message == "less < more & 95%"
+    assert drawing.caption == f"less < more & 95%. {WORDS.strip()}"
 
 
 def test_text_breaks_into_lines_but_within_no_number_and_its_unit():
     for length in range(40, 140):
-        lines = _fill(f"{'x ' * (length // 2)}95 % and (ddof = 1) and CKA 0.64", 99)
+        lines = _fill(f"{'x ' * (length // 2)}95% and (ddof = 1) and CKA 0.64", 99)
         text = "\n".join(lines).replace("\N{NO-BREAK SPACE}", " ")
-        assert all(whole in text for whole in ("95 %", "(ddof = 1)", "CKA 0.64"))
+        assert all(whole in text for whole in ("95%", "(ddof = 1)", "CKA 0.64"))
 
 
 @pytest.mark.parametrize("words", ["lm m " * 40, "iW w " * 40, WORDS])

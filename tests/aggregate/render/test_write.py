@@ -47,7 +47,15 @@ def test_each_use_has_its_layer_its_score_and_what_choosing_it_gains(scores):
     uses = headline(summarize(uncertain(scores), "nmi"), found)["d"]["m"]["uses"]
     assert list(uses) == ["discovery"]
     value, low, high = found[0].best.estimate
-    expected = {"layer": "blocks.3", "depth": 4, "step": 100, "score": value, "low": low, "high": high}
+    expected = {
+        "layer": "blocks.3",
+        "depth": 4,
+        "step": 100,
+        "score": value,
+        "low": low,
+        "high": high,
+        "last_score": 0.24,
+    }
     assert {name: uses["discovery"][name] for name in expected} == pytest.approx(expected)
     assert uses["discovery"]["gain_over_last"] == vars(OVER_LAST)
     assert uses["discovery"]["gain_over_before"] == vars(OVER_BEFORE)

@@ -21,15 +21,18 @@ def test_every_network_has_a_table_of_its_uses_and_one_of_what_other_choices_los
     for text, model, uses in ((first, "a", list(LEADS)), (second, "b", list(LEADS)[:2])):
         lines = text.splitlines()
         assert lines[0] == f"handwriting, {model}"
-        assert [line.split()[0] for line in lines[2 : 2 + len(uses)]] == uses
+        assert [line.removeprefix("OOD ").split()[0] for line in lines[2 : 2 + len(uses)]] == uses
         header, *rows = (line for line in lines[-5:])
-        assert re.split(r" {2,}", header) == ["Lost to the best", *uses]
+        assert re.split(r" {2,}", header) == [
+            "Lost to the best",
+            *(use.replace("detection", "OOD detection") for use in uses),
+        ]
         losses = {re.split(r" {2,}", row)[0]: re.split(r" {2,}", row)[1] for row in rows}
         assert losses == {
-            "other folds (recommended)": "0.000–0.020",
+            "other folds (default)": "0.000–0.020",
             "last layer": "0.150–0.160",
-            "layer before the last": "0.080–0.100",
-            "95 % of the seen accuracy": "0.050–0.060",
+            "second-to-last layer": "0.080–0.100",
+            "95% of seen accuracy": "0.050–0.060",
         }
     assert "discovery (NMI): no recommendation, since no layer beats raw pixels" in second
     assert " ".join(note.split()) == LACKING[Missing.GROUPS]

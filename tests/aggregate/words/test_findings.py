@@ -109,7 +109,7 @@ def test_the_third_claim_says_what_fine_tuning_did():
         "Accuracy went from chance (0.05) to 0.79."
     )
     assert changed.startswith(f"b: {CLASSES} raised, +0.200 [")
-    assert summaries(evidence(network()))[2] == "Cannot be judged (no step 0 beside a later step)."
+    assert summaries(evidence(network()))[2] == "Cannot be judged (no later step beside the pre-trained network)."
     unknown = evidence(network("a"), changes={"a": {}})
     assert details(Claim.FINE_TUNING, unknown) == ["a: No interval of a proven level (docs/uncertainty.md)."]
     (of_accuracy,) = details(Claim.FINE_TUNING, evidence(network("a", accuracy_chance=0.05), changes={"a": {}}))
@@ -119,8 +119,8 @@ def test_the_third_claim_says_what_fine_tuning_did():
 def test_a_score_of_no_proven_level_claims_none():
     tuned = {"a": dict.fromkeys(("classes", "images"), Estimate(0.2, 0.05, 6))}
     rows = network("a", metric="ood_auroc_knn"), network("b", metric="ood_auroc_knn")
-    assert "95 %" not in repr(finding_texts([evidence(*rows, changes=tuned)]))
-    assert "95 %" in repr(finding_texts([evidence(network("a"), network("b"), changes=tuned)]))
+    assert "95%" not in repr(finding_texts([evidence(*rows, changes=tuned)]))
+    assert "95%" in repr(finding_texts([evidence(network("a"), network("b"), changes=tuned)]))
 
 
 def test_a_network_is_out_of_scope_in_all_words_also_where_no_level_is_proven():

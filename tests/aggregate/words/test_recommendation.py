@@ -41,24 +41,24 @@ from tests.aggregate.recommended import (
 
 def test_the_sentences_name_the_layer_what_it_takes_whether_choosing_pays_and_what_ties():
     assert sentences(RECOMMENDATION) == (
-        "discovery (NMI): layer 5 of 9 (`blocks.3`, NMI 0.388 [0.310, 0.470]) at step 100, with 50 % of the parameters "
-        "and 40 % of the multiply-adds. Choosing pays: +0.140 [+0.030, +0.250] over the last layer and +0.080 [-0.020, "
-        "+0.170] over the one before it. Not distinguishable (other classes), with what each may lose at most (the "
-        "recommended one, 0.055): layers 4 (`blocks.2`, 0.051) and 6 (`blocks.4`, 0.034). "
+        "discovery (NMI): layer 5 of 9 (`blocks.3`, NMI 0.388 [0.310, 0.470]) at step 100, with 50% of the parameters "
+        "and 40% of the multiply-adds. Choosing pays: +0.140 [+0.030, +0.250] over the last layer (0.240) and "
+        "+0.080 [-0.020, +0.170] over the second-to-last. Not distinguishable (other classes), with what each may lose "
+        "at most (the recommended one, 0.055): layers 4 (`blocks.2`, 0.051) and 6 (`blocks.4`, 0.034). "
         "What fine-tuning to step 100 did to the best score: raised, +0.090 [+0.020, +0.160] (other classes); to that "
-        "of the last layer: lowered, -0.050 [-0.080, -0.020] (other classes). Untrained: layer 3 of 9 (`blocks.1`), "
-        "+0.210 [+0.120, +0.300] over its own last."
+        "of the last layer: lowered, -0.050 [-0.080, -0.020] (other classes). Pre-trained network: layer 3 of 9 "
+        "(`blocks.1`), +0.210 [+0.120, +0.300] over its own last."
     )
 
 
 def test_the_uses_whose_scores_are_of_scaled_rows_are_named():
     found = [recommendation(use="retrieval", normalize="l2"), recommendation(normalize="l2")]
-    assert (scored_as(found), scored_as([RECOMMENDATION])) == ("Scores use unit-length embeddings.", "")
+    assert (scored_as(found), scored_as([RECOMMENDATION])) == ("Scores use L2-normalized embeddings.", "")
     assert scored_as([recommendation(use="classifier"), *found]) == (
-        "Retrieval and discovery use unit-length embeddings."
+        "Retrieval and discovery use L2-normalized embeddings."
     )
     groups = scored_as([recommendation(normalize="l2", neighbours="other_groups")])
-    assert groups == "Scores use unit-length embeddings. Neighbours are only images of other groups."
+    assert groups == "Scores use L2-normalized embeddings. Neighbours are only images of other groups."
 
 
 GAINED = "+0.140 [+0.030, +0.250]"
@@ -70,16 +70,24 @@ GAINED = "+0.140 [+0.030, +0.250]"
         (
             OVER_LAST,
             GAINED,
-            f"Choosing pays: {GAINED} over the last layer and +0.080 [-0.020, +0.170] over the one bef",
+            f"Choosing pays: {GAINED} over the last layer (0.240) and +0.080 [-0.020, +0.170] over the sec",
         ),
         (
             UNDECIDED,
             "+0.140 [-0.010, +0.250]",
-            "Whether choosing pays is undecided (at most +0.270): +0.140 [-0.010, +0.250] over the last layer and +0.0",
+            "Whether choosing pays is undecided (at most +0.270): +0.140 [-0.010, +0.250] over the last layer (0.240) ",
         ),
-        (FOLDS_ALONE, GAINED, f"Whether choosing pays is undecided (not proven): {GAINED} over the last layer and "),
-        (TWO_FOLDS, "+0.140 (not proven)", "is undecided (not proven): +0.140 (not proven) over the last layer and "),
-        (OF_LAST, "–", "Whether choosing pays is undecided (at most +0.018): +0.080 [-0.020, +0.170] over the one bef"),
+        (
+            FOLDS_ALONE,
+            GAINED,
+            f"Whether choosing pays is undecided (not proven): {GAINED} over the last layer (0.240) and ",
+        ),
+        (
+            TWO_FOLDS,
+            "+0.140 (not proven)",
+            "is undecided (not proven): +0.140 (not proven) over the last layer (0.240) and ",
+        ),
+        (OF_LAST, "–", "Whether choosing pays is undecided (at most +0.018): +0.080 [-0.020, +0.170] over the sec"),
         (
             NOT_WORTH_IT,
             "–",
@@ -93,7 +101,7 @@ def test_whether_choosing_pays_is_told_with_what_it_gains(gain, cell, told):
     assert use_cells(found)["gain over last"] == cell
     assert told in sentences(found)
     unknown = recommendation(gain_over_last=NONE, gain_over_before=NONE)
-    assert use_cells(unknown)["over before"] == "–"
+    assert use_cells(unknown)["over second-to-last"] == "–"
     assert "Whether choosing pays is undecided. " in sentences(unknown)
 
 
@@ -112,9 +120,11 @@ def test_an_undecided_gain_is_told_with_the_gain_that_would_be_shown():
 def test_the_network_before_fine_tuning_has_an_answer_of_its_own():
     itself = UNTRAINED.model_copy(update={"gain_over_last": NOT_WORTH_IT})
     found = [recommendation(use="retrieval"), recommendation(untrained=itself), recommendation(untrained=None)]
-    assert brief_untrained(found) == "Untrained, over its own last layer: retrieval 3/9 +0.210, discovery 3/9."
+    assert (
+        brief_untrained(found) == "Pre-trained network, over its own last layer: retrieval 3/9 +0.210, discovery 3/9."
+    )
     assert brief_untrained(found[2:]) == ""
-    assert sentences(found[1]).endswith(" Untrained: layer 3 of 9 (`blocks.1`).")
+    assert sentences(found[1]).endswith(" Pre-trained network: layer 3 of 9 (`blocks.1`).")
 
 
 def test_a_score_of_which_less_is_better_is_lowered_where_it_gets_better():
@@ -163,7 +173,9 @@ def test_a_doubt_follows_the_choice():
 
 def test_an_interval_is_that_of_the_wider_scope_that_is_known_and_so_explained():
     assert use_cells(RECOMMENDATION)["score"] == "0.388 [0.310, 0.470]"
-    assert explain_brackets(every_use()) == ("[ ]: 95 % for other unseen classes and retraining (unproven: detection).")
+    assert explain_brackets(every_use()) == (
+        "[ ]: 95% for other unseen classes and retraining (unproven: OOD detection)."
+    )
     unknown = ScopeRecord(value=None, low=None, high=None, lead=None, lead_at_least=None, lead_at_most=None)
     for classes in (None, unknown):
         images = recommendation(use="classifier", metric="probe_accuracy", classes=classes, gain_over_last=NONE)
@@ -173,27 +185,28 @@ def test_an_interval_is_that_of_the_wider_scope_that_is_known_and_so_explained()
         )
     both = explain_brackets([RECOMMENDATION, images])
     assert both == (
-        "[ ]: 95 % for other unseen classes and retraining; classifier: for other images of these classes "
+        "[ ]: 95% for other unseen classes and retraining; classifier: for other images of these classes "
         "(unproven, so undecided: classifier)."
     )
     none = recommendation(classes=None, images=None, gain_over_last=NONE)
     assert use_cells(none)["score"] == "0.390"
     why = "No interval of the gain, so undecided: discovery."
-    assert explain_brackets([none]) == f"{why} Ties: 95 % for other unseen classes and retraining."
+    assert explain_brackets([none]) == f"{why} Ties: 95% for other unseen classes and retraining."
     perfect = recommendation(classes=None, images=None, gain_over_last=NONE, value=1.0, shortlist_scope=None)
     assert explain_brackets([perfect]) == why.replace(",", " (perfect scores do not vary),")
 
 
 def test_the_headline_answers_for_each_use_by_names_that_can_be_typed():
     assert headline(every_use()) == (
-        "handwriting, a at step 100: take blocks.3 for classifier, retrieval, discovery and detection: choosing pays."
+        "handwriting, a at step 100: take blocks.3 for classifier, retrieval, discovery and OOD detection: choosing "
+        "pays."
     )
     first = [
         recommendation(use=use, metric=LEADS[use], layer=layer, step=step)
         for use, layer, step in (("classifier", "bn2", 0), ("retrieval", "blocks.2", 100), ("discovery", "bn2", 0))
     ]
     assert headline(first) == (
-        "handwriting, a: take bn2 at step 0 (untrained) for classifier and discovery: choosing pays; take blocks.2 for "
+        "handwriting, a: take bn2 (pre-trained) for classifier and discovery: choosing pays; take blocks.2 for "
         "retrieval: choosing pays."
     )
     other = recommendation(use="discovery", model="b", value=0.5, candidate_steps=[100])
@@ -209,12 +222,12 @@ def test_the_headline_has_three_verdicts_the_surest_first():
     no = recommendation(use="detection", gain_over_last=NOT_WORTH_IT, **of_last)
     last = recommendation(use="retrieval", gain_over_last=OF_LAST, **of_last)
     assert headline([undecided, no, RECOMMENDATION, last]) == (
-        "handwriting, a at step 100: take the last layer, bn2, for detection: no earlier one is shown to be better (at "
-        "most +0.018); take blocks.3 for discovery: choosing pays; try blocks.3 (50 % of parameters) for "
-        "classifier and the last layer, bn2, for retrieval: gain undecided."
+        "handwriting, a at step 100: take blocks.3 for discovery: choosing pays; try blocks.3 (50% of parameters) for "
+        "classifier and the last layer, bn2, for retrieval: gain undecided; take the last layer, bn2, for OOD "
+        "detection: no earlier one is shown to be better (at most +0.018)."
     )
     assert headline([untrained, last]) == (
-        "handwriting, a: try blocks.3 (untrained, 50 % of parameters) for classifier and the last layer, bn2, for "
+        "handwriting, a: try blocks.3 (pre-trained, 50% of parameters) for classifier and the last layer, bn2, for "
         "retrieval: gain undecided."
     )
     only = recommendation(layer="pool", depth=0, last_depth=0, step=0, candidate_steps=[0], gain_over_last=NONE)

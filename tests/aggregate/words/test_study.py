@@ -9,15 +9,15 @@ def test_only_a_proven_level_is_named():
     assert scope_words("nmi", "classes") == "other classes"
     assert scope_words("nmi", "images") == "other images, no proven level"
     assert explain_scopes("nmi", 100) == (
-        "[ ] of other classes: for other unseen classes and retraining (95 %); of other images: for other images of "
+        "[ ] of other classes: for other unseen classes and retraining (95%); of other images: for other images of "
         "these classes (no proven level)."
     )
-    assert explain_scopes("knn_purity", 0).count("95 %") == 2
+    assert explain_scopes("knn_purity", 0).count("95%") == 2
 
 
 def test_a_study_is_said_to_show_a_lead_and_half_of_it_to_take_more():
     assert power_sentence(POWER) == (
-        "d, m: of other classes, 80 % of studies like this one show a lead of 0.21 over the last layer, and that a "
+        "d, m: of other classes, 80% of studies like this one show a lead of 0.21 over the last layer, and that a "
         "layer is worse which is 0.18 below the best. A lead of 0.11 takes 10 folds, or more than 2 seeds in each "
         "fold, or 20 unseen classes in each fold."
     )

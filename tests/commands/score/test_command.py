@@ -119,7 +119,7 @@ def test_several_files_are_folds_and_three_tell_about_other_classes(tmp_path: Pa
     done = score(tmp_path, *files, "--dataset", "mine", "--out", tmp_path / "out")
     assert done.exit_code == 0
     assert done.stderr.startswith("score: measuring 2 layers of 135 images in 3 files\n")
-    assert "[ ]: 95 % for other unseen classes" in done.output
+    assert "[ ]: 95% for other unseen classes" in done.output
     summary = pd.read_csv(tmp_path / "out" / "summary.csv").query("metric == 'nmi'")
     assert summary["fold"].tolist() == ["0", "1", "2", "mean"]
     layers = read_layer_scores(tmp_path / "out" / "layers.csv").query("metric == 'nmi' and layer == 'stem'")

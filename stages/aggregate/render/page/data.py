@@ -80,10 +80,10 @@ def answers(facts: Facts, networks: Sequence[Name]) -> Columns:
     best = {(each.dataset, each.model, each.use) for each in (told_of(list(own)) for _, own in by_use)}
     rows = [
         each.model_dump(include={"dataset", "model", "use", "metric"})
-        | {"step": each.told.step, "best": (each.dataset, each.model, each.use) in best}
+        | {"step": each.best.step, "layer": each.best.depth, "best": (each.dataset, each.model, each.use) in best}
         for each in found
     ]
-    return table(rows, ("use", "metric", "step", "best"), networks)
+    return table(rows, ("use", "metric", "step", "layer", "best"), networks)
 
 
 def best_layers(summary: pd.DataFrame, networks: Sequence[Name]) -> Columns:

@@ -78,6 +78,8 @@ def render_page(study: Study) -> str:
 
 def _claims(facts: Facts) -> list[tuple[str, Finding]]:
     """List the findings that some network can judge: their status in words, and their texts."""
+    if not facts.claims:
+        return []
     texts = finding_texts(facts.findings, facts.unit_rows, facts.parts).items()
     reasons = {claim: {each.reason for own in facts.findings for each in own.outcomes(claim)} for claim, _ in texts}
     return [(status_words(facts.findings, claim), text) for claim, text in texts if reasons[claim] - NOT_TRAINED]

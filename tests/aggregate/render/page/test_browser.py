@@ -420,14 +420,17 @@ def test_each_use_has_its_sentence_its_cards_its_score_and_its_findings(visit, s
         assert page.locator(".card:visible .answer").all_inner_texts() == [card_texts(each)["answer"] for each in found]
         assert page.locator("#findings ~ [data-use] .finding:visible").count() == len(found)
         assert metric_name(found[0].metric) in page.locator("[data-chart=overview] h3").inner_text()
-        assert page.evaluate("curve(0, selection()).step") == found[0].told.step
-        told = [each.told for each in found]
-        shown = [f"best at layer {each.depth + 1} of 5 ({each.layer}) of step {each.step}," for each in told]
+        assert page.evaluate("curve(0, selection()).step") == found[0].best.step
+        told = [(each.best, f"step {each.best.step}" if each.best.step else "pre-trained") for each in found]
+        shown = [f"best at layer {best.depth + 1} of 5 ({best.layer}), {step}," for best, step in told]
         lines = page.locator(".network .best").all_inner_texts()
         assert all(words in line for words, line in zip(shown, lines, strict=True))
         best = found.index(told_of(found))
-        classes = page.locator("[data-chart=classes] figcaption").first.inner_text()
-        assert f"{found[best].model}, step {found[best].told.step}," in classes
+        if use == "retrieval":
+            classes = page.locator("[data-chart=classes] figcaption").first.inner_text()
+            assert f"{found[best].model}, {told[best][1]}," in classes
+        else:
+            assert page.locator("[data-chart=classes] .plot").first.inner_text() == "A single class has no NMI."
     assert opened.messages == []
 
 

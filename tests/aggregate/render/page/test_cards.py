@@ -1,6 +1,6 @@
 import pytest
 
-from stages.aggregate.facts import Baseline, FineTuningRecord, UntrainedRecord
+from stages.aggregate.facts import Baseline, UntrainedRecord
 from stages.aggregate.words.page_texts import answer, card_texts
 from stages.aggregate.words.recommendation import reason
 from stages.core.inference.gain import Gain, Payoff
@@ -15,24 +15,25 @@ def cards(study):
 def test_a_card_says_what_the_recommendation_says(cards):
     for card, found in cards:
         chosen = found.recommended
-        checkpoint = f"step {chosen.step}" + ("" if chosen.step else " (untrained)")
-        assert card["answer"] == f"Layer {chosen.depth + 1} of 5 ({chosen.layer}) at {checkpoint}"
+        checkpoint = f"at step {chosen.step}" if chosen.step else "of the pre-trained network"
+        assert card["answer"] == f"Layer {chosen.depth + 1} of 5 ({chosen.layer}) {checkpoint}"
         numbers = {name: (value, further) for name, value, further in card["numbers"]}
         score = "NMI" if found.use == "discovery" else "1-NN accuracy"
         interval = f"[{chosen.classes.low:.3f}, {chosen.classes.high:.3f}]"
         assert numbers[score] == (f"{chosen.classes.value:.3f}", interval)
         assert chosen.classes.low < chosen.classes.value <= chosen.value < chosen.classes.high
+        assert numbers["last layer"] == (f"{found.last_score:.3f}", "")
         for name, gain in (
             ("gain over the last layer", found.gain_over_last),
-            ("over the one before it", found.gain_over_before),
+            ("over the second-to-last", found.gain_over_before),
         ):
             known = gain.estimate is not None
             expected = (f"{gain.estimate:+.3f}", f"[{gain.low:+.3f}, {gain.high:+.3f}]") if known else ("–", "")
             assert numbers[name] == expected
-        assert numbers["parameters"][0] == f"{100 * chosen.parameters_share:.0f} %"
+        assert numbers["parameters"][0] == f"{100 * chosen.parameters_share:.0f}%"
         total = chosen.operations / chosen.operations_share / 1e6
         share, of_all = numbers["multiply-adds"]
-        assert share == f"{100 * chosen.operations_share:.0f} %"
+        assert share == f"{100 * chosen.operations_share:.0f}%"
         assert float(of_all.split()[1]) == pytest.approx(total, rel=5e-3)
 
 
@@ -55,15 +56,15 @@ PAYS, IN_VAIN = (
     Gain(0.165, 0.1, 0.23, 0.3, "classes", True, Payoff.PAYS),
     Gain(at_most=0.012, status=Payoff.DOES_NOT_PAY),
 )
-GAINED = "+0.17 1-NN accuracy over the last layer, 60 % of the parameters."
+GAINED = "+0.17 1-NN accuracy over the last layer, 60% of the parameters."
 
 
 @pytest.mark.parametrize(
     ("fields", "sentence"),
     [
-        ({"gain_over_last": PAYS}, f"take layer 3 of 5: {GAINED}"),
-        ({"gain_over_last": IN_VAIN}, "take the last layer: no earlier one gains more than 0.01."),
-        ({"last_depth": 0}, "take the only layer that was measured."),
+        ({"gain_over_last": PAYS}, f"take layer 3 of 5 at step 100: {GAINED}"),
+        ({"gain_over_last": IN_VAIN}, "take the last layer at step 100: no earlier one gains more than 0.01."),
+        ({"last_depth": 0}, "take the only layer that was measured at step 100."),
         ({"unbeaten": Baseline(name="chance", value=0.9)}, "take none: no layer beats chance"),
     ],
 )  # fmt: skip
@@ -74,16 +75,19 @@ def test_the_page_answers_in_one_sentence(study, fields, sentence):
     assert told.startswith(f"For retrieval {sentence}")
 
 
-def test_what_fine_tuning_does_to_the_choice_follows_where_choosing_pays_before_it_alone(study):
+def test_the_sentence_and_the_card_are_of_one_checkpoint_where_choosing_pays_before_fine_tuning_alone(study):
     found = study.results.facts.of_use("discovery")[0]
     layer = found.best.model_copy(update={"depth": 1, "step": 0, "parameters_share": 0.08})
     fields = {
         "best": layer.model_copy(update={"depth": 3, "step": 100}), "doubtful": [], "gain_over_last": Gain(0.01),
-        "untrained": UntrainedRecord(layer=layer, gain_over_last=PAYS), "shortlist_scope": "classes",
-        "shortlist": [layer.model_copy(update={"depth": depth}) for depth in (2, 3, 4)],
-        "fine_tuning": FineTuningRecord(change=0.226, low=0.1, high=0.3, scope="classes", status="raised", step=100),
+        "untrained": UntrainedRecord(layer=layer, gain_over_last=PAYS),
     }  # fmt: skip
-    assert answer([found.model_copy(update=fields)]).replace("\N{NON-BREAKING HYPHEN}", "-") == (
-        "For discovery without fine-tuning take layer 2 of 5: +0.17 NMI over the last layer, 8 % of the parameters; "
-        "fine-tuning adds 0.23, then take layer 4, though layers 3-5 tie."
+    found = found.model_copy(update=fields)
+    assert answer([found]) == (
+        "For discovery layer 4 of 5 at step 100 is best so far, not surely better than the last: +0.01 NMI over the "
+        "last layer, 8% of the parameters."
     )
+    assert card_texts(found)["answer"].startswith("Layer 4 of 5 (")
+    assert any(name == "pre-trained, over its own last" for name, *_ in card_texts(found)["numbers"])
+    as_well = found.model_copy(update={"gain_over_last": Gain(-0.01)})
+    assert answer([as_well]) == "For discovery the last layer does as well as layer 4 of 5 at step 100."

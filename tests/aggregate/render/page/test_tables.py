@@ -35,7 +35,7 @@ def test_best_layers_are_the_summarys(study, networks):
 def test_answers_name_the_checkpoint_of_each_use_and_the_best_network(study, networks):
     table, found = named(answers(study.results.facts, networks), networks), study.results.facts.of_use()
     assert [tuple(row) for row in table[["model", "use", "metric", "step"]].to_numpy()] == [
-        (each.model, each.use, each.metric, each.told.step) for each in found
+        (each.model, each.use, each.metric, each.best.step) for each in found
     ]
     best = {(best_network(study.results.facts.of_use(use)).model, use) for use in {each.use for each in found}}
     assert {(row["model"], row["use"]) for row in table[table["best"]].to_dict("records")} == best

@@ -14,11 +14,12 @@ const builders = {
     const pointsOf = (row, at) => networkPoints(row, chosen, same ? 1 : 1 / Math.max(data.networks[row.network].layers.length - 1, 1))
       .map((point) => ({ ...point, low: point.best || point.last ? point.low : null, x: point.x + span * Math.min(0.006, 0.04 / all.length) * (at - (rows.length - 1) / 2) }));
     const others = rows.map((row) => curve(row.network, { ...chosen, step: row.step ? 0 : data.steps.at(-1) }));
-    const stepsOf = (some) => [...new Set(some.filter(Boolean).map((row) => row.step))].join(" or ");
-    element.querySelector(".steps").textContent = stepsOf(rows) === stepsOf(others) || !stepsOf(others) ? "" : `. Thick: step ${stepsOf(rows)}; thin: step ${stepsOf(others)}.`;
+    const stepsOf = (some) => [...new Set(some.filter(Boolean).map((row) => stepWords(row.step)))].join(" or ");
+    element.querySelector(".steps").textContent = stepsOf(rows) === stepsOf(others) || !stepsOf(others) ? "" : `. Thick: ${stepsOf(rows)}; thin: ${stepsOf(others)}.`;
     const { name, better } = data.metrics[chosen.metric], best = rows.filter((row) => row.best !== null);
     const earlier = best.filter((row) => row.best < data.networks[row.network].layers.length - 1).length;
-    note(element, best.length === 0 ? "" : `${name} is ${better.replace(/er$/, "est")} at ${best.length > 1 ? `an earlier layer in ${earlier} of ${best.length} networks` : `layer ${best[0].best + 1} of ${data.networks[best[0].network].layers.length}`}.`);
+    const [taken] = best.length === 1 && chosen.step === ANSWER ? rowsOf(data.answers, { network: best[0].network, metric: chosen.metric }) : [];
+    note(element, best.length === 0 ? "" : `${name} is ${better.replace(/er$/, "est")} at ${best.length > 1 ? `an earlier layer in ${earlier} of ${best.length} networks` : `layer ${best[0].best + 1} of ${data.networks[best[0].network].layers.length}`}${taken && taken.layer !== best[0].best ? `; taken: layer ${taken.layer + 1}` : ""}.`);
     const points = rows.flatMap((row, at) => [
       ...(others[at] && others[at] !== row ? pointsOf(others[at], at).map((point) => ({ ...point, part: "other", aside: true, low: null })) : []),
       ...pointsOf(row, at),
@@ -67,10 +68,9 @@ const builders = {
   },
 
   classes(element, chosen, at, network) {
-    const names = Object.keys(data.metrics), { use } = data.metrics[chosen.metric];
-    const metric = [chosen.metric, ...names.filter((name) => data.metrics[name].use === use), ...names].find((name) => data.metrics[name].classes);
+    const { metric } = chosen, { name } = data.metrics[metric];
     note(element, "");
-    if (!metric) return "No measured score is a mean over images, so a single class has none.";
+    if (!data.metrics[metric].classes) return `A single class has no ${name}.`;
     const folds = chosen.fold === MEAN ? data.folds.slice(1) : [chosen.fold];
     const { step, best: depth } = curve(at, { ...chosen, metric, split: UNSEEN, fold: MEAN }) ?? {};
     const rows = folds.flatMap((fold) => rowsOf(data.classes, { network: at, metric, step, split: chosen.split, fold }));
@@ -85,7 +85,7 @@ const builders = {
     note(element, !named.length ? "" : depth === network.layers.length - 1 ? "The last layer is best on average."
       : `Layer ${depth + 1} beats the last layer for ${named.filter((each) => gain(each) > 0).length} of ${named.length} classes.`);
     element.querySelector("figcaption").textContent = [
-      `${data.metrics[metric].name} of ${network.model}${data.steps.length > 1 ? `, step ${step}` : ""}, at the layer that is best on average and at the last one.`,
+      `${data.metrics[metric].name} of ${network.model}${data.steps.length > 1 ? `, ${stepWords(step)}` : ""}, at the layer that is best on average and at the last one.`,
       shown.length < named.length ? `Shown: the ${shown.length} classes with the largest differences.` : "",
     ].join(" ");
     return bestAndLast(shown, `${network.model}: ${data.metrics[metric].name} of every class`);
@@ -101,7 +101,7 @@ const builders = {
     const { side } = element.dataset, found = gallery(at, side, chosen);
     element.querySelector("output").textContent = layerName(network, controls.elements[side + at].value - 1);
     if (!found) return "No images were kept of this network.";
-    note(element, `${PART} ${found.fold}; the plane holds ${Math.round(100 * found.explained)} % of the variance.`);
+    note(element, `${PART} ${found.fold}; the plane holds ${Math.round(100 * found.explained)}% of the variance.`);
     const labels = [...new Set(found.rows.map((row) => found.images.labels[row.image]))].sort();
     const points = found.rows.map((row) => {
       const label = found.images.labels[row.image];

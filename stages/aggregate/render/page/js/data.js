@@ -49,18 +49,21 @@ function bestNetwork(dataset, { metric }) {
   return (own.find(({ use, best }) => best && use === data.metrics[metric].use) ?? own[0]).network;
 }
 
+/** Name a checkpoint. */
+const stepWords = (step) => (step === 0 && data.steps.length > 1 ? "pre-trained" : `step ${step}`);
+
 const number = (value) => (value === null || value === undefined ? "–" : value.toFixed(3));
 const interval = (low, high) => (low === null || low === undefined ? "" : `[${number(low)}, ${number(high)}]`);
 const layerName = (network, place) => `${place + 1} of ${network.layers.length} (${network.layers[place]})`;
 const bestWords = ({ network, step, best, value }) =>
-  `best at layer ${layerName(data.networks[network], best)}${data.steps.length > 1 ? ` of step ${step}` : ""}, ${number(value[best])}`;
+  `best at layer ${layerName(data.networks[network], best)}${data.steps.length > 1 ? `, ${stepWords(step)}` : ""}, ${number(value[best])}`;
 const BANDS = {
   classes: "interval for other classes", images: "interval for other images of these classes", sd: "± 1 standard deviation", "": "",
 };
 
 /** Say what a selection is, for captions and for people who hear the chart. */
 function when({ fold, step }) {
-  const steps = data.steps.length === 1 ? "" : step === ANSWER ? "" : `step ${step}, `;
+  const steps = data.steps.length === 1 ? "" : step === ANSWER ? "" : `${stepWords(step)}, `;
   return `${steps}${fold === MEAN ? data.mean : `${data.part} ${fold}`}`;
 }
 const words = (chosen) => `${data.metrics[chosen.metric].name}, ${when(chosen)}`;

@@ -50,7 +50,7 @@ function queries({ rows, images }) {
 function rightNeighbours({ rows, images, name }) {
   const right = (row) => row.neighbours.filter((other) => images.labels[other] === images.labels[row.image]).length;
   const [count, all] = rows.reduce(([r, a], row) => [r + right(row), a + row.neighbours.length], [0, 0]);
-  return `${name}: ${Math.round((100 * count) / all)} %`;
+  return `${name}: ${Math.round((100 * count) / all)}%`;
 }
 
 function neighbourLine(image, layers) {

@@ -47,7 +47,7 @@ const tables = {
 
 function share(values, at) {
   const part = values[at] === null ? null : values[at] / values[values.length - 1];
-  return cell(part, part === null ? "–" : `${(100 * part).toFixed(part < 0.1 ? 1 : 0)} %`);
+  return cell(part, part === null ? "–" : `${(100 * part).toFixed(part < 0.1 ? 1 : 0)}%`);
 }
 
 function fillTable(table) {
