@@ -61,7 +61,7 @@ def read_cells(score: str) -> dict[tuple[str, str, str], dict[str, float]]:
                 step: float(row[step]) for step in ("habit", "layer", "representation")
             }
             for row in csv.DictReader(file)
-            if row["score"] == score
+            if row["score"] == score and row["network"] in kinds.NETWORKS
         }
 
 
@@ -122,3 +122,11 @@ def test_fewer_images_are_as_many_of_each_class_and_spread_over_it():
     assert np.unique(kept, return_counts=True)[1].tolist() == [10] * 80
     assert [int(path) for path in paths] == pixels.tolist()
     assert pixels[:10].tolist() == [0, 3, 6, 10, 13, 16, 19, 23, 26, 29]
+
+
+def test_photos_gain_by_centring_and_textures_by_joins():
+    chosen = kinds.steps("map_at_r").groupby("kind", observed=True)["chosen"].agg(list)
+    assert {name.split()[-1] for name in chosen["photos"]} == {"centred"}
+    assert {name.split()[0] for name in chosen["textures"]} == {"last_4"}
+    page = " ".join((DOCS / "study" / "README.md").read_text().split())
+    assert "On photos the gain comes from centring, on textures from joining layers." in page
