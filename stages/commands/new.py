@@ -79,11 +79,8 @@ def new(
         plan = plan_folds(candidates, parse_dataset(entry, name), config.prepare.seed)
     folds = [int(fold) for fold in plan.splits if fold.isdecimal()]
     changes: Changes = {("run", "datasets"): [name], ("run", "models"): [*models]}
-    changes |= {
-        ("models", model, "network", "image_size"): size
-        for model, size in sizes.items()
-        if size != config.models[model].network.image_size
-    }
+    own = {model: size for model, size in sizes.items() if size != config.models[model].network.image_size}
+    changes |= {("models", model, "network", "image_size"): size for model, size in own.items()}
     changes |= {("run", "folds"): folds} | ({("aggregate", "use"): use} if use else {})
     changes |= {} if frozen else longer_schedule(config, plan)
     with PARAMS.open("r+b") as file:
@@ -98,10 +95,10 @@ def new(
     for line in [
         f"wrote {', '.join('.'.join(key) for key in changes)} and datasets.{name} to {PARAMS.name}; undo: {undo}",
         f"{' and '.join(models)}: {training}; {count} {what}{'s' * (count > 1)} of {unseen} unseen classes",
-        *[
+        *(
             f"{model}: images of {size} px; smaller ones are enlarged; see --image-size"
             for model, size in sizes.items()
-        ],
+        ),
         *([f"bits: {bits}, as images that were read have it; prepare refuses larger values"] if bits else []),
         *notes,
         "next: `whichlayer plan` says how long it takes, `dvc repro` runs it",

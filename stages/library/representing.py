@@ -29,7 +29,7 @@ MAP_AT_R, MAX_IMAGES = "map_at_r", 10_000
 """The score that candidates are compared by, and the images, of more of which so many are drawn."""
 
 PROVEN: tuple[Scope, ...] = ("classes",)
-"""Scopes in which simulation confirms the level of a gain's interval (docs/coverage.md)."""
+"""Scopes in which simulation confirms the level of a gain's interval (docs/uncertainty.md#validation)."""
 
 DIMENSIONS = (32, 64, 128, 256)
 """Of `RepresentationChoice.curve`."""
@@ -216,7 +216,7 @@ class RepresentationChoice:
 
 
 def gain_of(choice: Choice, among: Sequence[int]) -> Gain:
-    """Infer what the best of some candidates gains over the habit (docs/coverage.md has how often it holds).
+    """Infer what the best of some candidates gains over the habit (docs/uncertainty.md#validation).
 
     Args:
         choice: the scores of all candidates.
