@@ -102,7 +102,7 @@ def score_images(images: ReadImages, layers: pd.DataFrame, run: RunParams, catal
         of_fold = pd.concat(own, join="inner", ignore_index=True)
         unseen = of_fold.loc[of_fold["split"] == UNSEEN, IMAGE].drop_duplicates()
         groups = find_groups(unseen["label"].to_numpy(), unseen["group"].to_numpy())
-        scores.least.update({} if unseen.empty else {str(fold): int(unseen["label"].value_counts().min())})
+        scores.least.update({} if unseen.empty else {str(fold): int(unseen["label"].astype(str).value_counts().min())})
         scores.groups.update({} if groups is None else {str(fold): groups})
         scores.classes.extend(class_scores(per_image, of_fold))
         tests = per_image[per_image["split"] == SEEN]

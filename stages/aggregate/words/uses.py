@@ -88,7 +88,7 @@ def explain_brackets(networks: Sequence[Recommendation]) -> str:
     why = f"No interval of the gain{perfect}, so undecided: {joined([*lacking])}." if lacking else ""
     undecided = all(each.gain_over_last.status == Payoff.UNDECIDED for each in doubted)
     brackets = explain_intervals("[ ]", shown, step, ", so undecided" * undecided)
-    few = FEW_CLASSES * any(each.has_few_classes for each in networks)
+    few = FEW_CLASSES * (any(each.has_few_classes for each in networks) and "other images" not in brackets)
     return " ".join(filter(None, [brackets, why, explain_intervals("Ties", alone, step), few]))
 
 

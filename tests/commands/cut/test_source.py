@@ -247,7 +247,7 @@ def test_without_seen_images_columns_are_standardized_by_the_others(finished, tm
 def test_several_layers_are_scaled_to_length_1_and_must_differ(finished):
     params, cell, paths = finished
     store = open_source(params, cell, paths, Wanted(layers=["blocks.1"])).store
-    with pytest.raises(UserError, match="--scale: of several layers each is scaled to length 1"):
+    with pytest.raises(UserError, match="--scale: of several layers each is L2-normalized"):
         fit_scaler(store, store.layers[:2], 50, "standard")
     with pytest.raises(UserError, match=r"several layers must differ, found blocks\.1, blocks\.1"):
         open_source(params, cell, paths, Wanted(layers=["blocks.1", "blocks.1"]))

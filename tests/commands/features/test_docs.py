@@ -15,7 +15,9 @@ PAGE = Path(__file__).parents[3] / "docs" / "use.md"
 def test_the_classifier_of_new_classes_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
-    block = "\n".join(re.findall(r"```python\n(.+?)```", PAGE.read_text(), flags=re.S)[1:3])
+    blocks = re.findall(r"```python\n(.+?)```", PAGE.read_text(), flags=re.S)
+    first = next(n for n, each in enumerate(blocks) if "open_zarr" in each)
+    block = "\n".join(blocks[first : first + 2])
     (path,) = re.findall(r'open_zarr\("(.+?)"', block)
     (named,) = re.findall(r"for layer in (\(.+?\)):", block)
     layers = [Layer(name, name, depth, "mean", 9, 1, 1) for depth, name in enumerate(ast.literal_eval(named))]

@@ -88,7 +88,7 @@ def test_for_one_use_only_its_scores_are_computed(tmp_path):
     done = run(tmp_path / "photos", "--image-size", 32, "--use", "retrieval", "--out", tmp_path / "out")
     assert "linear probe" not in done.stderr
     assert "3 of 3, joins of layers" in done.stderr
-    assert "With joins of layers among the candidates:\nFor retrieval take " in done.stdout
+    assert "\nFor retrieval, joins of layers included, " in done.stdout
     with np.load(tmp_path / "out" / "embeddings.npz", allow_pickle=False) as kept:
         layers = {name: kept[name] for name in kept.files if name != "labels"}
     made = Representation.load(tmp_path / "out" / "representation.safetensors")

@@ -91,7 +91,7 @@ def test_the_verdict_names_the_better_layer_what_was_left_out_and_no_cost(tmp_pa
     content["blocks.0"][:] = np.random.default_rng(3).normal(size=content["blocks.0"].shape)
     done = score(tmp_path, write_npz(tmp_path / "mine.npz", content), "--out", tmp_path / "out")
     assert "try stem for classifier, retrieval and discovery: gain undecided." in " ".join(done.output.split())
-    assert "1 fold of 4 classes, 48 images, 1 seed." in done.output
+    assert "scores are for other images of these classes only." in " ".join(done.output.split())
     assert "whichlayer features" not in done.output
     assert "of the parameters" not in done.output
     assert "left out, for want of a head: accuracy\n" in done.stderr
@@ -138,7 +138,7 @@ def test_chosen_scores_the_first_being_the_verdicts_and_scaled_rows(tmp_path: Pa
     out = tmp_path / "out"
     done = score(tmp_path, file, "--metrics", "nn1_accuracy, collapse", "--normalize", "l2", "--out", out)
     assert "\nretrieval (1-NN) " in done.output
-    assert "Scores use unit-length embeddings." in " ".join(done.output.split())
+    assert "Scores use L2-normalized embeddings." in " ".join(done.output.split())
     records = read_layer_scores(out / "layers.csv")
     assert set(records["metric"]) == {"nn1_accuracy", "collapse"}
     X = content["stem"] / np.linalg.norm(content["stem"], axis=1, keepdims=True)
