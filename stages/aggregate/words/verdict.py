@@ -208,7 +208,7 @@ def brief_doubts(networks: Sequence[Recommendation], *, known: bool) -> str:
     """Name the uses for which no layer is shown to beat chance and raw pixels, or for which that is not known."""
     own = [each for each in networks if (each.doubtful if known else each.doubtful is None)]
     told = [f"{levels_to_beat(each)} for {each.use_name}" for each in own]
-    words = "No layer is shown to beat" if known else "It is untested if a layer beats"
+    words = "No layer clearly beats" if known else "It is untested if a layer beats"
     return f"{words} {'; '.join(told)}." if own else ""
 
 
