@@ -1,6 +1,9 @@
+from types import SimpleNamespace
+
 import pandas as pd
 
-from stages.aggregate.network_data import CLASS_KEYS, class_scores, last_rows
+from stages.aggregate.network_data import CLASS_KEYS, class_scores, last_rows, score_images
+from stages.core.scores.catalogue import LAYER_SCORES
 from stages.shared.tables.metric_table import HEAD, typed
 from tests.aggregate.test_curves import point
 
@@ -27,6 +30,15 @@ def test_scores_of_each_class_are_means_over_its_images_and_the_seeds():
         ["x", "nn1_accuracy", "b", 2, 0.625],
         [HEAD, "accuracy", "c", 2, 0.75],
     ]
+
+
+def test_images_are_counted_of_the_classes_that_are_there():
+    place = {"step": 0, "layer": "x", "pooling": "mean", "group": "", "nn1_accuracy": 1.0}
+    images = pd.DataFrame([place | {"sample_id": str(i), "split": "unseen", "label": "aab"[i]} for i in range(3)])
+    images["label"] = images["label"].astype(pd.CategoricalDtype(["a", "b", "seen"]))  # of both splits
+    layers = typed(pd.DataFrame([point("x", 0, "mean", 1.0, seed=0, fold="2", metric="nn1_accuracy")]))
+    run = SimpleNamespace(seeds=[0])
+    assert score_images(lambda *_: images, layers, run, LAYER_SCORES).least == {"2": 1}
 
 
 def test_the_last_rows_of_a_score_are_those_of_seen_and_unseen_images():
