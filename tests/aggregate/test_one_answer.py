@@ -38,7 +38,9 @@ AT = r"(?: at step (\d+)| \((pre-trained)\))?"
 WORDS = {use: USES[use].words or use for use in LEADING}
 USE = f"(?:{'|'.join(WORDS.values())})"
 ROOT = Path(__file__).parents[2]
-PRINTED = {"README.md": "data/results/metrics.json", "docs/getting-started.md": "docs/default-study/frozen.json"}
+PRINTED = {
+    "docs/getting-started.md": "docs/default-study/frozen.json",
+}
 """Pages that show a verdict, and the metrics of the run that printed it."""
 
 
