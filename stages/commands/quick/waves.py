@@ -28,6 +28,7 @@ from ..project import new_output
 
 if TYPE_CHECKING:
     from ...library.checks import Layers
+    from ...library.representing import RepresentationChoice
 
 QUICK = sorted(
     (name for name, own in LAYER_SCORES.items() if own.quick),
@@ -65,8 +66,7 @@ def answer(
 
     layers = next(iter(sources.values())) if len(sources) == 1 else side_by_side(sources)
 
-    own = [name for name in QUICK if use in (None, LAYER_SCORES[name].use)]
-    asked = [*own, *(name for name in [STEADY.get(str(use))] if name and name not in own)]
+    asked = scores_of(use)
     measure, aggregate, given = read_settings(PARAMS, ",".join(asked))
     joins = use in (None, "retrieval") and len({*labels}) >= MIN_FITTED_CLASSES
     there = (asked != [PROBE], PROBE in asked, asked != [PROBE], joins)
@@ -92,10 +92,7 @@ def answer(
     if joins:
         announce()
         choice = choose_representation(sources if len(sources) > 1 else layers, labels)
-        print(f"\n{choice}", flush=True)
-        if dimensions:
-            curve = ", ".join(f"{count}: {score:.3f}" for count, score in choice.curve["map_at_r"].items())
-            print(f"MAP@R by dimensions: {curve}.", flush=True)
+        print(f"\n{choice}{curve_of(choice) if dimensions else ''}", flush=True)
     if out:
         from ...library.export import write_result
 
@@ -105,6 +102,18 @@ def answer(
             np.savez(scratch / "embeddings.npz", allow_pickle=False, labels=np.array(labels), **layers)
             if joins:
                 choice.fit(dimensions).save(scratch / "representation.safetensors")
+
+
+def scores_of(use: str | None) -> list[str]:
+    """List the scores that are measured for a use, with the one that names its layer where labels are few."""
+    own = [name for name in QUICK if use in (None, LAYER_SCORES[name].use)]
+    return [*own, *(name for name in [STEADY.get(str(use))] if name and name not in own)]
+
+
+def curve_of(choice: "RepresentationChoice") -> str:
+    """Write the score of fewer dimensions."""
+    told = ", ".join(f"{count}: {score:.3f}" for count, score in choice.curve["map_at_r"].items())
+    return f"\nMAP@R by dimensions: {told}."
 
 
 def side_by_side(sources: "Mapping[str, Layers]") -> dict[str, NDArray[np.float32]]:

@@ -75,8 +75,6 @@ def score(
         print(f"score: {note}", file=sys.stderr)
     print(result.verdict(aggregate.use))
     choice = choose_among_joins(layers, of_images) if "map_at_r" in result.table else None
-    if choice is not None:
-        print(f"\n{choice}")
     if out is not None:
         from ...library.export import write_result
 

@@ -14,7 +14,7 @@ from ...shared.runtime.errors import UserError
 
 
 def choose_among_joins(layers: Mapping[str, Any], of_images: Mapping[str, Any]) -> RepresentationChoice | None:
-    """Choose among layers, joins and recipes on the images of unseen classes.
+    """Choose among layers, joins and recipes on the images of unseen classes, and print the choice.
 
     Args:
         layers: name -> (N, D), maybe with the images themselves, which are no candidate.
@@ -29,7 +29,9 @@ def choose_among_joins(layers: Mapping[str, Any], of_images: Mapping[str, Any]) 
         return None
     groups = of_images["groups"][unseen] if "groups" in of_images else None
     try:
-        return choose_representation({n: X[unseen] for n, X in layers.items() if n != BASELINE}, labels, groups)
+        choice = choose_representation({n: X[unseen] for n, X in layers.items() if n != BASELINE}, labels, groups)
     except UserError as error:
         print(f"score: no joins of layers: {error}", file=sys.stderr)
         return None
+    print(f"\n{choice}")
+    return choice
