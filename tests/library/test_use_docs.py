@@ -28,5 +28,5 @@ def test_a_folder_becomes_a_search_index(tmp_path, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "whichlayer", wl)
     known = {}
     exec(code, known)
-    assert capsys.readouterr().out.startswith("For retrieval take ")
+    assert capsys.readouterr().out.startswith("For retrieval, joins of layers included, ")
     assert {known["paths"][row].parent.name for row in known["rows"][0][:4]} == {"class7"}
