@@ -87,8 +87,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from stages.prepare.candidates import Candidate, Listing
-from stages.prepare.params import StripesParams
+from ..candidates import Candidate, Listing
+from ..params import StripesParams
 
 
 def list_stripes(raw: Path, params: StripesParams, seed: int, resources: ExitStack) -> Listing:
@@ -120,9 +120,7 @@ DATASET_PARAMS: dict''',
     )
     copy.after(params, '"folder": FolderParams', '    "stripes": StripesParams,\n')
     sources = "stages/prepare/sources/__init__.py"
-    copy.after(
-        sources, "from stages.prepare.sources.handwriting", "from stages.prepare.sources.stripes import list_stripes\n"
-    )
+    copy.after(sources, "from .handwriting", "from .stripes import list_stripes\n")
     copy.after(sources, '"folder": list_folder', '    "stripes": list_stripes,\n')
     entry = "{source: stripes, image_size: 16, widths: 9, test_fraction: 0.2, unseen_count: 2}\n"
     for name in ("params.yaml", "docs/presets/paper.yaml"):

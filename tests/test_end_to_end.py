@@ -251,7 +251,7 @@ def test_a_raw_image_reruns_its_dataset_and_put_back_nothing(copied: Workflow):
 
 
 def test_code_reruns_its_stage_and_what_follows_from_other_results(copied: Workflow):
-    metrics = copied.folder / "stages" / "measure" / "metrics.py"
+    metrics = copied.folder / "stages" / "core" / "scores" / "catalogue.py"
     text = metrics.read_text()
     assert "ceiling=1.0)" in text
     metrics.write_text(text.replace("ceiling=1.0)", "ceiling=0.99)"))

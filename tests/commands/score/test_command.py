@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 from sklearn.neighbors import NearestNeighbors
 
 from stages.commands.cli import whichlayer
-from stages.library import choose_representation, export, scoring
+from stages.library import choose_representation, export, scored
 from stages.library.representing import Representation
 from stages.shared.embeddings.embeddings import Layer
 from stages.shared.runtime.errors import UserError
@@ -73,7 +73,7 @@ def test_tables_are_those_of_the_workflow_to_the_byte(tmp_path: Path, monkeypatc
     }
     content = {f"seen/{name}": values[:n_seen] for name, values in whole.items()}
     content |= {name: values[n_seen:] for name, values in whole.items()}
-    for module in (scoring, export):
+    for module in (scored, export):
         monkeypatch.setattr(module, "SEED", 7)
     for file in (write_npz(tmp_path / "a.npz", content), tmp_path / "store"):
         out = tmp_path / f"{file.stem}-out"

@@ -252,7 +252,7 @@ def test_no_two_controls_have_one_name(visit):
 
 @pytest.mark.parametrize(
     ("name", "label"),
-    [("Score", "NMI"), ("Split", "seen classes"), ("Step", "0"), ("Fold", "1")],
+    [("Score", "NMI"), ("Split", "seen classes"), ("Step", "pre-trained"), ("Fold", "1")],
 )
 def test_the_selector_drives_charts_tables_and_their_titles(visit, study, name, label):
     opened = visit()
@@ -261,7 +261,7 @@ def test_the_selector_drives_charts_tables_and_their_titles(visit, study, name, 
     before = svg(page, "overview").evaluate("(svg) => svg.outerHTML"), table_rows(page, "networks")
     opened.select(name, label)
     assert svg(page, "overview").evaluate("(svg) => svg.outerHTML") != before[0]
-    words = {"Step": "step 0", "Fold": "fold 1", "Split": "seen classes"}.get(name, label)
+    words = {"Fold": "fold 1", "Split": "seen classes"}.get(name, label)
     assert words in page.locator("[data-chart=overview] .soft").inner_text()
     assert words in page.locator("[data-chart=overview] [role=graphics-document]").get_attribute("aria-label")
     assert (table_rows(page, "networks") != before[1]) == (
@@ -287,7 +287,7 @@ def test_what_was_not_measured_is_said_in_the_charts_place(visit):
         for name in ("classes", "steps", "folds", "projection")
     }
     assert of_first == {
-        "classes": "No measured score is a mean over images, so a single class has none.",
+        "classes": "A single class has no 1-NN accuracy.",
         "steps": "This score chooses no layer, so it has no g.",
         "folds": "Not measured.",
         "projection": "No images were kept of this network.",
@@ -320,7 +320,7 @@ def test_a_table_of_layers_shows_intervals_and_no_standard_deviation_as_one(visi
     caption = opened.page.locator("#layers-0 caption")
     assert all(row[3].startswith("[") for row in table_rows(opened.page, "layers-0"))
     assert caption.text_content().startswith("[ ] of other classes")
-    opened.select("Step", "0")
+    opened.select("Step", "pre-trained")
     assert {row[3] for row in table_rows(opened.page, "layers-0")} == {""}
     assert caption.text_content() == ""
 
