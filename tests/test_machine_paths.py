@@ -23,8 +23,10 @@ def machine_paths(text: str) -> list[str]:
     return [path for path in PATH.findall(text) if not path.startswith(LEGITIMATE)]
 
 
-@pytest.mark.parametrize("path", ["/home/ann/photos", "/work/tmp/report.html", "file:///root/a"])
-def test_paths_of_a_machine_are_found_in_text_and_code(path: str):
+@pytest.mark.parametrize("names", ["home ann photos", "work tmp report.html", "file:// root a"])
+def test_paths_of_a_machine_are_found_in_text_and_code(names: str):
+    first, *others = names.split()
+    path = "/".join([first, *others] if ":" in first else ["", first, *others])
     for text in (path, f'Path("{path}")', f"see {path}: there", f"--out={path}"):
         assert machine_paths(text), text
 
@@ -36,6 +38,6 @@ def test_no_tracked_file_names_a_path_of_a_machine():
     found = {}
     for file in files:
         content = file.read_bytes()
-        if b"\0" not in content and file != Path(__file__):
+        if b"\0" not in content:
             found[str(file.relative_to(ROOT))] = machine_paths(content.decode("utf-8", "replace"))
     assert {name: paths for name, paths in found.items() if paths} == {}
