@@ -64,6 +64,23 @@ def test_a_folder_changes_no_answer_and_results_are_read_in_another(python, tmp_
     assert python(project, LOAD, pickled) == answers[0]
 
 
+EMBED = """
+import numpy as np
+import torch
+import whichlayer as wl
+
+network = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.Conv2d(4, 5, 3))
+images = np.zeros((2, 8, 8, 3), np.uint8)
+for _ in range(2):  # the first call imports the package's own part of this name
+    layers = wl.embed(network, images, transform=lambda image: torch.zeros(3, 8, 8))
+print([X.shape for X in layers.values()])
+"""
+
+
+def test_embed_is_a_function_after_it_was_called(python, tmp_path: Path):
+    assert python(tmp_path, EMBED) == "[(2, 4), (2, 5)]\n"
+
+
 def test_it_knows_its_names_before_it_imports_anything(python, tmp_path: Path):
     code = "import whichlayer as wl, sys; print(dir(wl), {'numpy', 'stages', 'whichlayer.library'} & {*sys.modules})"
     names = ["Chart", "Recommendation", "Representation", "RepresentationChoice", "Result", "UserError", "__version__"]

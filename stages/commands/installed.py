@@ -8,7 +8,9 @@
 This module is installed as `whichlayer/__init__.py`, with the packages of `stages` beside it.
 """
 
+import sys
 from importlib import import_module
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -39,6 +41,17 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     own = ".library.representing" if name in OF_REPRESENTATIONS else ".library"
     return getattr(import_module(own, __name__), name)
+
+
+class _Package(ModuleType):
+    """A package whose part `embed`, which imports bind to its name as any part's, does not hide the function."""
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if name not in __all__ or not isinstance(value, ModuleType):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package
 
 
 def __dir__() -> list[str]:
