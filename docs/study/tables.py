@@ -391,27 +391,6 @@ def layers_table(frozen: pd.DataFrame, tuned: pd.DataFrame) -> str:
     return markdown(["dataset", "networks", *NETWORKS], rows, texts=2)
 
 
-def goals_table(frozen: pd.DataFrame, tuned: pd.DataFrame) -> str:
-    """Whether the regret of the choice meets its goal and lies below that of every constant rule."""
-    rows = []
-    for kind, scores, step in (("frozen", frozen, 0), ("fine-tuned", tuned, TRAINED)):
-        for score in SCORES.values():
-            goal, pairs = GOALS.get(score, np.nan), curves_of(scores, score, "unit", step)
-            own = over_datasets({pair: regret(curves) for pair, curves in pairs.items()})[0]
-            rules = [
-                over_datasets({pair: regret_at(curves, layer(curves.shape[1] - 1)) for pair, curves in pairs.items()})[
-                    0
-                ]
-                for layer in LAYERS.values()
-            ]
-            met, below = ("yes" if answer else "no" for answer in (own <= goal, own < min(rules)))
-            met = met if score in GOALS else "–"
-            cells = [unsigned(goal), unsigned(own), met, *map(unsigned, rules), below]
-            rows.append([TITLES[score], kind, *cells])
-    heads = ["score", "networks", "goal", "regret of the choice", "met", *(f"regret of {name}" for name in LAYERS)]
-    return markdown([*heads, "below all"], rows, texts=2)
-
-
 def curves_by_size(score: str, networks: Sequence[str] = ("Lite0",)) -> dict[int, dict[tuple[str, str], Curves]]:
     """One score of frozen networks by size of input, of the pairs that have all folds at that size."""
     found = {pixels: curves_of(scores, score, "unit") for pixels, scores in read_sizes(networks).items()}
@@ -469,25 +448,6 @@ def large_pairs_table() -> str:
     datasets = dict.fromkeys(dataset for dataset, _ in gains[0])
     rows = [[name, *(" / ".join(each[name, network] for each in gains) for network in SIZED)] for name in datasets]
     return markdown([f"{LARGE} px, probe / MAP@R", *SIZED], rows)
-
-
-def tuned_sizes_table() -> str:
-    """What choosing gains over the last layer after fine-tuning at 64 px and at larger inputs, in the same folds."""
-    rows = []
-    small = read_tuned([64])
-    for pixels in (128, 224):
-        large = read_tuned([pixels])
-        for dataset in dict.fromkeys(large["dataset"]):
-            folds = {*large[(large["dataset"] == dataset) & (large["step"] == TRAINED)]["fold"]}
-            cells = []
-            for score in SCORES.values():
-                each = [
-                    curves_of(own[own["fold"].isin(folds)], score, "unit", TRAINED).get((dataset, "Lite0"))
-                    for own in (small, large)
-                ]
-                cells.append(" → ".join("–" if c is None else signed(RULES["last"](c)) for c in each))
-            rows.append([dataset, f"64 → {pixels}", str(len(folds)), *cells])
-    return markdown(["dataset", "px", "folds", *SCORES], rows, texts=2) if rows else "Not run yet."
 
 
 def random_curves(score: str) -> list[dict[tuple[str, str], Curves]]:
@@ -559,11 +519,9 @@ def tables() -> Iterator[tuple[str, str]]:
     yield "promise and outcome after fine-tuning", promise_table(after)
     yield "raw rows or rows of length 1, after training", tuned_rows_table(tuned)
     yield "best on the other datasets", transfer_table(frozen, tuned)
-    yield "goals", goals_table(frozen, tuned)
     for score in GOALS:
         yield f"size of input: {TITLES[score]}", sizes_table(score)
     yield "size of input, three networks", f"{enlarged_table()}\n\n{large_pairs_table()}"
-    yield "size of input, fine-tuned", tuned_sizes_table()
     yield "random weights", random_table()
     yield "reduced to equal width", width_table(widths)
 

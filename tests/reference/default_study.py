@@ -34,7 +34,7 @@ def spread_table(path: Path) -> str:
         statuses = [each["status"].replace("_", " ") for each in records]
         rows.append((_title(use, first), _counted(map(_named, records)), *numbers, _counted(statuses)))
     gain = "cross-validated gain over the last layer"
-    heads = ("use", "layer named", "its score", gain, "the same, untrained", "choosing")
+    heads = ("use", "layer named", "its score", gain, "the same, pre-trained", "choosing")
     return table(heads, rows)
 
 

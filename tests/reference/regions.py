@@ -146,8 +146,6 @@ def study() -> Iterator[Region]:
             joined[name].append(f"**{score}**\n\n{table}")
         else:
             yield "five-datasets.md", heading, table
-        if heading in ("what choosing gains", "before and after training"):
-            yield "recommend.md", heading, table
     for heading, each in joined.items():
         yield "five-datasets.md", heading, "\n\n".join(each)
     yield "study/README.md", "few labels on six kinds", few_labels.cells_table()

@@ -66,7 +66,7 @@ def page(results: Results) -> str:
     """The whole page."""
     return f"""# How often intervals and bounds hold
 
-`make coverage` simulates data sets with a known truth, and scores them as the stages do, on embeddings of length 1. It
+`make coverage` simulates data sets with a known truth, and scores them as the stages do, L2-normalized. It
 counts how often the statements of [uncertainty](uncertainty.md) are true, and writes this page and the tables in
 `tests/bench/simulation/results`.
 
