@@ -16,11 +16,12 @@ from ..aggregate.words.verdict import WIDTH
 from ..core.inference.gain import Gain, Payoff, gain_over
 from ..core.inference.refitted import Refits
 from ..core.inference.scopes import Scope
-from ..core.representations.candidates import JOINS, RECIPES, Candidate, Join, LayerAxes, Recipe
+from ..core.representations.candidates import Candidate, Join, LayerAxes, Recipe
 from ..core.representations.choice import Choice, choose_representation
 from ..core.representations.dimensions import score_dimensions
 from ..core.representations.fitting import MAX_AXES
-from ..core.representations.representation import Origin, Representation
+from ..core.representations.representation import Origin
+from ..core.representations.representation import Representation as Representation
 from ..core.scores.catalogue import LAYER_SCORES
 from .checks import Arrays, Layers, check_layers, draw_samples
 from .checks import tabulate as tabulate_samples
@@ -49,7 +50,7 @@ class RepresentationChoice:
     _labels: tuple[str, ...]
     _names: Mapping[str, str]
     _origins: Mapping[str, Origin | None]
-    _groups: NDArray[np.str_] | None
+    _groups: NDArray[Any]
     notes: Sequence[str] = ()
 
     @property
@@ -66,11 +67,6 @@ class RepresentationChoice:
     def score(self) -> float:
         """MAP@R on classes that took no part in the choice or in any fit."""
         return self.choice.score
-
-    @property
-    def habit_score(self) -> float:
-        """MAP@R of the habit in the same galleries."""
-        return float(self.choice.values[self.choice.control])
 
     @property
     def layer_score(self) -> float:
@@ -137,11 +133,10 @@ class RepresentationChoice:
 
         Axes are fitted to other classes than those judged, but the representation was chosen on all: slightly too high.
         """
-        y = np.unique(self._labels, return_inverse=True)[1]
-        groups = np.arange(len(y)) if self._groups is None else np.unique(self._groups, return_inverse=True)[1]
         if len(self.choice.references) == 1:
             return pd.DataFrame({"map_at_r": []}, pd.Index([], name="dimensions"))
-        found = score_dimensions(self._layers, y, groups, self.choice.folds, self.best, DIMENSIONS)
+        y = np.unique(self._labels, return_inverse=True)[1]
+        found = score_dimensions(self._layers, y, self._groups, self.choice.folds, self.best, DIMENSIONS)
         return pd.DataFrame({"map_at_r": found.values()}, pd.Index(found, name="dimensions"))
 
     def fit(self, dimensions: int | None = None) -> Representation:
@@ -268,12 +263,9 @@ def choose(
     arrays = check_layers(flat, len(samples), rows)
     samples = samples if rows is None else samples.iloc[rows]
     habit = ".".join(control) if isinstance(control, tuple) else control
-    grouped = None if groups is None else samples["group"].to_numpy(dtype=str)
+    grouped = np.arange(len(samples)) if groups is None else samples["group"].to_numpy(dtype=str)
     choice = choose_representation(
         arrays, samples["label"].to_numpy(dtype=str), grouped, axes=axes, joins=joins, recipes=recipes, control=habit
     )
     names = {key: each.layer for key, each in axes.items()}
     return RepresentationChoice(choice, arrays, tuple(samples["label"]), names, origins, grouped, notes)
-
-
-__all__ = ["JOINS", "RECIPES", "Representation", "RepresentationChoice", "choose"]

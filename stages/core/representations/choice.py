@@ -7,7 +7,7 @@ folds, with recipes fitted without the judged one as well; then it is scored on 
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, product
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -180,17 +180,14 @@ class _Judge:
     ) -> None:
         self.y, self.folds, self.own_groups, self.count = y, folds, own_groups, len(candidates)
         self.galleries = [self._gallery(fold) for fold in range(folds.max() + 1)]
-        self.fixed, self.fitted = list[tuple[Source, Rows]](), list[tuple[Source, Rows]]()
-        for names in sources(axes):
-            for found, is_plain in ((self.fixed, True), (self.fitted, False)):
-                own = [
-                    n for n, c in enumerate(candidates) if c.arrays[0] in names and (c.recipe == "plain") == is_plain
-                ]
-                if own:
-                    arrays, members = [layers[name] for name in names], [candidates[n].arrays for n in own]
-                    ranges = [range(names.index(each[0]), names.index(each[-1]) + 1) for each in members]
-                    source = Source(arrays, arrays, y, [candidates[n] for n in own], ranges)
-                    found.append((source, np.array(own)))
+        self.sources = list[tuple[Source, Rows]]()  # with the numbers of their candidates, plain ones apart
+        for names, is_plain in product(sources(axes), (True, False)):
+            own = [n for n, c in enumerate(candidates) if c.arrays[0] in names and (c.recipe == "plain") == is_plain]
+            if own:
+                arrays, members = [layers[name] for name in names], [candidates[n].arrays for n in own]
+                ranges = [range(names.index(each[0]), names.index(each[-1]) + 1) for each in members]
+                source = Source(arrays, arrays, y, [candidates[n] for n in own], ranges)
+                self.sources.append((source, np.array(own)))
 
     def _gallery(self, fold: int, without: Sequence[int] | Classes = ()) -> Gallery:
         return Gallery(self._rows(self.folds == fold, without), self.y, self.own_groups)
@@ -205,16 +202,16 @@ class _Judge:
         """Every candidate on every class, fitted without its fold, (C, K)."""
         scores = np.empty((self.count, len(self.folds)))
         for fold, gallery in enumerate(self.galleries):
-            for source, own in (*self.fixed, *self.fitted):
+            for source, own in self.sources:
                 scores[np.ix_(own, gallery.classes)] = Fit(source, self._rows(self.folds != fold)).score(gallery)
         return scores
 
     def scores_without_folds(self, class_scores: Float64) -> Float64:
         """Every candidate's mean over the classes of all folds but each, fitted without that fold, (J, C)."""
-        J = len(self.galleries)
+        J, fitted = len(self.galleries), [each for each in self.sources if each[0].is_fitted]
         table = np.repeat(class_scores[None], J, axis=0)  # (J, C, K)
         for pair in combinations(range(J), 2) if J > 2 else ():
-            for source, own in self.fitted:
+            for source, own in fitted:
                 fit = Fit(source, self._rows(~np.isin(self.folds, pair)))
                 for judged, chosen_on in (pair, pair[::-1]):
                     gallery = self.galleries[chosen_on]
@@ -227,8 +224,7 @@ class _Judge:
         scores = np.repeat(class_scores[None], len(groups), axis=0)  # (G, C, K)
         for fold in range(len(self.galleries)):
             reference = self._rows(self.folds != fold)
-            whole = [(Fit(source, reference), own) for source, own in self.fixed]
-            whole += [(Fit(source.compressed(reference), reference), own) for source, own in self.fitted]
+            whole = [(Fit(source.compressed(reference), reference), own) for source, own in self.sources]
             for table, group in zip(scores, groups, strict=True):
                 is_judged, is_reference = (self.folds[group] == fold).any(), (self.folds[group] != fold).any()
                 gallery, left = self._gallery(fold, group), self._rows(self.folds != fold, group)

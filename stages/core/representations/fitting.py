@@ -118,6 +118,11 @@ def principal_axes(X: Embedding, most: int = MAX_AXES) -> Axes:
     return Axes(mean, directions, deviations / np.sqrt(N))
 
 
+def axes_about_zero(rows: Embedding, count: int) -> Float64:
+    """Find the directions that keep cosines of joined rows (N, p) best, their mean left in: (p, count)."""
+    return np.asarray(np.linalg.svd(rows.astype(np.float64), full_matrices=False)[2][:count].T)
+
+
 def layer_step(X: Embedding, scaling: Scaling) -> Step:
     """What is done with the rows of one layer, fitted to its reference images (N, D)."""
     if scaling == "plain":

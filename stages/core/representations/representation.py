@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 from ...shared.runtime.errors import UserError, check_known
 from ..scores.arrays import Float32, Float64, blocks
 from .candidates import RECIPES, Recipe
-from .fitting import SCALINGS, WITHIN, Embedding, Step, layer_step, within_classes
+from .fitting import SCALINGS, WITHIN, Embedding, Step, axes_about_zero, layer_step, within_classes
 
 METADATA = "representation"
 """The one key of a file's metadata."""
@@ -33,11 +33,6 @@ class Origin:
     network: str
     image_size: int
     pooling: str
-
-
-def principal_axes_of(rows: Embedding, dimensions: int) -> Float64:
-    """Find the leading principal axes of joined rows (N, p), about zero: (p, dimensions)."""
-    return np.asarray(np.linalg.svd(rows.astype(np.float64), full_matrices=False)[2][:dimensions].T)
 
 
 class Representation(TransformerMixin, BaseEstimator):  # type: ignore[misc]
@@ -100,7 +95,7 @@ class Representation(TransformerMixin, BaseEstimator):  # type: ignore[misc]
                 raise UserError(
                     f"dimensions must be from 1 to {min(rows.shape)}, the features and images, found {self.dimensions}"
                 )
-            self.reduction_ = Step(None, principal_axes_of(rows, self.dimensions))
+            self.reduction_ = Step(None, axes_about_zero(rows, self.dimensions))
             self.n_features_out_ = self.dimensions
         return self
 
@@ -146,12 +141,7 @@ class Representation(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
         check_is_fitted(self)
         fields = {name: getattr(self, name) for name in SAVED} | {"origin": self.origin and asdict(self.origin)}
-        arrays = {
-            f"{place}.{part}": np.ascontiguousarray(array)
-            for place, step in self.steps.items()
-            for part in ("mean", "matrix")
-            if (array := getattr(step, part)) is not None
-        }
+        arrays = {name: np.ascontiguousarray(array) for name, array in self.arrays.items()}
         save_file(arrays, path, {METADATA: json.dumps(fields, sort_keys=True)})
 
     @classmethod
@@ -188,6 +178,16 @@ class Representation(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self)
         steps = {f"layer.{number}": step for number, step in enumerate(self.steps_)}
         return steps | {n: s for n, s in (("join", self.join_), ("reduction", self.reduction_)) if s is not None}
+
+    @property
+    def arrays(self) -> dict[str, Float64]:
+        """The means and matrices that the steps have, in order, such as `layer.0.mean` and `join.matrix`."""
+        return {
+            f"{place}.{part}": array
+            for place, step in self.steps.items()
+            for part, array in (("mean", step.mean), ("matrix", step.matrix))
+            if array is not None
+        }
 
     def _arrays(self, X: Mapping[str, Embedding]) -> list[NDArray[Any]]:
         if not self.layers:
