@@ -97,8 +97,8 @@ def test_few_classes_fit_no_axes():
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"recipes": ["white"]}, "recipes must be known ones, found 'white'"),
-        ({"joins": ["both"]}, "joins must be known ones, found 'both'"),
+        ({"recipes": ["whitend"]}, "recipes must be known ones, found 'whitend'.* did you mean 'whitened'"),
+        ({"joins": ["last4"]}, "joins must be known ones, found 'last4'.* did you mean 'last_4'"),
         ({"control": "layer9"}, "control must be the name of an array, found 'layer9'"),
     ],
 )
