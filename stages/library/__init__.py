@@ -164,7 +164,7 @@ def choose_representation(
 
     Args:
         layers: name -> embedding (N, D), from input to output, as for `score`; or several networks or input sizes,
-            name -> such a dict. Layers of two of them are never joined.
+            name -> such a dict. Layers of two of them are never joined. An array called `pixels` is left out.
         labels: (N,) classes; recipes that fit axes need eight.
         groups: (N,) groups of images, such as a writer's: no image is a neighbour of one of its own group.
         joins: which layers stand side by side: `single`, `last_2`, `last_4`, `upper_half`, `all`.

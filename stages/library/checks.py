@@ -1,4 +1,4 @@
-"""What arrays, labels and settings that a user gives must be: one sentence if they are not."""
+"""Check arrays, labels and settings that a user gives, and turn them into what is scored."""
 
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence, Set

@@ -16,13 +16,14 @@ from ..aggregate.words.verdict import WIDTH
 from ..core.inference.gain import Gain, Payoff, gain_over
 from ..core.inference.refitted import Refits
 from ..core.inference.scopes import Scope
-from ..core.representations.candidates import Candidate, Join, LayerAxes, Recipe
+from ..core.representations.candidates import FITTED, Candidate, Join, LayerAxes, Recipe
 from ..core.representations.choice import Choice, choose_representation
 from ..core.representations.dimensions import score_dimensions
 from ..core.representations.fitting import MAX_AXES
 from ..core.representations.representation import Origin
 from ..core.representations.representation import Representation as Representation
 from ..core.scores.catalogue import LAYER_SCORES
+from ..shared.embeddings.split_names import BASELINE
 from .checks import Arrays, Layers, check_layers, draw_samples
 from .checks import tabulate as tabulate_samples
 
@@ -165,7 +166,7 @@ class RepresentationChoice:
     def _features(self, candidate: Candidate) -> int:
         """Count the columns of its vectors, if no layer's rank is low."""
         shapes = [self._layers[name].shape for name in candidate.arrays]
-        if not candidate.is_fitted:
+        if candidate.recipe not in FITTED:
             return sum(width for _, width in shapes)
         return sum(max(1, min(MAX_AXES, width - 1, count - 2)) for count, width in shapes)
 
@@ -253,9 +254,9 @@ def choose(
     for group, own in given.items() if several else {"": given}.items():
         known = own.described if isinstance(own, Layers) else {}
         origins[group] = own.origin if isinstance(own, Layers) else None
-        for name, values in own.items():
+        for name in (name for name in own if name != BASELINE):
             key = f"{group}.{name}" if several else name
-            flat[key] = values
+            flat[key] = own[name]
             operations = float(known[name].operations) if name in known else float("nan")
             axes[key] = LayerAxes(network=group, layer=name, operations=operations)
     samples = tabulate_samples(labels, groups)

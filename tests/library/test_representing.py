@@ -85,6 +85,14 @@ def test_fewer_dimensions_are_scored_with_axes_of_other_classes(chosen):
     assert curve[32] == pytest.approx(np.concatenate(scores).mean(), abs=1e-3)
 
 
+def test_pixels_are_no_layer(chosen):
+    pixels = {"pixels": np.repeat(np.eye(CLASSES), IMAGES, axis=0)}
+    found = wl.choose_representation(embeddings() | pixels, LABELS, joins=["single"], recipes=["plain"])
+    assert [each.arrays for each in found.choice.candidates] == [("layer0",), ("layer1",), ("layer2",)]
+    with pytest.raises(wl.UserError, match=r"there must be a layer, .* beside 'pixels'"):
+        wl.choose_representation(pixels, LABELS)
+
+
 def test_few_classes_fit_no_axes():
     few = np.isin(LABELS, [f"class {number:02}" for number in range(6)])
     found = wl.choose_representation({name: X[few] for name, X in embeddings().items()}, LABELS[few])

@@ -35,7 +35,7 @@ from ...shared.workflow.params import read_section
 from ...shared.workflow.versions import library_versions
 from ..cut.export import explained, load_run
 from ..cut.folder import AGAIN, PREPROCESS, PROGRAM, check_versions, read_cut
-from ..cut.represented import DECODE, open_representation
+from ..cut.representation import DECODE, open_representation
 from ..cut.source import CellPaths, Float32, Source, Wanted, embedding, named_cell, open_source
 from .image_files import refuse_unreadable
 

@@ -55,11 +55,6 @@ class Candidate:
     recipe: Recipe
     axes: LayerAxes
 
-    @property
-    def is_fitted(self) -> bool:
-        """Whether its recipe fits axes to reference images."""
-        return self.recipe in FITTED
-
 
 def list_candidates(
     axes: Mapping[str, LayerAxes], joins: Collection[Join] = JOINS, recipes: Collection[Recipe] = RECIPES

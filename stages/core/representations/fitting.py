@@ -142,12 +142,12 @@ class Within:
     mean: Float64
     covariance: Float64
 
-    def step(self, columns: slice, shrinkage: float = SHRINKAGE) -> Step:
+    def step(self, columns: slice) -> Step:
         """What is done with some of the joined columns, those of the last few layers or of one."""
         covariance = self.covariance[columns, columns]
         p = len(covariance)
         target = max(np.trace(covariance) / p, np.finfo(float).tiny)
-        factor = cholesky((1 - shrinkage) * covariance + shrinkage * target * np.eye(p), lower=True)
+        factor = cholesky((1 - SHRINKAGE) * covariance + SHRINKAGE * target * np.eye(p), lower=True)
         return Step(self.mean[columns], solve_triangular(factor, np.eye(p), lower=True).T)
 
 

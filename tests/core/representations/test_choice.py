@@ -10,7 +10,7 @@ from sklearn.covariance import shrunk_covariance
 from sklearn.decomposition import PCA
 from sklearn.preprocessing import normalize
 
-from stages.core.representations.candidates import LayerAxes, list_candidates
+from stages.core.representations.candidates import FITTED, LayerAxes, list_candidates
 from stages.core.representations.choice import choose_representation
 from stages.core.representations.fitting import MAX_AXES, SHRINKAGE
 from stages.core.representations.judging import Fit, Gallery, Source
@@ -194,7 +194,7 @@ def test_few_classes_are_chosen_among_recipes_that_fit_little():
     assert {c.recipe for c in of(3).candidates} == {"plain"}
     assert {c.recipe for c in of(7).candidates} == {"plain", "centred"}
     assert of(7).without.shape == (0, len(of(7).candidates))
-    assert any(c.is_fitted for c in of(8).candidates)
+    assert any(c.recipe in FITTED for c in of(8).candidates)
     assert [len(of(count).references) for count in (3, 7, 14, 15, 16)] == [1, 2, 2, 3, 3]
     assert min(of(15).references) == 10
 
