@@ -25,7 +25,7 @@ from numpy.typing import ArrayLike, NDArray
 from ..core.scores.description import Neighbours, Normalize
 from ..shared.runtime.errors import UserError as UserError
 from ..shared.runtime.errors import check_known
-from .checks import SETTINGS, check_layers, check_probe, describe, draw_samples, parse_settings, tabulate
+from .checks import MAX_IMAGES, SETTINGS, check_layers, check_probe, describe, draw_samples, parse_settings, tabulate
 from .result import Chart as Chart
 from .result import Recommendation as Recommendation
 from .result import Result as Result
@@ -51,7 +51,7 @@ def score(
     metrics: Sequence[str] | None = None,
     normalize: Normalize = "l2",
     neighbours: Neighbours = "all",
-    max_images: int = 10_000,
+    max_images: int = MAX_IMAGES,
     kmeans_starts: int = 50,
     kmeans_polished: int = 5,
     kmeans_seed: int = 0,

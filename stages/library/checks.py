@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 Arrays = Mapping[str, NDArray[np.float32]]
 """Name -> (N, D), from input to output."""
 
+MAX_IMAGES = 10_000
+"""Images of a fold of more of which so many are drawn, by default (`measure.max_images`)."""
+
 MAX_LENGTH = 1e18
 """Of an image's vector, and the inverse the least length of an array's longest: squares of distances must not pass the
 ends of float32."""

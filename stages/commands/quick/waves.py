@@ -65,18 +65,15 @@ def answer(
     from ...library.settings import read_settings
 
     layers = next(iter(sources.values())) if len(sources) == 1 else side_by_side(sources)
-
     asked = scores_of(use)
     measure, aggregate, given = read_settings(PARAMS, ",".join(asked))
     joins = use in (None, "retrieval") and len({*labels}) >= MIN_FITTED_CLASSES
     there = (asked != [PROBE], PROBE in asked, asked != [PROBE], joins)
     names, workers = [name for name, is_there in zip(WAVES, there, strict=True) if is_there], worker_count(None)
-    numbered = enumerate(names, 1)
+    announcements = iter([f"quick: {number} of {len(names)}, {name}" for number, name in enumerate(names, 1)])
 
     def announce() -> None:
-        for number, name in numbered:
-            print(f"quick: {number} of {len(names)}, {name}", file=sys.stderr, flush=True)
-            break
+        print(next(announcements), file=sys.stderr, flush=True)
 
     def show(scores: pd.DataFrame) -> None:
         is_first = PROBE not in scores or asked == [PROBE]

@@ -10,7 +10,7 @@ from sklearn.covariance import shrunk_covariance
 from sklearn.decomposition import PCA
 from sklearn.preprocessing import normalize
 
-from stages.core.representations.candidates import FITTED, LayerAxes, list_candidates
+from stages.core.representations.candidates import FITTED, list_candidates
 from stages.core.representations.choice import choose_representation
 from stages.core.representations.fitting import MAX_AXES, SHRINKAGE
 from stages.core.representations.judging import Fit, Gallery, Source
@@ -148,7 +148,7 @@ def test_compressed_axes_are_those_of_the_reference_without_a_class():
     """300 columns are turned into 256, in which the leading 64 are found again without one class."""
     layers, labels = make_layers([300], [24] * 18)
     _, y = np.unique(labels, return_inverse=True)
-    candidates = [c for c in list_candidates({"layer0": LayerAxes()}) if c.recipe != "plain"]
+    candidates = [c for c in list_candidates({"layer0": ""}) if c.recipe != "plain"]
     source = Source(list(layers.values()), list(layers.values()), y, candidates, [range(1)] * len(candidates))
     reference, gallery = np.flatnonzero(y < 12), Gallery(np.flatnonzero(y >= 12), y, np.arange(len(y)))
     compressed = source.compressed(reference)
@@ -201,8 +201,10 @@ def test_few_classes_are_chosen_among_recipes_that_fit_little():
 
 def test_joins_cross_neither_networks_nor_sizes_and_the_control_is_named():
     layers, labels = make_layers([6, 8, 6, 8], [6] * 8)
-    axes = {name: LayerAxes("net", 64 if n < 2 else 224, "mean") for n, name in enumerate(layers)}
-    choice = choose_representation(layers, labels, axes=axes, recipes=["centred"], joins=["all"], control="layer3")
+    networks = {name: "net at 64 px" if n < 2 else "net at 224 px" for n, name in enumerate(layers)}
+    choice = choose_representation(
+        layers, labels, networks=networks, recipes=["centred"], joins=["all"], control="layer3"
+    )
     assert [(c.arrays, c.join, c.recipe) for c in choice.candidates] == [
         (("layer0",), "single", "plain"),
         (("layer1",), "single", "plain"),
@@ -212,7 +214,7 @@ def test_joins_cross_neither_networks_nor_sizes_and_the_control_is_named():
         (("layer2", "layer3"), "all", "centred"),
     ]
     assert choice.control == 4
-    assert choose_representation(layers, labels, axes=axes).control == 1
+    assert choose_representation(layers, labels, networks=networks).control == 1
 
 
 def test_a_class_of_one_image_or_group_is_refused():

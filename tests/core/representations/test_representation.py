@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.base import clone
 
-from stages.core.representations.candidates import RECIPES, LayerAxes, list_candidates
+from stages.core.representations.candidates import RECIPES, list_candidates
 from stages.core.representations.judging import Fit, Source
 from stages.core.representations.representation import Representation
 from stages.shared.runtime.errors import UserError
@@ -20,7 +20,7 @@ def data():
 def test_vectors_have_the_cosines_that_are_judged(data, recipe):
     layers, labels = data
     y, arrays = np.unique(labels, return_inverse=True)[1], list(layers.values())
-    candidates = list_candidates(dict.fromkeys(layers, LayerAxes()), ["last_2"], [recipe])
+    candidates = list_candidates(dict.fromkeys(layers, ""), ["last_2"], [recipe])
     fit = Fit(Source(arrays, arrays, y, candidates, [range(1, 3)]), np.arange(len(y)))
     [(_, cosines)] = fit.cosines(np.arange(len(y)))
     fitted = Representation(candidates[0].arrays, recipe).fit(layers, labels)
