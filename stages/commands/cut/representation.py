@@ -71,11 +71,6 @@ class Represented:
     representation: Representation
 
     @property
-    def scaling(self) -> str:
-        """What is done with rows."""
-        return self.representation.recipe
-
-    @property
     def program(self) -> tuple[Any, Any]:
         """The function of vectors, its second argument, and after it come those in `fitted`, for a program."""
         return represent, tuple((s.mean is not None, s.matrix is not None) for s in self.representation.steps.values())

@@ -51,7 +51,6 @@ def run(*words: object) -> str:
 @pytest.mark.parametrize(
     ("recipe", "names", "dimensions"),
     [
-        ("plain", ("blocks.2", "bn2"), None),
         ("within", ("blocks.3", "blocks.4"), 12),
         ("whitened_within", ("blocks.3", "blocks.4", "blocks.5"), None),
     ],
