@@ -104,14 +104,16 @@ class RepresentationChoice:
 
     @cached_property
     def summary(self) -> pd.DataFrame:
-        """The habit, the best single layer, the best of each group and of all: what is chosen, its score and its cost.
+        """The habit, alone and with recipes, the best single layer, of each group and of all, and what they cost.
 
         `map_at_r` is that of what was chosen on other classes; `gain` is over the habit, corrected for the choice, with
         `low` and `high` (95% over classes); `features` and `operations` (multiply-adds per image) are those of what is
         chosen on all classes, which is named.
         """
         candidates = self.choice.candidates
-        rows: dict[str, Sequence[int]] = {"habit": [self.choice.control], "best single layer": self.choice.singles}
+        same = [n for n, each in enumerate(candidates) if each.arrays == self.habit.arrays]
+        rows: dict[str, Sequence[int]] = {"habit": [self.choice.control], "habit, any recipe": same}
+        rows |= {"best single layer": self.choice.singles}
         groups = [self._deepest(each).network for each in candidates]
         if len({*groups}) > 1:
             rows |= {group: [n for n, own in enumerate(groups) if own == group] for group in dict.fromkeys(groups)}

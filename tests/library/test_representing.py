@@ -44,7 +44,7 @@ def test_what_varies_within_all_classes_is_taken_out(chosen):
     first = " ".join(str(chosen).split())
     assert first.startswith("For retrieval, joins of layers included, take ")
     assert f"{chosen.gain.estimate:+.3f} [{chosen.gain.low:+.3f}, {chosen.gain.high:+.3f}]" in first
-    assert list(chosen.summary.index) == ["habit", "best single layer", "best of all"]
+    assert list(chosen.summary.index) == ["habit", "habit, any recipe", "best single layer", "best of all"]
     assert f"together reach {chosen.score - chosen.layer_score:+.3f} over the best single layer" in first
 
 
@@ -64,7 +64,14 @@ def test_of_several_networks_the_control_is_named_and_none_are_joined():
     assert found.habit.arrays == ("small.layer2",)
     assert {each.split(".")[0] for each in found.best.arrays} == {"large"}
     assert all(len({name.split(".")[0] for name in each.arrays}) == 1 for each in found.choice.candidates)
-    assert list(found.summary.index) == ["habit", "best single layer", "small", "large", "best of all"]
+    assert list(found.summary.index) == [
+        "habit",
+        "habit, any recipe",
+        "best single layer",
+        "small",
+        "large",
+        "best of all",
+    ]
     assert found.summary.loc["small", "map_at_r"] < found.summary.loc["large", "map_at_r"] == pytest.approx(found.score)
     vectors = found.fit().transform(networks["large"])
     assert vectors.shape == (len(LABELS), found.summary.loc["best of all", "features"])
