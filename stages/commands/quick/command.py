@@ -72,8 +72,6 @@ def quick(folder: Path | None, *, demo: bool, table: str | None, out: Path | Non
         raise UserError("name a folder of images, or take --demo (not both)")
     if use == "detection":
         raise UserError("--use detection needs classes that the network was trained on; take `whichlayer new FOLDER`")
-    if how["dimensions"] and use not in (None, "retrieval"):
-        raise UserError(f"--dimensions is for retrieval, found --use {use}; leave one of them out")
     if out is not None:
         check_new(out)
     models, sizes = load(PARAMS)["models"], dict.fromkeys(how["sizes"]) or (None,)

@@ -28,7 +28,7 @@ from ..project import new_output
 
 if TYPE_CHECKING:
     from ...library.checks import Layers
-    from ...library.representing import Representation, RepresentationChoice
+    from ...library.representing import RepresentationChoice
 
 QUICK = sorted(
     (name for name, own in LAYER_SCORES.items() if own.quick),
@@ -68,8 +68,6 @@ def answer(
     asked = scores_of(use)
     measure, aggregate, given = read_settings(PARAMS, ",".join(asked))
     joins = use in (None, "retrieval") and len({*labels}) >= MIN_FITTED_CLASSES
-    if dimensions and not joins:
-        print(f"quick: joins of layers take {MIN_FITTED_CLASSES} classes, so --dimensions is left out", file=sys.stderr)
     there = (asked != [PROBE], PROBE in asked, asked != [PROBE], joins)
     names, workers = [name for name, is_there in zip(WAVES, there, strict=True) if is_there], worker_count(None)
     announcements = iter([f"quick: {number} of {len(names)}, {name}" for number, name in enumerate(names, 1)])
@@ -100,27 +98,13 @@ def answer(
             write_result(scratch, result, measure=measure, aggregate=aggregate, command=command, workers=workers)
             np.savez(scratch / "embeddings.npz", allow_pickle=False, labels=np.array(labels), **layers)
             if joins:
-                fit_at_most(choice, dimensions, len(labels)).save(scratch / "representation.safetensors")
+                choice.fit(dimensions).save(scratch / "representation.safetensors")
 
 
 def scores_of(use: str | None) -> list[str]:
     """List the scores that are measured for a use, with the one that names its layer where labels are few."""
     own = [name for name in QUICK if use in (None, LAYER_SCORES[name].use)]
     return [*own, *(name for name in [STEADY.get(str(use))] if name and name not in own)]
-
-
-def fit_at_most(choice: "RepresentationChoice", dimensions: int | None, images: int) -> "Representation":
-    """Fit the chosen representation to all images, in so many dimensions if it has more."""
-    made = choice.fit()
-    if dimensions is not None and dimensions < min(made.n_features_out_, images):
-        return choice.fit(dimensions)
-    if dimensions is not None:
-        print(
-            f"quick: the representation has {made.n_features_out_} features of {images} images, so that --dimensions "
-            f"{dimensions} takes none off",
-            file=sys.stderr,
-        )
-    return made
 
 
 def curve_of(choice: "RepresentationChoice") -> str:

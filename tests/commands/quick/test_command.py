@@ -44,9 +44,8 @@ def test_a_folder_has_plain_scores_then_a_verdict_and_its_embeddings_are_kept(tm
         for image in range(7):
             pixels = np.clip(colour + random.normal(0, 40, (32, 32, 3)), 0, 255).astype(np.uint8)
             Image.fromarray(pixels).save(tmp_path / "photos" / f"class{number}" / f"{image}.png")
-    done = run(tmp_path / "photos", "--image-size", 32, "--per-class", 6, "--dimensions", 8, "--out", out)
+    done = run(tmp_path / "photos", "--image-size", 32, "--per-class", 6, "--out", out)
     assert done.exit_code == 0, done.stderr
-    assert "joins of layers take 8 classes, so --dimensions is left out" in done.stderr
     phases = ["1 of 3, plain scores", "2 of 3, linear probe", "3 of 3, gains and intervals"]
     assert [line[7:] for line in done.stderr.splitlines() if " of 3, " in line] == phases
     told = done.stderr.index("quick: gains and intervals: about ")
@@ -86,10 +85,8 @@ def test_for_one_use_only_its_scores_are_computed(tmp_path):
     done = run(tmp_path / "photos", "--image-size", 32, "--use", "classifier")
     assert [line[7:] for line in done.stderr.splitlines() if " of 1, " in line] == ["1 of 1, linear probe"]
     assert "MAP@R" not in done.stdout
-    options = ("--use", "retrieval", "--dimensions", 5000, "--out", tmp_path / "out")
-    done = run(tmp_path / "photos", "--image-size", 32, *options)
+    done = run(tmp_path / "photos", "--image-size", 32, "--use", "retrieval", "--out", tmp_path / "out")
     assert "linear probe" not in done.stderr
-    assert "features of 40 images, so that --dimensions 5000 takes none off" in done.stderr
     assert "3 of 3, joins of layers" in done.stderr
     assert "\nFor retrieval, joins of layers included, " in done.stdout
     with np.load(tmp_path / "out" / "embeddings.npz", allow_pickle=False) as kept:
@@ -239,7 +236,6 @@ def test_what_prepare_refuses_is_refused(tmp_path):
         (("--network", "local-dir:x"), "must be the name of a model of params.yaml or of timm, .* found 'local-dir:x'"),
         (("--network", ""), "found ''"),
         (("--image-size", 5000), "less than or equal to 2048; found 5000"),
-        (("--dimensions", 8, "--use", "classifier"), "--dimensions is for retrieval, found --use classifier"),
     ],
 )
 def test_names_and_sizes_are_checked_before_images_are_read(tmp_path, args, message):
