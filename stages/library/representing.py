@@ -22,7 +22,9 @@ from ..core.representations.dimensions import score_dimensions
 from ..core.representations.fitting import MAX_AXES
 from ..core.representations.representation import Origin, Representation
 from ..core.scores.catalogue import LAYER_SCORES
-from .checks import Arrays, Layers, check_layers, draw_samples
+from ..shared.embeddings.split_names import BASELINE
+from ..shared.runtime.errors import UserError
+from .checks import Arrays, Layers, check_layers, checked_mapping, draw_samples
 from .checks import tabulate as tabulate_samples
 
 MAP_AT_R, MAX_IMAGES = "map_at_r", 10_000
@@ -64,7 +66,7 @@ class RepresentationChoice:
 
     @property
     def score(self) -> float:
-        """MAP@R on classes that took no part in the choice or in any fit."""
+        """MAP@R on classes that took no part in the choice or in any fit; of fewer than four on those chosen on."""
         return self.choice.score
 
     @property
@@ -179,15 +181,27 @@ class RepresentationChoice:
         layer = self.describe(choice.candidates[choice.choose_among(choice.singles)[0]])
         told = (
             f"For retrieval, joins of layers included, {self._advice}.",
-            f"{len(choice.classes)} classes in {len(choice.references)} folds, {min(choice.references)} or more "
-            f"reference classes, {len(choice.candidates)} candidates. MAP@R within a fold, on classes that took no "
-            f"part in the choice; gains [95%] are corrected for it. The habit is {self.describe(self.habit)}, the "
-            f"best single layer {layer}. All candidates together reach {self.score - self.layer_score:+.3f} over the "
-            "best single layer.",
+            f"{self._judged_on} The habit is {self.describe(self.habit)}, the best single layer {layer}. All "
+            f"candidates together reach {self.score - self.layer_score:+.3f} over the best single layer.",
             *(f"{note[:1].upper()}{note[1:]}." for note in self.notes),
         )
         first, last = ("\n".join(wrapped(line, WIDTH) for line in each) for each in (told[:1], told[1:]))
         return f"{first}\n{self._tabulated()}\n{last}"
+
+    @property
+    def _judged_on(self) -> str:
+        """Say on which classes; those of one fold are chosen on as well."""
+        classes, references = len(self.choice.classes), self.choice.references
+        if len(references) == 1:
+            return (
+                f"{classes} classes, too few for folds, {len(self.choice.candidates)} candidates. MAP@R is on the "
+                "classes that the choice was made on, and so too high."
+            )
+        return (
+            f"{classes} classes in {len(references)} folds, {min(references)} or more reference classes, "
+            f"{len(self.choice.candidates)} candidates. MAP@R within a fold, on classes that took no part in the "
+            "choice; gains [95%] are corrected for it."
+        )
 
     @property
     def _advice(self) -> str:
@@ -250,7 +264,10 @@ def choose(
     control: str | tuple[str, str] | None,
 ) -> RepresentationChoice:
     """Check arrays and choose: `whichlayer.choose_representation`."""
-    given: Mapping[str, Any] = layers
+    for what, named in (("joins", joins), ("recipes", recipes)):
+        if isinstance(named, str) or not isinstance(named, Collection):
+            raise UserError(f"{what} must be a list of names, found {named!r}")
+    given: Mapping[str, Any] = checked_mapping(layers, "choose_representation")
     several = bool(given) and all(isinstance(each, Mapping) for each in given.values())
     flat: dict[str, Any] = {}
     axes: dict[str, LayerAxes] = {}
@@ -259,7 +276,11 @@ def choose(
         known = own.described if isinstance(own, Layers) else {}
         origins[group] = own.origin if isinstance(own, Layers) else None
         for name, values in own.items():
+            if name == BASELINE:  # the images themselves
+                continue
             key = f"{group}.{name}" if several else name
+            if key in flat:
+                raise UserError(f"network and layer must name each array once, found {key!r} twice; rename a network")
             flat[key] = values
             operations = float(known[name].operations) if name in known else float("nan")
             axes[key] = LayerAxes(network=group, layer=name, operations=operations)
@@ -267,7 +288,7 @@ def choose(
     rows, notes = draw_samples(samples, MAX_IMAGES, 2)
     arrays = check_layers(flat, len(samples), rows)
     samples = samples if rows is None else samples.iloc[rows]
-    habit = ".".join(control) if isinstance(control, tuple) else control
+    habit = ".".join(map(str, control)) if isinstance(control, tuple) else control
     grouped = None if groups is None else samples["group"].to_numpy(dtype=str)
     choice = choose_representation(
         arrays, samples["label"].to_numpy(dtype=str), grouped, axes=axes, joins=joins, recipes=recipes, control=habit
