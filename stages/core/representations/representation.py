@@ -155,8 +155,7 @@ class Representation(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         Raises:
             UserError: no file can be written there.
         """
-        from safetensors import SafetensorError
-        from safetensors.numpy import save_file
+        from safetensors.numpy import save
 
         check_is_fitted(self)
         fields = {name: getattr(self, name) for name in SAVED} | {"origin": self.origin and asdict(self.origin)}
@@ -168,8 +167,8 @@ class Representation(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         }
         metadata = {METADATA: json.dumps(fields, sort_keys=True, default=int)}  # whole numbers may be NumPy's
         try:
-            save_file(arrays, path, metadata)
-        except SafetensorError as error:  # of the system, too
+            Path(path).write_bytes(save(arrays, metadata))  # safetensors' own files are the user's alone to read
+        except OSError as error:
             raise UserError(f"{path} must be a file in a folder that can be written to, found {error}") from None
 
     @classmethod

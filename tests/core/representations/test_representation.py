@@ -137,6 +137,8 @@ def test_a_file_needs_a_place_and_numpy_counts_its_dimensions(data, tmp_path):
     fitted = Representation(("layer0",), "within", np.int64(3)).fit(layers, labels)
     fitted.save(tmp_path / "file")
     assert Representation.load(tmp_path / "file").dimensions == 3
+    (tmp_path / "other").touch()
+    assert (tmp_path / "file").stat().st_mode == (tmp_path / "other").stat().st_mode
     with pytest.raises(UserError, match="must be a file in a folder that can be written to"):
         fitted.save(tmp_path / "none" / "file")
     for path in (tmp_path, tmp_path / "none"):
