@@ -219,6 +219,20 @@ def check_probe(labels: "pd.Series[str]", measure: ScoreParams) -> None:
         )
 
 
+def checked_mapping(layers: Any, function: str) -> Mapping[str, Any]:
+    """Return what is given for layers.
+
+    Raises:
+        UserError: it is no dict, such as one array; with an example of a call of the function.
+    """
+    if not isinstance(layers, Mapping):
+        raise UserError(
+            f"layers must be a dict of embeddings, name -> (N, D), found {type(layers).__name__}; for example "
+            f'{function}({{"features": X}}, labels)'
+        )
+    return layers
+
+
 def check_layers(
     layers: Mapping[str, NDArray[Any]], count: int, rows: NDArray[np.int64] | None = None
 ) -> dict[str, NDArray[np.float32]]:

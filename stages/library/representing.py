@@ -24,7 +24,8 @@ from ..core.representations.representation import Origin
 from ..core.representations.representation import Representation as Representation
 from ..core.scores.catalogue import LAYER_SCORES
 from ..shared.embeddings.split_names import BASELINE
-from .checks import MAX_IMAGES, Arrays, Layers, check_layers, draw_samples
+from ..shared.runtime.errors import UserError
+from .checks import MAX_IMAGES, Arrays, Layers, check_layers, checked_mapping, draw_samples
 from .checks import tabulate as tabulate_samples
 
 MAP_AT_R = "map_at_r"
@@ -74,7 +75,7 @@ class RepresentationChoice:
 
     @property
     def score(self) -> float:
-        """MAP@R on classes that took no part in the choice or in any fit."""
+        """MAP@R on classes that took no part in the choice or in any fit; of fewer than four on those chosen on."""
         return self.choice.score
 
     @property
@@ -188,15 +189,27 @@ class RepresentationChoice:
         layer = self.describe(choice.candidates[choice.choose_among(choice.singles)[0]])
         told = (
             f"For retrieval, joins of layers included, {self._advice}.",
-            f"{len(choice.classes)} classes in {len(choice.references)} folds, {min(choice.references)} or more "
-            f"reference classes, {len(choice.candidates)} candidates. MAP@R within a fold, on classes that took no "
-            f"part in the choice; gains [95%] are corrected for it. The habit is {self.describe(self.habit)}, the "
-            f"best single layer {layer}. All candidates together reach {self.score - self.layer_score:+.3f} over the "
-            "best single layer.",
+            f"{self._judged_on} The habit is {self.describe(self.habit)}, the best single layer {layer}. All "
+            f"candidates together reach {self.score - self.layer_score:+.3f} over the best single layer.",
             *(f"{note[:1].upper()}{note[1:]}." for note in self.notes),
         )
         first, last = ("\n".join(wrapped(line, WIDTH) for line in each) for each in (told[:1], told[1:]))
         return f"{first}\n{self._tabulated()}\n{last}"
+
+    @property
+    def _judged_on(self) -> str:
+        """Say on which classes; those of one fold are chosen on as well."""
+        classes, references = len(self.choice.classes), self.choice.references
+        if len(references) == 1:
+            return (
+                f"{classes} classes, too few for folds, {len(self.choice.candidates)} candidates. MAP@R is on the "
+                "classes that the choice was made on, and so too high."
+            )
+        return (
+            f"{classes} classes in {len(references)} folds, {min(references)} or more reference classes, "
+            f"{len(self.choice.candidates)} candidates. MAP@R within a fold, on classes that took no part in the "
+            "choice; gains [95%] are corrected for it."
+        )
 
     @property
     def _advice(self) -> str:
@@ -259,7 +272,10 @@ def choose(
     control: str | tuple[str, str] | None,
 ) -> RepresentationChoice:
     """Check arrays and choose: `whichlayer.choose_representation`."""
-    given: Mapping[str, Any] = layers
+    for what, named in (("joins", joins), ("recipes", recipes)):
+        if isinstance(named, str) or not isinstance(named, Collection):
+            raise UserError(f"{what} must be a list of names, found {named!r}")
+    given: Mapping[str, Any] = checked_mapping(layers, "choose_representation")
     several = bool(given) and all(isinstance(each, Mapping) for each in given.values())
     flat: dict[str, Any] = {}
     known: dict[str, Known] = {}
@@ -269,6 +285,8 @@ def choose(
         origins[network] = own.origin if isinstance(own, Layers) else None
         for name in (name for name in own if name != BASELINE):
             key = f"{network}.{name}" if several else name
+            if key in flat:
+                raise UserError(f"network and layer must name each array once, found {key!r} twice; rename a network")
             operations = float(described[name].operations) if name in described else float("nan")
             flat[key], known[key] = own[name], Known(network, name, operations)
     samples = tabulate_samples(labels, groups)
@@ -278,7 +296,7 @@ def choose(
     texts, grouped = samples["label"].to_numpy(dtype=str), samples["group"].to_numpy(dtype=str)
     grouped = np.arange(len(samples)) if groups is None else grouped
     how: dict[str, Any] = {"joins": joins, "recipes": recipes}
-    how |= {"control": ".".join(control) if isinstance(control, tuple) else control}
+    how |= {"control": ".".join(map(str, control)) if isinstance(control, tuple) else control}
     how |= {"networks": {key: each.network for key, each in known.items()}}
     choice = choose_representation(arrays, texts, grouped, **how)
     return RepresentationChoice(choice, arrays, tuple(samples["label"]), known, origins, grouped, notes)

@@ -122,7 +122,7 @@ def choose_representation(
     names, y = np.unique(np.asarray(labels).astype(str), return_inverse=True)
     networks = {name: networks[name] if networks else "" for name in layers}
     candidates, folds = _list_considered(networks, joins, recipes, len(names)), draw_folds(names.tolist())
-    habit = control or sources(networks)[0][-1]
+    habit = sources(networks)[0][-1] if control is None else control
     check_known(habit, layers.keys(), f"control must be the name of an array, found {habit!r}")
     own_groups = np.arange(len(y)) if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
     _check_classes(names, y, own_groups)

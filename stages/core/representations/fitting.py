@@ -146,7 +146,7 @@ class Within:
         """What is done with some of the joined columns, those of the last few layers or of one."""
         covariance = self.covariance[columns, columns]
         p = len(covariance)
-        target = max(np.trace(covariance) / p, np.finfo(float).tiny)
+        target = np.trace(covariance) / p or 1.0  # classes of equal images: nothing to take out
         factor = cholesky((1 - SHRINKAGE) * covariance + SHRINKAGE * target * np.eye(p), lower=True)
         return Step(self.mean[columns], solve_triangular(factor, np.eye(p), lower=True).T)
 
