@@ -29,7 +29,6 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from docs.study.labels import Indices, Matrix, probe
-from stages.core.representations.candidates import LayerAxes
 from stages.core.representations.choice import Choice, choose_representation
 from stages.core.representations.folds import draw_folds
 
@@ -64,13 +63,15 @@ class Embedded:
             names = sorted((each for each in file.files if each.startswith("layer_")), key=lambda name: "@" in name)
             self.layers: dict[str, Matrix] = {name: file[name] for name in names}
         self.groups = groups if (groups != "").any() else None
-        self.axes = {name: LayerAxes(pooling=name.partition("@")[2]) for name in names}
+        self.poolings = {name: name.partition("@")[2] for name in names}
         self.last = [name for name in names if "@" not in name][-1]
 
 
 def map_at_r(own: Embedded) -> tuple[dict[str, object], pd.DataFrame]:
     """Judge by MAP@R; also what every candidate scores."""
-    choice = choose_representation(own.layers, own.labels, own.groups, axes=own.axes, control=own.last, refits=False)
+    choice = choose_representation(
+        own.layers, own.labels, own.groups, networks=own.poolings, control=own.last, refits=False
+    )
     best = choice.candidates[choice.chosen]
     found = {
         "habit": choice.values[choice.control],

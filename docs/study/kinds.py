@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from docs.study.tables import markdown, signed, unsigned
+from docs.study.tables import joined, markdown, signed, unsigned
 
 HERE = Path(__file__).parent
 KINDS = {
@@ -174,7 +174,7 @@ def random_answer() -> str:
     means = rows.groupby(["network", "kind"], observed=True)[["habit", "layer", "representation"]].mean()
     random, trained = (means.loc[name] for name in (RANDOM, NETWORKS[0]))
     above = {
-        step: listed(
+        step: joined(
             [
                 f"{kind} ({unsigned(value)} and {unsigned(trained.loc[kind, step])})"
                 for kind, value in random["representation"].items()
@@ -217,7 +217,7 @@ def failures() -> str:
     parts = []
     for step, subject in verbs.items():
         lost = mean[step][mean[step] < -0.0005]
-        where = listed([f"{kind} ({signed(value)})" for kind, value in lost.items()])
+        where = joined([f"{kind} ({signed(value)})" for kind, value in lost.items()])
         parts.append(f"{subject} loses on {where}." if where else f"{subject} loses on no kind.")
     behind = found[each["representation"] < -0.01]
     lowest = found.loc[each["representation"].idxmin()]
@@ -227,14 +227,9 @@ def failures() -> str:
         f"Its smallest gain is {signed(each['representation'].min())} ({lowest['dataset']}, {lowest['network']})."
     )
     if len(behind):
-        pairs = listed([f"{row['dataset']} ({row['network']})" for _, row in behind.iterrows()])
+        pairs = joined([f"{row['dataset']} ({row['network']})" for _, row in behind.iterrows()])
         parts.append(f"It loses more than 0.010 on {pairs}.")
     return " ".join(parts)
-
-
-def listed(words: list[str]) -> str:
-    """Write words in a row, the last after "and"."""
-    return f"{', '.join(words[:-1])} and {words[-1]}" if len(words) > 1 else "".join(words)
 
 
 def rule_rows() -> pd.DataFrame:

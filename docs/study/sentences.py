@@ -20,6 +20,7 @@ from docs.study.tables import (
     Curves,
     bracketed,
     height,
+    joined,
     markdown,
     over_datasets,
     signed,
@@ -68,11 +69,6 @@ def lite0_at(score: str, step: int) -> Gains:
 def listed(words: Sequence[str]) -> str:
     """Write numbers of the shown scores in a row."""
     return " and ".join(f"{number} by {name}" for number, name in zip(words, SHOWN, strict=True))
-
-
-def joined(words: Sequence[str]) -> str:
-    """Write words in a row, the last after "and"."""
-    return f"{', '.join(words[:-1])} and {words[-1]}"
 
 
 def headline() -> str:

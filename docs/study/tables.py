@@ -188,6 +188,11 @@ def bracketed(mean: float, low: float, high: float) -> str:
     return signed(mean) if np.isnan(low) else f"{signed(mean)} [{signed(low)}, {signed(high)}]"
 
 
+def joined(words: Sequence[str]) -> str:
+    """Write words in a row, the last after "and"."""
+    return f"{', '.join(words[:-1])} and {words[-1]}" if len(words) > 1 else "".join(words)
+
+
 def markdown(heads: Sequence[str], rows: Sequence[Sequence[str]], texts: int = 1) -> str:
     """Write a table whose first columns are text."""
     lines = [heads, [*["---"] * texts, *["--:"] * (len(heads) - texts)], *rows]
@@ -346,9 +351,9 @@ def checkpoints_table(scores: pd.DataFrame) -> str:
         shared = [pair for pair in after if pair in before and before[pair].shape == after[pair].shape]
         if not shared:
             continue
-        joined = {pair: np.hstack([after[pair], before[pair]]) for pair in shared}
-        heights = [{pair: height(curves[pair], None) for pair in shared} for curves in (before, after, joined)]
-        chosen = np.concatenate([chosen_elsewhere(joined[pair]) >= after[pair].shape[1] for pair in shared])
+        both = {pair: np.hstack([after[pair], before[pair]]) for pair in shared}
+        heights = [{pair: height(curves[pair], None) for pair in shared} for curves in (before, after, both)]
+        chosen = np.concatenate([chosen_elsewhere(both[pair]) >= after[pair].shape[1] for pair in shared])
         cells = [f"{over_datasets(each)[0]:.3f}" for each in heights]
         gains = [bracketed(*over_datasets(subtract(heights[2], each))) for each in heights[:2]]
         rows.append([name, *cells, *gains, f"{int(chosen.sum())} of {len(chosen)}"])

@@ -25,7 +25,17 @@ from numpy.typing import ArrayLike, NDArray
 from ..core.scores.description import Neighbours, Normalize
 from ..shared.runtime.errors import UserError as UserError
 from ..shared.runtime.errors import check_known
-from .checks import SETTINGS, check_layers, check_probe, describe, draw_samples, parse_settings, tabulate
+from .checks import (
+    MAX_IMAGES,
+    SETTINGS,
+    check_layers,
+    check_probe,
+    checked_mapping,
+    describe,
+    draw_samples,
+    parse_settings,
+    tabulate,
+)
 from .result import Chart as Chart
 from .result import Recommendation as Recommendation
 from .result import Result as Result
@@ -51,7 +61,7 @@ def score(
     metrics: Sequence[str] | None = None,
     normalize: Normalize = "l2",
     neighbours: Neighbours = "all",
-    max_images: int = 10_000,
+    max_images: int = MAX_IMAGES,
     kmeans_starts: int = 50,
     kmeans_polished: int = 5,
     kmeans_seed: int = 0,
@@ -108,11 +118,7 @@ def score(
     Source: Dyballa, Gerritz and Zucker, arXiv 2405.01524; docs/method.md for intervals and gains.
     """
     given = {name: value for name, value in locals().items() if name.partition("_")[0] in SETTINGS}
-    if not isinstance(layers, Mapping):
-        raise UserError(
-            f"layers must be a dict of embeddings, name -> (N, D), found {type(layers).__name__}; for example "
-            'score({"features": X}, labels)'
-        )
+    layers = checked_mapping(layers, "score")
     if not isinstance(workers, Integral) or workers < 1:
         raise UserError(f"workers must be a whole number >= 1, found {workers!r}")
     for what, named in (("dataset", dataset), ("model", model)):
@@ -163,8 +169,8 @@ def choose_representation(
     fitted to images of the other folds' classes. What was chosen without a fold is judged on it.
 
     Args:
-        layers: name -> embedding (N, D), from input to output, as for `score`; or several networks or input sizes,
-            name -> such a dict. Layers of two of them are never joined.
+        layers: name -> embedding (N, D), from input to output, as for `score`, and `pixels` is no candidate; or
+            several networks or input sizes, name -> such a dict. Layers of two of them are never joined.
         labels: (N,) classes; recipes that fit axes need eight.
         groups: (N,) groups of images, such as a writer's: no image is a neighbour of one of its own group.
         joins: which layers stand side by side: `single`, `last_2`, `last_4`, `upper_half`, `all`.

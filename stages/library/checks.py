@@ -1,4 +1,4 @@
-"""What arrays, labels and settings that a user gives must be: one sentence if they are not."""
+"""Check arrays, labels and settings that a user gives, and turn them into what is scored."""
 
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence, Set
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 Arrays = Mapping[str, NDArray[np.float32]]
 """Name -> (N, D), from input to output."""
+
+MAX_IMAGES = 10_000
+"""Images of a fold of more of which so many are drawn, by default (`measure.max_images`)."""
 
 MAX_LENGTH = 1e18
 """Of an image's vector, and the inverse the least length of an array's longest: squares of distances must not pass the
@@ -214,6 +217,20 @@ def check_probe(labels: "pd.Series[str]", measure: ScoreParams) -> None:
             'classes out, or name scores without the probe, such as metrics=["map_at_r", "nmi"] in Python or '
             "--metrics map_at_r,nmi"
         )
+
+
+def checked_mapping(layers: Any, function: str) -> Mapping[str, Any]:
+    """Return what is given for layers.
+
+    Raises:
+        UserError: it is no dict, such as one array; with an example of a call of the function.
+    """
+    if not isinstance(layers, Mapping):
+        raise UserError(
+            f"layers must be a dict of embeddings, name -> (N, D), found {type(layers).__name__}; for example "
+            f'{function}({{"features": X}}, labels)'
+        )
+    return layers
 
 
 def check_layers(

@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from html import escape
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -16,23 +16,34 @@ from ..aggregate.words.verdict import WIDTH
 from ..core.inference.gain import Gain, Payoff, gain_over
 from ..core.inference.refitted import Refits
 from ..core.inference.scopes import Scope
-from ..core.representations.candidates import JOINS, RECIPES, Candidate, Join, LayerAxes, Recipe
+from ..core.representations.candidates import FITTED, Candidate, Join, Recipe
 from ..core.representations.choice import Choice, choose_representation
 from ..core.representations.dimensions import score_dimensions
 from ..core.representations.fitting import MAX_AXES
-from ..core.representations.representation import Origin, Representation
+from ..core.representations.representation import Origin
+from ..core.representations.representation import Representation as Representation
 from ..core.scores.catalogue import LAYER_SCORES
-from .checks import Arrays, Layers, check_layers, draw_samples
+from ..shared.embeddings.split_names import BASELINE
+from ..shared.runtime.errors import UserError
+from .checks import MAX_IMAGES, Arrays, Layers, check_layers, checked_mapping, draw_samples
 from .checks import tabulate as tabulate_samples
 
-MAP_AT_R, MAX_IMAGES = "map_at_r", 10_000
-"""The score that candidates are compared by, and the images, of more of which so many are drawn."""
+MAP_AT_R = "map_at_r"
+"""The score that candidates are compared by."""
 
 PROVEN: tuple[Scope, ...] = ("classes",)
 """Scopes in which simulation confirms the level of a gain's interval (docs/uncertainty.md#validation)."""
 
 DIMENSIONS = (32, 64, 128, 256)
 """Of `RepresentationChoice.curve`."""
+
+
+class Known(NamedTuple):
+    """What is known of an array: its network (or input size), its layer, and multiply-adds per image up to there."""
+
+    network: str
+    layer: str
+    operations: float
 
 
 @dataclass(frozen=True)
@@ -47,9 +58,9 @@ class RepresentationChoice:
     choice: Choice
     _layers: Arrays
     _labels: tuple[str, ...]
-    _names: Mapping[str, str]
+    _known: Mapping[str, Known]
     _origins: Mapping[str, Origin | None]
-    _groups: NDArray[np.str_] | None
+    _groups: NDArray[Any]
     notes: Sequence[str] = ()
 
     @property
@@ -64,13 +75,8 @@ class RepresentationChoice:
 
     @property
     def score(self) -> float:
-        """MAP@R on classes that took no part in the choice or in any fit."""
+        """MAP@R on classes that took no part in the choice or in any fit; of fewer than four on those chosen on."""
         return self.choice.score
-
-    @property
-    def habit_score(self) -> float:
-        """MAP@R of the habit in the same galleries."""
-        return float(self.choice.values[self.choice.control])
 
     @property
     def layer_score(self) -> float:
@@ -87,13 +93,13 @@ class RepresentationChoice:
         """
         candidates = self.choice.candidates
         rows = {
-            "group": [each.axes.network for each in candidates],
-            "layers": [", ".join(self._names[name] for name in each.arrays) for each in candidates],
+            "group": [self._deepest(each).network for each in candidates],
+            "layers": [", ".join(self._known[name].layer for name in each.arrays) for each in candidates],
             "join": [each.join for each in candidates],
             "recipe": [each.recipe for each in candidates],
             "map_at_r": self.choice.values,
             "features": [self._features(each) for each in candidates],
-            "operations": [each.axes.operations for each in candidates],
+            "operations": [self._deepest(each).operations for each in candidates],
         }
         return pd.DataFrame(rows).sort_values("map_at_r", ascending=False, kind="stable", ignore_index=True)
 
@@ -109,9 +115,9 @@ class RepresentationChoice:
         same = [n for n, each in enumerate(candidates) if each.arrays == self.habit.arrays]
         rows: dict[str, Sequence[int]] = {"habit": [self.choice.control], "habit, any recipe": same}
         rows |= {"best single layer": self.choice.singles}
-        groups = list(dict.fromkeys(each.axes.network for each in candidates))
-        if len(groups) > 1:
-            rows |= {g: [n for n, each in enumerate(candidates) if each.axes.network == g] for g in groups}
+        groups = [self._deepest(each).network for each in candidates]
+        if len({*groups}) > 1:
+            rows |= {group: [n for n, own in enumerate(groups) if own == group] for group in dict.fromkeys(groups)}
         rows["best of all"] = range(len(candidates))
         return pd.DataFrame.from_dict({what: self._row(among) for what, among in rows.items()}, orient="index")
 
@@ -125,7 +131,7 @@ class RepresentationChoice:
             "low": np.nan if gain.low is None else gain.low,
             "high": np.nan if gain.high is None else gain.high,
             "features": self._features(candidate),
-            "operations": candidate.axes.operations,
+            "operations": self._deepest(candidate).operations,
         }
 
     @cached_property
@@ -139,11 +145,10 @@ class RepresentationChoice:
 
         Axes are fitted to other classes than those judged, but the representation was chosen on all: slightly too high.
         """
-        y = np.unique(self._labels, return_inverse=True)[1]
-        groups = np.arange(len(y)) if self._groups is None else np.unique(self._groups, return_inverse=True)[1]
         if len(self.choice.references) == 1:
             return pd.DataFrame({"map_at_r": []}, pd.Index([], name="dimensions"))
-        found = score_dimensions(self._layers, y, groups, self.choice.folds, self.best, DIMENSIONS)
+        y = np.unique(self._labels, return_inverse=True)[1]
+        found = score_dimensions(self._layers, y, self._groups, self.choice.folds, self.best, DIMENSIONS)
         return pd.DataFrame({"map_at_r": found.values()}, pd.Index(found, name="dimensions"))
 
     def fit(self, dimensions: int | None = None) -> Representation:
@@ -158,21 +163,24 @@ class RepresentationChoice:
         Raises:
             UserError: there are more dimensions than features or images.
         """
-        layers = {self._names[name]: self._layers[name] for name in self.best.arrays}
-        origin = self._origins[self.best.axes.network]
+        layers = {self._known[name].layer: self._layers[name] for name in self.best.arrays}
+        origin = self._origins[self._deepest(self.best).network]
         return Representation(tuple(layers), self.best.recipe, dimensions, origin).fit(layers, np.array(self._labels))
 
     def describe(self, candidate: Candidate) -> str:
         """Name a candidate in words."""
-        first, last = (self._names[candidate.arrays[at]] for at in (0, -1))
+        first, (network, last, _) = self._known[candidate.arrays[0]].layer, self._deepest(candidate)
         what = last if len(candidate.arrays) == 1 else f"{first} to {last} ({len(candidate.arrays)} layers)"
-        what = f"{candidate.axes.network}: {what}" if candidate.axes.network else what
+        what = f"{network}: {what}" if network else what
         return what if candidate.recipe == "plain" else f"{what}, {WORDS[candidate.recipe]}"
+
+    def _deepest(self, candidate: Candidate) -> Known:
+        return self._known[candidate.arrays[-1]]
 
     def _features(self, candidate: Candidate) -> int:
         """Count the columns of its vectors, if no layer's rank is low."""
         shapes = [self._layers[name].shape for name in candidate.arrays]
-        if not candidate.is_fitted:
+        if candidate.recipe not in FITTED:
             return sum(width for _, width in shapes)
         return sum(max(1, min(MAX_AXES, width - 1, count - 2)) for count, width in shapes)
 
@@ -181,15 +189,27 @@ class RepresentationChoice:
         layer = self.describe(choice.candidates[choice.choose_among(choice.singles)[0]])
         told = (
             f"For retrieval, joins of layers included, {self._advice}.",
-            f"{len(choice.classes)} classes in {len(choice.references)} folds, {min(choice.references)} or more "
-            f"reference classes, {len(choice.candidates)} candidates. MAP@R within a fold, on classes that took no "
-            f"part in the choice; gains [95%] are corrected for it. The habit is {self.describe(self.habit)}, the "
-            f"best single layer {layer}. All candidates together reach {self.score - self.layer_score:+.3f} over the "
-            "best single layer.",
+            f"{self._judged_on} The habit is {self.describe(self.habit)}, the best single layer {layer}. All "
+            f"candidates together reach {self.score - self.layer_score:+.3f} over the best single layer.",
             *(f"{note[:1].upper()}{note[1:]}." for note in self.notes),
         )
         first, last = ("\n".join(wrapped(line, WIDTH) for line in each) for each in (told[:1], told[1:]))
         return f"{first}\n{self._tabulated()}\n{last}"
+
+    @property
+    def _judged_on(self) -> str:
+        """Say on which classes; those of one fold are chosen on as well."""
+        classes, references = len(self.choice.classes), self.choice.references
+        if len(references) == 1:
+            return (
+                f"{classes} classes, too few for folds, {len(self.choice.candidates)} candidates. MAP@R is on the "
+                "classes that the choice was made on, and so too high."
+            )
+        return (
+            f"{classes} classes in {len(references)} folds, {min(references)} or more reference classes, "
+            f"{len(self.choice.candidates)} candidates. MAP@R within a fold, on classes that took no part in the "
+            "choice; gains [95%] are corrected for it."
+        )
 
     @property
     def _advice(self) -> str:
@@ -252,30 +272,31 @@ def choose(
     control: str | tuple[str, str] | None,
 ) -> RepresentationChoice:
     """Check arrays and choose: `whichlayer.choose_representation`."""
-    given: Mapping[str, Any] = layers
+    for what, named in (("joins", joins), ("recipes", recipes)):
+        if isinstance(named, str) or not isinstance(named, Collection):
+            raise UserError(f"{what} must be a list of names, found {named!r}")
+    given: Mapping[str, Any] = checked_mapping(layers, "choose_representation")
     several = bool(given) and all(isinstance(each, Mapping) for each in given.values())
     flat: dict[str, Any] = {}
-    axes: dict[str, LayerAxes] = {}
+    known: dict[str, Known] = {}
     origins: dict[str, Origin | None] = {}
-    for group, own in given.items() if several else {"": given}.items():
-        known = own.described if isinstance(own, Layers) else {}
-        origins[group] = own.origin if isinstance(own, Layers) else None
-        for name, values in own.items():
-            key = f"{group}.{name}" if several else name
-            flat[key] = values
-            operations = float(known[name].operations) if name in known else float("nan")
-            axes[key] = LayerAxes(network=group, layer=name, operations=operations)
+    for network, own in given.items() if several else {"": given}.items():
+        described = own.described if isinstance(own, Layers) else {}
+        origins[network] = own.origin if isinstance(own, Layers) else None
+        for name in (name for name in own if name != BASELINE):
+            key = f"{network}.{name}" if several else name
+            if key in flat:
+                raise UserError(f"network and layer must name each array once, found {key!r} twice; rename a network")
+            operations = float(described[name].operations) if name in described else float("nan")
+            flat[key], known[key] = own[name], Known(network, name, operations)
     samples = tabulate_samples(labels, groups)
     rows, notes = draw_samples(samples, MAX_IMAGES, 2)
     arrays = check_layers(flat, len(samples), rows)
     samples = samples if rows is None else samples.iloc[rows]
-    habit = ".".join(control) if isinstance(control, tuple) else control
-    grouped = None if groups is None else samples["group"].to_numpy(dtype=str)
-    choice = choose_representation(
-        arrays, samples["label"].to_numpy(dtype=str), grouped, axes=axes, joins=joins, recipes=recipes, control=habit
-    )
-    names = {key: each.layer for key, each in axes.items()}
-    return RepresentationChoice(choice, arrays, tuple(samples["label"]), names, origins, grouped, notes)
-
-
-__all__ = ["JOINS", "RECIPES", "Representation", "RepresentationChoice", "choose"]
+    texts, grouped = samples["label"].to_numpy(dtype=str), samples["group"].to_numpy(dtype=str)
+    grouped = np.arange(len(samples)) if groups is None else grouped
+    how: dict[str, Any] = {"joins": joins, "recipes": recipes}
+    how |= {"control": ".".join(map(str, control)) if isinstance(control, tuple) else control}
+    how |= {"networks": {key: each.network for key, each in known.items()}}
+    choice = choose_representation(arrays, texts, grouped, **how)
+    return RepresentationChoice(choice, arrays, tuple(samples["label"]), known, origins, grouped, notes)

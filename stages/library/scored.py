@@ -1,4 +1,4 @@
-"""The scores of arrays that are being measured, and what is inferred of them."""
+"""The scores of arrays by fold and layer, which `scoring` fills: table, choice and facts, which `Result` shows."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -76,12 +76,12 @@ def fold_of(samples: pd.DataFrame, number: int, measure: ScoreParams, dataset: s
 
 @dataclass(frozen=True)
 class Scored:
-    """What arrays came out as.
+    """Scores of every layer of every fold, and what is inferred of them.
 
     Attributes:
         layers: names, and what each takes (`LayerRecord`), from input to output, raw pixels first if there are any.
         folds: the images of each fold.
-        found: by fold and layer.
+        found: scores by fold and layer; `scoring` adds to them wave by wave.
         measure: how they were scored, the main score first.
         worthwhile: gain up to which choosing does not pay.
         dataset, model: names.

@@ -1,4 +1,4 @@
-"""Score arrays: every layer of every fold of unseen classes, and the choice for each use. Without a file or a grid."""
+"""Compute the scores of arrays: every layer of every fold of unseen classes, in waves, in one process or several."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -14,9 +14,7 @@ MODULES = (
     "memory",
     "measure_cost",
     "kmeans",
-    "analysis_cost",
     "cut_table",
-    "durability_cost",
 )
 
 

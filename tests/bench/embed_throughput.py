@@ -27,11 +27,11 @@ from stages.embed.cell import Cell, open_cell
 from stages.embed.loading import checked_checkpoints
 from stages.embed.params import TapsParams
 from stages.finetune.loop import FineTuning, make_optimizer
+from stages.finetune.params import FinetuneParams
 from stages.shared.networks.device import choose_device
 from stages.shared.networks.network import build_network
 from stages.shared.runtime.startup import keep_freed_memory
 from tests.bench.cells import PARAMS, network_params, pack_noise, pack_random, write_random_checkpoint
-from tests.bench.durability_cost import finetune_params
 
 SIZES = {64: 1, 224: 4}
 """Pixels, and by how much fewer images are embedded."""
@@ -96,7 +96,14 @@ def pass_forward(cell: Cell, count: int) -> None:
 
 def finetune_pair(folder: Path, steps: int) -> tuple[Callable[[], None], Callable[[], None]]:
     """Training steps alone, on one batch that is already on the device, and those of the stage, without checkpoints."""
-    params = finetune_params(2 * steps).model_copy(update={"steps": [steps]})
+    values = {"schedule_epochs": None, "schedule_steps": 2 * steps, "steps": [steps], "keep": "all", "batch_size": 72}
+    values |= {
+        "learning_rate": 2e-4,
+        "weight_decay": 0.0,
+        "clip_norm": 1.0,
+        "augment": {"degrees": 10.0, "padding": 20},
+    }
+    params = FinetuneParams.model_validate(values)
     images = pack_noise(folder / "seen", {"train": 10 * params.batch_size, "test": 10}, 64).in_memory()
     network = build_network(network_params(64), len(images.seen), seed=0)
     training = FineTuning(network, images, params, 2 * steps, 0, choose_device())

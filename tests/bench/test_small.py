@@ -5,17 +5,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
-from sklearn.neighbors import NearestNeighbors
 
 from stages.core.scores.probe import TOLERANCE
-from stages.shared.embeddings.embedding_store import open_embeddings
 from tests.bench.__main__ import MODULES
 from tests.bench.probe_solver import differences
-from tests.measure.synthetic import LAYERS, write_store
-
-ROOT = Path(__file__).parents[2]
+from tests.measure.synthetic import write_store
 
 SMALL = {
     "whole_cell": ["--steps", "5", "--images", "8", "10", "12"],
@@ -27,8 +22,6 @@ SMALL = {
     "skewed_classes": ["--studies", "2"],
     "few_groups": ["--sets", "2", "--truth", "5"],
     "cut_table": ["--networks", "0", "--sizes", "64", "--rounds", "1"],
-    "durability_cost": ["--images", "150", "--steps", "4", "--rounds", "1"],
-    "analysis_cost": ["--seen", "300", "--unseen", "100", "--layers", "2"],
 }
 
 ON_EMBEDDINGS = {
@@ -51,42 +44,6 @@ def test_every_benchmark_finds_what_it_takes_from_the_stages(path: Path) -> None
 @pytest.mark.parametrize("module", MODULES)
 def test_runs(module: str) -> None:
     assert output(module, *SMALL[module])
-
-
-@pytest.mark.slow
-@pytest.mark.long
-def test_layers_are_chosen_on_other_folds_than_they_are_scored_on(tmp_path: Path) -> None:
-    random = np.random.default_rng(0)
-    for fold in range(3):
-        (tmp_path / str(fold)).mkdir()
-        noise = {
-            name: random.normal(size=(76, width)).astype(np.float32) for name, width in (("stem", 4), ("blocks.0", 9))
-        }
-        spoiled = ["stem", "blocks.0"] if fold == 2 else ["stem"]
-        write_store(
-            tmp_path / str(fold) / "0",
-            sizes={"test": (8, 8), "unseen": (20, 20, 20)},
-            layers=[LAYERS[0], LAYERS[1], LAYERS[3]],
-            classes=(),
-            spoil={(name, 10): lambda X, values=noise[name]: values for name in spoiled},
-        )
-    printed = output(
-        "combine_layers", str(tmp_path), "--metrics", "nn1_accuracy", "--params", str(ROOT / "params.yaml")
-    )
-    rows = [[cell.strip() for cell in line.split("|")[2:-1]] for line in printed.splitlines()[2:]]
-    means = {kind: float(mean) for kind, mean, *_ in rows}
-    chosen = {kind: row[-1] for kind, *row in rows}
-    alone = [of_one(tmp_path / str(fold) / "0", "blocks.0") for fold in range(3)]
-    assert chosen["single"] == "blocks.0"  # though it is noise in the last fold
-    assert means["single"] == pytest.approx(np.mean(alone), abs=6e-4)
-    assert alone[2] < 0.5 < alone[0]
-
-
-def of_one(path: Path, layer: str) -> float:
-    store = open_embeddings(path)
-    X = store.features(next(each for each in store.layers if each.name == layer), 10, "unseen")
-    nearest = NearestNeighbors(n_neighbors=1).fit(X).kneighbors(return_distance=False)[:, 0]
-    return float(np.mean(store.labels("unseen")[nearest] == store.labels("unseen")))
 
 
 @pytest.mark.slow

@@ -104,11 +104,42 @@ def test_few_classes_fit_no_axes():
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"recipes": ["white"]}, "recipes must be known ones, found 'white'"),
-        ({"joins": ["both"]}, "joins must be known ones, found 'both'"),
+        ({"recipes": ["whitend"]}, "recipes must be known ones, found 'whitend'.* did you mean 'whitened'"),
+        ({"joins": ["last4"]}, "joins must be known ones, found 'last4'.* did you mean 'last_4'"),
+        ({"recipes": "plain"}, "recipes must be a list of names, found 'plain'"),
+        ({"joins": None}, "joins must be a list of names, found None"),
+        ({"joins": iter(["single"])}, "joins must be a list of names, found"),
         ({"control": "layer9"}, "control must be the name of an array, found 'layer9'"),
+        ({"control": ""}, "control must be the name of an array, found ''"),
+        ({"control": (1, 2)}, "control must be the name of an array, found '1.2'"),
     ],
 )
 def test_unknown_names_are_refused(given, message):
     with pytest.raises(wl.UserError, match=message):
         wl.choose_representation(embeddings(), LABELS, **given)
+
+
+@pytest.mark.parametrize("layers", [embeddings()["layer0"], None, [embeddings()]])
+def test_layers_must_be_a_dict(layers):
+    with pytest.raises(wl.UserError, match=r"layers must be a dict .* for example choose_representation\("):
+        wl.choose_representation(layers, LABELS)
+
+
+def test_two_arrays_of_one_name_are_refused():
+    X = embeddings()["layer0"]
+    with pytest.raises(wl.UserError, match=r"found 'net\.a\.b' twice; rename a network"):
+        wl.choose_representation({"net": {"a.b": X}, "net.a": {"b": X}}, LABELS)
+
+
+def test_the_images_themselves_are_no_candidate():
+    layers = embeddings()
+    found = wl.choose_representation({**layers, "pixels": layers["layer0"]}, LABELS, recipes=["plain"])
+    assert found.habit.arrays == ("layer2",)
+    assert not found.table["layers"].str.contains("pixels").any()
+
+
+def test_of_classes_too_few_for_folds_it_says_that_the_score_is_too_high():
+    few = np.isin(LABELS, [f"class {number:02}" for number in range(3)])
+    told = " ".join(str(wl.choose_representation({n: X[few] for n, X in embeddings().items()}, LABELS[few])).split())
+    assert "3 classes, too few for folds" in told
+    assert "took no part" not in told

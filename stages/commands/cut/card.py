@@ -15,6 +15,7 @@ from ...aggregate.words.formatting import place
 from ...embed.taps.tap import trace_forward
 from ...shared.embeddings.split_names import SEEN, UNSEEN
 from ...shared.images.image_store import fold_path
+from ...shared.networks.network import Network
 from ...shared.networks.params import NetworkParams
 from ...shared.tables.metric_table import read_layer_scores
 from ...shared.workflow.digests import file_sha256
@@ -44,7 +45,7 @@ RUN = {
 }
 """Lines that embed pixels, by runtime."""
 
-README, USE = (Path(__file__).with_name(name) for name in ("card.md.j2", "use.md.j2"))
+HEAD, USE = (Path(__file__).with_name(name) for name in ("card.md.j2", "use.md.j2"))
 """The card, and how to load the files, which ends any card."""
 
 
@@ -59,7 +60,6 @@ def facts_of(source: Source, tensors: Collection[str], licence: str | None) -> d
     layer, params, network = source.layer, source.network_params, source.cell.embedder.network
     n_layers = len({pooled.tap.path for pooled in source.cell.embedder.layers})
     images, prepared = source.cell.images, source.paths.prepared
-    parameters = {name: p.numel() for name, p in network.module.named_parameters()}
     last = place(source.layers[-1].layer.depth, n_layers - 1)
     return {
         "layer": {name: getattr(layer, name) for name in ("name", "module", "depth", "pooling", "width")}
@@ -76,12 +76,24 @@ def facts_of(source: Source, tensors: Collection[str], licence: str | None) -> d
             "unseen_classes": list(images.unseen),
         },
         "scores": layer_scores(source),
-        "size": {
-            "parameters": sum(count for name, count in parameters.items() if name in tensors),
-            "network_parameters": sum(parameters.values()),
-            "multiply_adds": layer.operations,
-            "network_multiply_adds": trace_forward(network.module, network.transform.size).operations[""],
-        },
+        "size": size_facts(network, tensors, layer.operations),
+    }
+
+
+def size_facts(network: Network, tensors: Collection[str], operations: int) -> dict[str, int]:
+    """Count the parameters and multiply-adds per image of a cut, and of its whole network.
+
+    Args:
+        network: the whole one.
+        tensors: names of those that the cut holds.
+        operations: multiply-adds of the cut.
+    """
+    parameters = {name: p.numel() for name, p in network.module.named_parameters()}
+    return {
+        "parameters": sum(count for name, count in parameters.items() if name in tensors),
+        "network_parameters": sum(parameters.values()),
+        "multiply_adds": operations,
+        "network_multiply_adds": trace_forward(network.module, network.transform.size).operations[""],
     }
 
 
@@ -136,7 +148,7 @@ def layer_scores(source: Source) -> list[dict[str, Any]]:
     return [{str(name): value for name, value in row.items()} for row in means.to_dict("records")]
 
 
-def readme(card: Mapping[str, Any], decode: Mapping[str, Any], head: Path = README) -> str:
+def readme(card: Mapping[str, Any], decode: Mapping[str, Any], head: Path = HEAD) -> str:
     """Write README.md.
 
     Args:

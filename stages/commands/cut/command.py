@@ -79,7 +79,7 @@ def cut(
     check_new(out, draws=False)
     if representation:
         check_only_representation(origin, wanted)
-        from .represented import cut_representation
+        from .representation import cut_representation
 
         card = cut_representation(out, representation, onnx=onnx, tolerance=tolerance, licence=licence)
         size, layer, distance = card["size"], card["layer"], max(card["agreement"]["distance"].values())

@@ -31,7 +31,7 @@ from ...shared.workflow.versions import differing, library_versions
 from ..grid import cell_name
 from ..project import new_output
 from . import export
-from .card import facts_of, readme
+from .card import HEAD, facts_of, readme
 from .source import Float32, Source
 
 FORMAT = "whichlayer.cut/2"
@@ -215,23 +215,55 @@ def write_cut(out: Path, source: Source, *, onnx: bool, tolerance: float | None,
     another_library = source.network_params.library in note_versions(source)
     images, reference = source.cell.images, take_reference(source)
     tolerance = tolerance or default_tolerance(source) / (2 if another_library else 1)
+    program = export.export_layer(source.cell.embedder.network, source.layers, images.size, source.scaler)
+    facts = {"cell": cell_id(source.store.cell) | {"step": source.step}} | facts_of(source, program.state_dict, licence)
+    decode = {"image_size": images.size, "fit": source.dataset.fit, "fill": images.fill}
+    decode["bits"] = source.dataset.decode["bits"]
+    return write_folder(out, program, facts, decode, reference, tolerance, onnx=onnx)
+
+
+def write_folder(
+    out: Path,
+    program: ExportedProgram,
+    facts: Mapping[str, Any],
+    decode: Mapping[str, Any],
+    reference: Reference,
+    tolerance: float,
+    *,
+    onnx: bool,
+    head: Path = HEAD,
+) -> dict[str, Any]:
+    """Write the files of a cut, compare each with what it must give, and describe them; all of it or nothing.
+
+    Args:
+        out: the folder.
+        program: the network, from pixels to embeddings.
+        facts: what the card says of it: `cell`, `layer`, `network`, `size` and more, as JSON values.
+        decode: how an image file becomes the input: `image_size` in pixels, `fit`, `fill` and `bits`.
+        reference: what the files must give.
+        tolerance: how far they may be from it, relative to the length of an embedding.
+        onnx: whether to write model.onnx.
+        head: the template of the card.
+
+    Returns:
+        The content of card.json.
+
+    Raises:
+        UserError: a file does not agree.
+    """
     with new_output(out) as folder:
         folder.mkdir()
-        program = export.export_layer(source.cell.embedder.network, source.layers, images.size, source.scaler)
         distance = write_programs(folder, program, reference, tolerance, onnx=onnx)
-        card = {
-            "format": FORMAT,
-            "cell": cell_id(source.store.cell) | {"step": source.step},
-            **facts_of(source, program.state_dict, licence),
-            "files": list_files(folder),
-            "agreement": describe_agreement(reference, tolerance, distance),
-            "versions": library_versions("torch", source.network_params.library, *(export.PACKAGES if onnx else ())),
-        }
-        decode = {"fit": source.dataset.fit, "fill": images.fill, "bits": source.dataset.decode["bits"]}
-        preprocess = describe_input(images.size, decode, source.layer.width, source.scaler.scaling)
+        files = {p.name: {"bytes": p.stat().st_size, "sha256": file_sha256(p)} for p in sorted(folder.iterdir())}
+        agreement = {"source": reference.source, "split": reference.split, "images": len(reference.pixels)}
+        agreement |= {"tolerance": tolerance, "distance": {name: float(f"{d:.2g}") for name, d in distance.items()}}
+        packages = ("torch", facts["network"]["library"], *(export.PACKAGES if onnx else ()))
+        card = {"format": FORMAT, **facts, "files": files, "agreement": agreement}
+        card["versions"] = library_versions(*packages)
+        preprocess = describe_input(decode, facts["layer"])
         write_json(folder / PREPROCESS, preprocess)
         write_json(folder / CARD, card)
-        (folder / README).write_text(readme(card, preprocess["decode"]), encoding="utf-8")
+        (folder / README).write_text(readme(card, preprocess["decode"], head), encoding="utf-8")
     return card
 
 
@@ -255,32 +287,19 @@ def write_programs(
     return distance
 
 
-def list_files(folder: Path) -> dict[str, dict[str, Any]]:
-    """List what is in a folder so far, with its hashes."""
-    return {path.name: {"bytes": path.stat().st_size, "sha256": file_sha256(path)} for path in sorted(folder.iterdir())}
-
-
-def describe_agreement(reference: Reference, tolerance: float, distance: Mapping[str, float]) -> dict[str, Any]:
-    """Return what the card says of how far the files are from the reference."""
-    facts = {"source": reference.source, "split": reference.split, "images": len(reference.pixels)}
-    return facts | {"tolerance": tolerance, "distance": {name: float(f"{d:.2g}") for name, d in distance.items()}}
-
-
-def describe_input(size: int, decode: Mapping[str, Any], width: int, scale: str) -> dict[str, Any]:
+def describe_input(decode: Mapping[str, Any], layer: Mapping[str, Any]) -> dict[str, Any]:
     """Return the content of preprocess.json: how an image becomes the program's input, and what comes out.
 
     Args:
-        size: height and width of the input in pixels.
-        decode: `fit`, `fill` and `bits`.
-        width: of the output.
-        scale: what was done with it.
+        decode: `image_size` in pixels, `fit`, `fill` and `bits`.
+        layer: of the card.
     """
-    how = {"mode": "RGB", "orientation": "as EXIF says", "image_size": size, **decode, "resample": "bilinear"}
+    S, out = decode["image_size"], {"name": export.OUTPUT, "dtype": "float32", "shape": ["batch", layer["width"]]}
     return {
         "format": FORMAT,
-        "decode": how,
-        "input": {"name": export.INPUT, "dtype": "uint8", "shape": ["batch", 3, size, size]},
-        "output": {"name": export.OUTPUT, "dtype": "float32", "shape": ["batch", width], "scale": scale},
+        "decode": {"mode": "RGB", "orientation": "as EXIF says", **decode, "resample": "bilinear"},
+        "input": {"name": export.INPUT, "dtype": "uint8", "shape": ["batch", 3, S, S]},
+        "output": out | {"scale": layer["scale"]},
     }
 
 

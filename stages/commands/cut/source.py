@@ -1,7 +1,8 @@
 """Layers of one checkpoint of a finished cell: which are meant, how scaled, its network, images and embeddings."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -17,7 +18,7 @@ from ...aggregate.words.formatting import joined
 from ...aggregate.words.recommendation import reason
 from ...core.scores.probe import column_moments
 from ...embed import cell as embed_stage
-from ...embed.embedder import PooledLayer
+from ...embed.embedder import Embedder, PooledLayer
 from ...embed.loading import checked_checkpoints, load_checkpoint
 from ...embed.params import EmbedParams, TapsParams
 from ...measure.checks import check_cell
@@ -25,7 +26,7 @@ from ...prepare.params import DatasetParams, read_dataset
 from ...shared.embeddings.embedding_store import open_embeddings
 from ...shared.embeddings.embeddings import Embeddings, Layer
 from ...shared.embeddings.split_names import SEEN
-from ...shared.images.image_store import PackedImages, open_images
+from ...shared.images.image_store import PackedImages, Pixels, open_images
 from ...shared.networks.params import NetworkParams
 from ...shared.runtime.errors import UserError, check_known
 from ...shared.tables.metric_table import Scaling
@@ -63,6 +64,9 @@ class Scaler:
 class Joiner(Protocol):
     """What makes one vector of those of several layers: a `Scaler`, or a representation's."""
 
+    def join(self, parts: Sequence[Float32]) -> Float32:
+        """Turn the vectors of every layer, (B, D) each, into one of each image, (B, width)."""
+
     @property
     def fitted(self) -> Mapping[str, Tensor]:
         """Tensors, by the names that they have in a program."""
@@ -70,6 +74,18 @@ class Joiner(Protocol):
     @property
     def program(self) -> tuple[Any, Any]:
         """The function of vectors, its second argument, and after it come those in `fitted`."""
+
+
+@contextmanager
+def embedding(embedder: Embedder, joiner: Joiner, batch_size: int) -> Iterator[Callable[[Pixels], Float32]]:
+    """Embed images at an embedder's layers, scaled and joined: (B, S, S, 3) uint8, RGB -> (B, width)."""
+    with embedder.running(batch_size) as embed_batch:
+
+        def embed(pixels: Pixels) -> Float32:
+            embedded = embed_batch(np.arange(len(pixels)), pixels)
+            return joiner.join([embedded[pooled.layer.name] for pooled in embedder.layers])
+
+        yield embed
 
 
 def join(parts: Sequence[Tensor], scaling: Scaling, *fitted: Tensor) -> Tensor:

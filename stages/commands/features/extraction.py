@@ -35,8 +35,8 @@ from ...shared.workflow.params import read_section
 from ...shared.workflow.versions import library_versions
 from ..cut.export import explained, load_run
 from ..cut.folder import AGAIN, PREPROCESS, PROGRAM, check_versions, read_cut
-from ..cut.represented import DECODE, open_representation
-from ..cut.source import CellPaths, Float32, Source, Wanted, named_cell, open_source
+from ..cut.representation import DECODE, open_representation
+from ..cut.source import CellPaths, Float32, Source, Wanted, embedding, named_cell, open_source
 from .image_files import refuse_unreadable
 
 ROTATED = "with embed.augment the stored embeddings are of rotated images; new images are not rotated"
@@ -93,17 +93,12 @@ def open_extractor(params: Path, origin: Path | None, wanted: Wanted, resources:
 
 def from_cell(source: Source, resources: ExitStack) -> Extractor:
     """Take layers of one checkpoint, as the embed stage does, scaled and joined."""
-    names, images = [pooled.layer.name for pooled in source.layers], source.cell.images
+    images, batch_size = source.cell.images, source.cell.params.batch_size
     embedder = replace(source.cell.embedder, layers=source.layers, logits=False, rotation=None)
     if source.cell.params.augment:
         print(f"features: {ROTATED}", file=sys.stderr)
     embedder.network.move(embedder.compute.device)
-    embed_batch = resources.enter_context(embedder.running(source.cell.params.batch_size))
-
-    def embed(pixels: Pixels) -> Float32:
-        embedded = embed_batch(np.arange(len(pixels)), pixels)
-        return source.scaler.join([embedded[name] for name in names])
-
+    embed = resources.enter_context(embedding(embedder, source.scaler, batch_size))
     check_versions(source, lambda pixels: embed(pixels.transpose(0, 2, 3, 1)))
     about, layer = cell_id(source.store.cell) | {"step": source.step}, source.layer
     return Extractor(
@@ -111,7 +106,7 @@ def from_cell(source: Source, resources: ExitStack) -> Extractor:
         weights=source.checkpoint,
         width=layer.width,
         decode=source.dataset.decode | {"size": images.size, "fill": images.fill},
-        batch_size=source.cell.params.batch_size,
+        batch_size=batch_size,
         embed=embed,
         device={"device": embedder.compute.device.type, "precision": embedder.compute.precision}
         | library_versions(source.network_params.library),
@@ -125,23 +120,17 @@ def from_representation(path: Path, resources: ExitStack) -> Extractor:
         UserError: it is another file, or does not name a network that has these layers.
     """
     opened = open_representation(path)
-    embedder, scaler = opened.embedder, opened.scaler
-    embed_batch = resources.enter_context(embedder.running(BATCH_SIZE))
-
-    def embed(pixels: Pixels) -> Float32:
-        embedded = embed_batch(np.arange(len(pixels)), pixels)
-        return scaler.join([embedded[each.layer.name] for each in opened.layers])
-
+    embedder = opened.on_device()
     versions = library_versions(opened.params.library)
     if opened.params.weights.source == "package":
         versions["weights"] = version(str(opened.params.weights.name))
     return Extractor(
         about=opened.about,
         weights=path,
-        width=scaler.representation.n_features_out_,
+        width=opened.scaler.representation.n_features_out_,
         decode=DECODE | {"size": opened.params.image_size},
         batch_size=BATCH_SIZE,
-        embed=embed,
+        embed=resources.enter_context(embedding(embedder, opened.scaler, BATCH_SIZE)),
         device={"device": embedder.compute.device.type, "precision": embedder.compute.precision} | versions,
     )
 

@@ -147,6 +147,7 @@ def embed_all(
         images = pixels[each.image_size]
         print(f"quick: {plural(len(images), 'image')}, {name} at {each.image_size} px", file=sys.stderr)
         for pooling, layers in embed_named(each, images, TapsParams(), poolings, name=name).items():
-            facts = zip((name, str(each.image_size), pooling), several, strict=True)
+            kind = pooling.replace("+", "-")  # in names of layers there is no +
+            facts = zip((name, str(each.image_size), kind), several, strict=True)
             sources[" ".join(fact for fact, is_told in facts if is_told) or name] = layers
     return sources

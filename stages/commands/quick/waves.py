@@ -22,13 +22,14 @@ from ...core.scores.description import ON_PAGE
 from ...core.scores.refits import MAX_GROUPS
 from ...library import choose_representation, score
 from ...measure.run import worker_count
+from ...shared.runtime.errors import UserError
 from ...shared.runtime.package import PARAMS
 from ..plan.cost import duration
 from ..project import new_output
 
 if TYPE_CHECKING:
     from ...library.checks import Layers
-    from ...library.representing import RepresentationChoice
+    from ...library.representing import Representation, RepresentationChoice
 
 QUICK = sorted(
     (name for name, own in LAYER_SCORES.items() if own.quick),
@@ -39,6 +40,9 @@ QUICK = sorted(
 WAVES = ("plain scores", "linear probe", "gains and intervals", "joins of layers")
 
 AFTER_PLAIN = "Plain scores of each layer. The choice follows, with scores corrected for picking the best layer."
+
+
+UNUSED = f"quick: --dimensions has no effect: it needs retrieval as a use, and {MIN_FITTED_CLASSES} classes"
 
 
 def answer(
@@ -65,18 +69,15 @@ def answer(
     from ...library.settings import read_settings
 
     layers = next(iter(sources.values())) if len(sources) == 1 else side_by_side(sources)
-
     asked = scores_of(use)
     measure, aggregate, given = read_settings(PARAMS, ",".join(asked))
     joins = use in (None, "retrieval") and len({*labels}) >= MIN_FITTED_CLASSES
     there = (asked != [PROBE], PROBE in asked, asked != [PROBE], joins)
     names, workers = [name for name, is_there in zip(WAVES, there, strict=True) if is_there], worker_count(None)
-    numbered = enumerate(names, 1)
+    announcements = iter([f"quick: {number} of {len(names)}, {name}" for number, name in enumerate(names, 1)])
 
     def announce() -> None:
-        for number, name in numbered:
-            print(f"quick: {number} of {len(names)}, {name}", file=sys.stderr, flush=True)
-            break
+        print(next(announcements), file=sys.stderr, flush=True)
 
     def show(scores: pd.DataFrame) -> None:
         is_first = PROBE not in scores or asked == [PROBE]
@@ -89,6 +90,8 @@ def answer(
     announce()
     result = score(layers, labels, **given, dataset=dataset, model=model, workers=workers, on_scores=show)
     print(result.verdict(use or aggregate.use), flush=True)
+    if dimensions and not joins:
+        print(UNUSED, file=sys.stderr)
     if joins:
         announce()
         choice = choose_representation(sources if len(sources) > 1 else layers, labels)
@@ -101,7 +104,16 @@ def answer(
             write_result(scratch, result, measure=measure, aggregate=aggregate, command=command, workers=workers)
             np.savez(scratch / "embeddings.npz", allow_pickle=False, labels=np.array(labels), **layers)
             if joins:
-                choice.fit(dimensions).save(scratch / "representation.safetensors")
+                fitted(choice, dimensions).save(scratch / "representation.safetensors")
+
+
+def fitted(choice: "RepresentationChoice", dimensions: int | None) -> "Representation":
+    """Fit the choice; if there are not so many dimensions, keep all, as the work is done, and print that."""
+    try:
+        return choice.fit(dimensions)
+    except UserError as error:
+        print(f"quick: the representation keeps all features: {error}", file=sys.stderr)
+        return choice.fit()
 
 
 def scores_of(use: str | None) -> list[str]:

@@ -9,7 +9,6 @@ import numpy as np
 from ...core.representations.choice import MIN_FITTED_CLASSES
 from ...library import choose_representation
 from ...library.representing import RepresentationChoice
-from ...shared.embeddings.split_names import BASELINE
 from ...shared.runtime.errors import UserError
 
 
@@ -17,19 +16,20 @@ def choose_among_joins(layers: Mapping[str, Any], of_images: Mapping[str, Any]) 
     """Choose among layers, joins and recipes on the images of unseen classes, and print the choice.
 
     Args:
-        layers: name -> (N, D), maybe with the images themselves, which are no candidate.
+        layers: name -> (N, D).
         of_images: labels, `seen` and maybe groups, (N,) each.
 
     Returns:
-        The choice; None if there are too few classes, or one class alone cannot be judged, which is said.
+        The choice. None if there are too few classes, or if an image has no possible neighbour of its class, which is
+        printed on stderr.
     """
-    unseen = np.flatnonzero(~of_images["seen"])
+    unseen = np.flatnonzero(~of_images["seen"]) if of_images["seen"].any() else slice(None)  # which copies nothing
     labels = of_images["labels"][unseen]
     if len(np.unique(labels)) < MIN_FITTED_CLASSES:
         return None
     groups = of_images["groups"][unseen] if "groups" in of_images else None
     try:
-        choice = choose_representation({n: X[unseen] for n, X in layers.items() if n != BASELINE}, labels, groups)
+        choice = choose_representation({name: X[unseen] for name, X in layers.items()}, labels, groups)
     except UserError as error:
         print(f"score: no joins of layers: {error}", file=sys.stderr)
         return None

@@ -2,7 +2,6 @@
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from math import nan
 from typing import Literal, get_args
 
 from ...shared.runtime.errors import check_known
@@ -21,25 +20,6 @@ FITTED: tuple[Recipe, ...] = ("whitened", "within", "whitened_within")
 
 
 @dataclass(frozen=True)
-class LayerAxes:
-    """Where the embeddings of one array come from.
-
-    Attributes:
-        network: the network or checkpoint.
-        image_size: its input height and width in pixels; 0: unknown.
-        pooling: how a layer's output became a vector.
-        layer: the layer's name; empty: that of the array.
-        operations: multiply-adds per image up to this layer.
-    """
-
-    network: str = ""
-    image_size: int = 0
-    pooling: str = ""
-    layer: str = ""
-    operations: float = nan
-
-
-@dataclass(frozen=True)
 class Candidate:
     """One representation.
 
@@ -47,27 +27,20 @@ class Candidate:
         arrays: names of the arrays that are joined, from input to output.
         join: which layers these are.
         recipe: of their rows.
-        axes: of the deepest of them.
     """
 
     arrays: tuple[str, ...]
     join: Join
     recipe: Recipe
-    axes: LayerAxes
-
-    @property
-    def is_fitted(self) -> bool:
-        """Whether its recipe fits axes to reference images."""
-        return self.recipe in FITTED
 
 
 def list_candidates(
-    axes: Mapping[str, LayerAxes], joins: Collection[Join] = JOINS, recipes: Collection[Recipe] = RECIPES
+    networks: Mapping[str, str], joins: Collection[Join] = JOINS, recipes: Collection[Recipe] = RECIPES
 ) -> list[Candidate]:
     """List what can be made of some arrays; a join crosses neither networks nor input sizes nor poolings.
 
     Args:
-        axes: of every array, from input to output.
+        networks: array, from input to output -> the network, input size and pooling that it is of.
         joins: those that are considered.
         recipes: those that are considered.
 
@@ -83,8 +56,8 @@ def list_candidates(
     for recipe in recipes:
         check_known(recipe, RECIPES, f"recipes must be known ones, found {recipe!r}")
     return [
-        Candidate(arrays, join, recipe, axes[arrays[-1]])
-        for source in sources(axes)
+        Candidate(arrays, join, recipe)
+        for source in sources(networks)
         for recipe in RECIPES
         if recipe in recipes
         for arrays, join in _joined(source)
@@ -92,11 +65,11 @@ def list_candidates(
     ]
 
 
-def sources(axes: Mapping[str, LayerAxes]) -> list[list[str]]:
+def sources(networks: Mapping[str, str]) -> list[list[str]]:
     """Divide arrays into those of one network, input size and pooling, from input to output."""
-    found: dict[tuple[str, int, str], list[str]] = {}
-    for name, each in axes.items():
-        found.setdefault((each.network, each.image_size, each.pooling), []).append(name)
+    found: dict[str, list[str]] = {}
+    for name, network in networks.items():
+        found.setdefault(network, []).append(name)
     return list(found.values())
 
 

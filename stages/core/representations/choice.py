@@ -7,7 +7,7 @@ folds, with recipes fitted without the judged one as well; then it is scored on 
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, product
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from ...shared.runtime.errors import UserError, check_known
 from ..scores.arrays import Classes, Float64, Matches, Rows
 from ..scores.refits import class_groups
-from .candidates import FITTED, JOINS, RECIPES, Candidate, Join, LayerAxes, Recipe, list_candidates, sources
+from .candidates import FITTED, JOINS, RECIPES, Candidate, Join, Recipe, list_candidates, sources
 from .fitting import Embedding
 from .folds import count_folds, draw_folds
 from .judging import Fit, Gallery, Source
@@ -98,7 +98,7 @@ def choose_representation(
     labels: ArrayLike,
     groups: ArrayLike | None = None,
     *,
-    axes: Mapping[str, LayerAxes] | None = None,
+    networks: Mapping[str, str] | None = None,
     joins: Collection[Join] = JOINS,
     recipes: Collection[Recipe] = RECIPES,
     control: str | None = None,
@@ -110,7 +110,7 @@ def choose_representation(
         layers: name -> (N, D), the layers of every network, input size and pooling from input to output.
         labels: (N,) classes.
         groups: (N,) what images have in common beside their class: none is a neighbour of one of its own group.
-        axes: of each array; None: all are layers of one network.
+        networks: array -> the network, input size and pooling that it is of; None: all are of one.
         joins, recipes: those that are considered. Of fewer than eight classes recipes that fit axes are not.
         control: name of the array that is, plain and by itself, what gains are over; None: the deepest layer of the
             first network, input size and pooling.
@@ -120,13 +120,13 @@ def choose_representation(
         UserError: a name is unknown, or a class has one image, or images of one group only.
     """
     names, y = np.unique(np.asarray(labels).astype(str), return_inverse=True)
-    axes = dict.fromkeys(layers, LayerAxes()) if axes is None else {name: axes[name] for name in layers}
-    candidates, folds = _list_considered(axes, joins, recipes, len(names)), draw_folds(names.tolist())
-    habit = control or sources(axes)[0][-1]
+    networks = {name: networks[name] if networks else "" for name in layers}
+    candidates, folds = _list_considered(networks, joins, recipes, len(names)), draw_folds(names.tolist())
+    habit = sources(networks)[0][-1] if control is None else control
     check_known(habit, layers.keys(), f"control must be the name of an array, found {habit!r}")
     own_groups = np.arange(len(y)) if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
     _check_classes(names, y, own_groups)
-    judge = _Judge(layers, axes, candidates, y, folds, own_groups)
+    judge = _Judge(layers, networks, candidates, y, folds, own_groups)
     class_scores = judge.class_scores()
     choosing = judge.scores_without_folds(class_scores)
     left_out = class_groups(names.tolist()) if refits and len(names) >= MIN_FITTED_CLASSES else []
@@ -153,10 +153,10 @@ def _check_classes(names: NDArray[np.str_], y: Classes, own_groups: Classes) -> 
 
 
 def _list_considered(
-    axes: Mapping[str, LayerAxes], joins: Collection[Join], recipes: Collection[Recipe], K: int
+    networks: Mapping[str, str], joins: Collection[Join], recipes: Collection[Recipe], K: int
 ) -> list[Candidate]:
     """List the plain single layers, and of the joins and recipes asked for those that K classes can be fitted to."""
-    listed = list_candidates(axes, {*joins, "single"}, {*recipes, "plain"})
+    listed = list_candidates(networks, {*joins, "single"}, {*recipes, "plain"})
     few = [recipe for recipe in recipes if (K >= MIN_FITTED_CLASSES or recipe not in FITTED)]
     allowed = few if count_folds(K) > 1 else ["plain"]
     return [each for each in listed if _is_single(each) or (each.join in joins and each.recipe in allowed)]
@@ -172,7 +172,7 @@ class _Judge:
     def __init__(
         self,
         layers: Mapping[str, Embedding],
-        axes: Mapping[str, LayerAxes],
+        networks: Mapping[str, str],
         candidates: Sequence[Candidate],
         y: Classes,
         folds: Classes,
@@ -180,17 +180,14 @@ class _Judge:
     ) -> None:
         self.y, self.folds, self.own_groups, self.count = y, folds, own_groups, len(candidates)
         self.galleries = [self._gallery(fold) for fold in range(folds.max() + 1)]
-        self.fixed, self.fitted = list[tuple[Source, Rows]](), list[tuple[Source, Rows]]()
-        for names in sources(axes):
-            for found, is_plain in ((self.fixed, True), (self.fitted, False)):
-                own = [
-                    n for n, c in enumerate(candidates) if c.arrays[0] in names and (c.recipe == "plain") == is_plain
-                ]
-                if own:
-                    arrays, members = [layers[name] for name in names], [candidates[n].arrays for n in own]
-                    ranges = [range(names.index(each[0]), names.index(each[-1]) + 1) for each in members]
-                    source = Source(arrays, arrays, y, [candidates[n] for n in own], ranges)
-                    found.append((source, np.array(own)))
+        self.sources = list[tuple[Source, Rows]]()  # with the numbers of their candidates, plain ones apart
+        for names, is_plain in product(sources(networks), (True, False)):
+            own = [n for n, c in enumerate(candidates) if c.arrays[0] in names and (c.recipe == "plain") == is_plain]
+            if own:
+                arrays, members = [layers[name] for name in names], [candidates[n].arrays for n in own]
+                ranges = [range(names.index(each[0]), names.index(each[-1]) + 1) for each in members]
+                source = Source(arrays, arrays, y, [candidates[n] for n in own], ranges)
+                self.sources.append((source, np.array(own)))
 
     def _gallery(self, fold: int, without: Sequence[int] | Classes = ()) -> Gallery:
         return Gallery(self._rows(self.folds == fold, without), self.y, self.own_groups)
@@ -205,16 +202,16 @@ class _Judge:
         """Every candidate on every class, fitted without its fold, (C, K)."""
         scores = np.empty((self.count, len(self.folds)))
         for fold, gallery in enumerate(self.galleries):
-            for source, own in (*self.fixed, *self.fitted):
+            for source, own in self.sources:
                 scores[np.ix_(own, gallery.classes)] = Fit(source, self._rows(self.folds != fold)).score(gallery)
         return scores
 
     def scores_without_folds(self, class_scores: Float64) -> Float64:
         """Every candidate's mean over the classes of all folds but each, fitted without that fold, (J, C)."""
-        J = len(self.galleries)
+        J, fitted = len(self.galleries), [each for each in self.sources if each[0].is_fitted]
         table = np.repeat(class_scores[None], J, axis=0)  # (J, C, K)
         for pair in combinations(range(J), 2) if J > 2 else ():
-            for source, own in self.fitted:
+            for source, own in fitted:
                 fit = Fit(source, self._rows(~np.isin(self.folds, pair)))
                 for judged, chosen_on in (pair, pair[::-1]):
                     gallery = self.galleries[chosen_on]
@@ -227,8 +224,7 @@ class _Judge:
         scores = np.repeat(class_scores[None], len(groups), axis=0)  # (G, C, K)
         for fold in range(len(self.galleries)):
             reference = self._rows(self.folds != fold)
-            whole = [(Fit(source, reference), own) for source, own in self.fixed]
-            whole += [(Fit(source.compressed(reference), reference), own) for source, own in self.fitted]
+            whole = [(Fit(source.compressed(reference), reference), own) for source, own in self.sources]
             for table, group in zip(scores, groups, strict=True):
                 is_judged, is_reference = (self.folds[group] == fold).any(), (self.folds[group] != fold).any()
                 gallery, left = self._gallery(fold, group), self._rows(self.folds != fold, group)

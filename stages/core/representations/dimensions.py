@@ -1,21 +1,22 @@
 """MAP@R of one representation in fewer dimensions, with all that is fitted fitted to other classes."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..scores.arrays import Classes
 from .candidates import Candidate
-from .fitting import Embedding, Step
+from .fitting import Embedding, Step, axes_about_zero
 from .judging import Gallery
-from .representation import Representation, principal_axes_of
+from .representation import Representation
 
 
 def score_dimensions(
     layers: Mapping[str, Embedding],
     y: Classes,
-    own_groups: Classes,
+    own_groups: NDArray[Any],
     folds: Classes,
     candidate: Candidate,
     dimensions: Sequence[int],
@@ -41,7 +42,7 @@ def score_dimensions(
         known, asked = made.transform(reference), made.transform(own)
         gallery = Gallery(np.flatnonzero(is_own), y, own_groups)
         fewer = [count for count in dimensions if count < min(known.shape)]
-        axes = principal_axes_of(known, max(fewer, default=0))
+        axes = axes_about_zero(known, max(fewer, default=0))
         turned: dict[int, Embedding] = {count: Step(None, axes[:, :count]).rows(asked) for count in fewer}
         for count, rows in {**turned, known.shape[1]: asked}.items():
             found.setdefault(count, []).append(gallery.score(rows @ rows.T))

@@ -118,6 +118,11 @@ def principal_axes(X: Embedding, most: int = MAX_AXES) -> Axes:
     return Axes(mean, directions, deviations / np.sqrt(N))
 
 
+def axes_about_zero(rows: Embedding, count: int) -> Float64:
+    """Find the directions that keep cosines of joined rows (N, p) best, their mean left in: (p, count)."""
+    return np.asarray(np.linalg.svd(rows.astype(np.float64), full_matrices=False)[2][:count].T)
+
+
 def layer_step(X: Embedding, scaling: Scaling) -> Step:
     """What is done with the rows of one layer, fitted to its reference images (N, D)."""
     if scaling == "plain":
@@ -137,12 +142,12 @@ class Within:
     mean: Float64
     covariance: Float64
 
-    def step(self, columns: slice, shrinkage: float = SHRINKAGE) -> Step:
+    def step(self, columns: slice) -> Step:
         """What is done with some of the joined columns, those of the last few layers or of one."""
         covariance = self.covariance[columns, columns]
         p = len(covariance)
-        target = max(np.trace(covariance) / p, np.finfo(float).tiny)
-        factor = cholesky((1 - shrinkage) * covariance + shrinkage * target * np.eye(p), lower=True)
+        target = np.trace(covariance) / p or 1.0  # classes of equal images: nothing to take out
+        factor = cholesky((1 - SHRINKAGE) * covariance + SHRINKAGE * target * np.eye(p), lower=True)
         return Step(self.mean[columns], solve_triangular(factor, np.eye(p), lower=True).T)
 
 

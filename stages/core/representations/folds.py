@@ -21,12 +21,11 @@ def count_folds(K: int) -> int:
     return 1 if K < MIN_CLASSES else min(MAX_FOLDS, max(2, K // CLASSES_PER_FOLD))
 
 
-def draw_folds(names: Sequence[str], J: int | None = None) -> Classes:
-    """Divide classes into folds whose sizes differ by at most one, the same for the same names.
+def draw_folds(names: Sequence[str]) -> Classes:
+    """Divide classes into `count_folds` folds whose sizes differ by at most one, the same for the same names.
 
     Args:
         names: K classes, sorted.
-        J: number of folds; None: by `count_folds`.
 
     Returns:
         (K,) the fold of every class, 0 ... J - 1.
@@ -34,6 +33,6 @@ def draw_folds(names: Sequence[str], J: int | None = None) -> Classes:
     K = len(names)
     order = np.random.default_rng(child_seed(0, "representation folds", *names)).permutation(K)
     folds = np.empty(K, np.int64)
-    for fold, classes in enumerate(np.array_split(order, count_folds(K) if J is None else J)):
+    for fold, classes in enumerate(np.array_split(order, count_folds(K))):
         folds[classes] = fold
     return folds

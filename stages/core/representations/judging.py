@@ -2,8 +2,10 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..scores.arrays import Classes, Float64, Rows
 from ..scores.neighbours import others
@@ -44,7 +46,7 @@ class Gallery:
         classes: (k,) their classes, ascending.
     """
 
-    def __init__(self, rows: Rows, y: Classes, own_groups: Classes) -> None:
+    def __init__(self, rows: Rows, y: Classes, own_groups: NDArray[Any]) -> None:
         """Note which neighbours match and which are kept out.
 
         Args:
@@ -113,7 +115,7 @@ class Source:
         Args:
             reference: of which axes are to be fitted again without some.
         """
-        wide = len(reference) > MAX_SPAN
+        wide = self.is_fitted and len(reference) > MAX_SPAN
         spans = [_compress(X, reference) if wide and X.shape[1] > MAX_SPAN else X for X in self.arrays]
         return replace(self, spans=spans)
 

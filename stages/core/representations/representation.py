@@ -1,12 +1,14 @@
 """A representation that is fitted to all classes, for use: layers in, one vector per image out."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from numbers import Integral
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
@@ -14,10 +16,13 @@ from sklearn.utils.validation import check_is_fitted
 from ...shared.runtime.errors import UserError, check_known
 from ..scores.arrays import Float32, Float64, blocks
 from .candidates import RECIPES, Recipe
-from .fitting import SCALINGS, WITHIN, Embedding, Step, layer_step, within_classes
+from .fitting import SCALINGS, WITHIN, Embedding, Step, axes_about_zero, layer_step, within_classes
 
 METADATA = "representation"
 """The one key of a file's metadata."""
+
+MAX_VALUE = np.float64(1e18)
+"""Of a feature: squares must not pass the end of double precision, nor vectors that of float32."""
 
 
 @dataclass(frozen=True)
@@ -33,11 +38,6 @@ class Origin:
     network: str
     image_size: int
     pooling: str
-
-
-def principal_axes_of(rows: Embedding, dimensions: int) -> Float64:
-    """Find the leading principal axes of joined rows (N, p), about zero: (p, dimensions)."""
-    return np.asarray(np.linalg.svd(rows.astype(np.float64), full_matrices=False)[2][:dimensions].T)
 
 
 class Representation(TransformerMixin, BaseEstimator):  # type: ignore[misc]
@@ -79,13 +79,13 @@ class Representation(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             y: (N,) classes.
 
         Raises:
-            UserError: an array is missing, the recipe is unknown, or there are more dimensions than features.
+            UserError: an array or a label is missing, a number is not finite, the recipe is unknown, or there are more
+                dimensions than features.
         """
         check_known(self.recipe, RECIPES, f"recipe must be a known one, found {self.recipe!r}")
         arrays = self._arrays(X)
-        names, classes = np.unique(np.asarray(y), return_inverse=True)
-        if len(classes) != len(arrays[0]):
-            raise UserError(f"labels must have one entry for each of the {len(arrays[0])} images, found {len(classes)}")
+        self._check_values(arrays)
+        names, classes = np.unique(_checked_labels(y, len(arrays[0])), return_inverse=True)
         scaling = SCALINGS[self.recipe]
         self.steps_ = [layer_step(each, scaling) for each in arrays]
         self.widths_ = [each.shape[1] for each in arrays]
@@ -96,12 +96,13 @@ class Representation(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             rows = self.join_.rows(rows)
         self.n_features_out_ = rows.shape[1]
         if self.dimensions is not None:
-            if not 1 <= self.dimensions <= min(rows.shape):
+            if not _is_whole(self.dimensions) or not 1 <= self.dimensions <= min(rows.shape):
                 raise UserError(
-                    f"dimensions must be from 1 to {min(rows.shape)}, the features and images, found {self.dimensions}"
+                    f"dimensions must be a whole number from 1 to {min(rows.shape)}, for {len(rows)} images of "
+                    f"{rows.shape[1]} features, found {self.dimensions!r}"
                 )
-            self.reduction_ = Step(None, principal_axes_of(rows, self.dimensions))
-            self.n_features_out_ = self.dimensions
+            self.reduction_ = Step(None, axes_about_zero(rows, self.dimensions))
+            self.n_features_out_ = int(self.dimensions)
         return self
 
     def transform(self, X: Mapping[str, Embedding]) -> Float32:
@@ -114,7 +115,8 @@ class Representation(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             (N, n_features_out_).
 
         Raises:
-            UserError: an array is missing, or does not have as many features as it was fitted to.
+            UserError: an array is missing, does not have as many features as it was fitted to, or a number is not
+                finite.
         """
         check_is_fitted(self)
         arrays = self._arrays(X)
@@ -126,7 +128,9 @@ class Representation(TransformerMixin, BaseEstimator):  # type: ignore[misc]
                 )
         vectors = np.empty((len(arrays[0]), self.n_features_out_), np.float32)
         for part in blocks(len(vectors)):
-            rows = self._joined([array[part] for array in arrays])
+            parts = [array[part] for array in arrays]
+            self._check_values(parts, part.start)
+            rows = self._joined(parts)
             for step in (self.join_, self.reduction_):
                 rows = rows if step is None else step.rows(rows)
             vectors[part] = rows
@@ -141,37 +145,43 @@ class Representation(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return np.array([f"representation_{number}" for number in range(self.n_features_out_)], dtype=object)
 
     def save(self, path: str | Path) -> None:
-        """Write it to a safetensors file, which loads without running code."""
-        from safetensors.numpy import save_file
+        """Write it to a safetensors file, which loads without running code.
+
+        Raises:
+            UserError: no file can be written there.
+        """
+        from safetensors.numpy import save
 
         check_is_fitted(self)
         fields = {name: getattr(self, name) for name in SAVED} | {"origin": self.origin and asdict(self.origin)}
-        arrays = {
-            f"{place}.{part}": np.ascontiguousarray(array)
-            for place, step in self.steps.items()
-            for part in ("mean", "matrix")
-            if (array := getattr(step, part)) is not None
-        }
-        save_file(arrays, path, {METADATA: json.dumps(fields, sort_keys=True)})
+        arrays = {name: np.ascontiguousarray(array) for name, array in self.arrays.items()}
+        metadata = {METADATA: json.dumps(fields, sort_keys=True, default=int)}  # whole numbers may be NumPy's
+        try:
+            Path(path).write_bytes(save(arrays, metadata))  # safetensors' own files are the user's alone to read
+        except OSError as error:
+            raise UserError(f"{path} must be a file in a folder that can be written to, found {error}") from None
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
         """Read what `save` wrote.
 
         Raises:
-            UserError: it is another file.
+            UserError: there is none, or it is another file.
         """
         from safetensors import SafetensorError, safe_open
 
         try:
+            if not Path(path).is_file():
+                raise ValueError("no file")
             with safe_open(path, framework="numpy") as file:
                 fields = json.loads((file.metadata() or {})[METADATA])
                 arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            _check_saved(fields, arrays)
             origin = fields["origin"] and Origin(**fields["origin"])
             loaded = cls(tuple(fields["layers"]), fields["recipe"], fields["dimensions"], origin)
             for name in SAVED[3:]:
                 setattr(loaded, name, fields[name])
-        except (SafetensorError, KeyError, TypeError, ValueError) as error:
+        except (SafetensorError, OSError, LookupError, RecursionError, TypeError, ValueError) as error:
             raise UserError(f"{path} must be a file that a representation was saved to, found {error}") from None
 
         def step(place: str) -> Step:
@@ -189,18 +199,42 @@ class Representation(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         steps = {f"layer.{number}": step for number, step in enumerate(self.steps_)}
         return steps | {n: s for n, s in (("join", self.join_), ("reduction", self.reduction_)) if s is not None}
 
+    @property
+    def arrays(self) -> dict[str, Float64]:
+        """The means and matrices that the steps have, in order, such as `layer.0.mean` and `join.matrix`."""
+        return {
+            f"{place}.{part}": array
+            for place, step in self.steps.items()
+            for part, array in (("mean", step.mean), ("matrix", step.matrix))
+            if array is not None
+        }
+
     def _arrays(self, X: Mapping[str, Embedding]) -> list[NDArray[Any]]:
-        if not self.layers:
-            raise UserError("layers must name at least one array, found none")
+        if not self.layers or isinstance(self.layers, str):
+            raise UserError(f"layers must be a tuple of names of arrays, found {self.layers!r}")
+        if not isinstance(X, Mapping):
+            raise UserError(f"X must be a dict of embeddings, name -> (N, D), found {type(X).__name__}")
         for name in self.layers:
             check_known(name, X.keys(), f"a representation of {', '.join(self.layers)} needs the array {name!r}")
         arrays = [np.asarray(X[name]) for name in self.layers]
         for name, array in zip(self.layers, arrays, strict=True):
-            if array.ndim != 2 or len(array) != len(arrays[0]):
+            if array.ndim != 2 or len(array) != len(arrays[0]) or array.dtype.kind not in "fiu":
                 raise UserError(
-                    f"array {name!r} must be (images, features), the same images in all, found {array.shape}"
+                    f"array {name!r} must be (images, features) of real numbers, the same images in all, found "
+                    f"{array.dtype} of shape {array.shape}"
                 )
         return arrays
+
+    def _check_values(self, arrays: Sequence[NDArray[Any]], first: int = 0) -> None:
+        """Raise a `UserError` if a number is missing or too large; the first row is counted as `first`."""
+        for name, array in zip(self.layers, arrays, strict=True):
+            wrong = ~(np.abs(array) <= MAX_VALUE)
+            if wrong.any():
+                row = int(wrong.any(axis=1).argmax())
+                raise UserError(
+                    f"array {name!r} must have finite numbers of at most {MAX_VALUE:g}, found "
+                    f"{array[row][wrong[row]][0]} in row {first + row}; take this image out of all arrays"
+                )
 
     def _columns(self) -> list[int]:
         """Return how many columns each layer has in the join."""
@@ -214,3 +248,53 @@ class Representation(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
 SAVED = ("layers", "recipe", "dimensions", "widths_", "reference_classes_", "n_features_out_")
 """Attributes of a representation beside its steps."""
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool)
+
+
+def _checked_labels(y: ArrayLike, count: int) -> NDArray[Any]:
+    labels = np.asarray(y)
+    if labels.shape != (count,):
+        raise UserError(f"labels must have one entry for each of the {count} images, found the shape {labels.shape}")
+    if not count:
+        raise UserError("there must be reference images to fit to, found none")
+    if pd.isna(labels).any():
+        raise UserError("labels must not be missing; take such images out of the labels and of all arrays")
+    return labels
+
+
+def _check_saved(fields: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Check that a file has what `fit` makes, no more and no less.
+
+    Raises:
+        LookupError: a field or an array is missing.
+        ValueError: one is something else.
+    """
+    layers, recipe, dimensions, widths, classes, n_features = (fields[name] for name in SAVED)
+    origin = fields["origin"] or {"network": "", "pooling": "", "image_size": 1}
+    texts = [*layers, *classes, origin["network"], origin["pooling"]]
+    numbers = [*widths, n_features, origin["image_size"], *([] if dimensions is None else [dimensions])]
+    if not (isinstance(layers, list) and layers and all(isinstance(each, str) for each in texts)):
+        raise ValueError("names that are no texts")
+    if not all(_is_whole(each) and each > 0 for each in numbers) or len(widths) != len(layers):
+        raise ValueError("sizes that are no whole numbers")
+    if recipe not in RECIPES:
+        raise ValueError(f"the unknown recipe {recipe!r}")
+    is_centred, has_axes = recipe != "plain", recipe not in ("plain", "centred")
+    places = [f"layer.{number}" for number in range(len(layers))]
+    columns = [arrays[f"{place}.matrix"].shape[1] for place in places] if has_axes else widths
+    shapes: dict[str, tuple[int, ...]] = {}
+    for place, width, count in zip(places, widths, columns, strict=True):
+        shapes |= {f"{place}.mean": (width,)} if is_centred else {}
+        shapes |= {f"{place}.matrix": (width, count)} if has_axes else {}
+    if recipe in WITHIN:
+        shapes |= {"join.mean": (sum(columns),), "join.matrix": (sum(columns), sum(columns))}
+    if dimensions is not None:
+        shapes["reduction.matrix"] = (sum(columns), dimensions)
+    found = {name: array.shape for name, array in arrays.items()}
+    if found != shapes or n_features != (dimensions or sum(columns)):
+        raise ValueError(f"arrays of other shapes than {recipe!r} makes")
+    if not all(array.dtype == np.float64 and np.isfinite(array).all() for array in arrays.values()):
+        raise ValueError("numbers that are not finite, or not in double precision")

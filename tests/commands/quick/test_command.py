@@ -13,15 +13,18 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from stages.commands.quick.command import quick
+from stages.commands.quick.command import POOLINGS, embed_all, quick
 from stages.commands.quick.images import choose_images, drop_copies, read_images
-from stages.commands.quick.waves import AFTER_PLAIN, QUICK, cost
+from stages.commands.quick.waves import AFTER_PLAIN, QUICK, answer, cost, fitted, side_by_side
 from stages.core.representations.representation import Representation
-from stages.library import embedding, score
+from stages.library import choose_representation, embedding, score
+from stages.library.checks import check_layers
 from stages.library.export import compute_results
 from stages.library.settings import read_settings
+from stages.shared.networks.params import named_network
 from stages.shared.runtime.errors import UserError
 from stages.shared.runtime.package import PARAMS
+from stages.shared.workflow.params import load
 from tests.faults.images import png_that_says
 
 
@@ -269,3 +272,32 @@ def test_the_networks_own_size_is_the_default(tmp_path, monkeypatch, args, size,
 def test_detection_is_refused_before_any_work():
     with pytest.raises(UserError, match="--use detection needs classes that the network was trained on"):
         run("--demo", "--use", "detection")
+
+
+def embedded(classes):
+    labels = [f"class {number}" for number in range(classes) for _ in range(5)]
+    random = np.random.default_rng(0)
+    return {name: random.standard_normal((len(labels), 4)).astype(np.float32) for name in ("first", "last")}, labels
+
+
+def test_of_too_many_dimensions_all_are_kept_as_the_work_is_done(capsys):
+    choice = choose_representation(*embedded(8), joins=["single"], recipes=["plain"])
+    assert fitted(choice, 5).n_features_out_ == 4
+    assert "quick: the representation keeps all features: dimensions must be a whole number" in capsys.readouterr().err
+    assert fitted(choice, 3).n_features_out_ == 3
+
+
+def test_dimensions_without_a_representation_are_said_to_have_no_effect(capsys):
+    layers, labels = embedded(3)
+    answer({"net": layers}, labels, "net", "data", "retrieval", None, "", 3)
+    assert "quick: --dimensions has no effect" in capsys.readouterr().err
+
+
+def test_all_poolings_give_names_that_layers_can_have(monkeypatch):
+    def embed(params, images, taps, poolings, **how):
+        return {pooling: {"blocks.0": np.ones((1, 2), np.float32)} for pooling in poolings}
+
+    monkeypatch.setattr("stages.library.embedding.embed_named", embed)
+    params = named_network(load(PARAMS)["models"], "efficientnet_lite0", 32)
+    sources = embed_all({32: np.zeros((1, 32, 32, 3), np.uint8)}, [("efficientnet_lite0", params)], POOLINGS)
+    assert len(check_layers(side_by_side(sources), 1)) == len(POOLINGS)

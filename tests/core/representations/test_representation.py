@@ -1,12 +1,15 @@
+import json
 import pickle
 
 import numpy as np
 import pytest
+from safetensors import safe_open
+from safetensors.numpy import load_file, save_file
 from sklearn.base import clone
 
-from stages.core.representations.candidates import RECIPES, LayerAxes, list_candidates
+from stages.core.representations.candidates import RECIPES, list_candidates
 from stages.core.representations.judging import Fit, Source
-from stages.core.representations.representation import Representation
+from stages.core.representations.representation import METADATA, Representation
 from stages.shared.runtime.errors import UserError
 from tests.core.representations.test_choice import make_layers
 
@@ -20,7 +23,7 @@ def data():
 def test_vectors_have_the_cosines_that_are_judged(data, recipe):
     layers, labels = data
     y, arrays = np.unique(labels, return_inverse=True)[1], list(layers.values())
-    candidates = list_candidates(dict.fromkeys(layers, LayerAxes()), ["last_2"], [recipe])
+    candidates = list_candidates(dict.fromkeys(layers, ""), ["last_2"], [recipe])
     fit = Fit(Source(arrays, arrays, y, candidates, [range(1, 3)]), np.arange(len(y)))
     [(_, cosines)] = fit.cosines(np.arange(len(y)))
     fitted = Representation(candidates[0].arrays, recipe).fit(layers, labels)
@@ -69,13 +72,25 @@ def test_constant_and_repeated_images_are_no_error():
         assert np.isfinite(vectors).all()
 
 
+def test_classes_of_equal_images_have_nothing_to_take_out():
+    y = np.repeat(np.arange(4), 2)
+    layers = {"layer0": np.random.default_rng(0).standard_normal((4, 6))[y]}
+    for recipe in RECIPES:
+        vectors = Representation(("layer0",), recipe).fit(layers, y).transform(layers)
+        assert np.abs(np.linalg.norm(vectors, axis=1) - 1).max() < 1e-6
+
+
 @pytest.mark.parametrize(
     ("params", "message"),
     [
         ({"layers": ("layer7",)}, "needs the array 'layer7'"),
-        ({"layers": ()}, "at least one array"),
+        ({"layers": ()}, "layers must be a tuple of names of arrays, found"),
+        ({"layers": "layer0"}, "layers must be a tuple of names of arrays, found 'layer0'"),
         ({"layers": ("layer0",), "recipe": "whole"}, "recipe must be a known one, found 'whole'"),
-        ({"layers": ("layer0",), "dimensions": 7}, "dimensions must be from 1 to 6"),
+        ({"layers": ("layer0",), "dimensions": 7}, "dimensions must be a whole number from 1 to 6"),
+        ({"layers": ("layer0",), "dimensions": 2.5}, "found 2.5"),
+        ({"layers": ("layer0",), "dimensions": "3"}, "found '3'"),
+        ({"layers": ("layer0",), "dimensions": True}, "found True"),
     ],
 )
 def test_wrong_parameters(data, params, message):
@@ -92,3 +107,78 @@ def test_other_arrays_and_files_are_refused(data, tmp_path):
     (tmp_path / "text").write_text("no representation")
     with pytest.raises(UserError, match="a file that a representation was saved to"):
         Representation.load(tmp_path / "text")
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, 1e30])
+@pytest.mark.parametrize("recipe", ["plain", "within"])
+def test_numbers_that_are_not_finite_are_refused_and_named(data, recipe, value):
+    layers, labels = data
+    wrong = {"layer0": layers["layer0"].copy()}
+    wrong["layer0"][7, 2] = value
+    with pytest.raises(UserError, match=r"array 'layer0' must have finite numbers of at most 1e.18, found .* in row 7"):
+        Representation(("layer0",), recipe).fit(wrong, labels)
+    with pytest.raises(UserError, match="in row 7"):
+        Representation(("layer0",), recipe).fit(layers, labels).transform(wrong)
+    with pytest.raises(UserError, match=r"must be .images, features. of real numbers, .* found bool"):
+        Representation(("layer0",), recipe).fit({"layer0": layers["layer0"] > 0}, labels)
+
+
+def test_labels_that_are_missing_or_another_shape_are_refused(data):
+    layers, labels = data
+    for wrong, message in (([None] * len(labels), "not be missing"), (labels[:, None], "found the shape .120, 1.")):
+        with pytest.raises(UserError, match=message):
+            Representation(("layer0",), "within").fit(layers, wrong)
+    with pytest.raises(UserError, match=r"must be a dict of embeddings, name -> .N, D., found ndarray"):
+        Representation(("layer0",)).fit(layers["layer0"], labels)
+
+
+def test_a_file_needs_a_place_and_numpy_counts_its_dimensions(data, tmp_path):
+    layers, labels = data
+    fitted = Representation(("layer0",), "within", np.int64(3)).fit(layers, labels)
+    fitted.save(tmp_path / "file")
+    assert Representation.load(tmp_path / "file").dimensions == 3
+    (tmp_path / "other").touch()
+    assert (tmp_path / "file").stat().st_mode == (tmp_path / "other").stat().st_mode
+    with pytest.raises(UserError, match="must be a file in a folder that can be written to"):
+        fitted.save(tmp_path / "none" / "file")
+    for path in (tmp_path, tmp_path / "none"):
+        with pytest.raises(UserError, match="found no file"):
+            Representation.load(path)
+
+
+def without(name):
+    return lambda fields, arrays: arrays.pop(name)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (without("layer.0.mean"), "arrays of other shapes than 'within' makes"),
+        (without("layer.0.matrix"), "layer.0.matrix"),
+        (without("join.mean"), "arrays of other shapes"),
+        (without("reduction.matrix"), "arrays of other shapes"),
+        (lambda fields, arrays: arrays.update(other=np.ones(3)), "arrays of other shapes"),
+        (lambda fields, arrays: arrays.update({"join.mean": arrays["join.mean"][:-1]}), "arrays of other shapes"),
+        (lambda fields, arrays: arrays.update({"join.mean": arrays["join.mean"] * np.nan}), "that are not finite"),
+        (lambda fields, arrays: arrays.update({"join.mean": arrays["join.mean"].astype("f4")}), "double precision"),
+        (lambda fields, arrays: arrays.update({"layer.0.matrix": np.array(1.0)}), "tuple index out of range"),
+        (lambda fields, arrays: fields.update(recipe="plain"), "arrays of other shapes than 'plain' makes"),
+        (lambda fields, arrays: fields.update(recipe=["within"]), "the unknown recipe .'within'."),
+        (lambda fields, arrays: fields.update(layers="l"), "names that are no texts"),
+        (lambda fields, arrays: fields.update(layers=[[]]), "names that are no texts"),
+        (lambda fields, arrays: fields.update(dimensions=4), "arrays of other shapes"),
+        (lambda fields, arrays: fields.update(n_features_out_=2**70), "arrays of other shapes"),
+        (lambda fields, arrays: fields.update(widths_=[-1]), "sizes that are no whole numbers"),
+        (lambda fields, arrays: fields.update(origin={"network": 1, "image_size": 1, "pooling": ""}), "no texts"),
+    ],
+)
+def test_a_file_with_other_content_is_refused(data, tmp_path, change, message):
+    layers, labels = data
+    Representation(("layer0",), "within", 3).fit(layers, labels).save(tmp_path / "file")
+    with safe_open(tmp_path / "file", framework="numpy") as file:
+        fields = json.loads(file.metadata()[METADATA])
+    arrays = load_file(tmp_path / "file")
+    change(fields, arrays)
+    save_file(arrays, tmp_path / "file", {METADATA: json.dumps(fields)})
+    with pytest.raises(UserError, match=f"a file that a representation was saved to, found .*{message}"):
+        Representation.load(tmp_path / "file")

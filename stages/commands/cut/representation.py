@@ -17,7 +17,6 @@ from ...core.scores.embedded_split import EQUALS_MEAN
 from ...embed.embedder import Embedder, PooledLayer, pooled_layers
 from ...embed.params import Pooling, TapsParams
 from ...embed.taps.find import find_taps
-from ...embed.taps.tap import trace_forward
 from ...prepare.bits import FULL
 from ...shared.networks.device import choose_device
 from ...shared.networks.network import Network, build_network
@@ -25,23 +24,10 @@ from ...shared.networks.params import NetworkParams, named_network
 from ...shared.runtime.errors import UserError, check_known
 from ...shared.runtime.package import PARAMS
 from ...shared.workflow.params import load
-from ...shared.workflow.versions import library_versions
-from ..project import new_output
 from . import export
-from .card import network_facts, readme
-from .folder import (
-    CARD,
-    FORMAT,
-    PREPROCESS,
-    README,
-    Reference,
-    describe_agreement,
-    describe_input,
-    list_files,
-    write_json,
-    write_programs,
-)
-from .source import Float32
+from .card import network_facts, size_facts
+from .folder import Reference, write_folder
+from .source import Float32, embedding
 
 DECODE: dict[str, Any] = {"fit": "crop", "fill": 255, "bits": FULL}
 """How images are decoded, beside their size: as `quick` and `embed` do."""
@@ -49,7 +35,8 @@ DECODE: dict[str, Any] = {"fit": "crop", "fill": 255, "bits": FULL}
 TRIED = 16
 """Images, of noise, with which a cut is tried."""
 
-TEMPLATE = Path(__file__).with_name("representation.md.j2")
+HEAD = Path(__file__).with_name("representation.md.j2")
+"""What its card has in the place of a cell's."""
 
 Steps = tuple[tuple[bool, bool], ...]
 """Of each step, whether it has a mean and a matrix."""
@@ -84,11 +71,6 @@ class Represented:
     representation: Representation
 
     @property
-    def scaling(self) -> str:
-        """What is done with rows."""
-        return self.representation.recipe
-
-    @property
     def program(self) -> tuple[Any, Any]:
         """The function of vectors, its second argument, and after it come those in `fitted`, for a program."""
         return represent, tuple((s.mean is not None, s.matrix is not None) for s in self.representation.steps.values())
@@ -96,12 +78,8 @@ class Represented:
     @property
     def fitted(self) -> dict[str, Tensor]:
         """Means and matrices, by the names that they have in a program."""
-        named = {
-            f"{place}.{part}".replace(".", "_"): getattr(step, part)
-            for place, step in self.representation.steps.items()
-            for part in ("mean", "matrix")
-        }
-        return {name: torch.from_numpy(np.array(values)) for name, values in named.items() if values is not None}
+        named = self.representation.arrays.items()
+        return {name.replace(".", "_"): torch.from_numpy(np.array(values)) for name, values in named}
 
     def join(self, parts: Sequence[Float32]) -> Float32:
         """Turn the vectors of every layer, (B, D) each, into one of each image."""
@@ -127,9 +105,8 @@ class Opened:
     layers: Sequence[PooledLayer]
     scaler: Represented
 
-    @property
-    def embedder(self) -> Embedder:
-        """What embeds batches at the layers, on the device."""
+    def on_device(self) -> Embedder:
+        """Move the network to the device, and return what embeds batches at the layers."""
         compute = choose_device()
         self.network.move(compute.device)
         return Embedder(self.network, self.layers, logits=False, rotation=None, compute=compute)
@@ -175,10 +152,9 @@ def take_noise(opened: Opened) -> Reference:
     coarse = random.integers(0, 256, (TRIED, 3, 4, 4)).repeat(-(-size // 4), axis=2).repeat(-(-size // 4), axis=3)
     fine = random.normal(0, 20, (TRIED, 3, size, size))
     pixels = (coarse[:, :, :size, :size] + fine).clip(0, 255).astype(np.uint8)
-    with opened.embedder.running(TRIED) as embed:
-        embedded = embed(np.arange(TRIED), pixels.transpose(0, 2, 3, 1))
+    with embedding(opened.on_device(), opened.scaler, TRIED) as embed:
+        expected = embed(pixels.transpose(0, 2, 3, 1))
     opened.network.move(torch.device("cpu"))
-    expected = opened.scaler.join([embedded[each.layer.name] for each in opened.layers])
     return Reference("noise", "the library", pixels, expected)
 
 
@@ -202,33 +178,17 @@ def cut_representation(
     """
     opened = open_representation(path)
     reference, most = take_noise(opened), tolerance or 1e-4
-    with new_output(out) as folder:
-        folder.mkdir()
-        size = opened.params.image_size
-        program = export.export_layer(opened.network, opened.layers, size, opened.scaler)
-        distance = write_programs(folder, program, reference, most, onnx=onnx)
-        of, module = opened.scaler.representation, opened.network.module
-        parameters = {name: p.numel() for name, p in module.named_parameters()}
-        layer = {"name": opened.about["layer"], "pooling": opened.origin.pooling, "width": of.n_features_out_}
-        card = {
-            "format": FORMAT,
-            "cell": {"network": opened.origin.network, "step": 0},
-            "layer": layer | {"scale": of.recipe},
-            "representation": {"layers": [*of.layers], "recipe": of.recipe, "dimensions": of.dimensions}
-            | {"reference_classes": of.reference_classes_},
-            "network": network_facts(opened.params, module, licence),
-            "size": {
-                "parameters": sum(count for name, count in parameters.items() if name in program.state_dict),
-                "network_parameters": sum(parameters.values()),
-                "multiply_adds": max(each.layer.operations for each in opened.layers),
-                "network_multiply_adds": trace_forward(module, size).operations[""],
-            },
-            "files": list_files(folder),
-            "agreement": describe_agreement(reference, most, distance),
-            "versions": library_versions("torch", opened.params.library, *(export.PACKAGES if onnx else ())),
-        }
-        preprocess = describe_input(size, DECODE, of.n_features_out_, of.recipe)
-        write_json(folder / PREPROCESS, preprocess)
-        write_json(folder / CARD, card)
-        (folder / README).write_text(readme(card, preprocess["decode"], TEMPLATE), encoding="utf-8")
-    return card
+    network, of = opened.network, opened.scaler.representation
+    program = export.export_layer(network, opened.layers, opened.params.image_size, opened.scaler)
+    layer = {"name": opened.about["layer"], "pooling": opened.origin.pooling, "width": of.n_features_out_}
+    made = {"layers": [*of.layers], "recipe": of.recipe, "dimensions": of.dimensions}
+    operations = max(each.layer.operations for each in opened.layers)
+    facts = {
+        "cell": {"network": opened.origin.network, "step": 0},
+        "layer": layer | {"scale": of.recipe},
+        "representation": made | {"reference_classes": of.reference_classes_},
+        "network": network_facts(opened.params, network.module, licence),
+        "size": size_facts(network, program.state_dict, operations),
+    }
+    decode = {"image_size": opened.params.image_size, **DECODE}
+    return write_folder(out, program, facts, decode, reference, most, onnx=onnx, head=HEAD)
