@@ -152,7 +152,7 @@ class RepresentationChoice:
         return pd.DataFrame({"map_at_r": found.values()}, pd.Index(found, name="dimensions"))
 
     def fit(self, dimensions: int | None = None) -> Representation:
-        """Fit the chosen representation to all images.
+        """Fit the chosen representation to all images that were scored, which `notes` counts if they were drawn.
 
         Args:
             dimensions: number of features that are left; None: all.
