@@ -68,17 +68,31 @@ EMBED = """
 import numpy as np
 import torch
 import whichlayer as wl
+from PIL import Image
 
 network = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.Conv2d(4, 5, 3))
 images = np.zeros((2, 8, 8, 3), np.uint8)
 for _ in range(2):  # the first call imports the package's own part of this name
     layers = wl.embed(network, images, transform=lambda image: torch.zeros(3, 8, 8))
 print([X.shape for X in layers.values()])
+random, labels = np.random.default_rng(0), np.repeat(["a", "b"], 4)
+images = random.integers(0, 255, (8, 32, 32, 3)).astype(np.uint8)
+layers = wl.embed("efficientnet_lite0", images, image_size=32)
+wl.choose_representation(layers, labels).fit().save("made.safetensors")
+Image.fromarray(images[0]).save("new.png")
+"""
+FEATURES = """
+import sys
+from whichlayer.commands.launcher import main
+sys.argv = ["whichlayer", "features", "new.png", "--representation", "made.safetensors", "--out", "new.npz"]
+main()
 """
 
 
-def test_embed_is_a_function_after_it_was_called(python, tmp_path: Path):
+def test_embed_can_be_called_again_and_what_is_chosen_needs_no_project(python, tmp_path: Path):
     assert python(tmp_path, EMBED) == "[(2, 4), (2, 5)]\n"
+    python(tmp_path, FEATURES)
+    assert (tmp_path / "new.npz").is_file()
 
 
 def test_it_knows_its_names_before_it_imports_anything(python, tmp_path: Path):

@@ -21,6 +21,9 @@ from .launcher import find_project
 ROOT = (find_project(Path.cwd()) if INSTALLED else None) or OWN
 """The project that commands work on: that of this code, or for the installed code that of the working directory."""
 
+NO_PROJECT = INSTALLED and ROOT == OWN
+"""The installed package is none."""
+
 RAW = ROOT / "data" / "raw"
 """Holds <dataset>/ for every dataset."""
 
@@ -85,7 +88,10 @@ def new_output(out: Path) -> Iterator[Path]:
 
 
 class ProjectCommand(click.Command):
-    """A command that works in the folder of a project, as the stages do: the installed package is none."""
+    """A command that works in the folder of a project, as the stages do: the installed package is none.
+
+    With --representation it needs no project, and works where it is called.
+    """
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command's function.
@@ -93,7 +99,9 @@ class ProjectCommand(click.Command):
         Raises:
             UserError: the working directory lies in no project.
         """
-        if INSTALLED and ROOT == OWN:
+        if NO_PROJECT:
+            if ctx.params.get("representation"):
+                return super().invoke(ctx)
             raise UserError(
                 f"{ctx.info_name} must be called in a project, found none in {Path.cwd()} or above; make one with "
                 "`whichlayer init study`, and call it there"
@@ -116,7 +124,7 @@ class ProjectPath(UserPath):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
         """Shorten the path before the command goes to the project's folder."""
         path = super().convert(value, param, ctx)
-        return path.relative_to(ROOT) if path.is_relative_to(ROOT) else path
+        return path.relative_to(ROOT) if path.is_relative_to(ROOT) and not NO_PROJECT else path
 
 
 params_option = click.option(

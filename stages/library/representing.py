@@ -130,9 +130,13 @@ class RepresentationChoice:
             "gain": np.nan if gain.estimate is None else gain.estimate,
             "low": np.nan if gain.low is None else gain.low,
             "high": np.nan if gain.high is None else gain.high,
-            "features": self._features(candidate),
+            "features": self._whole.n_features_out_ if chosen == self.choice.chosen else self._features(candidate),
             "operations": self._deepest(candidate).operations,
         }
+
+    @cached_property
+    def _whole(self) -> Representation:
+        return self.fit()
 
     @cached_property
     def gain(self) -> Gain:

@@ -83,7 +83,7 @@ def test_a_dash_is_printed_where_the_output_has_none(monkeypatch: pytest.MonkeyP
 
 @pytest.mark.parametrize("arguments", [["new", "."], ["verdict"], ["cut", "--out", "cut"]])
 def test_outside_of_a_project_the_installed_copy_is_not_changed(monkeypatch, arguments):
-    monkeypatch.setattr("stages.commands.project.INSTALLED", True)  # then ROOT is its own folder
+    monkeypatch.setattr("stages.commands.project.NO_PROJECT", True)
     with pytest.raises(UserError, match=f"^{arguments[0]} must be called in a project, found none in"):
         whichlayer(arguments, standalone_mode=False)
 

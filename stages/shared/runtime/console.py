@@ -16,7 +16,7 @@ from .durations import log_duration
 from .errors import UserError, explain_system_error, printable
 from .processes import kill_children
 
-FILES = ("google_crc32c", "jinja2", "numcodecs", "pyarrow", "vl_convert", "zarr")
+FILES = ("google_crc32c", "jinja2", "numcodecs", "pyarrow", "safetensors", "vl_convert", "zarr")
 """Modules of the extra `files`."""
 
 NETWORKS = ("PIL", "huggingface_hub", "requests", "safetensors", "timm", "torch", "torchvision")
