@@ -12,6 +12,10 @@ from ruamel.yaml import YAML
 from stages.aggregate.compute import Results, compute
 from stages.aggregate.params import read_asked
 from stages.aggregate.read import read_tables, with_sets
+from stages.aggregate.words.verdict import verdict
+from stages.core.inference.representations import gain_of
+from stages.core.representations.choice import choose_representation
+from stages.shared.embeddings.embedding_store import open_embeddings
 from stages.shared.runtime.errors import UserError
 from tests.shared.runtime.tiny_cell import ROOT, run_stage
 
@@ -38,7 +42,7 @@ def write_params(path: Path, folds: list[int], **entry: Any) -> Path:
     params["datasets"]["mine"] |= entry
     params["run"] = {"datasets": ["mine"], "models": ["net"], "folds": folds, "seeds": [0]}
     params["embed"] |= {"batch_size": 16, "train_per_class": 3, "baseline_size": 2}
-    params["measure"] |= {"analyses": [*TABLES, "ood"]}
+    params["measure"] |= {"analyses": [*TABLES, "ood", "representations"]}
     params["measure"]["kmeans"] |= {"starts": 3, "polished": 1}
     params["measure"]["refits"] |= {"halves": 2, "starts": 2, "polished": 1}
     yaml.dump(params, path)
@@ -63,7 +67,7 @@ def run(folder: Path, raw: Path, folds: list[int], **entry: Any) -> Results:
         one = {**cell, "workers": "1"}
         run_stage("measure", one, params=params, embeddings=embeddings, thumbnails=thumbnails, out=out)
     asked = read_asked(params)
-    return compute(read_tables(folder / "measures", folder / "training", asked.grid, TABLES), asked)
+    return compute(read_tables(folder / "measures", folder / "training", asked.grid, asked.measured.analyses), asked)
 
 
 @pytest.fixture(scope="module")
@@ -104,6 +108,25 @@ def test_sets_are_summed_up_as_folds_are(studies: tuple[Path, Results, Results])
     pd.testing.assert_frame_equal(sets.tables["summary.csv"][kept], folds.tables["summary.csv"][kept])
     assert sets.facts.cell == "0/0"
     assert (sets.facts.parts, folds.facts.parts) == ("sets", "folds")
+
+
+def test_sets_have_the_representation_that_arrays_have(studies: tuple[Path, Results, Results]):
+    folder, folds, sets = studies
+    store = open_embeddings(folder / "sets" / "embeddings" / "0")
+    layers = {layer.name: layer for layer in store.layers if layer.depth >= 0}
+    arrays = {
+        name: np.concatenate([own.features(layer, 0, "unseen") for own in store.sets]) for name, layer in layers.items()
+    }
+    labels = [own.labels("unseen") for own in store.sets]
+    folds_of = {name: number for number, own in enumerate(labels) for name in own.tolist()}
+    choice = choose_representation(arrays, np.concatenate(labels), folds=folds_of)
+    (found,) = sets.facts.representations
+    best, gain = choice.candidates[choice.chosen], gain_of(choice, range(len(choice.candidates)))
+    assert (tuple(found.layers), found.join, found.recipe) == (best.arrays, best.join, best.recipe)
+    assert (found.value, found.last_value) == pytest.approx((choice.score, choice.values[choice.control]))
+    assert found.gain_over_last == gain
+    assert "joins of layers included" in " ".join(verdict(sets.facts).split())
+    assert not folds.facts.representations
 
 
 def test_datasets_of_a_grid_must_have_as_many_sets(tmp_path: Path):

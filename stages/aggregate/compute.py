@@ -14,6 +14,7 @@ from .network_data import collect_network_data
 from .params import Asked
 from .read import Tables
 from .recommend.decide import recommend_all
+from .tables.representations import representations
 from .tables.score_tables import CLASS_COLUMNS, classes_table, depth_table, steps_table
 from .tables.summary import check_main_score, measured_network, summarize, summary_table
 from .tables.summary_row import SummaryRow
@@ -73,7 +74,8 @@ def compute(tables: Tables, asked: Asked, notice: str = "") -> Results:
     fold = ALL if ALL in grid.folds else grid.numbered[0]
     unit_rows = [name for name, score in tables.catalogue.items() if score.scaling == "l2"]
     cell, power = f"{fold}/{grid.seeds[0]}", infer_power(by_main)
-    facts = Facts(recommendations, findings, params.use, cell, power, unit_rows, notice)
+    joined = [*representations(tables.analyses["representations"])]
+    facts = Facts(recommendations, findings, params.use, cell, power, unit_rows, joined, notice)
     told = {(each.dataset, each.model, each.best.step) for each in recommendations if each.best.step < each.last_step}
     classes = [own for network in networks.values() for own in network.images.classes]
     for dataset, model, step in sorted(told):

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, field_validator
 from ..core.inference.gain import Gain
 from ..core.inference.layer_comparison import Level
 from ..core.inference.scopes import MIN_CLASSES
+from ..core.representations.candidates import Join, Recipe
 from ..core.scores.description import USES, Better, Neighbours, Normalize, Scope, Use, sign_of
 from ..shared.runtime.errors import UserError
 from .findings.outcomes import DatasetFindings, Power, Status
@@ -320,6 +321,34 @@ def told_of(networks: Sequence[Recommendation]) -> Recommendation:
     return best_network(networks) or max(networks, key=lambda each: each.gain)
 
 
+class RepresentationRecord(Record):
+    """Which layer or join of layers, with which recipe for its rows, to take from a frozen network for retrieval.
+
+    Attributes:
+        dataset, model: the network.
+        layers, join, recipe: as in representations.csv, of the best mean over all classes.
+        value: MAP@R, mean over classes, of what was chosen on the other sets of classes.
+        layer_value: the same among plain single layers.
+        last_layer, last_value: the deepest layer, L2-normalized, and its MAP@R.
+        gain_over_last: what choosing gains over it.
+        n_classes, n_sets, n_candidates: classes, their sets, and what was chosen among.
+    """
+
+    dataset: str
+    model: str
+    layers: list[str]
+    join: Join
+    recipe: Recipe
+    value: float
+    layer_value: float
+    last_layer: str
+    last_value: float
+    gain_over_last: Gain
+    n_classes: int
+    n_sets: int
+    n_candidates: int
+
+
 @dataclass(frozen=True)
 class Facts:
     """What a study says.
@@ -331,6 +360,8 @@ class Facts:
         cell: fold and seed of the networks to take features from: fold `all` where it is in the grid.
         power: what a study of this design shows by the main score, of every network of which it is known.
         unit_rows: the scores that are of L2-normalized embeddings; others are of unnormalized ones.
+        representations: what to take from frozen networks if joins are considered (`representations` among
+            `measure.analyses`).
         claims: whether the paper's claims are told, as of a study.
         notice: a sentence that every output has, such as what of the grid is missing; empty: none.
         format: of the file; another number wherever a field, or what it may hold, changes.
@@ -342,6 +373,7 @@ class Facts:
     cell: str = "0/0"
     power: list[Power] = field(default_factory=list)
     unit_rows: list[str] = field(default_factory=list)
+    representations: list[RepresentationRecord] = field(default_factory=list)
     notice: str = ""
     claims: bool = True
     format: Literal["whichlayer.facts/7"] = "whichlayer.facts/7"

@@ -1,7 +1,7 @@
 """Choose what to store for an image: a layer or a join of layers, and a recipe for its rows. From arrays alone."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from html import escape
 from typing import Any, NamedTuple
@@ -12,27 +12,20 @@ from numpy.typing import ArrayLike, NDArray
 from tabulate import tabulate
 
 from ..aggregate.words.formatting import wrapped
+from ..aggregate.words.representations import advice, describe
 from ..aggregate.words.verdict import WIDTH
-from ..core.inference.gain import Gain, Payoff, gain_over
-from ..core.inference.refitted import Refits
-from ..core.inference.scopes import Scope
+from ..core.inference.gain import Gain
+from ..core.inference.representations import gain_of
 from ..core.representations.candidates import FITTED, Candidate, Join, Recipe
 from ..core.representations.choice import Choice, choose_representation
 from ..core.representations.dimensions import score_dimensions
 from ..core.representations.fitting import MAX_AXES
 from ..core.representations.representation import Origin
 from ..core.representations.representation import Representation as Representation
-from ..core.scores.catalogue import LAYER_SCORES
 from ..shared.embeddings.split_names import BASELINE
 from ..shared.runtime.errors import UserError
 from .checks import MAX_IMAGES, Arrays, Layers, check_layers, checked_mapping, draw_samples
 from .checks import tabulate as tabulate_samples
-
-MAP_AT_R = "map_at_r"
-"""The score that candidates are compared by."""
-
-PROVEN: tuple[Scope, ...] = ("classes",)
-"""Scopes in which simulation confirms the level of a gain's interval (docs/uncertainty.md#validation)."""
 
 DIMENSIONS = (32, 64, 128, 256)
 """Of `RepresentationChoice.curve`."""
@@ -173,10 +166,9 @@ class RepresentationChoice:
 
     def describe(self, candidate: Candidate) -> str:
         """Name a candidate in words."""
-        first, (network, last, _) = self._known[candidate.arrays[0]].layer, self._deepest(candidate)
-        what = last if len(candidate.arrays) == 1 else f"{first} to {last} ({len(candidate.arrays)} layers)"
-        what = f"{network}: {what}" if network else what
-        return what if candidate.recipe == "plain" else f"{what}, {WORDS[candidate.recipe]}"
+        what = describe([self._known[name].layer for name in candidate.arrays], candidate.recipe)
+        network = self._deepest(candidate).network
+        return f"{network}: {what}" if network else what
 
     def _deepest(self, candidate: Candidate) -> Known:
         return self._known[candidate.arrays[-1]]
@@ -217,11 +209,8 @@ class RepresentationChoice:
 
     @property
     def _advice(self) -> str:
-        """What to take: shown to be better than the habit, or worth a try."""
-        if self.best == self.habit:
-            return f"{self.describe(self.habit)}, the habit, does as well as any"
-        verb, shown = ("take", "shown to be better") if self.gain.status == Payoff.PAYS else ("try", "undecided")
-        return f"{verb} {self.describe(self.best)}: {shown}"
+        """What to take."""
+        return advice(self.describe(self.best), self.gain, is_habit=self.best == self.habit)
 
     def _tabulated(self) -> str:
         rows = []
@@ -239,32 +228,6 @@ class RepresentationChoice:
 
     def _repr_html_(self) -> str:
         return f"<pre>{escape(str(self))}</pre>{self.table.head(10).to_html(float_format='{:.3f}'.format)}"
-
-
-def gain_of(choice: Choice, among: Sequence[int]) -> Gain:
-    """Infer what the best of some candidates gains over the habit (docs/uncertainty.md#validation).
-
-    Args:
-        choice: the scores of all candidates.
-        among: numbers of those that are chosen among.
-    """
-    if choice.choose_among(among)[0] == choice.control:
-        return Gain()
-    family = sorted({*among, choice.control})
-    values, without = choice.values[family], choice.without[:, family]
-    keys, empty = [(str(number), "") for number in family], np.empty((1, 1, 0, len(family)))
-    found = Refits.of(keys, LAYER_SCORES[MAP_AT_R], values[None, None], without[None, None], empty)
-    control = (0, family.index(choice.control))
-    return gain_over(control, values[None, None], [replace(found, frozen=True)], proven=PROVEN, worthwhile=0.0)
-
-
-WORDS: dict[Recipe, str] = {
-    "plain": "L2-normalized",
-    "centred": "centred",
-    "whitened": "whitened",
-    "within": "whitened within classes",
-    "whitened_within": "whitened, then within classes",
-}
 
 
 def choose(

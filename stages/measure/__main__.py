@@ -15,7 +15,7 @@ import sys
 
 from stages.shared.workflow.stage_run import StageParser, StageRun
 from stages.measure.cell import judged_images, notes_on_drawn, store_of_seen
-from stages.measure.checks import check_cell, check_finite, check_params
+from stages.measure.checks import check_cell, check_finite, check_params, check_sets
 from stages.measure.outputs import notes_of_sets, write_measured
 from stages.measure.params import MeasureParams, available
 from stages.measure.run import measure, plan_jobs, worker_count
@@ -39,6 +39,7 @@ def main() -> None:
         params, left_out = available(asked, args.fold, store.splits, frozen=store.frozen, of_others=of_others)
         workers, jobs, whole = worker_count(args.workers), [], sets
         sets = [judged_images(each, params) for each in sets]
+        check_sets(sets, params)
         for number, each in enumerate(sets):
             check_params(each, params)
             jobs += plan_jobs(each, params, number)

@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ..core.scores import refits as refits_of
-from ..core.scores.arrays import Float32, Need
+from ..core.scores.arrays import Classes, Float32, Need
 from ..core.scores.description import Normalize
 from ..core.scores.embedded_split import EmbeddedSplit, Settings, scaled
 from ..core.scores.halves import halves_seed
@@ -132,6 +132,12 @@ def settings_of(store: Embeddings, split: str, params: MeasureParams) -> Setting
 def search_of(section: SearchParams, params: MeasureParams) -> Search:
     """How hard k-means looks on all images, or on halves."""
     return Search(section.starts, section.polished, params.kmeans.seed)
+
+
+def own_groups(store: Embeddings, params: MeasureParams) -> Classes:
+    """What each unseen image has in common with those that are not its neighbours: its group, or itself alone."""
+    groups = groups_of(store, UNSEEN) if params.neighbours == "other_groups" else None
+    return np.arange(len(store.labels(UNSEEN))) if groups is None else np.unique(groups, return_inverse=True)[1]
 
 
 def groups_of(store: Embeddings, split: str) -> NDArray[np.str_] | None:

@@ -2,13 +2,16 @@
 
 from collections.abc import Sequence
 
+import numpy as np
+
+from ..core.representations.choice import check_classes
 from ..core.scores.catalogue import LAYER_SCORES
 from ..shared.embeddings.embeddings import Embeddings
 from ..shared.embeddings.split_names import SEEN, TRAIN, UNSEEN
 from ..shared.runtime.errors import UserError
 from ..shared.workflow.params import Cell
 from .analyses.registry import ANALYSES, check_embedded
-from .cell import has_training, store_of_seen
+from .cell import has_training, own_groups, store_of_seen
 from .params import MeasureParams, check_class_sizes, check_steps
 from .run import Job, head_metrics, plan_jobs
 
@@ -54,6 +57,18 @@ def check_params(store: Embeddings, params: MeasureParams) -> None:
     check_embedded(params.analyses, splits, training=has_training(store))
     for split in store.splits:
         check_class_sizes(store.labels(split), split, params)
+
+
+def check_sets(stores: Sequence[Embeddings], params: MeasureParams) -> None:
+    """Check what analyses of all sets of a cell's classes need of each.
+
+    Raises:
+        UserError: a class has too few images, or images of one group only.
+    """
+    if len(stores) > 1 and any(ANALYSES[name].all_sets for name in params.analyses):
+        for store in stores:
+            names, y = np.unique(store.labels(UNSEEN), return_inverse=True)
+            check_classes(names, y, own_groups(store, params))
 
 
 def check_finite(store: Embeddings, jobs: Sequence[Job], params: MeasureParams) -> None:

@@ -234,7 +234,8 @@ def notes_of_sets(sets: Sequence[Embeddings], params: MeasureParams, measured: S
     """List what a user should know about the scores of a cell; what is so of some sets of its classes names these."""
     numbers: dict[str, list[str]] = {}
     for each, found in zip(sets, measured, strict=True):
-        for note in notes(each, params, found.results):
+        of_network = (note for analysed in found.of_network.values() for note in analysed.notes)
+        for note in (*notes(each, params, found.results), *of_network):
             numbers.setdefault(note, []).append(each.fold)
     return [
         note if len(own) == len(sets) else f"set{'s' * (len(own) > 1)} {', '.join(own)}: {note}"

@@ -169,12 +169,14 @@ def complete(stores: Sequence[Embeddings], params: MeasureParams, results: Seque
         params: the stage's parameters.
         results: of the jobs of all of them.
     """
-    measured = []
-    for number, store in enumerate(stores):
+    cells, measured = [Cell(store, params) for store in stores], []
+    with limit_to_one_thread(params):
+        of_all = {name: load(name)(cells) for name in params.analyses if ANALYSES[name].all_sets}
+    for number, (store, cell) in enumerate(zip(stores, cells, strict=True)):
         own = repeat_baseline_at_steps([each for each in results if each.job.of == number], store, params)
-        cell = Cell(store, params)
         with limit_to_one_thread(params):
             of_network = {name: load(name)(cell) for name in params.analyses if ANALYSES[name].whole_network}
+        of_network |= {name: found[number] for name, found in of_all.items()}
         measured.append(Measured(own, score_head(store, params), of_network))
     return measured
 

@@ -18,6 +18,7 @@ from . import recommendation as words
 from .findings import Finding, finding_texts
 from .formatting import MISSING, capitalized, harmless, interval, joined, number, of_parts, place, wrapped
 from .labels import more_labels
+from .representations import brief
 from .scopes import SHORT
 from .scores import LEVELS, directed_name
 from .statuses import outcome_note
@@ -56,6 +57,8 @@ def markdown(rows: Sequence[SummaryRow], facts: Facts) -> str:
         parts.append(f"## {dataset}: the layer for each use\n\n{_uses(networks).text('pipe')}\n")
         parts.append(f"{words.explain_brackets(networks)} {of_parts(words.GAINS, facts.parts)}\n")
         parts.append("\n".join([*(f"- {each.model}, {words.sentences(each)}" for each in networks), ""]))
+    joined = [f"- {each.dataset}, {brief(each)}" for each in facts.representations]
+    parts += ["\n".join(["## Joins of layers", "", *joined, ""])] if joined else []
     findings = finding_texts(facts.findings, facts.unit_rows, facts.parts).values() if facts.claims else ()
     parts += ["\n".join(["## Findings", *map(_finding, findings), ""])] if findings else []
     if facts.power:

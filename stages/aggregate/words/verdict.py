@@ -14,10 +14,11 @@ from ...core.inference.best import TOLERANCE
 from ...core.inference.gain import Payoff
 from ...core.inference.scopes import is_proven
 from ...core.scores.description import USES, sign_of
-from ..facts import Facts, Recommendation, best_network, told_of
+from ..facts import Facts, Recommendation, RepresentationRecord, best_network, told_of
 from ..findings.outcomes import Claim, DatasetFindings, Status
 from .formatting import MISSING, decimals, harmless, joined, number, percent, plural, wrapped
 from .labels import chosen_by, more_labels
+from .representations import brief
 from .scores import LEVELS, LOWER
 from .statuses import TITLES, status_words
 from .uses import (
@@ -61,20 +62,28 @@ def verdict(facts: Facts, *, use: str | None = None, embeds: bool = True) -> str
     cell, blocks = facts.cell if len({each.dataset for each in found}) > 1 else None, []
     for findings in facts.findings:
         networks = [each for each in found if each.dataset == findings.dataset]
-        own = _of_dataset(networks, findings, embeds=embeds, claims=claims, cell=cell) if networks else ""
+        joined = [each for each in facts.representations if each.dataset == findings.dataset]
+        own = _of_dataset(networks, findings, joined, embeds=embeds, claims=claims, cell=cell) if networks else ""
         blocks.append(own or f"{harmless(findings.dataset)}: no score tells of this use.")
     notice = [wrapped(facts.notice, WIDTH)] if facts.notice else []
     return "\n".join([*notice, "\n\n".join(blocks)])
 
 
 def _of_dataset(
-    networks: Sequence[Recommendation], findings: DatasetFindings, *, embeds: bool, claims: bool, cell: str | None
+    networks: Sequence[Recommendation],
+    findings: DatasetFindings,
+    joined: Sequence[RepresentationRecord],
+    *,
+    embeds: bool,
+    claims: bool,
+    cell: str | None,
 ) -> str:
     """Put what is known of one dataset into `MAX_LINES` lines, further networks and very long names apart.
 
     Args:
         networks: its recommendations.
         findings: its findings.
+        joined: what to take from frozen networks if joins are considered.
         embeds: whether its networks can embed new images.
         claims: whether the findings are told, which are of the main score, at the recommended checkpoint; what is
             undecided is left to summary.md.
@@ -108,7 +117,7 @@ def _of_dataset(
     for name in DISPENSABLE_LINES:
         if len("\n".join([head, table, *told.values()]).splitlines()) > MAX_LINES:
             told.pop(name, None)
-    others = [brief_untrained(chosen), *other_networks(networks, chosen)]
+    others = [brief_untrained(chosen), *map(brief, joined), *other_networks(networks, chosen)]
     return "\n".join(filter(None, [head, table, *(wrapped(text, WIDTH) for text in others), *told.values()]))
 
 

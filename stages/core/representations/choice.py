@@ -17,7 +17,7 @@ from ..scores.arrays import Classes, Float64, Matches, Rows
 from ..scores.refits import class_groups
 from .candidates import FITTED, JOINS, RECIPES, Candidate, Join, Recipe, list_candidates, sources
 from .fitting import Embedding
-from .folds import count_folds, draw_folds
+from .folds import draw_folds
 from .judging import Fit, Gallery, Source
 
 MIN_FITTED_CLASSES = 8
@@ -98,6 +98,7 @@ def choose_representation(
     labels: ArrayLike,
     groups: ArrayLike | None = None,
     *,
+    folds: Mapping[str, int] | None = None,
     networks: Mapping[str, str] | None = None,
     joins: Collection[Join] = JOINS,
     recipes: Collection[Recipe] = RECIPES,
@@ -110,6 +111,7 @@ def choose_representation(
         layers: name -> (N, D), the layers of every network, input size and pooling from input to output.
         labels: (N,) classes.
         groups: (N,) what images have in common beside their class: none is a neighbour of one of its own group.
+        folds: class -> its fold, 0 ... J - 1; None: they are drawn.
         networks: array -> the network, input size and pooling that it is of; None: all are of one.
         joins, recipes: those that are considered. Of fewer than eight classes recipes that fit axes are not.
         control: name of the array that is, plain and by itself, what gains are over; None: the deepest layer of the
@@ -121,19 +123,20 @@ def choose_representation(
     """
     names, y = np.unique(np.asarray(labels).astype(str), return_inverse=True)
     networks = {name: networks[name] if networks else "" for name in layers}
-    candidates, folds = _list_considered(networks, joins, recipes, len(names)), draw_folds(names.tolist())
+    fold_of = np.array([folds[name] for name in names.tolist()]) if folds else draw_folds(names.tolist())
+    candidates = _list_considered(networks, joins, recipes, fold_of)
     habit = sources(networks)[0][-1] if control is None else control
     check_known(habit, layers.keys(), f"control must be the name of an array, found {habit!r}")
     own_groups = np.arange(len(y)) if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
-    _check_classes(names, y, own_groups)
-    judge = _Judge(layers, networks, candidates, y, folds, own_groups)
+    check_classes(names, y, own_groups)
+    judge = _Judge(layers, networks, candidates, y, fold_of, own_groups)
     class_scores = judge.class_scores()
     choosing = judge.scores_without_folds(class_scores)
     left_out = class_groups(names.tolist()) if refits and len(names) >= MIN_FITTED_CLASSES else []
     return Choice(
         candidates=tuple(candidates),
         classes=tuple(names.tolist()),
-        folds=folds,
+        folds=fold_of,
         class_scores=class_scores,
         without=judge.scores_without_classes(left_out, class_scores),
         choosing=choosing,
@@ -141,7 +144,7 @@ def choose_representation(
     )
 
 
-def _check_classes(names: NDArray[np.str_], y: Classes, own_groups: Classes) -> None:
+def check_classes(names: NDArray[np.str_], y: Classes, own_groups: Classes) -> None:
     """Raise a `UserError` if an image has no other one to be found, of its class but not of its group."""
     pairs = np.unique(np.stack([y, own_groups]), axis=1)
     alone = np.flatnonzero(np.bincount(pairs[0], minlength=len(names)) < 2)
@@ -153,12 +156,12 @@ def _check_classes(names: NDArray[np.str_], y: Classes, own_groups: Classes) -> 
 
 
 def _list_considered(
-    networks: Mapping[str, str], joins: Collection[Join], recipes: Collection[Recipe], K: int
+    networks: Mapping[str, str], joins: Collection[Join], recipes: Collection[Recipe], folds: Classes
 ) -> list[Candidate]:
-    """List the plain single layers, and of the joins and recipes asked for those that K classes can be fitted to."""
+    """List the plain single layers, and of the joins and recipes asked for those that so many classes can fit."""
     listed = list_candidates(networks, {*joins, "single"}, {*recipes, "plain"})
-    few = [recipe for recipe in recipes if (K >= MIN_FITTED_CLASSES or recipe not in FITTED)]
-    allowed = few if count_folds(K) > 1 else ["plain"]
+    few = [recipe for recipe in recipes if (len(folds) >= MIN_FITTED_CLASSES or recipe not in FITTED)]
+    allowed = few if folds.max() > 0 else ["plain"]
     return [each for each in listed if _is_single(each) or (each.join in joins and each.recipe in allowed)]
 
 

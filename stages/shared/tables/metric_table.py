@@ -71,6 +71,11 @@ HEAD = "head"
 Scaling = Literal["none", "l2", "standard"]
 """How the rows of an embedding are scaled: as they are, each to length 1, or every column standardized."""
 
+JUDGED, CHOOSING = "judged", "choosing"
+"""What a score of a representation is for: that of a class, or the mean by which one would choose for a set."""
+
+LAYERS_SEPARATOR = ";"
+
 _PAIR = {f"{name}_{end}": ROW_KEYS[name] for end in "ab" for name in ("layer", "depth", "pooling")}
 
 ANALYSIS_TABLES = {
@@ -78,6 +83,11 @@ ANALYSIS_TABLES = {
     "layer_pairs": {"step": INTEGER, "split": TEXT, **_PAIR, "cka": FLOAT},
     "scalings": {**ROW_KEYS, "scaling": TEXT, "metric": TEXT, "value": FLOAT},
     "joined": {"step": INTEGER, "split": TEXT, **_PAIR, "metric": TEXT, "value": FLOAT},
+    "representations": {
+        "step": INTEGER,
+        **dict.fromkeys(("layers", "join", "recipe", "kind", "part"), TEXT),
+        "value": FLOAT,
+    },
 }
 """Columns of the tables that analyses fill, by the analysis; `<analysis>.csv` is the file.
 
@@ -88,6 +98,13 @@ Attributes:
         layer in joined.csv `b` equals `a`.
     cka: debiased linear centred kernel alignment of the two.
     scaling: `none`: unnormalized embeddings; `l2`: L2-normalized rows; `standard`: columns standardized.
+    layers: names of the layers that stand side by side, from input to output, joined by `;`.
+    join: which layers these are: `single`, `last_2`, `last_4`, `upper_half` or `all`.
+    recipe: what is done with rows: `plain` (L2-normalized), `centred`, `whitened`, `within` or `whitened_within`.
+    kind: `judged`: MAP@R of a class in its set, with recipes fitted to the other sets; `choosing`: the mean over the
+        classes of the other sets, with recipes fitted without this set; `class`: the mean over all classes but one, or
+        but one of 20 groups of classes, in the first set alone.
+    part: the class, or as in refits.parquet the class or classes left out.
 """
 
 ALL_BUT_ONE_CLASS, HALF = "class", "half"

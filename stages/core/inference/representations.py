@@ -1,0 +1,35 @@
+"""What a representation gains over the habit, inferred from scores without single classes as of layers."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from ..representations.choice import Choice
+from ..scores.catalogue import LAYER_SCORES
+from .gain import Gain, gain_over
+from .refitted import Refits
+from .scopes import Scope
+
+MAP_AT_R = "map_at_r"
+"""The score that candidates are compared by."""
+
+PROVEN: tuple[Scope, ...] = ("classes",)
+"""Scopes in which simulation confirms the level of a gain's interval (docs/uncertainty.md#validation)."""
+
+
+def gain_of(choice: Choice, among: Sequence[int]) -> Gain:
+    """Infer what the best of some candidates gains over the habit (docs/uncertainty.md#validation).
+
+    Args:
+        choice: the scores of all candidates.
+        among: numbers of those that are chosen among.
+    """
+    if choice.choose_among(among)[0] == choice.control:
+        return Gain()
+    family = sorted({*among, choice.control})
+    values, without = choice.values[family], choice.without[:, family]
+    keys, empty = [(str(number), "") for number in family], np.empty((1, 1, 0, len(family)))
+    found = Refits.of(keys, LAYER_SCORES[MAP_AT_R], values[None, None], without[None, None], empty)
+    control = (0, family.index(choice.control))
+    return gain_over(control, values[None, None], [replace(found, frozen=True)], proven=PROVEN, worthwhile=0.0)
