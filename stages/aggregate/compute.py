@@ -14,7 +14,7 @@ from .network_data import collect_network_data
 from .params import Asked
 from .read import Tables
 from .recommend.decide import recommend_all
-from .tables.representations import representations
+from .recommend.representations import representations
 from .tables.score_tables import CLASS_COLUMNS, classes_table, depth_table, steps_table
 from .tables.summary import check_main_score, measured_network, summarize, summary_table
 from .tables.summary_row import SummaryRow

@@ -175,7 +175,11 @@ def complete(stores: Sequence[Embeddings], params: MeasureParams, results: Seque
     for number, (store, cell) in enumerate(zip(stores, cells, strict=True)):
         own = repeat_baseline_at_steps([each for each in results if each.job.of == number], store, params)
         with limit_to_one_thread(params):
-            of_network = {name: load(name)(cell) for name in params.analyses if ANALYSES[name].whole_network}
+            of_network = {
+                name: load(name)(cell)
+                for name in params.analyses
+                if ANALYSES[name].whole_network and name not in of_all
+            }
         of_network |= {name: found[number] for name, found in of_all.items()}
         measured.append(Measured(own, score_head(store, params), of_network))
     return measured

@@ -14,7 +14,14 @@ from sklearn.metrics import normalized_mutual_info_score
 from stages.aggregate.curves import MEAN, Scores
 from stages.aggregate.tables.uncertainty import UNCERTAINTY
 from stages.shared.tables.gallery import write_gallery, write_thumbnails
-from stages.shared.tables.metric_table import ALL_BUT_ONE_CLASS, HALF, HEAD, write_layer_scores, write_refits
+from stages.shared.tables.metric_table import (
+    ALL_BUT_ONE_CLASS,
+    ANALYSIS_TABLES,
+    HALF,
+    HEAD,
+    write_layer_scores,
+    write_refits,
+)
 from tests.sealed import seal, seal_prepared, seal_training
 
 METRICS = ("nmi", "knn_purity", "nn1_accuracy", "probe_accuracy")
@@ -251,6 +258,8 @@ def write_pairs(folder: Path, places: pd.DataFrame) -> None:
     pairs = pairs[pairs["depth_a"] <= pairs["depth_b"]]
     ends = [f"{name}_{end}" for end in "ab" for name in ("layer", "depth", "pooling")]
     pairs = pairs.assign(cka=1 / (1 + pairs["depth_b"] - pairs["depth_a"]), metric="nmi", value=0.5)
+    columns = ANALYSIS_TABLES["representations"]
+    pd.DataFrame(columns=[*columns]).to_csv(folder / "representations.csv", index=False)  # of single folds
     for name, values in (("layer_pairs", ["cka"]), ("joined", ["metric", "value"])):
         pairs[["step", "split", *ends, *values]].to_csv(folder / f"{name}.csv", index=False)
 

@@ -92,7 +92,8 @@ def study(models, answers):
     run = RunParams(datasets=["d"], models=list(models), folds=[0, 1, 2], seeds=[0])
     asked = Asked(run, AskedMeasures(analyses=[]), AggregateParams(main_metric="nmi", accuracy_margin=0.05))
     layers, refits = tables(models, answers)
-    found = compute(Tables(run, pd.DataFrame(), layers, refits, {}, SCORES, images_of(layers)), asked)
+    analyses = {"representations": pd.DataFrame({"dataset": [], "model": []})}
+    found = compute(Tables(run, pd.DataFrame(), layers, refits, analyses, SCORES, images_of(layers)), asked)
     return found.summary, found.facts, found.classes
 
 

@@ -264,6 +264,7 @@ def test_analyses_leave_their_files_and_do_not_depend_on_the_number_of_workers(w
         "layer_pairs.csv",
         "layers.csv",
         "refits.parquet",
+        "representations.csv",
         "scalings.csv",
         "scores.json",
         "versions.json",
@@ -488,7 +489,8 @@ def test_fold_all_is_scored_on_seen_classes_without_what_needs_unseen_ones(tmp_p
     write_params(tmp_path / "params.yaml", knn_k="paper", analyses=list(ANALYSES), refits=refits)
     done = measure(tmp_path, cell=[*CELL[:5], "all", *CELL[6:]])
     assert done.returncode == 0, done.stderr
-    assert "seen_matched, scalings, joined, ood, measure.refits left out: fold all has no unseen classes" in done.stderr
+    left_out = "seen_matched, scalings, joined, ood, representations, measure.refits left out"
+    assert f"{left_out}: fold all has no unseen classes" in done.stderr
     assert "measure.knn_k: k is that of the split itself: fold all has no unseen classes" in done.stderr
     rows = read_layer_scores(tmp_path / "out" / "layers.csv")
     assert (set(rows["fold"]), set(rows["split"])) == ({"all"}, {"test"})

@@ -23,7 +23,7 @@ class Analysis:
         reads: further splits, of which it reads embeddings alone.
         training: whether it reads training images, which are embedded at the last checkpoint alone.
         whole_network: it looks at all layers at once, as NAME(cell), else at one, as NAME(cell, layer, split).
-        all_sets: it looks at all sets of the cell's classes at once, as NAME(cells), and has a result for each.
+        all_sets: such a one looks at all sets of the cell's classes at once, as NAME(cells), with a result for each.
         ends: of one layer; it looks at the first checkpoint as well as at the last, as NAME(cell, layer, split, step).
         scaling: of its split's rows, where `measure.normalize` asks for any.
     """
@@ -38,7 +38,7 @@ class Analysis:
 
     def belongs_to(self, split: str) -> bool:
         """Whether the job of a layer's embedding of a split carries it out."""
-        return not (self.whole_network or self.all_sets) and split in (self.splits[:1] or (split,))
+        return not self.whole_network and split in (self.splits[:1] or (split,))
 
 
 ANALYSES = {
@@ -48,7 +48,7 @@ ANALYSES = {
     "scalings": Analysis((UNSEEN,), ends=True, scaling="l2"),
     "joined": Analysis((UNSEEN,), whole_network=True),
     "ood": Analysis((UNSEEN,), (SEEN,), training=True),
-    "representations": Analysis((UNSEEN,), all_sets=True),
+    "representations": Analysis((UNSEEN,), whole_network=True, all_sets=True),
 }
 
 

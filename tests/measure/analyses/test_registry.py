@@ -17,7 +17,8 @@ def test_every_file_is_an_analysis_and_every_analysis_has_its_file():
 
 @pytest.mark.parametrize("name", ANALYSES)
 def test_an_analysis_is_the_function_of_its_name(name: str):
-    arguments = ["cell"] if ANALYSES[name].whole_network else ["cell", "layer", "split"]
+    of_network = ["cells"] if ANALYSES[name].all_sets else ["cell"]
+    arguments = of_network if ANALYSES[name].whole_network else ["cell", "layer", "split"]
     arguments += ["step"] if ANALYSES[name].ends else []
     assert list(inspect.signature(load(name)).parameters) == arguments
 
