@@ -10,8 +10,10 @@ import pandas as pd
 from ..aggregate.compute import Results, compute
 from ..aggregate.params import AggregateParams, Asked, AskedMeasures
 from ..aggregate.read import read_tables
+from ..aggregate.recommend.representations import record_of
 from ..aggregate.render.page.provenance import Study, describe_scoring
 from ..aggregate.render.write import write_results
+from ..core.representations.choice import Choice
 from ..measure.analyses.registry import ANALYSES
 from ..measure.outputs import notes, write_cell
 from ..measure.params import MeasureParams
@@ -37,6 +39,7 @@ def write_result(
     aggregate: AggregateParams,
     command: str,
     workers: int,
+    joined: Choice | None = None,
 ) -> list[str]:
     """Write the page, the tables and the figures, and in `measures/` the tables of each fold.
 
@@ -48,6 +51,7 @@ def write_result(
         aggregate: how scores are summed up.
         command: the user's, which the page names.
         workers: number of processes.
+        joined: what was chosen for retrieval with joins, which the page and summary.md tell as well.
 
     Raises:
         UserError: the result was pickled.
@@ -58,6 +62,9 @@ def write_result(
     results, known, grid, told = compute_results(
         out / "measures", result, measure=measure, aggregate=aggregate, workers=workers
     )
+    if joined is not None:
+        record = record_of(joined, result._scored.dataset, result._scored.model)
+        results = replace(results, facts=replace(results.facts, representations=[record]))
     write_results(out, Study(results, describe_scoring(known, grid, command)))
     return told
 

@@ -21,23 +21,27 @@ def representations(table: pd.DataFrame) -> Iterator[RepresentationRecord]:
         table: `CELL_COLUMNS` and those of the analysis, of sets in the place of folds. Seeds have the same scores.
     """
     for (dataset, model), rows in table.groupby(["dataset", "model"], sort=False):
-        choice = choice_of(rows[rows["seed"] == rows["seed"].iloc[0]])
-        own = choice.candidates[choice.chosen]
-        yield RepresentationRecord(
-            dataset=str(dataset),
-            model=str(model),
-            layers=list(own.arrays),
-            join=own.join,
-            recipe=own.recipe,
-            value=choice.score,
-            layer_value=choice.score_of(choice.judged_single),
-            last_layer=choice.candidates[choice.control].arrays[0],
-            last_value=float(choice.values[choice.control]),
-            gain_over_last=gain_of(choice, range(len(choice.candidates))),
-            n_classes=len(choice.classes),
-            n_sets=len(choice.choosing),
-            n_candidates=len(choice.candidates),
-        )
+        yield record_of(choice_of(rows[rows["seed"] == rows["seed"].iloc[0]]), str(dataset), str(model))
+
+
+def record_of(choice: Choice, dataset: str, model: str) -> RepresentationRecord:
+    """Record what is chosen of one network."""
+    own = choice.candidates[choice.chosen]
+    return RepresentationRecord(
+        dataset=dataset,
+        model=model,
+        layers=list(own.arrays),
+        join=own.join,
+        recipe=own.recipe,
+        value=choice.score,
+        layer_value=choice.score_of(choice.judged_single),
+        last_layer=choice.candidates[choice.control].arrays[0],
+        last_value=float(choice.values[choice.control]),
+        gain_over_last=gain_of(choice, range(len(choice.candidates))),
+        n_classes=len(choice.classes),
+        n_sets=len(choice.choosing),
+        n_candidates=len(choice.candidates),
+    )
 
 
 def choice_of(rows: pd.DataFrame) -> Choice:

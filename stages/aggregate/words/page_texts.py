@@ -5,11 +5,12 @@ from typing import Any
 
 from ...core.inference.gain import Gain, Payoff
 from ...core.scores.description import USES
-from ..facts import Recommendation, told_of
+from ..facts import Recommendation, RepresentationRecord, told_of
 from . import recommendation as words
 from .formatting import MISSING, capitalized, layers, percent, place
 from .labels import why_chosen_by
 from .recommendation import at_checkpoint, caveat, doubt, gain_words, reason, use_cells
+from .representations import brief
 from .scores import metric_name
 
 SHOWN_CARDS = 6
@@ -96,16 +97,27 @@ def findings(found: Recommendation) -> list[str]:
     return [*filter(None, (each(found) for each in told))]
 
 
-def card_texts(found: Recommendation) -> dict[str, Any]:
-    """Return the texts of the card of one use: the answer, the doubt, and numbers with what stands under each."""
+def card_texts(found: Recommendation, joined: Sequence[RepresentationRecord] = ()) -> dict[str, Any]:
+    """Return the texts of the card of one use: the answer, doubt, joins, and numbers with what stands under each."""
     chosen, cells = found.recommended, use_cells(found)
+    own = [
+        each for each in joined if (found.use, each.dataset, each.model) == ("retrieval", found.dataset, found.model)
+    ]
+    of_joins = " ".join(capitalized(brief(each)) for each in own)
     if chosen is None:
-        return {"use": cells["use"], "answer": f"No recommendation: {reason(found)}.", "doubt": "", "numbers": []}
+        return {
+            "use": cells["use"],
+            "answer": f"No recommendation: {reason(found)}.",
+            "doubt": "",
+            "joined": of_joins,
+            "numbers": [],
+        }
     score, _, interval = cells["score"].partition(" ")
     return {
         "use": cells["use"],
         "answer": f"Layer {place(chosen.depth, found.last_depth)} ({chosen.layer}){at_checkpoint(found)}",
         "doubt": doubt(found),
+        "joined": of_joins,
         "numbers": [
             (metric_name(found.metric), score, interval),
             ("last layer", cells["last layer"], ""),

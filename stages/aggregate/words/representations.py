@@ -31,13 +31,12 @@ def advice(named: str, gain: Gain, *, is_habit: bool) -> str:
 
 
 def brief(found: RepresentationRecord) -> str:
-    """Say in a few lines of the verdict what to take from a network for retrieval, joins included."""
+    """Say what to take from a network for retrieval, joins included."""
     gain, named = found.gain_over_last, describe([harmless(name) for name in found.layers], found.recipe)
     told = advice(named, gain, is_habit=found.recipe == "plain" and found.layers == [found.last_layer])
     interval = "" if gain.low is None or gain.high is None else f" [{gain.low:+.3f}, {gain.high:+.3f}]"
     gained = "" if gain.estimate is None else f", gain {gain.estimate:+.3f}{interval}"
     return (
-        f"{harmless(found.model)}, for retrieval, joins of layers included: {told}. MAP@R {found.value:.3f} on sets of "
-        f"classes that took no part in the choice (best single layer {found.layer_value:.3f}, last layer "
-        f"{found.last_value:.3f}{gained})."
+        f"joins of layers included, {told}. MAP@R {found.value:.3f} on classes that took no part in the choice (best "
+        f"single layer {found.layer_value:.3f}, last layer {found.last_value:.3f}{gained})."
     )

@@ -117,7 +117,11 @@ def _of_dataset(
     for name in DISPENSABLE_LINES:
         if len("\n".join([head, table, *told.values()]).splitlines()) > MAX_LINES:
             told.pop(name, None)
-    others = [brief_untrained(chosen), *map(brief, joined), *other_networks(networks, chosen)]
+    others = [
+        brief_untrained(chosen),
+        *(f"{harmless(each.model)}, retrieval: {brief(each)}" for each in joined),
+        *other_networks(networks, chosen),
+    ]
     return "\n".join(filter(None, [head, table, *(wrapped(text, WIDTH) for text in others), *told.values()]))
 
 

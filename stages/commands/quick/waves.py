@@ -7,7 +7,7 @@ import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -101,7 +101,8 @@ def answer(
 
         with new_output(out) as scratch:
             measure = measure.model_copy(update={"analyses": []})
-            write_result(scratch, result, measure=measure, aggregate=aggregate, command=command, workers=workers)
+            how: dict[str, Any] = {"measure": measure, "aggregate": aggregate, "command": command, "workers": workers}
+            write_result(scratch, result, **how, joined=choice.choice if joins and len(sources) == 1 else None)
             np.savez(scratch / "embeddings.npz", allow_pickle=False, labels=np.array(labels), **layers)
             if joins:
                 fitted(choice, dimensions).save(scratch / "representation.safetensors")

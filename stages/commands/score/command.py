@@ -81,7 +81,8 @@ def score(
         with new_output(out) as scratch:
             named = [*map(str, files), *(["--labels", str(labels)] if labels else [])]
             command = shlex.join(["whichlayer", "score", *named])
-            told = write_result(scratch, result, measure=measure, aggregate=aggregate, command=command, workers=workers)
+            how = {"measure": measure, "aggregate": aggregate, "command": command, "workers": workers}
+            told = write_result(scratch, result, **how, joined=None if choice is None else choice.choice)
             if choice is not None:
                 choice.fit().save(scratch / "representation.safetensors")
         for note in (note for note in dict.fromkeys(told) if note not in notes):

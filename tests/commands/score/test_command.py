@@ -10,6 +10,8 @@ import pytest
 from click.testing import CliRunner, Result
 from sklearn.neighbors import NearestNeighbors
 
+from stages.aggregate.facts_file import read_facts
+from stages.aggregate.words.representations import brief
 from stages.commands.cli import whichlayer
 from stages.library import choose_representation, export, scored
 from stages.library.representing import Representation
@@ -108,6 +110,10 @@ def test_joins_of_layers_are_chosen_of_eight_classes_on(tmp_path: Path):
     choice = choose_representation({name: content[name] for name in ("stem", "blocks.0")}, content["labels"])
     assert str(choice) in done.output
     kept = Representation.load(out / "representation.safetensors")
+    (told,) = read_facts(out).representations
+    assert (told.layers, told.recipe, told.value) == (list(choice.best.arrays), choice.best.recipe, choice.score)
+    for name in ("summary.md", "report.html"):
+        assert brief(told)[1:] in (out / name).read_text()
     assert np.array_equal(kept.transform(content), choice.fit().transform(content))
     few = score(tmp_path, write_npz(tmp_path / "few.npz", arrays((9,) * 7)), "--metrics", "map_at_r")
     assert "joins of layers" not in few.output
