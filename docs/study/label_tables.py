@@ -24,6 +24,9 @@ from docs.study.tables import GLYPHS, PHOTOS, markdown
 
 HERE = Path(__file__).parent
 SCORES = {"probe_accuracy": "probe", "map_at_r": "MAP@R", "nn1_accuracy": "1-NN", "nmi": "NMI"}
+NAMES = {"probe": "probe accuracy"}
+"""Names in sentences, where they differ."""
+
 RULES: dict[str, Callable[[NDArray[np.float64]], int]] = {
     "last layer": lambda scores: scores.shape[1] - 1,
     "layer before it": lambda scores: scores.shape[1] - 2,
@@ -32,6 +35,9 @@ RULES: dict[str, Callable[[NDArray[np.float64]], int]] = {
 }
 """Constant rules: the layer's index, from (sets, layers) scores. The last is no rule, but what no choice can expect to
 beat: the layer of the best mean over all sets of judging classes."""
+
+SHOWN = {2, 5, 10}
+"""Numbers of classes in the table; labels.json has all."""
 
 Losses = NDArray[np.float64]
 """(D,) of the draws of one pair, or of its judging sets."""
@@ -47,7 +53,7 @@ class Summary(NamedTuple):
     """What a choice loses over pairs.
 
     Attributes:
-        mean, low, high: over datasets, with the interval's ends (95 %).
+        mean, low, high: over datasets, with the interval's ends (95%).
         in_19_of_20: the loss that 19 of 20 draws do not exceed, all pairs weighing alike.
         of_pairs: the same of each pair alone, mean over pairs.
         worst: the largest mean loss of a pair.
@@ -125,7 +131,7 @@ def labels_table() -> str:
     lines = []
     for score, name in SCORES.items():
         cells = sorted({cell for own, cell in losses if own == score})
-        for C in sorted({C for C, _ in cells}):
+        for C in sorted({C for C, _ in cells} & SHOWN):
             own = [losses.get((score, (C, n))) for n in images]
             lines.append([name, f"{C} classes", *(_cell(each) for each in own)])
         for rule in RULES if cells else ():
@@ -195,13 +201,12 @@ def statements() -> Iterator[str]:
         for rule in ("last layer", "best on average")
     )
     yield f"The last layer is further below: {listed(last)}"
-    yield f"5 x 5 images loses more than {listed({s: own[5, 5].in_19_of_20 for s, own in found.items() if own}, '.2f')}"
+    rare = {score: own[5, 5].in_19_of_20 for score, own in found.items() if own}
+    yield f"5 x 5 images falls short by more than {listed(rare, '.2f')}"
     a, b, c = (found["map_at_r"][cell].mean for cell in ((2, 50), (5, 20), (10, 10)))
-    yield f"in 2, 5 and 10 classes lose {a:.3f}, {b:.3f} and {c:.3f} by MAP@R"
-    yield f"10 x 10 images lose {listed({score: own[10, 10].mean for score, own in found.items() if own})}"
-    yield f"best on average loses {listed(average)}"
+    yield f"in 2, 5 and 10 classes fall {a:.3f}, {b:.3f} and {c:.3f} short in MAP@R"
     a, b = found["nn1_accuracy"][2, 5].mean, summarize(rules["two thirds"]["nn1_accuracy"]).mean
-    yield f"With 2 x 5 images 1-NN loses {a:.3f}, and the layer at two thirds of the depth {b:.3f}"
+    yield f"With 2 x 5 images 1-NN falls {a:.3f} short, and the layer at two thirds of the depth {b:.3f}"
     left = [found[score][10, 10].mean - average[score] for score in average]
     yield f"{min(left):.2f} to {max(left):.2f} is left to gain"
     yield f"from {a:.3f} to {summarize(deepest['nn1_accuracy', (2, 5)]).mean:.3f}"
@@ -209,7 +214,9 @@ def statements() -> Iterator[str]:
 
 def listed(values: Mapping[str, float], form: str = ".3f") -> str:
     """Write a number for each score."""
-    return ", ".join(f"{values[score]:{form}} by {name}" for score, name in SCORES.items() if score in values)
+    return ", ".join(
+        f"{values[score]:{form}} in {NAMES.get(name, name)}" for score, name in SCORES.items() if score in values
+    )
 
 
 if __name__ == "__main__":

@@ -32,25 +32,18 @@ SCORES = {"NMI": "nmi", "kNN": "knn_purity", "probe": "probe_accuracy"}
 """Names in the published curves -> columns of the study."""
 
 TITLES = {"nmi": "NMI", "knn_purity": "k-NN purity", "nn1_accuracy": "1-NN", "probe_accuracy": "linear probe"}
-ROWS = {"default": "raw", "none": "raw", "l2": "length 1"}
-"""Names in the studies' tables -> the rows that scores are of."""
+ROWS = {"default": "unnormalized", "none": "unnormalized", "l2": "L2-normalized"}
+"""Names in the studies' tables -> the embeddings that scores are of."""
 
 CHOICES = {
     "default": "as in the study",
     "augment": "random rotation when embedding",
     "kmeans_and_k": "one K-means start; one k for both splits",
     "token0": "token 0 (a corner patch) instead of the mean",
-    "l2": "embeddings scaled to length 1 (not the paper's)",
+    "l2": "L2-normalized embeddings (not the paper's)",
     "all": "all of the paper's choices",
 }
 """Choices of switches.csv and what they are."""
-
-ALL_SCORES = (
-    *("nmi", "ami", "ari", "knn_purity", "nn1_accuracy", "probe_accuracy", "cluster_accuracy", "silhouette"),
-    *("r_precision", "map_at_r", "few_shot_accuracy_1", "few_shot_accuracy_5", "ood_auroc_knn", "ood_fpr95_knn"),
-    *("ood_auroc_mahalanobis", "ood_fpr95_mahalanobis", "collapse"),
-)
-"""Scores of agreement.csv, in the order of its table."""
 
 COLUMNS = {"accuracy": "accuracy"} | {
     f"{metric} {split}": f"{TITLES[metric]} {split}" for metric in SCORES.values() for split in ("seen", "unseen")
@@ -114,7 +107,7 @@ def read_steps() -> dict[tuple[str, str], list[float]]:
 
 
 def read_cells() -> pd.DataFrame:
-    """Read the study's scores before and after fine-tuning, in raw rows, and the accuracies."""
+    """Read the study's scores before and after fine-tuning, of unnormalized embeddings, and the accuracies."""
     return pd.read_csv(HERE / "replication.csv")
 
 
@@ -122,12 +115,6 @@ def read_switches() -> pd.DataFrame:
     """Read the scores of two networks at the last step under each choice, by seed, split and depth."""
     scores = pd.read_csv(HERE / "switches.csv")
     return scores.assign(rows=scores["choice"].map(ROWS), split=scores["split"].replace("test", "seen"))
-
-
-def read_pilot_rows() -> pd.DataFrame:
-    """Read the pilot's scores of unseen classes at the last step in both kinds of rows."""
-    scores = pd.read_csv(HERE / "tuned.csv").query("dataset in @NAMES and step == @LAST_STEP")
-    return scores.assign(rows=scores["rows"].replace({"unit": "length 1"}))
 
 
 def of_unseen(
@@ -145,15 +132,15 @@ def measured_curves() -> dict[tuple[Key, str], Curve]:
     found = {}
     for dataset, model, metric in product(NAMES, NETWORKS, TITLES):
         key = dataset, model, metric
-        found[key, "raw"] = Curve([*of_unseen(cells, *key).mean(axis=1)])
+        found[key, "unnormalized"] = Curve([*of_unseen(cells, *key).mean(axis=1)])
         scaled = switches[
             (switches["dataset"] == dataset) & (switches["model"] == model) & (switches["metric"] == metric)
         ]
-        unit = scaled[scaled["rows"] == "length 1"].groupby("depth")["value"].mean()
+        unit = scaled[scaled["rows"] == "L2-normalized"].groupby("depth")["value"].mean()
         if metric == "probe_accuracy":
-            found[key, "length 1"] = found[key, "raw"]
+            found[key, "L2-normalized"] = found[key, "unnormalized"]
         elif len(unit):
-            found[key, "length 1"] = Curve([*unit])
+            found[key, "L2-normalized"] = Curve([*unit])
     return found
 
 
@@ -192,15 +179,15 @@ def published_table() -> str:
 
 
 def measured_table() -> str:
-    """Tabulate the study's curves in the same way: raw rows, and rows of length 1 where they were measured."""
+    """Tabulate the study's curves in the same way: unnormalized, and L2-normalized where that was measured."""
     found = measured_curves()
     rows = []
     for dataset, metric, model in product(NAMES, TITLES, NETWORKS):
-        curves = (found.get(((dataset, model, metric), kind)) for kind in ("raw", "length 1"))
+        curves = (found.get(((dataset, model, metric), kind)) for kind in ("unnormalized", "L2-normalized"))
         cells = [cell for curve in curves for cell in (place(curve), *map(number, _heights(curve)))]
         rows.append([NAMES[dataset], f"`{model}`", TITLES[metric], *cells])
     heads = ["best layer", "its score", "last layer", "lead"]
-    return table(["dataset", "network", "score", *heads, *(f"{head}, length 1" for head in heads)], rows)
+    return table(["dataset", "network", "score", *heads, *(f"{head}, L2-normalized" for head in heads)], rows)
 
 
 def _heights(curve: Curve | None) -> tuple[float | None, float | None, float | None]:
@@ -215,10 +202,10 @@ def agreement_table() -> str:
         published = [curve for (_, _, name), curve in PAPER.items() if name == metric]
         of_lites = {
             kind: [here[key] for key in here if key[1] == kind and key[0][2] == metric and key[0][1] in LITES]
-            for kind in ("raw", "length 1")
+            for kind in ("unnormalized", "L2-normalized")
         }
         rows.append([TITLES[metric], *map(_summary, (published, *of_lites.values()))])
-    return table(["score", "published, 6 networks", "here, 3 networks, raw rows", "here, rows of length 1"], rows)
+    return table(["score", "published, 6 networks", "here, 3 networks, unnormalized", "here, L2-normalized"], rows)
 
 
 def _summary(curves: Sequence[Curve]) -> str:
@@ -272,7 +259,7 @@ def comparison_tables() -> str:
         for network, row in measured(dataset).items():
             networks[network] = row
             if network in scaled:
-                networks[f"{network}, length 1"] = row | scaled[network]
+                networks[f"{network}, L2-normalized"] = row | scaled[network]
         rows = [
             [network, str(row["n"]), *(_number(*row[column]) for column in COLUMNS), row["best"]]
             for network, row in networks.items()
@@ -338,8 +325,8 @@ def best_of_seeds(scores: pd.DataFrame) -> dict[str, Any]:
 
 
 def of_unit_rows(dataset: str) -> Numbers:
-    """Read the scores of distances in rows of length 1, of the networks of which they were measured, by name."""
-    scores = read_switches().query("dataset == @dataset and rows == 'length 1'")
+    """Read the scores of L2-normalized embeddings, of the networks of which they were measured, by name."""
+    scores = read_switches().query("dataset == @dataset and rows == 'L2-normalized'")
     return {str(model): best_of_seeds(own) for model, own in scores.groupby("model")}
 
 
@@ -384,20 +371,6 @@ def _over_classes(row: "pd.Series[Any]") -> list[str]:
     return ["mean, over classes", accuracy, g, f"{ties} tie", "", lead]
 
 
-def pilot_rows_table() -> str:
-    """Tabulate g, its layer and its lead over the last layer in both kinds of rows, of the pilot's four folds."""
-    scores = read_pilot_rows()
-    lines = []
-    for dataset, metric in product(NAMES, ("nmi", "knn_purity", "nn1_accuracy")):
-        own = scores[(scores["dataset"] == dataset) & (scores["score"] == metric)]
-        curves = own.pivot_table("value", "depth", "rows")
-        each = [Curve([*curves[rows]]) for rows in ("raw", "length 1")]
-        cells = [cell for curve in each for cell in (place(curve), *map(number, _heights(curve)))]
-        lines.append([NAMES[dataset], TITLES[metric], *cells])
-    heads = ["best layer", "its score", "last layer", "lead"]
-    return table(["dataset", "score", *heads, *(f"{head}, length 1" for head in heads)], lines)
-
-
 def read_agreement() -> pd.DataFrame:
     """Read every score of unseen classes at the last step of seed 0, by dataset, model and depth."""
     return pd.read_csv(HERE / "agreement.csv")
@@ -413,23 +386,6 @@ def turn(scores: pd.DataFrame) -> "pd.Series[float]":
     """Return one score of one network by depth, turned so that higher is better."""
     signs = np.where(scores["better"] == "higher", 1, -1)
     return (scores["value"] * signs).set_axis(scores["depth"])
-
-
-def agreement_of_scores() -> str:
-    """Tabulate each score's best layer, and the rank correlation of its layers with NMI's."""
-    sections, models = [], ("efficientnet_lite0", "efficientnet_lite0_scratch", "swin_small_scratch", *LITES[1:])
-    scores = read_agreement()
-    for dataset, name in NAMES.items():
-        own = scores[scores["dataset"] == dataset]
-        nmi = {model: turn(own[(own["model"] == model) & (own["metric"] == "nmi")]) for model in models}
-        rows = []
-        for metric in ALL_SCORES:
-            of = {model: own[(own["model"] == model) & (own["metric"] == metric)] for model in models}
-            rhos = [float(spearmanr(turn(of[model]), nmi[model]).statistic) for model in models]
-            cells = [f"{best_depth(of[model]) + 1} ({rho_:+.2f})" for model, rho_ in zip(models, rhos, strict=True)]
-            rows.append([f"`{metric}`", *cells, f"{np.median(rhos):+.2f}"])
-        sections.append(f"**{name}**\n\n" + table(["score", *models, "median"], rows))
-    return "\n\n".join(sections)
 
 
 def choices_tables() -> str:
@@ -463,8 +419,6 @@ def tables() -> Iterator[tuple[str, str]]:
     yield "beside the published numbers", comparison_tables()
     yield "rank correlations", correlation_table()
     yield "pilot", fold_tables()
-    yield "rows of the pilot", pilot_rows_table()
-    yield "which scores agree", agreement_of_scores()
     yield "what each choice does", choices_tables()
 
 
@@ -491,23 +445,14 @@ def _of_published_curves() -> Iterator[str]:
     same = sum(first.best == second.best for _, first, second in both)
     signs = sum((first.lead > 0) == (second.lead > 0) for _, first, second in both)
     apart = [second.lead - first.lead for _, first, second in both]
-    widest = int(np.argmax(np.abs(apart)))
-    (dataset, network, _), first, second = both[widest]
-    yield f"by NMI is the same in {same} of {len(both)} cases, and the sign of the lead in {signs}"
+    yield f"in NMI is the same in {same} of {len(both)} cases, and the sign of the lead in {signs}"
     yield f"differ by {np.sqrt(np.mean(np.square(apart))):.3f} (root mean square), by up to {max(np.abs(apart)):.3f}"
-    yield f"({network} on {NAMES[dataset]}: {first.lead:.3f} and {second.lead:.3f})"
     of = {metric: [curve for key, curve in PAPER.items() if key[2] == metric] for metric in SCORES.values()}
     best = {metric: sum(curve.last_is_best for curve in curves) for metric, curves in of.items()}
-    yield f"by NMI in {best['nmi']} of {len(of['nmi'])} cases, and by linear probe in {best['probe_accuracy']} of"
+    probe, nmi = best["probe_accuracy"], best["nmi"]
+    yield f"measured by NMI in {nmi} of {len(of['nmi'])} cases, and by linear probe in {probe} of"
     probes = [curve.lead for curve in of["probe_accuracy"]]
-    yield f"the last layer loses {np.mean(probes):.3f} on average and {max(probes):.3f} at most"
-    before = {
-        metric: np.mean([max(curve.values) - curve.values[-2] for curve in of[metric]])
-        for metric in ("nmi", "probe_accuracy")
-    }
-    yield f"second-last layer loses {before['nmi']:.3f} by NMI and {before['probe_accuracy']:.3f} by probe"
-    deepest = {key[1]: len(curve.values) for key, curve in PAPER.items()}
-    yield {4: "Four of the six published networks have three to five layers"}[sum(n <= 5 for n in deepest.values())]
+    yield f"the last layer falls {np.mean(probes):.3f} short on average and {max(probes):.3f} at most"
     for dataset, name in NAMES.items():
         last = [key[1] for key, curve in PAPER.items() if key[0] == dataset and key[2] == "nmi" and curve.last_is_best]
         yield {
@@ -519,7 +464,7 @@ def _of_published_curves() -> Iterator[str]:
 def _of_the_study() -> Iterator[str]:
     cells, here = read_cells(), measured_curves()
     nmi = [of_unseen(cells, dataset, model) for dataset, model in product(NAMES, LITES)]
-    leads = [here[(dataset, model, "nmi"), "raw"].lead for dataset, model in product(NAMES, LITES)]
+    leads = [here[(dataset, model, "nmi"), "unnormalized"].lead for dataset, model in product(NAMES, LITES)]
     of_seeds = np.concatenate([scores.max() - scores.iloc[-1] for scores in nmi])
     yield f"lead in NMI is {min(leads):.3f} to {max(leads):.3f} as a mean over seeds"
     yield f"and {of_seeds.min():.3f} to {of_seeds.max():.3f} in single seeds"
@@ -530,16 +475,20 @@ def _of_the_study() -> Iterator[str]:
     means = seen.groupby(["dataset", "model", "depth"])["value"].mean()
     (layer,) = {depth + 1 for _, _, depth in means.groupby(["dataset", "model"]).idxmax()}
     yield f"On *seen* classes it is layer {layer:.0f}"
-    probe = [here[(dataset, model, "probe_accuracy"), "raw"] for dataset, model in product(NAMES, LITES)]
+    probe = [here[(dataset, model, "probe_accuracy"), "unnormalized"] for dataset, model in product(NAMES, LITES)]
     yield f"Here layers {min(each.best for each in probe)} to {max(each.best for each in probe)} are the best"
-    yield f"the last layer loses {min(each.lead for each in probe):.3f} to {max(each.lead for each in probe):.3f}"
+    yield f"the last layer falls {min(each.lead for each in probe):.3f} to {max(each.lead for each in probe):.3f} short"
     lite0 = {
         (metric, kind): [here[(dataset, LITES[0], metric), kind].lead for dataset in NAMES]
-        for metric, kind in product(("nmi", "knn_purity"), ("raw", "length 1"))
+        for metric, kind in product(("nmi", "knn_purity"), ("unnormalized", "L2-normalized"))
     }
-    unit, purity, raw = lite0["nmi", "length 1"], lite0["knn_purity", "length 1"], lite0["knn_purity", "raw"]
+    unit, purity, raw = (
+        lite0["nmi", "L2-normalized"],
+        lite0["knn_purity", "L2-normalized"],
+        lite0["knn_purity", "unnormalized"],
+    )
     yield f"leads in NMI by {unit[0]:.3f} on calligraphy and {unit[1]:.3f} on CIFAR-100"
-    yield f"lead in k-NN purity is {purity[0]:.3f} and {purity[1]:.3f}, in raw rows {raw[0]:.3f} and {raw[1]:.3f}"
+    yield f"lead in k-NN purity is {purity[0]:.3f} and {purity[1]:.3f}, unnormalized {raw[0]:.3f} and {raw[1]:.3f}"
     over = {}
     for dataset in NAMES:
         own = cells[(cells["dataset"] == dataset) & (cells["model"] == LITES[0]) & (cells["metric"] == "accuracy")]
@@ -579,7 +528,7 @@ def _of_the_pilot() -> Iterator[str]:
     rows = pilot_summary()
     means = [rows.loc[(dataset, "mean")] for dataset in NAMES]
     bounds = [mean["lead_classes_at_least"] for mean in means]
-    yield f"leads: by at least {bounds[0]:.3f} on calligraphy and {bounds[1]:.3f} on CIFAR-100 (95 % bounds)"
+    yield f"leads: by at least {bounds[0]:.3f} on calligraphy and {bounds[1]:.3f} on CIFAR-100 (95% bounds"
     g = [rows.loc[dataset].drop("mean")["unseen"] for dataset in NAMES]
     yield f"from {g[0].min():.2f} to {g[0].max():.2f} on calligraphy and from {g[1].min():.2f} to {g[1].max():.2f} on"
     ratios = [(m.classes_high - m.classes_low) / (m.images_high - m.images_low) for m in means]

@@ -44,7 +44,7 @@ def draw_network(network: str, ours: Mapping[tuple[Key, str], Curve]) -> Figure:
                 if key in curves:
                     line = f"{TITLES[metric]}, {release}"
                     _draw(panel, curves[key], color=color, linestyle=style, label=line, marker="o")
-        for rows, style in (("raw", "-"), ("length 1", "--")):
+        for rows, style in (("unnormalized", "-"), ("L2-normalized", "--")):
             curve = ours[(dataset, OURS, "nmi"), rows]
             _draw(panel, curve, color=GREY, linestyle=style, label=f"NMI here, {rows}", linewidth=1)
         panel.set_title(f"{network}, {name}", size=9)

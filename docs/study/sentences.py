@@ -26,8 +26,7 @@ from docs.study.tables import (
     signed,
 )
 
-CNNS = ("Lite0", "Lite1", "Lite2", "MobileNetV2")
-SHOWN = {"probe": "probe_accuracy", "MAP@R": "map_at_r"}
+SHOWN = {"probe accuracy": "probe_accuracy", "MAP@R": "map_at_r"}
 """Scores of the sentences."""
 
 Gains = Mapping[tuple[str, str], float]
@@ -52,11 +51,10 @@ PLAN = [
 """Planned cells: network, input, whether fine-tuned, seed, folds of each dataset; minutes of one core per cell."""
 
 
-def gains_of(score: str, domain: Sequence[str], networks: Sequence[str] = tables.NETWORKS, *, tuned: bool) -> Gains:
-    """What choosing gains over the last layer in rows of length 1, by pair."""
+def gains_of(score: str, *, tuned: bool) -> Gains:
+    """What choosing gains over the last layer at a small input, of L2-normalized embeddings, by pair."""
     scores, step = (tables.read_tuned(), TRAINED) if tuned else (tables.read_scores("frozen.csv"), 0)
-    pairs = tables.curves_of(scores, score, "unit", step)
-    return {pair: RULES["last"](own) for pair, own in pairs.items() if pair[0] in domain and pair[1] in networks}
+    return tables.gains_at(scores, score, step)
 
 
 def lite0_at(score: str, step: int) -> Gains:
@@ -68,65 +66,48 @@ def lite0_at(score: str, step: int) -> Gains:
 
 def listed(words: Sequence[str]) -> str:
     """Write numbers of the shown scores in a row."""
-    return " and ".join(f"{number} by {name}" for number, name in zip(words, SHOWN, strict=True))
+    return " and ".join(f"{number} in {name}" for number, name in zip(words, SHOWN, strict=True))
 
 
 def headline() -> str:
-    """Say where choosing pays, with the gains that the tables have."""
-    lites = [
-        int(own.mean(axis=0).argmax()) + 1
-        for score in SHOWN.values()
-        for (dataset, network), own in tables.curves_of(tables.read_scores("frozen.csv"), score, "unit").items()
-        if dataset in GLYPHS and network.startswith("Lite")
-    ]
-    layer = max(set(lites), key=lites.count)
-    photos = {
-        name: max(gains_of(score, PHOTOS, CNNS, tuned=False).values())
-        for name, score in {**SHOWN, "NMI": "nmi"}.items()
+    """Tabulate what choosing gains by size of input, training and kind of images."""
+    settings = {
+        "frozen, 64 px": [gains_of(score, tuned=False) for score in SHOWN.values()],
+        f"frozen, {LARGE} px": [gains_at_large(score) for score in SHOWN.values()],
+        "fine-tuned, 64 px": [gains_of(score, tuned=True) for score in SHOWN.values()],
     }
-    most = ", ".join(f"{signed(gain)} by {name}" for name, gain in photos.items())
-    frozen, tuned = (
-        [bracketed(*over_datasets(gains_of(score, GLYPHS, tuned=each))) for score in SHOWN.values()]
-        for each in (False, True)
-    )
-    after = [bracketed(*over_datasets(gains_of(score, PHOTOS, tuned=True))) for score in SHOWN.values()]
-    by_probe = tables.curves_of(tables.read_scores("frozen.csv"), "probe_accuracy", "unit")
-    two_thirds = {pair: RULES["two thirds"](own) for pair, own in by_probe.items() if pair[0] in GLYPHS}
-    return (
-        f"**On classes like those of pre-training the last layer, with rows of length 1, is nearly as good as any: in "
-        f"four frozen convolutional networks at 64 px another gains at most {most}. On other classes choose: at 64 px "
-        f"the chosen layer of a frozen network, mostly {layer} of 9 in EfficientNet-Lite, gains {listed(frozen)} over "
-        f"the last layer. At {LARGE} px, as in pre-training, it gains {listed(gains_at_large())}.**\n\n"
-        f"The numbers at {LARGE} px are of {joined(SIZED)}. By probe the chosen layer gains "
-        f"{bracketed(*over_datasets(two_thirds))} over the layer at two thirds of the depth on glyphs at 64 px. After "
-        f"fine-tuning at 64 px it gains {listed(tuned)} over the last layer on glyphs, {listed(after)} on photos. [ ]: "
-        f"95 %, Student's t over datasets that we picked."
-    )
+    rows = [
+        [kind, setting, *(bracketed(*over_datasets(within_domain(each, domain))) for each in gains)]
+        for (kind, domain), (setting, gains) in product((("glyphs", GLYPHS), ("photos", PHOTOS)), settings.items())
+    ]
+    return markdown(["images", "networks", *SHOWN], rows, texts=2)
+
+
+def within_domain(gains: Gains, domain: Sequence[str]) -> Gains:
+    """Keep the gains on some datasets."""
+    return {pair: gain for pair, gain in gains.items() if pair[0] in domain}
 
 
 def fine_tuning_answer() -> str:
     """Say what fine-tuning changes, and in how many pairs the last layers are then as good as the best one."""
-    tuned, near, changes, over_before = tables.read_tuned(), dict[str, list[list[bool]]](), [], []
+    tuned, near, changes = tables.read_tuned(), dict[str, list[list[bool]]](), []
     for score in tables.GOALS:
         before, after = (tables.curves_of(tuned, score, "unit", step) for step in (0, TRAINED))
-        before_last = over_datasets({pair: RULES["one before"](own) for pair, own in after.items()})
-        over_before.append(f"{bracketed(*before_last)} by {tables.TITLES[score]}")
         near[tables.TITLES[score]] = [[bool(each) for each in tables.within(own)] for own in after.values()]
         if score == SHOWN["MAP@R"]:
             changes = [
                 signed(
                     tables.mean_of({pair: height(after[pair], at) - height(before[pair], at) for pair in after}, kind)
                 )
-                for kind, at in product((GLYPHS, PHOTOS), (LAYERS["last"], None))
+                for at, kind in product((LAYERS["last"], None), (GLYPHS, PHOTOS))
             ]
-    last, one_before = (
-        ", ".join(f"{sum(own[at] for own in each)} by {name}" for name, each in near.items()) for at in (-1, -2)
-    )
+    last, one_before = ({name: sum(own[at] for own in each) for name, each in near.items()} for at in (-1, -2))
     return (
-        f"By MAP@R fine-tuning changes the last and the chosen layer by {changes[0]} and {changes[1]} on glyphs, by "
-        f"{changes[2]} and {changes[3]} on photos. **Do the last layers tie then?** In {len(near['probe'])} pairs of a "
-        f"dataset and a network the last layer comes within 0.01 of the best one in {last}. The layer before it does "
-        f"in {one_before}. Over that layer the chosen one gains {', '.join(over_before)}."
+        f"After fine-tuning the last layer is within 0.01 of the best one in {min(last.values())} to "
+        f"{max(last.values())} of {len(near['probe'])} pairs of a dataset and a network, depending on the score. The "
+        f"second-to-last layer is in {joined([f'{count} ({name})' for name, count in one_before.items()])}. "
+        f"Fine-tuning changes MAP@R of the last layer by {changes[0]} on glyphs and {changes[1]} on photos, and of the "
+        f"chosen layer by {changes[2]} and {changes[3]}."
     )
 
 
@@ -137,31 +118,24 @@ def sized(score: str) -> tuple[dict[tuple[str, str], Curves], dict[tuple[str, st
     return {pair: found[64][pair] for pair in pairs}, {pair: found[LARGE][pair] for pair in pairs}
 
 
-def gains_at_large() -> list[str]:
-    """What choosing gains over the last layer on glyphs at the large size of input, with its interval, by score."""
-    large = [sized(score)[1] for score in SHOWN.values()]
-    return [bracketed(*over_datasets({pair: RULES["last"](own) for pair, own in each.items()})) for each in large]
+def gains_at_large(score: str) -> Gains:
+    """What choosing gains over the last layer at the large size of input, by pair."""
+    return {pair: RULES["last"](own) for pair, own in tables.curves_by_size(score, SIZED)[LARGE].items()}
 
 
 def size_answer() -> str:
     """Say how much of the gain on glyphs is left at the large size of input."""
-    changes, rises, across, left = [], [], [], dict[str, list[str]]()
+    changes, left = [], dict[str, list[str]]()
     for score in SHOWN.values():
-        small, large = sized(score)
-        ends = [{pair: RULES["last"](own) for pair, own in each.items()} for each in (small, large)]
+        ends = [{pair: RULES["last"](own) for pair, own in each.items()} for each in sized(score)]
         changes.append(bracketed(*over_datasets(tables.subtract(ends[1], ends[0]))))
         for place in (*GLYPHS, "all"):
             gains = [tables.mean_of(each, GLYPHS if place == "all" else [place]) for each in ends]
-            left.setdefault(place, []).append(f"{gains[1] / gains[0]:.0%}".replace("%", " %"))
-        chosen = [{pair: height(own, None) for pair, own in each.items()} for each in (small, large)]
-        last = {pair: height(own, LAYERS["last"]) for pair, own in large.items()}
-        rises.append(bracketed(*over_datasets(tables.subtract(chosen[1], chosen[0]))))
-        across.append(bracketed(*over_datasets(tables.subtract(chosen[0], last))))
+            left.setdefault(place, []).append(f"{gains[1] / gains[0]:.0%}")
     by_dataset = joined([f"{' and '.join(left[dataset])} on {dataset}" for dataset in GLYPHS])
     return (
-        f"**On glyphs mostly: {listed(left['all'])} of the gain at 64 px is left at {LARGE} px**, in the mean of "
-        f"{joined(SIZED)}: {by_dataset}. The gain changes by {listed(changes)}, the chosen layer's score by "
-        f"{listed(rises)}. The layer chosen at 64 px minus the last one at {LARGE} px: {listed(across)}."
+        f"**On glyphs mostly: of the gain at 64 px {listed(left['all'])} is left at {LARGE} px**, in the mean of "
+        f"{joined(SIZED)}. By dataset it is {by_dataset}. The gain changes by {listed(changes)}."
     )
 
 
@@ -173,16 +147,10 @@ def random_answer() -> str:
         leads.append(signed(over_datasets({pair: float(own.max() - own[-1]) for pair, own in random.items()})[0]))
         best.append(f"{over_datasets({pair: float(own.max()) for pair, own in random.items()})[0]:.3f}")
         last.append(f"{over_datasets({pair: float(own[-1]) for pair, own in trained.items()})[0]:.3f}")
-    trained, random = (
-        {pair: own for pair, own in each.items() if pair[0] == "calligraphy"}
-        for each in tables.random_curves(SHOWN["MAP@R"])
-    )
-    higher = sum(own.max() > trained[pair][-1] for pair, own in random.items())
     return (
         f"**Random weights.** In networks of random weights, too, the best layer leads the last one, by "
-        f"{listed(leads)}. So a lead does not show that training made the layer good. On average the height does: "
-        f"the best random layer reaches {listed(best)}, the last pre-trained layer {listed(last)}. On calligraphy the "
-        f"random layer is higher by MAP@R in {higher} of {len(random)} networks."
+        f"{listed(leads)}. A lead does not show that training made the layer good. The score does: the best random "
+        f"layer reaches {listed(best)}, the last pre-trained layer {listed(last)}."
     )
 
 

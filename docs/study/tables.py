@@ -6,12 +6,12 @@ so that its numbers are an independent computation.
     python -m docs.study.tables
 
 A layer is chosen by its mean score over all folds of unseen classes but one, and judged on the fold left out, and so
-is every rule that it is compared with, in the same rows: raw, or scaled to length 1. A pair is a dataset and a network.
-Means over datasets are of each dataset's mean over its networks, with Student's t over datasets.
+is every rule that it is compared with, on the same embeddings: L2-normalized, or unnormalized. A pair is a dataset and
+a network. Means over datasets are of each dataset's mean over its networks, with Student's t over datasets.
 
-Rows of length 1 are the default unless raw rows are better. The test was written down before the scores were computed:
-by use, the score reached with raw rows less that with rows of length 1, over the five datasets, and raw rows stay for a
-use if the lower end of that difference is above 0 at 95 % after Bonferroni over the four uses.
+Embeddings are L2-normalized unless unnormalized ones are better. The test was written down before the scores were
+computed: by use, the score of unnormalized embeddings less that of L2-normalized ones, over the five datasets. They
+stay unnormalized for a use if its lower end is above 0 at 95% after Bonferroni over the four uses.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -37,20 +37,19 @@ SCORES = {
 }
 TITLES = {score: name for name, score in SCORES.items()}
 UNSCALED = ("probe_accuracy", "ood_auroc_knn")
-"""Scores to which it makes no difference: the probe standardizes columns, detection always has rows of length 1."""
+"""Scores to which it makes no difference: the probe standardizes columns, detection always L2-normalizes."""
 
 GOALS = {"probe_accuracy": 0.01, "nn1_accuracy": 0.01, "map_at_r": 0.015, "nmi": 0.02}
 """The regret that was set as a goal before the fine-tuned networks were run."""
+
+BEFORE = "over the second-to-last layer"
+"""Heading of the gain over a constant rule."""
 
 TRAINED, BRIEFLY = 500, 100
 """Steps of fine-tuning: of the study, and of the default study's handwriting, which stands apart."""
 
 SIZED, LARGE = ("Lite0", "Lite2", "MobileNetV2"), 224
 """Networks that were run, frozen, at their size of pre-training or near it (Lite2: 260 px), and that size in pixels."""
-
-NATIVE = {"handwriting": "drawn at that size", "omniglot": "105 px", "calligraphy": "64 px", "tinyimagenet": "64 px"}
-NATIVE |= {"cifar100": "32 px"}
-"""Detail that the images have; the rest of a larger input is enlargement."""
 
 Curves = NDArray[np.float64]
 """(F, L) scores of F folds of unseen classes at L layers, in the order of depth."""
@@ -200,7 +199,7 @@ def markdown(heads: Sequence[str], rows: Sequence[Sequence[str]], texts: int = 1
 
 
 def gains_table(scores: pd.DataFrame) -> str:
-    """What choosing gains over constant rules, in rows of length 1, and over the last layer in raw rows."""
+    """What choosing gains over constant rules, L2-normalized, and over the last layer, unnormalized."""
     rows = []
     for name, score in SCORES.items():
         raw, unit = (curves_of(scores, score, rows_) for rows_ in ("raw", "unit"))
@@ -216,12 +215,12 @@ def gains_table(scores: pd.DataFrame) -> str:
                 unsigned(over_datasets({pair: regret(c) for pair, c in unit.items()})[0]),
             ]
         )
-    heads = ["score", "over the last layer", "glyphs", "photos", "raw rows", "over the one before", "over two thirds"]
+    heads = ["score", "over the last layer", "glyphs", "photos", "unnormalized", BEFORE, "over two thirds"]
     return markdown([*heads, "over a random layer", "regret"], rows)
 
 
 def pairs_table(scores: pd.DataFrame, score: str) -> str:
-    """What choosing gains over the last layer, and over the one before it, of each pair in rows of length 1."""
+    """What choosing gains over the last layer, and over the one before it, of each pair of L2-normalized embeddings."""
     unit = curves_of(scores, score, "unit")
     networks = list(dict.fromkeys(network for _, network in unit))
     rows = [
@@ -238,29 +237,29 @@ def pairs_table(scores: pd.DataFrame, score: str) -> str:
 
 
 def differences(scores: pd.DataFrame, score: str) -> dict[tuple[str, str], float]:
-    """Score reached with raw rows less that with rows of length 1, by pair."""
+    """Score reached with unnormalized embeddings less that with L2-normalized embeddings, by pair."""
     raw, unit = (curves_of(scores, score, rows) for rows in ("raw", "unit"))
     return {pair: float((reached(raw[pair]) - reached(unit[pair])).mean()) for pair in unit}
 
 
 def rows_table(scores: pd.DataFrame) -> str:
-    """By score, what raw rows reach less what rows of length 1 reach, with the interval that decides."""
+    """By score, what unnormalized embeddings reach less what L2-normalized ones do, with the interval that decides."""
     rows = []
     for name, score in SCORES.items():
         use = next((use for use, leading in USES.items() if leading == score), "")
         found = differences(scores, score)
         mean, low, high = over_datasets(found, level=1 - 0.05 / len(USES))
-        words = "identical by definition" if score in UNSCALED else "raw rows stay" if low > 0 else "rows of length 1"
+        words = "identical by definition" if score in UNSCALED else "unnormalized" if low > 0 else "L2-normalized"
         by_domain = [signed(mean_of(found, domain)) for domain in (GLYPHS, PHOTOS)]
         rows.append([name, use or "–", bracketed(mean, low, high), *by_domain, words if use else "–"])
-    return markdown(["score", "leads", "raw minus length 1", "glyphs", "photos", "decides for"], rows)
+    return markdown(["score", "leads", "unnormalized minus L2-normalized", "glyphs", "photos", "decides for"], rows)
 
 
 def promise_table(scores: pd.DataFrame) -> str:
     """What all folds but one promise to gain over the last layer, and what the choice made on them gains on the last.
 
-    The promise is the cross-validated gain within these folds, in rows of length 1. The naive promise is the gain of
-    the chosen layer on the folds that chose it. All are means over folds.
+    The promise is the cross-validated gain within these folds, of L2-normalized embeddings. The naive promise is the
+    gain of the chosen layer on the folds that chose it. All are means over folds.
     """
     rows = []
     for name, score in SCORES.items():
@@ -298,7 +297,7 @@ def tuned_table(scores: pd.DataFrame) -> str:
 
 
 def gains_at(scores: pd.DataFrame, score: str, step: int) -> dict[tuple[str, str], float]:
-    """What choosing gains over the last layer at a checkpoint, in rows of length 1."""
+    """What choosing gains over the last layer at a checkpoint, of L2-normalized embeddings."""
     return {pair: RULES["last"](curves) for pair, curves in curves_of(scores, score, "unit", step).items()}
 
 
@@ -307,29 +306,6 @@ def subtract(
 ) -> dict[tuple[str, str], float]:
     """Differences of what both have."""
     return {pair: one[pair] - other[pair] for pair in one if pair in other}
-
-
-def raised_table(scores: pd.DataFrame) -> str:
-    """What fine-tuning changes at each kind of layer, and how many layers then come within 0.01 of the best."""
-    rows = []
-    for name, score in SCORES.items():
-        before, after = (curves_of(scores, score, "unit", step) for step in (0, TRAINED))
-        shared = [pair for pair in after if pair in before]
-        if not shared:
-            continue
-        row = [name]
-        for layer in (LAYERS["two thirds"], LAYERS["one before"], LAYERS["last"], None):
-            change = {pair: height(after[pair], layer) - height(before[pair], layer) for pair in shared}
-            row.append(" / ".join(signed(mean_of(change, domain)) for domain in (GLYPHS, PHOTOS)))
-        near = [[within(curves[pair]) for pair in shared] for curves in (before, after)]
-        row.append(" → ".join(f"{np.mean([own.sum() for own in each]):.1f}" for each in near))
-        row += [
-            " → ".join(str(sum(bool(own[at]) for own in each)) for each in near) + f" of {len(shared)}"
-            for at in (-2, -1)
-        ]
-        rows.append(row)
-    heads = ["score", "two thirds", "one before the last", "last layer", "chosen layer"]
-    return markdown([*heads, "layers within 0.01 of the best", "one before is", "last is"], rows)
 
 
 def height(curves: Curves, layer: Callable[[int], int] | None) -> float:
@@ -341,24 +317,6 @@ def within(curves: Curves, tolerance: float = 0.01) -> NDArray[np.bool_]:
     """Whether a layer's mean over folds comes within a tolerance of the best layer's, (L,)."""
     means = curves.mean(axis=0)
     return np.asarray(means >= means.max() - tolerance)
-
-
-def checkpoints_table(scores: pd.DataFrame) -> str:
-    """What is reached if the layer is chosen before fine-tuning, after it, or among the layers of both."""
-    rows = []
-    for name, score in SCORES.items():
-        before, after = (curves_of(scores, score, "unit", step) for step in (0, TRAINED))
-        shared = [pair for pair in after if pair in before and before[pair].shape == after[pair].shape]
-        if not shared:
-            continue
-        both = {pair: np.hstack([after[pair], before[pair]]) for pair in shared}
-        heights = [{pair: height(curves[pair], None) for pair in shared} for curves in (before, after, both)]
-        chosen = np.concatenate([chosen_elsewhere(both[pair]) >= after[pair].shape[1] for pair in shared])
-        cells = [f"{over_datasets(each)[0]:.3f}" for each in heights]
-        gains = [bracketed(*over_datasets(subtract(heights[2], each))) for each in heights[:2]]
-        rows.append([name, *cells, *gains, f"{int(chosen.sum())} of {len(chosen)}"])
-    heads = ["score", "frozen", "fine-tuned", "either", "either minus frozen", "either minus fine-tuned"]
-    return markdown([*heads, "folds that choose frozen"], rows)
 
 
 def transfer_table(frozen: pd.DataFrame, tuned: pd.DataFrame) -> str:
@@ -406,53 +364,25 @@ def curves_by_size(score: str, networks: Sequence[str] = ("Lite0",)) -> dict[int
     }
 
 
-def sizes_table(score: str) -> str:
-    """One score of the frozen Lite0's last layer and of the chosen one, and their difference, by size of input."""
-    found, rows = curves_by_size(score), []
-    for dataset in (*GLYPHS, *PHOTOS):
-        row = [dataset, NATIVE[dataset]]
-        for each in found.values():
-            curves = each.get((dataset, "Lite0"))
-            ends = [] if curves is None else [height(curves, LAYERS["last"]), height(curves, None)]
-            row.append(f"{unsigned(ends[0])} → {unsigned(ends[1])} ({signed(ends[1] - ends[0])})" if ends else "–")
-        rows.append(row)
-    gains = [{pair: RULES["last"](curves) for pair, curves in each.items()} for each in found.values()]
-    changes = [bracketed(*over_datasets(subtract(each, gains[0]))) for each in gains[1:]]
-    rows.append(["gain, mean", "", *(f"{bracketed(*over_datasets(each))} of {len(each)}" for each in gains)])
-    rows.append(["gain minus that at 64 px", "", "", *changes])
-    return markdown(["dataset", "detail", *(f"{pixels} px" for pixels in found)], rows, texts=2)
-
-
 def enlarged_table() -> str:
-    """What a larger input changes in each frozen network, glyphs / photos, in rows of length 1."""
+    """What a larger input changes, mean over frozen networks, glyphs / photos, of L2-normalized embeddings."""
     rows = []
     for name, score in SCORES.items():
         found = curves_by_size(score, SIZED)
         small, large = found[64], found[LARGE]
-        for networks in [*([network] for network in SIZED), SIZED]:
-            pairs = [pair for pair in large if pair[1] in networks]
-            values = [
-                {pair: RULES["last"](small[pair]) for pair in pairs},
-                {pair: RULES["last"](large[pair]) for pair in pairs},
-                {pair: height(large[pair], LAYERS["last"]) - height(small[pair], LAYERS["last"]) for pair in pairs},
-                {pair: height(large[pair], None) - height(small[pair], None) for pair in pairs},
-                {pair: height(small[pair], None) - height(large[pair], LAYERS["last"]) for pair in pairs},
-            ]
-            cells = [" / ".join(signed(mean_of(each, domain)) for domain in (GLYPHS, PHOTOS)) for each in values]
-            rows.append([name, networks[0] if len(networks) == 1 else "mean", *cells])
+        last = LAYERS["last"]
+        values = [
+            {pair: RULES["last"](small[pair]) for pair in large},
+            {pair: RULES["last"](large[pair]) for pair in large},
+            {pair: height(large[pair], last) - height(small[pair], last) for pair in large},
+            {pair: height(large[pair], None) - height(small[pair], None) for pair in large},
+            {pair: height(small[pair], None) - height(large[pair], last) for pair in large},
+        ]
+        rows.append(
+            [name, *(" / ".join(signed(mean_of(each, domain)) for domain in (GLYPHS, PHOTOS)) for each in values)]
+        )
     heads = ["gain at 64 px", f"gain at {LARGE} px", "last layer rises by", "chosen layer rises by"]
-    return markdown(["score", "network", *heads, f"chosen at 64 px minus last at {LARGE} px"], rows, texts=2)
-
-
-def large_pairs_table() -> str:
-    """What choosing gains over the last layer by probe / by MAP@R of each pair at the large size of input."""
-    gains = [
-        {pair: signed(RULES["last"](own)) for pair, own in curves_by_size(SCORES[score], SIZED)[LARGE].items()}
-        for score in ("probe", "MAP@R")
-    ]
-    datasets = dict.fromkeys(dataset for dataset, _ in gains[0])
-    rows = [[name, *(" / ".join(each[name, network] for each in gains) for network in SIZED)] for name in datasets]
-    return markdown([f"{LARGE} px, probe / MAP@R", *SIZED], rows)
+    return markdown(["score", *heads, f"chosen at 64 px minus last at {LARGE} px"], rows)
 
 
 def random_curves(score: str) -> list[dict[tuple[str, str], Curves]]:
@@ -467,67 +397,39 @@ def random_curves(score: str) -> list[dict[tuple[str, str], Curves]]:
     return [{pair: found[i][pair] for pair in found[1]} for i in range(2)]
 
 
-def random_table() -> str:
-    """Best and last layer of fold 0, pre-trained and with random weights, over datasets."""
-    rows = []
-    for name, score in SCORES.items():
-        both = random_curves(score)
-        best, last = ([over_datasets({pair: float(c[at(c)]) for pair, c in each.items()})[0] for each in both]
-                      for at in (np.argmax, lambda curve: -1))  # fmt: skip
-        leads = [over_datasets({pair: float(c.max() - c[-1]) for pair, c in each.items()}) for each in both]
-        heights = [f"{a:.3f} → {b:.3f}" for a, b in zip(last, best, strict=True)]
-        rows.append([name, str(len(both[1])), *heights, *(bracketed(*lead) for lead in leads)])
-    heads = ["score", "pairs", "pre-trained, last → best", "random, last → best", "pre-trained, gain", "random, gain"]
-    return markdown(heads, rows)
-
-
-def tuned_rows_table(scores: pd.DataFrame) -> str:
-    """By score and dataset, what raw rows reach less what rows of length 1 reach after fine-tuning."""
-    last = scores[scores["step"] == TRAINED]
-    datasets = [name for name in (*GLYPHS, *PHOTOS) if name in {*last["dataset"]}]
-    rows = [
-        [name, *(signed(mean_of(differences(last, score), [dataset])) for dataset in datasets)]
-        for name, score in SCORES.items()
-        if score not in UNSCALED
-    ]
-    return markdown(["score", *datasets], rows)
-
-
 def width_table(widths: pd.DataFrame) -> str:
     """MAP@R gained over the last layer where every layer is reduced to as many principal columns, by dataset."""
     columns = list(dict.fromkeys(widths["columns"]))
     rows = []
     for (step, dataset), own in widths.groupby(["step", "dataset"], sort=False):
         for kind in ("raw", "unit"):
-            row = [f"{dataset}, {'frozen' if step == 0 else 'fine-tuned'}", "length 1" if kind == "unit" else "raw"]
+            row = [
+                f"{dataset}, {'frozen' if step == 0 else 'fine-tuned'}",
+                "L2-normalized" if kind == "unit" else "unnormalized",
+            ]
             for columns_ in columns:
                 part = own[(own["columns"] == columns_) & (own["rows"] == kind)]
                 row.append(signed(RULES["last"](part.pivot_table("value", "fold", "depth").to_numpy())))
             rows.append(row)
-    return markdown(["network", "rows", *(f"{c} columns" if c != "all" else "all columns" for c in columns)], rows)
+    return markdown(
+        ["network", "embeddings", *(f"{c} columns" if c != "all" else "all columns" for c in columns)], rows
+    )
 
 
 def tables() -> Iterator[tuple[str, str]]:
-    """Yield every table with its heading; of a heading with a colon there is one table for each score."""
+    """Yield every table with its heading."""
     frozen, tuned, widths = read_scores("frozen.csv"), read_tuned(), read_scores("width.csv")
     after = tuned[tuned["step"] == TRAINED]
     yield "what choosing gains", gains_table(frozen)
-    for name, score in SCORES.items():
-        yield f"pairs: {name}", pairs_table(frozen, score)
+    for name in ("probe", "MAP@R"):
+        yield f"pairs, {name}", pairs_table(frozen, SCORES[name])
     yield "which layer", layers_table(frozen, tuned)
-    yield "raw rows or rows of length 1", rows_table(frozen)
+    yield "unnormalized or L2-normalized", rows_table(frozen)
     yield "promise and outcome", promise_table(frozen)
     yield "what choosing gains after fine-tuning", gains_table(after)
     yield "before and after training", tuned_table(tuned)
-    yield "what fine-tuning raises", raised_table(tuned)
-    yield "which checkpoint", checkpoints_table(tuned)
-    yield "promise and outcome after fine-tuning", promise_table(after)
-    yield "raw rows or rows of length 1, after training", tuned_rows_table(tuned)
     yield "best on the other datasets", transfer_table(frozen, tuned)
-    for score in GOALS:
-        yield f"size of input: {TITLES[score]}", sizes_table(score)
-    yield "size of input, three networks", f"{enlarged_table()}\n\n{large_pairs_table()}"
-    yield "random weights", random_table()
+    yield "size of input", enlarged_table()
     yield "reduced to equal width", width_table(widths)
 
 

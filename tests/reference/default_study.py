@@ -13,7 +13,7 @@ Run = Mapping[str, Any]
 
 
 def runs_table(path: Path) -> str:
-    """Tabulate every run: accuracy, then of each use what is named, its score and its gain over the last layer."""
+    """Tabulate every run: accuracy, then of each use the layer, its score and its gain over the last layer."""
     runs: dict[str, Run] = json.loads(path.read_text(encoding="utf-8"))
     first = next(iter(runs.values()))
     uses = [_title(*use) for use in first["uses"].items()]
@@ -22,7 +22,7 @@ def runs_table(path: Path) -> str:
 
 
 def spread_table(path: Path) -> str:
-    """Tabulate over all runs what is named for each use, how often, and the range of each number that is printed."""
+    """Tabulate over all runs the layer of each use, how often, and the range of each number that is printed."""
     runs: list[Run] = list(json.loads(path.read_text(encoding="utf-8")).values())
     rows = []
     for use, first in runs[0]["uses"].items():
@@ -34,7 +34,7 @@ def spread_table(path: Path) -> str:
         statuses = [each["status"].replace("_", " ") for each in records]
         rows.append((_title(use, first), _counted(map(_named, records)), *numbers, _counted(statuses)))
     gain = "cross-validated gain over the last layer"
-    heads = ("use", "layer named", "its score", gain, "the same, pre-trained", "choosing")
+    heads = ("use", "recommended layer", "its score", gain, "the same, pre-trained", "choosing")
     return table(heads, rows)
 
 

@@ -139,15 +139,8 @@ def common_columns() -> str:
 
 def study() -> Iterator[Region]:
     """Yield the regions that show what choosing gains."""
-    joined: dict[str, list[str]] = {"pairs": [], "size of input": []}
     for heading, table in tables.tables():
-        name, _, score = heading.partition(": ")
-        if score:
-            joined[name].append(f"**{score}**\n\n{table}")
-        else:
-            yield "five-datasets.md", heading, table
-    for heading, each in joined.items():
-        yield "five-datasets.md", heading, "\n\n".join(each)
+        yield "five-datasets.md", heading, table
     yield "study/README.md", "few labels on six kinds", few_labels.cells_table()
     for heading, content in kinds.regions():
         yield "../README.md" if heading == "steps" else "study/README.md", heading, content

@@ -91,11 +91,11 @@ def test_published_numbers_are_those_of_the_paper():
     assert row("ViT (published)")[-1] == "12 of 13"
 
 
-def test_rows_of_length_1_stand_beside_raw_ones():
+def test_l2_normalized_embeddings_stand_beside_unnormalized_ones():
     switches = pd.read_csv(DOCS / "study/switches.csv").query("dataset == 'cifar100' and choice == 'l2'")
     own = switches.query("model == 'swin_small_scratch' and metric == 'nmi' and split == 'unseen'")
     values = own[own["depth"] == 2]["value"]
-    scaled, raw = row("swin_small_scratch, length 1"), row("swin_small_scratch")
+    scaled, raw = row("swin_small_scratch, L2-normalized"), row("swin_small_scratch")
     assert scaled[4] == f"{values.mean():.3f} ± {values.std():.3f}" != raw[4]
     assert scaled[-1] == "3 of 5"
     assert scaled[7:9] == raw[7:9]  # the probe standardizes columns

@@ -6,7 +6,7 @@ import re
 import pytest
 from ruamel.yaml import YAML
 
-from docs.study import sentences, tables
+from docs.study import kinds, sentences, tables
 from tests.workflow import ROOT
 
 FOLDER = ROOT / "docs" / "joss"
@@ -29,6 +29,14 @@ def test_the_table_has_the_gains_of_the_recorded_scores(use: str):
     assert [cell.strip() for cell in row.split("|")[2:4]] == expected
 
 
+def test_the_steps_are_those_of_the_study():
+    means = kinds.kind_gains("map_at_r")
+    for name, gains_of in (("mean of eight kinds", means.mean()), ("photos", means.loc["photos"])):
+        assert f"| {name} | {' | '.join(map(tables.signed, gains_of))} |" in BODY
+    assert len(means) == 8
+    assert kinds.steps("map_at_r")["dataset"].nunique() == 11
+
+
 def test_every_number_of_the_text_is_a_recorded_one():
     retrieval = gains("retrieval", "last")
     by_domain = [tables.mean_of(retrieval, domain) for domain in (tables.GLYPHS, tables.PHOTOS)]
@@ -45,6 +53,8 @@ def test_every_number_of_the_text_is_a_recorded_one():
     )
     before, after = (tables.over_datasets(sentences.lite0_at("map_at_r", step)) for step in (0, tables.TRAINED))
     expected |= {tables.signed(before[0]), *re.findall(r"[+-]\d\.\d{3}", tables.bracketed(*after))}
+    within = kinds.by_kind(kinds.steps("map_at_r")).groupby("kind", observed=True).mean()
+    expected.add(tables.signed((within["within"] - within["habit"]).mean()))
     expected |= {tables.signed(small[0]), *re.findall(r"[+-]\d\.\d{3}", tables.bracketed(*large))}
     assert {*re.findall(r"[+-]?\d\.\d{3}", PROSE)} == expected
 
