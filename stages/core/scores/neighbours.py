@@ -32,6 +32,9 @@ KEPT_BYTES = 2**30
 """Size up to which an embedding is kept in double precision while its distances are computed, not converted anew for
 every block of rows."""
 
+ROWS_SUMMED = 32
+"""Rows whose distances to groups are summed at once."""
+
 SAMPLE = 16
 """Rows, or up to twice as many, in which that is looked at."""
 
@@ -108,10 +111,8 @@ def scan(
     precision, average_precision = np.empty(N), np.empty(N)
     sums = {name: np.empty(members.shape) for name, members in (groups or {}).items()}
     for rows, block in squared_distance_blocks(X) if distances is None else distances:
-        if groups:
-            roots = np.sqrt(block)
-            for name, members in groups.items():
-                sums[name][rows] = roots @ members
+        for name, members in (groups or {}).items():
+            sums[name][rows] = _summed(block, members)
         if own_groups is not None:
             block[own_groups[rows, None] == own_groups] = LAST
         nearest = _nearest(block, rows, deepest)
@@ -131,7 +132,12 @@ def distance_sums(X: Float32, groups: csc_array) -> Float64:
     Returns:
         (N, M).
     """
-    return np.concatenate([np.sqrt(distances) @ groups for _, distances in squared_distance_blocks(X)])
+    return np.concatenate([_summed(distances, groups) for _, distances in squared_distance_blocks(X)])
+
+
+def _summed(distances: Float64, groups: csc_array) -> Float64:
+    """Sum the roots of squared distances to each group, (B, M), a few rows at a time, which a cache holds."""
+    return np.concatenate([np.sqrt(distances[rows]) @ groups for rows in blocks(len(distances), ROWS_SUMMED)])
 
 
 def memberships(divisions: Sequence[Classes]) -> csc_array:
@@ -268,22 +274,23 @@ def subset_scans(
         class that occurs.
     """
     K, parts = int(y.max()) + 1, [_Part(y, subset, own_groups) for subset in subsets]
-    groups = None
+    groups, enough = None, max(part.enough for part in parts)
     if distances_to_classes:  # those to whole classes are the same in every subset
         cut = [part for part in parts if part.cuts_classes]
         groups = memberships([y, *(np.where(part.subset, y, -1) for part in cut)])
         to_classes, to_parts = np.empty((len(y), K)), [np.empty((len(part.scan.n_matches), K)) for part in cut]
     for rows, distances in squared_distance_blocks(X, block_bytes=SUBSETS_BLOCK_BYTES):
         if groups is not None:
-            to_classes[rows], *sums = np.split(np.sqrt(distances) @ groups, 1 + len(cut), axis=1)
+            to_classes[rows], *sums = np.split(_summed(distances, groups), 1 + len(cut), axis=1)
             for part, own_sums, found in zip(cut, to_parts, sums, strict=True):
                 own_sums[part.row_of[rows][part.subset[rows]]] = found[part.subset[rows]]
         if own_groups is not None:
             distances[own_groups[rows, None] == own_groups] = LAST
-        order = _others_by_distance(distances, rows)
-        matches = y[order] == y[rows, None]
-        for part in parts:
-            part.take(rows, order, matches)
+        for count in (enough, len(y) - 1):
+            order = _nearest(distances, rows, count)
+            matches = y[order] == y[rows, None]
+            if all(part.take(rows, order, matches) for part in parts):
+                break  # else an image lies among many that a part lacks
     for part in parts:
         if groups is None:
             yield part.scan
@@ -300,29 +307,28 @@ class _Part:
         self.subset, self.row_of, self.n_same_class = subset, np.cumsum(subset) - 1, np.zeros(len(y), np.int64)
         self.n_same_class[subset], n_others = others(y[subset], None if own_groups is None else own_groups[subset])
         self.k, self.occurring = min(int(sizes.max()), int(n_others.min())), sizes > 0
-        self.deepest = max(self.k, NEAREST, int(self.n_same_class.max()))
+        self.deepest = min(max(self.k, NEAREST, int(self.n_same_class.max())), M - 1)
+        # all that the part lacks may come first; in a part of many gaps, few more than its share
+        self.enough = min(self.deepest + len(y) - M, self.deepest * len(y) // M + len(y) // 20, len(y) - 1)
         self.cuts_classes = bool(((sizes > 0) & (sizes < np.bincount(y))).any())
         nearest, n_matches = np.empty((M, min(NEAREST, M - 1)), np.int64), np.empty(M, np.int64)
         self.scan = Scan(nearest, n_matches, np.empty(M), np.empty(M), {})
 
-    def take(self, rows: slice, order: Rows, matches: Matches) -> None:
+    def take(self, rows: slice, order: Rows, matches: Matches) -> bool:
+        """Fill a block of rows from the nearest of all images, (B, L), unless too few of them are in the subset."""
         own = self.subset[rows]
         at, n_same_class, scan = self.row_of[rows][own], self.n_same_class[rows][own], self.scan
-        order = order[own]  # (r, N - 1)
-        inside = np.flatnonzero(self.subset[order]).reshape(len(at), len(scan.n_matches) - 1)[:, : self.deepest]
+        order = order[own]  # (r, L)
+        inside = self.subset[order]
+        counts = np.count_nonzero(inside, axis=1)
+        if (counts < self.deepest).any():
+            return False
+        inside = np.flatnonzero(inside)[(np.cumsum(counts) - counts)[:, None] + np.arange(self.deepest)]
         found = matches[own].ravel()[inside]
         scan.n_matches[at] = found[:, : self.k].sum(axis=1)
         scan.precisions[at], scan.average_precisions[at] = precisions(found, n_same_class)
         scan.nearest[at] = self.row_of[order.ravel()[inside[:, :NEAREST]]]
-
-
-def _others_by_distance(distances: Float64, rows: slice) -> Rows:
-    """Every other image as `order_by_distance` gives them, (B, N - 1); overwrites the distances."""
-    distances[np.arange(len(distances)), np.arange(rows.start, rows.stop)] = np.inf
-    order = np.argsort(distances, axis=1)  # half the time of a stable sort, which few rows need
-    for row in np.flatnonzero(has_ties(np.take_along_axis(distances, order, axis=1))):
-        order[row] = order_by_distance(distances[row], rows.start + row)
-    return order[:, :-1]
+        return True
 
 
 def check_groups(groups: NDArray[np.str_], what: str) -> None:
