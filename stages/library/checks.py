@@ -1,5 +1,6 @@
 """Check arrays, labels and settings that a user gives, and turn them into what is scored."""
 
+import mmap
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from numbers import Integral
@@ -31,6 +32,9 @@ MAX_IMAGES = 10_000
 MAX_LENGTH = 1e18
 """Of an image's vector, and the inverse the least length of an array's longest: squares of distances must not pass the
 ends of float32."""
+
+MAPPED_ROWS = 256
+"""Rows that are read from a mapped file at once: up to 2 MB of the file around each stay in memory meanwhile."""
 
 USABLE = re.compile(r"(?!_)\w[\w.\- ]{0,199}")
 """A layer's name, which stands in tables, figures and paths."""
@@ -264,7 +268,7 @@ def check_layers(
                 f"{count} labels, found {X.dtype} of shape {X.shape}; give every layer the same images, and reduce its "
                 "output to one vector per image, for example by its mean over space"
             )
-        X = X if rows is None else X[rows]
+        X = X if rows is None else take_rows(X, rows)
         with np.errstate(over="ignore", invalid="ignore"):
             found[name] = X.astype(np.float32, copy=False)
             longest = float(np.sqrt(np.einsum("nd,nd->n", found[name], found[name], dtype=np.float64).max()))
@@ -278,6 +282,20 @@ def check_layers(
                 f"{MAX_LENGTH:g}, found {longest:.3g}; {remedy}, or multiply the layer by a number"
             )
     return found
+
+
+def take_rows(X: NDArray[Any], rows: NDArray[np.int64]) -> NDArray[Any]:
+    """Copy some rows; of a file that is mapped to memory let go of what the system read around them."""
+    mapped: Any = X
+    while mapped is not None and not isinstance(mapped, np.memmap):
+        mapped = getattr(mapped, "base", None)
+    if mapped is None or mapped.mode == "c" or not hasattr(mmap, "MADV_DONTNEED"):  # "c": it has changes of its own
+        return np.asarray(X[rows])
+    taken = np.empty((len(rows), X.shape[1]), X.dtype)
+    for some in np.array_split(np.arange(len(rows)), -(-len(rows) // MAPPED_ROWS)):
+        taken[some] = X[rows[some]]
+        mapped.base.madvise(mmap.MADV_DONTNEED)
+    return taken
 
 
 class Layers(dict[str, NDArray[np.float32]]):
