@@ -1,4 +1,4 @@
-"""Write the repository's address into pyproject.toml, from which the site takes it, and CITATION.cff.
+"""Write the repository's address into README, pyproject.toml, from which the site takes it, and CITATION.cff.
 
 python -m docs.tools.address https://github.com/OWNER/NAME
 """
@@ -19,7 +19,7 @@ def write_address(root: Path, address: str) -> None:
     """Write the address of a repository on GitHub, in the place of another one if need be.
 
     Args:
-        root: folder of the two files.
+        root: folder of the three files.
         address: https://github.com/OWNER/NAME.
 
     Raises:
@@ -37,11 +37,14 @@ def write_address(root: Path, address: str) -> None:
     for key, value in urls.items():
         set_line(root / "pyproject.toml", f"{key} = ", f'"{value}"', before="Paper = ")
     set_line(root / "CITATION.cff", "repository-code: ", address, before="license: ")
+    clone = f"{address} && cd {found[2]}"
+    set_line(root / "README.md", "git clone ", clone, before="pip install '.[quick]'")
 
 
 def set_line(path: Path, key: str, value: str, *, before: str) -> None:
-    """Set the line that begins with `key`, or write it before the one that begins with `before`."""
-    lines = [line for line in path.read_text(encoding="utf-8").splitlines() if not line.startswith(key)]
+    """Set the line that begins with `key`, also as a comment, or write it before the one that begins with `before`."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    lines = [line for line in lines if not line.removeprefix("# ").startswith(key)]
     place = next(i for i, line in enumerate(lines) if line.startswith(before))
     path.write_text("\n".join([*lines[:place], key + value, *lines[place:], ""]), encoding="utf-8")
 

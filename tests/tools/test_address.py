@@ -1,4 +1,4 @@
-"""The repository's address: written into the two files that have it, also over another one."""
+"""The repository's address: written into the three files that have it, also over another one."""
 
 import shutil
 import tomllib
@@ -12,7 +12,7 @@ from tests.workflow import ROOT
 
 @pytest.mark.parametrize("times", [1, 2])
 def test_the_address_is_written_wherever_it_belongs(tmp_path, times):
-    for name in ("pyproject.toml", "CITATION.cff"):
+    for name in ("README.md", "pyproject.toml", "CITATION.cff"):
         shutil.copy(ROOT / name, tmp_path)
     for name in ("before", "whichlayer")[-times:]:
         write_address(tmp_path, f"https://github.com/Some-One/{name}")
@@ -26,6 +26,8 @@ def test_the_address_is_written_wherever_it_belongs(tmp_path, times):
         "Paper": "https://arxiv.org/abs/2405.01524",
     }
     assert YAML(typ="safe").load(tmp_path / "CITATION.cff")["repository-code"] == address
+    clones = [line for line in (tmp_path / "README.md").read_text().splitlines() if "git clone" in line]
+    assert clones == [f"git clone {address} && cd whichlayer"]
 
 
 @pytest.mark.parametrize("address", ["github.com/a/b", "https://github.com/a", "git@github.com:a/b.git"])
