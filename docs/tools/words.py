@@ -15,7 +15,7 @@ from pathlib import Path
 from docs.tools.sources import ROOT
 
 GENERATED = ("docs/columns.md", "docs/coverage.md", "docs/paper-tables.md")
-READING_PATH = 25_000
+READING_PATH = 17_000
 """Words to read of all pages together, at most."""
 BUDGET = 900
 """Words of prose of a page, at most, unless it is in `BUDGETS`."""
@@ -28,7 +28,7 @@ BUDGETS = {
     "docs/paper.md": 1_050,
     "docs/parameters.md": 160,
     "docs/scale.md": 650,
-    "docs/scores.md": 800,
+    "docs/scores.md": 810,
     "docs/statistics.md": 1_000,
     "docs/study/README.md": 600,
 }
