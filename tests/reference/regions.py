@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ruamel.yaml import YAML
 
-from docs.study import few_labels, habits, kinds, label_tables, paper, sentences, tables
+from docs.study import few_labels, few_references, habits, kinds, label_tables, paper, sentences, tables
 from stages.aggregate import curves, facts, read
 from stages.aggregate.params import AggregateParams
 from stages.aggregate.recommend import regret
@@ -142,6 +142,7 @@ def study() -> Iterator[Region]:
     for heading, table in tables.tables():
         yield "five-datasets.md", heading, table
     yield "study/README.md", "few labels on six kinds", few_labels.cells_table()
+    yield "study/README.md", "few labels for representations", few_references.references_table()
     yield "study/README.md", "habits", f"{habits.habits_answer()}\n\n{habits.habits_table()}"
     for heading, content in kinds.regions():
         yield "../README.md" if heading == "steps" else "study/README.md", heading, content
