@@ -291,7 +291,7 @@ def take_rows(X: NDArray[Any], rows: NDArray[np.int64]) -> NDArray[Any]:
         mapped = getattr(mapped, "base", None)
     if mapped is None or mapped.mode == "c" or not hasattr(mmap, "MADV_DONTNEED"):  # "c": it has changes of its own
         return np.asarray(X[rows])
-    memory: Any = mapped._mmap  # of a view as well
+    memory = vars(mapped)["_mmap"]  # of a view as well
     taken = np.empty((len(rows), X.shape[1]), X.dtype)
     for some in np.array_split(np.arange(len(rows)), -(-len(rows) // MAPPED_ROWS)):
         taken[some] = X[rows[some]]

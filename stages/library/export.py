@@ -13,7 +13,6 @@ from ..aggregate.read import read_tables
 from ..aggregate.recommend.representations import record_of
 from ..aggregate.render.page.provenance import Study, describe_scoring
 from ..aggregate.render.write import write_results
-from ..core.representations.choice import Choice
 from ..measure.analyses.registry import ANALYSES
 from ..measure.outputs import notes, write_cell
 from ..measure.params import MeasureParams
@@ -24,6 +23,7 @@ from ..shared.runtime.errors import UserError
 from ..shared.workflow.digests import cell_id
 from ..shared.workflow.params import RunParams, parse
 from .checks import Arrays
+from .representing import Representation, RepresentationChoice
 from .result import Result
 from .scored import SEED, Scored
 
@@ -39,7 +39,7 @@ def write_result(
     aggregate: AggregateParams,
     command: str,
     workers: int,
-    joined: Choice | None = None,
+    joined: RepresentationChoice | None = None,
 ) -> list[str]:
     """Write the page, the tables and the figures, and in `measures/` the tables of each fold.
 
@@ -63,10 +63,16 @@ def write_result(
         out / "measures", result, measure=measure, aggregate=aggregate, workers=workers
     )
     if joined is not None:
-        record = record_of(joined, result._scored.dataset, result._scored.model)
+        record = record_of(joined.choice, result._scored.dataset, result._scored.model)
         results = replace(results, facts=replace(results.facts, representations=[record]))
     write_results(out, Study(results, describe_scoring(known, grid, command)))
     return told
+
+
+def write_choice(out: Path, choice: RepresentationChoice, made: Representation) -> None:
+    """Write what was chosen, fitted, and the summary of the choice."""
+    made.save(out / "representation.safetensors")
+    choice.summary.to_csv(out / "representation.csv", index_label="choice")
 
 
 def compute_results(

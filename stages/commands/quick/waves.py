@@ -97,16 +97,15 @@ def answer(
         choice = choose_representation(sources if len(sources) > 1 else layers, labels)
         print(f"\n{choice}{curve_of(choice) if dimensions else ''}", flush=True)
     if out:
-        from ...library.export import write_result
+        from ...library.export import write_choice, write_result
 
         with new_output(out) as scratch:
             measure = measure.model_copy(update={"analyses": []})
             how: dict[str, Any] = {"measure": measure, "aggregate": aggregate, "command": command, "workers": workers}
-            write_result(scratch, result, **how, joined=choice.choice if joins and len(sources) == 1 else None)
+            write_result(scratch, result, **how, joined=choice if joins and len(sources) == 1 else None)
             np.savez(scratch / "embeddings.npz", allow_pickle=False, labels=np.array(labels), **layers)
             if joins:
-                fitted(choice, dimensions).save(scratch / "representation.safetensors")
-                choice.summary.to_csv(scratch / "representation.csv", index_label="choice")
+                write_choice(scratch, choice, fitted(choice, dimensions))
 
 
 def fitted(choice: "RepresentationChoice", dimensions: int | None) -> "Representation":

@@ -66,9 +66,8 @@ def score(
     layers, of_images = join([read_file(path, labels) for path in files])
     images = f"{len(of_images['labels']):,} images in {plural(len(files), 'file')}"
     print(f"score: measuring {plural(len(layers), 'layer')} of {images}", file=sys.stderr)
-    held = sum(values.nbytes for values in layers.values())
-    fitting = psutil.virtual_memory().available // (2 * held + 1)  # each process takes a copy, by way of another
-    workers = min(worker_count(None), max(1, fitting))
+    copied = 2 * sum(values.nbytes for values in layers.values())  # for each process, by way of another
+    workers = min(worker_count(None), max(1, psutil.virtual_memory().available // (copied + 1)))
     result = score_layers(layers, **of_images, **asked, dataset=name, model=model, workers=workers)
     notes = dict.fromkeys([*(left_out(measure) if metrics is None else []), *result.notes])
     for note in notes:
@@ -76,16 +75,15 @@ def score(
     print(result.verdict(aggregate.use))
     choice = choose_among_joins(layers, of_images) if "map_at_r" in result.table else None
     if out is not None:
-        from ...library.export import write_result
+        from ...library.export import write_choice, write_result
 
         with new_output(out) as scratch:
             named = [*map(str, files), *(["--labels", str(labels)] if labels else [])]
             command = shlex.join(["whichlayer", "score", *named])
             how = {"measure": measure, "aggregate": aggregate, "command": command, "workers": workers}
-            told = write_result(scratch, result, **how, joined=None if choice is None else choice.choice)
+            told = write_result(scratch, result, **how, joined=choice)
             if choice is not None:
-                choice.fit().save(scratch / "representation.safetensors")
-                choice.summary.to_csv(scratch / "representation.csv", index_label="choice")
+                write_choice(scratch, choice, choice.fit())
         for note in (note for note in dict.fromkeys(told) if note not in notes):
             print(f"score: {note}", file=sys.stderr)
         print(f"score: summary.md, report.html, tables and figures are in {out}/", file=sys.stderr)
