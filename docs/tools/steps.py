@@ -26,62 +26,82 @@ TITLES = {
     "layer": "then a chosen layer",
     "representation": "then joined, whitened layers",
 }
-WIDTH, LEFT, GAP, ROW, TOP = 860, 110, 30, 26, 96
-"""Pixels of the picture's width, of the kinds' names, between panels, of a row, and above the rows."""
+LEFT, ROW, TOP, BELOW = 110, 26, 96, 34
+"""Pixels of the kinds' names, of a row, above the rows of a panel, and below them."""
 
-PANEL = (WIDTH - LEFT - 10) / 3 - GAP
+WIDE, NARROW = 860, 360
+"""Pixels of the picture's width: panels side by side, and for phones one below another."""
 
 
-def draw(colors: dict[str, str]) -> str:
+def draw(colors: dict[str, str], width: int = WIDE) -> str:
     """Draw a panel for each step, in which every kind has a bar (mean over networks) and a dot for each network."""
     each = gains(by_kind(steps("map_at_r")))
     mean = each.groupby("kind", observed=True).mean()
-    low, high = floor(each.min().min() * 20) / 20, ceil(each.max().max() * 20) / 20
-    overall, names = mean.mean(), [*each.index.get_level_values("network").unique()]
-    height = TOP + ROW * len(KINDS) + 34
-    enlarging, layer, joined = (signed(overall[step]) for step in TITLES)
-    title = (
-        f"A larger input gains {enlarging} MAP@R, a chosen layer {layer} more, joined and whitened layers {joined} more"
-    )
-    words = (
-        f"Gain of each step on unseen classes. Bars: mean of the frozen networks; dots: {' and '.join(names)}. "
-        "Chosen on other classes."
-    )
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" font-family="sans-serif" '
-        f'font-size="14" fill="{colors["text"]}">',
-        f'<rect width="{WIDTH}" height="{height}" fill="{colors["ground"]}"/>',
-        f'<text x="10" y="24" font-size="16" font-weight="bold">{title}</text>',
-        f'<text x="10" y="46" fill="{colors["soft"]}">{words}</text>',
+    ends = floor(each.min().min() * 20) / 20, ceil(each.max().max() * 20) / 20
+    names = [*each.index.get_level_values("network").unique()]
+    enlarging, layer, joined = (signed(mean.mean()[step]) for step in TITLES)
+    title = [
+        f"A larger input gains {enlarging} MAP@R,",
+        f"a chosen layer {layer} more,",
+        f"joined and whitened layers {joined} more",
     ]
-    for number, kind in enumerate(KINDS):
-        parts.append(f'<text x="{LEFT - 10}" y="{TOP + ROW * number + 18}" text-anchor="end">{kind}</text>')
+    words = [
+        "Gain of each step on unseen classes.",
+        "Bars: mean of the frozen networks;",
+        f"dots: {' and '.join(names)}.",
+        "Chosen on other classes.",
+    ]
+    lines = [" ".join(title), " ".join(words)] if width == WIDE else [*title, *words]
+    bold, down = 1 if width == WIDE else len(title), 22 * (len(lines) - 2)
+    span = (width - LEFT - 10) / 3 - 30 if width == WIDE else width - LEFT - 40
+    each_height = TOP - 40 + ROW * len(KINDS) + BELOW
+    height = down + TOP + ROW * len(KINDS) + BELOW + (0 if width == WIDE else 2 * each_height)
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" font-family="sans-serif" '
+        f'font-size="14" fill="{colors["text"]}">',
+        f'<rect width="{width}" height="{height}" fill="{colors["ground"]}"/>',
+    ]
+    for number, line in enumerate(lines):
+        look = 'font-size="16" font-weight="bold"' if number < bold else f'fill="{colors["soft"]}"'
+        parts.append(f'<text x="10" y="{24 + 22 * number}" {look}>{line}</text>')
     for number, step in enumerate(TITLES):
-        left = LEFT + number * (PANEL + GAP) + 10
-        parts += panel(left, TITLES[step], mean[step], each[step], (low, high), colors)
+        left, top = (LEFT + 10, down + TOP + number * each_height)
+        if width == WIDE:
+            left, top = LEFT + number * (span + 30) + 10, TOP
+        if number == 0 or width != WIDE:
+            parts += (
+                f'<text x="{LEFT - 10}" y="{top + ROW * row + 18}" text-anchor="end">{kind}</text>'
+                for row, kind in enumerate(KINDS)
+            )
+        parts += panel((left, top, span), TITLES[step], mean[step], each[step], ends, colors)
     return "\n".join([*parts, "</svg>\n"])
 
 
 def panel(
-    left: float, title: str, mean: pd.Series, each: pd.Series, ends: tuple[float, float], colors: dict[str, str]
+    place_of: tuple[float, int, float],
+    title: str,
+    mean: pd.Series,
+    each: pd.Series,
+    ends: tuple[float, float],
+    colors: dict[str, str],
 ) -> Iterator[str]:
-    """Yield one step: its title, axis, bars and dots."""
-    low, high = ends
+    """Yield one step, from the left and upper end of its rows on, so wide: its title, axis, bars and dots."""
+    (left, top, span), (low, high) = place_of, ends
 
     def place(value: float) -> float:
-        return round(left + (value - low) / (high - low) * PANEL, 1)
+        return round(left + (value - low) / (high - low) * span, 1)
 
-    bottom = TOP + ROW * len(KINDS)
-    yield f'<text x="{left:.1f}" y="78" font-weight="bold">{title}</text>'
+    bottom = top + ROW * len(KINDS)
+    yield f'<text x="{left:.1f}" y="{top - 18}" font-weight="bold">{title}</text>'
     ticks = [tick / 10 for tick in range(ceil(low * 10), floor(high * 10) + 1)]
     for tick in ticks:
-        yield f'<path d="M{place(tick)} {TOP}V{bottom}" stroke="{colors["soft" if tick == 0 else "line"]}"/>'
+        yield f'<path d="M{place(tick)} {top}V{bottom}" stroke="{colors["soft" if tick == 0 else "line"]}"/>'
         yield (
             f'<text x="{place(tick)}" y="{bottom + 18}" text-anchor="middle" font-size="13" fill="{colors["soft"]}">'
             f"{'0' if tick == 0 else f'{tick:+.1f}'}</text>"
         )
     for row, kind in enumerate(KINDS):
-        middle, value = TOP + ROW * row + ROW / 2, float(mean[kind])
+        middle, value = top + ROW * row + ROW / 2, float(mean[kind])
         start = place(min(value, 0))
         yield (
             f'<rect x="{start}" y="{middle - 7}" width="{max(place(max(value, 0)) - start, 0.5):.1f}" height="14" '
@@ -95,12 +115,13 @@ def panel(
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Write steps.svg and steps-dark.svg into a folder."""
+    """Write the pictures, wide and narrow, light and dark, into a folder."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("images", type=Path, help="the folder")
     folder = parser.parse_args(arguments).images
     for name, colors in COLORS.items():
-        (folder / f"{name}.svg").write_text(draw(colors), encoding="utf-8")
+        for ending, width in (("", WIDE), ("-narrow", NARROW)):
+            (folder / f"{name}{ending}.svg").write_text(draw(colors, width), encoding="utf-8")
 
 
 if __name__ == "__main__":
