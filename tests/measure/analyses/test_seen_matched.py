@@ -92,7 +92,7 @@ def test_selections_are_held_one_at_a_time():
         means(split, selected)
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
-    assert peaks[2] < peaks[1] + X.nbytes  # 47 more selections, 0.6 of X each
+    assert peaks[2] < peaks[1] + 2 * X.nbytes  # 47 more selections would be 28 of X, and sorting a block takes one
 
 
 def test_fewer_seen_than_unseen_classes_are_matched_the_other_way_round(tmp_path):
