@@ -1,0 +1,159 @@
+"""How many labelled images a representation takes: chosen and fitted on few, judged on other classes.
+
+    python -m docs.study.few_references EMBEDDINGS OUT    # what is not in OUT yet, then few_references.csv
+    python -m docs.study.few_references                   # prints the table
+
+EMBEDDINGS holds `SET-NETWORK-SIZE.npz` of `embeddings.py`; OUT gets a file for each of them, so that a run can be cut
+off and started again.
+
+A draw takes five judging classes (of eight blood cells three), with 40 images each, and C of the other classes with n
+images each, of different groups if there are as many. On these `stages.core.representations` chooses a representation
+(with fewer than eight classes none that fits axes, with fewer than four only plain ones), and all are fitted to them.
+The CSV has MAP@R in the gallery of the judging classes, means over draws: `habit`, the last layer; `layer`, the chosen
+single layer; `chosen`, the chosen representation; `rule`, the upper half of the layers joined, *within*; `best_layer`
+and `best`, the best on the judging images, which nobody can choose. `worse` is the share of draws in which the chosen
+representation scores less than the last layer.
+"""
+
+import sys
+from collections.abc import Iterator
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from docs.study.by_axis import DATASETS, NETWORKS, Embedded
+from docs.study.kinds import KINDS
+from docs.study.labels import Indices
+from docs.study.tables import markdown, signed
+from stages.core.representations.candidates import Candidate, list_candidates
+from stages.core.representations.choice import Choice, choose_representation
+from stages.core.representations.judging import Fit, Gallery, Source
+
+TABLE = Path(__file__).with_name("few_references.csv")
+CELLS = ("efficientnet_lite0-224",)
+"""Network and size of input."""
+
+SHOWN = "Lite0 at 224 px"
+
+REACHED = ["habit", "layer", "chosen", "rule", "best_layer", "best", "worse"]
+
+CLASSES, IMAGES = (2, 5, 10, 15), (2, 5, 10, 20)
+DRAWS = 20
+MOST_JUDGING, JUDGING_IMAGES = 5, 40
+LEFT = 5
+"""Classes that judging classes leave, at least."""
+
+
+def of_set(own: Embedded, draws: int = DRAWS) -> pd.DataFrame:
+    """Return a row for each number of classes and images: what is reached on judging classes, means over draws."""
+    rows = pd.DataFrame([row for number in range(draws) for row in of_draw(own, number)])
+    return rows.groupby(["classes", "images"], as_index=False).mean().assign(draws=draws)
+
+
+def of_draw(own: Embedded, number: int) -> Iterator[dict[str, float]]:
+    """Yield a row for each number of classes and images: MAP@R on the judging classes of one draw."""
+    names, y = np.unique(own.labels, return_inverse=True)
+    groups = np.arange(len(y)) if own.groups is None else np.unique(own.groups, return_inverse=True)[1]
+    random = np.random.default_rng([2612, number])
+    members = [random.permutation(np.flatnonzero(y == each)) for each in random.permutation(len(names))]
+    judging = min(MOST_JUDGING, len(names) - LEFT)
+    gallery = Gallery(np.concatenate([each[:JUDGING_IMAGES] for each in members[:judging]]), y, groups)
+    source = source_of(own, y)
+    references = [spread_groups(each, groups) for each in members[judging:]]
+    fewest = min(map(len, members))
+    for C, n in product([C for C in CLASSES if len(references) >= C], [n for n in IMAGES if n <= fewest]):
+        reference = np.concatenate([each[:n] for each in references[:C]])
+        scores = Fit(source, reference).score(gallery).mean(axis=1)
+        by_candidate = dict(zip(source.candidates, scores, strict=True))
+        yield {"classes": C, "images": n, "judging": judging} | reached(by_candidate, choose(own, reference))
+
+
+def source_of(own: Embedded, y: Indices) -> Source:
+    """Return all representations of a network's layers."""
+    arrays, order = [*own.layers.values()], [*own.layers]
+    candidates = list_candidates(own.poolings)
+    members = [range(order.index(each.arrays[0]), order.index(each.arrays[-1]) + 1) for each in candidates]
+    return Source(arrays, arrays, y, candidates, members)
+
+
+def choose(own: Embedded, reference: Indices) -> Choice:
+    """Choose on some images, as a user would who has no others."""
+    layers = {name: X[reference] for name, X in own.layers.items()}
+    groups = None if own.groups is None else own.groups[reference]
+    return choose_representation(layers, own.labels[reference], groups, control=own.last, refits=False)
+
+
+def reached(scores: dict[Candidate, float], choice: Choice) -> dict[str, float]:
+    """Return what the last layer, choices and the best reach, from the judging classes' score of every candidate."""
+    considered = choice.candidates
+    habit, chosen = scores[considered[choice.control]], scores[considered[choice.chosen]]
+    return {
+        "habit": habit,
+        "layer": scores[considered[choice.choose_among(choice.singles)[0]]],
+        "chosen": chosen,
+        "rule": next(value for each, value in scores.items() if (each.join, each.recipe) == ("upper_half", "within")),
+        "best_layer": max(scores[considered[number]] for number in choice.singles),
+        "best": max(scores.values()),
+        "worse": float(chosen < habit),
+    }
+
+
+def spread_groups(rows: Indices, groups: Indices) -> Indices:
+    """Order images so that the first ones are of different groups."""
+    earlier = pd.Series(groups[rows]).groupby(groups[rows]).cumcount()
+    return rows[np.argsort(earlier.to_numpy(), kind="stable")]
+
+
+def run(embeddings: Path, out: Path) -> None:
+    """Compute what is not in `out` yet, and join all."""
+    out.mkdir(parents=True, exist_ok=True)
+    for cell, name in product(CELLS, DATASETS):
+        source, target = embeddings / f"{name}-{cell}.npz", out / f"{name}-{cell}.csv"
+        if source.exists() and not target.exists():
+            network, size = cell.rsplit("-", 1)
+            keys = {"dataset": name, "network": NETWORKS[network][0], "size": int(size)}
+            rows = of_set(Embedded(source))
+            rows.assign(**keys)[[*keys, *rows.columns]].to_csv(target, index=False)
+            print(target.name, flush=True)
+    parts = [pd.read_csv(path) for path in sorted(out.glob("*.csv"))]
+    pd.concat(parts).to_csv(TABLE, index=False, float_format="%.4f")
+
+
+def means_over_kinds() -> pd.DataFrame:
+    """Return means over kinds: a row for each number of classes and images, and the number of kinds."""
+    kinds = {dataset: kind for kind, datasets in KINDS.items() for dataset in datasets}
+    rows = pd.read_csv(TABLE)
+    by_kind = rows.groupby(["classes", "images", rows["dataset"].map(kinds)]).mean(numeric_only=True)[REACHED]
+    sizes = by_kind.groupby(["classes", "images"])
+    return sizes.mean().assign(kinds=sizes.size())
+
+
+def references_table() -> str:
+    """Tabulate what choices gain over the last layer and the best one, and what the choice loses to the best of all."""
+    lines = []
+    for (C, n), own in means_over_kinds().iterrows():  # type: ignore[misc]
+        gains = [signed(own[each] - own["habit"]) for each in ("layer", "chosen", "rule")]
+        gains += [signed(own["chosen"] - own["best_layer"]), signed(own["best"] - own["chosen"])]
+        lines.append([f"{C} classes of {n} images", str(int(own["kinds"])), *gains, f"{own['worse']:.0%}"])
+    heads = ["chosen layer gains", "chosen representation gains", "upper half, within gains"]
+    heads += ["over the best layer", "loss to the best representation", "worse than the last layer"]
+    return markdown(["choice on", "kinds", *heads], lines)
+
+
+def references_answer() -> str:
+    """Say from how many classes and images on a chosen representation beats the best single layer."""
+    sizes = means_over_kinds()
+    wins = sizes["chosen"] > sizes["best_layer"]
+    classes = wins[wins].index.get_level_values("classes").min()
+    above = wins.loc[classes:].unstack()
+    images = above.columns[above.all()].min()
+    start = f"from {classes} classes of {images} images on ({sizes.loc[classes:, 'kinds'].min()} kinds)"
+    return f"{SHOWN}, {DRAWS} draws: {start} a chosen representation beats the best layer."
+
+
+if __name__ == "__main__":
+    if sys.argv[1:]:
+        run(Path(sys.argv[1]), Path(sys.argv[2]))
+    print(f"{references_answer()}\n\n{references_table()}")
