@@ -40,7 +40,7 @@ DATASETS = (
     *("trafficsigns", "textures", "bloodcells", "seedlings", "spokendigits"),
 )
 NETWORKS = {
-    "efficientnet_lite0": ("Lite0", (64, 224)),
+    "efficientnet_lite0": ("Lite0", (64, 128, 224)),
     "mobilenet_v2": ("MobileNetV2", (64, 224)),
     "vit_small_patch14": ("ViT-S", (56, 224)),
     "vit_small_patch14_few": ("ViT-S, fewer images", (56, 224)),

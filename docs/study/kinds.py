@@ -80,7 +80,7 @@ def read(name: str = "by_axis.csv") -> pd.DataFrame:
 def steps(score: str, networks: Sequence[str] = NETWORKS) -> pd.DataFrame:
     """Return a row for each dataset and network that was run at both sizes: what every step reaches."""
     rows = read().query("score == @score and network in @networks").set_index(["dataset", "network"])
-    small, own = rows[rows["size"] < OWN], rows[rows["size"] == OWN]
+    small, own = rows[rows["size"].isin([SMALL, VIT_SMALL])], rows[rows["size"] == OWN]
     found = own.join([small["habit"].rename("small"), last_within()], how="inner").reset_index()
     return found.sort_values(["kind", "dataset", "network"], ignore_index=True)
 
@@ -159,18 +159,13 @@ def words_of(chosen: str) -> str:
 
 
 def small_table() -> str:
-    """Tabulate MAP@R at small inputs by kind and network: last layer → chosen layer → chosen representation."""
-    rows = read().query("score == 'map_at_r' and size < @OWN and network != @VIT")
-    means = rows.groupby(["kind", "network"], observed=True)[["habit", "layer", "representation"]].mean()
-    sizes = rows.groupby("network")["size"].first()
-    lines = []
-    for kind in KINDS:
-        cells = [
-            " → ".join(unsigned(each) for each in means.loc[kind, name]) if (kind, name) in means.index else "–"
-            for name in sizes.index
-        ]
-        lines.append([kind, *cells])
-    return markdown(["images", *(f"{name}, {size} px" for name, size in sizes.items())], lines)
+    """Tabulate MAP@R by kind at small inputs, and of one network at all: last layer → chosen layer → representation."""
+    rows = read().query("score == 'map_at_r' and (size < @OWN or network == @NETWORKS[0]) and network != @VIT")
+    networks = rows.groupby(["network", "size", "kind"], observed=True)[["habit", "layer", "representation"]].mean()
+    columns = {f"{name}, {size} px": own.loc[name, size] for (name, size), own in networks.groupby(level=[0, 1])}
+    lines = [[kind, *(" → ".join(map(unsigned, own.loc[kind])) for own in columns.values())] for kind in KINDS]
+    means = [" → ".join(map(unsigned, own.mean())) for own in columns.values()]
+    return markdown(["images", *columns], [*lines, ["mean of kinds", *means]])
 
 
 def random_answer() -> str:

@@ -142,7 +142,8 @@ def study() -> Iterator[Region]:
     for heading, table in tables.tables():
         yield "five-datasets.md", heading, table
     yield "study/README.md", "few labels on six kinds", few_labels.cells_table()
-    yield "study/README.md", "few labels for representations", few_references.references_table()
+    references = f"{few_references.references_answer()}\n\n{few_references.references_table()}"
+    yield "study/README.md", "few references", references
     yield "study/README.md", "habits", f"{habits.habits_answer()}\n\n{habits.habits_table()}"
     for heading, content in kinds.regions():
         yield "../README.md" if heading == "steps" else "study/README.md", heading, content

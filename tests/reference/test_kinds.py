@@ -143,3 +143,16 @@ def test_photos_gain_by_centring_and_textures_by_joins():
     assert {name.split()[0] for name in chosen["textures"]} == {"last_4"}
     page = " ".join((DOCS / "study" / "README.md").read_text().split())
     assert "On photos the gain comes from centring, on textures from joining layers." in page
+
+
+def test_small_inputs_by_plain_loops():
+    columns = kinds.small_table().splitlines()[0].split(" | ")
+    line = next(line for line in kinds.small_table().splitlines() if line.startswith("| strokes"))
+    with (kinds.HERE / "by_axis.csv").open() as file:
+        rows = [row for row in csv.DictReader(file) if row["dataset"] in kinds.KINDS["strokes"]]
+    for network, size in (("Lite0", "64"), ("Lite0", "128"), ("MobileNetV2", "64"), ("ViT-S", "56")):
+        own = [row for row in rows if (row["network"], row["size"], row["score"]) == (network, size, "map_at_r")]
+        assert len(own) == 3
+        means = [np.mean([float(row[step]) for row in own]) for step in ("habit", "layer", "representation")]
+        found = line.split(" | ")[[name.strip(" |") for name in columns].index(f"{network}, {size} px")].strip(" |")
+        assert found == " → ".join(f"{mean:.3f}" for mean in means)
