@@ -50,9 +50,9 @@ FAIR = {"within": f"last layer within, {OWN} px"}
 SHORT = {
     "small": f"last layer, {SMALL} px",
     "habit": f"last layer, {OWN} px",
-    "layer": "chosen layer",
+    "layer": "best single layer",
     "within": "last layer, whitened",
-    "representation": "joined, whitened layers",
+    "representation": "best of all",
 }
 """The steps and the baseline, as the short table names them."""
 STROKES_AND_PHOTOS = "*Strokes* are handwriting, calligraphy and Omniglot, *photos* CIFAR-100 and Tiny ImageNet."
@@ -133,7 +133,7 @@ def short_table() -> str:
     others = [kind for kind in KINDS if kind not in ("strokes", "photos")]
     columns = {"strokes": means.loc["strokes"], "photos": means.loc["photos"], "other": means.loc[others].mean()}
     rows = [[words, *(unsigned(own[step]) for own in columns.values())] for step, words in SHORT.items()]
-    named = f"*Other* images are {joined(others)}. From the second row on inputs have {OWN} px."
+    named = f"*Other* images are {joined(others)}. Inputs have {OWN} px from the second row on."
     return f"{markdown(['MAP@R', *columns], rows)}\n\n{STROKES_AND_PHOTOS} {named}"
 
 
