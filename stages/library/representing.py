@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from tabulate import tabulate
 
 from ..aggregate.words.formatting import wrapped
+from ..aggregate.words.scores import NAMES
 from ..aggregate.words.verdict import WIDTH
 from ..core.inference.gain import Gain, Payoff, gain_over
 from ..core.inference.refitted import Refits
@@ -22,7 +23,8 @@ from ..core.representations.dimensions import score_dimensions
 from ..core.representations.fitting import MAX_AXES
 from ..core.representations.representation import Origin
 from ..core.representations.representation import Representation as Representation
-from ..core.scores.catalogue import LAYER_SCORES
+from ..core.representations.uses import USES, UseScores
+from ..core.scores.catalogue import LAYER_SCORES, PROBE
 from ..shared.embeddings.split_names import BASELINE
 from ..shared.runtime.errors import UserError
 from .checks import MAX_IMAGES, Arrays, Layers, check_layers, checked_mapping, draw_samples
@@ -33,6 +35,9 @@ MAP_AT_R = "map_at_r"
 
 PROVEN: tuple[Scope, ...] = ("classes",)
 """Scopes in which simulation confirms the level of a gain's interval (docs/uncertainty.md#validation)."""
+
+FURTHER = 5
+"""Best candidates of which `RepresentationChoice.table` has the scores of other uses."""
 
 DIMENSIONS = (32, 64, 128, 256)
 """Of `RepresentationChoice.curve`."""
@@ -87,7 +92,8 @@ class RepresentationChoice:
     def table(self) -> pd.DataFrame:
         """All candidates, the best first.
 
-        A row has `group`, `layers`, `join`, `recipe`, `map_at_r`, `features` and `operations`.
+        A row has `group`, `layers`, `join`, `recipe`, `map_at_r`, `features`, `operations`, and the other uses'
+        `nn1_accuracy`, `nmi` and `probe_accuracy`, which only the habit, the best single layer and the five best have.
 
         MAP@R is the mean over classes, in the gallery of one fold, and too good for the candidate that looks best.
         """
@@ -101,15 +107,22 @@ class RepresentationChoice:
             "features": [self._features(each) for each in candidates],
             "operations": [self._deepest(each).operations for each in candidates],
         }
-        return pd.DataFrame(rows).sort_values("map_at_r", ascending=False, kind="stable", ignore_index=True)
+        by_score = np.argsort(-self.choice.values, kind="stable")[:FURTHER]
+        scored = {self.choice.control, self.choice.choose_among(self.choice.singles)[0], *by_score.tolist()}
+        folds = len(self.choice.references)
+        uses = pd.DataFrame.from_dict({n: self._uses.mean([candidates[n]] * folds) for n in scored}, orient="index")
+        table = pd.DataFrame(rows).join(uses)
+        return table.sort_values("map_at_r", ascending=False, kind="stable", ignore_index=True)
 
     @cached_property
     def summary(self) -> pd.DataFrame:
         """The habit, alone and with recipes, the best single layer, of each group and of all, and what they cost.
 
-        `map_at_r` is that of what was chosen on other classes; `gain` is over the habit, corrected for the choice, with
-        `low` and `high` (95% over classes); `features` and `operations` (multiply-adds per image) are those of what is
-        chosen on all classes, which is named.
+        `map_at_r` is that of what was chosen on other classes, by MAP@R; so are `nn1_accuracy`, `nmi` and
+        `probe_accuracy`, means over folds (NaN: fewer than five images of a class). `gain` is over the habit, corrected
+        for the choice, with `low` and `high` (95% over classes). `features` and `operations` (multiply-adds per image)
+        are those of what is chosen on all classes, which is named. The last row is the probe of all layers of the
+        habit's network, columns standardized and layers of equal weight, which is no candidate.
         """
         candidates = self.choice.candidates
         same = [n for n, each in enumerate(candidates) if each.arrays == self.habit.arrays]
@@ -119,7 +132,13 @@ class RepresentationChoice:
         if len({*groups}) > 1:
             rows |= {group: [n for n, own in enumerate(groups) if own == group] for group in dict.fromkeys(groups)}
         rows["best of all"] = range(len(candidates))
-        return pd.DataFrame.from_dict({what: self._row(among) for what, among in rows.items()}, orient="index")
+        found = {what: self._row(among) for what, among in rows.items()}
+        habit = self._deepest(self.habit).network
+        every = Candidate(tuple(name for name, known in self._known.items() if known.network == habit), "all", "plain")
+        costs = {"features": self._features(every), "operations": self._deepest(every).operations}
+        found["all layers"] = {"representation": self.describe(every), **costs}
+        found["all layers"][PROBE] = self._uses.joined_probe(every.arrays)
+        return pd.DataFrame.from_dict(found, orient="index", columns=[*found["habit"]])
 
     def _row(self, among: Sequence[int]) -> dict[str, Any]:
         chosen, judged = self.choice.choose_among(among)
@@ -127,12 +146,17 @@ class RepresentationChoice:
         return {
             "representation": self.describe(candidate),
             "map_at_r": self.choice.score_of(judged),
+            **self._uses.mean([self.choice.candidates[number] for number in judged]),
             "gain": np.nan if gain.estimate is None else gain.estimate,
             "low": np.nan if gain.low is None else gain.low,
             "high": np.nan if gain.high is None else gain.high,
             "features": self._whole.n_features_out_ if chosen == self.choice.chosen else self._features(candidate),
             "operations": self._deepest(candidate).operations,
         }
+
+    @cached_property
+    def _uses(self) -> UseScores:
+        return UseScores(self._layers, np.unique(self._labels, return_inverse=True)[1], self._groups, self.choice.folds)
 
     @cached_property
     def _whole(self) -> Representation:
@@ -198,7 +222,7 @@ class RepresentationChoice:
             *(f"{note[:1].upper()}{note[1:]}." for note in self.notes),
         )
         first, last = ("\n".join(wrapped(line, WIDTH) for line in each) for each in (told[:1], told[1:]))
-        return f"{first}\n{self._tabulated()}\n{last}"
+        return f"{first}\n{self._tabulated()}\n{self._other_uses()}\n{last}"
 
     @property
     def _judged_on(self) -> str:
@@ -225,7 +249,7 @@ class RepresentationChoice:
 
     def _tabulated(self) -> str:
         rows = []
-        for what, row in self.summary.to_dict("index").items():
+        for what, row in self.summary.dropna(subset=MAP_AT_R).to_dict("index").items():
             interval = "" if np.isnan(row["low"]) else f" [{row['low']:+.3f}, {row['high']:+.3f}]"
             gain = "" if np.isnan(row["gain"]) else f"{row['gain']:+.3f}{interval}"
             cost = "" if np.isnan(row["operations"]) else f"{row['operations'] / 1e6:.0f} M"
@@ -234,11 +258,17 @@ class RepresentationChoice:
         columns = slice(None if any(row[-1] for row in rows) else -1)  # what arrays cost is unknown
         return tabulate([row[columns] for row in rows], headings[columns], tablefmt="plain", disable_numparse=True)
 
+    def _other_uses(self) -> str:
+        """Put the scores of other uses into a line."""
+        uses = self.summary.loc[["habit", "best of all"], [*USES]].dropna(axis="columns")
+        scores = "; ".join(f"{what} {', '.join(f'{value:.3f}' for value in row)}" for what, *row in uses.itertuples())
+        return f"{', '.join(LAYER_SCORES[name].short or NAMES[name] for name in map(str, uses))}: {scores}."
+
     def __repr__(self) -> str:
         return str(self)
 
     def _repr_html_(self) -> str:
-        return f"<pre>{escape(str(self))}</pre>{self.table.head(10).to_html(float_format='{:.3f}'.format)}"
+        return f"<pre>{escape(str(self))}</pre>{self.table.head(10).to_html(float_format='{:.3f}'.format, na_rep='')}"
 
 
 def gain_of(choice: Choice, among: Sequence[int]) -> Gain:

@@ -4,6 +4,7 @@ import pickle
 
 import numpy as np
 import pytest
+from sklearn.preprocessing import normalize
 
 import stages.library as wl
 from stages.core.representations.judging import Gallery
@@ -44,8 +45,48 @@ def test_what_varies_within_all_classes_is_taken_out(chosen):
     first = " ".join(str(chosen).split())
     assert first.startswith("For retrieval, joins of layers included, take ")
     assert f"{chosen.gain.estimate:+.3f} [{chosen.gain.low:+.3f}, {chosen.gain.high:+.3f}]" in first
-    assert list(chosen.summary.index) == ["habit", "habit, any recipe", "best single layer", "best of all"]
+    assert list(chosen.summary.index) == [
+        "habit",
+        "habit, any recipe",
+        "best single layer",
+        "best of all",
+        "all layers",
+    ]
     assert f"together reach {chosen.score - chosen.layer_score:+.3f} over the best single layer" in first
+
+
+def test_other_uses_are_scored_for_what_is_printed(chosen):
+    """The habit is judged in every fold; the probe has all layers as well, which are no candidate and not printed."""
+    uses = ["nn1_accuracy", "nmi", "probe_accuracy"]
+    X, y = embeddings()["layer2"], np.unique(LABELS, return_inverse=True)[1]
+    right = []
+    for fold in range(chosen.choice.folds.max() + 1):
+        own = chosen.choice.folds[y] == fold
+        cosines = normalize(X[own]) @ normalize(X[own]).T
+        np.fill_diagonal(cosines, -2)
+        right.append((y[own][cosines.argmax(axis=1)] == y[own]).mean())
+    assert chosen.summary.loc["habit", "nn1_accuracy"] == pytest.approx(np.mean(right))
+    assert (chosen.summary.loc["best of all", uses] > chosen.summary.loc["habit", uses] + 0.05).all()
+    assert chosen.summary.loc["all layers", ["map_at_r", "nn1_accuracy", "nmi"]].isna().all()
+    assert chosen.summary.loc["all layers", ["representation", "features"]].tolist() == [
+        "layer0 to layer2 (3 layers)",
+        60,
+    ]
+    assert 1 / 3 < chosen.summary.loc["all layers", "probe_accuracy"] < 1
+    scored = chosen.table.dropna(subset=uses)
+    assert {*range(5)} <= {*scored.index}
+    assert len(scored) <= 7
+    [line] = [line for line in str(chosen).splitlines() if line.startswith("1-NN, NMI, probe: ")]
+    assert (
+        line
+        == "1-NN, NMI, probe: "
+        + "; ".join(
+            f"{what} {', '.join(f'{chosen.summary.loc[what, use]:.3f}' for use in uses)}"
+            for what in ("habit", "best of all")
+        )
+        + "."
+    )
+    assert len(line) <= 80
 
 
 def test_the_transformer_gives_unit_vectors_and_is_kept(chosen, tmp_path):
@@ -71,6 +112,7 @@ def test_of_several_networks_the_control_is_named_and_none_are_joined():
         "small",
         "large",
         "best of all",
+        "all layers",
     ]
     assert found.summary.loc["small", "map_at_r"] < found.summary.loc["large", "map_at_r"] == pytest.approx(found.score)
     vectors = found.fit().transform(networks["large"])

@@ -105,6 +105,7 @@ def answer(
             np.savez(scratch / "embeddings.npz", allow_pickle=False, labels=np.array(labels), **layers)
             if joins:
                 fitted(choice, dimensions).save(scratch / "representation.safetensors")
+                choice.summary.to_csv(scratch / "representation.csv", index_label="choice")
 
 
 def fitted(choice: "RepresentationChoice", dimensions: int | None) -> "Representation":

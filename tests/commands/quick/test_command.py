@@ -96,6 +96,8 @@ def test_for_one_use_only_its_scores_are_computed(tmp_path):
         layers = {name: kept[name] for name in kept.files if name != "labels"}
     made = Representation.load(tmp_path / "out" / "representation.safetensors")
     np.testing.assert_allclose(np.linalg.norm(made.transform(layers), axis=1), 1, atol=1e-5)
+    uses = pd.read_csv(tmp_path / "out" / "representation.csv", index_col="choice")["probe_accuracy"]
+    assert uses[["habit", "best of all", "all layers"]].notna().all()
 
 
 def test_networks_sizes_and_poolings_compete_and_each_is_embedded_once(tmp_path, monkeypatch):

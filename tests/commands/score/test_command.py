@@ -109,6 +109,8 @@ def test_joins_of_layers_are_chosen_of_eight_classes_on(tmp_path: Path):
     assert str(choice) in done.output
     kept = Representation.load(out / "representation.safetensors")
     assert np.array_equal(kept.transform(content), choice.fit().transform(content))
+    table = pd.read_csv(out / "representation.csv", index_col="choice")
+    pd.testing.assert_frame_equal(table, choice.summary, check_names=False)
     few = score(tmp_path, write_npz(tmp_path / "few.npz", arrays((9,) * 7)), "--metrics", "map_at_r")
     assert "joins of layers" not in few.output
 
