@@ -217,6 +217,13 @@ def test_joins_cross_neither_networks_nor_sizes_and_the_control_is_named():
     assert choose_representation(layers, labels, networks=networks).control == 1
 
 
+def test_of_equal_candidates_the_control_is_chosen():
+    layers, labels = make_layers([6], [6] * 8)
+    same = dict.fromkeys(["first", "second", "third"], layers["layer0"])
+    choice = choose_representation(same, labels, recipes=["plain"], control="second")
+    assert {choice.chosen, *choice.judged, *choice.judged_single} == {choice.control}
+
+
 def test_a_class_of_one_image_or_group_is_refused():
     layers, labels = make_layers([4], [3, 3, 1, 3])
     with pytest.raises(UserError, match="found class 'class 02' with one"):
