@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from html import escape
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -198,6 +199,11 @@ class RepresentationChoice:
         layers = {self._known[name].layer: self._layers[name] for name in self.best.arrays}
         origin = self._origins[self._deepest(self.best).network]
         return Representation(tuple(layers), self.best.recipe, dimensions, origin).fit(layers, np.array(self._labels))
+
+    def write(self, folder: Path, made: Representation) -> None:
+        """Write what was fitted, and the summary as `representation.csv`."""
+        made.save(folder / "representation.safetensors")
+        self.summary.to_csv(folder / "representation.csv", index_label="choice")
 
     def describe(self, candidate: Candidate) -> str:
         """Name a candidate in words."""

@@ -106,8 +106,7 @@ def answer(
             write_result(scratch, result, measure=measure, aggregate=aggregate, command=command, workers=workers)
             np.savez(scratch / "embeddings.npz", allow_pickle=False, labels=np.array(labels), **layers)
             if joins:
-                fitted(choice, dimensions).save(scratch / "representation.safetensors")
-                choice.summary.to_csv(scratch / "representation.csv", index_label="choice")
+                choice.write(scratch, fitted(choice, dimensions))
 
 
 def fitted(choice: "RepresentationChoice", dimensions: int | None) -> "Representation":

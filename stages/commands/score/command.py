@@ -83,8 +83,7 @@ def score(
             command = shlex.join(["whichlayer", "score", *named])
             told = write_result(scratch, result, measure=measure, aggregate=aggregate, command=command, workers=workers)
             if choice is not None:
-                choice.fit().save(scratch / "representation.safetensors")
-                choice.summary.to_csv(scratch / "representation.csv", index_label="choice")
+                choice.write(scratch, choice.fit())
         for note in (note for note in dict.fromkeys(told) if note not in notes):
             print(f"score: {note}", file=sys.stderr)
         print(f"score: summary.md, report.html, tables and figures are in {out}/", file=sys.stderr)
