@@ -23,7 +23,7 @@ from ..shared.runtime.errors import UserError
 from ..shared.workflow.digests import cell_id
 from ..shared.workflow.params import RunParams, parse
 from .checks import Arrays
-from .representing import Representation, RepresentationChoice
+from .representing import RepresentationChoice
 from .result import Result
 from .scored import SEED, Scored
 
@@ -67,12 +67,6 @@ def write_result(
         results = replace(results, facts=replace(results.facts, representations=[record]))
     write_results(out, Study(results, describe_scoring(known, grid, command)))
     return told
-
-
-def write_choice(out: Path, choice: RepresentationChoice, made: Representation) -> None:
-    """Write what was chosen, fitted, and the summary of the choice."""
-    made.save(out / "representation.safetensors")
-    choice.summary.to_csv(out / "representation.csv", index_label="choice")
 
 
 def compute_results(

@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from html import escape
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -163,14 +164,18 @@ class RepresentationChoice:
 
     @cached_property
     def curve(self) -> pd.DataFrame:
-        """MAP@R of the chosen representation by `dimensions`, of all at the end.
+        """`curve_at` 32, 64, 128 and 256 dimensions."""
+        return self.curve_at(DIMENSIONS)
+
+    def curve_at(self, dimensions: Sequence[int]) -> pd.DataFrame:
+        """MAP@R of the chosen representation by `dimensions`, of all at the end; larger numbers than all are left out.
 
         Axes are fitted to other classes than those judged, but the representation was chosen on all: slightly too high.
         """
         if len(self.choice.references) == 1:
             return pd.DataFrame({"map_at_r": []}, pd.Index([], name="dimensions"))
         y = np.unique(self._labels, return_inverse=True)[1]
-        found = score_dimensions(self._layers, y, self._groups, self.choice.folds, self.best, DIMENSIONS)
+        found = score_dimensions(self._layers, y, self._groups, self.choice.folds, self.best, dimensions)
         return pd.DataFrame({"map_at_r": found.values()}, pd.Index(found, name="dimensions"))
 
     def fit(self, dimensions: int | None = None) -> Representation:
@@ -188,6 +193,11 @@ class RepresentationChoice:
         layers = {self._known[name].layer: self._layers[name] for name in self.best.arrays}
         origin = self._origins[self._deepest(self.best).network]
         return Representation(tuple(layers), self.best.recipe, dimensions, origin).fit(layers, np.array(self._labels))
+
+    def write(self, folder: Path, made: Representation) -> None:
+        """Write what was fitted, and the summary as `representation.csv`."""
+        made.save(folder / "representation.safetensors")
+        self.summary.to_csv(folder / "representation.csv", index_label="choice")
 
     def describe(self, candidate: Candidate) -> str:
         """Name a candidate in words."""
@@ -288,7 +298,8 @@ def choose(
             operations = float(described[name].operations) if name in described else float("nan")
             flat[key], known[key] = own[name], Known(network, name, operations)
     samples = tabulate_samples(labels, groups)
-    rows, notes = draw_samples(samples, MAX_IMAGES, 2)
+    rows, _ = draw_samples(samples, MAX_IMAGES, 2)
+    notes = [] if rows is None else [f"scores are of {len(rows):,} images drawn from {len(samples):,}"]
     arrays = check_layers(flat, len(samples), rows)
     samples = samples if rows is None else samples.iloc[rows]
     texts, grouped = samples["label"].to_numpy(dtype=str), samples["group"].to_numpy(dtype=str)

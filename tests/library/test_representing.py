@@ -8,6 +8,7 @@ from sklearn.preprocessing import normalize
 
 import stages.library as wl
 from stages.core.representations.judging import Gallery
+from stages.library import representing
 from stages.library.representing import Representation
 
 CLASSES, IMAGES = 16, 8
@@ -132,6 +133,13 @@ def test_fewer_dimensions_are_scored_with_axes_of_other_classes(chosen):
         vectors = made.transform(judged)
         scores.append(Gallery(np.arange(own.sum()), y[own], np.arange(own.sum())).score(vectors @ vectors.T))
     assert curve[32] == pytest.approx(np.concatenate(scores).mean(), abs=1e-3)
+
+
+def test_drawn_images_are_counted_without_a_setting_that_there_is_not(monkeypatch):
+    monkeypatch.setattr(representing, "MAX_IMAGES", 80)
+    found = wl.choose_representation(embeddings(), LABELS, recipes=["plain"])
+    assert found.notes == ["scores are of 80 images drawn from 128"]
+    assert "Scores are of 80 images drawn from 128." in " ".join(str(found).split())
 
 
 def test_few_classes_fit_no_axes():

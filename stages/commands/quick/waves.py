@@ -14,7 +14,9 @@ import pandas as pd
 from numpy.typing import NDArray
 from tabulate import tabulate
 
+from ...aggregate.words.formatting import wrapped
 from ...aggregate.words.scores import metric_name
+from ...aggregate.words.verdict import WIDTH
 from ...core.choose import STEADY
 from ...core.representations.choice import MIN_FITTED_CLASSES
 from ...core.scores.catalogue import LAYER_SCORES, PROBE, is_clustered
@@ -95,9 +97,9 @@ def answer(
     if joins:
         announce()
         choice = choose_representation(sources if len(sources) > 1 else layers, labels)
-        print(f"\n{choice}{curve_of(choice) if dimensions else ''}", flush=True)
+        print(f"\n{choice}{curve_of(choice, dimensions) if dimensions else ''}", flush=True)
     if out:
-        from ...library.export import write_choice, write_result
+        from ...library.export import write_result
 
         with new_output(out) as scratch:
             measure = measure.model_copy(update={"analyses": []})
@@ -105,7 +107,7 @@ def answer(
             write_result(scratch, result, **how, joined=choice if joins and len(sources) == 1 else None)
             np.savez(scratch / "embeddings.npz", allow_pickle=False, labels=np.array(labels), **layers)
             if joins:
-                write_choice(scratch, choice, fitted(choice, dimensions))
+                choice.write(scratch, fitted(choice, dimensions))
 
 
 def fitted(choice: "RepresentationChoice", dimensions: int | None) -> "Representation":
@@ -123,10 +125,18 @@ def scores_of(use: str | None) -> list[str]:
     return [*own, *(name for name in [STEADY.get(str(use))] if name and name not in own)]
 
 
-def curve_of(choice: "RepresentationChoice") -> str:
-    """Write the score of fewer dimensions."""
-    told = ", ".join(f"{count}: {score:.3f}" for count, score in choice.curve["map_at_r"].items())
-    return f"\nMAP@R by dimensions: {told}."
+def curve_of(choice: "RepresentationChoice", dimensions: int) -> str:
+    """Write the score of fewer dimensions, and whether those asked for reach no more than the habit."""
+    from ...library.representing import DIMENSIONS
+
+    curve, habit = (
+        choice.curve_at(sorted({*DIMENSIONS, dimensions}))["map_at_r"],
+        choice.choice.values[choice.choice.control],
+    )
+    told = f"MAP@R by dimensions: {', '.join(f'{count}: {score:.3f}' for count, score in curve.items())}."
+    if curve.get(dimensions, np.inf) <= habit:
+        told += f" With {dimensions} it is no better than the habit ({habit:.3f})."
+    return f"\n{wrapped(told, WIDTH)}"
 
 
 def side_by_side(sources: "Mapping[str, Layers]") -> dict[str, NDArray[np.float32]]:

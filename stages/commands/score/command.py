@@ -75,7 +75,7 @@ def score(
     print(result.verdict(aggregate.use))
     choice = choose_among_joins(layers, of_images) if "map_at_r" in result.table else None
     if out is not None:
-        from ...library.export import write_choice, write_result
+        from ...library.export import write_result
 
         with new_output(out) as scratch:
             named = [*map(str, files), *(["--labels", str(labels)] if labels else [])]
@@ -83,7 +83,7 @@ def score(
             how = {"measure": measure, "aggregate": aggregate, "command": command, "workers": workers}
             told = write_result(scratch, result, **how, joined=choice)
             if choice is not None:
-                write_choice(scratch, choice, choice.fit())
+                choice.write(scratch, choice.fit())
         for note in (note for note in dict.fromkeys(told) if note not in notes):
             print(f"score: {note}", file=sys.stderr)
         print(f"score: summary.md, report.html, tables and figures are in {out}/", file=sys.stderr)

@@ -83,8 +83,8 @@ class Choice:
         return float(self.class_scores[chosen[self.folds], np.arange(len(self.folds))].mean())
 
     def choose_among(self, among: Sequence[int]) -> tuple[int, Classes]:
-        """Choose among some candidates only: on all classes, and (J,) without each fold."""
-        own = np.asarray(among)
+        """Choose among some candidates only, of equal ones the control: on all classes, and (J,) without each fold."""
+        own = np.array(sorted(among, key=lambda number: number != self.control))
         return int(own[self.values[own].argmax()]), own[self.choosing[:, own].argmax(axis=1)]
 
     @property

@@ -15,7 +15,7 @@ from PIL import Image
 
 from stages.commands.quick.command import POOLINGS, embed_all, quick
 from stages.commands.quick.images import choose_images, drop_copies, read_images
-from stages.commands.quick.waves import AFTER_PLAIN, QUICK, answer, cost, fitted, side_by_side
+from stages.commands.quick.waves import AFTER_PLAIN, QUICK, answer, cost, curve_of, fitted, side_by_side
 from stages.core.representations.representation import Representation
 from stages.library import choose_representation, embedding, score
 from stages.library.checks import check_layers
@@ -287,6 +287,17 @@ def test_of_too_many_dimensions_all_are_kept_as_the_work_is_done(capsys):
     assert fitted(choice, 5).n_features_out_ == 4
     assert "quick: the representation keeps all features: dimensions must be a whole number" in capsys.readouterr().err
     assert fitted(choice, 3).n_features_out_ == 3
+
+
+def test_dimensions_that_reach_no_more_than_the_habit_are_named():
+    choice = choose_representation(*embedded(8), joins=["single"], recipes=["plain"], control="first")
+    habit = choice.summary.loc["habit", "map_at_r"]
+    score = choice.curve_at([1]).loc[1, "map_at_r"]
+    assert score < habit
+    told = curve_of(choice, 1)
+    assert told.startswith(f"\nMAP@R by dimensions: 1: {score:.3f}, 4: ")
+    assert " ".join(told.split()).endswith(f" With 1 it is no better than the habit ({habit:.3f}).")
+    assert "no better" not in curve_of(choice, 5)  # of four features
 
 
 def test_dimensions_without_a_representation_are_said_to_have_no_effect(capsys):
