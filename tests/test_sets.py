@@ -20,7 +20,7 @@ from stages.shared.runtime.errors import UserError
 from tests.shared.runtime.tiny_cell import ROOT, run_stage
 
 CLASSES = "abcdefghi"  # two sets of four, and one class in none
-TABLES = ("k_sensitivity", "layer_pairs", "scalings", "joined")
+TABLES = ("k_sensitivity", "layer_pairs", "scalings")
 
 
 def write_raw(folder: Path) -> Path:

@@ -91,13 +91,6 @@ def tabulate(
     return images.assign(**columns)
 
 
-def join_images(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """Join what `image_tables` gives, as images.parquet is read: texts as categories in order, numbers in float64."""
-    whole = pd.concat(tables, ignore_index=True)
-    texts = {name: pd.CategoricalDtype(pd.unique(whole[name]).tolist()) for name, alias in TYPES.items() if not alias}
-    return whole.astype(texts | dict.fromkeys(whole.select_dtypes("float32"), np.float64))
-
-
 def write_images(path: Path, tables: Sequence[pd.DataFrame]) -> None:
     """Write what `image_tables` gives, null where an embedding lacks a column."""
     import pyarrow as pa

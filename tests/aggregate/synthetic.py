@@ -253,15 +253,14 @@ def image_rows(last: pd.DataFrame, seed: int, each: int = 8) -> pd.DataFrame:
 
 
 def write_pairs(folder: Path, places: pd.DataFrame) -> None:
-    """Write a CKA that falls with the distance in depth, and an NMI of both together, for all pairs a <= b."""
+    """Write a CKA that falls with the distance in depth, for all pairs a <= b."""
     pairs = places.merge(places, on=["step", "split"], suffixes=("_a", "_b"))
     pairs = pairs[pairs["depth_a"] <= pairs["depth_b"]]
     ends = [f"{name}_{end}" for end in "ab" for name in ("layer", "depth", "pooling")]
-    pairs = pairs.assign(cka=1 / (1 + pairs["depth_b"] - pairs["depth_a"]), metric="nmi", value=0.5)
+    pairs = pairs.assign(cka=1 / (1 + pairs["depth_b"] - pairs["depth_a"]))
     columns = ANALYSIS_TABLES["representations"]
     pd.DataFrame(columns=[*columns]).to_csv(folder / "representations.csv", index=False)  # of single folds
-    for name, values in (("layer_pairs", ["cka"]), ("joined", ["metric", "value"])):
-        pairs[["step", "split", *ends, *values]].to_csv(folder / f"{name}.csv", index=False)
+    pairs[["step", "split", *ends, "cka"]].to_csv(folder / "layer_pairs.csv", index=False)
 
 
 def write_params(

@@ -30,7 +30,7 @@ def paths_of(outputs):
 
 OUTS, METRICS = (paths_of(PIPELINE["stages"]["aggregate"][key]) for key in ("outs", "metrics"))
 MODELS = ["small", "small_scratch"]
-FURTHER = ("classes", "k_sensitivity", "layer_pairs", "scalings", "joined")
+FURTHER = ("classes", "k_sensitivity", "layer_pairs", "scalings")
 
 
 @pytest.fixture(scope="module")
@@ -199,7 +199,6 @@ def test_tables_of_further_analyses_hold_every_cell(results):
         "k_sensitivity": 4 * 2 * 3 * 3,  # cells, splits, layers, numbers of clusters
         "layer_pairs": 4 * 6,
         "scalings": 4 * 2 * 3 * 3,  # cells, splits, layers, scalings
-        "joined": 4 * 6,
     }
 
 

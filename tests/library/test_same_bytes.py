@@ -30,7 +30,7 @@ from tests.commands.features.made import write_images
 
 CELL = ("trees", "tiny", "0", 0)
 FILES = {
-    "layers.csv", "clusterings.csv", "images.parquet", "refits.parquet", "scores.json", "layer_pairs.csv", "joined.csv",
+    "layers.csv", "clusterings.csv", "images.parquet", "refits.parquet", "scores.json", "layer_pairs.csv",
 }  # fmt: skip
 TINY = {
     "library": "timm", "name": "test_resnet.r160_in1k", "weights": {"source": "none"}, "image_size": 32, "frozen": True
@@ -38,7 +38,7 @@ TINY = {
 DATASET = {"source": "folder", "image_size": 32, "unseen_classes": "all"}
 MEASURE = {
     "metrics": ["map_at_r", "nn1_accuracy", "nmi", "probe_accuracy"], "extra": {"metrics": ["ami"], "steps": "ends"},
-    "analyses": ["layer_pairs", "joined"], "normalize": "l2", "kmeans": {"starts": 5, "polished": 2, "seed": 0},
+    "analyses": ["layer_pairs"], "normalize": "l2", "kmeans": {"starts": 5, "polished": 2, "seed": 0},
     "knn_k": "split", "neighbours": "all", "probe": {"C": 1.0, "folds": 3, "steps": "ends"},
     "refits": {"metrics": ["map_at_r", "nmi"], "steps": "ends", "halves": 4, "starts": 3, "polished": 1},
 }  # fmt: skip

@@ -61,7 +61,7 @@ def test_analyses_belong_to_the_last_step_and_to_the_baseline(store):
 
 
 def test_scalings_belong_to_unseen_images_at_the_first_and_the_last_step(store):
-    jobs = plan_jobs(store, params(analyses=["scalings", "joined", "k_sensitivity"]))
+    jobs = plan_jobs(store, params(analyses=["scalings", "layer_pairs", "k_sensitivity"]))
     scaled = {(job.step, job.split, job.layer.name) for job in jobs if "scalings" in job.analyses}
     layers = {"stem", "stem@max", "blocks.0"}
     assert scaled == {(0, "unseen", "pixels")} | {(step, "unseen", name) for step in (0, 10) for name in layers}

@@ -259,7 +259,6 @@ def test_analyses_leave_their_files_and_do_not_depend_on_the_number_of_workers(w
         "digests.json",
         "gallery.parquet",
         "images.parquet",
-        "joined.csv",
         "k_sensitivity.csv",
         "layer_pairs.csv",
         "layers.csv",
@@ -336,9 +335,6 @@ def test_scaled_layers_stand_in_their_tables_beside_what_layers_csv_has(whole):
     both = scaled[scaled["scaling"] == "none"].merge(read_last(whole), on=[*keys, "metric"])
     assert len(both) == 2 * 4 * 4
     assert both["value_x"].tolist() == both["value_y"].tolist()
-    together = pd.read_csv(whole / "out" / "joined.csv")
-    assert together["layer_b"].fillna("").value_counts().to_dict() == {"stem": 4, "blocks.0": 2 * 4}
-    assert (set(together["step"]), set(together["split"])) == ({10}, {"unseen"})
 
 
 def test_refits_hold_every_class_and_half_of_the_unseen_split(whole):
@@ -489,7 +485,7 @@ def test_fold_all_is_scored_on_seen_classes_without_what_needs_unseen_ones(tmp_p
     write_params(tmp_path / "params.yaml", knn_k="paper", analyses=list(ANALYSES), refits=refits)
     done = measure(tmp_path, cell=[*CELL[:5], "all", *CELL[6:]])
     assert done.returncode == 0, done.stderr
-    left_out = "seen_matched, scalings, joined, ood, representations, measure.refits left out"
+    left_out = "seen_matched, scalings, ood, representations, measure.refits left out"
     assert f"{left_out}: fold all has no unseen classes" in done.stderr
     assert "measure.knn_k: k is that of the split itself: fold all has no unseen classes" in done.stderr
     rows = read_layer_scores(tmp_path / "out" / "layers.csv")

@@ -100,24 +100,14 @@ def findings(found: Recommendation) -> list[str]:
 def card_texts(found: Recommendation, joined: Sequence[RepresentationRecord] = ()) -> dict[str, Any]:
     """Return the texts of the card of one use: the answer, doubt, joins, and numbers with what stands under each."""
     chosen, cells = found.recommended, use_cells(found)
-    own = [
-        each for each in joined if (found.use, each.dataset, each.model) == ("retrieval", found.dataset, found.model)
-    ]
-    of_joins = " ".join(capitalized(brief(each)) for each in own)
+    own = [each for each in joined if found.use == "retrieval" and each.network == (found.dataset, found.model)]
+    told = {"use": cells["use"], "joined": " ".join(capitalized(brief(each)) for each in own)}
     if chosen is None:
-        return {
-            "use": cells["use"],
-            "answer": f"No recommendation: {reason(found)}.",
-            "doubt": "",
-            "joined": of_joins,
-            "numbers": [],
-        }
+        return told | {"answer": f"No recommendation: {reason(found)}.", "doubt": "", "numbers": []}
     score, _, interval = cells["score"].partition(" ")
-    return {
-        "use": cells["use"],
+    return told | {
         "answer": f"Layer {place(chosen.depth, found.last_depth)} ({chosen.layer}){at_checkpoint(found)}",
         "doubt": doubt(found),
-        "joined": of_joins,
         "numbers": [
             (metric_name(found.metric), score, interval),
             ("last layer", cells["last layer"], ""),

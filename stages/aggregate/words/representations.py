@@ -37,6 +37,7 @@ def brief(found: RepresentationRecord) -> str:
     interval = "" if gain.low is None or gain.high is None else f" [{gain.low:+.3f}, {gain.high:+.3f}]"
     gained = "" if gain.estimate is None else f", gain {gain.estimate:+.3f}{interval}"
     return (
-        f"joins of layers included, {told}. MAP@R {found.value:.3f} on classes that took no part in the choice (best "
-        f"single layer {found.layer_value:.3f}, last layer {found.last_value:.3f}{gained})."
+        f"joins of layers included, {told}. MAP@R {found.value:.3f} (best single layer {found.layer_value:.3f}, "
+        f"last layer {found.last_value:.3f}{gained}), in {found.n_sets} sets of {found.n_classes} classes, "
+        f"each judged by what was chosen among {found.n_candidates} candidates and fitted on the others."
     )

@@ -264,7 +264,7 @@ def chance_of_map(split: "EmbeddedSplit") -> float:
     return float(chance_of_average_precision(split.n_same_class, split.n_others).mean())
 
 
-FURTHER = ("scalings", "joined")
+FURTHER = ("scalings",)
 """Analyses that score rows scaled in other ways, and layers side by side."""
 
 # what scores of one kind share

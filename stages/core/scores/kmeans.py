@@ -137,24 +137,6 @@ def rotate(X: Float32) -> Float32:
     return rotated
 
 
-def rotate_joined(parts: Sequence[Float32], clusters: int) -> Float32:
-    """Rotate embeddings of the same rows, put side by side, so that they can be searched in their leading columns.
-
-    Only the leading columns of each are rotated into each other: that costs next to nothing, and on a real network's
-    pairs of layers the inertia found is as low as in the principal axes of all columns.
-
-    Args:
-        parts: (N, C) float32 each, after `rotate`.
-        clusters: number of clusters that will be looked for.
-
-    Returns:
-        (N, sum of C) float32.
-    """
-    leading = leading_columns(clusters)
-    few = rotate(np.hstack([part[:, :leading] for part in parts]))
-    return np.hstack([few, *(part[:, leading:] for part in parts)])
-
-
 def leading_columns(clusters: int) -> int:
     """Number of leading columns that are searched."""
     return min(max(COLUMNS, 2 * clusters), MAX_COLUMNS)

@@ -83,7 +83,7 @@ def scan(
     kept: int = 1,
     groups: Mapping[Need, csc_array] | None = None,
     own_groups: Classes | None = None,
-    distances: Iterable[tuple[slice, Float64]] | None = None,
+    block_bytes: int = BLOCK_BYTES,
 ) -> Scan:
     """Compare every image with its nearest neighbours and, if asked for, sum its distances to groups, in one pass.
 
@@ -103,14 +103,14 @@ def scan(
         groups: by name, (N, M) from `memberships`.
         own_groups: (N,) group of every image, none of whose images is its neighbour; None: all others may be. `k` is
             at most the least number of `others`.
-        distances: the squared distances, as `squared_distance_blocks` computes them of X; they are overwritten.
+        block_bytes: memory for one block of distances.
     """
     N, n_same_class = len(y), others(y, own_groups)[0]
     deepest = min(max(k, int(n_same_class.max()), kept), N - 1)
     indices, n_matches = np.empty((N, min(kept, N - 1)), np.int64), np.empty(N, np.int64)
     precision, average_precision = np.empty(N), np.empty(N)
     sums = {name: np.empty(members.shape) for name, members in (groups or {}).items()}
-    for rows, block in squared_distance_blocks(X) if distances is None else distances:
+    for rows, block in squared_distance_blocks(X, block_bytes=block_bytes):
         for name, members in (groups or {}).items():
             sums[name][rows] = _summed(block, members)
         if own_groups is not None:

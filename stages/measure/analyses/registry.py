@@ -46,7 +46,6 @@ ANALYSES = {
     "k_sensitivity": Analysis(scaling="l2"),
     "layer_pairs": Analysis(whole_network=True),
     "scalings": Analysis((UNSEEN,), ends=True, scaling="l2"),
-    "joined": Analysis((UNSEEN,), whole_network=True),
     "ood": Analysis((UNSEEN,), (SEEN,), training=True),
     "representations": Analysis((UNSEEN,), whole_network=True, all_sets=True),
 }

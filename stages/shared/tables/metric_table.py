@@ -82,7 +82,6 @@ ANALYSIS_TABLES = {
     "k_sensitivity": {**ROW_KEYS, "clusters": INTEGER, "nmi": FLOAT, "ami": FLOAT},
     "layer_pairs": {"step": INTEGER, "split": TEXT, **_PAIR, "cka": FLOAT},
     "scalings": {**ROW_KEYS, "scaling": TEXT, "metric": TEXT, "value": FLOAT},
-    "joined": {"step": INTEGER, "split": TEXT, **_PAIR, "metric": TEXT, "value": FLOAT},
     "representations": {
         "step": INTEGER,
         **dict.fromkeys(("layers", "join", "recipe", "kind", "part"), TEXT),
@@ -94,8 +93,7 @@ ANALYSIS_TABLES = {
 Attributes:
     clusters: number of k-means clusters.
     nmi, ami: agreement of the clusters with the classes.
-    layer_a, depth_a, pooling_a, layer_b, depth_b, pooling_b: the two embeddings, `a` not deeper than `b`. For a single
-        layer in joined.csv `b` equals `a`.
+    layer_a, depth_a, pooling_a, layer_b, depth_b, pooling_b: the two embeddings, `a` not deeper than `b`.
     cka: debiased linear centred kernel alignment of the two.
     scaling: `none`: unnormalized embeddings; `l2`: L2-normalized rows; `standard`: columns standardized.
     layers: names of the layers that stand side by side, from input to output, joined by `;`.

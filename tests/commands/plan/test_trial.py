@@ -8,6 +8,7 @@ import pytest
 
 from stages.commands.plan import trial
 from stages.commands.plan.trial import Trial, embed_a_batch, in_own_process, made_layer, measure_a_layer, train_a_batch
+from stages.measure.run import plan_jobs
 from stages.shared.embeddings.embeddings import Embeddings
 from stages.shared.runtime.durations import process_peak
 from stages.shared.runtime.errors import UserError
@@ -55,12 +56,13 @@ def test_a_process_that_is_killed_is_one_message():
         in_own_process(die)
 
 
-def test_a_layer_takes_what_the_stage_computes_of_it():
-    params = config({"measure.analyses": []}).measure
-    found = measure_a_layer(params, {"unseen": (200, 5)}, 8, (0, 5))
+def test_what_is_timed_is_all_that_the_stage_computes_of_a_layer(monkeypatch: pytest.MonkeyPatch):
+    params, timed = config({"measure.analyses": []}).measure, list[object]()
+    monkeypatch.setattr(trial, "score_jobs", lambda _, __, jobs, **___: timed.extend(jobs))
+    measure_a_layer(params, {"unseen": (200, 5)}, 8, (0, 5))
     store = made_layer({"unseen": (200, 5)}, 8, (0, 5))
     assert [len(store.labels("unseen")), len(np.unique(store.labels("unseen")))] == [200, 5]
-    assert found.seconds
+    assert timed == plan_jobs(store, params)
 
 
 def test_of_many_images_a_share_is_measured(monkeypatch: pytest.MonkeyPatch):

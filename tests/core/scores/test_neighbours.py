@@ -3,14 +3,8 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from stages.core.scores import neighbours
-from stages.core.scores.neighbours import BLOCK_BYTES, chance_order, distance_sums, others, squared_distance_blocks
+from stages.core.scores.neighbours import chance_order, distance_sums, others, scan, squared_distance_blocks
 from tests.measure.synthetic import blobs
-
-
-def scan(X, y, k, *, block_bytes=BLOCK_BYTES, **options):
-    blocks = squared_distance_blocks(X, block_bytes=block_bytes)
-    return neighbours.scan(X, y, k, **options, distances=blocks)
 
 
 def gathered(X, k, **options):
