@@ -348,11 +348,6 @@ class RepresentationRecord(Record):
     n_sets: int
     n_candidates: int
 
-    @property
-    def network(self) -> tuple[str, str]:
-        """Dataset and model."""
-        return self.dataset, self.model
-
 
 @dataclass(frozen=True)
 class Facts:

@@ -100,8 +100,9 @@ def findings(found: Recommendation) -> list[str]:
 def card_texts(found: Recommendation, joined: Sequence[RepresentationRecord] = ()) -> dict[str, Any]:
     """Return the texts of the card of one use: the answer, doubt, joins, and numbers with what stands under each."""
     chosen, cells = found.recommended, use_cells(found)
-    own = [each for each in joined if found.use == "retrieval" and each.network == (found.dataset, found.model)]
-    told = {"use": cells["use"], "joined": " ".join(capitalized(brief(each)) for each in own)}
+    network = ("retrieval", found.dataset, found.model)
+    own = [capitalized(brief(each)) for each in joined if network == (found.use, each.dataset, each.model)]
+    told = {"use": cells["use"], "joined": " ".join(own)}
     if chosen is None:
         return told | {"answer": f"No recommendation: {reason(found)}.", "doubt": "", "numbers": []}
     score, _, interval = cells["score"].partition(" ")
