@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from html import escape
+from numbers import Integral
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -172,6 +173,9 @@ class RepresentationChoice:
 
         Axes are fitted to other classes than those judged, but the representation was chosen on all: slightly too high.
         """
+        whole = isinstance(dimensions, Collection) and all(isinstance(d, Integral) and d >= 1 for d in dimensions)
+        if not whole:
+            raise UserError(f"dimensions must be a list of whole numbers from 1 on, found {dimensions!r}")
         if len(self.choice.references) == 1:
             return pd.DataFrame({"map_at_r": []}, pd.Index([], name="dimensions"))
         y = np.unique(self._labels, return_inverse=True)[1]
@@ -281,7 +285,7 @@ def choose(
 ) -> RepresentationChoice:
     """Check arrays and choose: `whichlayer.choose_representation`."""
     for what, named in (("joins", joins), ("recipes", recipes)):
-        if isinstance(named, str) or not isinstance(named, Collection):
+        if isinstance(named, str) or not isinstance(named, Collection) or not all(isinstance(n, str) for n in named):
             raise UserError(f"{what} must be a list of names, found {named!r}")
     given: Mapping[str, Any] = checked_mapping(layers, "choose_representation")
     several = bool(given) and all(isinstance(each, Mapping) for each in given.values())

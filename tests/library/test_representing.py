@@ -193,3 +193,15 @@ def test_of_classes_too_few_for_folds_it_says_that_the_score_is_too_high():
     told = " ".join(str(wl.choose_representation({n: X[few] for n, X in embeddings().items()}, LABELS[few])).split())
     assert "3 classes, too few for folds" in told
     assert "took no part" not in told
+
+
+@pytest.mark.parametrize("dimensions", [[0], [-1], [1.5], ["a"], 5])
+def test_dimensions_that_are_no_numbers_of_axes_are_refused(chosen, dimensions):
+    with pytest.raises(wl.UserError, match="list of whole numbers from 1 on"):
+        chosen.curve_at(dimensions)
+
+
+@pytest.mark.parametrize("what", ["joins", "recipes"])
+def test_a_list_in_the_place_of_a_name_is_refused(what):
+    with pytest.raises(wl.UserError, match="must be a list of names"):
+        wl.choose_representation({"a": np.ones((4, 2))}, ["x", "x", "y", "y"], **{what: [["all"]]})

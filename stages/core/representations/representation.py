@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from numbers import Integral
 from pathlib import Path
@@ -14,6 +15,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from ...shared.runtime.errors import UserError, check_known
+from ...shared.runtime.scratch import partial_path
 from ..scores.arrays import Float32, Float64, blocks
 from .candidates import RECIPES, Recipe
 from .fitting import SCALINGS, WITHIN, Embedding, Step, axes_about_zero, layer_step, within_classes
@@ -157,8 +159,8 @@ class Representation(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         arrays = {name: np.ascontiguousarray(array) for name, array in self.arrays.items()}
         metadata = {METADATA: json.dumps(fields, sort_keys=True, default=int)}  # whole numbers may be NumPy's
         try:
-            Path(path).write_bytes(save(arrays, metadata))  # safetensors' own files are the user's alone to read
-        except OSError as error:
+            _replace_file(Path(path).resolve(), save(arrays, metadata))  # safetensors' own are the user's alone to read
+        except (OSError, ValueError) as error:
             raise UserError(f"{path} must be a file in a folder that can be written to, found {error}") from None
 
     @classmethod
@@ -181,7 +183,7 @@ class Representation(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             loaded = cls(tuple(fields["layers"]), fields["recipe"], fields["dimensions"], origin)
             for name in SAVED[3:]:
                 setattr(loaded, name, fields[name])
-        except (SafetensorError, OSError, LookupError, RecursionError, TypeError, ValueError) as error:
+        except (SafetensorError, OSError, LookupError, AttributeError, RecursionError, TypeError, ValueError) as error:
             raise UserError(f"{path} must be a file that a representation was saved to, found {error}") from None
 
         def step(place: str) -> Step:
@@ -228,7 +230,7 @@ class Representation(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     def _check_values(self, arrays: Sequence[NDArray[Any]], first: int = 0) -> None:
         """Raise a `UserError` if a number is missing or too large; the first row is counted as `first`."""
         for name, array in zip(self.layers, arrays, strict=True):
-            wrong = ~(np.abs(array) <= MAX_VALUE)
+            wrong = ~((array >= -MAX_VALUE) & (array <= MAX_VALUE))  # the least whole number has no absolute value
             if wrong.any():
                 row = int(wrong.any(axis=1).argmax())
                 raise UserError(
@@ -248,6 +250,20 @@ class Representation(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
 SAVED = ("layers", "recipe", "dimensions", "widths_", "reference_classes_", "n_features_out_")
 """Attributes of a representation beside its steps."""
+
+
+def _replace_file(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all: a full disk must not cost the one that was there."""
+    if path.exists() and not path.is_file():
+        raise ValueError("no regular file")
+    scratch = partial_path(path)
+    try:
+        scratch.write_bytes(content)
+        scratch.replace(path)
+    except OSError:
+        with suppress(OSError):
+            scratch.unlink()
+        raise
 
 
 def _is_whole(value: object) -> bool:

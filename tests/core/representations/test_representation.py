@@ -182,3 +182,38 @@ def test_a_file_with_other_content_is_refused(data, tmp_path, change, message):
     save_file(arrays, tmp_path / "file", {METADATA: json.dumps(fields)})
     with pytest.raises(UserError, match=f"a file that a representation was saved to, found .*{message}"):
         Representation.load(tmp_path / "file")
+
+
+def test_a_file_that_cannot_be_written_leaves_the_former_one(data, tmp_path, monkeypatch):
+    X, y = data
+    path = tmp_path / "kept"
+    made = Representation(tuple(X)).fit(X, y)
+    made.save(path)
+    before = path.read_bytes()
+
+    def full(self, content):
+        with self.open("wb") as file:
+            file.write(content[:10])
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("pathlib.Path.write_bytes", full)
+    with pytest.raises(UserError, match="No space left"):
+        made.save(path)
+    assert path.read_bytes() == before
+    assert [each.name for each in tmp_path.iterdir()] == ["kept"]
+
+
+def test_a_file_of_numbers_that_numpy_lacks_is_refused(tmp_path):
+    array = {"dtype": "F8_E4M3", "shape": [1], "data_offsets": [0, 1]}
+    content = json.dumps({"x": array, "__metadata__": {METADATA: "{}"}})
+    path = tmp_path / "file"
+    path.write_bytes(len(content).to_bytes(8, "little") + content.encode() + b"0")
+    with pytest.raises(UserError, match="must be a file that a representation was saved to"):
+        Representation.load(path)
+
+
+def test_the_least_whole_number_is_too_large(data):
+    X, y = data
+    made = Representation(tuple(X)).fit(X, y)
+    with pytest.raises(UserError, match="at most 1e"):
+        made.transform({name: np.full(own.shape, -(2**63)) for name, own in X.items()})
