@@ -15,8 +15,12 @@ from stages.aggregate.read import read_tables, with_sets
 from stages.aggregate.words.verdict import verdict
 from stages.core.inference.representations import gain_of
 from stages.core.representations.choice import choose_representation
+from stages.measure.analyses.representations import representations
+from stages.measure.cell import Cell
+from stages.measure.params import MeasureParams, RepresentationsParams
 from stages.shared.embeddings.embedding_store import open_embeddings
 from stages.shared.runtime.errors import UserError
+from stages.shared.workflow.params import read_section
 from tests.shared.runtime.tiny_cell import ROOT, run_stage
 
 CLASSES = "abcdefghi"  # two sets of four, and one class in none
@@ -127,6 +131,17 @@ def test_sets_have_the_representation_that_arrays_have(studies: tuple[Path, Resu
     assert found.gain_over_last == gain
     assert "joins of layers included" in " ".join(verdict(sets.facts).split())
     assert not folds.facts.representations
+
+
+def test_joins_and_recipes_of_the_params_compete_with_plain_layers(studies: tuple[Path, Results, Results]):
+    store, params = open_embeddings(studies[0] / "sets" / "embeddings" / "0"), studies[0] / "sets" / "params.yaml"
+    measure = read_section(params, "measure", MeasureParams)
+    wanted = RepresentationsParams(joins=["all"], recipes=["centred"])
+    cells = [Cell(each, measure.model_copy(update={"representations": wanted})) for each in store.sets]
+    table = pd.DataFrame(representations(cells)[0].rows)
+    found = {*table[["layers", "join", "recipe"]].itertuples(index=False, name=None)}
+    plain = {("blocks.1", "single", "plain"), ("blocks.4", "single", "plain")}
+    assert found == plain | {("blocks.1;blocks.4", "all", "centred")}
 
 
 def test_datasets_of_a_grid_must_have_as_many_sets(tmp_path: Path):

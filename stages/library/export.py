@@ -86,6 +86,7 @@ def compute_results(
     of = {name: not ANALYSES[name].training and {*ANALYSES[name].splits} <= splits for name in measure.analyses}
     kept, left_out = ([name for name, can_be in of.items() if can_be == wanted] for wanted in (True, False))
     further: dict[str, Any] = {"extra": {"metrics": [], "steps": "ends"}, "analyses": kept, "knn_k": measure.knn_k}
+    further["representations"] = measure.representations
     measure = MeasureParams.model_validate(scored.measure.model_dump() | further)
     told = [f"left out, for want of training images or seen classes: {', '.join(left_out)}"] if left_out else []
     told += write_measures(out, scored, arrays, samples, grid, measure, workers=workers)

@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from ..core.representations.candidates import JOINS, RECIPES, Join, Recipe
 from ..core.scores.catalogue import PROBE
 from ..shared.embeddings.split_names import SEEN, UNSEEN
 from ..shared.runtime.errors import UserError, listed
@@ -31,6 +32,20 @@ class ExtraParams(Params):
     steps: Steps
 
 
+class RepresentationsParams(Params):
+    """The candidates of the analysis `representations`.
+
+    Attributes:
+        joins: which layers stand side by side for the analysis `representations`. Single layers that are only
+            L2-normalized always compete.
+        recipes: what is done with their rows (docs/use.md#a-representation). `whitened`, `within` and
+            `whitened_within` need 8 classes.
+    """
+
+    joins: list[Join] = Field(min_length=1, default_factory=lambda: [*JOINS])
+    recipes: list[Recipe] = Field(min_length=1, default_factory=lambda: [*RECIPES])
+
+
 class MeasureParams(ScoreParams):
     """What to measure, and how.
 
@@ -49,11 +64,13 @@ class MeasureParams(ScoreParams):
             least `measure.probe.folds` of each, the same for all layers, networks and seeds.
         probe: the classifier behind `probe_accuracy`, which is fitted at its own steps only.
         refits: scores of the unseen split that are fitted again, for their intervals.
+        representations: the candidates of the analysis `representations`.
     """
 
     extra: ExtraParams
     analyses: Annotated[list[AnalysisName], Field(json_schema_extra={"items": {"enum": list(ANALYSES)}})]
     knn_k: Literal["split", "paper"]
+    representations: RepresentationsParams = RepresentationsParams()
 
     @property
     def all_metrics(self) -> list[str]:
@@ -64,6 +81,7 @@ class MeasureParams(ScoreParams):
     def _no_repeats(self) -> Self:
         lists = {"metrics": self.metrics, "extra.metrics": self.extra.metrics, "analyses": self.analyses}
         lists["refits.metrics"] = self.refits.metrics
+        lists |= {f"representations.{name}": names for name, names in self.representations}
         for where, names in lists.items():
             if len(set(names)) < len(names):
                 raise ValueError(f"{where} must not repeat a name, found {names}")

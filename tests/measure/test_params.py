@@ -76,6 +76,9 @@ def test_steps_are_chosen_by_word_or_list(steps, expected):
         (refits(halves=5), r"refits\.halves: must be even, since halves come in pairs, found 5"),
         (refits(polished=4), r"measure\.refits: polished must be at most starts \(3\), found 4"),
         ({"probe": {"C": 1.0, "folds": 5, "steps": [-1]}}, r"measure\.probe\.steps.*found -1"),
+        ({"representations": {"joins": ["last_3"]}}, r"measure\.representations\.joins\.0: .*'single', 'last_2'"),
+        ({"representations": {"recipes": []}}, r"measure\.representations\.recipes: .*at least 1 item"),
+        ({"representations": {"joins": ["all", "all"]}}, r"representations\.joins must not repeat a name"),
         ({"nmi": 1}, r"measure\.nmi is not a parameter"),
     ],
 )

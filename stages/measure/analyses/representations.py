@@ -17,7 +17,7 @@ LEFT_OUT = "representations left out: they need classes in two sets or more, and
 
 
 def representations(cells: Sequence[Cell]) -> list[AnalysisResult]:
-    """Score every candidate in every set, without raw pixels and further poolings of a layer.
+    """Score the candidates of `measure.representations` in every set, without raw pixels and further poolings.
 
     A set has the scores of its own classes, and the mean over all others, by which one would choose for it. The first
     set also has the means over all classes but one.
@@ -32,7 +32,8 @@ def representations(cells: Sequence[Cell]) -> list[AnalysisResult]:
     labels = [cell.store.labels(UNSEEN) for cell in cells]
     folds = {name: number for number, own in enumerate(labels) for name in np.unique(own).tolist()}
     groups = [f"{number} {own}" for number, cell in enumerate(cells) for own in own_groups(cell.store, cell.params)]
-    choice = choose_representation(arrays, np.concatenate(labels), groups, folds=folds)
+    how = cells[0].params.representations.model_dump()
+    choice = choose_representation(arrays, np.concatenate(labels), groups, folds=folds, **how)
     return [AnalysisResult(rows=_rows(choice, number, cell.step)) for number, cell in enumerate(cells)]
 
 
