@@ -9,11 +9,11 @@ import errno
 import hashlib
 import io
 import os
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import contextmanager
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import ExitStack, contextmanager
 from functools import cache, partial
-from itertools import islice
 from threading import Lock
 from typing import Any, Literal, NamedTuple, TypeVar
 
@@ -32,9 +32,12 @@ FORMATS = (
 )
 """What is read, by Pillow's names. Of others, EPS would start Ghostscript, a program that the file drives."""
 
-IMAGES_PER_BLOCK = 32
-BYTES_PER_BLOCK = 2**28
-"""Beyond which no further file is read ahead."""
+IMAGES_AHEAD = 128
+BYTES_AHEAD = 2**28
+"""Of files and of decoded images, beyond which no further file is read ahead."""
+
+MAX_THREADS = 8
+"""By default, as each may take `BYTES_OF_AN_IMAGE`."""
 
 PIXELS_AT_ONCE = 2**20
 """Of an image that is converted."""
@@ -258,18 +261,20 @@ def square(image: Image.Image, size: int, fit: Fit, fill: int) -> Image.Image:
 
 
 def decode_many(
-    contents: Sequence[Callable[[], Content]],
+    contents: Iterable[Callable[[], Content]],
     *,
+    workers: int | None = None,
     max_pixels: int,
     size: int | None = None,
     fit: Fit = "crop",
     fill: int = 255,
     bits: Bits = FULL,
 ) -> Iterator[tuple[str, Decoded | str]]:
-    """Read and decode images.
+    """Read and decode images in threads, ahead of whoever takes them.
 
     Args:
-        contents: read one image each; called in this order, each once.
+        contents: read one image each; called in this order, each once, in the caller's thread.
+        workers: threads; None: one per processor, at most `MAX_THREADS`.
         max_pixels, size, fit, fill, bits: as `read_pixels` takes them.
 
     Yields:
@@ -280,18 +285,27 @@ def decode_many(
         MemoryError, OSError: the machine lacks what reading or decoding takes, or telling whether a file is damaged.
     """
     work = partial(_decode_one, max_pixels=max_pixels, size=size, fit=fit, fill=fill, bits=bits)
-    workers = min(os.cpu_count() or 1, 8)
-    with pixel_limit(max_pixels), ThreadPoolExecutor(max_workers=workers) as pool:
-        waiting = iter(contents)
-        while block := list(_block(waiting, IMAGES_PER_BLOCK if size else workers)):
-            futures = [pool.submit(work, content) for content in block]
-            for content, future in zip(block, futures, strict=True):
-                result = future.result()
-                if isinstance(result[1], str):  # some decoders report a lack of memory as damage: once more, alone
-                    wait(futures)  # what the other threads took is free again
-                    np.empty(BYTES_OF_AN_IMAGE, np.uint8)  # reserved and given back; no page of it is touched
-                    result = work(content)
-                yield result
+    workers = workers or min(os.cpu_count() or 1, MAX_THREADS)
+    most, waiting = IMAGES_AHEAD if size else workers, map(read_content, contents)
+    ahead, held = deque[tuple[Content | OSError, int, Future[Any]]](), 0
+    with pixel_limit(max_pixels), ExitStack() as stack:
+        pool = ThreadPoolExecutor(workers)
+        stack.callback(pool.shutdown, cancel_futures=True)  # also where whoever takes the images stops
+        while True:
+            while len(ahead) < most and held < BYTES_AHEAD and (content := next(waiting, None)) is not None:
+                taken = 3 * (size or 0) ** 2 + (len(content) if isinstance(content, bytes) else 0)
+                ahead.append((content, taken, pool.submit(work, content)))
+                held += taken
+            if not ahead:
+                return
+            content, taken, future = ahead.popleft()
+            held -= taken
+            result = future.result()
+            if isinstance(result[1], str):  # some decoders report a lack of memory as damage: once more, alone
+                wait([each for *_, each in ahead])  # what the other threads took is free again
+                np.empty(BYTES_OF_AN_IMAGE, np.uint8)  # reserved and given back; no page of it is touched
+                result = work(content)
+            yield result
 
 
 def decode_alike(
@@ -316,16 +330,6 @@ def decode_alike(
     if bits := fewest_bits(each.depth for _, each in decode_many(rest, **how) if not isinstance(each, str)):
         tell(bits)
     yield from decode_many(rest, **how, bits=bits or FULL)
-
-
-def _block(contents: Iterator[Callable[[], Content]], most: int) -> Iterator[Content | OSError]:
-    """Read files until they are as many, or as large, as memory should hold."""
-    size = 0
-    for content in islice(contents, most):
-        yield (file := read_content(content))
-        size += len(file) if isinstance(file, bytes) else 0
-        if size >= BYTES_PER_BLOCK:
-            return
 
 
 def read_content(content: Callable[[], C]) -> C | OSError:

@@ -37,7 +37,7 @@ def missing() -> bytes:
 
 
 def test_images_come_in_order_each_as_decoded_alone_with_the_hash_of_its_file(monkeypatch):
-    monkeypatch.setattr(module, "IMAGES_PER_BLOCK", 3)
+    monkeypatch.setattr(module, "IMAGES_AHEAD", 3)
     files = [encoded(number) for number in range(7)]
     contents: list[Callable[[], bytes]] = [partial(bytes, file) for file in files]
     contents.insert(2, missing)
@@ -80,8 +80,8 @@ def test_images_of_8_bits_are_read_once():
     assert read == [*range(5)]
 
 
-def test_files_are_read_in_order_a_block_ahead_at_most(monkeypatch):
-    monkeypatch.setattr(module, "IMAGES_PER_BLOCK", 3)
+def test_files_are_read_in_order_and_few_ahead(monkeypatch):
+    monkeypatch.setattr(module, "IMAGES_AHEAD", 3)
     read, file = list[tuple[int, int]](), encoded(0)
 
     def content(number: int) -> bytes:
@@ -96,9 +96,40 @@ def test_files_are_read_in_order_a_block_ahead_at_most(monkeypatch):
     assert {thread for _, thread in read} == {threading.get_ident()}  # archives are read by one thread
 
 
-def test_few_large_files_are_a_block(monkeypatch):
+def test_images_are_decoded_while_whoever_takes_them_works(monkeypatch):
+    decoded = threading.Semaphore(0)
+
+    def noticed(content, **how):
+        decoded.release()
+        return read_pixels(content, **how)
+
+    monkeypatch.setattr(module, "read_pixels", noticed)
+    stream = decode_many([partial(bytes, encoded(number)) for number in range(9)], **HOW)
+    next(stream)
+    assert all(decoded.acquire(timeout=30) for _ in range(9))  # though no further one is asked for
+    stream.close()
+
+
+def test_what_was_read_ahead_is_not_decoded_if_whoever_takes_the_images_stops(monkeypatch):
+    go, calls = threading.Event(), list[bytes]()
+
+    def slow(content, **how):
+        calls.append(content)
+        if len(calls) > 1:
+            go.wait(30)
+        return read_pixels(content, **how)
+
+    monkeypatch.setattr(module, "read_pixels", slow)
+    stream = decode_many([partial(bytes, encoded(number)) for number in range(9)], workers=1, **HOW)
+    next(stream)
+    threading.Timer(0.1, go.set).start()
+    stream.close()
+    assert len(calls) <= 2
+
+
+def test_few_large_files_are_read_ahead(monkeypatch):
     read, file = list[int](), encoded(0)
-    monkeypatch.setattr(module, "BYTES_PER_BLOCK", 2 * len(file))
+    monkeypatch.setattr(module, "BYTES_AHEAD", 2 * len(file))
 
     def content(number: int) -> bytes:
         read.append(number)
