@@ -113,14 +113,16 @@ def tuned_table() -> str:
 def tuned_answer() -> str:
     """Say what fine-tuning gains, what a frozen representation does, and what both do."""
     found = means()
-    last, both = found.loc[0, "last layer"], found.loc[max(STEPS), "chosen representation"]
-    gains = {
-        f"{max(STEPS)} steps of fine-tuning gain": found.loc[max(STEPS), "last layer"] - last,
-        "the chosen representation of the pre-trained network gains": found.loc[0, "chosen representation"] - last,
-        "the chosen representation of the fine-tuned network gains": both - last,
+    last, most = found.loc[0, "last layer"], max(STEPS)
+    reached = {
+        f"{most} steps of fine-tuning gain": found.loc[most, "last layer"],
+        "a frozen representation": found.loc[0, "chosen representation"],
+        "both together": found.loc[most, "chosen representation"],
     }
-    parts = [f"{words} {joined([f'{signed(own[name])} on {name}' for name in found])}" for words, own in gains.items()]
-    return f"Over the pre-trained last layer {', '.join(parts[:-1])}, and {parts[-1]}."
+    gains = [
+        f"{words} {joined([f'{signed(own[name] - last[name])}' for name in found])}" for words, own in reached.items()
+    ]
+    return f"Over the pre-trained last layer, on {joined([*found])}, {', '.join(gains)}."
 
 
 if __name__ == "__main__":

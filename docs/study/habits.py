@@ -1,7 +1,7 @@
 """What fixed habits gain beside the choice: the last layer's neighbours, joins, poolings and recipes.
 
-Reads by_axis.csv, by_axis_candidates.csv (`by_axis.py`) and habits.csv, and prints Markdown. A habit needs no choice, so
-its score is that of a candidate on unseen classes. A gain is over the plain last layer of the same network.
+Reads by_axis.csv, by_axis_candidates.csv (`by_axis.py`) and habits.csv, and prints Markdown. A habit needs no choice,
+so its score is that of a candidate on unseen classes. A gain is over the plain last layer of the same network.
 
     python -m docs.study.habits EMBEDDINGS   # writes habits.csv
     python -m docs.study.habits              # prints the tables
@@ -111,8 +111,8 @@ def reached() -> pd.DataFrame:
         found.append(own.assign(habit=habit))
     choices = read().query("score == 'map_at_r'").melt(keys, [*CHOICES], "habit", "map_at_r").replace(CHOICES)
     table = pd.concat([*found, choices, read(TABLE.name)])[["habit", *keys, "map_at_r"]]
-    random = table.query("network == @RANDOM and habit == @LAST").assign(habit=UNTRAINED, network=NETWORKS[0])
-    table = pd.concat([table, random])
+    random = table[(table["network"] == RANDOM) & (table["habit"] == LAST)]
+    table = pd.concat([table, random.assign(habit=UNTRAINED, network=NETWORKS[0])])
     last = table[table["habit"] == LAST].set_index(keys[1:])["map_at_r"].rename("last")
     return table.join(last, on=keys[1:]).assign(gain=lambda each: each["map_at_r"] - each["last"])
 
