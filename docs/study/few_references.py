@@ -16,7 +16,7 @@ representation scores less than the last layer.
 """
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import product
 from pathlib import Path
 
@@ -25,14 +25,14 @@ import pandas as pd
 
 from docs.study.by_axis import DATASETS, NETWORKS, Embedded
 from docs.study.kinds import KINDS
-from docs.study.labels import Indices
+from docs.study.labels import Indices, Matrix
 from docs.study.tables import markdown, signed
 from stages.core.representations.candidates import Candidate, list_candidates
 from stages.core.representations.choice import Choice, choose_representation
 from stages.core.representations.judging import Fit, Gallery, Source
 
 TABLE = Path(__file__).with_name("few_references.csv")
-CELLS = ("efficientnet_lite0-224",)
+CELLS = ("efficientnet_lite0-224", "vit_small_patch14_few-224")
 """Network and size of input."""
 
 SHOWN = "Lite0 at 224 px"
@@ -60,7 +60,7 @@ def of_draw(own: Embedded, number: int) -> Iterator[dict[str, float]]:
     members = [random.permutation(np.flatnonzero(y == each)) for each in random.permutation(len(names))]
     judging = min(MOST_JUDGING, len(names) - LEFT)
     gallery = Gallery(np.concatenate([each[:JUDGING_IMAGES] for each in members[:judging]]), y, groups)
-    source = source_of(own, y)
+    source = source_of(own.layers, y, own.poolings)
     references = [spread_groups(each, groups) for each in members[judging:]]
     fewest = min(map(len, members))
     for C, n in product([C for C in CLASSES if len(references) >= C], [n for n in IMAGES if n <= fewest]):
@@ -70,10 +70,10 @@ def of_draw(own: Embedded, number: int) -> Iterator[dict[str, float]]:
         yield {"classes": C, "images": n, "judging": judging} | reached(by_candidate, choose(own, reference))
 
 
-def source_of(own: Embedded, y: Indices) -> Source:
-    """Return all representations of a network's layers."""
-    arrays, order = [*own.layers.values()], [*own.layers]
-    candidates = list_candidates(own.poolings)
+def source_of(layers: Mapping[str, Matrix], y: Indices, poolings: Mapping[str, str] | None = None) -> Source:
+    """Return all representations of a network's layers, of which some may be further poolings."""
+    arrays, order = [*layers.values()], [*layers]
+    candidates = list_candidates(poolings or dict.fromkeys(order, ""))
     members = [range(order.index(each.arrays[0]), order.index(each.arrays[-1]) + 1) for each in candidates]
     return Source(arrays, arrays, y, candidates, members)
 

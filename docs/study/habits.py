@@ -1,17 +1,34 @@
-"""What fixed habits reach beside the choice: the last layer, its neighbours, plain joins, recipes of the last layer.
+"""What fixed habits gain beside the choice: the last layer's neighbours, joins, poolings and recipes.
 
-Reads by_axis.csv and by_axis_candidates.csv (`by_axis.py`) and prints Markdown. A habit needs no choice, so its score
-is that of a candidate on unseen classes. Means over kinds are those of `kinds.py`.
+Reads by_axis.csv, by_axis_candidates.csv (`by_axis.py`) and habits.csv, and prints Markdown. A habit needs no choice,
+so its score is that of a candidate on unseen classes. A gain is over the plain last layer of the same network.
 
-    python -m docs.study.habits
+    python -m docs.study.habits EMBEDDINGS   # writes habits.csv
+    python -m docs.study.habits              # prints the tables
+
+EMBEDDINGS holds `SET-NETWORK-SIZE.npz` of `embeddings.py`. habits.csv has MAP@R of what is no candidate there: the
+generalized mean in the place of the mean, the logits of a network with a head, and a class token beside the mean.
 """
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache
+from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
-from docs.study.kinds import NETWORKS, OWN, RANDOM, SMALL, UNLABELLED, VIT, VIT_SMALL, read
+from docs.study.by_axis import DATASETS, Embedded
+from docs.study.by_axis import NETWORKS as CELLS
+from docs.study.embeddings import LITE0
+from docs.study.embeddings import NETWORKS as SOURCES
+from docs.study.kinds import KINDS, NETWORKS, OWN, RANDOM, SMALL, UNLABELLED, VIT, VIT_SMALL, read
+from docs.study.labels import Matrix
 from docs.study.tables import markdown, signed, unsigned
+from stages.core.representations.choice import choose_representation
+from stages.shared.networks.weights import read_package
+
+TABLE = Path(__file__).with_name("habits.csv")
 
 HABITS: dict[str, tuple[str, str, float, str]] = {
     "last layer": ("single", "plain", 1, ""),
@@ -26,17 +43,62 @@ HABITS: dict[str, tuple[str, str, float, str]] = {
 }
 """Join, recipe, the layer's share of the depth (-1: second to last), and pooling."""
 
+LAST, GEM, LOGITS, BESIDE = "last layer", "last layer, GeM", f"logits ({NETWORKS[0]})", "class token beside the mean"
 CHOICES = {"layer": "chosen layer", "representation": "chosen representation"}
-LAST = "last layer"
-CHOSEN = CHOICES["representation"]
+UNTRAINED = f"last layer, random weights ({NETWORKS[0]})"
+ORDER = (*[*HABITS][:4], GEM, LOGITS, BESIDE, *[*HABITS][4:], *CHOICES.values(), UNTRAINED)
 
-MAIN = {f"{size} px": (NETWORKS, size) for size in (SMALL, OWN)}
-VITS = {f"ViT-S, {size} px": ((VIT,), size) for size in (VIT_SMALL, OWN)}
-"""Networks and size of input by column: of the first ones all is shown, of the second ones the gain."""
+
+@cache
+def head() -> tuple[Matrix, Matrix]:
+    """Return the weights (1000, D) and biases of the first network's own head."""
+    tensors = read_package(SOURCES["efficientnet_lite0"][1], LITE0["name"])
+    return tensors["_fc.weight"].numpy(), tensors["_fc.bias"].numpy()
+
+
+def logits(own: Embedded) -> Matrix:
+    """Return the logits, (N, 1000)."""
+    weights, biases = head()
+    return np.asarray(own.layers[own.last] @ weights.T + biases)
+
+
+def beside(own: Embedded) -> Matrix:
+    """Return the last layer's class token and mean over patches side by side."""
+    return np.hstack([own.layers[own.last], own.layers[f"{own.last}@mean"]])
+
+
+MEASURED: dict[str, list[tuple[str, str, Callable[[Embedded], Matrix]]]] = {
+    GEM: [(name, f"{name}_gem", lambda own: own.layers[own.last]) for name in ("efficientnet_lite0", "mobilenet_v2")],
+    LOGITS: [("efficientnet_lite0", "efficientnet_lite0", logits)],
+    BESIDE: [("vit_small_patch14_few", "vit_small_patch14_few", beside)],
+}
+"""Habit -> networks, the names in files, and what is judged."""
+
+
+def run(embeddings: Path) -> None:
+    """Judge what is embedded, and write the table."""
+    rows = []
+    for habit, cells in MEASURED.items():
+        for network, file, features in cells:
+            name, sizes = CELLS[network]
+            for size, dataset in ((size, each) for size in sizes for each in DATASETS):
+                path = embeddings / f"{dataset}-{file}-{size}.npz"
+                if path.exists():
+                    keys = {"habit": habit, "dataset": dataset, "network": name, "size": size}
+                    rows.append(keys | {"map_at_r": map_at_r(Embedded(path), features)})
+    pd.DataFrame(rows).to_csv(TABLE, index=False, float_format="%.6f")
+
+
+def map_at_r(own: Embedded, features: Callable[[Embedded], Matrix]) -> float:
+    """Judge one array in the folds of `by_axis.py`."""
+    found = choose_representation(
+        {"": features(own)}, own.labels, own.groups, joins=["single"], recipes=["plain"], refits=False
+    )
+    return float(found.values[0])
 
 
 def reached() -> pd.DataFrame:
-    """Return MAP@R of every habit and choice: a row for each habit, dataset, network and size."""
+    """Return MAP@R and gain of habits and choices: a row for each habit, dataset, network and size."""
     keys = ["kind", "dataset", "network", "size"]
     rows = read("by_axis_candidates.csv")
     number = rows["layer"].str.split("_").str[1].astype(int) + 1
@@ -48,53 +110,58 @@ def reached() -> pd.DataFrame:
         own = rows[(rows["join"] == join) & (rows["recipe"] == recipe) & (number == wanted) & (pooling == pooled)]
         found.append(own.assign(habit=habit))
     choices = read().query("score == 'map_at_r'").melt(keys, [*CHOICES], "habit", "map_at_r").replace(CHOICES)
-    return pd.concat([*found, choices])[["habit", *keys, "map_at_r"]]
+    table = pd.concat([*found, choices, read(TABLE.name)])[["habit", *keys, "map_at_r"]]
+    random = table[(table["network"] == RANDOM) & (table["habit"] == LAST)]
+    table = pd.concat([table, random.assign(habit=UNTRAINED, network=NETWORKS[0])])
+    last = table[table["habit"] == LAST].set_index(keys[1:])["map_at_r"].rename("last")
+    return table.join(last, on=keys[1:]).assign(gain=lambda each: each["map_at_r"] - each["last"])
 
 
-def by_kind(rows: pd.DataFrame) -> pd.DataFrame:
-    """Average over datasets, then over networks: a row for each habit, a column for each kind."""
-    networks = rows.groupby(["habit", "kind", "network"], observed=True)["map_at_r"].mean()
-    return networks.groupby(["habit", "kind"], observed=True).mean().unstack()
-
-
-def described(own: "pd.Series[float]", last: "pd.Series[float]", chosen: "pd.Series[float] | None" = None) -> list[str]:
-    """Write a habit's mean over kinds, its mean and least gain over the last layer, and its loss to the choice."""
-    gain = own - last
-    least = f"{signed(gain.min())} ({gain.idxmin()})" if gain.any() else "–"
-    loss = None if chosen is None else (chosen - own).mean()
-    return [unsigned(own.mean()), signed(gain.mean()) if gain.any() else "–", least, signed(loss) if loss else "–"]
-
-
-def means(rows: pd.DataFrame, networks: Sequence[str], size: int) -> pd.DataFrame:
-    """Average some networks at one size: a row for each habit, a column for each kind."""
-    return by_kind(rows[rows["network"].isin(networks) & (rows["size"] == size)])
+def means(networks: Sequence[str], size: int, column: str = "gain") -> pd.DataFrame:
+    """Average over datasets, then over networks, at one size: a row for each habit, a column for each kind."""
+    rows = reached()
+    own = rows[rows["network"].isin(networks) & (rows["size"] == size)]
+    each = own.groupby(["habit", "kind", "network"], observed=True)[column].mean()
+    found = each.groupby(["habit", "kind"], observed=True).mean().unstack()[[*KINDS]]
+    return found.reindex([habit for habit in ORDER if habit in found.index])
 
 
 def habits_answer() -> str:
     """Say what habits without labels gain at most."""
-    scores = means(reached(), NETWORKS, OWN)
-    free = [habit for habit, (_, recipe, *_) in HABITS.items() if recipe in UNLABELLED and habit in scores.index]
-    gain = (scores.loc[free] - scores.loc[LAST]).mean(axis=1)
-    return f"At {OWN} px no habit without labels gains more than {signed(gain.max())} MAP@R. Means over kinds:"
+    gains = means(NETWORKS, OWN)
+    fitted = [habit for habit, (_, recipe, *_) in HABITS.items() if recipe not in UNLABELLED]
+    free = gains.drop([*fitted, *CHOICES.values()]).mean(axis=1)
+    start = f"At {OWN} px no habit without labels gains more than {signed(free.max())} MAP@R ({free.idxmax()})."
+    return f"{start} Gains over the last layer, {' and '.join(NETWORKS)}:"
+
+
+def described(own: "pd.Series[float]", write: Callable[[float], str]) -> Iterator[str]:
+    """Write strokes, photos, the range over other kinds, and the mean of kinds."""
+    others = own.drop(["strokes", "photos"])
+    yield from (write(own["strokes"]), write(own["photos"]), f"{write(others.min())} to {write(others.max())}")
+    yield write(own.mean())
 
 
 def habits_table() -> str:
-    """Tabulate what habits reach and gain over the last layer, mean over kinds, and lose to the choice."""
-    rows = reached()
-    both, vits = ([means(rows, *each) for each in inputs.values()] for inputs in (MAIN, VITS))
-    lines = []
-    for habit in [*HABITS, *CHOICES.values()]:
-        cells = [habit]
-        for own in both:
-            known = habit in own.index
-            cells += described(own.loc[habit], own.loc[LAST], own.loc[CHOSEN]) if known else ["–"] * 4
-        gains = [(own.loc[habit] - own.loc[LAST]).mean() for own in vits]
-        lines.append([*cells, *(signed(gain) if gain else "–" for gain in gains)])
-    random, trained = (means(rows, [name], SMALL).loc[LAST] for name in (RANDOM, NETWORKS[0]))
-    lines.append([f"{LAST}, random weights ({NETWORKS[0]})", *described(random, trained), *["–"] * 6])
-    heads = [head for name in MAIN for head in (name, "gain", "least gain", "loss to the choice")]
-    return markdown(["habit", *heads, *(f"{name}: gain" for name in VITS)], lines)
+    """Tabulate the last layer's MAP@R, and what other habits gain over it."""
+    own, small = (means(NETWORKS, size) for size in (OWN, SMALL))
+    last = [means(NETWORKS, size, "map_at_r").loc[LAST] for size in (OWN, SMALL)]
+    lines = [[f"{LAST} (MAP@R)", *described(last[0], unsigned), unsigned(last[1].mean())]]
+    for habit in [each for each in ORDER if each in small.index and each != LAST]:
+        cells = [*described(own.loc[habit], signed)] if habit in own.index else ["–"] * 4
+        lines.append([habit, *cells, signed(small.loc[habit].mean())])
+    columns = ("strokes", "photos", "other kinds", "mean of kinds")
+    return markdown([f"habit, {OWN} px", *columns, f"mean, {SMALL} px"], lines)
+
+
+def vit_table() -> str:
+    """Tabulate what habits gain in the vision transformer, mean over kinds."""
+    both = [means([VIT], size).mean(axis=1) for size in (VIT_SMALL, OWN)]
+    lines = [[habit, *(signed(own[habit]) for own in both)] for habit in both[1].index if habit != LAST]
+    return markdown(["habit, ViT-S", f"{VIT_SMALL} px", f"{OWN} px"], lines)
 
 
 if __name__ == "__main__":
-    print(f"{habits_answer()}\n\n{habits_table()}")
+    if sys.argv[1:]:
+        run(Path(sys.argv[1]))
+    print(habits_answer(), habits_table(), vit_table(), sep="\n\n")

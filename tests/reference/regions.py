@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ruamel.yaml import YAML
 
-from docs.study import few_labels, few_references, habits, kinds, label_tables, paper, sentences, tables
+from docs.study import few_labels, few_references, fine_tuned, habits, kinds, label_tables, paper, sentences, tables
 from stages.aggregate import curves, facts, read
 from stages.aggregate.params import AggregateParams
 from stages.aggregate.recommend import regret
@@ -144,7 +144,9 @@ def study() -> Iterator[Region]:
     yield "study/README.md", "few labels on six kinds", few_labels.cells_table()
     references = f"{few_references.references_answer()}\n\n{few_references.references_table()}"
     yield "study/README.md", "few references", references
-    yield "study/README.md", "habits", f"{habits.habits_answer()}\n\n{habits.habits_table()}"
+    own = (habits.habits_answer(), habits.habits_table(), habits.vit_table())
+    yield "study/README.md", "habits", "\n\n".join(own)
+    yield "study/README.md", "fine-tuning", f"{fine_tuned.tuned_answer()}\n\n{fine_tuned.tuned_table()}"
     for heading, content in kinds.regions():
         yield "../README.md" if heading == "steps" else "study/README.md", heading, content
     for heading, words in sentences.paragraphs():

@@ -1,0 +1,131 @@
+"""Fine-tuning beside representations: what each reaches on the same unseen classes, and what both do together.
+
+    python -m docs.study.fine_tuned EMBEDDINGS   # writes fine_tuned.csv
+    python -m docs.study.fine_tuned              # prints the table
+
+EMBEDDINGS is the folder `data/embeddings` of a study with `params/tuned.yaml`: it has the cells
+`DATASET/efficientnet_lite0/FOLD/0`, with the splits `test` and `unseen` before and after fine-tuning.
+
+Recipes are fitted to test images of the fold's seen classes, on which no network was trained. What is judged is MAP@R
+in the gallery of the fold's unseen classes, with at most 100 images per class. For each fold we choose by the mean of
+the other folds, fitted without the judged fold's classes. The networks of these other folds were fine-tuned on them.
+"""
+
+import sys
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from docs.study.few_references import source_of
+from docs.study.labels import Matrix
+from docs.study.tables import joined, markdown, signed, unsigned
+from stages.core.representations.candidates import Candidate
+from stages.core.representations.judging import Fit, Gallery
+from stages.shared.embeddings.embedding_store import open_embeddings
+
+TABLE = Path(__file__).with_name("fine_tuned.csv")
+MODEL, NETWORK = "efficientnet_lite0", "Lite0"
+STEPS = {0: "pre-trained", 500: "fine-tuned"}
+FEATURES = ("last layer", "chosen layer", "chosen representation")
+IMAGES = 100
+"""Of an unseen class, at most."""
+
+
+class Fold:
+    """One fold's network at one step: embeddings of the seen classes' test images, and of the unseen classes."""
+
+    def __init__(self, path: Path, step: int) -> None:
+        store = open_embeddings(path)
+        own = [layer for layer in store.layers if layer.depth >= 0 and layer.name == layer.module]
+        kept = pd.Series(store.labels("unseen"))
+        rows = np.flatnonzero(kept.groupby(kept).cumcount() < IMAGES)
+        self.layers: dict[str, Matrix] = {
+            layer.name: np.concatenate(
+                [store.features(layer, step, "unseen")[rows], store.features(layer, step, "test")]
+            )
+            for layer in own
+        }
+        self.labels = np.concatenate([store.labels("unseen")[rows], store.labels("test")])
+        self.unseen = np.unique(self.labels[: len(rows)])
+
+    def score(self, left_out: NDArray[np.str_]) -> dict[Candidate, float]:
+        """Return MAP@R of every representation on the unseen classes, fitted without some of the seen ones."""
+        y = np.unique(self.labels, return_inverse=True)[1]
+        is_unseen = np.isin(self.labels, self.unseen)
+        source = source_of(self.layers, y)
+        reference = np.flatnonzero(~is_unseen & ~np.isin(self.labels, left_out))
+        gallery = Gallery(np.flatnonzero(is_unseen), y, np.arange(len(y)))
+        return dict(zip(source.candidates, Fit(source, reference).score(gallery).mean(axis=1), strict=True))
+
+
+def of_dataset(cells: Path, step: int) -> list[dict[str, object]]:
+    """Return a row for each fold and feature at one step."""
+    folds = {path.parent.name: Fold(path, step) for path in sorted(cells.glob("*/0"))}
+    rows = []
+    for name, fold in folds.items():
+        own = fold.score(fold.unseen)
+        others = pd.DataFrame([each.score(fold.unseen) for key, each in folds.items() if key != name]).mean()
+        singles = [each for each in own if (each.join, each.recipe) == ("single", "plain")]
+        chosen = (singles[-1], max(singles, key=others.__getitem__), max(own, key=others.__getitem__))
+        for feature, candidate in zip(FEATURES, chosen, strict=True):
+            rows.append(
+                {
+                    "fold": name,
+                    "step": step,
+                    "feature": feature,
+                    "join": candidate.join,
+                    "recipe": candidate.recipe,
+                    "layer": candidate.arrays[-1],
+                    "unseen": len(fold.unseen),
+                    "seen": len(np.unique(fold.labels)) - len(fold.unseen),
+                    "map_at_r": own[candidate],
+                }
+            )
+    return rows
+
+
+def run(embeddings: Path) -> None:
+    """Judge all cells and write the table."""
+    rows = [
+        {"dataset": path.parent.name, "network": NETWORK} | row
+        for path, step in product(sorted(embeddings.glob(f"*/{MODEL}")), STEPS)
+        for row in of_dataset(path, step)
+    ]
+    pd.DataFrame(rows).to_csv(TABLE, index=False, float_format="%.6f")
+
+
+def means() -> pd.DataFrame:
+    """Return means over folds: a row for each step and feature, a column for each dataset."""
+    found = pd.read_csv(TABLE).groupby(["step", "feature", "dataset"])["map_at_r"].mean().unstack()
+    return found.loc[[*product(STEPS, FEATURES)]]
+
+
+def tuned_table() -> str:
+    """Tabulate MAP@R of every feature, before and after fine-tuning."""
+    found, folds = means(), pd.read_csv(TABLE).groupby("dataset")["fold"].nunique()
+    rows = [[f"{feature}, {STEPS[step]}", *map(unsigned, own)] for (step, feature), own in found.iterrows()]  # type: ignore[misc]
+    return markdown(["MAP@R", *(f"{name}, {folds[name]} folds" for name in found)], rows)
+
+
+def tuned_answer() -> str:
+    """Say what fine-tuning gains, what a frozen representation does, and what both do."""
+    found = means()
+    last, most = found.loc[0, "last layer"], max(STEPS)
+    reached = {
+        f"{most} steps of fine-tuning gain": found.loc[most, "last layer"],
+        "a frozen representation": found.loc[0, "chosen representation"],
+        "both together": found.loc[most, "chosen representation"],
+    }
+    gains = [
+        f"{words} {joined([f'{signed(own[name] - last[name])}' for name in found])}" for words, own in reached.items()
+    ]
+    return f"Over the pre-trained last layer, on {joined([*found])}, {', '.join(gains)}."
+
+
+if __name__ == "__main__":
+    if sys.argv[1:]:
+        run(Path(sys.argv[1]))
+    print(f"{tuned_answer()}\n\n{tuned_table()}")
