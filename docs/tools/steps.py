@@ -26,7 +26,7 @@ TITLES = {
     "layer": "then a chosen layer",
     "representation": "then joined, whitened layers",
 }
-LEFT, ROW, TOP, BELOW = 110, 26, 96, 34
+LEFT, ROW, TOP, BELOW = 110, 20, 90, 28
 """Pixels of the kinds' names, of a row, above the rows of a panel, and below them."""
 
 WIDE, NARROW = 860, 360
@@ -70,7 +70,7 @@ def draw(colors: dict[str, str], width: int = WIDE) -> str:
             left, top = LEFT + number * (span + 30) + 10, TOP
         if number == 0 or width != WIDE:
             parts += (
-                f'<text x="{LEFT - 10}" y="{top + ROW * row + 18}" text-anchor="end">{kind}</text>'
+                f'<text x="{LEFT - 10}" y="{top + ROW * row + 15}" text-anchor="end">{kind}</text>'
                 for row, kind in enumerate(KINDS)
             )
         parts += panel((left, top, span), TITLES[step], mean[step], each[step], ends, colors)
@@ -104,7 +104,7 @@ def panel(
         middle, value = top + ROW * row + ROW / 2, float(mean[kind])
         start = place(min(value, 0))
         yield (
-            f'<rect x="{start}" y="{middle - 7}" width="{max(place(max(value, 0)) - start, 0.5):.1f}" height="14" '
+            f'<rect x="{start}" y="{middle - 6}" width="{max(place(max(value, 0)) - start, 0.5):.1f}" height="12" '
             f'fill="{colors["bar"]}"/>'
         )
         for found in each[kind]:
