@@ -16,6 +16,7 @@ from .read import Tables
 from .recommend.decide import recommend_all
 from .recommend.representations import representations
 from .tables.score_tables import CLASS_COLUMNS, classes_table, depth_table, steps_table
+from .tables.shown import Shown, show
 from .tables.summary import check_main_score, measured_network, summarize, summary_table
 from .tables.summary_row import SummaryRow
 from .tables.uncertainty import add_uncertainty
@@ -32,6 +33,7 @@ class Results:
         facts: the findings, and the layer and checkpoint to take of each network.
         classes: classes.csv with its step, and the same at the steps of which sentences tell.
         tables: the tables, by file name.
+        shown: what figures show, at the recommended checkpoints.
     """
 
     layers: pd.DataFrame
@@ -40,6 +42,7 @@ class Results:
     facts: Facts
     classes: pd.DataFrame
     tables: dict[str, pd.DataFrame]
+    shown: Shown
 
 
 def compute(tables: Tables, asked: Asked, notice: str = "") -> Results:
@@ -83,4 +86,6 @@ def compute(tables: Tables, asked: Asked, notice: str = "") -> Results:
     made = {f"{name}.csv": table for name, table in tables.analyses.items()}
     made |= {"classes.csv": classes_table(networks.values()), "depth.csv": depth_table(scores), "steps.csv": steps}
     made |= {"training.csv": tables.courses, "summary.csv": summary_table(summary), "regret.csv": regrets}
-    return Results(tables.layers, scores, summary, facts, frame(classes, CLASS_COLUMNS | {"step": INTEGER}), made)
+    told_of = frame(classes, CLASS_COLUMNS | {"step": INTEGER})
+    shown = show(recommendations, scores, networks, params.main_metric)
+    return Results(tables.layers, scores, summary, facts, told_of, made, shown)

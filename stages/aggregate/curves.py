@@ -243,7 +243,7 @@ def mark_points(points: pd.DataFrame) -> pd.DataFrame:
     """
     curve, row = ([points[name] for name in names] for names in (KEYS, [*KEYS, "split", "step"]))
     last = points["step"].where(points["split"] == UNSEEN).groupby(curve).transform("max")
-    gains = points["value"] * points["better"].map({"higher": 1.0, "lower": -1.0})
+    gains = points["value"] * points["better"].map({"higher": 1.0, "lower": -1.0}).astype(float)
     among = gains >= as_good_as(gains.groupby(row).transform("max"))
     best = among & (among.groupby(row).cumsum() == 1)
     return points.assign(last=points["step"] == last, best=best)

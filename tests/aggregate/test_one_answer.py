@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from pydantic import TypeAdapter
 
+from stages.aggregate.charts.draw import make_figures
 from stages.aggregate.compute import compute
 from stages.aggregate.facts import best_network
 from stages.aggregate.params import AggregateParams, Asked, AskedMeasures
@@ -22,6 +23,7 @@ from stages.aggregate.words.documents import describe, finding_records, markdown
 from stages.aggregate.words.formatting import decimals, interval
 from stages.aggregate.words.page_texts import answer as page_answer
 from stages.aggregate.words.page_texts import card_texts
+from stages.aggregate.words.scores import directed_name
 from stages.aggregate.words.verdict import verdict
 from stages.core.inference.gain import Gain
 from stages.core.scores.catalogue import SCORES
@@ -92,9 +94,20 @@ def study(models, answers):
     run = RunParams(datasets=["d"], models=list(models), folds=[0, 1, 2], seeds=[0])
     asked = Asked(run, AskedMeasures(analyses=[]), AggregateParams(main_metric="nmi", accuracy_margin=0.05))
     layers, refits = tables(models, answers)
-    analyses = {"representations": pd.DataFrame({"dataset": [], "model": []})}
-    found = compute(Tables(run, pd.DataFrame(), layers, refits, analyses, SCORES, images_of(layers)), asked)
-    return found.summary, found.facts, found.classes
+    none = pd.DataFrame({"dataset": [], "model": [], "layer_a": [], "layer_b": [], "pooling_a": [], "pooling_b": []})
+    none = none.assign(depth_a=[], depth_b=[])
+    analyses = {"representations": none, "layer_pairs": none}
+    return compute(Tables(run, pd.DataFrame(), layers, refits, analyses, SCORES, images_of(layers)), asked)
+
+
+def panels_of(figure):
+    """What the heads of a figure's panels say, by the name of the score: its line, and the splits that are drawn."""
+    found = {}
+    for panel in figure["concat"]:
+        texts = [layer["mark"]["text"] for layer in panel["layer"] if "text" in layer["mark"]]
+        splits = {row["split"] for layer in panel["layer"] for row in layer["data"]["values"] if "split" in row}
+        found[re.sub(r"^\([a-z]\) ", "", texts[0])] = texts[1], splits
+    return found
 
 
 def headline_of(text):
@@ -126,7 +139,8 @@ def test_all_name_the_best_layer_of_the_best_network_at_its_step(step, best):
     networks = dict(zip(LEADING, (f"net{i}" for i in best), strict=True))
     answers = {use: (networks[use], step, BEST_LAYERS[use]) for use in LEADING}
     answers["classifier"] = (networks["classifier"], step if step != 50 else 100, "d")  # not measured between
-    summary, facts, classes = study(models, answers)
+    results = study(models, answers)
+    summary, facts, classes, figures = results.summary, results.facts, results.classes, make_figures(results, models)
     told = {(each.model, each.best.step) for each in facts.recommendations}
     assert set(zip(classes["model"], classes["step"], strict=True)) == told | {(model, STEPS[-1]) for model in models}
     assert told >= {(network, at) for network, at, _ in answers.values()}
@@ -210,6 +224,14 @@ def test_all_name_the_best_layer_of_the_best_network_at_its_step(step, best):
         (at_page,) = (each for each in page_answers if (each["network"], each["use"]) == (models.index(network), use))
         assert (at_page["metric"], at_page["step"], at_page["layer"]) == (LEADING[use], at, place - 1)
         assert at_page["best"]
+
+        figure = figures[f"depth-d-{network}"]
+        line, splits = panels_of(figure)[directed_name(LEADING[use], "higher")]
+        (of,) = re.findall(r"pre-trained|step \d+", figure["description"])
+        named = f"step {at}" if at else "pre-trained"
+        assert line.startswith(f"best at layer {place} of 5 ({layer}): {found.best.value:.2f}")
+        assert named in (re.findall(r", (pre-trained|step \d+)$", line) or [of])
+        assert splits >= {"unseen", "other"}
 
         printed = describe([each for each in facts.recommendations if each.model == network])
         assert rows_of(printed)[use][1] == f"{place}/5"

@@ -4,7 +4,7 @@ overview: the score of the first use on unseen classes by layer, the best layer 
 steps: generalization and accuracy before and after training, a panel per network: the paper's second figure
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 import pandas as pd
@@ -14,6 +14,8 @@ from ...shared.embeddings.split_names import UNSEEN
 from ..compute import Results
 from ..curves import MEAN
 from ..findings.outcomes import DatasetFindings
+from ..tables.score_tables import depth_table
+from ..tables.summary_row import SummaryRow
 from ..words import figure_titles as words
 from ..words.formatting import numbered, shorten
 from ..words.scopes import SCOPES
@@ -22,6 +24,9 @@ from . import theme
 from .bands import with_bands
 from .frame import AXIS, figure, heading, inner_width, legend_of, main_rows, panel, records
 from .theme import Look, Spec
+
+OTHER = "other"
+"""The part of a network's points that is of another checkpoint."""
 
 APART = 0.006
 """How far apart networks stand sideways, as a share of the axis, so that their bars do not hide each other."""
@@ -59,14 +64,14 @@ def of_first_use(findings: DatasetFindings, results: Results) -> DatasetFindings
     """The same networks by the score that leads the first use; who is out of scope stays."""
     asked = [each for each in results.facts.recommendations if each.dataset == findings.dataset]
     lead = min(asked, key=lambda each: ON_PAGE.index(each.use)).metric
-    own = [row for row in results.summary if (row.dataset, row.fold, row.metric) == (findings.dataset, MEAN, lead)]
+    own = [row for row in results.shown.rows if (row.dataset, row.fold, row.metric) == (findings.dataset, MEAN, lead)]
     rows = {(row.model, row.pooling): row for row in own}
     networks = [replace(each, row=rows.get((each.row.model, each.row.pooling), each.row)) for each in findings.networks]
     return replace(findings, networks=networks)
 
 
 def overview(results: Results, models: Sequence[str], findings: DatasetFindings) -> Spec:
-    """Draw a line per network of one dataset, by the score that leads the first use.
+    """Draw a line per network of one dataset, by the score that leads the first use; another checkpoint thin.
 
     Args:
         results: of the study.
@@ -74,35 +79,54 @@ def overview(results: Results, models: Sequence[str], findings: DatasetFindings)
         findings: on the dataset; networks that they leave out of scope come last, in grey.
     """
     findings = of_first_use(findings, results)
-    points = main_rows(findings, results.tables["depth.csv"])
-    points = with_bands(points[points["split"] == UNSEEN])
+    points, others = (
+        main_rows(findings, depth_table(curves)) for curves in (results.shown.scores, results.shown.others)
+    )
+    points, others = with_bands(points[points["split"] == UNSEEN]), others[others["split"] == UNSEEN]
     shown = [row for row in findings.rows if row.model not in findings.out_of_scope]
     scope = next((scope for scope in SCOPES if scope in set(points["band"])), None)
-    text = words.layers_title(shown, "networks"), words.overview_caption(shown, scope, averages(results.scores))
+    beside = others.loc[others["model"].isin([row.model for row in shown]), "step"].tolist()
+    caption = words.overview_caption(shown, scope, averages(results.scores), beside)
     aside, first = findings.out_of_scope, findings.rows[0]
     networks = {row.model: row for row in sorted(findings.rows, key=lambda row: row.model in aside)}
     looks = {model: theme.model_looks(models)[model] for model in networks}
     looks |= {model: Look(theme.GREY, looks[model].shape, looks[model].dash) for model in aside}
-    lengths = points.groupby("model")["depth"].nunique()
-    same = lengths.nunique() == 1
+    same = points.groupby("model")["depth"].nunique().nunique() == 1
     layers = points[points["model"] == points["model"].iloc[0]].sort_values("depth")["layer"]
     labels = [label if len(networks) == 1 else label.split()[0] for label in numbered(layers)] if same else []
-    span = float(lengths.iloc[0] - 1 if same else 1) or 1.0
-    rows = []
-    for i, (model, row) in enumerate(networks.items()):
-        own = points[points["model"] == model].sort_values("depth")
-        x = (own["depth"] if same else own["relative_depth"]) + APART * span * (i - (len(networks) - 1) / 2)
-        ends = own["depth"].isin([row.best_depth, row.last_depth])  # bars of many layers would hide each other
-        own = own.assign(low=own["low"].where(ends), high=own["high"].where(ends), best=own["depth"] == row.best_depth)
-        own = own.assign(network=model, x=x, aside=model in aside)
-        rows += records(own, ["network", "x", "value", "low", "high", "tied", "best", "aside"])
+    both = pd.concat([with_bands(others, spread=False).assign(part=OTHER), points.assign(part="")])
+    rows = _overview_rows(both, networks, aside, float(len(layers) - 1 if same else 1) or 1.0)
     known = {"raw pixels": first.baseline, "chance": first.chance}
     levels: list[Spec] = [{"kind": kind, "value": level} for kind, level in known.items() if level is not None]
     names = {model: words.legend_words(model, row, aside.get(model)) for model, row in networks.items()}
     title = heading(0, 1, words.overview_heading(first))
     drawn = overview_layers(looks, str(labels), legend_of(1, names))
     chart = panel(drawn, {"points": rows, "levels": levels}, (inner_width(1) - AXIS, 190), title)
-    return figure([chart], text)
+    return figure([chart], (words.layers_title(shown, "networks"), caption))
+
+
+def _overview_rows(
+    points: pd.DataFrame, networks: Mapping[str, SummaryRow], aside: Collection[str], span: float
+) -> list[Spec]:
+    """What is drawn of each network.
+
+    Args:
+        points: of all of them, with bands; `part` is `OTHER` of another checkpoint.
+        networks: by name, in order.
+        aside: which are out of scope.
+        span: of the axis.
+    """
+    rows = []
+    for i, (model, row) in enumerate(networks.items()):
+        own = points[points["model"] == model].sort_values(["part", "depth"], ascending=[False, True])
+        x = own["relative_depth"] if span == 1 else own["depth"]
+        own = own.assign(network=model, x=x + APART * span * (i - (len(networks) - 1) / 2))
+        main, best = own["part"] != OTHER, own["depth"] == row.best_depth
+        ends = main & (best | (own["depth"] == row.last_depth))  # bars of many layers would hide each other
+        own = own.assign(low=own["low"].where(ends), high=own["high"].where(ends), best=main & best)
+        own["aside"] = ~main | (model in aside)
+        rows += records(own, ["network", "part", "x", "value", "low", "high", "tied", "best", "aside"])
+    return rows
 
 
 def steps(results: Results, findings: DatasetFindings) -> Spec:

@@ -22,8 +22,10 @@ from .bands import DEVIATION, NO_BAND, with_bands
 from .frame import Words, figure, heading, inner_width, legend_of, panel, records
 from .theme import Look, Spec, encode_looks, layer
 
+OTHER = "other"
 LOOKS = {"unseen": Look(theme.UNSEEN), "seen": Look(theme.SEEN, "square")}
-"""How the curves of the two kinds of classes look."""
+LOOKS |= {OTHER: Look(theme.GREY, "diamond", (5.0, 3.0))}
+"""How the curves of the two kinds of classes look, and that of unseen classes at another checkpoint."""
 SPLITS = {UNSEEN: "unseen", SEEN: "seen"}
 LOG_FACTOR = 30
 """A score that is no share (above 2) gets a logarithmic axis if it spans a larger factor."""
@@ -62,7 +64,7 @@ def depth_layers(
 def depth(results: Results) -> dict[str, Spec]:
     """Draw for each network the score that leads each use, then all further ones as an appendix; by figure's name."""
     leads = {each.metric for each in results.facts.recommendations}
-    points = results.scores.at_last(SEEN, UNSEEN)
+    points = results.shown.scores.at_last(SEEN, UNSEEN)
     figures: dict[str, dict[tuple[str, ...], pd.DataFrame]] = {}
     for key, own in each_curve(points[points["fold"] == MEAN]):
         dataset, model, _, pooling, metric = key
@@ -74,47 +76,64 @@ def depth(results: Results) -> dict[str, Spec]:
 def _depth(results: Results, chosen: Mapping[tuple[str, ...], pd.DataFrame]) -> Spec:
     means, catalogue, uses = averages(results.scores), results.scores.catalogue, ON_PAGE
     shown = sorted(chosen, key=lambda key: [*uses, catalogue[key[-1]].use].index(catalogue[key[-1]].use))
-    curves = [curve_points(chosen[key]) for key in shown]
+    others = dict(each_curve(results.shown.others.points))
+    curves = [curve_points(chosen[key], others.get(key)) for key in shown]
     step, name = max(int(own["step"].iloc[0]) for own in curves), curves[0].iloc[0]
-    title = words.layers_title([row for row in results.summary if tuple(getattr(row, key) for key in CURVE) in chosen])
+    rows = [row for row in results.shown.rows if tuple(getattr(row, key) for key in CURVE) in chosen]
     bands = {key[-1]: own["band"].iloc[0] for key, own in zip(shown, curves, strict=True)}
     scopes = [(metric_name(metric), metric, band) for metric, band in bands.items() if band not in (DEVIATION, NO_BAND)]
-    of = words.network_at(name["model"], name["dataset"], step, name["pooling"])
+    of = words.network_at(name["model"], name["dataset"], words.checkpoint(step, own=not others), name["pooling"])
     caption = words.depth_caption(of, step, means, scopes, sd=DEVIATION in bands.values())
-    return depth_figure(curves, step, (title, caption))
+    taken = [results.shown.taken.get((name["dataset"], name["model"], key[-1])) for key in shown]
+    return depth_figure(curves, step, (words.layers_title(rows), caption), taken)
 
 
-def curve_points(curve: pd.DataFrame) -> pd.DataFrame:
-    """Add the bands to the points of one score, those of unseen classes first, whose best layer is marked on both."""
+def curve_points(curve: pd.DataFrame, other: pd.DataFrame | None = None) -> pd.DataFrame:
+    """Add the bands to the points of one score, those of unseen classes first, whose best layer is marked on both.
+
+    Args:
+        curve: at one checkpoint.
+        other: the same at another one, of which unseen classes follow, without bands.
+    """
     best = curve.loc[curve["best"] & (curve["split"] == UNSEEN), "depth"]
     points = pd.concat([with_bands(own) for split in SPLITS if len(own := curve[curve["split"] == split])])
-    return points.assign(split=points["split"].map(SPLITS), x=points["depth"], best=points["depth"].isin(best))
+    points = points.assign(split=points["split"].map(SPLITS), best=points["depth"].isin(best))
+    if other is not None:
+        beside = with_bands(other[other["split"] == UNSEEN], spread=False)
+        points = pd.concat([points, beside.assign(split=OTHER, best=False)])
+    return points.assign(x=points["depth"])
 
 
-def depth_figure(curves: Sequence[pd.DataFrame], step: int, text: Words) -> Spec:
-    """Draw a panel per score: seen and unseen classes, raw pixels, chance, the best layers.
+def depth_figure(
+    curves: Sequence[pd.DataFrame], step: int, text: Words, taken: Sequence[int | None] | None = None
+) -> Spec:
+    """Draw a panel per score: seen and unseen classes, raw pixels, chance, the best layers, another checkpoint thin.
 
     Args:
         curves: points of each score, of `curve_points`.
         step: of the figure; a panel of another one names that.
         text: what the figure says.
+        taken: depth of the layer that is recommended by each score.
     """
     columns, specs = min(len(curves), 2 if len(curves) <= MAX_LARGE else 3), []
+    drawn_steps = {at for own in curves for at in own.loc[own["split"] == OTHER, "step"]}
     splits = {name for own in curves for name in own["split"]}
-    key = legend_of(2, {name: f"{name} classes" for name in LOOKS if name in splits})
+    names = {name: f"{name} classes" for name in LOOKS} | {OTHER: f"unseen classes, {words.checkpoints(drawn_steps)}"}
+    key = legend_of(2, {name: named for name, named in names.items() if name in splits})
     for i, own in enumerate(curves):
         rows, levels = records(own, ["split", "x", "value", "low", "high", "band", "tied", "best"]), _levels(own)
-        layers = list(own.loc[own["split"] == own["split"].iloc[-1], "layer"])
+        layers = list(own.loc[own["split"] == own["split"].iloc[0], "layer"])
         lowest, n = i + columns >= len(curves), len(layers)
-        names = [name if lowest else name.split()[0] for name in numbered(layers, 16)]
+        labels = [name if lowest else name.split()[0] for name in numbered(layers, 16)]
         ends = [row.get(end) for row in [*rows, *levels] for end in ("value", "low", "high")]
         scale = {"type": "log", "nice": False} if spans_much([end for end in ends if end is not None]) else None
         shown = key if i == len(curves) - 1 else None
-        drawn = depth_layers(str(names), -45 if lowest else 0, 26 if n <= 16 else 10, scale, shown)
+        drawn = depth_layers(str(labels), -45 if lowest else 0, 26 if n <= 16 else 10, scale, shown)
         title = directed_name(own["metric"].iloc[0], own["better"].iloc[0])
         best = [*own.loc[own["best"], ["depth", "value"]].itertuples(index=False, name=None)]
-        told, last = words.panel_words(short_names(layers, 16), best, own["better"].iloc[0]), int(own["step"].iloc[0])
-        subtitle = told + (f", step {last}" if last != step else "")
+        at, better = int(own["step"].iloc[0]), own["better"].iloc[0]
+        subtitle = words.panel_words(short_names(layers, 16), best, better, taken[i] if taken else None)
+        subtitle += f", {words.checkpoint(at)}" if at != step else ""
         head = heading(i, len(curves), title, subtitle, theme.UNSEEN)
         specs.append(panel(drawn, {"points": rows, "levels": levels}, (inner_width(columns), 100), head))
     return figure(specs, text, columns=columns) | {"params": [{"name": "split", "value": "unseen"}]}
@@ -124,7 +143,7 @@ def _levels(points: pd.DataFrame) -> list[Spec]:
     """What the points of each split compare with."""
     levels = [
         {"split": split, "kind": kind, "value": float(level)}
-        for split, own in points.groupby("split", sort=False)
+        for split, own in points[points["split"] != OTHER].groupby("split", sort=False)
         for kind, level in {"raw pixels": own["pixels"].iloc[0], "chance": own["chance"].mean()}.items()
     ]
     return [level for level in levels if pd.notna(level["value"])]
@@ -146,7 +165,9 @@ def layer_pairs(results: Results) -> dict[str, Spec]:
             split = UNSEEN if UNSEEN in matrices else SEEN
             layers, values = matrices[split]
             neighbours = list(np.diag(values, 1))[layers[0] == "pixels" :]
-            caption = words.pairs_caption(words.network_at(str(model), str(dataset), own.iloc[0]["step"]), means)
+            caption = words.pairs_caption(
+                words.network_at(str(model), str(dataset), f"step {own.iloc[0]['step']}"), means
+            )
             text = words.pairs_title(neighbours, f"{SPLITS[split]} classes"), caption
             specs[f"layer_pairs-{dataset}-{model}"] = layer_pairs_figure(matrices, text)
     return specs

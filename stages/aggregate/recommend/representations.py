@@ -8,6 +8,7 @@ import pandas as pd
 from ...core.inference.representations import gain_of
 from ...core.representations.candidates import Candidate
 from ...core.representations.choice import Choice
+from ...core.scores.refits import class_groups, left_out_part
 from ...shared.tables.metric_table import ALL_BUT_ONE_CLASS, CHOOSING, JUDGED, LAYERS_SEPARATOR
 from ..facts import RepresentationRecord
 
@@ -56,12 +57,15 @@ def choice_of(rows: pd.DataFrame) -> Choice:
     fold_of = dict(zip(*(rows.loc[rows["kind"] == JUDGED, name] for name in ("part", "fold")), strict=True))
     sets = sorted(map(str, choosing), key=int)
     singles = np.flatnonzero((candidates["join"] == "single") & (candidates["recipe"] == "plain"))
+    classes = tuple(map(str, judged))
+    parts = [left_out_part([classes[k] for k in group]) for group in class_groups(classes)]
+    without = of(ALL_BUT_ONE_CLASS, "part")
     return Choice(
         candidates=tuple(Candidate(tuple(own[0].split(LAYERS_SEPARATOR)), own[1], own[2]) for own in listed),
-        classes=tuple(map(str, judged)),
-        folds=np.array([sets.index(fold_of[name]) for name in map(str, judged)]),
+        classes=classes,
+        folds=np.array([sets.index(fold_of[name]) for name in classes]),
         class_scores=judged.to_numpy(),
-        without=of(ALL_BUT_ONE_CLASS, "part").to_numpy().T,
+        without=without[parts if len(without.columns) else []].to_numpy().T,
         choosing=choosing[sets].to_numpy().T,
         control=int(singles[-1]),
     )

@@ -4,7 +4,7 @@ It says that something *is* where an interval of a proven level over other class
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from ...core.inference.scopes import Scope, is_proven
 from ...core.scores.description import Better, sign_of
@@ -106,9 +106,19 @@ def steps_caption(row: SummaryRow, means: Averages) -> str:
     return f"{row.dataset}; {means.words}. g: {extreme} {metric_name(row.metric)} of any layer."
 
 
-def network_at(model: str, dataset: str, step: int, pooling: str = "") -> str:
+def checkpoint(step: int, *, own: bool = False) -> str:
+    """Name a checkpoint; if a network has no other one (own), by its step."""
+    return f"step {step}" if step or own else "pre-trained"
+
+
+def checkpoints(steps: Iterable[int]) -> str:
+    """Name the checkpoints of several networks or scores."""
+    return " or ".join(map(checkpoint, sorted(set(steps))))
+
+
+def network_at(model: str, dataset: str, at: str, pooling: str = "") -> str:
     """Name the checkpoint of which a figure is, and its pooling if that differs between figures."""
-    return f"{model} on {dataset}, step {step}" + f", pooling {pooling}" * bool(pooling)
+    return f"{model} on {dataset}, {at}" + f", pooling {pooling}" * bool(pooling)
 
 
 def depth_caption(name: str, step: int, means: Averages, scopes: Sequence[tuple[str, str, Scope]], *, sd: bool) -> str:
@@ -126,14 +136,20 @@ def depth_caption(name: str, step: int, means: Averages, scopes: Sequence[tuple[
     return " ".join(filter(None, [*parts, MARKS]))
 
 
-def panel_words(layers: Sequence[str], best: Sequence[tuple[int, float]], better: Better) -> str:
-    """Name the best of some layers by one score: the first of these depths, each with its score."""
+def panel_words(
+    layers: Sequence[str], best: Sequence[tuple[int, float]], better: Better, taken: int | None = None
+) -> str:
+    """Name the best of some layers by one score, the first of these depths, each with its score; and the one to take.
+
+    That is another one if few labels or a gain that does not pay decide.
+    """
     if better == "neither":
         return "neither high nor low is better"
     if not best:
         return "undefined on unseen classes"
     depth, value = best[0]
-    return f"best at layer {place(depth, len(layers) - 1)} ({layers[depth]}): {value:.2f}"
+    told = f"; recommended: layer {taken + 1}" if taken not in (None, depth) else ""
+    return f"best at layer {place(depth, len(layers) - 1)} ({layers[depth]}): {value:.2f}{told}"
 
 
 def pairs_caption(network: str, means: Averages) -> str:
@@ -169,16 +185,21 @@ def overview_heading(row: SummaryRow) -> str:
     return f"{metric_name(row.metric)} on unseen classes{LOWER * (row.better == 'lower')}"
 
 
-def overview_caption(rows: Sequence[SummaryRow], scope: Scope | None, averages: Averages) -> str:
+def overview_caption(
+    rows: Sequence[SummaryRow], scope: Scope | None, averages: Averages, others: Collection[int] = ()
+) -> str:
     """Return what bars of an overview are.
 
     Args:
         rows: of the networks in colour.
         scope: of the bars; None where they are the spread.
         averages: over what every value is a mean.
+        others: checkpoints of thin lines.
     """
     bars, first, step = "Bars at the best and the last layer", rows[0], max(row.step for row in rows)
-    parts = [f"{first.dataset}, {at_last_step(row.step for row in rows)}; {averages.words}."]
+    steps = {row.step for row in rows}
+    at = f"thick: {checkpoints(steps)}, thin: {checkpoints(others)}" if others else at_last_step(steps)
+    parts = [f"{first.dataset}, {at}; {averages.words}."]
     parts.append(explain_intervals(bars, [(metric_name(first.metric), first.metric, scope)], step))
     parts.append(f"{bars}: {averages.spread}." if averages.vary and not scope else "")
     return " ".join(filter(None, [*parts, MARKS]))

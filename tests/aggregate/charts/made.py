@@ -1,11 +1,15 @@
 """Curves of two networks, made from formulas: scores of one fold or of several, and their means."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
 import pandas as pd
 
 from stages.aggregate.curves import ACCURACY, Scores
+from stages.aggregate.tables.shown import Shown
+from stages.aggregate.tables.summary_row import SummaryRow
 from stages.aggregate.tables.uncertainty import UNCERTAINTY
 from stages.core.scores.catalogue import SCORES
 
@@ -34,6 +38,11 @@ def made_scores(folds: tuple[str, ...] = ("0",), n_seeds: int = 2) -> Scores:
     curves["accuracy"] = (0.4 + curves["step"] / 250).where(trained)
     curves["accuracy_sd"], curves["accuracy_chance"] = np.where(trained, 0.01, np.nan), np.where(trained, 0.1, np.nan)
     return Scores(curves=curves, folds=folds, n_seeds=n_seeds, catalogue=SCORES)
+
+
+def shown(scores: Scores, rows: Sequence[SummaryRow] = ()) -> Shown:
+    """What figures show of scores at their last step."""
+    return Shown(scores, rows, replace(scores, curves=scores.curves.head(0)))
 
 
 def _value(split: str, step: int, depth: int) -> float:

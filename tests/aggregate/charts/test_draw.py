@@ -13,6 +13,7 @@ from stages.aggregate.tables.score_tables import depth_table, steps_table
 from stages.aggregate.tables.summary import summarize
 from stages.core.scores.catalogue import SCORES
 from tests.aggregate.charts.drawing import Drawing
+from tests.aggregate.charts.made import shown
 from tests.aggregate.charts.test_layer_pairs import layer_pairs
 
 MODELS = ["small", "small_scratch"]
@@ -27,7 +28,15 @@ def made(scores, main_metric="nmi", pairs=None):
     summary = summarize(scores, main_metric)
     datasets = dict.fromkeys(row.dataset for row in summary)
     findings = [findings_of([row for row in summary if row.main and row.dataset == dataset]) for dataset in datasets]
-    return Results(pd.DataFrame(), scores, summary, Facts(main_uses(summary), findings), pd.DataFrame(), tables)
+    return Results(
+        pd.DataFrame(),
+        scores,
+        summary,
+        Facts(main_uses(summary), findings),
+        pd.DataFrame(),
+        tables,
+        shown(scores, summary),
+    )
 
 
 def main_uses(summary):
@@ -52,7 +61,8 @@ def findings_of(rows, accuracy=None, beaten=()):
 
 def test_every_figure_is_written_as_png_and_svg(scores, tmp_path):
     results = made(scores, pairs=layer_pairs())
-    results = replace(results, summary=[row for row in results.summary if row.model == "small"])
+    rows = [row for row in results.summary if row.model == "small"]
+    results = replace(results, summary=rows, shown=shown(scores, rows))
     count = draw_figures(tmp_path, results, MODELS)
     names = {path.stem for path in (tmp_path / "figures").iterdir()}
     assert len(names) == count == 7

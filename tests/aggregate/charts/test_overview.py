@@ -11,6 +11,7 @@ from stages.aggregate.compute import Results
 from stages.aggregate.facts import Facts
 from stages.aggregate.tables.score_tables import depth_table
 from tests.aggregate.charts.drawing import Drawing
+from tests.aggregate.charts.made import shown
 from tests.aggregate.networks import NO_INTERVALS, evidence, network
 
 MODELS = ["small", "small_scratch"]
@@ -25,7 +26,7 @@ def overview(curves, *, aside=(), models=MODELS, shorter=(), **columns):
     columns = {"best_depth": BEST, "baseline": None, "chance": None} | NO_INTERVALS | columns
     rows = (network(model, last_depth=LAST - (model in shorter), **columns) for model in models)
     facts = Facts([SimpleNamespace(dataset="handwriting", use="discovery", metric="nmi")], [])
-    results = Results(pd.DataFrame(), curves, [], facts, pd.DataFrame(), {"depth.csv": points})
+    results = Results(pd.DataFrame(), curves, [], facts, pd.DataFrame(), {}, shown(curves))
     return points[points["model"].isin(models)], Drawing(draw(results, MODELS, evidence(*rows, beaten=aside)))
 
 

@@ -8,6 +8,7 @@ from stages.aggregate.facts import Facts
 from stages.aggregate.tables.score_tables import steps_table
 from stages.aggregate.words.figure_titles import STEP_LINES
 from tests.aggregate.charts.drawing import Drawing
+from tests.aggregate.charts.made import shown
 from tests.aggregate.networks import evidence, network
 
 
@@ -19,7 +20,7 @@ def rows(scores):
 
 
 def draw(scores, rows):
-    results = Results(pd.DataFrame(), scores, [], Facts([], []), pd.DataFrame(), {"steps.csv": rows})
+    results = Results(pd.DataFrame(), scores, [], Facts([], []), pd.DataFrame(), {"steps.csv": rows}, shown(scores))
     return Drawing(steps(results, evidence(network("small"), network("small_scratch"))))
 
 

@@ -35,7 +35,7 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 POWER_SETS = 100
 """Data sets of every design of which it is asked what studies show."""
 
-GAIN_SETS, JOIN_SETS, GAIN_STUDIES = 1000, 200, 200
+GAIN_SETS, JOIN_SETS, GAIN_STUDIES = 1000, 500, 200
 """Sets of each design of frozen networks, of joins, and studies of class scores of each kind and shape."""
 
 

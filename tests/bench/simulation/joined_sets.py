@@ -15,8 +15,8 @@ from stages.core.representations.choice import Choice, choose_representation
 from stages.library.representing import gain_of
 from tests.bench.simulation.coverage_table import NORMAL
 
-LIFTS, WIDTHS = (0.5, 0.75, 0.6), (24, 24, 32)
-"""Of each layer how far its class means lie apart, and its features."""
+WIDTHS = (24, 24, 32)
+"""Features of each layer."""
 
 SHARED = 8
 """Directions in which the images of all classes vary together, which recipes take out."""
@@ -31,6 +31,9 @@ class JoinedSet:
         classes: K.
         images: of each class.
         tails: degrees of freedom of the t distribution of how far a class lies out, on a logarithm; None: all alike.
+        families: super-classes, which have half of the variance of class means; 0: none.
+        moved: how far the images of all classes vary together.
+        lifts: of each layer how far its class means lie apart.
         turned: all layers are one embedding in other axes, so that there is nothing to gain.
     """
 
@@ -38,6 +41,9 @@ class JoinedSet:
     classes: int = 15
     images: int = 14
     tails: float | None = None
+    families: int = 0
+    moved: float = 0.8
+    lifts: tuple[float, ...] = (0.5, 0.75, 0.6)
     turned: bool = False
 
 
@@ -47,6 +53,9 @@ DESIGNS = {
     "joins, 20": JoinedSet("the same, 20 classes", classes=20, images=12),
     "joins, far and near": JoinedSet("15 classes, far and near by a t distribution with 3 degrees of freedom", tails=3),
     "joins, turned": JoinedSet("all layers are one embedding, turned", turned=True),
+    "joins, families": JoinedSet("15 classes in 5 super-classes", families=5),
+    "joins, last": JoinedSet("images do not vary together, the last layer is the best", moved=0, lifts=(0.3, 0.4, 0.6)),
+    "joins, 40": JoinedSet("40 classes of 6 images", classes=40, images=6),
 }
 
 
@@ -54,11 +63,14 @@ def draw(design: JoinedSet, rng: np.random.Generator) -> tuple[dict[str, Any], A
     """Draw layers (N, D) float32, and classes (N,)."""
     K, y = design.classes, np.repeat(np.arange(design.classes), design.images)
     base, N = rng.standard_normal((K, 12)), len(y)
+    if design.families:
+        families = rng.standard_normal((design.families, 12))[rng.integers(design.families, size=K)]
+        base = np.sqrt(0.5) * (base + families)
     if design.tails is not None:
         base *= np.exp(0.5 * rng.standard_t(design.tails, K))[:, None]
     shared, own = rng.standard_normal((N, SHARED)), rng.standard_normal((N, 24))
     layers = {}
-    for layer, (lift, D) in enumerate(zip(LIFTS, WIDTHS, strict=True)):
+    for layer, (lift, D) in enumerate(zip(design.lifts, WIDTHS, strict=True)):
         fixed = np.random.default_rng([7, layer])
         if design.turned:
             signal = np.random.default_rng(7).standard_normal((12, 24)) / np.sqrt(12)
@@ -66,7 +78,7 @@ def draw(design: JoinedSet, rng: np.random.Generator) -> tuple[dict[str, Any], A
             X = (0.6 * base[y] @ signal + 0.7 * own) @ turn + 0.02 * rng.standard_normal((N, 24))
         else:
             signal = fixed.standard_normal((12, D)) / np.sqrt(12)
-            moved = 0.8 * shared @ fixed.standard_normal((SHARED, D)) / np.sqrt(SHARED)
+            moved = design.moved * shared @ fixed.standard_normal((SHARED, D)) / np.sqrt(SHARED)
             X = lift * base[y] @ signal + moved + 0.7 * rng.standard_normal((N, D)) + 0.5
         layers[f"l{layer}"] = X.astype(np.float32)
     return layers, np.array([f"c{c:02}" for c in y])
