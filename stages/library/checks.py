@@ -240,7 +240,7 @@ def checked_mapping(layers: Any, function: str) -> Mapping[str, Any]:
 def check_layers(
     layers: Mapping[str, NDArray[Any]], count: int, rows: NDArray[np.int64] | None = None
 ) -> dict[str, NDArray[np.float32]]:
-    """Check names, shapes and values of layers, and give them as float32.
+    """Check names, shapes and values of layers, and give them as float32, with what is known of `Layers`.
 
     Args:
         layers: name -> (N, D).
@@ -281,6 +281,9 @@ def check_layers(
                 f"embeddings of layer {name!r} must be finite in float32, the longest of {1 / MAX_LENGTH:g} to "
                 f"{MAX_LENGTH:g}, found {longest:.3g}; {remedy}, or multiply the layer by a number"
             )
+    if isinstance(layers, Layers):
+        found = Layers(found, layers.described)
+        found.origin = layers.origin
     return found
 
 

@@ -19,7 +19,6 @@ from ..measure.params import MeasureParams
 from ..measure.run import complete, plan_jobs, score_jobs
 from ..shared.embeddings.embeddings import SAMPLE_COLUMNS, Embeddings, InMemory, Layer
 from ..shared.embeddings.split_names import BASELINE, UNSEEN
-from ..shared.runtime.errors import UserError
 from ..shared.workflow.digests import cell_id
 from ..shared.workflow.params import RunParams, parse
 from .checks import Arrays
@@ -77,9 +76,7 @@ def compute_results(
     Returns:
         The results, the settings by section, the grid, and what a user should know, one sentence each.
     """
-    if result._inputs is None:
-        raise UserError("a result that was pickled must be scored again to be written, since it lacks the embeddings")
-    scored, (arrays, samples) = result._scored, result._inputs
+    scored, (arrays, samples) = result._scored, result.inputs
     axes = {"datasets": [scored.dataset], "models": [scored.model], "folds": [*range(len(scored.folds))]}
     grid = parse(axes | {"seeds": [SEED]}, RunParams, where="run")
     splits = {*samples["split"]}

@@ -1,19 +1,27 @@
 """What `score` returns: the table of scores, the choice for every use, and a figure."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from html import escape
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
 
 from ..aggregate.facts import Recommendation as Record
 from ..aggregate.words.verdict import verdict
+from ..core.representations.candidates import JOINS, RECIPES
 from ..core.scores.description import OfferedUse as Use
-from ..shared.runtime.errors import check_known
+from ..shared.embeddings.split_names import UNSEEN
+from ..shared.runtime.errors import UserError, check_known
 from .chart import layers_chart
-from .checks import Arrays
+from .checks import Arrays, check_layers
 from .scored import Scored
+
+if TYPE_CHECKING:
+    from .representing import Representation, RepresentationChoice
+
+JOINED = "`result.representation` compares joins of layers for retrieval, too."
 
 Over = Literal["last", "before"]
 
@@ -83,7 +91,7 @@ class Result:
     """
 
     def __init__(self, scored: Scored, inputs: tuple[Arrays, pd.DataFrame] | None = None) -> None:
-        self._scored, self._inputs = scored, inputs  # which `write_result` takes
+        self._scored, self._inputs = scored, inputs
 
     def __getstate__(self) -> dict[str, Any]:
         return {"_scored": self._scored, "_inputs": None}
@@ -106,6 +114,47 @@ class Result:
         """
         [record] = self._scored.facts.of_use(use)
         return Recommendation.of(record)
+
+    @property
+    def inputs(self) -> tuple[Arrays, pd.DataFrame]:
+        """The embeddings that were scored, and a row for each image: `label`, `group`, `fold`, `split`, `sample_id`.
+
+        Raises:
+            UserError: the result was pickled.
+        """
+        if self._inputs is None:
+            raise UserError("a result that was pickled lacks the embeddings: score them again")
+        return self._inputs
+
+    @cached_property
+    def representation(self) -> "RepresentationChoice":
+        """What to store for retrieval among joins of layers and recipes, too, as `choose_representation` chooses it.
+
+        It is computed when first asked for, on the images of unseen classes that were scored.
+
+        Raises:
+            UserError: a class has images of one group only, or the result was pickled.
+        """
+        from .representing import choose
+
+        arrays, samples = self.inputs
+        rows = np.flatnonzero(samples["split"] == UNSEEN)
+        if len(rows) < len(samples):
+            arrays, samples = check_layers(arrays, len(samples), rows), samples.iloc[rows]
+        groups = samples["group"].to_numpy() if samples["group"].any() else None
+        choice = choose(arrays, samples["label"].to_numpy(), groups, JOINS, RECIPES, None)
+        return replace(choice, notes=[*self._scored.drawn, *choice.notes])
+
+    def fit(self, dimensions: int | None = None) -> "Representation":
+        """Fit `representation` to the images that were scored: what turns layers into vectors.
+
+        Args:
+            dimensions: number of features that are left; None: all.
+
+        Raises:
+            UserError: as `representation`, or there are more dimensions than features or images.
+        """
+        return self.representation.fit(dimensions)
 
     @property
     def table(self) -> pd.DataFrame:
@@ -160,7 +209,7 @@ class Result:
         return "\n".join([verdict(self._scored.facts, use=use, embeds=False), *told])
 
     def __str__(self) -> str:
-        return self.verdict()
+        return "\n".join([self.verdict(), *([JOINED] if "retrieval" in self.uses else [])])
 
     def __repr__(self) -> str:
         return str(self)

@@ -8,8 +8,11 @@ from sklearn.preprocessing import normalize
 
 import stages.library as wl
 from stages.core.representations.judging import Gallery
+from stages.core.representations.representation import Origin
 from stages.library import representing
+from stages.library.checks import Layers
 from stages.library.representing import Representation
+from stages.shared.embeddings.embeddings import Layer
 
 CLASSES, IMAGES = 16, 8
 
@@ -33,6 +36,31 @@ LABELS = np.repeat([f"class {number:02}" for number in range(CLASSES)], IMAGES)
 @pytest.fixture(scope="module")
 def chosen():
     return wl.choose_representation(embeddings(), LABELS)
+
+
+def test_a_result_compares_joins_when_asked_and_fits_the_choice(chosen):
+    """Of the unseen images that were scored; the arguments' order and seen images change nothing."""
+    layers, seen = embeddings(), np.arange(len(LABELS) + 8) >= len(LABELS)
+    more = {name: np.vstack([X, X[:8] + 9]) for name, X in layers.items()}
+    labels = np.concatenate([LABELS, ["seen 1", "seen 2"] * 4])
+    result = wl.score(more, labels, seen=seen, metrics=["map_at_r"], refits_halves=0)
+    assert str(result).endswith("\n`result.representation` compares joins of layers for retrieval, too.")
+    assert "representation" not in vars(result)  # printing computes nothing
+    assert str(result.representation) == str(chosen)
+    vectors = result.fit(8).transform(layers)
+    assert np.array_equal(vectors, chosen.fit(8).transform(layers))
+    with pytest.raises(wl.UserError, match="a result that was pickled lacks the embeddings: score them again"):
+        _ = pickle.loads(pickle.dumps(result)).representation
+
+
+def test_a_result_keeps_what_is_known_of_layers_and_groups():
+    layers = Layers(embeddings(), dict.fromkeys(embeddings(), Layer("", "", 0, "mean", 20, 5, 7_000_000)))
+    layers.origin = Origin("net", 32, "mean")
+    groups = [f"{label} {number % 2}" for number, label in enumerate(LABELS)]
+    found = wl.score(layers, LABELS, groups, metrics=["map_at_r"], refits_halves=0).representation
+    assert found.table["operations"].unique().tolist() == [7e6]
+    assert found.fit().origin == layers.origin
+    assert str(found) == str(wl.choose_representation(layers, LABELS, groups))
 
 
 def test_what_varies_within_all_classes_is_taken_out(chosen):

@@ -61,7 +61,7 @@ def test_of_more_images_than_max_images_a_sample_is_scored_and_named(arrays, tmp
     alone = wl.score({name: X[rows] for name, X in layers.items()}, labels[rows], ids=np.array(ids)[rows], **given)
     pd.testing.assert_frame_equal(found.table, alone.table)
     told = "scores of the split 'unseen' are of 70 images drawn from 120 (max_images)"
-    assert (found.notes[0], str(found)) == (told, f"{alone}\nThe {told}.")
+    assert (found.notes[0], found.verdict()) == (told, f"{alone.verdict()}\nThe {told}.")
     with pytest.raises(wl.UserError, match="max_images"):
         wl.score(*arrays, max_images=5)
 

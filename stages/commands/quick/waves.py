@@ -96,7 +96,7 @@ def answer(
         print(UNUSED, file=sys.stderr)
     if joins:
         announce()
-        choice = choose_representation(sources if len(sources) > 1 else layers, labels)
+        choice = choose_representation(sources, labels) if len(sources) > 1 else result.representation
         print(f"\n{choice}{curve_of(choice, dimensions) if dimensions else ''}", flush=True)
     if out:
         from ...library.export import write_result
