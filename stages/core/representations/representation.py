@@ -1,6 +1,7 @@
 """A representation that is fitted to all classes, for use: layers in, one vector per image out."""
 
 import json
+import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -15,7 +16,6 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from ...shared.runtime.errors import UserError, check_known
-from ...shared.runtime.scratch import partial_path
 from ..scores.arrays import Float32, Float64, blocks
 from .candidates import RECIPES, Recipe
 from .fitting import SCALINGS, WITHIN, Embedding, Step, axes_about_zero, layer_step, within_classes
@@ -256,7 +256,7 @@ def _replace_file(path: Path, content: bytes) -> None:
     """Write a file whole or not at all: a full disk must not cost the one that was there."""
     if path.exists() and not path.is_file():
         raise ValueError("no regular file")
-    scratch = partial_path(path)
+    scratch = path.with_name(f".{path.name}.partial-{os.getpid()}")
     try:
         scratch.write_bytes(content)
         scratch.replace(path)
