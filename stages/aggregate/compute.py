@@ -15,8 +15,8 @@ from .params import Asked
 from .read import Tables
 from .recommend.decide import recommend_all
 from .recommend.representations import representations
+from .recommend.shown import Shown, show
 from .tables.score_tables import CLASS_COLUMNS, classes_table, depth_table, steps_table
-from .tables.shown import Shown, show
 from .tables.summary import check_main_score, measured_network, summarize, summary_table
 from .tables.summary_row import SummaryRow
 from .tables.uncertainty import add_uncertainty

@@ -151,7 +151,7 @@ def test_raw_data_are_never_written_to(five_classes, tmp_path):
 
 
 def test_more_images_than_a_block_or_a_shard(make_folder, tmp_path, monkeypatch):
-    monkeypatch.setattr("stages.prepare.decode.IMAGES_PER_BLOCK", 3)
+    monkeypatch.setattr("stages.prepare.decode.IMAGES_AHEAD", 3)
     monkeypatch.setattr("stages.shared.images.image_store.MAX_IMAGES_PER_SHARD", 16)
     raw = make_folder(dict.fromkeys("abcde", 8))
     prepare_dataset(raw, tmp_path / "small", params(), 0, "mine", 10**6)

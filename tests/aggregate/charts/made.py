@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from stages.aggregate.curves import ACCURACY, Scores
-from stages.aggregate.tables.shown import Shown
+from stages.aggregate.recommend.shown import Shown
 from stages.aggregate.tables.summary_row import SummaryRow
 from stages.aggregate.tables.uncertainty import UNCERTAINTY
 from stages.core.scores.catalogue import SCORES

@@ -9,9 +9,9 @@ from ...shared.embeddings.split_names import UNSEEN
 from ..curves import KEYS, MEAN, Name, Scores
 from ..facts import Recommendation
 from ..network_data import NetworkData
-from .summary import summarize
-from .summary_row import SummaryRow
-from .uncertainty import UNCERTAINTY, add_uncertainty
+from ..tables.summary import summarize
+from ..tables.summary_row import SummaryRow
+from ..tables.uncertainty import UNCERTAINTY, add_uncertainty
 
 
 @dataclass(frozen=True)
