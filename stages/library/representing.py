@@ -242,8 +242,8 @@ class RepresentationChoice:
             )
         return (
             f"{classes} classes in {len(references)} folds, {min(references)} or more reference classes, "
-            f"{len(self.choice.candidates)} candidates. MAP@R within a fold, on classes that took no part in the "
-            "choice; gains [95%] are corrected for it."
+            f"{len(self.choice.candidates)} candidates. MAP@R is on classes that took no part in the choice, and among "
+            "those of a fold, so higher than among all classes. Gains [95%] are corrected for the choice."
         )
 
     @property
