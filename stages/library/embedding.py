@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
-from itertools import chain, islice
+from itertools import chain, islice, pairwise
 from pathlib import Path
 from typing import Any
 from warnings import warn
@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from ..core.representations.representation import Origin
-from ..embed.embedder import layer_embeddings, pooled_layers, pooling_kind, stored, to_arrays
+from ..embed.embedder import layer_embeddings, pooled_layers, pooling_kind, stored
 from ..embed.folding import FoldedNorms
 from ..embed.params import Pooling, TapsParams
 from ..embed.taps.find import REMEDY, find_taps
@@ -38,6 +38,7 @@ from ..shared.networks.transforms import Transform
 from ..shared.runtime.errors import UserError, explain_system_error
 from ..shared.runtime.progress import progress
 from .checks import Layers
+from .transfer import send, to_device
 
 Listed = Sequence[str | os.PathLike[str] | Image.Image]
 Images = Iterable[str | os.PathLike[str] | Image.Image] | Pixels
@@ -148,10 +149,12 @@ class Reading:
     Attributes:
         max_pixels: of an image.
         bits: how many bits images of 16 bits a sample use; None: the fewest into which all fit, with a warning.
+        workers: threads that decode; None: one per processor, at most `MAX_THREADS`.
     """
 
     max_pixels: int
     bits: Bits | None
+    workers: int | None = None
 
     def pixels(self, images: Listed | Pixels, size: int | None = None) -> Iterator[Pixels]:
         """Read images in order: (H, W, 3) uint8, or made square as the prepare stage does by default.
@@ -167,7 +170,7 @@ class Reading:
             partial(self._loaded, each, name) if isinstance(each, Image.Image) else partial(read_file, Path(each))
             for each, name in zip(images, names, strict=True)
         ]
-        how: dict[str, Any] = {"max_pixels": self.max_pixels, "size": size}
+        how: dict[str, Any] = {"max_pixels": self.max_pixels, "size": size, "workers": self.workers}
         if self.bits:
             decoded = decode_many(contents, bits=self.bits, **how)
         else:
@@ -237,7 +240,8 @@ def embed_named(
 
     def batches() -> Iterator[Tensor]:
         while part := list(islice(pixels, batch_size)):
-            yield network.transform.evaluation(torch.from_numpy(filled(np.stack(part), batch_size)).to(device))
+            batch = torch.from_numpy(filled(np.stack(part), batch_size))
+            yield network.transform.evaluation(to_device(batch, device))
 
     found = _embedded(network, find_taps(network, params, taps), poolings, batches(), len(images), batch_size, compute)
     for pooling, layers in found.items():
@@ -279,7 +283,7 @@ def embed_module(
 
     def batches() -> Iterator[Tensor]:
         while part := list(islice(inputs, batch_size)):
-            yield torch.stack(part).to(device, dtype)
+            yield to_device(torch.stack(part), device).to(dtype)
 
     network = Network(module, (), Transform(size, (0, 0, 0), (1, 1, 1), channels_last=False))
     training = {child: child.training for child in module.modules()}
@@ -326,25 +330,35 @@ def _embedded(
     """Embed batches into arrays that exist once; in the precision of `compute`, of a module in its own."""
     layers = pooled_layers(taps, poolings)
     arrays, done = dict[str, NDArray[np.float32]](), 0
+    counted = progress(batches, total=-(-count // batch_size), what="embed", unit="batch")
     with torch.inference_mode(), layer_embeddings(network, layers, logits=False) as embed:
-        norms: FoldedNorms | None = None
-        for batch in progress(batches, total=-(-count // batch_size), what="embed", unit="batch"):
-            if network.head and norms is None:  # a library's network, as the workflow runs it
-                blank = torch.zeros_like(batch[:1])
-                norms = FoldedNorms(lambda blank=blank: embed(blank))  # type: ignore[misc]
-            with compute.autocast() if compute else nullcontext(), norms or nullcontext():
-                embedded = to_arrays(embed(batch))
-            for name, values in embedded.items():
+        begun = chain(_passed(network, embed, counted, compute), [dict])
+        for wait, _ in pairwise(begun):  # which begins with the next before it gives one
+            for name, values in wait().items():
                 if name not in arrays:
                     arrays[name] = np.empty((count, values.shape[1]), np.float32)
                 arrays[name][done : done + len(values)] = stored(values[: count - done], name, 0, "float32")
-            done += len(batch)
+            done += batch_size
     of = {(layer.tap.path, layer.pooling): layer.layer for layer in layers}
     by_pooling = dict[Pooling, Layers]()
     for pooling in poolings:
         own = {tap.path: of[tap.path, pooling_kind(tap, pooling)] for tap in taps}
         by_pooling[pooling] = Layers({path: arrays[layer.name] for path, layer in own.items()}, own)
     return by_pooling
+
+
+def _passed(
+    network: Network, embed: Callable[[Tensor], dict[str, Tensor]], batches: Iterator[Tensor], compute: Compute | None
+) -> Iterator[Callable[[], dict[str, NDArray[np.float32]]]]:
+    """Pass batches through the network; yield what waits for the embeddings of each."""
+    norms: FoldedNorms | None = None
+    for batch in batches:
+        if network.head and norms is None:  # a library's network, as the workflow runs it
+            blank = torch.zeros_like(batch[:1])
+            norms = FoldedNorms(lambda blank=blank: embed(blank))  # type: ignore[misc]
+        with compute.autocast() if compute else nullcontext(), norms or nullcontext():
+            waiting = send(embed(batch))
+        yield waiting
 
 
 TAKEN = "paths or Pillow images, or a NumPy array uint8 of shape {}, RGB"

@@ -104,9 +104,11 @@ def test_images_are_decoded_while_whoever_takes_them_works(monkeypatch):
         return read_pixels(content, **how)
 
     monkeypatch.setattr(module, "read_pixels", noticed)
+    monkeypatch.setattr(module, "IMAGES_AHEAD", 3)
     stream = decode_many([partial(bytes, encoded(number)) for number in range(9)], **HOW)
-    next(stream)
-    assert all(decoded.acquire(timeout=30) for _ in range(9))  # though no further one is asked for
+    for _ in range(3):
+        next(stream)
+    assert all(decoded.acquire(timeout=30) for _ in range(5))  # though no further one is asked for
     stream.close()
 
 
