@@ -135,4 +135,8 @@ use_option = click.option(
     "--use", type=click.Choice(OFFERED), help="Purpose of the features; by default aggregate.use, else each."
 )
 
+workers_option = click.option(
+    "--workers", type=click.IntRange(1), help="Threads that decode images; by default one per processor, at most 8."
+)
+
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")

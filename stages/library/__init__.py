@@ -199,6 +199,7 @@ def embed(
     image_size: int | None = None,
     batch_size: int = 128,
     bits: Bits | None = None,
+    workers: int | None = None,
 ) -> dict[str, NDArray[np.float32]]:
     """Embed images at every layer of a network, in one pass.
 
@@ -218,6 +219,7 @@ def embed(
         batch_size: images per forward pass.
         bits: how many bits files of 16 bits a sample use; with 12 bits, 4095 is white. By default the fewest into
             which all values fit, with a warning if these are fewer than 16: give it where images are embedded in parts.
+        workers: threads that decode images while the network runs; by default one per processor, at most 8.
 
     Returns:
         Layer -> (N, D) float32, from input to output, as `score` takes it.
@@ -238,8 +240,9 @@ def embed(
     from ..shared.workflow.params import load, parse
 
     check_known(pooling, get_args(Pooling), f"pooling must be {', '.join(get_args(Pooling))}, found {pooling!r}")
-    if not isinstance(batch_size, Integral) or batch_size < 1:
-        raise UserError(f"batch_size must be a whole number >= 1, found {batch_size!r}")
+    for what, number in (("batch_size", batch_size), ("workers", 1 if workers is None else workers)):
+        if not isinstance(number, Integral) or number < 1:
+            raise UserError(f"{what} must be a whole number >= 1, found {number!r}")
     named = isinstance(layers, str) and layers in ("default", "inside_blocks")
     listed = isinstance(layers, Sequence) and not isinstance(layers, str) and all(isinstance(p, str) for p in layers)
     if not named and not (listed and layers):
@@ -247,7 +250,7 @@ def embed(
     taps = parse({"layers": layers if isinstance(layers, str) else [*layers]}, TapsParams, where="")
     if bits not in (None, *get_args(Bits)):
         raise UserError(f"bits must be None, 8, 10, 12, 14 or 16, found {bits!r}")
-    reading = Reading(parse(load(PARAMS)["prepare"], PrepareParams, where="prepare").max_pixels, bits)
+    reading = Reading(parse(load(PARAMS)["prepare"], PrepareParams, where="prepare").max_pixels, bits, workers)
     if isinstance(model, str):
         if transform is not None:
             raise UserError("transform belongs to a module: a network by name has its own; leave it out")

@@ -9,6 +9,7 @@ from torch import nn
 from torchvision import transforms
 
 import stages.library as wl
+from stages.library import embedding
 
 PREPARE = transforms.Compose([transforms.ToTensor(), transforms.Normalize([0.5] * 3, [0.5] * 3)])
 
@@ -50,6 +51,19 @@ def test_a_gpu_gives_the_directions_that_the_cpu_gives(images, monkeypatch):
     for name, X in wl.embed("efficientnet_lite0", images, image_size=32).items():
         lengths = np.linalg.norm(X, axis=1) * np.linalg.norm(on_gpu[name], axis=1)
         assert ((X * on_gpu[name]).sum(axis=1) / lengths).min() > 1 - 1e-3
+
+
+def test_embeddings_are_fetched_when_the_next_batch_has_begun(images, monkeypatch):
+    events, send = list[str](), embedding.send
+
+    def noticed(embeddings):
+        events.append("begun")
+        wait = send(embeddings)
+        return lambda: events.append("fetched") or wait()
+
+    monkeypatch.setattr(embedding, "send", noticed)
+    wl.embed("efficientnet_lite0", images, image_size=32, batch_size=4)
+    assert events == ["begun", "begun", "fetched", "begun", "fetched", "fetched"]
 
 
 @pytest.mark.parametrize(

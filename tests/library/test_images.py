@@ -64,6 +64,19 @@ def test_one_pillow_image_may_be_there_many_times(images, paths):
     np.testing.assert_array_equal(found["0"], np.repeat(found["0"][:1], 40, axis=0))
 
 
+@pytest.mark.parametrize("workers", [1, 3])
+def test_a_damaged_file_among_many_is_named(paths, workers):
+    paths[3].write_bytes(paths[3].read_bytes()[:60])
+    many = [*paths[:3] * 50, paths[3], *paths[:3] * 50]
+    with pytest.raises(wl.UserError, match=rf"^{re.escape(str(paths[3]))}: must be an image, found: damaged"):
+        wl.embed("efficientnet_lite0", many, image_size=32, batch_size=16, workers=workers)
+
+
+def test_workers_that_are_none_are_named(paths):
+    with pytest.raises(wl.UserError, match="workers must be a whole number >= 1, found 0"):
+        wl.embed(MODULE, paths, transform=TO_TENSOR, workers=0)
+
+
 @pytest.mark.parametrize(
     ("given", "found"),
     [

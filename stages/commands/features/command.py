@@ -10,7 +10,7 @@ import click
 
 from ...shared.runtime.errors import UserError
 from ..cut.command import check_only_representation, layer_options, representation_option
-from ..project import ProjectCommand, ProjectPath, check_new, params_option
+from ..project import ProjectCommand, ProjectPath, check_new, params_option, workers_option
 
 
 @click.command(cls=ProjectCommand)
@@ -22,6 +22,7 @@ from ..project import ProjectCommand, ProjectPath, check_new, params_option
 @layer_options
 @click.option("--out", type=ProjectPath(), required=True, help="The file to write: .parquet or .npz.")
 @click.option("--skip-unreadable", is_flag=True, help="Leave out files that are no images, and list them.")
+@workers_option
 @params_option
 def features(
     images: Path,
@@ -29,6 +30,7 @@ def features(
     representation: Path | None,
     out: Path,
     skip_unreadable: bool,
+    workers: int | None,
     params: Path,
     **wanted: Any,
 ) -> None:
@@ -68,10 +70,10 @@ def features(
         else:
             extractor = open_extractor(params, origin, Wanted(**wanted), resources)
         run = StageRun("features", params, keys=[], reads=[extractor.weights], writes=[out], resumable=True)
-        shards = Shards(claim_work(resources.enter_context(run), {}, watch.say), files, extractor, max_pixels)
+        shards = Shards(claim_work(resources.enter_context(run), {}, watch.say), files, extractor, max_pixels, workers)
         shards.fill(skip=skip_unreadable)
         unreadable = {path: why for shard in shards for path, why in shard.unreadable.items()}
-        count = sum(len(shard.paths) for shard in shards)
+        count = len(files.paths) - len(unreadable)
         if not count:
             remove(run.work)  # nothing to go on from
             raise UserError(f"{images}: must hold images, found none that can be read; name their folder or archive")

@@ -46,6 +46,11 @@ DARK = (
     "save them with 8 bits if theirs is {white}"
 )
 
+OTHERS = (
+    "features: {count} of {before} parts of an earlier run are made anew, since their images, the network or an option "
+    "changed"
+)
+
 EmbedPixels = Callable[[Pixels], Float32]
 """(B, S, S, 3) uint8, RGB -> (B, D) float32."""
 
@@ -185,11 +190,14 @@ class Shards:
         images: what is embedded.
         extractor: by what.
         max_pixels: of an image.
+        workers: threads that decode; None: one per processor.
     """
 
-    def __init__(self, work: KeptWork, images: RawFiles, extractor: Extractor, max_pixels: int) -> None:
+    def __init__(
+        self, work: KeptWork, images: RawFiles, extractor: Extractor, max_pixels: int, workers: int | None
+    ) -> None:
         self._work, self._images, self._extractor = work, images, extractor
-        self._how = {**extractor.decode, "max_pixels": max_pixels}
+        self._how = {**extractor.decode, "max_pixels": max_pixels, "workers": workers}
         work.folder.mkdir(parents=True, exist_ok=True)
         # a whole number of batches, so that no batch depends on where a run was cut short
         size = max(1, IMAGES_PER_SHARD // extractor.batch_size) * extractor.batch_size
@@ -217,13 +225,16 @@ class Shards:
         kept = [(file, paths) for file, paths in self._shards if file.name in self._work.files]
         looked = progress(kept, total=len(kept), what="compare images with what is kept", unit="shards")
         done = [(file, paths) for file, paths in looked if _hashes(file) == [*map(self._sha256, paths)]]
-        if len(done) < len(kept):
+        if len(done) < (before := len(self._work.files)):
+            print(OTHERS.format(count=before - len(done), before=before), file=sys.stderr)
             self._keep([file for file, _ in done])
         for file, paths in done if not skip else ():
             refuse_unreadable(self._images.where, _read(file, paths).unreadable)
-        missing = [shard for shard in self._shards if shard not in done]
-        count = sum(len(paths) for _, paths in missing)
-        for _ in progress(self._embed(missing, skip), total=count, what="features", unit="images"):
+        finished = {file for file, _ in done}
+        missing = [shard for shard in self._shards if shard[0] not in finished]
+        whole, left = (sum(len(paths) for _, paths in shards) for shards in (self._shards, missing))
+        embedded, counts = self._embed(missing, skip), {"total": whole, "done_before": whole - left}
+        for _ in progress(embedded, what="features", unit="images", **counts):
             pass
 
     def _sha256(self, path: str) -> str:
@@ -235,12 +246,12 @@ class Shards:
 
     def _embed(self, missing: Sequence[tuple[Path, Sequence[str]]], skip: bool) -> Iterator[str]:
         """Embed shards and write them; yield every image."""
-        of = self._extractor
+        of, content = self._extractor, self._images.content
+        stream = decode_many((content(path) for _, paths in missing for path in paths), **self._how)
         for file, paths in missing:
             unreadable, hashes, batch, features = {}, [], [], [np.empty((0, of.width), np.float32)]
             depths = list[Depth | None]()
-            decoded = decode_many([self._images.content(path) for path in paths], **self._how)
-            for path, (sha256, image) in zip(paths, decoded, strict=True):
+            for path, (sha256, image) in zip(paths, stream, strict=False):  # the stream goes on with the next shard
                 hashes.append(sha256 or self._sha256(path))
                 if isinstance(image, str):
                     unreadable[path] = image

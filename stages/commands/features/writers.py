@@ -3,7 +3,7 @@
     .parquet    columns path, sha256, features (a list of D float32)
     .npz        arrays path, sha256 (N,), features (N, D), about (JSON)
 
-Parquet is written a shard at a time. What the features are of is kept too: in the schema's metadata (`whichlayer`), or
+They are written a shard at a time. What the features are of is kept too: in the schema's metadata (`whichlayer`), or
 the array `about`.
 """
 
@@ -11,10 +11,12 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zipfile import ZipFile
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.lib import format as npy
 
 from ..project import FEATURES
 
@@ -38,13 +40,18 @@ def write_parquet(path: Path, shards: "Iterable[Shard]", width: int, about: Mapp
 
 
 def write_npz(path: Path, shards: "Iterable[Shard]", width: int, about: Mapping[str, Any]) -> None:
-    """Write an .npz file, which is put together in memory, as it is read."""
-    made = [*shards]
-    arrays: dict[str, Any] = {"features": np.concatenate([shard.features for shard in made])}
-    arrays["path"] = [path for shard in made for path in shard.paths]
-    arrays["sha256"] = [sha256 for shard in made for sha256 in shard.sha256]
-    with path.open("wb") as file:
-        np.savez(file, **arrays, about=json.dumps(about))
+    """Write an .npz file as `np.savez` does, with one shard in memory at a time."""
+    names = [pair for shard in shards for pair in zip(shard.paths, shard.sha256, strict=True)]
+    header = {"descr": np.dtype(np.float32).str, "fortran_order": False, "shape": (len(names), width)}
+    with ZipFile(path, "w") as archive:
+        with archive.open("features.npy", "w", force_zip64=True) as file:
+            npy.write_array_header_1_0(file, header)
+            for shard in shards:
+                file.write(shard.features.tobytes())
+        paths, hashes = zip(*names, strict=True)
+        for name, values in {"path": paths, "sha256": hashes, "about": json.dumps(about)}.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
+                npy.write_array(file, np.array(values), allow_pickle=False)
 
 
 WRITERS: dict[str, Write] = {".parquet": write_parquet, ".npz": write_npz}

@@ -14,7 +14,7 @@ from ...shared.networks.params import NetworkParams, named_network
 from ...shared.runtime.errors import UserError
 from ...shared.runtime.package import PARAMS, RAW
 from ...shared.workflow.params import load
-from ..project import DEMO, UserPath, check_new, use_option
+from ..project import DEMO, UserPath, check_new, use_option, workers_option
 
 if TYPE_CHECKING:
     from ...library.checks import Layers
@@ -57,6 +57,7 @@ POOLINGS = [pooling for pooling in get_args(Pooling) if pooling != "paper"]  # w
     "--dimensions", type=click.IntRange(1), help="Of the representation that --out keeps; also prints what fewer cost."
 )
 @click.option("--out", type=UserPath(), help="Keep the page, the tables and the embeddings in this folder.")
+@workers_option
 @use_option
 def quick(folder: Path | None, *, demo: bool, table: str | None, out: Path | None, use: str | None, **how: Any) -> None:
     """Print which layer of a network separates the classes of FOLDER best, without training.
@@ -78,7 +79,8 @@ def quick(folder: Path | None, *, demo: bool, table: str | None, out: Path | Non
     networks = [
         (name, size, named_network(models, name, size)) for name in dict.fromkeys(how["networks"]) for size in sizes
     ]
-    pixels, labels, params = read_all(folder or RAW / DEMO, table, how["per_class"] or (30 if demo else 100), networks)
+    per_class, workers = how["per_class"] or (30 if demo else 100), how["workers"]
+    pixels, labels, params = read_all(folder or RAW / DEMO, table, per_class, networks, workers)
     sources = embed_all(pixels, params, tuple(dict.fromkeys(how["poolings"])))
     from .waves import answer, plain_name  # after what may be wrong: libraries take seconds
 
@@ -101,7 +103,11 @@ def words_of(folder: Path | None, table: str | None, **how: Any) -> str:
 
 
 def read_all(
-    source: Path, table: str | None, per_class: int, networks: Sequence[tuple[str, int | None, NetworkParams]]
+    source: Path,
+    table: str | None,
+    per_class: int,
+    networks: Sequence[tuple[str, int | None, NetworkParams]],
+    workers: int | None,
 ) -> tuple[dict[int, Any], list[str], list[tuple[str, NetworkParams]]]:
     """Read the images at the size of each network.
 
@@ -110,22 +116,22 @@ def read_all(
         table: in it; None: it has class folders.
         per_class: images of a class, at most.
         networks: the name, the size that is asked for (None: its own) and the entry of each.
+        workers: threads that decode; None: one per processor.
 
     Returns:
         Size -> (N, S, S, 3) uint8, the classes of the images, and the name and entry of each network, at its size.
     """
     with ExitStack() as resources:
-        from .images import choose_images, drop_copies, read_images
+        from .images import choose_images, drop_copies, move_to_front, read_images
 
         chosen = choose_images(source, table, per_class, resources)
         from ...shared.networks.network import at_trained_size  # after what may be wrong: torch takes seconds
 
         params = [(name, each if size else at_trained_size(each)) for name, size, each in networks]
-        read = {
-            size: read_images(source, chosen, size) for size in dict.fromkeys(each.image_size for _, each in params)
-        }
+        sizes = dict.fromkeys(each.image_size for _, each in params)
+        read = {size: read_images(source, chosen, size, workers) for size in sizes}
     images = drop_copies(source, next(iter(read.values()))[1])
-    pixels = {size: each[images.index] for size, (each, _) in read.items()}
+    pixels = {size: move_to_front(each, images.index.to_list()) for size, (each, _) in read.items()}
     return pixels, images["label"].tolist(), params
 
 

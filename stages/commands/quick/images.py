@@ -49,7 +49,9 @@ def choose_images(folder: Path, table: str | None, per_class: int, resources: Ex
     return chosen
 
 
-def read_images(folder: Path, chosen: Sequence[Candidate], size: int) -> tuple[NDArray[np.uint8], pd.DataFrame]:
+def read_images(
+    folder: Path, chosen: Sequence[Candidate], size: int, workers: int | None = None
+) -> tuple[NDArray[np.uint8], pd.DataFrame]:
     """Read images as the prepare stage does by default.
 
     The number of bits that images of 16 bits use is found from all of them, and printed on stderr, as is how many
@@ -61,17 +63,28 @@ def read_images(folder: Path, chosen: Sequence[Candidate], size: int) -> tuple[N
     Raises:
         UserError: an image cannot be decoded.
     """
-    pixels, rows, sides = list[NDArray[np.uint8]](), list[tuple[str, ...]](), list[int]()
+    pixels = np.empty((len(chosen), size, size, 3), np.uint8)
+    rows, sides = list[tuple[str, ...]](), list[int]()
     limit = read_section(PARAMS, "prepare", PrepareParams).max_pixels
-    decoded = decode_alike([each.content for each in chosen], tell=_print_bits, size=size, max_pixels=limit)
-    for each, (_, image) in zip(chosen, decoded, strict=True):
+    decoded = decode_alike(
+        [each.content for each in chosen], tell=_print_bits, size=size, max_pixels=limit, workers=workers
+    )
+    for row, each, (_, image) in zip(pixels, chosen, decoded, strict=True):
         if isinstance(image, str):
             raise UserError(f"{folder}: every file must be an image, found {each.source}: {image}; take it out")
-        pixels.append(image.pixels)
+        row[:] = image.pixels
         rows.append((each.sample_id, each.label, "unseen", sha256(image.pixels.tobytes()).hexdigest()))
         sides.append(image.side)
     print_enlarged(sides, size)
-    return np.stack(pixels), pd.DataFrame(rows, columns=["sample_id", "label", "split", "pixels_sha256"])
+    return pixels, pd.DataFrame(rows, columns=["sample_id", "label", "split", "pixels_sha256"])
+
+
+def move_to_front(pixels: NDArray[np.uint8], rows: Sequence[int]) -> NDArray[np.uint8]:
+    """Keep rows, ascending, of (N, S, S, 3), in the same memory."""
+    for new, old in enumerate(rows):
+        if new < old:
+            pixels[new] = pixels[old]
+    return pixels[: len(rows)]
 
 
 def print_enlarged(sides: Sequence[int], size: int) -> None:

@@ -106,7 +106,7 @@ def test_an_interrupted_run_goes_on_and_gives_the_same_bytes(cut: Path, tmp_path
     assert len(list(folder.glob("*.npz"))) == 3  # of 8 images each
     with pytest.MonkeyPatch.context() as patch:
         seen = counted(patch)
-        assert features(cut, out).exit_code == 0
+        assert features(cut, out, "--workers", "3").exit_code == 0
     assert len(seen) == 60 - 24
     assert out.read_bytes() == whole
     assert not list(tmp_path.glob(".*"))
@@ -155,8 +155,11 @@ def test_shards_of_another_network_or_decoding_are_not_used(cut: Path, tmp_path:
         (copy / "cut" / "preprocess.json").write_text(text.replace("squash", "crop"))
     with pytest.MonkeyPatch.context() as patch:
         seen = counted(patch)
-        assert features(copy, out).exit_code == 0
+        done = features(copy, out, "--workers", "3")
+    assert done.exit_code == 0
     assert len(seen) == 60
+    anew = "3 of 3 parts of an earlier run are made anew, since their images, the network or an option changed"
+    assert {"weights": "starts anew: an earlier run's work cannot be used"}.get(what, anew) in done.output
 
 
 def test_shards_that_lack_an_image_are_not_taken_without_being_asked(cut: Path, tmp_path: Path):

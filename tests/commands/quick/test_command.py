@@ -5,7 +5,9 @@ import os
 import re
 import shutil
 import sys
+import tracemalloc
 from contextlib import ExitStack
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -13,14 +15,15 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from stages.commands.quick.command import POOLINGS, embed_all, quick
-from stages.commands.quick.images import choose_images, drop_copies, read_images
+from stages.commands.quick.command import POOLINGS, embed_all, quick, read_all
+from stages.commands.quick.images import choose_images, drop_copies, move_to_front, read_images
 from stages.commands.quick.waves import AFTER_PLAIN, QUICK, answer, cost, curve_of, fitted, side_by_side
 from stages.core.representations.representation import Representation
 from stages.library import choose_representation, embedding, score
 from stages.library.checks import check_layers
 from stages.library.export import compute_results
 from stages.library.settings import read_settings
+from stages.prepare import decode
 from stages.shared.networks.params import named_network
 from stages.shared.runtime.errors import UserError
 from stages.shared.runtime.package import PARAMS
@@ -37,6 +40,29 @@ def read_folder(folder, size=8):
         pixels, images = read_images(folder, choose_images(folder, None, 100, resources), size)
     images = drop_copies(folder, images)
     return pixels[images.index], images["label"].tolist()
+
+
+def test_pixels_are_in_memory_once(tmp_path, monkeypatch):
+    monkeypatch.setattr(decode, "IMAGES_AHEAD", 8)
+    for label in "ab":
+        (tmp_path / label).mkdir()
+        for number in range(40):
+            Image.new("RGB", (8, 8), (number, 0, label == "a")).save(tmp_path / label / f"{number}.png")
+    tracemalloc.start()
+    try:
+        pixels, labels, _ = read_all(tmp_path, None, 100, [("tiny", 256, SimpleNamespace(image_size=256))], 1)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert len(labels) == 80
+    assert peak < 1.5 * pixels[256].nbytes
+
+
+@pytest.mark.parametrize("rows", [[0, 1, 2, 3], [1, 3], []])
+def test_rows_that_are_kept_move_to_the_front(rows):
+    pixels = np.arange(4 * 3, dtype=np.uint8).reshape(4, 1, 1, 3)
+    expected = pixels[np.array(rows, int)]
+    np.testing.assert_array_equal(move_to_front(pixels, rows), expected)
 
 
 def test_a_folder_has_plain_scores_then_a_verdict_and_its_embeddings_are_kept(tmp_path):
