@@ -1,12 +1,13 @@
-"""How much of embed and of fine-tuning is the network alone: same network, batch, dtype, memory format and settings.
+"""How much of embedding and of fine-tuning is the network alone: same network, batch, dtype, memory format, settings.
 
-embed is compared with the bare forward pass; it reads, transforms, pools, checks and writes. A step of fine-tuning is
+`wl.embed` of photographs (JPEG, 500 x 375) is compared with the bare forward pass; it builds the network, reads,
+decodes and pools. So is the stage embed; it reads, transforms, pools, checks and writes. A step of fine-tuning is
 compared with a bare one: forward and backward pass, clipping, the optimizer. Both of a pair are timed in turns, round
 after round, by the clock and by the processor; on a machine with other work only the latter tells something.
 
     python -m tests.bench.embed_throughput --images 2048 --steps 20 --rounds 5
 
-embed is compared at two sizes, at 224 pixels with a quarter of the images: the larger they are, the more of its time is
+Both are compared at two sizes, at 224 pixels with a quarter of the images: the larger they are, the more of its time is
 the network's.
 """
 
@@ -20,14 +21,17 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from PIL import Image
 from torch.nn import functional
 from torch.nn.utils import clip_grad_norm_
 
+import stages.library as wl
 from stages.embed.cell import Cell, open_cell
 from stages.embed.loading import checked_checkpoints
 from stages.embed.params import TapsParams
 from stages.finetune.loop import FineTuning, make_optimizer
 from stages.finetune.params import FinetuneParams
+from stages.library.embedding import BATCH_SIZE
 from stages.shared.networks.device import choose_device
 from stages.shared.networks.network import build_network
 from stages.shared.runtime.startup import keep_freed_memory
@@ -49,6 +53,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for size, fewer in SIZES.items():
+            text = f"wl.embed of JPEGs, {size} px: {{}} of the bare forward pass's images per second"
+            compare(text, library_pair(folder / f"photos{size}", args.images // fewer, size), args.rounds)
             text = f"embed, {size} px: {{}} of the bare forward pass's images per second"
             compare(text, embed_pair(folder / str(size), args.images // fewer, size), args.rounds)
         compare("finetune: {} of a bare loop's steps per second", finetune_pair(folder, args.steps), args.rounds)
@@ -68,6 +74,28 @@ def seconds(work: Callable[[], None]) -> np.ndarray:
     began = np.array([clock() for clock in CLOCKS.values()])
     work()
     return np.array([clock() for clock in CLOCKS.values()]) - began
+
+
+def library_pair(folder: Path, count: int, size: int) -> tuple[Callable[[], None], Callable[[], None]]:
+    """Forward passes alone, and `wl.embed` from files to arrays."""
+    folder.mkdir()
+    paths = [folder / f"{number}.jpg" for number in range(64)]
+    random = np.random.default_rng(0)
+    for path in paths:
+        coarse = Image.fromarray(random.integers(0, 256, (63, 84, 3), dtype=np.uint8))
+        coarse.resize((500, 375), Image.Resampling.BICUBIC).save(path, quality=90)
+    compute, network = choose_device(), build_network(network_params(size), 1, seed=0)
+    network.move(compute.device)
+    inputs = network.transform.evaluation(torch.zeros(BATCH_SIZE, size, size, 3, dtype=torch.uint8).to(compute.device))
+    photos = [paths[number % len(paths)] for number in range(count)]
+
+    def bare() -> None:
+        with torch.inference_mode(), compute.autocast():
+            for _ in range(-(-count // BATCH_SIZE)):  # whole ones, as there
+                logits = network.logits(inputs)
+        logits.cpu()  # waits for the device
+
+    return bare, lambda: wl.embed("efficientnet_lite0", photos, image_size=size) and None
 
 
 def embed_pair(folder: Path, count: int, size: int) -> tuple[Callable[[], None], Callable[[], None]]:
