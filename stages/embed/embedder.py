@@ -203,7 +203,7 @@ class Embedder:
 
     def inputs(self, rows: Rows, pixels: Pixels) -> Tensor:
         """Transform one batch: (B, S, S, 3) uint8 -> (B, 3, size, size) float32 on the device."""
-        batch = torch.from_numpy(pixels).to(self.compute.device, non_blocking=True)
+        batch = to_device(torch.from_numpy(pixels), self.compute.device)
         if self.rotation is None:
             return self.network.transform.evaluation(batch)
         turned = self.rotation
@@ -285,11 +285,33 @@ def raw_pixels(pixels: Pixels, size: int) -> NDArray[np.float32]:
     return torch.cat(parts).permute(0, 2, 3, 1).flatten(1).numpy()
 
 
-def to_arrays(embeddings: Mapping[str, Tensor]) -> dict[str, NDArray[np.float32]]:
-    """Move a batch's embeddings {name: (B, D)} to memory in one transfer."""
+def to_device(batch: Tensor, device: torch.device) -> Tensor:
+    """Move a batch from memory to a device; to a CUDA device by pinned memory, while the processor goes on."""
+    return batch.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else batch.to(device)
+
+
+def send(embeddings: Mapping[str, Tensor]) -> Callable[[], dict[str, NDArray[np.float32]]]:
+    """Begin to move a batch's embeddings {name: (B, D)} to memory in one transfer.
+
+    Returns:
+        A function that waits for them; a CUDA device may have been given the next batch meanwhile.
+    """
     widths = [tensor.shape[1] for tensor in embeddings.values()]
-    joined = torch.cat(list(embeddings.values()), dim=1).cpu().numpy()
-    return dict(zip(embeddings, np.split(joined, np.cumsum(widths)[:-1], axis=1), strict=True))
+    joined = torch.cat(list(embeddings.values()), dim=1)
+    received = joined.to("cpu", non_blocking=joined.is_cuda)  # then pinned
+    end = torch.cuda.current_stream(joined.device).record_event() if joined.is_cuda else None
+
+    def wait() -> dict[str, NDArray[np.float32]]:
+        if end:
+            end.synchronize()
+        return dict(zip(embeddings, np.split(received.numpy(), np.cumsum(widths)[:-1], axis=1), strict=True))
+
+    return wait
+
+
+def to_arrays(embeddings: Mapping[str, Tensor]) -> dict[str, NDArray[np.float32]]:
+    """Move a batch's embeddings {name: (B, D)} to memory, and wait for them."""
+    return send(embeddings)()
 
 
 def stored(values: NDArray[np.float32], name: str, step: int, dtype: str) -> NDArray[Any]:

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from ..core.representations.representation import Origin
-from ..embed.embedder import layer_embeddings, pooled_layers, pooling_kind, stored
+from ..embed.embedder import layer_embeddings, pooled_layers, pooling_kind, send, stored, to_device
 from ..embed.folding import FoldedNorms
 from ..embed.params import Pooling, TapsParams
 from ..embed.taps.find import REMEDY, find_taps
@@ -38,7 +38,6 @@ from ..shared.networks.transforms import Transform
 from ..shared.runtime.errors import UserError, explain_system_error
 from ..shared.runtime.progress import progress
 from .checks import Layers
-from .transfer import send, to_device
 
 Listed = Sequence[str | os.PathLike[str] | Image.Image]
 Images = Iterable[str | os.PathLike[str] | Image.Image] | Pixels

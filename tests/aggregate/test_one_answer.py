@@ -28,7 +28,8 @@ from stages.aggregate.words.verdict import verdict
 from stages.core.inference.gain import Gain
 from stages.core.scores.catalogue import SCORES
 from stages.core.scores.description import USES
-from stages.shared.tables.metric_table import ALL_BUT_ONE_CLASS, HALF, HEAD
+from stages.shared.tables.metric_table import ALL_BUT_ONE_CLASS, ANALYSIS_TABLES, HALF, HEAD
+from stages.shared.workflow.csv_table import CELL_COLUMNS
 from stages.shared.workflow.params import RunParams
 
 FOLDS, STEPS, LAYERS = ["0", "1", "2"], [0, 50, 100], "abcde"
@@ -94,9 +95,8 @@ def study(models, answers):
     run = RunParams(datasets=["d"], models=list(models), folds=[0, 1, 2], seeds=[0])
     asked = Asked(run, AskedMeasures(analyses=[]), AggregateParams(main_metric="nmi", accuracy_margin=0.05))
     layers, refits = tables(models, answers)
-    none = pd.DataFrame({"dataset": [], "model": [], "layer_a": [], "layer_b": [], "pooling_a": [], "pooling_b": []})
-    none = none.assign(depth_a=[], depth_b=[])
-    analyses = {"representations": none, "layer_pairs": none}
+    columns = {name: [*CELL_COLUMNS, *ANALYSIS_TABLES[name]] for name in ("representations", "layer_pairs")}
+    analyses = {name: pd.DataFrame(columns=own) for name, own in columns.items()}
     return compute(Tables(run, pd.DataFrame(), layers, refits, analyses, SCORES, images_of(layers)), asked)
 
 

@@ -23,10 +23,8 @@ from ..words.study import averages
 from . import theme
 from .bands import with_bands
 from .frame import AXIS, figure, heading, inner_width, legend_of, main_rows, panel, records
+from .network_figures import OTHER
 from .theme import Look, Spec
-
-OTHER = "other"
-"""The part of a network's points that is of another checkpoint."""
 
 APART = 0.006
 """How far apart networks stand sideways, as a share of the axis, so that their bars do not hide each other."""

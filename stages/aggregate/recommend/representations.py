@@ -19,10 +19,12 @@ def representations(table: pd.DataFrame) -> Iterator[RepresentationRecord]:
     """Yield what to take from each network of each dataset, in the order of the grid.
 
     Args:
-        table: `CELL_COLUMNS` and those of the analysis, of sets in the place of folds. Seeds have the same scores.
+        table: `CELL_COLUMNS` and those of the analysis, of sets in the place of folds. Of several seeds, which differ
+            if weights are random, means are taken, as of layers.
     """
-    for (dataset, model), rows in table.groupby(["dataset", "model"], sort=False):
-        yield record_of(choice_of(rows[rows["seed"] == rows["seed"].iloc[0]]), str(dataset), str(model))
+    of_seeds = table.groupby(["dataset", "model", "fold", *KEYS, "kind", "part"], sort=False, dropna=False)["value"]
+    for (dataset, model), rows in of_seeds.mean().reset_index().groupby(["dataset", "model"], sort=False):
+        yield record_of(choice_of(rows), str(dataset), str(model))
 
 
 def record_of(choice: Choice, dataset: str, model: str) -> RepresentationRecord:
