@@ -2,7 +2,7 @@
 
 A class moves the mean by its own score, and moves those of others as a neighbour and as a reference. Scores without it
 count what two classes do to each other twice (Efron and Stein 1981, The jackknife estimate of variance), which is much
-in galleries of five. Class scores as they are lack it. We take the mean of both: docs/coverage.md has the widths.
+in galleries of five. Class scores as they are lack it. We take the mean of both (`make coverage` prints its widths).
 """
 
 from collections.abc import Sequence
