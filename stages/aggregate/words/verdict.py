@@ -41,7 +41,7 @@ DISPENSABLE_LINES = ("unbounded", "accuracy", "depth", "tuned", "design", "label
 """Lines that go, in this order, where there are too many."""
 
 TAKE, TRY, NOTHING = "take", "try", "nothing"
-"""Kinds of answers."""
+"""Kinds of answers: shown, undecided, and none that is better."""
 
 BRIEF = " (pre-trained)"
 """Names that checkpoint in the headline."""
@@ -200,9 +200,10 @@ def _answer(found: Recommendation, name: str, checkpoint: str) -> tuple[str, str
         return TAKE, f"take the last layer, {name},", f": no earlier one is shown to be better (at most {at_most})"
     if is_last:
         return TRY, f"the last layer, {name}{checkpoint},", ""
+    if last.last_does_as_well:
+        return NOTHING, f"the last layer does as well as {name}{checkpoint}", ""
     share, known = found.best.parameters_share, ["pre-trained"] if checkpoint == BRIEF else []
     known += [percent(share) + OF_PARAMETERS] if share is not None else []
-    known += ["the last layer does as well"] if last.last_does_as_well else []
     return TRY, name + checkpoint.removesuffix(BRIEF) + f" ({', '.join(known)})" * bool(known), ""
 
 

@@ -230,6 +230,11 @@ def test_the_headline_has_three_verdicts_the_surest_first():
         "handwriting, a: try blocks.3 (pre-trained, 50% of parameters) for classifier and the last layer, bn2, for "
         "retrieval: gain undecided."
     )
+    as_well = recommendation(use="classifier", gain_over_last=replace(UNDECIDED, estimate=-0.01))
+    assert headline([as_well, last]) == (
+        "handwriting, a at step 100: try the last layer, bn2, for retrieval: gain undecided; the last layer does as "
+        "well as blocks.3 for classifier."
+    )
     only = recommendation(layer="pool", depth=0, last_depth=0, step=0, candidate_steps=[0], gain_over_last=NONE)
     assert headline([only]) == "handwriting, a: take the only layer, pool, for discovery."
 
