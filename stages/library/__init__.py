@@ -233,7 +233,7 @@ def embed(
         from ..prepare.params import PrepareParams
         from ..shared.networks.network import at_trained_size
         from ..shared.networks.params import named_network
-        from .embedding import Reading, embed_module, embed_named
+        from .embedding import Reading, check_images, embed_module, embed_named
     except ModuleNotFoundError as error:
         raise ImportError(f"embed needs {error.name}: pip install 'whichlayer[quick]'") from None
     from ..shared.runtime.package import PARAMS
@@ -256,7 +256,9 @@ def embed(
             raise UserError("transform belongs to a module: a network by name has its own; leave it out")
         network = named_network(load(PARAMS)["models"], model, image_size)
         network = at_trained_size(network) if image_size is None else network
-        return embed_named(network, images, taps, [pooling], batch_size, reading, name=model)[pooling]
+        images = check_images(images, square=True)
+        pixels = reading.pixels(images, network.image_size)
+        return embed_named(network, pixels, len(images), taps, [pooling], batch_size, name=model)[pooling]
     if isinstance(model, type) or not callable(getattr(model, "named_modules", None)):
         found = f"the class {model.__name__}" if isinstance(model, type) else type(model).__name__
         raise UserError(f"model must be the name of a network or a torch module, found {found}")

@@ -27,7 +27,6 @@ from ..embed.taps.libraries import LIBRARIES, Library
 from ..embed.taps.tap import BATCH, Tap, Trace, input_kind, is_layer, tensors
 from ..prepare.bits import FULL, BadImageError, Bits
 from ..prepare.decode import damage_named, decode_alike, decode_many
-from ..prepare.params import DEFAULT_MAX_PIXELS
 from ..prepare.raw_files import read_file
 from ..shared.images.image_store import Pixels, filled
 from ..shared.networks.device import Compute, choose_device
@@ -189,9 +188,6 @@ class Reading:
         return image
 
 
-READING = Reading(DEFAULT_MAX_PIXELS, None)
-
-
 def _warn(bits: Bits) -> None:
     warn(
         f"images of {FULL} bits use {bits}, so {2**bits - 1} is taken for white; say so by bits={bits}, or bits={FULL} "
@@ -202,32 +198,31 @@ def _warn(bits: Bits) -> None:
 
 def embed_named(
     params: NetworkParams,
-    images: Images,
+    pixels: Iterable[Pixels],
+    count: int,
     taps: TapsParams,
     poolings: Sequence[Pooling],
     batch_size: int = BATCH_SIZE,
-    reading: Reading = READING,
     *,
     name: str = "",
 ) -> dict[Pooling, Layers]:
-    """Embed images by a library's network as the workflow does: made square, and normalized as its weights want.
+    """Embed images by a library's network as the workflow does, normalized as its weights want.
 
     Args:
         params: the network.
-        images: paths, Pillow images, or (N, S, S, 3) uint8.
+        pixels: of each image, (S, S, 3) uint8, at the network's size; no more than a batch is held.
+        count: number of images, N.
         taps: which layers.
         poolings: how an output becomes a vector; all in one pass.
         batch_size: images per forward pass.
-        reading: how files become pixels.
         name: by which `named_network` finds the network.
 
     Returns:
         For each pooling layer -> (N, D) float32, from input to output.
 
     Raises:
-        UserError: an image cannot be decoded, or the network cannot be built.
+        UserError: the network cannot be built.
     """
-    images = check_images(images, square=True)
     try:
         network, compute = build_network(params, 1, seed=0), choose_device()
     except UserError as error:
@@ -235,14 +230,14 @@ def embed_named(
         raise UserError(str(error).replace(YOUR_OWN, entry)) from error
     device = compute.device
     network.move(device)
-    pixels = reading.pixels(images, params.image_size)
+    stream = iter(pixels)
 
     def batches() -> Iterator[Tensor]:
-        while part := list(islice(pixels, batch_size)):
+        while part := list(islice(stream, batch_size)):
             batch = torch.from_numpy(filled(np.stack(part), batch_size))
             yield network.transform.evaluation(to_device(batch, device))
 
-    found = _embedded(network, find_taps(network, params, taps), poolings, batches(), len(images), batch_size, compute)
+    found = _embedded(network, find_taps(network, params, taps), poolings, batches(), count, batch_size, compute)
     for pooling, layers in found.items():
         layers.origin = Origin(name, params.image_size, pooling)
     return found

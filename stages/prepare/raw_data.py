@@ -1,5 +1,6 @@
 """The raw data of a dataset: `data/raw/<dataset>`, a folder, an archive or a folder that holds one, or a link to it."""
 
+import os
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
@@ -41,13 +42,18 @@ def find_archive(folder: Path) -> Path | None:
     Raises:
         UserError: there are several.
     """
-    entries = [p for p in sorted(folder.iterdir()) if not is_clutter(p.name)]
-    archives = [p for p in entries if p.is_file() and is_archive(p.name)]
-    if any(p.is_dir() for p in entries) or not archives:
-        return None
+    archives = list[str]()
+    with os.scandir(folder) as entries:  # which may be a million
+        for entry in entries:
+            kind = Path(entry.path) if entry.is_symlink() else entry  # a link may lead in a circle
+            if is_clutter(entry.name):
+                continue
+            if kind.is_dir():
+                return None
+            archives += [entry.name] if is_archive(entry.name) and kind.is_file() else []
     if len(archives) > 1:
-        raise UserError(f"{folder}: must hold one archive, found {', '.join(p.name for p in archives)}; keep one")
-    return archives[0]
+        raise UserError(f"{folder}: must hold one archive, found {', '.join(sorted(archives))}; keep one")
+    return folder / archives[0] if archives else None
 
 
 def has_only_source_file(raw: Path) -> bool:

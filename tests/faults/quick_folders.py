@@ -5,7 +5,7 @@ import io
 import os
 import shutil
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NoReturn
 from unittest.mock import patch
@@ -280,13 +280,13 @@ def embedded(folder: Path, options: tuple[str, ...]) -> None:
             assert off.max() < 12, f"{label}: {off.max():.1f} levels off"
 
 
-def _embed(network: object, pixels: Pixels, *_: Any, **__: Any) -> dict[str, Pixels]:
-    return {"auto": pixels}
+def _embed(network: object, pixels: Iterable[Pixels], *_: Any, **__: Any) -> dict[str, dict[str, Pixels]]:
+    return {"auto": {"pixels": np.stack([*pixels])}}
 
 
-def _answer(sources: dict[str, Pixels], labels: Labels, *_: Any) -> NoReturn:
-    [pixels] = sources.values()
-    raise EmbeddedError(pixels, labels)
+def _answer(sources: dict[str, dict[str, Pixels]], labels: Labels, *_: Any) -> NoReturn:
+    [layers] = sources.values()
+    raise EmbeddedError(layers["pixels"], labels)
 
 
 CAMPAIGN = Campaign("odd folders, then quick", shuffled(CASES), run, seconds=60)

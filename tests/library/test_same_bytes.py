@@ -13,7 +13,7 @@ from stages.embed.embedder import raw_pixels
 from stages.embed.params import TapsParams
 from stages.library import score
 from stages.library.checks import Layers
-from stages.library.embedding import Reading, embed_named
+from stages.library.embedding import embed_named
 from stages.library.export import compute_results
 from stages.library.settings import arguments_of
 from stages.measure.__main__ import main as measure
@@ -80,8 +80,8 @@ def test_of_a_study_in_which_all_classes_are_unseen(folder: Path):
     images = open_images(folder / "prepared", "0")
     store = open_embeddings(folder / "embeddings")
     pixels = images.read(images.rows("unseen"))
-    network, reading = NetworkParams.model_validate(TINY), Reading(10**6, None)
-    layers = embed_named(network, pixels, TapsParams(), ["auto"], EMBED["batch_size"], reading)["auto"]
+    network = NetworkParams.model_validate(TINY)
+    layers = embed_named(network, pixels, len(pixels), TapsParams(), ["auto"], EMBED["batch_size"])["auto"]
     arrays = Layers({BASELINE: raw_pixels(pixels, EMBED["baseline_size"]), **layers}, layers.described)
     measured = MeasureParams.model_validate(load(folder / "params.yaml")["measure"])
     scored = score(

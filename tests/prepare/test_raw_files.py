@@ -36,6 +36,15 @@ def test_reads_the_one_archive_of_a_folder(tmp_path, resources):
         open_raw(tmp_path, resources)
 
 
+def test_an_archive_beside_folders_and_hidden_files_is_a_file_like_others(tmp_path, resources):
+    write_archive(tmp_path / "x.tar", FILES)
+    (tmp_path / ".hidden").mkdir()
+    (tmp_path / "circle.zip").symlink_to("circle.zip")
+    assert contents(open_raw(tmp_path, resources)) == FILES
+    (tmp_path / "a").mkdir()
+    assert "x.tar" in open_raw(tmp_path, resources).paths
+
+
 def test_follows_links_to_a_folder_an_archive_and_files_within(tmp_path, resources):
     write_files(tmp_path / "data")
     write_archive(tmp_path / "x.zip", FILES)

@@ -163,6 +163,8 @@ def from_cut(folder: Path, batch_size: int, wanted: Wanted) -> Extractor:
 
 
 IMAGES_PER_SHARD = 1024
+MAX_SHARDS = 1000
+"""Of more images, shards are larger: all shards are named anew in the record of each."""
 
 
 @dataclass(frozen=True)
@@ -170,16 +172,22 @@ class Shard:
     """Consecutive images, embedded.
 
     Attributes:
+        file: what holds it.
         paths: (n,) of the images.
         sha256: (n,) of their files, hexadecimal.
-        features: (n, D) float32.
         unreadable: path and reason of the images that it lacks.
     """
 
+    file: Path
     paths: list[str]
     sha256: list[str]
-    features: Float32
     unreadable: dict[str, str]
+
+    @property
+    def features(self) -> Float32:
+        """Read the features, (n, D) float32."""
+        with np.load(self.file, allow_pickle=False) as saved:
+            return np.asarray(saved["features"])
 
 
 class Shards:
@@ -200,7 +208,8 @@ class Shards:
         self._how = {**extractor.decode, "max_pixels": max_pixels, "workers": workers}
         work.folder.mkdir(parents=True, exist_ok=True)
         # a whole number of batches, so that no batch depends on where a run was cut short
-        size = max(1, IMAGES_PER_SHARD // extractor.batch_size) * extractor.batch_size
+        least = max(IMAGES_PER_SHARD, len(images.paths) // MAX_SHARDS)
+        size = max(1, least // extractor.batch_size) * extractor.batch_size
         versions = {"weights": file_sha256(extractor.weights), "torch": torch.__version__}
         identity = {"batch_size": extractor.batch_size, **extractor.decode, **extractor.about, **extractor.device}
         self._shards: list[tuple[Path, Sequence[str]]] = []  # files, and images
@@ -277,7 +286,7 @@ def _read(file: Path, paths: Sequence[str]) -> Shard:
         unreadable: dict[str, str] = json.loads(str(saved["unreadable"]))
         hashes = zip(paths, saved["sha256"].tolist(), strict=True)
         kept = {path: sha256 for path, sha256 in hashes if path not in unreadable}
-        return Shard([*kept], [*kept.values()], saved["features"], unreadable)
+        return Shard(file, [*kept], [*kept.values()], unreadable)
 
 
 def _hashes(file: Path) -> list[str]:

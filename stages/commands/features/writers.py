@@ -24,7 +24,7 @@ if TYPE_CHECKING:  # which imports torch
     from .extraction import Shard
 
 Write = Callable[[Path, Iterable["Shard"], int, Mapping[str, Any]], None]
-"""Path, shards, number of features, and what they are of."""
+"""Path, shards, which may be read several times, number of features, and what they are of."""
 
 
 def write_parquet(path: Path, shards: "Iterable[Shard]", width: int, about: Mapping[str, Any]) -> None:
@@ -41,17 +41,21 @@ def write_parquet(path: Path, shards: "Iterable[Shard]", width: int, about: Mapp
 
 def write_npz(path: Path, shards: "Iterable[Shard]", width: int, about: Mapping[str, Any]) -> None:
     """Write an .npz file as `np.savez` does, with one shard in memory at a time."""
-    names = [pair for shard in shards for pair in zip(shard.paths, shard.sha256, strict=True)]
-    header = {"descr": np.dtype(np.float32).str, "fortran_order": False, "shape": (len(names), width)}
+    count = sum(len(shard.paths) for shard in shards)
+    longest = max((len(each) for shard in shards for each in shard.paths), default=1)
+    columns: dict[str, tuple[str, tuple[int, ...], Callable[[Shard], Any]]] = {
+        "features": ("<f4", (count, width), lambda shard: shard.features),
+        "path": (f"<U{longest}", (count,), lambda shard: shard.paths),
+        "sha256": ("<U64", (count,), lambda shard: shard.sha256),
+    }
     with ZipFile(path, "w") as archive:
-        with archive.open("features.npy", "w", force_zip64=True) as file:
-            npy.write_array_header_1_0(file, header)
-            for shard in shards:
-                file.write(shard.features.tobytes())
-        paths, hashes = zip(*names, strict=True)
-        for name, values in {"path": paths, "sha256": hashes, "about": json.dumps(about)}.items():
+        for name, (kind, shape, values) in columns.items():
             with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
-                npy.write_array(file, np.array(values), allow_pickle=False)
+                npy.write_array_header_1_0(file, {"descr": kind, "fortran_order": False, "shape": shape})
+                for shard in shards:
+                    file.write(np.array(values(shard), kind).tobytes())
+        with archive.open("about.npy", "w") as file:
+            npy.write_array(file, np.array(json.dumps(about)), allow_pickle=False)
 
 
 WRITERS: dict[str, Write] = {".parquet": write_parquet, ".npz": write_npz}

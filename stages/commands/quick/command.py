@@ -2,7 +2,7 @@
 
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
@@ -18,6 +18,7 @@ from ..project import DEMO, UserPath, check_new, use_option, workers_option
 
 if TYPE_CHECKING:
     from ...library.checks import Layers
+    from .images import FolderImages
 
 NETWORK = "efficientnet_lite0"
 
@@ -80,8 +81,8 @@ def quick(folder: Path | None, *, demo: bool, table: str | None, out: Path | Non
         (name, size, named_network(models, name, size)) for name in dict.fromkeys(how["networks"]) for size in sizes
     ]
     per_class, workers = how["per_class"] or (30 if demo else 100), how["workers"]
-    pixels, labels, params = read_all(folder or RAW / DEMO, table, per_class, networks, workers)
-    sources = embed_all(pixels, params, tuple(dict.fromkeys(how["poolings"])))
+    poolings = tuple(dict.fromkeys(how["poolings"]))
+    sources, labels = embed_folder(folder or RAW / DEMO, table, per_class, networks, poolings, workers)
     from .waves import answer, plain_name  # after what may be wrong: libraries take seconds
 
     model, dataset = plain_name(how["networks"][0]), DEMO if folder is None else plain_name(folder.name)
@@ -102,43 +103,45 @@ def words_of(folder: Path | None, table: str | None, **how: Any) -> str:
     return shlex.join([*words, *(word for pair in given for word in pair)])
 
 
-def read_all(
+def embed_folder(
     source: Path,
     table: str | None,
     per_class: int,
     networks: Sequence[tuple[str, int | None, NetworkParams]],
+    poolings: Sequence[Pooling],
     workers: int | None,
-) -> tuple[dict[int, Any], list[str], list[tuple[str, NetworkParams]]]:
-    """Read the images at the size of each network.
+) -> "tuple[dict[str, Layers], list[str]]":
+    """Choose images, and embed them by each network at its size.
 
     Args:
         source: the folder of images.
         table: in it; None: it has class folders.
         per_class: images of a class, at most.
         networks: the name, the size that is asked for (None: its own) and the entry of each.
+        poolings: all in one pass.
         workers: threads that decode; None: one per processor.
 
     Returns:
-        Size -> (N, S, S, 3) uint8, the classes of the images, and the name and entry of each network, at its size.
+        The layers of each, by what tells it from the others: network, size and pooling; and the classes of the images.
     """
     with ExitStack() as resources:
-        from .images import choose_images, drop_copies, move_to_front, read_images
+        from .images import FolderImages, choose_images, drop_copies, keep_rows
 
         chosen = choose_images(source, table, per_class, resources)
         from ...shared.networks.network import at_trained_size  # after what may be wrong: torch takes seconds
 
         params = [(name, each if size else at_trained_size(each)) for name, size, each in networks]
-        sizes = dict.fromkeys(each.image_size for _, each in params)
-        read = {size: read_images(source, chosen, size, workers) for size in sizes}
-    images = drop_copies(source, next(iter(read.values()))[1])
-    pixels = {size: move_to_front(each, images.index.to_list()) for size, (each, _) in read.items()}
-    return pixels, images["label"].tolist(), params
+        images = FolderImages(source, chosen, workers)
+        sources = embed_all(images, params, poolings)
+    kept = drop_copies(source, images.facts)
+    keep_rows(sources.values(), kept.index.to_list())
+    return sources, kept["label"].tolist()
 
 
 def embed_all(
-    pixels: Mapping[int, Any], params: Sequence[tuple[str, NetworkParams]], poolings: Sequence[Pooling]
+    images: "FolderImages", params: Sequence[tuple[str, NetworkParams]], poolings: Sequence[Pooling]
 ) -> "dict[str, Layers]":
-    """Embed images by each network at its size, once for all poolings.
+    """Embed images by each network at its size, once for all poolings; the images are decoded again for each.
 
     Returns:
         The layers of each, by what tells it from the others: network, size and pooling.
@@ -147,12 +150,13 @@ def embed_all(
     from ...embed.params import TapsParams
     from ...library.embedding import embed_named
 
-    several = [len({name for name, _ in params}) > 1, len(pixels) > 1, len(poolings) > 1]
+    sizes = {each.image_size for _, each in params}
+    several = [len({name for name, _ in params}) > 1, len(sizes) > 1, len(poolings) > 1]
     sources: dict[str, Layers] = {}
     for name, each in params:
-        images = pixels[each.image_size]
         print(f"quick: {plural(len(images), 'image')}, {name} at {each.image_size} px", file=sys.stderr)
-        for pooling, layers in embed_named(each, images, TapsParams(), poolings, name=name).items():
+        pixels = images.pixels(each.image_size)
+        for pooling, layers in embed_named(each, pixels, len(images), TapsParams(), poolings, name=name).items():
             kind = pooling.replace("+", "-")  # in names of layers there is no +
             facts = zip((name, str(each.image_size), kind), several, strict=True)
             sources[" ".join(fact for fact, is_told in facts if is_told) or name] = layers

@@ -1,8 +1,8 @@
-"""The images of a folder, read as the prepare stage does."""
+"""The images of a folder, read as the prepare stage does while they are embedded."""
 
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from hashlib import sha256
 from pathlib import Path
@@ -11,19 +11,21 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from tqdm import tqdm
 
 from ...measure.params import MeasureParams
 from ...prepare.bits import FULL, Bits
 from ...prepare.candidates import Candidate
-from ...prepare.decode import decode_alike
+from ...prepare.decode import IMAGES_AHEAD, decode_alike
 from ...prepare.duplicates import resolve_duplicates
 from ...prepare.params import PrepareParams, parse_dataset
 from ...prepare.pools import shuffled
 from ...prepare.sources import list_images
+from ...shared.images.image_store import Pixels
 from ...shared.runtime.errors import UserError, listed
 from ...shared.runtime.package import PARAMS, RAW
 from ...shared.workflow.params import read_section
-from ..project import DEMO
+from ..project import DEMO, MAX_LISTED
 
 DRAWN = 224
 """Pixels of the demo's words, which are then resized as files are."""
@@ -49,55 +51,86 @@ def choose_images(folder: Path, table: str | None, per_class: int, resources: Ex
     return chosen
 
 
-def read_images(
-    folder: Path, chosen: Sequence[Candidate], size: int, workers: int | None = None
-) -> tuple[NDArray[np.uint8], pd.DataFrame]:
-    """Read images as the prepare stage does by default.
+class FolderImages:
+    """Images of a folder, read as the prepare stage does by default, anew for each network and a few at a time.
 
-    The number of bits that images of 16 bits use is found from all of them, and printed on stderr, as is how many
-    are enlarged.
+    Attributes:
+        facts: of each image that was read, at the first size: `sample_id`, `label`, `split`, `pixels_sha256`.
 
-    Returns:
-        (N, S, S, 3) uint8, and a row for each: `sample_id`, `label`, `split`, `pixels_sha256`.
-
-    Raises:
-        UserError: an image cannot be decoded.
+    Args:
+        folder: the folder or archive.
+        chosen: its images.
+        workers: threads that decode; None: one per processor.
     """
-    pixels = np.empty((len(chosen), size, size, 3), np.uint8)
-    rows, sides = list[tuple[str, ...]](), list[int]()
-    limit = read_section(PARAMS, "prepare", PrepareParams).max_pixels
-    decoded = decode_alike(
-        [each.content for each in chosen], tell=_print_bits, size=size, max_pixels=limit, workers=workers
-    )
-    for row, each, (_, image) in zip(pixels, chosen, decoded, strict=True):
-        if isinstance(image, str):
-            raise UserError(f"{folder}: every file must be an image, found {each.source}: {image}; take it out")
-        row[:] = image.pixels
-        rows.append((each.sample_id, each.label, "unseen", sha256(image.pixels.tobytes()).hexdigest()))
-        sides.append(image.side)
-    print_enlarged(sides, size)
-    return pixels, pd.DataFrame(rows, columns=["sample_id", "label", "split", "pixels_sha256"])
+
+    def __init__(self, folder: Path, chosen: Sequence[Candidate], workers: int | None = None) -> None:
+        self._folder, self._chosen, self._workers = folder, chosen, workers
+        self._max_pixels = read_section(PARAMS, "prepare", PrepareParams).max_pixels
+        self._said = set[str]()
+        self.facts = pd.DataFrame()
+
+    def __len__(self) -> int:
+        """Return the number of images, copies included."""
+        return len(self._chosen)
+
+    def pixels(self, size: int) -> Iterator[Pixels]:
+        """Yield each image, (size, size, 3) uint8, while the next ones are decoded.
+
+        The number of bits that images of 16 bits use is found from all of them, and printed on stderr, as is how many
+        are enlarged.
+
+        Raises:
+            UserError: files cannot be decoded. It names all of them, so that one look is enough to take them out.
+        """
+        how: dict[str, Any] = {"size": size, "max_pixels": self._max_pixels, "workers": self._workers}
+        decoded = decode_alike([each.content for each in self._chosen], tell=self._print_bits, **how)
+        rows, sides, unreadable = list[tuple[str, ...]](), list[int](), list[str]()
+        for each, (_, image) in zip(self._chosen, decoded, strict=True):
+            if isinstance(image, str):
+                unreadable.append(f"{each.source}: {image}")
+                continue
+            sides.append(image.side)
+            if len(sides) in (IMAGES_AHEAD, len(self)):  # early enough to stop and take another size
+                self._print_enlarged(sides, size)
+            if self.facts.empty:
+                rows.append((each.sample_id, each.label, "unseen", sha256(image.pixels.tobytes()).hexdigest()))
+            if not unreadable:
+                yield image.pixels
+        if unreadable:
+            found = listed(unreadable, MAX_LISTED)
+            raise UserError(f"{self._folder}: every file must be an image, found {found}; take such files out")
+        if rows:
+            self.facts = pd.DataFrame(rows, columns=["sample_id", "label", "split", "pixels_sha256"])
+
+    def _print_bits(self, bits: Bits) -> None:
+        self._print("bits", f"images of {FULL} bits use {bits}, so {2**bits - 1} is taken for white")
+
+    def _print_enlarged(self, sides: Sequence[int], size: int) -> None:
+        """Print how many images are smaller than the network's input, and what enlarging them does."""
+        if smaller := [side for side in sides if side < size]:
+            usual = max(8, int(np.median(smaller)))
+            of = f"{len(sides)}" if len(sides) == len(self) else f"the first {len(sides)}"
+            self._print(
+                f"enlarged to {size}",
+                f"{len(smaller)} of {of} images are smaller than {size} px and are enlarged, which raises scores where "
+                f"networks were trained at that size; --image-size {usual} takes {(size / usual) ** 2:.0f} times less",
+            )
+
+    def _print(self, what: str, line: str) -> None:
+        """Print a line above the progress bar of a terminal, once of each thing."""
+        if what not in self._said:
+            self._said.add(what)
+            tqdm.write(f"quick: {line}", file=sys.stderr)
 
 
-def move_to_front(pixels: NDArray[np.uint8], rows: Sequence[int]) -> NDArray[np.uint8]:
-    """Keep rows, ascending, of (N, S, S, 3), in the same memory."""
-    for new, old in enumerate(rows):
-        if new < old:
-            pixels[new] = pixels[old]
-    return pixels[: len(rows)]
-
-
-def print_enlarged(sides: Sequence[int], size: int) -> None:
-    """Print how many images are smaller than the network's input, and what enlarging them does."""
-    smaller = [side for side in sides if side < size]
-    if smaller:
-        usual = max(8, int(np.median(smaller)))
-        print(
-            f"quick: {len(smaller)} of {len(sides)} images are smaller than {size} px and are enlarged, which raises "
-            f"scores where networks were trained at that size; --image-size {usual} takes {(size / usual) ** 2:.0f} "
-            "times less",
-            file=sys.stderr,
-        )
+def keep_rows(sources: Iterable[dict[str, NDArray[np.float32]]], rows: Sequence[int]) -> None:
+    """Keep the rows, ascending, of some images in all layers, in the same memory; poolings may share a layer."""
+    for X in {id(X): X for layers in sources for X in layers.values()}.values():
+        for new, old in enumerate(rows):
+            if new < old:
+                X[new] = X[old]
+    for layers in sources:
+        layers.update({name: X[: len(rows)] for name, X in layers.items()})
 
 
 def drop_copies(folder: Path, images: pd.DataFrame) -> pd.DataFrame:
@@ -120,12 +153,8 @@ def drop_copies(folder: Path, images: pd.DataFrame) -> pd.DataFrame:
     return kept
 
 
-def _print_bits(bits: Bits) -> None:
-    print(f"quick: images of {FULL} bits use {bits}, so {2**bits - 1} is taken for white", file=sys.stderr)
-
-
 def check_enough(folder: Path, counts: Counter[str]) -> None:
-    """Check, before images are embedded, that there are classes to separate, of enough images for the probe's folds.
+    """Check that there are classes to separate, of enough images for the probe's folds.
 
     Raises:
         UserError: naming classes of few images.

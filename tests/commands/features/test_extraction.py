@@ -2,8 +2,11 @@
 
 import os
 import shutil
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,7 +17,9 @@ from PIL import Image
 
 from stages.commands.cli import whichlayer
 from stages.commands.features import extraction
+from stages.commands.features.writers import write_npz
 from stages.shared.runtime.scratch import PARTIAL
+from stages.shared.workflow.kept_work import KeptWork
 from tests.commands.edited import file as params_file
 from tests.commands.features.made import Tiny, write_cut, write_images
 from tests.prepare.deep_images import encode, ramp
@@ -110,6 +115,44 @@ def test_an_interrupted_run_goes_on_and_gives_the_same_bytes(cut: Path, tmp_path
     assert len(seen) == 60 - 24
     assert out.read_bytes() == whole
     assert not list(tmp_path.glob(".*"))
+
+
+class Name(str):
+    """A path that is counted while it is alive."""
+
+    __hash__ = object.__hash__
+
+
+class ManyShards:
+    """Shards that are read anew in each pass, of 5 images each."""
+
+    def __init__(self) -> None:
+        self.held, self.most = weakref.WeakSet[Name](), 0
+
+    def __iter__(self) -> Iterator[Any]:
+        for number in range(20):
+            paths = [Name(f"{number}/{'x' * number}/{image}.png") for image in range(5)]
+            self.held.update(paths)
+            self.most = max(self.most, len(self.held))
+            values = np.full((5, 3), number, np.float32)
+            yield SimpleNamespace(paths=paths, sha256=[f"{number:064}"] * 5, features=values)
+
+
+def test_an_npz_is_written_a_shard_at_a_time(tmp_path: Path):
+    write_npz(tmp_path / "a.npz", shards := ManyShards(), 3, {})
+    assert shards.most <= 2 * 5
+    with np.load(tmp_path / "a.npz", allow_pickle=False) as saved:
+        assert saved["path"].tolist() == [path for shard in shards for path in shard.paths]
+        assert saved["sha256"].tolist() == [sha256 for shard in shards for sha256 in shard.sha256]
+        np.testing.assert_array_equal(saved["features"], np.repeat(np.arange(20), 5)[:, None].repeat(3, axis=1))
+
+
+def test_shards_of_many_images_are_larger_as_each_is_recorded_with_all_before(cut: Path, tmp_path: Path, monkeypatch):
+    monkeypatch.setattr(extraction, "MAX_SHARDS", 3)
+    counts, keep = list[int](), KeptWork.keep
+    monkeypatch.setattr(KeptWork, "keep", lambda *args: counts.append(len([*args[2]])) or keep(*args))
+    assert features(cut, tmp_path / "a.parquet").exit_code == 0
+    assert counts == [1, 2, 3]  # of 60 images in batches of 4
 
 
 def cut_short(cut: Path, out: Path, *options: str) -> Path:

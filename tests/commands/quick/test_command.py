@@ -5,7 +5,7 @@ import os
 import re
 import shutil
 import sys
-import tracemalloc
+import weakref
 from contextlib import ExitStack
 from types import SimpleNamespace
 
@@ -15,15 +15,15 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from stages.commands.quick.command import POOLINGS, embed_all, quick, read_all
-from stages.commands.quick.images import choose_images, drop_copies, move_to_front, read_images
+from stages.commands.quick.command import POOLINGS, embed_all, embed_folder, quick
+from stages.commands.quick.images import FolderImages, choose_images, drop_copies, keep_rows
 from stages.commands.quick.waves import AFTER_PLAIN, QUICK, answer, cost, curve_of, fitted, side_by_side
 from stages.core.representations.representation import Representation
 from stages.library import choose_representation, embedding, score
 from stages.library.checks import check_layers
 from stages.library.export import compute_results
 from stages.library.settings import read_settings
-from stages.prepare import decode
+from stages.prepare import decode, raw_files
 from stages.shared.networks.params import named_network
 from stages.shared.runtime.errors import UserError
 from stages.shared.runtime.package import PARAMS
@@ -37,32 +37,77 @@ def run(*args):
 
 def read_folder(folder, size=8):
     with ExitStack() as resources:
-        pixels, images = read_images(folder, choose_images(folder, None, 100, resources), size)
-    images = drop_copies(folder, images)
-    return pixels[images.index], images["label"].tolist()
+        images = FolderImages(folder, choose_images(folder, None, 100, resources))
+        pixels = np.stack([*images.pixels(size)])
+    kept = drop_copies(folder, images.facts)
+    return pixels[kept.index], kept["label"].tolist()
 
 
-def test_pixels_are_in_memory_once(tmp_path, monkeypatch):
+@pytest.mark.parametrize("networks", [1, 2])
+def test_no_more_images_are_in_memory_than_a_batch_and_those_decoded_ahead(tmp_path, monkeypatch, networks):
     monkeypatch.setattr(decode, "IMAGES_AHEAD", 8)
+    monkeypatch.setattr(embedding, "BATCH_SIZE", 8)
     for label in "ab":
         (tmp_path / label).mkdir()
         for number in range(40):
             Image.new("RGB", (8, 8), (number, 0, label == "a")).save(tmp_path / label / f"{number}.png")
-    tracemalloc.start()
-    try:
-        pixels, labels, _ = read_all(tmp_path, None, 100, [("tiny", 256, SimpleNamespace(image_size=256))], 1)
-        peak = tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
-    assert len(labels) == 80
-    assert peak < 1.5 * pixels[256].nbytes
+    held, most = weakref.WeakSet(), []
+
+    class Watched(np.ndarray):
+        """Pixels that are counted while they are alive."""
+
+        __hash__ = object.__hash__
+
+    def watched(*args, **how):
+        found = read_pixels(*args, **how)
+        held.add(pixels := found.pixels.view(Watched))
+        most.append(len(held))
+        return found._replace(pixels=pixels)
+
+    def embed(params, pixels, count, taps, poolings, **how):
+        stream, done = iter(pixels), 0
+        while batch := [*itertools.islice(stream, 8)]:
+            done += len(batch)
+        assert done == count
+        return {"auto": {"last": np.zeros((count, 1), np.float32)}}
+
+    read_pixels = decode.read_pixels
+    monkeypatch.setattr(decode, "read_pixels", watched)
+    monkeypatch.setattr(embedding, "embed_named", embed)
+    entries = [(f"net{number}", 32, SimpleNamespace(image_size=32)) for number in range(networks)]
+    sources, labels = embed_folder(tmp_path, None, 100, entries, ("auto",), 1)
+    assert len(sources) == networks
+    assert [len(labels), len(most)] == [80, 80 * networks]
+    assert max(most) <= 8 + 8 + 8  # ahead, the batch and the one before it, which goes when the next one is whole
 
 
-@pytest.mark.parametrize("rows", [[0, 1, 2, 3], [1, 3], []])
-def test_rows_that_are_kept_move_to_the_front(rows):
-    pixels = np.arange(4 * 3, dtype=np.uint8).reshape(4, 1, 1, 3)
-    expected = pixels[np.array(rows, int)]
-    np.testing.assert_array_equal(move_to_front(pixels, rows), expected)
+def test_images_that_are_no_copies_keep_their_rows_in_the_same_memory():
+    X, Y = np.arange(12, dtype=np.float32).reshape(4, 3), np.arange(4, dtype=np.float32).reshape(4, 1)
+    sources = [{"first": X, "last": Y}, {"first": X}]
+    expected = X[[1, 3]], Y[[1, 3]]
+    keep_rows(sources, [1, 3])
+    np.testing.assert_array_equal(sources[0]["first"], expected[0])
+    np.testing.assert_array_equal(sources[1]["first"], expected[0])
+    np.testing.assert_array_equal(sources[0]["last"], expected[1])
+    assert np.shares_memory(sources[0]["first"], X)
+
+
+def test_images_are_chosen_before_any_is_read(tmp_path, monkeypatch):
+    write_classes(tmp_path, 30, 30)
+    read, read_file = [], raw_files.read_file
+    monkeypatch.setattr(raw_files, "read_file", lambda path: read.append(path) or read_file(path))
+    with ExitStack() as resources:
+        chosen = choose_images(tmp_path, None, 6, resources)
+        assert not read
+        assert len([*FolderImages(tmp_path, chosen).pixels(8)]) == len(read) == 12
+
+
+def test_all_files_that_are_no_images_are_named_at_once(tmp_path):
+    write_classes(tmp_path, 6, 6)
+    for name in ("class0/1.png", "class1/4.png"):
+        (tmp_path / name).write_bytes(b"none")
+    with pytest.raises(UserError, match=r"found class0/1.png: not an .*, class1/4.png: not an .*; take such files out"):
+        read_folder(tmp_path)
 
 
 def test_a_folder_has_plain_scores_then_a_verdict_and_its_embeddings_are_kept(tmp_path):
@@ -131,9 +176,9 @@ def test_networks_sizes_and_poolings_compete_and_each_is_embedded_once(tmp_path,
     write_classes(tmp_path / "photos", *[5] * 8)
     passes, embed_named = [], embedding.embed_named
 
-    def noted(params, images, taps, poolings, **how):
+    def noted(params, images, count, taps, poolings, **how):
         passes.append((params.name, params.image_size, poolings))
-        return embed_named(params, images, taps, poolings, **how)
+        return embed_named(params, images, count, taps, poolings, **how)
 
     monkeypatch.setattr("stages.library.embedding.embed_named", noted)
     networks = ("--network", "efficientnet_lite0", "--network", "efficientnet_lite1")
@@ -284,14 +329,12 @@ def test_names_and_sizes_are_checked_before_images_are_read(tmp_path, args, mess
 def test_the_networks_own_size_is_the_default(tmp_path, monkeypatch, args, size, said):
     (tmp_path / "photos").mkdir()
     write_classes(tmp_path / "photos", 6, 6)
+    monkeypatch.setattr(embedding, "embed_named", lambda _, pixels, *__, **___: {"auto": {"x": np.stack([*pixels])}})
     given = []
-    monkeypatch.setattr(
-        "stages.library.embedding.embed_named",
-        lambda params, pixels, *_, **__: given.append((pixels.shape, params.image_size)) or {"auto": None},
-    )
-    monkeypatch.setattr("stages.commands.quick.waves.answer", lambda *_: None)
+    monkeypatch.setattr("stages.commands.quick.waves.answer", lambda sources, *_: given.append(sources))
     done = run(tmp_path / "photos", *args)
-    assert given == [((12, size, size, 3), size)]
+    ((layers,),) = [each.values() for each in given]
+    assert layers["x"].shape == (12, size, size, 3)
     assert f"12 images, efficientnet_lite0 at {size} px" in done.stderr
     assert bool(re.search("smaller", done.stderr)) == bool(said)
     assert re.search(said, done.stderr)
@@ -333,10 +376,10 @@ def test_dimensions_without_a_representation_are_said_to_have_no_effect(capsys):
 
 
 def test_all_poolings_give_names_that_layers_can_have(monkeypatch):
-    def embed(params, images, taps, poolings, **how):
+    def embed(params, images, count, taps, poolings, **how):
         return {pooling: {"blocks.0": np.ones((1, 2), np.float32)} for pooling in poolings}
 
     monkeypatch.setattr("stages.library.embedding.embed_named", embed)
     params = named_network(load(PARAMS)["models"], "efficientnet_lite0", 32)
-    sources = embed_all({32: np.zeros((1, 32, 32, 3), np.uint8)}, [("efficientnet_lite0", params)], POOLINGS)
+    sources = embed_all(FolderImages(PARAMS, [None]), [("efficientnet_lite0", params)], POOLINGS)
     assert len(check_layers(side_by_side(sources), 1)) == len(POOLINGS)
