@@ -14,9 +14,11 @@ from ruamel.yaml import YAML
 
 from stages.aggregate.compute import Results, compute
 from stages.aggregate.facts import Facts
-from stages.aggregate.facts_file import write_facts
+from stages.aggregate.facts_file import read_facts, write_facts
 from stages.aggregate.params import read_asked
 from stages.aggregate.read import read_tables, with_sets
+from stages.aggregate.words.documents import markdown
+from stages.aggregate.words.representations import NO_JOINS
 from stages.aggregate.words.verdict import verdict
 from stages.commands.cut.command import cut
 from stages.commands.cut.export import load_run
@@ -144,6 +146,17 @@ def test_sets_have_the_representation_that_arrays_have(studies: tuple[Path, Resu
     assert found.gain_over_last == gain
     assert "joins of layers included" in " ".join(verdict(sets.facts).split())
     assert not folds.facts.representations
+    assert (sets.facts.no_joins, folds.facts.no_joins) == ("", NO_JOINS)
+
+
+def test_that_no_joins_were_compared_is_in_the_summary_and_in_the_facts(
+    studies: tuple[Path, Results, Results], tmp_path: Path
+):
+    """As of classes that form one set: the log of measure was the only place."""
+    folds = studies[1]
+    assert NO_JOINS in markdown(folds.summary, folds.facts)
+    write_facts(tmp_path, folds.facts)
+    assert read_facts(tmp_path).no_joins == NO_JOINS
 
 
 @pytest.fixture(scope="module")

@@ -248,6 +248,15 @@ def test_drawn_images_are_counted_without_a_setting_that_there_is_not(monkeypatc
     assert "Scores are of 80 images drawn from 128." in " ".join(str(found).split())
 
 
+def test_images_that_are_drawn_have_neighbours_of_other_groups(monkeypatch):
+    monkeypatch.setattr(representing, "MAX_IMAGES", 2 * CLASSES)
+    groups = np.where(np.arange(len(LABELS)) % IMAGES == 5, "one writer", "another")
+    assert wl.choose_representation(embeddings(), LABELS, groups, recipes=["plain"]).notes
+    monkeypatch.undo()
+    few = wl.score(embeddings(), LABELS, groups, metrics=["map_at_r"], refits_halves=0, max_images=5 * CLASSES)
+    assert few.representation.notes
+
+
 def test_few_classes_fit_no_axes():
     few = np.isin(LABELS, [f"class {number:02}" for number in range(6)])
     found = wl.choose_representation({name: X[few] for name, X in embeddings().items()}, LABELS[few])
