@@ -1,24 +1,39 @@
 """A frozen network that is embedded once and scored set by set has the scores of one that is embedded fold by fold."""
 
+import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from click.testing import CliRunner
 from PIL import Image
 from ruamel.yaml import YAML
 
 from stages.aggregate.compute import Results, compute
+from stages.aggregate.facts import Facts
+from stages.aggregate.facts_file import read_facts, write_facts
 from stages.aggregate.params import read_asked
 from stages.aggregate.read import read_tables, with_sets
+from stages.aggregate.words.documents import markdown
+from stages.aggregate.words.representations import NO_JOINS
 from stages.aggregate.words.verdict import verdict
+from stages.commands.cut.command import cut
+from stages.commands.cut.export import load_run
+from stages.commands.cut.folder import CARD, PROGRAM, README
+from stages.commands.cut.represented import record_of
+from stages.commands.cut.source import CellPaths, Wanted, recommended_cell
+from stages.commands.features.command import features
 from stages.core.inference.representations import gain_of
 from stages.core.representations.choice import choose_representation
+from stages.core.representations.representation import Representation
 from stages.measure.analyses.representations import representations
 from stages.measure.cell import Cell
 from stages.measure.params import MeasureParams, RepresentationsParams
 from stages.shared.embeddings.embedding_store import open_embeddings
+from stages.shared.images.image_store import open_images
 from stages.shared.runtime.errors import UserError
 from stages.shared.workflow.params import read_section
 from tests.shared.runtime.tiny_cell import ROOT, run_stage
@@ -131,6 +146,113 @@ def test_sets_have_the_representation_that_arrays_have(studies: tuple[Path, Resu
     assert found.gain_over_last == gain
     assert "joins of layers included" in " ".join(verdict(sets.facts).split())
     assert not folds.facts.representations
+    assert (sets.facts.no_joins, folds.facts.no_joins) == ("", NO_JOINS)
+
+
+def test_that_no_joins_were_compared_is_in_the_summary_and_in_the_facts(
+    studies: tuple[Path, Results, Results], tmp_path: Path
+):
+    """As of classes that form one set: the log of measure was the only place."""
+    folds = studies[1]
+    assert NO_JOINS in markdown(folds.summary, folds.facts)
+    write_facts(tmp_path, folds.facts)
+    assert read_facts(tmp_path).no_joins == NO_JOINS
+
+
+@pytest.fixture(scope="module")
+def represented(studies: tuple[Path, Results, Results]) -> tuple[Path, CellPaths, Any]:
+    """The study's own choice is of few classes, so that it is replaced by a join whose recipe has all steps."""
+    folder, found = studies[0] / "sets", studies[2].facts
+    joined = {"layers": ["blocks.1", "blocks.4"], "join": "all", "recipe": "whitened_within"}
+    [record] = found.representations
+    facts = replace(found, representations=[record.model_copy(update=joined)])
+    write_facts(folder / "results", facts)
+    return (
+        folder,
+        CellPaths(*(folder / name for name in ("prepared", "weights/0", "embeddings/0", "results"))),
+        facts.representations[0],
+    )
+
+
+def fit_by_hand(folder: Path, dimensions: int | None = None) -> tuple[Representation, dict[str, Any], Any]:
+    store = open_embeddings(folder / "embeddings" / "0")
+    arrays = {
+        layer.name: np.concatenate([own.features(layer, 0, "unseen") for own in store.sets])
+        for layer in store.layers
+        if layer.depth >= 0
+    }
+    labels = np.concatenate([own.labels("unseen") for own in store.sets])
+    return Representation((*arrays,), "whitened_within", dimensions).fit(arrays, labels), arrays, labels
+
+
+def test_a_study_s_representation_is_cut(represented: tuple[Path, CellPaths, Any], tmp_path: Path, monkeypatch: Any):
+    """Fitted to all classes of all sets, in files that load without the project; the card has all that is known."""
+    folder, paths, record = represented
+    monkeypatch.setattr(CellPaths, "of", lambda cell: paths)
+    monkeypatch.setattr("stages.commands.cut.source.stage_path", lambda *_: paths.results)
+    words = ["--layer", "representation", "--params", str(folder / "params.yaml"), "--out", str(tmp_path / "cut")]
+    said = CliRunner().invoke(cut, [*words, "--no-onnx", "--dimensions", "12"], catch_exceptions=False).stdout
+    assert said.startswith("cut mine-net-0-0 at layer 1 and 2 of 2 (`blocks.1+blocks.4`), whitened_within, 12 dimens")
+    made, arrays, labels = fit_by_hand(folder, 12)
+    images = open_images(paths.prepared, "0", dataset="mine")
+    store = open_embeddings(paths.embeddings)
+    ids = np.concatenate([own.samples.loc[own.samples["split"] == "unseen", "sample_id"] for own in store.sets])
+    rows = images.manifest.reset_index().set_index("sample_id").loc[ids, "index"]
+    found = load_run(tmp_path / "cut" / PROGRAM)(images.read(rows.to_numpy()).transpose(0, 3, 1, 2).copy())
+    np.testing.assert_allclose(found, made.transform(arrays), rtol=0, atol=1e-5)
+    card = json.loads((tmp_path / "cut" / CARD).read_text())
+    known = card["representation"]
+    assert known["reference_classes"] == sorted({*labels})
+    assert len(known["reference_classes"]) == 8
+    assert (known["recipe"], known["dimensions"], known["layers"]) == ("whitened_within", 12, record.layers)
+    assert known["scores"]["representation"] == record.value
+    text = (tmp_path / "cut" / README).read_text()
+    assert f"fitted to the classes | {', '.join(known['reference_classes'])} |" in text
+    assert f"| MAP@R on other classes, representation | {record.value:.3f} |" in text
+    assert "| dimensions | 12, principal axes of all |" in text
+
+
+def test_a_study_s_representation_embeds_new_images(
+    represented: tuple[Path, CellPaths, Any], tmp_path: Path, monkeypatch: Any
+):
+    folder, paths, _ = represented
+    monkeypatch.setattr(CellPaths, "of", lambda cell: paths)
+    new, words = folder.parent / "raw" / "a", ["--params", str(folder / "params.yaml")]
+    out = ["--from", "mine/net/0/0", "--layer", "representation", "--out", str(tmp_path / "new.npz")]
+    CliRunner().invoke(features, [str(new), *words, *out], catch_exceptions=False)
+    with np.load(tmp_path / "new.npz") as file:
+        vectors, about = file["features"], json.loads(str(file["about"]))
+    made = fit_by_hand(folder)[0]
+    assert vectors.shape == (10, made.n_features_out_)
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
+    assert (about["layer"], about["scale"]) == ("blocks.1+blocks.4", "whitened_within")
+
+
+@pytest.mark.parametrize(
+    ("wanted", "message"),
+    [
+        ({"layers": ["blocks.1"], "dimensions": 5}, "--dimensions: only a representation has fewer"),
+        ({"layers": ["representation", "blocks.1"]}, "--layer: --layer representation is for retrieval"),
+        ({"layers": ["representation"], "scale": "l2"}, "--scale: --layer representation is for retrieval"),
+        ({"layers": ["representation"], "use": "classifier"}, "--use: --layer representation is for retrieval"),
+    ],
+)
+def test_what_a_representation_settles_itself_is_refused(wanted: dict[str, Any], message: str):
+    with pytest.raises(UserError, match=message):
+        Wanted(**wanted)
+
+
+def test_a_study_without_a_representation_is_named(represented: tuple[Path, CellPaths, Any], tmp_path: Path):
+    _, _, record = represented
+    facts = Facts([], [], representations=[record, record.model_copy(update={"model": "other", "value": 1.0})])
+    write_facts(tmp_path, facts)
+    wanted = Wanted(["representation"], use="retrieval")
+    assert recommended_cell(tmp_path, wanted) == "mine/other/0/0"
+    with pytest.raises(UserError, match=r"representation of yours, net, found none; list `representations`"):
+        record_of(facts, ("yours", "net"))
+    write_facts(tmp_path, replace(facts, representations=[record, record.model_copy(update={"dataset": "yours"})]))
+    with pytest.raises(UserError, match=r"--from: must name a cell .* the results have 2 datasets"):
+        recommended_cell(tmp_path, wanted)
 
 
 def test_joins_and_recipes_of_the_params_compete_with_plain_layers(studies: tuple[Path, Results, Results]):

@@ -364,6 +364,7 @@ class Facts:
             `measure.analyses`).
         claims: whether the paper's claims are told, as of a study.
         notice: a sentence that every output has, such as what of the grid is missing; empty: none.
+        no_joins: a sentence that summary.md and the page have if joins were to be compared and could not be.
         format: of the file; another number wherever a field, or what it may hold, changes.
     """
 
@@ -375,6 +376,7 @@ class Facts:
     unit_rows: list[str] = field(default_factory=list)
     representations: list[RepresentationRecord] = field(default_factory=list)
     notice: str = ""
+    no_joins: str = ""
     claims: bool = True
     format: Literal["whichlayer.facts/7"] = "whichlayer.facts/7"
 

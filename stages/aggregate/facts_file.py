@@ -16,7 +16,8 @@ FACTS = TypeAdapter(Facts)
 def write_facts(folder: Path, facts: Facts) -> None:
     """Write facts.json: the same bytes for the same facts."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / FILE).write_bytes(FACTS.dump_json(facts, indent=1, exclude=None if facts.notice else {"notice"}) + b"\n")
+    empty = {name for name in ("notice", "no_joins") if not getattr(facts, name)}
+    (folder / FILE).write_bytes(FACTS.dump_json(facts, indent=1, exclude=empty) + b"\n")
 
 
 def read_facts(folder: Path) -> Facts:

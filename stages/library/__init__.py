@@ -5,15 +5,14 @@ import whichlayer as wl
 layers = wl.embed("resnet18.a1_in1k", paths)     # {layer: (N, D)}; or embeddings of your own
 result = wl.score(layers, labels)
 print(result)                                   # the verdict
-result.recommend("retrieval").layer             # also: result.table, result.gain("last"), result.plot()
-
-choice = wl.choose_representation(layers, labels)   # joins of layers and recipes as well
-vectors = choice.fit().transform(layers)
+result.recommend("retrieval")                   # also: result.table, result.gain("last"), result.plot()
+vectors = result.fit().transform(layers)        # of the best layer, or join of layers, for retrieval
 """
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures.process import BrokenProcessPool
+from dataclasses import replace
 from numbers import Integral, Real
 from os import PathLike
 from typing import TYPE_CHECKING, Literal, get_args
@@ -22,6 +21,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from ..core.representations.candidates import JOINS, RECIPES
 from ..core.scores.description import Neighbours, Normalize
 from ..shared.runtime.errors import UserError as UserError
 from ..shared.runtime.errors import check_known
@@ -30,12 +30,12 @@ from .checks import (
     SETTINGS,
     check_layers,
     check_probe,
-    checked_mapping,
     describe,
     draw_samples,
     parse_settings,
     tabulate,
 )
+from .compared import compare
 from .result import Chart as Chart
 from .result import Recommendation as Recommendation
 from .result import Result as Result
@@ -51,8 +51,11 @@ Pooling = Literal["auto", "mean", "token0", "max", "gem", "cls+mean"]
 Bits = Literal[8, 10, 12, 14, 16]
 
 
+Layers = Mapping[str, ArrayLike] | Mapping[str, Mapping[str, ArrayLike]]
+
+
 def score(
-    layers: Mapping[str, ArrayLike],
+    layers: Layers,
     labels: ArrayLike,
     groups: ArrayLike | None = None,
     *,
@@ -72,6 +75,9 @@ def score(
     refits_starts: int = 15,
     refits_polished: int = 3,
     worthwhile_gain: float = 0.02,
+    joins: Sequence[str] = JOINS,
+    recipes: Sequence[str] = RECIPES,
+    control: str | tuple[str, str] | None = None,
     ids: ArrayLike | None = None,
     dataset: str = "data",
     model: str = "embeddings",
@@ -85,7 +91,9 @@ def score(
 
     Args:
         layers: name -> embedding (N, D) of the same N images (or texts, or sounds), real numbers, from input to output:
-            gains are over the last. An array called `pixels` is no layer but a baseline, the images themselves.
+            gains are over the last. An array called `pixels` is no layer but a baseline, the images themselves. Of
+            several networks or input sizes it is name -> such a dict, as `{"64": layers64, "224": layers224}`, whose
+            layers are called `64 layer4` in tables.
         labels: (N,) classes, texts or whole numbers, at least two images of each, for the probe five.
         groups: (N,) groups of images that belong together, such as a writer's or a patient's. They change only
             intervals over images, whose halves keep groups whole. With few groups there is no such interval.
@@ -107,6 +115,10 @@ def score(
             but for those whose intervals come from folds.
         refits_halves, refits_starts, refits_polished: number of halves (even), and k-means on halves.
         worthwhile_gain: gain over the last layer up to which choosing does not pay.
+        joins, recipes: what competes with single layers for retrieval, in `Result.recommend` and `representation`, as
+            for `choose_representation`; `joins=["single"], recipes=["plain"]`: nothing.
+        control: the layer that gains are over, which then counts as the last and is listed there; of several networks
+            `(network, layer)`, which must be named. None: the last layer of the only network.
         ids, dataset, model: (N,) names of the images, and names in the verdict. Ids and `dataset` seed the halves.
         workers: number of processes. More than one needs `if __name__ == "__main__":` in a script.
         on_scores: called with the table of scores before anything is computed again for intervals: first without the
@@ -118,7 +130,7 @@ def score(
     Source: Dyballa, Gerritz and Zucker, arXiv 2405.01524; docs/method.md for intervals and gains.
     """
     given = {name: value for name, value in locals().items() if name.partition("_")[0] in SETTINGS}
-    layers = checked_mapping(layers, "score")
+    compared = compare(layers, "score", joins=joins, recipes=recipes, control=control)
     if not isinstance(workers, Integral) or workers < 1:
         raise UserError(f"workers must be a whole number >= 1, found {workers!r}")
     for what, named in (("dataset", dataset), ("model", model)):
@@ -129,13 +141,13 @@ def score(
         raise UserError(f"worthwhile_gain must be a number >= 0, found {worthwhile_gain!r}")
     samples = tabulate(labels, groups, ids, seen, folds)
     rows, drawn = draw_samples(samples, measure.max_images, measure.probe.folds)
-    arrays = check_layers(layers, len(samples), rows)
+    arrays = check_layers(compared.control_last, len(samples), rows)
     check_probe(samples["label"], measure)
     samples = samples if rows is None else samples.iloc[rows].reset_index(drop=True)
     try:
         scored = score_arrays(
             arrays,
-            describe(layers, arrays),
+            describe(compared.control_last, arrays),
             samples,
             measure,
             worthwhile=float(worthwhile_gain),
@@ -151,16 +163,16 @@ def score(
             guard = 'if __name__ == "__main__":'
             raise UserError(f"with {workers} workers a script must call score below `{guard}`; else, {error}") from None
         raise
-    return Result(scored, (arrays, samples))
+    return Result(scored, replace(compared, arrays=arrays), samples)
 
 
 def choose_representation(
-    layers: Mapping[str, ArrayLike] | Mapping[str, Mapping[str, ArrayLike]],
+    layers: Layers,
     labels: ArrayLike,
     groups: ArrayLike | None = None,
     *,
-    joins: Sequence[str] = ("single", "last_2", "last_4", "upper_half", "all"),
-    recipes: Sequence[str] = ("plain", "centred", "whitened", "within", "whitened_within"),
+    joins: Sequence[str] = JOINS,
+    recipes: Sequence[str] = RECIPES,
     control: str | tuple[str, str] | None = None,
 ) -> "RepresentationChoice":
     """Choose what to store for retrieval: a layer or a join of layers, and a recipe for its rows.
@@ -176,7 +188,8 @@ def choose_representation(
         joins: which layers stand side by side: `single`, `last_2`, `last_4`, `upper_half`, `all`.
         recipes: of the rows: `plain` (L2-normalized), `centred`, `whitened`, `within` (the inverse root of the
             covariance within reference classes), `whitened_within`.
-        control: the layer that gains are over, of several networks `(network, layer)`; None: the last one of the first.
+        control: the layer that gains are over, of several networks `(network, layer)`, which must be named; None: the
+            last layer of the only network.
 
     Returns:
         The choice; `result.fit()` makes the transformer of it.
@@ -186,7 +199,8 @@ def choose_representation(
     """
     from .representing import choose
 
-    return choose(layers, labels, groups, joins, recipes, control)  # type: ignore[arg-type]
+    compared = compare(layers, "choose_representation", joins=joins, recipes=recipes, control=control)
+    return choose(compared, tabulate(labels, groups))
 
 
 def embed(

@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from pydantic import ValidationError
 
+from ..core.scores.arrays import as_array
 from ..core.scores.catalogue import LAYER_SCORES, PROBE
 from ..core.scores.sampling import describe_drawn, draw_images
 from ..measure.score_params import ScoreParams, check_ranking
@@ -181,27 +182,13 @@ def as_column(name: str, values: ArrayLike) -> NDArray[Any]:
     return column
 
 
-def as_array(what: str, values: ArrayLike) -> NDArray[Any]:
-    """Make an array of what a user gives for one.
-
-    Raises:
-        UserError: it cannot become one, as a ragged list, or a tensor on a GPU or with a gradient, or what it masks
-            would show.
-    """
-    if np.ma.is_masked(values):
-        raise UserError(f"{what} must have no masked values; take such images out of the labels and of all embeddings")
-    try:
-        return np.asarray(values)
-    except (RuntimeError, TypeError, ValueError) as error:
-        raise UserError(f"{what} must be an array, found {type(values).__name__}: {error}") from None
-
-
 def draw_samples(samples: pd.DataFrame, max_images: int, least: int) -> tuple[NDArray[np.int64] | None, list[str]]:
     """Draw the images of each fold that are scored: their rows, ascending, None if all are; and notes on them."""
     parts, notes = list[NDArray[np.int64]](), list[str]()
     for (_, split), own in samples.groupby(["fold", "split"], sort=False):
         ids, labels = own["sample_id"].tolist(), own["label"].to_numpy(dtype=str)
-        drawn = draw_images(labels, ids, max_images, least)
+        groups = own["group"].to_numpy(dtype=str) if (own["group"] != "").any() else None
+        drawn = draw_images(labels, ids, max_images, least, groups)
         parts.append(own.index.to_numpy()[drawn])
         notes += [describe_drawn(str(split), len(drawn), len(own))] if len(drawn) < len(own) else []
     return (np.sort(np.concatenate(parts)) if notes else None), list(dict.fromkeys(notes))

@@ -6,11 +6,11 @@ from functools import cached_property
 from html import escape
 from numbers import Integral
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from tabulate import tabulate
 
 from ..aggregate.words.formatting import wrapped
@@ -19,7 +19,7 @@ from ..aggregate.words.scores import NAMES
 from ..aggregate.words.verdict import WIDTH
 from ..core.inference.gain import Gain
 from ..core.inference.representations import MAP_AT_R, gain_of
-from ..core.representations.candidates import FITTED, Candidate, Join, Recipe
+from ..core.representations.candidates import FITTED, Candidate
 from ..core.representations.choice import Choice, choose_representation
 from ..core.representations.dimensions import score_dimensions
 from ..core.representations.fitting import MAX_AXES
@@ -27,24 +27,17 @@ from ..core.representations.representation import Origin
 from ..core.representations.representation import Representation as Representation
 from ..core.representations.uses import USES, UseScores
 from ..core.scores.catalogue import LAYER_SCORES, PROBE
-from ..shared.embeddings.split_names import BASELINE
+from ..shared.embeddings.split_names import UNSEEN
 from ..shared.runtime.errors import UserError
-from .checks import MAX_IMAGES, Arrays, Layers, check_layers, checked_mapping, draw_samples
-from .checks import tabulate as tabulate_samples
+from .checks import MAX_IMAGES, Arrays, check_layers, draw_samples
+from .compared import ALL_LAYERS, ANY_RECIPE, BEST, BEST_LAYER, HABIT, Compared, Known
+from .recommendation import RecommendedRepresentation
 
 FURTHER = 5
 """Best candidates of which `RepresentationChoice.table` has the scores of other uses."""
 
 DIMENSIONS = (32, 64, 128, 256)
 """Of `RepresentationChoice.curve`."""
-
-
-class Known(NamedTuple):
-    """What is known of an array: its network (or input size), its layer, and multiply-adds per image up to there."""
-
-    network: str
-    layer: str
-    operations: float
 
 
 @dataclass(frozen=True)
@@ -84,6 +77,31 @@ class RepresentationChoice:
         """MAP@R of the best single layer, chosen on the same other classes."""
         return self.choice.score_of(self.choice.judged_single)
 
+    @property
+    def better(self) -> RecommendedRepresentation | None:
+        """What is chosen, if it is no plain single layer and better than the best one on classes that took no part."""
+        if self.choice.chosen in self.choice.singles or self.score <= self.layer_score:
+            return None
+        gain, best = self.gain, self.best
+        costs = [self._deepest(each).operations for each in (best, self.habit)]
+        return RecommendedRepresentation(
+            name=self.describe(best),
+            layers=tuple(self._known[name].layer for name in best.arrays),
+            join=best.join,
+            recipe=best.recipe,
+            network=self._deepest(best).network,
+            score=self.score,
+            gain_over_layer=self.score - self.layer_score,
+            gain=gain.estimate,
+            gain_low=gain.low,
+            gain_high=gain.high,
+            habit=self.describe(self.habit),
+            status=str(gain.status),
+            features=self._whole.n_features_out_,
+            operations=None if np.isnan(costs[0]) else costs[0],
+            habit_operations=None if np.isnan(costs[1]) else costs[1],
+        )
+
     @cached_property
     def table(self) -> pd.DataFrame:
         """All candidates, the best first.
@@ -122,19 +140,19 @@ class RepresentationChoice:
         """
         candidates = self.choice.candidates
         same = [n for n, each in enumerate(candidates) if each.arrays == self.habit.arrays]
-        rows: dict[str, Sequence[int]] = {"habit": [self.choice.control], "habit, any recipe": same}
-        rows |= {"best single layer": self.choice.singles}
+        rows: dict[str, Sequence[int]] = {HABIT: [self.choice.control], ANY_RECIPE: same}
+        rows |= {BEST_LAYER: self.choice.singles}
         groups = [self._deepest(each).network for each in candidates]
         if len({*groups}) > 1:
             rows |= {group: [n for n, own in enumerate(groups) if own == group] for group in dict.fromkeys(groups)}
-        rows["best of all"] = range(len(candidates))
+        rows[BEST] = range(len(candidates))
         found = {what: self._row(among) for what, among in rows.items()}
         habit = self._deepest(self.habit).network
         every = Candidate(tuple(name for name, known in self._known.items() if known.network == habit), "all", "plain")
         costs = {"features": self._features(every), "operations": self._deepest(every).operations}
-        found["all layers"] = {"representation": self.describe(every), **costs}
-        found["all layers"][PROBE] = self._uses.joined_probe(every.arrays)
-        return pd.DataFrame.from_dict(found, orient="index", columns=[*found["habit"]])
+        found[ALL_LAYERS] = {"representation": self.describe(every), **costs}
+        found[ALL_LAYERS][PROBE] = self._uses.joined_probe(every.arrays)
+        return pd.DataFrame.from_dict(found, orient="index", columns=[*found[HABIT]])
 
     def _row(self, among: Sequence[int]) -> dict[str, Any]:
         chosen, judged = self.choice.choose_among(among)
@@ -264,7 +282,7 @@ class RepresentationChoice:
 
     def _other_uses(self) -> str:
         """Put the scores of other uses into a line."""
-        uses = self.summary.loc[["habit", "best of all"], [*USES]].dropna(axis="columns")
+        uses = self.summary.loc[[HABIT, BEST], [*USES]].dropna(axis="columns")
         scores = "; ".join(f"{what} {', '.join(f'{value:.3f}' for value in row)}" for what, *row in uses.itertuples())
         return f"{', '.join(LAYER_SCORES[name].short or NAMES[name] for name in map(str, uses))}: {scores}."
 
@@ -275,41 +293,29 @@ class RepresentationChoice:
         return f"<pre>{escape(str(self))}</pre>{self.table.head(10).to_html(float_format='{:.3f}'.format, na_rep='')}"
 
 
-def choose(
-    layers: Mapping[str, ArrayLike] | Mapping[str, Mapping[str, ArrayLike]],
-    labels: ArrayLike,
-    groups: ArrayLike | None,
-    joins: Collection[Join],
-    recipes: Collection[Recipe],
-    control: str | tuple[str, str] | None,
-) -> RepresentationChoice:
-    """Check arrays and choose: `whichlayer.choose_representation`."""
-    for what, named in (("joins", joins), ("recipes", recipes)):
-        if isinstance(named, str) or not isinstance(named, Collection) or not all(isinstance(n, str) for n in named):
-            raise UserError(f"{what} must be a list of names, found {named!r}")
-    given: Mapping[str, Any] = checked_mapping(layers, "choose_representation")
-    several = bool(given) and all(isinstance(each, Mapping) for each in given.values())
-    flat: dict[str, Any] = {}
-    known: dict[str, Known] = {}
-    origins: dict[str, Origin | None] = {}
-    for network, own in given.items() if several else {"": given}.items():
-        described = own.described if isinstance(own, Layers) else {}
-        origins[network] = own.origin if isinstance(own, Layers) else None
-        for name in (name for name in own if name != BASELINE):
-            key = f"{network}.{name}" if several else name
-            if key in flat:
-                raise UserError(f"network and layer must name each array once, found {key!r} twice; rename a network")
-            operations = float(described[name].operations) if name in described else float("nan")
-            flat[key], known[key] = own[name], Known(network, name, operations)
-    samples = tabulate_samples(labels, groups)
-    rows, _ = draw_samples(samples, MAX_IMAGES, 2)
-    notes = [] if rows is None else [f"scores are of {len(rows):,} images drawn from {len(samples):,}"]
-    arrays = check_layers(flat, len(samples), rows)
-    samples = samples if rows is None else samples.iloc[rows]
-    texts, grouped = samples["label"].to_numpy(dtype=str), samples["group"].to_numpy(dtype=str)
-    grouped = np.arange(len(samples)) if groups is None else grouped
-    how: dict[str, Any] = {"joins": joins, "recipes": recipes}
-    how |= {"control": ".".join(map(str, control)) if isinstance(control, tuple) else control}
-    how |= {"networks": {key: each.network for key, each in known.items()}}
-    choice = choose_representation(arrays, texts, grouped, **how)
-    return RepresentationChoice(choice, arrays, tuple(samples["label"]), known, origins, grouped, notes)
+def choose(compared: Compared, samples: pd.DataFrame) -> RepresentationChoice:
+    """Choose on the images of unseen classes: `whichlayer.choose_representation`.
+
+    Args:
+        compared: arrays of all images, and what is made of them.
+        samples: the images, from `checks.tabulate`.
+    """
+    rows = np.flatnonzero(samples["split"] == UNSEEN)
+    own = samples.iloc[rows].assign(fold=0).reset_index(drop=True)
+    drawn, _ = draw_samples(own, MAX_IMAGES, 2)
+    notes = [] if drawn is None else [f"scores are of {len(drawn):,} images drawn from {len(own):,}"]
+    rows, own = (rows, own) if drawn is None else (rows[drawn], own.iloc[drawn])
+    whole, known = len(rows) == len(samples), compared.known
+    arrays = check_layers({name: compared.arrays[name] for name in known}, len(samples), None if whole else rows)
+    texts, has_groups = own["label"].to_numpy(dtype=str), (own["group"] != "").any()
+    groups = own["group"].to_numpy(dtype=str) if has_groups else np.arange(len(own))
+    choice = choose_representation(
+        arrays,
+        texts,
+        groups,
+        joins=compared.joins,
+        recipes=compared.recipes,
+        control=compared.control,
+        networks={name: each.network for name, each in known.items()},
+    )
+    return RepresentationChoice(choice, arrays, tuple(own["label"]), known, compared.origins, groups, notes)

@@ -1,5 +1,6 @@
 """What `score` returns: the table of scores, the choice for every use, and a figure."""
 
+import warnings
 from dataclasses import dataclass, replace
 from functools import cached_property
 from html import escape
@@ -8,80 +9,21 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import pandas as pd
 
-from ..aggregate.facts import Recommendation as Record
 from ..aggregate.words.verdict import verdict
-from ..core.representations.candidates import JOINS, RECIPES
 from ..core.scores.description import OfferedUse as Use
-from ..shared.embeddings.split_names import UNSEEN
 from ..shared.runtime.errors import UserError, check_known
 from .chart import layers_chart
-from .checks import Arrays, check_layers
+from .checks import Arrays
+from .compared import Compared
+from .recommendation import Recommendation as Recommendation
 from .scored import Scored
 
 if TYPE_CHECKING:
     from .representing import Representation, RepresentationChoice
 
-JOINED = "`result.representation` compares joins of layers for retrieval, too."
+JOINED = '`result.recommend("retrieval")` compares joins of layers, too.'
 
 Over = Literal["last", "before"]
-
-
-@dataclass(frozen=True)
-class Recommendation:
-    """The layer to take for one use.
-
-    Attributes:
-        use: `classifier` (of labelled images), `retrieval` (nearest neighbours), `discovery` (clusters) or `detection`
-            (OOD detection of unseen classes).
-        metric: the score that leads this use: `probe_accuracy`, `map_at_r`, `nmi` or `ood_auroc_knn`.
-        layer: its best layer; the last one if choosing does not pay.
-        score: score of that layer, corrected for the choice among layers, so it is below the mean in `table`. Report
-            this score.
-        low, high: 95% interval of the score; None if there is none, as for fewer than ten classes without halves.
-        gain: gain over the last layer, corrected for the choice among layers; None if the last layer itself is named,
-            or if there is no estimate.
-        gain_low, gain_high: 95% interval of the gain, around `gain`.
-        status: `pays` (the interval of the gain lies above 0), `does_not_pay` (no layer gains more than 0.02) or
-            `undecided`.
-        ties: layers that are not distinguishable from the named one, from input to output.
-        scope: scope of the intervals: `classes` from ten classes on, else `images`; None if there are none.
-        useful: whether any layer beats chance and raw pixels.
-    """
-
-    use: str
-    metric: str
-    layer: str
-    score: float
-    low: float | None
-    high: float | None
-    gain: float | None
-    gain_low: float | None
-    gain_high: float | None
-    status: str
-    ties: tuple[str, ...]
-    scope: str | None
-    useful: bool
-
-    @classmethod
-    def of(cls, record: Record) -> "Recommendation":
-        """Take from a record of recommendation.json what a user asks first."""
-        best, gain = record.best, record.gain_over_last
-        score, low, high = best.estimate
-        return cls(
-            record.use,
-            record.metric,
-            best.layer,
-            best.value if score is None else score,
-            low,
-            high,
-            gain.estimate,
-            gain.low,
-            gain.high,
-            str(gain.status),
-            tuple(tie.layer for tie in record.ties),
-            best.scope,
-            record.unbeaten is None,
-        )
 
 
 class Result:
@@ -90,11 +32,12 @@ class Result:
     In a notebook it shows as the verdict, the table and a figure.
     """
 
-    def __init__(self, scored: Scored, inputs: tuple[Arrays, pd.DataFrame] | None = None) -> None:
-        self._scored, self._inputs = scored, inputs
+    def __init__(self, scored: Scored, compared: Compared, samples: pd.DataFrame) -> None:
+        self._scored, self._control = scored, compared.control
+        self._inputs: tuple[Compared, pd.DataFrame] | None = compared, samples
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"_scored": self._scored, "_inputs": None}
+        return {"_scored": self._scored, "_control": self._control, "_inputs": None}
 
     @property
     def uses(self) -> tuple[str, ...]:
@@ -107,11 +50,25 @@ class Result:
         return self._scored.notes
 
     def recommend(self, use: Use) -> Recommendation:
-        """Return the layer to take for one use.
+        """Return the layer to take for one use, and for retrieval the representation, if it is better than any layer.
+
+        The representation is chosen when first asked for, unless the result was pickled or only single layers compete;
+        if a class has images of one group only, there is none, of which a warning tells.
 
         Raises:
             UserError: no score was measured for this use.
         """
+        found = self._recommend(use)
+        if use != "retrieval" or self._inputs is None or not self._inputs[0].has_representations:
+            return found
+        try:
+            better = self.representation.better
+        except UserError as error:
+            warnings.warn(f"no joins of layers: {error}", stacklevel=2)
+            return found
+        return replace(found, representation=better)
+
+    def _recommend(self, use: Use) -> Recommendation:
         [record] = self._scored.facts.of_use(use)
         return Recommendation.of(record)
 
@@ -122,6 +79,11 @@ class Result:
         Raises:
             UserError: the result was pickled.
         """
+        compared, samples = self._given
+        return compared.arrays, samples
+
+    @property
+    def _given(self) -> tuple[Compared, pd.DataFrame]:
         if self._inputs is None:
             raise UserError("a result that was pickled lacks the embeddings: score them again")
         return self._inputs
@@ -137,12 +99,7 @@ class Result:
         """
         from .representing import choose
 
-        arrays, samples = self.inputs
-        rows = np.flatnonzero(samples["split"] == UNSEEN)
-        if len(rows) < len(samples):
-            arrays, samples = check_layers(arrays, len(samples), rows), samples.iloc[rows]
-        groups = samples["group"].to_numpy() if samples["group"].any() else None
-        choice = choose(arrays, samples["label"].to_numpy(), groups, JOINS, RECIPES, None)
+        choice = choose(*self._given)
         return replace(choice, notes=[*self._scored.drawn, *choice.notes])
 
     def fit(self, dimensions: int | None = None) -> "Representation":
@@ -195,7 +152,7 @@ class Result:
             A Vega-Lite chart, which notebooks draw. `json.dump(chart.spec, file)` keeps it, and
             `vl_convert.vegalite_to_png(chart.spec)` makes a picture.
         """
-        named = self.recommend(use or self.uses[0])
+        named = self._recommend(use or self.uses[0])
         title = f"{named.use}: layer {named.layer}"
         return Chart(layers_chart(self._scored.curve(named.use), named.metric, title, named.scope))
 
@@ -206,6 +163,7 @@ class Result:
             UserError: no score was measured for this use.
         """
         told = [f"The {each}." for each in self._scored.drawn]
+        told += [f"Gains are over {self._control}, which counts as the last layer."] if self._control else []
         return "\n".join([verdict(self._scored.facts, use=use, embeds=False), *told])
 
     def __str__(self) -> str:

@@ -92,7 +92,8 @@ def judged_images(store: Embeddings, params: MeasureParams) -> Embeddings:
     splits = pd.Series("", index=store.samples.index)
     for split in store.splits:
         ids = sample_ids(store, split)
-        rows = draw_images(store.labels(split), ids, params.max_images, params.probe.folds)
+        groups = groups_of(store, split)
+        rows = draw_images(store.labels(split), ids, params.max_images, params.probe.folds, groups)
         splits.iloc[np.flatnonzero(store.samples["split"] == split)[rows]] = split
     last_step = store.last_step and judged_images(store.last_step, params)
     return replace(store, samples=store.samples.assign(split=splits), last_step=last_step)

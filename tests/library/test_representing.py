@@ -44,13 +44,91 @@ def test_a_result_compares_joins_when_asked_and_fits_the_choice(chosen):
     more = {name: np.vstack([X, X[:8] + 9]) for name, X in layers.items()}
     labels = np.concatenate([LABELS, ["seen 1", "seen 2"] * 4])
     result = wl.score(more, labels, seen=seen, metrics=["map_at_r"], refits_halves=0)
-    assert str(result).endswith("\n`result.representation` compares joins of layers for retrieval, too.")
+    assert str(result).endswith('\n`result.recommend("retrieval")` compares joins of layers, too.')
     assert "representation" not in vars(result)  # printing computes nothing
     assert str(result.representation) == str(chosen)
     vectors = result.fit(8).transform(layers)
     assert np.array_equal(vectors, chosen.fit(8).transform(layers))
     with pytest.raises(wl.UserError, match="a result that was pickled lacks the embeddings: score them again"):
         _ = pickle.loads(pickle.dumps(result)).representation
+
+
+def test_a_recommendation_for_retrieval_names_the_representation(chosen):
+    """With its gain over the best layer and over the habit; other uses, pickled results and single layers have none."""
+    layers = Layers(embeddings(), dict.fromkeys(embeddings(), Layer("", "", 0, "mean", 20, 5, 7_000_000)))
+    result = wl.score(layers, LABELS, metrics=["map_at_r", "nmi"], refits_halves=0)
+    found = result.recommend("retrieval")
+    own = found.representation
+    assert (own.layers, own.join, own.recipe) == (chosen.best.arrays, chosen.best.join, chosen.best.recipe)
+    assert (own.score, own.gain, own.gain_low) == (chosen.score, chosen.gain.estimate, chosen.gain.low)
+    assert own.gain_over_layer == chosen.score - chosen.layer_score > 0.1
+    assert (own.features, own.operations) == (chosen.fit().n_features_out_, 7e6)
+    told = " ".join(repr(found).split())
+    assert told.startswith(f"For retrieval take {own.name}: shown to be better. MAP@R within folds {own.score:.3f}, ")
+    assert f"{own.gain:+.3f} [{own.gain_low:+.3f}, {own.gain_high:+.3f}] over the habit, layer2. " in told
+    assert f"{own.features} features, 7 M multiply-adds (habit 7 M); result.fit() makes it." in told
+    assert f"Best single layer: {found.layer}: MAP@R {found.score:.3f}" in told
+    assert result.recommend("discovery").representation is None
+    assert repr(result.recommend("discovery")).startswith("For discovery ")
+    assert pickle.loads(pickle.dumps(result)).recommend("retrieval").layer == found.layer
+    alone = wl.score(layers, LABELS, metrics=["map_at_r"], refits_halves=0, joins=["single"], recipes=["plain"])
+    assert alone.recommend("retrieval").representation is None
+    assert "representation" not in vars(alone)
+
+
+def test_a_recommendation_keeps_the_layer_where_joins_are_not_better_or_not_possible():
+    few = np.isin(LABELS, ["class 00", "class 01", "class 02", "class 03"])
+    layers = {"same": embeddings(nuisance=0)["layer0"][few]}
+    one = wl.score(layers, LABELS[few], metrics=["map_at_r"], refits_halves=0, recipes=["plain"])
+    assert one.recommend("retrieval").representation is None
+    grouped = wl.score(layers, LABELS[few], LABELS[few], metrics=["map_at_r"], refits_halves=0)
+    with pytest.warns(UserWarning, match="no joins of layers: every class must have images of at least two groups"):
+        assert grouped.recommend("retrieval").representation is None
+
+
+def test_a_score_narrows_what_its_representation_compares():
+    result = wl.score(embeddings(), LABELS, metrics=["map_at_r"], refits_halves=0, joins=["all"], recipes=["centred"])
+    listed = {(each.join, each.recipe) for each in result.representation.choice.candidates}
+    assert listed == {("single", "plain"), ("all", "centred")}
+    for wrong in ({"recipes": ["whitend"]}, {"joins": "all"}, {"control": "layer9"}):
+        with pytest.raises(wl.UserError, match=f"^{next(iter(wrong))} must be"):
+            wl.score({}, [], **wrong)
+
+
+def test_a_score_compares_networks_or_sizes_with_the_control_that_is_named(chosen):
+    """Their layers are in one table, the control last; joins are those of `choose_representation`."""
+    networks = {64: embeddings(2, nuisance=0.1), "224": embeddings(1) | {"pixels": embeddings(5)["layer0"]}}
+    how = {"joins": ["single", "all"], "recipes": ["plain", "within"], "control": ("224", "layer1")}
+    result = wl.score(networks, LABELS, metrics=["map_at_r"], refits_halves=0, **how)
+    names = [f"64 layer{n}" for n in range(3)] + ["224 layer0", "224 layer2", "224 layer1"]
+    assert list(result.table.index) == ["pixels", *names]
+    found = result.recommend("retrieval")
+    assert found.layer.startswith("64 ")
+    assert result.verdict().splitlines()[-1] == "Gains are over 224 layer1, which counts as the last layer."
+    assert str(result.representation) == str(wl.choose_representation(networks, LABELS, **how))
+    assert result.representation.habit.arrays == ("224 layer1",)
+    assert [each.arrays for each in result.representation.choice.candidates if each.join == "all"][:1] == [
+        ("64 layer0", "64 layer1", "64 layer2")
+    ]
+    alone = wl.score(embeddings(), LABELS, metrics=["map_at_r"], refits_halves=0, control="layer0")
+    assert alone.recommend("retrieval").gain != chosen.gain
+    assert alone.representation.habit.arrays == ("layer0",)
+    assert list(alone.table.index) == ["layer1", "layer2", "layer0"]
+
+
+@pytest.mark.parametrize("function", [wl.score, wl.choose_representation])
+@pytest.mark.parametrize(
+    ("layers", "message"),
+    [
+        ({"64": embeddings(), "224": embeddings()}, r"control must name .* found None; .* control=\('64', 'layer2'\)"),
+        ({"64": embeddings(), "last": LABELS}, "found both: 'last' has no network; put it into one"),
+        ({"habit": embeddings()}, "networks must have names of their own, none of habit, .* found 'habit'; rename it"),
+        ({64: embeddings(), "64": embeddings()}, "found two of one name; rename it"),
+    ],
+)
+def test_networks_that_leave_something_open_are_refused(function, layers, message):
+    with pytest.raises(wl.UserError, match=message):
+        function(layers, LABELS)
 
 
 def test_a_result_keeps_what_is_known_of_layers_and_groups():
@@ -131,9 +209,9 @@ def test_the_transformer_gives_unit_vectors_and_is_kept(chosen, tmp_path):
 def test_of_several_networks_the_control_is_named_and_none_are_joined():
     networks = {"small": embeddings(1), "large": embeddings(2, nuisance=0.1)}
     found = wl.choose_representation(networks, LABELS, control=("small", "layer2"), joins=["single", "all"])
-    assert found.habit.arrays == ("small.layer2",)
-    assert {each.split(".")[0] for each in found.best.arrays} == {"large"}
-    assert all(len({name.split(".")[0] for name in each.arrays}) == 1 for each in found.choice.candidates)
+    assert found.habit.arrays == ("small layer2",)
+    assert {each.split()[0] for each in found.best.arrays} == {"large"}
+    assert all(len({name.split()[0] for name in each.arrays}) == 1 for each in found.choice.candidates)
     assert list(found.summary.index) == [
         "habit",
         "habit, any recipe",
@@ -170,6 +248,15 @@ def test_drawn_images_are_counted_without_a_setting_that_there_is_not(monkeypatc
     assert "Scores are of 80 images drawn from 128." in " ".join(str(found).split())
 
 
+def test_images_that_are_drawn_have_neighbours_of_other_groups(monkeypatch):
+    monkeypatch.setattr(representing, "MAX_IMAGES", 2 * CLASSES)
+    groups = np.where(np.arange(len(LABELS)) % IMAGES == 5, "one writer", "another")
+    assert wl.choose_representation(embeddings(), LABELS, groups, recipes=["plain"]).notes
+    monkeypatch.undo()
+    few = wl.score(embeddings(), LABELS, groups, metrics=["map_at_r"], refits_halves=0, max_images=5 * CLASSES)
+    assert few.representation.notes
+
+
 def test_few_classes_fit_no_axes():
     few = np.isin(LABELS, [f"class {number:02}" for number in range(6)])
     found = wl.choose_representation({name: X[few] for name, X in embeddings().items()}, LABELS[few])
@@ -189,7 +276,7 @@ def test_few_classes_fit_no_axes():
         ({"joins": iter(["single"])}, "joins must be a list of names, found"),
         ({"control": "layer9"}, "control must be the name of an array, found 'layer9'"),
         ({"control": ""}, "control must be the name of an array, found ''"),
-        ({"control": (1, 2)}, "control must be the name of an array, found '1.2'"),
+        ({"control": (1, 2)}, "control must be the name of an array, found '1 2'"),
     ],
 )
 def test_unknown_names_are_refused(given, message):
@@ -205,8 +292,8 @@ def test_layers_must_be_a_dict(layers):
 
 def test_two_arrays_of_one_name_are_refused():
     X = embeddings()["layer0"]
-    with pytest.raises(wl.UserError, match=r"found 'net\.a\.b' twice; rename a network"):
-        wl.choose_representation({"net": {"a.b": X}, "net.a": {"b": X}}, LABELS)
+    with pytest.raises(wl.UserError, match="found 'net a b' twice; rename a network"):
+        wl.choose_representation({"net": {"a b": X}, "net a": {"b": X}}, LABELS)
 
 
 def test_the_images_themselves_are_no_candidate():

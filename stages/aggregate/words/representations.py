@@ -16,6 +16,12 @@ RECIPES: dict[Recipe, str] = {
 }
 
 
+NO_JOINS = (
+    "No joins of layers were compared (analysis `representations`): that takes a frozen network and two sets of "
+    "classes or more (`unseen_classes: all`, and an `unseen_count` of at most half of the classes)."
+)
+
+
 def describe(layers: Sequence[str], recipe: Recipe) -> str:
     """Name a representation."""
     what = layers[-1] if len(layers) == 1 else f"{layers[0]} to {layers[-1]} ({len(layers)} layers)"

@@ -20,6 +20,7 @@ from ...shared.networks.params import NetworkParams
 from ...shared.tables.metric_table import read_layer_scores
 from ...shared.workflow.digests import file_sha256
 from ...shared.workflow.params import ALL
+from .represented import Represented
 from .source import Source
 
 UNKNOWN = "unknown"
@@ -45,8 +46,10 @@ RUN = {
 }
 """Lines that embed pixels, by runtime."""
 
-HEAD, USE = (Path(__file__).with_name(name) for name in ("card.md.j2", "use.md.j2"))
-"""The card, and how to load the files, which ends any card."""
+HEAD, REPRESENTATION_HEAD, USE = (
+    Path(__file__).with_name(name) for name in ("card.md.j2", "representation.md.j2", "use.md.j2")
+)
+"""The card of a layer, that of a representation, and how to load the files, which ends any card."""
 
 
 def facts_of(source: Source, tensors: Collection[str], licence: str | None) -> dict[str, Any]:
@@ -61,7 +64,8 @@ def facts_of(source: Source, tensors: Collection[str], licence: str | None) -> d
     n_layers = len({pooled.tap.path for pooled in source.cell.embedder.layers})
     images, prepared = source.cell.images, source.paths.prepared
     last = place(source.layers[-1].layer.depth, n_layers - 1)
-    return {
+    made = {"representation": source.scaler.about} if isinstance(source.scaler, Represented) else {}
+    return made | {
         "layer": {name: getattr(layer, name) for name in ("name", "module", "depth", "pooling", "width")}
         | {"scale": source.scaler.scaling, "layers": n_layers}
         | {"place": " and ".join([*(str(each.layer.depth + 1) for each in source.layers[:-1]), last])},

@@ -14,7 +14,10 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 LAYER_OPTIONS = (
     click.option(
-        "--layer", "layers", multiple=True, help="recommended (the default), last, or a name. Several are joined."
+        "--layer",
+        "layers",
+        multiple=True,
+        help="recommended (the default), last, representation, or a name. Several are joined.",
     ),
     click.option("--step", type=click.IntRange(min=0), help="By default the checkpoint recommended for the layer."),
     use_option,
@@ -23,6 +26,7 @@ LAYER_OPTIONS = (
         type=click.Choice(["none", "l2", "standard"]),
         help="L2-normalized rows (l2), or standardized columns; by default as for the score of the use.",
     ),
+    click.option("--dimensions", type=click.IntRange(1), help="Of --layer representation; by default all."),
 )
 
 
@@ -42,7 +46,8 @@ representation_option = click.option(
 
 def check_only_representation(origin: object, wanted: Mapping[str, Any]) -> None:
     """Raise a `UserError` if a cell or its layers are named beside a representation."""
-    named = {"from": origin, "layer": wanted["layers"] or None} | {n: wanted[n] for n in ("step", "use", "scale")}
+    named = {"from": origin, "layer": wanted["layers"] or None}
+    named |= {name: wanted[name] for name in ("step", "use", "scale", "dimensions")}
     if found := next((name for name, value in named.items() if value is not None), None):
         raise UserError(f"--{found}: --representation names network, layers and scale itself; leave one of them out")
 
@@ -72,7 +77,8 @@ def cut(
 
     Writes the network up to the layer, with resizing, normalization, pooling and scaling, as files that need only torch
     or onnxruntime, and a model card. First it compares their output with the stored embeddings. Several layers are
-    L2-normalized each, and joined. By default the cell is one of the best network for the use.
+    L2-normalized each, and joined. By default the cell is one of the best network for the use. With --layer
+    representation it is that of a frozen network's joined layers, fitted to all classes of the study.
 
     With --representation the files turn images into its vectors, means and matrices inside.
     """
@@ -93,13 +99,14 @@ def cut(
     from .source import CellPaths, Wanted, named_cell, open_source  # torch takes seconds to import
 
     asked = Wanted(**wanted)
-    cell = named_cell(origin, asked.use)
+    cell = named_cell(origin, asked)
     source = open_source(params, cell, CellPaths.of(cell), asked)
     card = write_cut(out, source, onnx=onnx, tolerance=tolerance, licence=licence)
     size, at, agreement = card["size"], card["layer"], card["agreement"]
     whole = "; nothing to cut: that is the last layer" if at["depth"] + 1 == at["layers"] else ""
+    made = f", {at['scale']}, {at['width']} dimensions" if "representation" in card else ""
     print(
-        f"cut {cell_name(cell)} at layer {at['place']} (`{at['name']}`): "
+        f"cut {cell_name(cell)} at layer {at['place']} (`{at['name']}`){made}: "
         f"{size['parameters']:,} of {size['network_parameters']:,} parameters, "
         f"{size['multiply_adds'] / 1e6:.1f} of {size['network_multiply_adds'] / 1e6:.1f} million multiply-adds; "
         f"at most {max(agreement['distance'].values()):.1e} from {agreement['source']}; in {out}{whole}"

@@ -31,7 +31,7 @@ from ...shared.workflow.versions import differing, library_versions
 from ..grid import cell_name
 from ..project import new_output
 from . import export
-from .card import HEAD, facts_of, readme
+from .card import HEAD, REPRESENTATION_HEAD, facts_of, readme
 from .source import Float32, Source
 
 FORMAT = "whichlayer.cut/2"
@@ -219,7 +219,8 @@ def write_cut(out: Path, source: Source, *, onnx: bool, tolerance: float | None,
     facts = {"cell": cell_id(source.store.cell) | {"step": source.step}} | facts_of(source, program.state_dict, licence)
     decode = {"image_size": images.size, "fit": source.dataset.fit, "fill": images.fill}
     decode["bits"] = source.dataset.decode["bits"]
-    return write_folder(out, program, facts, decode, reference, tolerance, onnx=onnx)
+    head = REPRESENTATION_HEAD if "representation" in facts else HEAD
+    return write_folder(out, program, facts, decode, reference, tolerance, onnx=onnx, head=head)
 
 
 def write_folder(

@@ -10,10 +10,8 @@ from typing import Any, get_args
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from ...core.representations.representation import Origin, Representation
-from ...core.scores.embedded_split import EQUALS_MEAN
 from ...embed.embedder import Embedder, PooledLayer, pooled_layers
 from ...embed.params import Pooling, TapsParams
 from ...embed.taps.find import find_taps
@@ -25,66 +23,16 @@ from ...shared.runtime.errors import UserError, check_known
 from ...shared.runtime.package import PARAMS
 from ...shared.workflow.params import load
 from . import export
-from .card import network_facts, size_facts
+from .card import REPRESENTATION_HEAD, network_facts, size_facts
 from .folder import Reference, write_folder
-from .source import Float32, embedding
+from .represented import Represented
+from .source import embedding
 
 DECODE: dict[str, Any] = {"fit": "crop", "fill": 255, "bits": FULL}
 """How images are decoded, beside their size: as `quick` and `embed` do."""
 
 TRIED = 16
 """Images, of noise, with which a cut is tried."""
-
-HEAD = Path(__file__).with_name("representation.md.j2")
-"""What its card has in the place of a cell's."""
-
-Steps = tuple[tuple[bool, bool], ...]
-"""Of each step, whether it has a mean and a matrix."""
-
-
-def represent(parts: Sequence[Tensor], steps: Steps, *tensors: Tensor) -> Tensor:
-    """Do what `Representation.transform` does, in double precision: (B, D) of every layer -> (B, n_features_out_)."""
-    values = iter(tensors)
-
-    def turned(rows: Tensor, has_mean: bool, has_matrix: bool) -> Tensor:
-        equal = torch.zeros_like(rows[:, :1], dtype=torch.bool)
-        if has_mean:
-            mean = next(values)
-            rows = rows - mean
-            equal = torch.linalg.vector_norm(rows, dim=1, keepdim=True) <= EQUALS_MEAN * torch.linalg.vector_norm(mean)
-        rows = rows @ next(values) if has_matrix else rows
-        length = torch.linalg.vector_norm(rows, dim=1, keepdim=True)
-        keep = (length > 0) & ~equal
-        return torch.where(keep, rows / torch.where(keep, length, 1.0), 0.0)
-
-    rows = torch.cat([turned(part.double(), *step) for part, step in zip(parts, steps, strict=False)], dim=1)
-    rows = rows / len(parts) ** 0.5
-    for step in steps[len(parts) :]:
-        rows = turned(rows, *step)
-    return rows.float()
-
-
-@dataclass(frozen=True)
-class Represented:
-    """Rows of several layers become one vector, as `Scaler` joins them."""
-
-    representation: Representation
-
-    @property
-    def program(self) -> tuple[Any, Any]:
-        """The function of vectors, its second argument, and after it come those in `fitted`, for a program."""
-        return represent, tuple((s.mean is not None, s.matrix is not None) for s in self.representation.steps.values())
-
-    @property
-    def fitted(self) -> dict[str, Tensor]:
-        """Means and matrices, by the names that they have in a program."""
-        named = self.representation.arrays.items()
-        return {name.replace(".", "_"): torch.from_numpy(np.array(values)) for name, values in named}
-
-    def join(self, parts: Sequence[Float32]) -> Float32:
-        """Turn the vectors of every layer, (B, D) each, into one of each image."""
-        of = self.representation
-        return np.asarray(of.transform(dict(zip(of.layers, parts, strict=True))))
 
 
 @dataclass(frozen=True)
@@ -181,14 +129,13 @@ def cut_representation(
     network, of = opened.network, opened.scaler.representation
     program = export.export_layer(network, opened.layers, opened.params.image_size, opened.scaler)
     layer = {"name": opened.about["layer"], "pooling": opened.origin.pooling, "width": of.n_features_out_}
-    made = {"layers": [*of.layers], "recipe": of.recipe, "dimensions": of.dimensions}
     operations = max(each.layer.operations for each in opened.layers)
     facts = {
         "cell": {"network": opened.origin.network, "step": 0},
         "layer": layer | {"scale": of.recipe},
-        "representation": made | {"reference_classes": of.reference_classes_},
+        "representation": opened.scaler.about,
         "network": network_facts(opened.params, network.module, licence),
         "size": size_facts(network, program.state_dict, operations),
     }
     decode = {"image_size": opened.params.image_size, **DECODE}
-    return write_folder(out, program, facts, decode, reference, most, onnx=onnx, head=HEAD)
+    return write_folder(out, program, facts, decode, reference, most, onnx=onnx, head=REPRESENTATION_HEAD)

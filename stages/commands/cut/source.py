@@ -34,6 +34,7 @@ from ...shared.workflow.params import Cell, read_model_part, read_section
 from ..dvc_project.workspace import stage_path
 from ..grid import cell_name
 from ..outdated import check_made_of
+from .represented import Represented, fit_recommended, record_of
 
 Float32 = NDArray[np.float32]
 
@@ -116,7 +117,7 @@ def fit_scaler(store: Embeddings, layers: Sequence[Layer], step: int, scaling: S
     return Scaler(scaling, {"scale_mean": mean, "scale_deviation": deviation})
 
 
-RECOMMENDED, LAST = "recommended", "last"
+RECOMMENDED, LAST, REPRESENTATION = "recommended", "last", "representation"
 T = TypeVar("T")
 
 
@@ -126,31 +127,53 @@ class Wanted:
 
     Attributes:
         layers: `recommended`, `last` (in its main pooling) or the name of a layer in the embedding store each; none:
-            the recommended one.
+            the recommended one; or only `representation`, the recommended one of a frozen network.
         step: of the checkpoint; None: the one that is recommended for the first layer, else for its network, else the
             last.
         use: what features are for; None: that of the study.
         scale: how vectors are scaled; None: to length 1 in each of several layers, else as the rows are of which the
             use's score is, else not at all.
+        dimensions: of a representation; None: all.
+
+    Raises:
+        UserError: something is named that a representation settles itself, or dimensions without one.
     """
 
     layers: Sequence[str] = ()
     step: int | None = None
     use: str | None = None
     scale: Scaling | None = None
+    dimensions: int | None = None
+
+    def __post_init__(self) -> None:
+        if not self.is_representation and self.dimensions is not None:
+            raise UserError(f"--dimensions: only a representation has fewer; add --layer {REPRESENTATION}")
+        use = None if self.use == "retrieval" else self.use
+        given = {"step": self.step, "use": use, "scale": self.scale, "layer": self.layers[1:] or None}
+        wrong = [name for name, value in given.items() if value is not None]
+        if self.is_representation and wrong:
+            raise UserError(
+                f"--{wrong[0]}: --layer {REPRESENTATION} is for retrieval, with its own layers, step and scale; "
+                "leave one of them out"
+            )
+
+    @property
+    def is_representation(self) -> bool:
+        """Whether the study's representation is asked for."""
+        return REPRESENTATION in self.layers
 
 
-def named_cell(origin: str | None, use: str | None) -> Cell:
+def named_cell(origin: str | None, wanted: Wanted) -> Cell:
     """Read the cell that `--from` names, `<dataset>/<model>/<fold>/<seed>`, which may be the end of a longer path.
 
     Args:
-        origin: what it names; None: the cell of the best network for the use.
-        use: what features are for; None: that of the study.
+        origin: what it names; None: the cell of the best network for the use, or of the best representation.
+        wanted: what features are for; None: that of the study.
 
     Raises:
         UserError: it is no cell, or the results leave open which network is the best.
     """
-    origin = origin or recommended_cell(stage_path("aggregate", "--out"), use)
+    origin = origin or recommended_cell(stage_path("aggregate", "--out"), wanted)
     found = re.fullmatch(r"(?:.*/)?([^/]+)/([^/]+)/([^/]+)/([0-9]+)/*", origin)
     if not found:
         raise UserError(
@@ -160,18 +183,21 @@ def named_cell(origin: str | None, use: str | None) -> Cell:
     return found[1], found[2], found[3], int(found[4])
 
 
-def recommended_cell(results: Path, use: str | None) -> str:
-    """Return the cell of the best network for a use, `<dataset>/<model>/<fold>/<seed>`.
+def recommended_cell(results: Path, wanted: Wanted) -> str:
+    """Return the cell of the best network for a use, or of the best representation, `<dataset>/<model>/<fold>/<seed>`.
 
     Args:
         results: the folder that the aggregate stage wrote.
-        use: what features are for; None: that of the study.
+        wanted: what features are for; None: that of the study.
 
     Raises:
         UserError: the results leave open which network that is.
     """
     facts = read_facts(results)
-    found = facts.of_use(use)
+    if wanted.is_representation:
+        record = record_of(facts)
+        return f"{record.dataset}/{record.model}/{facts.cell}"
+    found = facts.of_use(wanted.use)
     uses = dict.fromkeys(each.use for each in found)
     of_datasets = {each.dataset for each in found}
     best = [best_network([each for each in found if each.use == own]) for own in uses]
@@ -250,7 +276,7 @@ def _named(store: Embeddings, name: str) -> Layer:
     layers = {layer.name: layer for layer in store.layers if layer.module}  # not the raw pixels
     if name == LAST and name not in layers:
         return max(layers.values(), key=lambda layer: layer.depth)
-    choices = f"{RECOMMENDED}, {LAST} or a layer of {store.dataset}, {store.model}"
+    choices = f"{RECOMMENDED}, {LAST}, {REPRESENTATION} or a layer of {store.dataset}, {store.model}"
     check_known(name, layers, f"--layer: {name!r} must be {choices}")
     return layers[name]
 
@@ -293,7 +319,7 @@ class Source:
     dataset: DatasetParams
     network_params: NetworkParams
     cell: embed_stage.Cell
-    scaler: Scaler
+    scaler: Scaler | Represented
 
     @property
     def layer(self) -> Layer:
@@ -303,7 +329,9 @@ class Source:
             name: "+".join(getattr(x, name) for x in layers) for name in ("name", "module", "pooling")
         }
         whole |= {name: max(getattr(x, name) for x in layers) for name in ("depth", "parameters", "operations")}
-        return Layer(**whole, width=sum(layer.width for layer in layers))
+        width = sum(layer.width for layer in layers)
+        made = self.scaler.representation if isinstance(self.scaler, Represented) else None
+        return Layer(**whole, width=made.n_features_out_ if made else width)
 
     @property
     def has_images(self) -> bool:
@@ -335,8 +363,7 @@ def open_source(params: Path, cell: Cell, paths: CellPaths, wanted: Wanted) -> S
     embed = read_section(params, "embed", EmbedParams)
     store = open_embeddings(paths.embeddings)
     check_cell(store, cell, f"{paths.embeddings}:")
-    layers, step, scale = choose(store, paths.results, wanted)
-    scaler = fit_scaler(store, layers, step, scale)
+    layers, step, scaler = _chosen(store, paths.results, wanted)
     entry = read_dataset(params, dataset)
     gone = not paths.prepared.is_dir()
     images = without_images(store, entry) if gone else open_images(paths.prepared, fold, dataset=dataset)
@@ -355,6 +382,15 @@ def open_source(params: Path, cell: Cell, paths: CellPaths, wanted: Wanted) -> S
             )
     pooled = [replace(places[layer.module, layer.pooling], layer=layer) for layer in layers]
     return Source(paths, store, step, pooled, entry, checkpoints.network, opened, scaler)
+
+
+def _chosen(store: Embeddings, results: Path, wanted: Wanted) -> tuple[list[Layer], int, Scaler | Represented]:
+    """Find the layers and the step, and fit what is done with their vectors."""
+    if wanted.is_representation:
+        represented = fit_recommended(store, record_of(read_facts(results), store.cell[:2]), wanted.dimensions)
+        return [_named(store, name) for name in represented.representation.layers], store.steps[-1], represented
+    layers, step, scale = choose(store, results, wanted)
+    return layers, step, fit_scaler(store, layers, step, scale)
 
 
 def without_images(store: Embeddings, entry: DatasetParams) -> PackedImages:

@@ -92,7 +92,7 @@ def open_extractor(params: Path, origin: Path | None, wanted: Wanted, resources:
     """
     if origin and (origin / PREPROCESS).is_file():
         return from_cut(origin, read_section(params, "embed", EmbedParams).batch_size, wanted)
-    cell = named_cell(None if origin is None else str(origin), wanted.use)
+    cell = named_cell(None if origin is None else str(origin), wanted)
     return from_cell(open_source(params, cell, CellPaths.of(cell), wanted), resources)
 
 
@@ -114,7 +114,8 @@ def from_cell(source: Source, resources: ExitStack) -> Extractor:
         batch_size=batch_size,
         embed=embed,
         device={"device": embedder.compute.device.type, "precision": embedder.compute.precision}
-        | library_versions(source.network_params.library),
+        | library_versions(source.network_params.library)
+        | {name: digest(value.numpy().tobytes()) for name, value in source.scaler.fitted.items()},
     )
 
 

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from tabulate import tabulate
 
 from ...aggregate.words.formatting import wrapped
@@ -22,7 +21,8 @@ from ...core.representations.choice import MIN_FITTED_CLASSES
 from ...core.scores.catalogue import LAYER_SCORES, PROBE, is_clustered
 from ...core.scores.description import ON_PAGE
 from ...core.scores.refits import MAX_GROUPS
-from ...library import choose_representation, score
+from ...library import score
+from ...library.compared import compare
 from ...measure.run import worker_count
 from ...shared.runtime.errors import UserError
 from ...shared.runtime.package import PARAMS
@@ -70,7 +70,9 @@ def answer(
     """
     from ...library.settings import read_settings
 
-    layers = next(iter(sources.values())) if len(sources) == 1 else side_by_side(sources)
+    first, several = next(iter(sources)), len(sources) > 1
+    habit = (first, [*sources[first]][-1]) if several else None
+    compared = compare(sources if several else sources[first], "quick", control=habit)
     asked = scores_of(use)
     measure, aggregate, given = read_settings(PARAMS, ",".join(asked))
     joins = use in (None, "retrieval") and len({*labels}) >= MIN_FITTED_CLASSES
@@ -90,13 +92,22 @@ def answer(
             announce()
 
     announce()
-    result = score(layers, labels, **given, dataset=dataset, model=model, workers=workers, on_scores=show)
+    result = score(
+        sources if several else sources[first],
+        labels,
+        control=habit,
+        **given,
+        dataset=dataset,
+        model=model,
+        workers=workers,
+        on_scores=show,
+    )
     print(result.verdict(use or aggregate.use), flush=True)
     if dimensions and not joins:
         print(UNUSED, file=sys.stderr)
     if joins:
         announce()
-        choice = choose_representation(sources, labels) if len(sources) > 1 else result.representation
+        choice = result.representation
         print(f"\n{choice}{curve_of(choice, dimensions) if dimensions else ''}", flush=True)
     if out:
         from ...library.export import write_result
@@ -104,8 +115,8 @@ def answer(
         with new_output(out) as scratch:
             measure = measure.model_copy(update={"analyses": []})
             how: dict[str, Any] = {"measure": measure, "aggregate": aggregate, "command": command, "workers": workers}
-            write_result(scratch, result, **how, joined=choice if joins and len(sources) == 1 else None)
-            np.savez(scratch / "embeddings.npz", allow_pickle=False, labels=np.array(labels), **layers)
+            write_result(scratch, result, **how, joined=choice if joins and not several else None)
+            np.savez(scratch / "embeddings.npz", allow_pickle=False, labels=np.array(labels), **compared.control_last)
             if joins:
                 choice.write(scratch, fitted(choice, dimensions))
 
@@ -137,12 +148,6 @@ def curve_of(choice: "RepresentationChoice", dimensions: int) -> str:
     if curve.get(dimensions, np.inf) <= habit:
         told += f" With {dimensions} it is no better than the habit ({habit:.3f})."
     return f"\n{wrapped(told, WIDTH)}"
-
-
-def side_by_side(sources: "Mapping[str, Layers]") -> dict[str, NDArray[np.float32]]:
-    """Name the layers of several sources, those of the first at the end: gains are over the last layer."""
-    first, *others = sources
-    return {f"{source} {name}": X for source in (*others, first) for name, X in sources[source].items()}
 
 
 def cost(seconds: Mapping[str, float], classes: int, workers: int, use: str | None) -> str:

@@ -51,10 +51,7 @@ def list_candidates(
     Raises:
         UserError: a join or a recipe is unknown.
     """
-    for join in joins:
-        check_known(join, JOINS, f"joins must be known ones, found {join!r}")
-    for recipe in recipes:
-        check_known(recipe, RECIPES, f"recipes must be known ones, found {recipe!r}")
+    check_names(joins, recipes)
     return [
         Candidate(arrays, join, recipe)
         for source in sources(networks)
@@ -63,6 +60,14 @@ def list_candidates(
         for arrays, join in _joined(source)
         if join in joins
     ]
+
+
+def check_names(joins: Collection[str], recipes: Collection[str]) -> None:
+    """Raise a `UserError` if a join or a recipe is unknown."""
+    for join in joins:
+        check_known(join, JOINS, f"joins must be known ones, found {join!r}")
+    for recipe in recipes:
+        check_known(recipe, RECIPES, f"recipes must be known ones, found {recipe!r}")
 
 
 def sources(networks: Mapping[str, str]) -> list[list[str]]:

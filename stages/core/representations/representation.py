@@ -16,7 +16,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from ...shared.runtime.errors import UserError, check_known
-from ..scores.arrays import Float32, Float64, blocks
+from ..scores.arrays import Float32, Float64, as_array, blocks
 from .candidates import RECIPES, Recipe
 from .fitting import SCALINGS, WITHIN, Embedding, Step, axes_about_zero, layer_step, within_classes
 
@@ -218,7 +218,7 @@ class Representation(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             raise UserError(f"X must be a dict of embeddings, name -> (N, D), found {type(X).__name__}")
         for name in self.layers:
             check_known(name, X.keys(), f"a representation of {', '.join(self.layers)} needs the array {name!r}")
-        arrays = [np.asarray(X[name]) for name in self.layers]
+        arrays = [as_array(f"array {name!r}", X[name]) for name in self.layers]
         for name, array in zip(self.layers, arrays, strict=True):
             if array.ndim != 2 or len(array) != len(arrays[0]) or array.dtype.kind not in "fiu":
                 raise UserError(
@@ -271,7 +271,7 @@ def _is_whole(value: object) -> bool:
 
 
 def _checked_labels(y: ArrayLike, count: int) -> NDArray[Any]:
-    labels = np.asarray(y)
+    labels = as_array("labels", y)
     if labels.shape != (count,):
         raise UserError(f"labels must have one entry for each of the {count} images, found the shape {labels.shape}")
     if not count:

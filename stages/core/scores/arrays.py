@@ -1,10 +1,12 @@
 """Names of the arrays that scores are computed from, and of what several scores share."""
 
 from collections.abc import Iterator
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
+
+from ...shared.runtime.errors import UserError
 
 Float32 = NDArray[np.float32]
 """Embeddings, as they are stored."""
@@ -41,3 +43,18 @@ def blocks(count: int, size: int | None = None) -> Iterator[slice]:
     """Cut 0 ... count - 1 into slices of at most `size` (None: `ROWS_PER_BLOCK`), at least one."""
     size = max(1, ROWS_PER_BLOCK if size is None else size)
     return (slice(start, min(start + size, count)) for start in range(0, count, size))
+
+
+def as_array(what: str, values: ArrayLike) -> NDArray[Any]:
+    """Make an array of what a user gives for one.
+
+    Raises:
+        UserError: it cannot become one, as a ragged list, or a tensor on a GPU or with a gradient, or what it masks
+            would show.
+    """
+    if np.ma.is_masked(values):
+        raise UserError(f"{what} must have no masked values; take such images out of the labels and of all embeddings")
+    try:
+        return np.asarray(values)
+    except (RuntimeError, TypeError, ValueError) as error:
+        raise UserError(f"{what} must be an array, found {type(values).__name__}: {error}") from None

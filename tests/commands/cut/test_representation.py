@@ -14,7 +14,7 @@ import stages.library as wl
 from stages.commands.cli import whichlayer
 from stages.commands.cut import export
 from stages.commands.cut.folder import CARD, ONNX, PROGRAM, README
-from stages.commands.cut.representation import Represented
+from stages.commands.cut.represented import Represented
 from stages.core.representations.candidates import RECIPES
 from stages.core.representations.representation import Representation
 from stages.shared.runtime.errors import UserError

@@ -51,13 +51,13 @@ def test_paths_are_those_of_dvc_yaml():
 
 @pytest.mark.parametrize("prefix", ["", "data/embeddings/", "/somewhere/else/"])
 def test_a_cell_is_the_end_of_its_folder_s_path(prefix: str):
-    assert named_cell(f"{prefix}trees/tiny/all/12/", None) == ("trees", "tiny", "all", 12)
+    assert named_cell(f"{prefix}trees/tiny/all/12/", Wanted()) == ("trees", "tiny", "all", 12)
 
 
 @pytest.mark.parametrize("origin", ["handwriting/efficientnet_lite0/0", "a/b/c/d", "cuts/mine"])
 def test_what_is_no_cell_is_refused(origin: str):
     with pytest.raises(UserError, match="must be a cell, dataset/model/fold/seed, "):
-        named_cell(origin, None)
+        named_cell(origin, Wanted())
 
 
 @pytest.mark.parametrize(("step", "taken"), [(None, 50), (0, 0)])
@@ -151,13 +151,13 @@ def test_a_named_layer_comes_with_the_step_that_is_recommended_for_it(store: Emb
 
 
 def test_the_cell_is_that_of_the_best_network_for_the_use(tmp_path: Path):
-    assert recommended_cell(two_uses(tmp_path), None) == "trees/tiny/all/1"
+    assert recommended_cell(two_uses(tmp_path), Wanted()) == "trees/tiny/all/1"
     results = two_uses(tmp_path, model="large")
     with pytest.raises(UserError, match=r"--from: must name a cell .* since the results have 2 best networks, by use"):
-        recommended_cell(results, None)
-    assert recommended_cell(results, "retrieval") == "trees/large/all/1"
+        recommended_cell(results, Wanted())
+    assert recommended_cell(results, Wanted(use="retrieval")) == "trees/large/all/1"
     with pytest.raises(UserError, match="the results have 2 datasets"):
-        recommended_cell(two_uses(tmp_path, dataset="shrubs"), None)
+        recommended_cell(two_uses(tmp_path, dataset="shrubs"), Wanted())
 
 
 def test_a_joined_pooling_stands_for_each_layer_s_own(store: Embeddings, tmp_path: Path):
@@ -166,7 +166,9 @@ def test_a_joined_pooling_stands_for_each_layer_s_own(store: Embeddings, tmp_pat
 
 
 def test_what_is_missing_is_named(store: Embeddings, tmp_path: Path):
-    with pytest.raises(UserError, match=r"'blocks\.O' must be recommended, last or a layer of trees, tiny: did you"):
+    with pytest.raises(
+        UserError, match=r"'blocks\.O' must be recommended, last, representation or a layer of trees, tiny: did you"
+    ):
         choose_layer(store, "blocks.O", tmp_path)
     with pytest.raises(UserError, match="'pixels' must be recommended, last"):
         choose_layer(store, "pixels", tmp_path)

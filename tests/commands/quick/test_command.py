@@ -17,10 +17,11 @@ from PIL import Image
 
 from stages.commands.quick.command import POOLINGS, embed_all, embed_folder, quick
 from stages.commands.quick.images import FolderImages, choose_images, drop_copies, keep_rows
-from stages.commands.quick.waves import AFTER_PLAIN, QUICK, answer, cost, curve_of, fitted, side_by_side
+from stages.commands.quick.waves import AFTER_PLAIN, QUICK, answer, cost, curve_of, fitted
 from stages.core.representations.representation import Representation
 from stages.library import choose_representation, embedding, score
 from stages.library.checks import check_layers
+from stages.library.compared import compare
 from stages.library.export import compute_results
 from stages.library.settings import read_settings
 from stages.prepare import decode, raw_files
@@ -382,4 +383,5 @@ def test_all_poolings_give_names_that_layers_can_have(monkeypatch):
     monkeypatch.setattr("stages.library.embedding.embed_named", embed)
     params = named_network(load(PARAMS)["models"], "efficientnet_lite0", 32)
     sources = embed_all(FolderImages(PARAMS, [None]), [("efficientnet_lite0", params)], POOLINGS)
-    assert len(check_layers(side_by_side(sources), 1)) == len(POOLINGS)
+    compared = compare(sources, "quick", control=("auto", "blocks.0"))
+    assert len(check_layers(compared.control_last, 1)) == len(POOLINGS)

@@ -104,6 +104,12 @@ def test_other_arrays_and_files_are_refused(data, tmp_path):
     fitted = Representation(("layer0",), "centred").fit(layers, labels)
     with pytest.raises(UserError, match="layer 'layer0' must have the 6 features"):
         fitted.transform({"layer0": layers["layer1"]})
+    made = [[1.0, 2.0], [3.0]], np.array([[1, "a"]], object), np.ma.masked_less(layers["layer0"], 0)
+    for wrong, message in zip(made, ("must be an array, found list", "found object", "no masked values"), strict=True):
+        with pytest.raises(UserError, match=f"array 'layer0' .*{message}"):
+            fitted.transform({"layer0": wrong})
+    with pytest.raises(UserError, match="labels must be an array, found list"):
+        Representation(("layer0",)).fit(layers, [["a"], ["b", "c"]])
     (tmp_path / "text").write_text("no representation")
     with pytest.raises(UserError, match="a file that a representation was saved to"):
         Representation.load(tmp_path / "text")

@@ -23,3 +23,14 @@ def test_the_draw_depends_on_names_and_not_on_order_and_more_keep_what_fewer_dra
 
 def test_every_class_has_as_many_as_it_needs():
     assert np.unique(LABELS[draw_images(LABELS, IDS, 10, 5)], return_counts=True)[1].tolist() == [5, 3, 5]
+
+
+def test_a_class_s_first_images_are_of_different_groups():
+    """With any of one group only, no image of the class would have a neighbour of its class in another group."""
+    groups = np.where(np.arange(63) % 20 == 0, "few", "many")  # "rare": one of three, "common": two of forty
+    groups[50] = "few"
+    rows = draw_images(LABELS, IDS, 6, 2, groups)
+    assert len(rows) == 6
+    for label in np.unique(LABELS):
+        assert sorted(groups[rows][LABELS[rows] == label]) == ["few", "many"]
+    assert set(rows) < set(draw_images(LABELS, IDS, 12, 2, groups))

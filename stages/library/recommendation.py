@@ -1,0 +1,136 @@
+"""What to take for one use: a layer, and for retrieval a representation if that is better."""
+
+from dataclasses import dataclass
+
+from ..aggregate.facts import Recommendation as Record
+from ..aggregate.words.formatting import change_interval, number, wrapped
+from ..aggregate.words.formatting import interval as interval_of
+from ..aggregate.words.scores import short_name
+from ..aggregate.words.verdict import WIDTH
+from ..core.inference.gain import Payoff
+
+
+@dataclass(frozen=True)
+class RecommendedRepresentation:
+    """What is better for retrieval than the best single layer; `Result.fit` makes it.
+
+    Attributes:
+        name: in words.
+        layers: that are joined, of one network, from input to output.
+        join, recipe: of them.
+        network: of several the one that it is of; else empty.
+        score: MAP@R among classes of a fold, which took no part in the choice or in a fit.
+        gain_over_layer: score less that of the best single layer, chosen on the same other classes.
+        gain, gain_low, gain_high: gain over the habit, corrected for the choice, and its 95% interval over classes;
+            None if there is none.
+        habit: the layer that this is over, in words.
+        status: `pays` if the interval lies above 0, else `undecided`.
+        features: numbers per image.
+        operations: multiply-adds per image; None: unknown.
+        habit_operations: of the habit.
+    """
+
+    name: str
+    layers: tuple[str, ...]
+    join: str
+    recipe: str
+    network: str
+    score: float
+    gain_over_layer: float
+    gain: float | None
+    gain_low: float | None
+    gain_high: float | None
+    habit: str
+    status: str
+    features: int
+    operations: float | None
+    habit_operations: float | None
+
+    def __str__(self) -> str:
+        pays = self.status == Payoff.PAYS
+        told = f"{'take' if pays else 'try'} {self.name}{': shown to be better' if pays else ': undecided'}. "
+        told += f"MAP@R within folds {number(self.score)}, {self.gain_over_layer:+.3f} over the best single layer"
+        if self.gain is not None and self.gain_low is not None and self.gain_high is not None:
+            told += f" and {change_interval(self.gain, self.gain_low, self.gain_high)} over the habit, {self.habit}"
+        told += f". {self.features:,} features"
+        if self.operations is not None and self.habit_operations is not None:
+            told += f", {self.operations / 1e6:.0f} M multiply-adds (habit {self.habit_operations / 1e6:.0f} M)"
+        return f"{told}; result.fit() makes it"
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """The layer to take for one use.
+
+    Attributes:
+        use: `classifier` (of labelled images), `retrieval` (nearest neighbours), `discovery` (clusters) or `detection`
+            (OOD detection of unseen classes).
+        metric: the score that leads this use: `probe_accuracy`, `map_at_r`, `nmi` or `ood_auroc_knn`.
+        layer: its best layer; the last one if choosing does not pay.
+        score: score of that layer, corrected for the choice among layers, so it is below the mean in `table`. Report
+            this score.
+        low, high: 95% interval of the score; None if there is none, as for fewer than ten classes without halves.
+        gain: gain over the last layer, corrected for the choice among layers; None if the last layer itself is named,
+            or if there is no estimate.
+        gain_low, gain_high: 95% interval of the gain, around `gain`.
+        status: `pays` (the interval of the gain lies above 0), `does_not_pay` (no layer gains more than 0.02) or
+            `undecided`.
+        ties: layers that are not distinguishable from the named one, from input to output.
+        scope: scope of the intervals: `classes` from ten classes on, else `images`; None if there are none.
+        useful: whether any layer beats chance and raw pixels.
+        representation: what is better for retrieval than the layer; None: nothing is, or nothing else was compared.
+    """
+
+    use: str
+    metric: str
+    layer: str
+    score: float
+    low: float | None
+    high: float | None
+    gain: float | None
+    gain_low: float | None
+    gain_high: float | None
+    status: str
+    ties: tuple[str, ...]
+    scope: str | None
+    useful: bool
+    representation: RecommendedRepresentation | None = None
+
+    @classmethod
+    def of(cls, record: Record) -> "Recommendation":
+        """Take from a record of recommendation.json what a user asks first."""
+        best, gain = record.best, record.gain_over_last
+        score, low, high = best.estimate
+        return cls(
+            record.use,
+            record.metric,
+            best.layer,
+            best.value if score is None else score,
+            low,
+            high,
+            gain.estimate,
+            gain.low,
+            gain.high,
+            str(gain.status),
+            tuple(tie.layer for tie in record.ties),
+            best.scope,
+            record.unbeaten is None,
+        )
+
+    def __str__(self) -> str:
+        told, name = [], short_name(self.metric)
+        interval = "" if self.low is None or self.high is None else f" {interval_of(self.low, self.high)}"
+        layer = f"{self.layer}: {name} {number(self.score)}{interval}"
+        if self.gain is not None and self.gain_low is not None and self.gain_high is not None:
+            layer += f", {change_interval(self.gain, self.gain_low, self.gain_high)} over the last layer"
+        if self.representation:
+            told += [f"For {self.use} {self.representation}.", f"Best single layer: {layer}."]
+        elif not self.useful:
+            told += [f"For {self.use} no layer beats chance and raw pixels. Best: {layer}."]
+        else:
+            verb = "try" if self.status == Payoff.UNDECIDED else "take"
+            told += [f"For {self.use} {verb} {layer}, {self.status.replace('_', ' ')}."]
+        return "\n".join(wrapped(line, WIDTH) for line in told)
+
+    def __repr__(self) -> str:
+        return str(self)
