@@ -51,7 +51,7 @@ SHORT = {
     "small": f"last layer, {SMALL} px",
     "habit": f"last layer, {OWN} px",
     "layer": "best single layer",
-    "within": "last layer, whitened",
+    "within": "last layer, whitened within classes",
     "representation": "best of all",
 }
 """The steps and the baseline, as the short table names them."""
@@ -65,9 +65,14 @@ UNLABELLED = ("plain", "centred", "whitened")
 RULES: dict[str, Callable[[pd.DataFrame], "pd.Series[bool]"]] = {
     "best plain layer of other kinds": lambda rows: (rows["join"] == "single") & (rows["recipe"] == "plain"),
     "best of other kinds, without labels": lambda rows: rows["recipe"].isin(UNLABELLED),
+    "last layer, centred": lambda rows: (
+        (rows["join"] == "single")
+        & (rows["recipe"] == "centred")
+        & (rows["layer"] == rows.groupby("network")["layer"].transform("max"))
+    ),
     "best of other kinds": lambda rows: rows["recipe"] != "",
 }
-"""Rule -> which representations it is made of."""
+"""Rule -> which representations it is made of; the last one alone takes labels."""
 
 
 def read(name: str = "by_axis.csv") -> pd.DataFrame:
@@ -134,7 +139,12 @@ def short_table() -> str:
     columns = {"strokes": means.loc["strokes"], "photos": means.loc["photos"], "other": means.loc[others].mean()}
     rows = [[words, *(unsigned(own[step]) for own in columns.values())] for step, words in SHORT.items()]
     named = f"*Other* images are {joined(others)}. Inputs have {OWN} px from the second row on."
-    return f"{markdown(['MAP@R', *columns], rows)}\n\n{STROKES_AND_PHOTOS} {named}"
+    gain = kind_gains("map_at_r")
+    larger, layer, all_ = (signed(each) for each in gain.loc["photos"])
+    lost = joined([str(kind) for kind, each in gain["layer"].items() if each < -0.0005])
+    fails = f"On photos a larger input gains {larger}, a chosen layer {layer} more, the best of all {all_} more. "
+    fails += f"A chosen layer loses on {lost}."
+    return f"{markdown(['MAP@R', *columns], rows)}\n\n{fails}\n\n{STROKES_AND_PHOTOS} {named}"
 
 
 def datasets_table() -> str:
@@ -184,9 +194,9 @@ def random_answer() -> str:
         for step in ("representation", "habit")
     }
     return (
-        f"**Random weights.** The representation chosen in a {NETWORKS[0]} of random weights beats the one chosen in "
-        f"the pre-trained network on {above['representation'] or 'no kind'}. It beats the pre-trained last layer on "
-        f"{above['habit'] or 'no kind'}. There part of the gain needs no pre-training."
+        f"**Random weights.** The representation chosen in a {NETWORKS[0]} of random weights beats the "
+        f"pre-trained one on {above['representation'] or 'no kind'}. It beats the pre-trained last layer on "
+        f"{above['habit'] or 'no kind'}."
     )
 
 
@@ -216,14 +226,14 @@ def failures() -> str:
     }
     parts = []
     for step, subject in verbs.items():
-        lost = mean[step][mean[step] < -0.0005]
-        where = joined([f"{kind} ({signed(value)})" for kind, value in lost.items()])
-        parts.append(f"{subject} loses on {where}." if where else f"{subject} loses on no kind.")
+        if len(lost := mean[step][mean[step] < -0.0005]):
+            where = joined([f"{kind} ({signed(value)})" for kind, value in lost.items()])
+            parts.append(f"{subject} loses on {where}.")
     behind = found[each["representation"] < -0.01]
     lowest = found.loc[each["representation"].idxmin()]
     wins = int((each["representation"] > 0).sum())
     parts.append(
-        f"In {wins} of {len(found)} pairs of a dataset and a network the chosen representation beats the chosen layer. "
+        f"The chosen representation beats the chosen layer in {wins} of {len(found)} pairs of dataset and network. "
         f"Its smallest gain is {signed(each['representation'].min())} ({lowest['dataset']}, {lowest['network']})."
     )
     if len(behind):
@@ -253,21 +263,50 @@ def rule_rows() -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def rules_table() -> str:
-    """Tabulate what rules gain over the last layer and lose to the choice, mean over kinds and the worst kind."""
+def rule_gains() -> pd.DataFrame:
+    """Return what rules, and the choice last, gain over the last layer and lose to the choice, as `rule_rows` does."""
     found = steps("map_at_r")[["dataset", "network", "kind", "habit", "representation"]]
     chosen = found.assign(rule="chosen on other classes of the dataset", name="", value=found["representation"])
     both = pd.concat([rule_rows().merge(found, on=["dataset", "network", "kind"]), chosen])
-    both = both.assign(gain=both["value"] - both["habit"], loss=both["representation"] - both["value"])
-    rows = []
+    return both.assign(gain=both["value"] - both["habit"], loss=both["representation"] - both["value"])
+
+
+def of_kinds(own: pd.DataFrame) -> pd.DataFrame:
+    """Average gain and loss over datasets, then networks, by kind."""
+    return own.groupby(["kind", "network"])[["gain", "loss"]].mean().groupby("kind").mean()
+
+
+def taken_by(own: pd.DataFrame) -> list[str]:
+    """List what a rule takes most often, a name for each network."""
+    return [str(names.mode()[0]) for _, names in own.groupby("network")["name"]]
+
+
+def rules_answer() -> str:
+    """Say which rule to take for a dataset of an unknown kind, without labels and with labels of some classes."""
+    both, (*free, fitted) = rule_gains(), RULES
+    each = {str(rule): of_kinds(own) for rule, own in both.groupby("rule")}
+    safe = max(free, key=lambda rule: each[rule]["gain"].min())
+    gain, most = each[safe]["gain"], each[fitted]
+    taken = " or ".join(f"*{rule_words(name)}*" for name in taken_by(both[both["rule"] == fitted]))
+    return (
+        f"Without labels take the {safe}: it gains {signed(gain.mean())} MAP@R and at worst {signed(gain.min())} "
+        f"({gain.idxmin()}). With labels of other classes take {taken}: it gains "
+        f"{signed(most['gain'].mean())}, at worst {signed(most['gain'].min())} ({most['gain'].idxmin()}), and falls "
+        f"{unsigned(most['loss'].mean())} short of the choice."
+    )
+
+
+def rules_table() -> str:
+    """Tabulate what rules gain over the last layer and lose to the choice, mean over kinds and the worst kind."""
+    both, rows = rule_gains(), []
     for rule, own in both.groupby("rule", sort=False):
-        each = own.groupby(["kind", "network"])[["gain", "loss"]].mean().groupby("kind").mean()
-        taken = own.groupby("network")["name"].agg(lambda names: names.mode()[0])
+        each = of_kinds(own)
+        taken = taken_by(own)
         cells = [rule_words(name) if name else "–" for name in taken]
         least = f"{signed(each['gain'].min())} ({each['gain'].idxmin()})"
         losses = [signed(each["loss"].mean()), f"{signed(each['loss'].max())} ({each['loss'].idxmax()})"]
         rows.append([str(rule), *cells, signed(each["gain"].mean()), least, *(losses if any(taken) else ["–", "–"])])
-    takes = [f"takes mostly, {network}" for network in found["network"].unique()]
+    takes = [f"takes mostly, {network}" for network in both["network"].unique()]
     heads = ["rule", *takes, "gain over the last layer", "least gain", "loss to the choice", "largest loss"]
     return markdown(heads, rows, texts=1 + len(takes))
 
@@ -289,7 +328,7 @@ def regions() -> Iterator[tuple[str, str]]:
     yield "small inputs", small_table()
     yield "random weights", random_answer()
     yield "ViT-S", kinds_table("map_at_r", [VIT], VIT_SMALL)
-    yield "rules", rules_table()
+    yield "rules", f"{rules_answer()}\n\n{rules_table()}"
 
 
 if __name__ == "__main__":

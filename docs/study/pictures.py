@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MultipleLocator
 
-from docs.study import label_tables, tables
-from docs.study.label_tables import Losses, Pair
+from docs.study import few_labels, kinds, label_tables
 from docs.study.paper import DOCS, NAMES, ONE_TRIAL, PAPER, TITLES, Curve, Key, measured_curves
 from docs.tools.sources import label
 
@@ -21,8 +22,22 @@ CURVES = DOCS / "published_curves.json"
 COLORS = {"nmi": "#0072B2", "knn_purity": "#009E73", "probe_accuracy": "#D55E00"}
 """By score: Okabe and Ito's colours, known apart with every common kind of colour blindness."""
 
-SHADES = {2: "#56B4E9", 5: "#0072B2", 10: "#009E73", 20: "#E69F00", 50: "#D55E00"}
-"""By the number of images of a class."""
+LOOKS = (("#0072B2", "o"), ("#D55E00", "s"), ("#009E73", "^"))
+"""Colour and marker by kind of images."""
+
+EACH = 10
+"""Labelled images of a class in the picture of few labels."""
+
+LABELS_WORDS = (
+    "With five classes of ten images the chosen\nlayer is on average no worse than the last",
+    f"classes of {EACH} images that the layer is chosen on",
+    "1-NN accuracy",
+)
+SIZE_WORDS = ("The larger the input,\nthe less choosing a layer gains", "input in pixels", "MAP@R")
+"""Title, words below, and score."""
+
+Lines = Mapping[str, pd.DataFrame]
+"""By kind of images: gains, a row for each place, a column for each dataset."""
 
 GREY, WIDTH, HEIGHT, DPI = "#6C6C6C", 7.0, 2.7, 110
 OURS = "efficientnet_lite0"
@@ -63,80 +78,51 @@ def _draw(panel: Axes, curve: Curve, **look: Any) -> None:
     panel.plot(np.linspace(0, 1, len(curve.values)), curve.values, markersize=3, **look)
 
 
-def draw_labels() -> Figure:
-    """Draw what a layer chosen on few labels loses, over the number of classes: a column for each score.
-
-    Above the mean with its interval over datasets, below the 95th percentile of each pair's draws, and their mean.
-    """
-    losses = label_tables.read_losses()
-    figure = Figure(figsize=(9.2, 4.6), dpi=DPI, layout="constrained")
-    titles = {score: title for score, title in label_tables.SCORES.items() if any(name == score for name, _ in losses)}
-    panels = figure.subplots(2, len(titles), sharex=True, sharey="row")
-    for column, (score, title) in zip(panels.T, titles.items(), strict=True):
-        of_images: dict[int, dict[int, Mapping[Pair, Losses]]] = {}
-        for (name, (classes, images)), own in sorted(losses.items()):
-            if name == score:
-                of_images.setdefault(images, {})[classes] = own
-        for shift, (images, own) in enumerate(of_images.items()):
-            _draw_losses(column, images, shift, own)
-        last = label_tables.summarize(label_tables.rule_losses(score, "last layer"))
-        column[0].axhline(last.mean, color=GREY, linewidth=1, linestyle="--", label="the last layer")
-        column[0].set_title(title, size=9)
-        column[1].set_xlabel("classes", size=8)
-        column[1].set_xticks(sorted({classes for _, (classes, _) in losses}))
-        for panel in column:
-            panel.tick_params(labelsize=7.5)
-            panel.grid(axis="y", linewidth=0.4)
-            panel.spines[["top", "right"]].set_visible(False)
-    for row in panels:
-        row[0].set_ylim(0, None)
-    panels[0, 0].set_ylabel("mean loss", size=8)
-    panels[1, 0].set_ylabel("loss of 19 in 20 draws, by pair", size=8)
-    handles, labels = panels[0, 1].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside right center", frameon=False, fontsize=7.5, title="images of each")
-    return figure
+def label_gains() -> Lines:
+    """Return how much a layer chosen on few labels beats the last one in 1-NN, by kind of images and dataset."""
+    last, rows = label_tables.rule_losses("nn1_accuracy", "last layer"), []
+    for (score, (classes, images)), losses in label_tables.read_losses().items():
+        if (score, images) == ("nn1_accuracy", EACH):
+            rows += [(pair[0], classes, last[pair].mean() - own.mean()) for pair, own in losses.items()]
+    other = pd.read_csv(few_labels.TABLE).query("use == 'nn1_accuracy' and images == @EACH")
+    rows += [*zip(other["dataset"], other["classes"], other["last"] - other["own"], strict=True)]
+    return lines(pd.DataFrame(rows, columns=["dataset", "at", "gain"]))
 
 
-def _draw_losses(
-    column: Sequence[Axes], images: int, shift: int, of_classes: Mapping[int, Mapping[Pair, Losses]]
-) -> None:
-    color, places = SHADES[images], [classes + 0.12 * (shift - 2) for classes in of_classes]
-    found = [label_tables.summarize(losses) for losses in of_classes.values()]
-    means = [each.mean for each in found]
-    half = [each.high - each.mean for each in found]
-    column[0].errorbar(places, means, half, color=color, marker="o", markersize=3, linewidth=1.3, elinewidth=0.6,
-                       label=str(images))  # fmt: skip
-    for place, losses in zip(places, of_classes.values(), strict=True):
-        each = [float(np.quantile(own, 0.95)) for own in losses.values()]
-        column[1].plot([place] * len(each), each, ".", color=color, markersize=2.5, alpha=0.35)
-    column[1].plot(places, [each.of_pairs for each in found], color=color, marker="o", markersize=3, linewidth=1.3)
+def size_gains() -> Lines:
+    """Return the first network's gain of the chosen layer in MAP@R by size of input, by kind of images and dataset."""
+    own = kinds.read().query("score == 'map_at_r' and network == @kinds.NETWORKS[0]")
+    return lines(own.assign(at=own["size"], gain=own["layer"] - own["habit"]))
 
 
-def draw_sizes() -> Figure:
-    """Draw the last and the chosen layer's score of the frozen Lite0 over the size of its input, a panel per score."""
-    figure = Figure(figsize=(9.2, 2.7), dpi=DPI, layout="constrained")
-    panels = figure.subplots(1, len(tables.GOALS), sharey=True)
-    datasets = dict(zip((*tables.GLYPHS, *tables.PHOTOS), SHADES.values(), strict=True))
-    for panel, score in zip(panels, tables.GOALS, strict=True):
-        found = tables.curves_by_size(score)
-        for dataset, color in datasets.items():
-            at = {pixels: each[dataset, "Lite0"] for pixels, each in found.items() if (dataset, "Lite0") in each}
-            fill = color if dataset in tables.GLYPHS else "white"
-            for layer, style in ((None, "-"), (tables.LAYERS["last"], "--")):
-                heights = [tables.height(curves, layer) for curves in at.values()]
-                name = dataset if layer is None else None
-                panel.plot([*at], heights, color=color, linestyle=style, label=name, marker="o", markersize=4,
-                           markerfacecolor=fill, linewidth=1.3)  # fmt: skip
-        panel.set_title(tables.TITLES[score], size=9)
-        panel.set_xlabel("input in pixels", size=8)
-        panel.set_xscale("log", base=2)
-        panel.set_xticks([*found], [str(pixels) for pixels in found], minor=False)
-        panel.tick_params(labelsize=7.5)
-        panel.set_ylim(0, 1)
-        panel.grid(axis="y", linewidth=0.4)
-        panel.spines[["top", "right"]].set_visible(False)
-    panels[0].set_ylabel("score on unseen classes", size=8)
-    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside right center", frameon=False, fontsize=7.5)
+def lines(rows: pd.DataFrame) -> Lines:
+    """Sort gains (dataset, at, gain) into strokes, photos and all other kinds: a column for each dataset."""
+    each = rows.groupby(["at", "dataset"])["gain"].mean().unstack()
+    found = {kind: each[[*kinds.KINDS[kind]]] for kind in ("strokes", "photos")}
+    names = {dataset for own in found.values() for dataset in own}
+    return found | {"six other kinds": each[[name for name in each if name not in names]].dropna()}
+
+
+def draw_gains(gains: Lines, title: str, below: str, score: str) -> Figure:
+    """Draw gains over the last layer: a thick line for the mean of each kind, a thin one for each dataset."""
+    figure = Figure(figsize=(5.6, 3.6), dpi=200, layout="constrained")
+    panel = figure.subplots()
+    panel.axhline(0, color="black", linewidth=1)
+    for (kind, own), (color, marker) in zip(gains.items(), LOOKS, strict=True):
+        panel.plot(own.index, own, color=color, linewidth=0.8, alpha=0.45)
+        panel.plot(own.index, own.mean(axis=1), color=color, marker=marker, markersize=6, linewidth=2.4, label=kind)
+    ticks = sorted({int(at) for own in gains.values() for at in own.index})
+    panel.set_xscale("log")
+    panel.set_xticks(ticks, [str(tick) for tick in ticks])
+    panel.minorticks_off()
+    panel.yaxis.set_major_locator(MultipleLocator(0.05))
+    panel.yaxis.set_major_formatter(lambda value, _: f"{value:+.2f}" if round(value, 9) else "0")
+    panel.set_xlabel(below)
+    panel.set_title(f"{title}\n", loc="left", size=12, weight="bold")
+    panel.text(0, 1.02, f"Gain over the last layer in {score}", transform=panel.transAxes)
+    panel.grid(axis="y", linewidth=0.4)
+    panel.spines[["top", "right", "bottom"]].set_visible(False)
+    figure.legend(loc="outside lower left", ncols=len(gains), frameon=False)
     return figure
 
 
@@ -151,8 +137,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         draw_network(network, ours).savefig(path, metadata={"Software": None})
         label(path, CURVES)
     for name, figure, source in (
-        ("few_labels", draw_labels(), "labels_chosen.csv"),
-        ("input_size", draw_sizes(), "cells.csv"),
+        ("few_labels", draw_gains(label_gains(), *LABELS_WORDS), "labels_chosen.csv"),
+        ("input_size", draw_gains(size_gains(), *SIZE_WORDS), "by_axis.csv"),
     ):
         figure.savefig(args.images / f"{name}.png", metadata={"Software": None})
         label(args.images / f"{name}.png", label_tables.HERE / source)

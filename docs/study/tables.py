@@ -354,7 +354,7 @@ def layers_table(frozen: pd.DataFrame, tuned: pd.DataFrame) -> str:
     return markdown(["dataset", "networks", *NETWORKS], rows, texts=2)
 
 
-def curves_by_size(score: str, networks: Sequence[str] = ("Lite0",)) -> dict[int, dict[tuple[str, str], Curves]]:
+def curves_by_size(score: str, networks: Sequence[str]) -> dict[int, dict[tuple[str, str], Curves]]:
     """One score of frozen networks by size of input, of the pairs that have all folds at that size."""
     found = {pixels: curves_of(scores, score, "unit") for pixels, scores in read_sizes(networks).items()}
     small = found[64]

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from docs.study import collect, sentences, tables
+from docs.study import collect, pictures, sentences, tables
 from docs.tools import sources
 
 CURVES = np.array([[0.1, 0.5, 0.4], [0.2, 0.3, 0.6], [0.1, 0.9, 0.5]])
@@ -120,5 +120,13 @@ def test_planned_cells_are_run_or_named():
     assert 0 < planned - sum(int(cell.split(" of ")[0]) for cell in named) <= len(run)
 
 
-def test_the_picture_of_input_sizes_is_of_the_cells():
+def test_the_picture_of_input_sizes_is_of_the_study():
     assert sources.is_current(sources.ROOT / "docs/images/input_size.png")
+
+
+def test_the_pictures_titles_hold_for_every_kind():
+    labels, sizes = pictures.label_gains(), pictures.size_gains()
+    assert [*labels] == [*sizes] == ["strokes", "photos", "six other kinds"]
+    assert [own.shape[1] for own in labels.values()] == [own.shape[1] for own in sizes.values()] == [3, 2, 6]
+    assert all((own.mean(axis=1).loc[5:] >= 0).all() for own in labels.values())
+    assert all(own.mean(axis=1).is_monotonic_decreasing for own in sizes.values())

@@ -1,6 +1,6 @@
 """The figures of one network on one dataset.
 
-depth: the score that leads each use against depth; appendix: every further score
+depth: the score that leads each use against depth; appendix: a few further scores
 layer_pairs: how alike the layers represent the same images: linear CKA of every pair of layers
 """
 
@@ -30,8 +30,11 @@ SPLITS = {UNSEEN: "unseen", SEEN: "seen"}
 LOG_FACTOR = 30
 """A score that is no share (above 2) gets a logarithmic axis if it spans a larger factor."""
 
-MAX_LARGE = 6
-"""Panels up to which there are two beside each other, and else three."""
+APPENDIX = (
+    *("nn1_accuracy", "few_shot_accuracy_5", "silhouette", "ood_auroc_mahalanobis"),
+    *("intrinsic_dimension", "rankme"),
+)
+"""Scores beside those that lead the uses: of several that rank layers alike only one. layers.csv has all."""
 
 MAX_NUMBERS = 12
 """Layers up to which every cell shows its number."""
@@ -62,9 +65,10 @@ def depth_layers(
 
 
 def depth(results: Results) -> dict[str, Spec]:
-    """Draw for each network the score that leads each use, then all further ones as an appendix; by figure's name."""
+    """Draw for each network the score that leads each use, then a few further ones as an appendix; by figure's name."""
     leads = {each.metric for each in results.facts.recommendations}
     points = results.shown.scores.at_last(SEEN, UNSEEN)
+    points = points[points["metric"].isin([*leads, *APPENDIX])]
     figures: dict[str, dict[tuple[str, ...], pd.DataFrame]] = {}
     for key, own in each_curve(points[points["fold"] == MEAN]):
         dataset, model, _, pooling, metric = key
@@ -115,7 +119,7 @@ def depth_figure(
         text: what the figure says.
         taken: depth of the layer that is recommended by each score.
     """
-    columns, specs = min(len(curves), 2 if len(curves) <= MAX_LARGE else 3), []
+    columns, specs = min(len(curves), 2), []
     drawn_steps = {at for own in curves for at in own.loc[own["split"] == OTHER, "step"]}
     splits = {name for own in curves for name in own["split"]}
     names = {name: f"{name} classes" for name in LOOKS} | {OTHER: f"unseen classes, {words.checkpoints(drawn_steps)}"}

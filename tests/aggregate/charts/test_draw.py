@@ -96,7 +96,7 @@ def test_every_figure_is_of_the_means_over_folds_and_says_something(folded):
     figures = {name: Drawing(spec) for name, spec in make(folded, pairs=layer_pairs()).items()}
     assert len(figures) == 7
     assert all("mean of 3 folds, 2 seeds each" in figure.caption and figure.message for figure in figures.values())
-    assert figures["appendix-handwriting-small"].message == "An earlier layer seems best by all 3 scores"
+    assert figures["appendix-handwriting-small"].message == "1-NN accuracy seems best at layer 3 of 4"
     assert all(3 < len(figure.message.split()) <= 12 for figure in figures.values())
     bars = "Bars at the best and the last layer: ± 1 standard deviation over folds (ddof = 1)"
     assert bars in figures["overview-handwriting"].caption
@@ -104,11 +104,11 @@ def test_every_figure_is_of_the_means_over_folds_and_says_something(folded):
 
 
 def test_the_caption_says_which_bands_have_another_scope_or_no_proven_level(scores, wider, one_score):
-    curves = pd.concat([wider, one_score.assign(metric="knn_purity"), wider.assign(metric="silhouette")])
+    curves = pd.concat([wider, one_score.assign(metric="nn1_accuracy"), wider.assign(metric="silhouette")])
     caption = Drawing(make(replace(scores, curves=curves), models=["small"])["appendix-handwriting-small"]).caption
     assert "Bands and ties: for other unseen classes and retraining (unproven: silhouette)" in caption
-    assert "; k-NN purity: 95% for other images of these classes." in caption
-    other = wider.assign(metric="ood_auroc_knn")
+    assert "; 1-NN accuracy: 95% for other images of these classes." in caption
+    other = wider.assign(metric="ood_auroc_mahalanobis")
     alone = make(replace(scores, curves=pd.concat([wider, other])), models=["small"])
     assert "95%" not in Drawing(alone["appendix-handwriting-small"]).caption
 
@@ -125,7 +125,7 @@ def test_which_figures_are_drawn(scores):
 
 def test_the_score_that_leads_each_use_has_a_panel_in_the_order_of_uses(scores):
     nmi = scores.curves[(scores.curves["metric"] == "nmi") & (scores.curves["model"] == "small")]
-    more = [nmi.assign(metric=metric) for metric in ("map_at_r", "rankme", "r_precision")]
+    more = [nmi.assign(metric=metric) for metric in ("map_at_r", "rankme", "nn1_accuracy", "r_precision")]
     more[1] = more[1].assign(better="neither")
     results = made(replace(scores, curves=pd.concat([nmi, *more])))
     leads = [SimpleNamespace(dataset="handwriting", use="retrieval", metric="map_at_r")]
@@ -133,7 +133,7 @@ def test_the_score_that_leads_each_use_has_a_panel_in_the_order_of_uses(scores):
     figures = {name: Drawing(spec) for name, spec in make_figures(results, ["small"]).items()}
     heads = {name: [text for text in each.texts if re.match(r"\([a-z]\) ", text)] for name, each in figures.items()}
     assert heads["depth-handwriting-small"] == ["(a) MAP@R", "(b) NMI"]
-    assert heads["appendix-handwriting-small"] == ["(a) R-precision", "(b) RankMe / min(N, D)"]
+    assert heads["appendix-handwriting-small"] == ["(a) 1-NN accuracy", "(b) RankMe / min(N, D)"]
     assert "MAP@R on unseen classes" in figures["overview-handwriting"].texts
 
 
