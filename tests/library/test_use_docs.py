@@ -1,4 +1,4 @@
-"""The example of docs/use.md from a folder to a search index runs as it stands there."""
+"""The examples of docs/use.md and docs/embeddings.md run as they stand there."""
 
 import re
 import sys
@@ -10,9 +10,18 @@ import stages.library as wl
 from tests.workflow import ROOT
 
 
+def first_code(text: str) -> str:
+    return re.search(r"```python\n(.*?)```", text, flags=re.S)[1]
+
+
+def test_texts_are_scored_like_images(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "whichlayer", wl)
+    exec(first_code((ROOT / "docs" / "embeddings.md").read_text()), {})
+    assert "retrieval (MAP@R)" in capsys.readouterr().out
+
+
 def test_a_folder_becomes_a_search_index(tmp_path, monkeypatch, capsys):
-    section = (ROOT / "docs" / "use.md").read_text().partition("### A representation")[2]
-    code = re.search(r"```python\n(.*?)```", section, flags=re.S)[1]
+    code = first_code((ROOT / "docs" / "use.md").read_text().partition("### A representation")[2])
     random = np.random.default_rng(0)
     for number in range(8):
         (tmp_path / "photos" / f"class{number}").mkdir(parents=True)

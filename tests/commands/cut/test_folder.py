@@ -50,7 +50,6 @@ from tests.prepare.deep_images import ramp
 
 CARDS = {"README.md", "card.json", "preprocess.json"}
 FILES = CARDS | {"model.onnx", "model.pt2", "weights.safetensors"}
-DOCS = ROOT / "docs" / "cut.md"
 
 
 class Written(NamedTuple):
@@ -269,25 +268,15 @@ def test_the_card_scales_the_dataset_s_bits_and_refuses_more(written: Written, t
         pixels_by_card(written, tmp_path / "image", "squash", bits)
 
 
-@pytest.mark.parametrize(
-    ("where", "runtime"),
-    [
-        ("README.md", "onnx"),
-        ("docs/cut.md", "torch"),
-        pytest.param("README.md", "torch", marks=pytest.mark.slow),
-    ],
-)
-def test_twelve_lines_embed_an_image_without_the_project(written: Written, tmp_path: Path, runtime: str, where: str):
-    page = DOCS if where == "docs/cut.md" else written.path / "README.md"
-    blocks = re.findall(r"```python\n(.*?)```", page.read_text(), flags=re.S)
+@pytest.mark.parametrize("runtime", ["onnx", "torch"])
+def test_twelve_lines_embed_an_image_without_the_project(written: Written, tmp_path: Path, runtime: str):
+    blocks = re.findall(r"```python\n(.*?)```", (written.path / "README.md").read_text(), flags=re.S)
     (code,) = [block for block in blocks if ("onnxruntime" in block) == (runtime == "onnx") and "Image.open" in block]
     assert len([line for line in code.splitlines() if line]) <= 12
     folder = tmp_path / "elsewhere"
     folder.mkdir()
-    for path in written.path.iterdir():  # the card's lines run in the folder, the page's beside it
-        target = folder if where == "README.md" else folder / "cut"
-        target.mkdir(exist_ok=True)
-        (target / path.name).write_bytes(path.read_bytes())
+    for path in written.path.iterdir():
+        (folder / path.name).write_bytes(path.read_bytes())
     content, _ = picture("plain")
     (folder / "image.png").write_bytes(content)
     decoded = read_pixels(content, max_pixels=10**6, size=40).pixels
