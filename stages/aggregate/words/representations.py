@@ -6,6 +6,7 @@ from ...core.inference.gain import Gain, Payoff
 from ...core.representations.candidates import Recipe
 from ..facts import RepresentationRecord
 from .formatting import harmless
+from .uses import PRETRAINED
 
 RECIPES: dict[Recipe, str] = {
     "plain": "L2-normalized",
@@ -14,6 +15,9 @@ RECIPES: dict[Recipe, str] = {
     "within": "whitened within classes",
     "whitened_within": "whitened, then within classes",
 }
+
+TUNED = " on the others and fitted to test images of its own seen classes"
+"""What a fold of a fine-tuned network is judged by."""
 
 
 def describe(layers: Sequence[str], recipe: Recipe) -> str:
@@ -32,12 +36,17 @@ def advice(named: str, gain: Gain, *, is_habit: bool) -> str:
 
 def brief(found: RepresentationRecord) -> str:
     """Say what to take from a network for retrieval, joins included."""
-    gain, named = found.gain_over_last, describe([harmless(name) for name in found.layers], found.recipe)
-    told = advice(named, gain, is_habit=found.recipe == "plain" and found.layers == [found.last_layer])
+    gain, named, steps = found.gain_over_last, describe([harmless(name) for name in found.layers], found.recipe), ""
+    is_habit = found.recipe == "plain" and found.layers == [found.last_layer]
+    if found.of_steps is not None:
+        steps = "pre-trained {:.3f}, fine-tuned {:.3f}, ".format(*found.of_steps)
+        named += f" at step {found.step}" if found.step else PRETRAINED
+    told = advice(named, gain, is_habit=is_habit and (found.of_steps is None or found.step != 0))
     interval = "" if gain.low is None or gain.high is None else f" [{gain.low:+.3f}, {gain.high:+.3f}]"
     gained = "" if gain.estimate is None else f", gain {gain.estimate:+.3f}{interval}"
+    where, fitted = ("sets", " and fitted on the others") if found.step is None else ("folds", TUNED)
     return (
-        f"joins of layers included, {told}. MAP@R {found.value:.3f} (best single layer {found.layer_value:.3f}, "
-        f"last layer {found.last_value:.3f}{gained}), in {found.n_sets} sets of {found.n_classes} classes, "
-        f"each judged by what was chosen among {found.n_candidates} candidates and fitted on the others."
+        f"joins of layers included, {told}. MAP@R {found.value:.3f} ({steps}best single layer {found.layer_value:.3f}, "
+        f"last layer {found.last_value:.3f}{gained}), in {found.n_sets} {where} of {found.n_classes} classes, "
+        f"each judged by what was chosen among {found.n_candidates} candidates{fitted}."
     )
