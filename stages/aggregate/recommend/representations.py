@@ -1,7 +1,7 @@
 """Which representation to take from a network, from representations.csv: chosen as a layer is, on other sets or folds.
 
-Of a frozen network every set is judged by what was chosen on the others, fitted without it. A fine-tuned network has
-folds of unseen classes, which its own network did not see, but those of the other folds did: so do their recipes.
+Of a frozen network every set is judged by what was chosen on the others, fitted without it. Of a fine-tuned one a fold's
+network and recipes have not seen its unseen classes, but those of the other folds, which choose for it, have.
 """
 
 from collections.abc import Iterator
@@ -38,7 +38,7 @@ def representations(table: pd.DataFrame) -> Iterator[RepresentationRecord]:
 
 
 def tuned_record(rows: pd.DataFrame, dataset: str, model: str) -> RepresentationRecord:
-    """Record what is chosen of one fine-tuned network, among its first and last checkpoint."""
+    """Record what is chosen of one fine-tuned network, among its pre-trained and last checkpoint."""
     rows = rows.sort_values("step", kind="stable")
     candidates, steps = rows[KEYS].drop_duplicates(), rows["step"].unique().tolist()
     values, left = (_arranged(rows, kind, candidates) for kind in (JUDGED, ALL_BUT_ONE_CLASS))

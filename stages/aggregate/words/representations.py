@@ -20,9 +20,10 @@ TUNED = " on the others and fitted to test images of its own seen classes"
 """What a fold of a fine-tuned network is judged by."""
 
 
-def describe(layers: Sequence[str], recipe: Recipe) -> str:
-    """Name a representation."""
+def describe(layers: Sequence[str], recipe: Recipe, checkpoint: str = "") -> str:
+    """Name a representation, of a checkpoint if that is to be named."""
     what = layers[-1] if len(layers) == 1 else f"{layers[0]} to {layers[-1]} ({len(layers)} layers)"
+    what += checkpoint
     return what if recipe == "plain" else f"{what}, {RECIPES[recipe]}"
 
 
@@ -36,12 +37,13 @@ def advice(named: str, gain: Gain, *, is_habit: bool) -> str:
 
 def brief(found: RepresentationRecord) -> str:
     """Say what to take from a network for retrieval, joins included."""
-    gain, named, steps = found.gain_over_last, describe([harmless(name) for name in found.layers], found.recipe), ""
-    is_habit = found.recipe == "plain" and found.layers == [found.last_layer]
+    gain, steps, checkpoint = found.gain_over_last, "", ""
     if found.of_steps is not None:
         steps = "pre-trained {:.3f}, fine-tuned {:.3f}, ".format(*found.of_steps)
-        named += f" at step {found.step}" if found.step else PRETRAINED
-    told = advice(named, gain, is_habit=is_habit and (found.of_steps is None or found.step != 0))
+        checkpoint = f" at step {found.step}" if found.step else PRETRAINED
+    named = describe([harmless(name) for name in found.layers], found.recipe, checkpoint)
+    is_habit = found.recipe == "plain" and found.layers == [found.last_layer] and checkpoint != PRETRAINED
+    told = advice(named, gain, is_habit=is_habit)
     interval = "" if gain.low is None or gain.high is None else f" [{gain.low:+.3f}, {gain.high:+.3f}]"
     gained = "" if gain.estimate is None else f", gain {gain.estimate:+.3f}{interval}"
     where, fitted = ("sets", " and fitted on the others") if found.step is None else ("folds", TUNED)

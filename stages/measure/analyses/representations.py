@@ -1,7 +1,7 @@
 """Joins of layers and recipes for their rows, judged on unseen classes with what is fitted to images of other classes.
 
 A frozen network has its classes in sets, each judged with what is fitted to the other sets. A fine-tuned one is judged
-on its fold's unseen classes, at the first and the last checkpoint, with what is fitted to test images of the seen ones.
+on its fold's unseen classes, before training and at the end, with what is fitted to test images of the seen ones.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -29,7 +29,7 @@ def representations(cells: Sequence[Cell]) -> list[AnalysisResult]:
     """
     first = cells[0]
     if not first.store.frozen:
-        steps = dict.fromkeys((first.store.steps[0], first.step))
+        steps = [step for step in first.store.steps if step in (0, first.step)]
         return [AnalysisResult(rows=[row for step in steps for row in _of_checkpoint(first, step)])]
     if len(cells) < 2:
         return [AnalysisResult(notes=[LEFT_OUT])]

@@ -87,14 +87,20 @@ def test_each_fold_of_a_fine_tuned_network_is_judged_by_the_choice_of_the_others
     best = np.unravel_index(means.mean(axis=1).argmax(), (2, 4))
     assert (record.step, record.layers) == (100 * best[0], [f"l{best[1]}"])
     assert (record.n_classes, record.n_sets, record.n_candidates) == (3 * folds, folds, 8)
-    known = record.gain_over_last.low is not None
-    assert known == (folds > 2)
+    assert (record.gain_over_last.low is not None) == (folds > 2)
 
 
 def test_two_folds_have_a_mean_gain_and_one_fold_nothing_to_choose_on():
     [record] = representations(tuned_table(scores_of(2)))
     assert record.gain_over_last.estimate == record.gain_over_last.crossvalidated
     assert [*representations(tuned_table(scores_of(1)))] == []
+
+
+def test_folds_of_few_classes_are_not_scored_without_each():
+    table = tuned_table(scores_of(3))
+    [record], [whole] = representations(table[table["kind"] == "judged"]), representations(table)
+    assert (record.value, record.step, record.n_classes) == (whole.value, whole.step, whole.n_classes)
+    assert not record.gain_over_last.proven
 
 
 def test_the_order_of_folds_and_classes_does_not_matter():

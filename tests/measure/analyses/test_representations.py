@@ -31,8 +31,8 @@ def table_of(store: Embeddings) -> pd.DataFrame:
     return pd.DataFrame(found.rows)
 
 
-def test_the_first_and_the_last_checkpoint_are_judged_on_unseen_classes(tmp_path: Path):
-    """Layers of each step by themselves, without raw pixels and further poolings."""
+def test_the_pretrained_and_the_last_checkpoint_are_judged_on_unseen_classes(tmp_path: Path):
+    """Without raw pixels, further poolings and checkpoints between them."""
     store = store_of(tmp_path / "store")
     table = table_of(store)
     assert table["step"].unique().tolist() == [0, 10]
@@ -49,6 +49,10 @@ def test_the_first_and_the_last_checkpoint_are_judged_on_unseen_classes(tmp_path
             own = rows[rows["kind"] == kind]
             assert own["part"].unique().tolist() == UNSEEN
             assert own["value"].tolist() == expected.ravel().tolist()
+
+
+def test_a_first_checkpoint_after_training_has_begun_is_left_out(tmp_path: Path):
+    assert table_of(store_of(tmp_path / "store", steps=(5, 10)))["step"].unique().tolist() == [10]
 
 
 def test_images_of_seen_classes_are_references_only(tmp_path: Path):
