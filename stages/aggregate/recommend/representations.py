@@ -1,7 +1,7 @@
 """Which representation to take from a network, from representations.csv: chosen as a layer is, on other sets or folds.
 
-Of a frozen network every set is judged by what was chosen on the others, fitted without it. Of a fine-tuned one a fold's
-network and recipes have not seen its unseen classes, but those of the other folds, which choose for it, have.
+Of a frozen network every set is judged by what was chosen on the others, fitted without it. Of a fine-tuned one, a
+fold's network and recipes have not seen its unseen classes. Those of the other folds, which choose for it, have.
 """
 
 from collections.abc import Iterator
