@@ -9,6 +9,8 @@ EMBEDDINGS is the folder `data/embeddings` of a study with `params/tuned.yaml`: 
 Recipes are fitted to test images of the fold's seen classes, on which no network was trained. What is judged is MAP@R
 in the gallery of the fold's unseen classes, with at most 100 images per class. For each fold we choose by the mean of
 the other folds, fitted without the judged fold's classes. The networks of these other folds were fine-tuned on them.
+The analysis `representations` of such a study differs in two ways: it scores all images, and the other folds' recipes
+are fitted to the judged fold's classes, too.
 """
 
 import sys
@@ -19,11 +21,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from docs.study.few_references import source_of
 from docs.study.labels import Matrix
 from docs.study.tables import joined, markdown, signed, unsigned
 from stages.core.representations.candidates import Candidate
-from stages.core.representations.judging import Fit, Gallery
+from stages.core.representations.choice import judge_classes
 from stages.shared.embeddings.embedding_store import open_embeddings
 
 TABLE = Path(__file__).with_name("fine_tuned.csv")
@@ -53,12 +54,10 @@ class Fold:
 
     def score(self, left_out: NDArray[np.str_]) -> dict[Candidate, float]:
         """Return MAP@R of every representation on the unseen classes, fitted without some of the seen ones."""
-        y = np.unique(self.labels, return_inverse=True)[1]
-        is_unseen = np.isin(self.labels, self.unseen)
-        source = source_of(self.layers, y)
-        reference = np.flatnonzero(~is_unseen & ~np.isin(self.labels, left_out))
-        gallery = Gallery(np.flatnonzero(is_unseen), y, np.arange(len(y)))
-        return dict(zip(source.candidates, Fit(source, reference).score(gallery).mean(axis=1), strict=True))
+        kept = np.isin(self.labels, self.unseen) | ~np.isin(self.labels, left_out)
+        layers = {name: X[kept] for name, X in self.layers.items()}
+        found = judge_classes(layers, self.labels[kept], self.unseen.tolist())
+        return dict(zip(found.candidates, found.class_scores.mean(axis=1), strict=True))
 
 
 def of_dataset(cells: Path, step: int) -> list[dict[str, object]]:

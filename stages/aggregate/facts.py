@@ -322,16 +322,15 @@ def told_of(networks: Sequence[Recommendation]) -> Recommendation:
 
 
 class RepresentationRecord(Record):
-    """Which layer or join of layers, with which recipe for its rows, to take from a frozen network for retrieval.
+    """Which layer or join of layers, with which recipe for its rows, to take from a network for retrieval.
 
     Attributes:
-        dataset, model: the network.
-        layers, join, recipe: as in representations.csv, of the best mean over all classes.
-        value: MAP@R, mean over classes, of what was chosen on the other sets of classes.
-        layer_value: the same among plain single layers.
-        last_layer, last_value: the deepest layer, L2-normalized, and its MAP@R.
+        dataset, model, layers, join, recipe: as in representations.csv, of the best mean over all classes.
+        value, layer_value: MAP@R, mean over classes, of what was chosen on other sets or folds, and of single layers.
+        last_layer, last_value: the deepest layer of the last checkpoint, L2-normalized, and its MAP@R.
         gain_over_last: what choosing gains over it.
-        n_classes, n_sets, n_candidates: classes, their sets, and what was chosen among.
+        n_classes, n_sets, n_candidates: unseen classes, their sets or folds, and what was chosen among.
+        step, of_steps: checkpoint of a fine-tuned network; `value` among only the pre-trained one, and only the last.
     """
 
     dataset: str
@@ -347,6 +346,8 @@ class RepresentationRecord(Record):
     n_classes: int
     n_sets: int
     n_candidates: int
+    step: int | None = None
+    of_steps: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -360,8 +361,7 @@ class Facts:
         cell: fold and seed of the networks to take features from: fold `all` where it is in the grid.
         power: what a study of this design shows by the main score, of every network of which it is known.
         unit_rows: the scores that are of L2-normalized embeddings; others are of unnormalized ones.
-        representations: what to take from frozen networks if joins are considered (`representations` among
-            `measure.analyses`).
+        representations: what to take from networks if joins are considered (the analysis `representations`).
         claims: whether the paper's claims are told, as of a study.
         notice: a sentence that every output has, such as what of the grid is missing; empty: none.
         no_joins: a sentence that summary.md and the page have if joins were to be compared and could not be.

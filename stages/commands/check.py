@@ -160,7 +160,8 @@ def check_analyses(config: Config) -> None:
             f"embed.splits: must list 'unseen', found {_joined(embed.splits)}: a layer is chosen by its score on "
             "unseen classes; add it"
         )
-    check_embedded(config.measure.analyses, embed.splits, training=embed.train_per_class > 0)
+    frozen = all(config.models[model].network.frozen for model in config.run.models)
+    check_embedded(config.measure.analyses, embed.splits, training=embed.train_per_class > 0, frozen=frozen)
 
 
 def _joined(values: Sequence[object]) -> str:

@@ -54,18 +54,18 @@ def check_params(store: Embeddings, params: MeasureParams) -> None:
             f"{', '.join(LAYER_SCORES)}"
         )
     splits = dict.fromkeys([*store.splits, SEEN]) if store_of_seen(store) else store.splits
-    check_embedded(params.analyses, splits, training=has_training(store))
+    check_embedded(params.analyses, splits, training=has_training(store), frozen=store.frozen)
     for split in store.splits:
         check_class_sizes(store.labels(split), split, params)
 
 
 def check_sets(stores: Sequence[Embeddings], params: MeasureParams) -> None:
-    """Check what analyses of all sets of a cell's classes need of each.
+    """Check what analyses of all sets of a cell's classes, or of the unseen ones, need of each.
 
     Raises:
         UserError: a class has too few images, or images of one group only.
     """
-    if len(stores) > 1 and any(ANALYSES[name].all_sets for name in params.analyses):
+    if (len(stores) > 1 or not stores[0].frozen) and any(ANALYSES[name].all_sets for name in params.analyses):
         for store in stores:
             names, y = np.unique(store.labels(UNSEEN), return_inverse=True)
             check_classes(names, y, own_groups(store, params))

@@ -52,7 +52,8 @@ class MeasureParams(ScoreParams):
     Attributes:
         metrics: scores by name, computed at every checkpoint (docs/scores.md).
         extra: further scores, at some checkpoints only.
-        analyses: analyses of the last checkpoint, by name (docs/scores.md#analyses); `[]`: none.
+        analyses: analyses of the last checkpoint, by name (docs/scores.md#analyses); `[]`: none. Of a fine-tuned
+            network `representations` needs the test images (`embed.splits`).
         normalize: `l2` L2-normalizes every embedding for scores that use distances (docs/scores.md#uses); `none`
             takes unnormalized embeddings. Other scores always take unnormalized embeddings.
         kmeans: the clustering behind `nmi` and similar scores.

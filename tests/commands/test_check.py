@@ -208,7 +208,7 @@ def test_the_probe_as_main_metric_is_fitted_at_the_last_checkpoint(extra: list[i
     assert expected in found
 
 
-@pytest.mark.parametrize("name", ["seen_matched", "ood"])
+@pytest.mark.parametrize("name", ["seen_matched", "ood", "representations"])
 def test_analyses_of_seen_images_need_them(name: str):
     without = {"embed.splits": ["unseen"]}
     check_edited({**without, "measure.analyses": ["layer_pairs"]})

@@ -6,6 +6,7 @@ from ...core.inference.gain import Gain, Payoff
 from ...core.representations.candidates import Recipe
 from ..facts import RepresentationRecord
 from .formatting import harmless
+from .uses import PRETRAINED
 
 RECIPES: dict[Recipe, str] = {
     "plain": "L2-normalized",
@@ -15,16 +16,20 @@ RECIPES: dict[Recipe, str] = {
     "whitened_within": "whitened, then within classes",
 }
 
+TUNED = " on the others and fitted to test images of its own seen classes"
+"""What a fold of a fine-tuned network is judged by."""
+
 
 NO_JOINS = (
-    "No joins of layers were compared (analysis `representations`): that takes a frozen network and two sets of "
-    "classes or more (`unseen_classes: all`, and an `unseen_count` of at most half of the classes)."
+    "No joins of layers were compared (analysis `representations`): that takes two sets of classes or more of a frozen "
+    "network (`unseen_classes: all`, and an `unseen_count` of at most half of the classes), or two folds."
 )
 
 
-def describe(layers: Sequence[str], recipe: Recipe) -> str:
-    """Name a representation."""
+def describe(layers: Sequence[str], recipe: Recipe, checkpoint: str = "") -> str:
+    """Name a representation, of a checkpoint if that is to be named."""
     what = layers[-1] if len(layers) == 1 else f"{layers[0]} to {layers[-1]} ({len(layers)} layers)"
+    what += checkpoint
     return what if recipe == "plain" else f"{what}, {RECIPES[recipe]}"
 
 
@@ -38,12 +43,18 @@ def advice(named: str, gain: Gain, *, is_habit: bool) -> str:
 
 def brief(found: RepresentationRecord) -> str:
     """Say what to take from a network for retrieval, joins included."""
-    gain, named = found.gain_over_last, describe([harmless(name) for name in found.layers], found.recipe)
-    told = advice(named, gain, is_habit=found.recipe == "plain" and found.layers == [found.last_layer])
+    gain, steps, checkpoint = found.gain_over_last, "", ""
+    if found.of_steps is not None:
+        steps = "pre-trained {:.3f}, fine-tuned {:.3f}, ".format(*found.of_steps)
+        checkpoint = f" at step {found.step}" if found.step else PRETRAINED
+    named = describe([harmless(name) for name in found.layers], found.recipe, checkpoint)
+    is_habit = found.recipe == "plain" and found.layers == [found.last_layer] and checkpoint != PRETRAINED
+    told = advice(named, gain, is_habit=is_habit)
     interval = "" if gain.low is None or gain.high is None else f" [{gain.low:+.3f}, {gain.high:+.3f}]"
     gained = "" if gain.estimate is None else f", gain {gain.estimate:+.3f}{interval}"
+    where, fitted = ("sets", " and fitted on the others") if found.step is None else ("folds", TUNED)
     return (
-        f"joins of layers included, {told}. MAP@R {found.value:.3f} (best single layer {found.layer_value:.3f}, "
-        f"last layer {found.last_value:.3f}{gained}), in {found.n_sets} sets of {found.n_classes} classes, "
-        f"each judged by what was chosen among {found.n_candidates} candidates and fitted on the others."
+        f"joins of layers included, {told}. MAP@R {found.value:.3f} ({steps}best single layer {found.layer_value:.3f}, "
+        f"last layer {found.last_value:.3f}{gained}), in {found.n_sets} {where} of {found.n_classes} classes, "
+        f"each judged by what was chosen among {found.n_candidates} candidates{fitted}."
     )

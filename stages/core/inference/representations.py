@@ -42,6 +42,24 @@ def gain_of(choice: Choice, among: Sequence[int]) -> Gain:
     return gain_over(control, values[None, None], [replace(found, frozen=True)], proven=PROVEN, worthwhile=0.0)
 
 
+def gain_over_folds(values: Float64, without: Float64, control: int) -> Gain:
+    """Infer what the best candidate of a fine-tuned network gains over one of the last checkpoint, as of layers.
+
+    Other classes are other folds, in which the network and the recipes are fitted to other classes as well.
+
+    Args:
+        values: (T, J, S, C) of T checkpoints, J folds, S seeds and C candidates.
+        without: (T, J, S, K, C) without each group of a fold's classes; NaN if a fold has fewer, K is 0 if none has.
+        control: number of the candidate.
+    """
+    T, J, S, C = values.shape
+    keys, empty = [(str(number), "") for number in range(C)], np.empty((J, S, 0, C))
+    score = LAYER_SCORES[MAP_AT_R]
+    refits = [Refits.of(keys, score, own, left, empty) for own, left in zip(values, without, strict=True)]
+    gains = values.mean(axis=2).swapaxes(0, 1)
+    return gain_over((T - 1, control), gains, refits, proven=PROVEN, worthwhile=0.0)
+
+
 def _without(choice: Choice) -> Float64:
     """Means over classes, of all but one group of them, (G, C); half of each from galleries and fits that had it."""
     groups = class_groups(choice.classes) if len(choice.without) else []

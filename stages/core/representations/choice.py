@@ -23,6 +23,9 @@ from .judging import Fit, Gallery, Source
 MIN_FITTED_CLASSES = 8
 """Classes below which no recipe that fits axes is considered."""
 
+REFERENCE = -1
+"""The fold of classes that are not judged."""
+
 
 @dataclass(frozen=True)
 class Choice:
@@ -93,6 +96,57 @@ class Choice:
         return [int((self.folds != fold).sum()) for fold in range(self.folds.max() + 1)]
 
 
+@dataclass(frozen=True)
+class Judgement:
+    """How every candidate scored on some classes, fitted to others.
+
+    Attributes:
+        candidates: C representations.
+        classes: K names of judged classes, sorted.
+        class_scores: (C, K) MAP@R of every judged class, in the gallery of all of them.
+        without: (G, C) mean over judged classes, of all but one group of them (`class_groups`), which left the gallery.
+    """
+
+    candidates: tuple[Candidate, ...]
+    classes: tuple[str, ...]
+    class_scores: Float64
+    without: Float64
+
+
+def judge_classes(
+    layers: Mapping[str, Embedding],
+    labels: ArrayLike,
+    judged: Collection[str],
+    groups: ArrayLike | None = None,
+    *,
+    joins: Collection[Join] = JOINS,
+    recipes: Collection[Recipe] = RECIPES,
+) -> Judgement:
+    """Score layers, joins and recipes by MAP@R on some classes, fitted to all images of the others.
+
+    Args:
+        layers: name -> (N, D), the layers of one network from input to output.
+        labels: (N,) classes.
+        judged: the classes that are scored.
+        groups: (N,) what images have in common beside their class: none is a neighbour of one of its own group.
+        joins, recipes: those that are considered. Of fewer than eight classes recipes that fit axes are not.
+
+    Raises:
+        UserError: a name is unknown, or a judged class has one image, or images of one group only.
+    """
+    names, y = np.unique(np.asarray(labels).astype(str), return_inverse=True)
+    folds, networks = np.where(np.isin(names, [*judged]), 0, REFERENCE), dict.fromkeys(layers, "")
+    candidates = _list_considered(networks, joins, recipes, folds)
+    own_groups = np.arange(len(y)) if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
+    numbers = np.flatnonzero(folds == 0)
+    rows = np.flatnonzero(np.isin(y, numbers))
+    check_classes(names[numbers], np.searchsorted(numbers, y[rows]), own_groups[rows])
+    judge = _Judge(layers, networks, candidates, y, folds, own_groups)
+    class_scores, own = judge.class_scores(), names[numbers].tolist()
+    without = judge.scores_without_classes([numbers[group] for group in class_groups(own)], class_scores)
+    return Judgement(tuple(candidates), tuple(own), class_scores[:, numbers], without)
+
+
 def choose_representation(
     layers: Mapping[str, Embedding],
     labels: ArrayLike,
@@ -161,7 +215,7 @@ def _list_considered(
     """List the plain single layers, and of the joins and recipes asked for those that so many classes can fit."""
     listed = list_candidates(networks, {*joins, "single"}, {*recipes, "plain"})
     few = [recipe for recipe in recipes if (len(folds) >= MIN_FITTED_CLASSES or recipe not in FITTED)]
-    allowed = few if folds.max() > 0 else ["plain"]
+    allowed = few if folds.max() > folds.min() else ["plain"]
     return [each for each in listed if _is_single(each) or (each.join in joins and each.recipe in allowed)]
 
 
@@ -202,8 +256,8 @@ class _Judge:
         return np.flatnonzero(keep[self.y])
 
     def class_scores(self) -> Float64:
-        """Every candidate on every class, fitted without its fold, (C, K)."""
-        scores = np.empty((self.count, len(self.folds)))
+        """Every candidate on every class, fitted without its fold, (C, K); NaN of classes that are not judged."""
+        scores = np.full((self.count, len(self.folds)), np.nan)
         for fold, gallery in enumerate(self.galleries):
             for source, own in self.sources:
                 scores[np.ix_(own, gallery.classes)] = Fit(source, self._rows(self.folds != fold)).score(gallery)

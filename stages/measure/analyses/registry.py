@@ -21,6 +21,7 @@ class Analysis:
     Attributes:
         splits: scored splits; it belongs to the job of the first, and without any to every job.
         reads: further splits, of which it reads embeddings alone.
+        tuned_reads: the same of fine-tuned networks only.
         training: whether it reads training images, which are embedded at the last checkpoint alone.
         whole_network: it looks at all layers at once, as NAME(cell), else at one, as NAME(cell, layer, split).
         all_sets: such a one looks at all sets of the cell's classes at once, as NAME(cells), with a result for each.
@@ -30,6 +31,7 @@ class Analysis:
 
     splits: tuple[str, ...] = ()
     reads: tuple[str, ...] = ()
+    tuned_reads: tuple[str, ...] = ()
     training: bool = False
     whole_network: bool = False
     all_sets: bool = False
@@ -47,7 +49,7 @@ ANALYSES = {
     "layer_pairs": Analysis(whole_network=True),
     "scalings": Analysis((UNSEEN,), ends=True, scaling="l2"),
     "ood": Analysis((UNSEEN,), (SEEN,), training=True),
-    "representations": Analysis((UNSEEN,), whole_network=True, all_sets=True),
+    "representations": Analysis((UNSEEN,), tuned_reads=(SEEN,), whole_network=True, all_sets=True),
 }
 
 
@@ -57,20 +59,21 @@ def load(name: str) -> Callable[..., Any]:
     return found
 
 
-def check_embedded(names: Collection[str], splits: Collection[str], *, training: bool) -> None:
+def check_embedded(names: Collection[str], splits: Collection[str], *, training: bool, frozen: bool) -> None:
     """Check that what analyses read is embedded.
 
     Args:
         names: the analyses.
         splits: the splits that are embedded.
         training: whether training images are embedded at the last checkpoint.
+        frozen: whether no network is fine-tuned.
 
     Raises:
         UserError: naming the first analysis that lacks something, and both remedies.
     """
     for name in names:
         analysis = ANALYSES[name]
-        needed = analysis.splits + analysis.reads
+        needed = analysis.splits + analysis.reads + (() if frozen else analysis.tuned_reads)
         missing = [f"embed.splits to list {split!r}" for split in needed if split not in splits]
         missing += ["embed.train_per_class to be more than 0"] if analysis.training and not training else []
         if missing:

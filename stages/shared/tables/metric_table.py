@@ -99,9 +99,10 @@ Attributes:
     layers: names of the layers that stand side by side, from input to output, joined by `;`.
     join: which layers these are: `single`, `last_2`, `last_4`, `upper_half` or `all`.
     recipe: what is done with rows: `plain` (L2-normalized), `centred`, `whitened`, `within` or `whitened_within`.
-    kind: `judged`: MAP@R of a class in its set, with recipes fitted to the other sets; `choosing`: the mean over the
-        classes of the other sets, with recipes fitted without this set; `class`: the mean over all classes but one, or
-        but one of 20 groups of classes, in the first set alone.
+    kind: `judged`: MAP@R of a class in its set or fold, with recipes fitted to the other sets, of a fine-tuned network
+        to test images of the seen classes; `choosing`: the mean over the classes of the other sets, with recipes fitted
+        without this set; `class`: the mean over all classes but one, or but one of 20 groups of classes, of the fold,
+        or of all sets (in the first alone).
     part: the class, or as in refits.parquet the class or classes left out.
 """
 

@@ -24,7 +24,15 @@ from stages.aggregate.findings import outcomes, power
 from stages.core.inference import contrasts, gain, layer_comparison, scopes
 from stages.core.scores.catalogue import SCORES
 from stages.prepare.download import cache_folder
-from tests.bench.simulation import class_studies, coverage_table, frozen_sets, joined_sets, power_table, store
+from tests.bench.simulation import (
+    class_studies,
+    coverage_table,
+    frozen_sets,
+    joined_sets,
+    power_table,
+    store,
+    tuned_studies,
+)
 from tests.bench.simulation.coverage_table import COMPARED, one_network, two_networks
 from tests.bench.simulation.data_set import Kind, code_hash, hash_of, metrics_of, simulate
 from tests.bench.simulation.designs import DESIGNS, FIRST
@@ -36,7 +44,7 @@ POWER_SETS = 100
 """Data sets of every design of which it is asked what studies show."""
 
 GAIN_SETS, JOIN_SETS, GAIN_STUDIES = 1000, 500, 200
-"""Sets of each design of frozen networks, of joins, and studies of class scores of each kind and shape."""
+"""Sets of each design of frozen networks, of joins, and studies of fine-tuned ones and of class scores."""
 
 
 def main() -> None:
@@ -59,12 +67,18 @@ def main() -> None:
         studies = [*zip(*class_studies.runs_of(), strict=True), repeat(GAIN_STUDIES)]
         gains = gain_rows(pool, args.folder, frozen_sets, frozen_sets.DESIGNS, repeat(GAIN_SETS)) if args.page else []
         joined = gain_rows(pool, args.folder, joined_sets, joined_sets.DESIGNS, repeat(JOIN_SETS)) if args.page else []
+        tuned = (
+            gain_rows(pool, args.folder, tuned_studies, tuned_studies.DESIGNS, repeat(GAIN_STUDIES))
+            if args.page
+            else []
+        )
         studied = gain_rows(pool, args.folder, class_studies, *studies) if args.page else []
     if args.out:
         table.to_csv(args.out, index=False)
     if args.page:
         kept, studied = table.reindex(columns=LAYERS), pd.DataFrame(studied)[[*STUDIES]]
-        write_results(results := Results(kept, pd.DataFrame(gains), pd.DataFrame(joined), studied, pd.DataFrame(shown)))
+        frames = map(pd.DataFrame, (gains, joined, tuned))
+        write_results(results := Results(kept, *frames, studied, pd.DataFrame(shown)))
         PAGE.write_text(page(results))
     print(table.round(3).to_string(index=False, na_rep=""))
 

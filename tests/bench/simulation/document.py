@@ -31,11 +31,12 @@ STUDIES = ("kind", "shape", "studies", "gain", "gain at most", "pays", "falsely 
 
 
 class Results(NamedTuple):
-    """Tables of `results/`: layers' scores and gains by design, of joins, of studies of class scores, and power."""
+    """Tables of `results/`: layers' scores, gains of layers, joins and fine-tuned joins, class scores, and power."""
 
     layers: pd.DataFrame
     gains: pd.DataFrame
     joins: pd.DataFrame
+    tuned: pd.DataFrame
     studies: pd.DataFrame
     power: pd.DataFrame
 
@@ -54,7 +55,7 @@ def write_results(results: Results, folder: Path = RESULTS) -> None:
 
 def page(results: Results) -> str:
     """The whole page."""
-    gains, joins = results.gains, results.joins
+    gains, joins, tuned = results.gains, results.joins, results.tuned
     covered = f"{gains['gain'].min():.0%} to {gains['gain'].max():.0%}"
     smaller = int((gains["error"] < gains["cross-validated error"]).sum())
     return f"""# How often intervals and bounds hold
@@ -70,14 +71,16 @@ often the statements of [uncertainty](uncertainty.md) are true, and writes this 
 
 ## What choosing gains
 
-{gain_table(gains, joins)}
-A design draws {gains["sets"].min():,} sets of classes (joins: {joins["sets"].min():,}), and scores them with MAP@R.
+{gain_table(gains, joins, tuned)}
+A design draws {gains["sets"].min():,} sets of classes (joins: {joins["sets"].min():,}, fine-tuned: \
+{tuned["sets"].min():,}), and scores them with MAP@R.
 *Gain covered* is a share of the sets in which an earlier layer is recommended. *Width / ideal* compares with an
 interval whose standard deviation is known. In {smaller} of {len(gains)} designs the printed gain has a smaller root
 mean square error than the cross-validated gain.
 
-Designs are described in `frozen_sets.py` and `joined_sets.py`: classes far and near, super-classes, classes of 2 to 60
-images, wrong labels, bursts of near copies, writers, 8 to 2,048 features, 49 layers, nearly tied layers.
+Designs are described in `frozen_sets.py`, `joined_sets.py` and `tuned_studies.py`: classes far and near, super-classes,
+classes of 2 to 60 images, wrong labels, bursts of near copies, writers, 8 to 2,048 features, 49 layers, nearly tied
+layers.
 
 ## Studies of several folds
 
@@ -96,12 +99,16 @@ Of the leads and differences that, by its own table, 80% of studies like one wou
 """
 
 
-def gain_table(gains: pd.DataFrame, joins: pd.DataFrame) -> str:
+def gain_table(gains: pd.DataFrame, joins: pd.DataFrame, tuned: pd.DataFrame) -> str:
     """Sum up over designs how often what is said of the gain of a layer and of a join holds."""
     rows = [
         [name, str(len(each)), *(f"{each[column].min():.2f} to {each[column].max():.2f}" for column in GAINS),
          f"{each['falsely pays'].max():.3f}"]
-        for name, each in (("a layer", gains), ("a join or a recipe of three layers", joins))
+        for name, each in (
+            ("a layer", gains),
+            ("a join or a recipe of three layers", joins),
+            ("the same of a fine-tuned network, in three to five folds", tuned),
+        )
     ]  # fmt: skip
     return table_of(["chosen", "designs", *GAINS.values(), "falsely pays, at most"], rows, left=1)
 

@@ -3,6 +3,7 @@
 The truth of a candidate is its mean score over all sets of a design, which are drawn alike.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from zlib import crc32
@@ -10,7 +11,7 @@ from zlib import crc32
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from stages.core.inference.gain import Payoff
+from stages.core.inference.gain import Gain, Payoff
 from stages.core.representations.choice import Choice, choose_representation
 from stages.library.representing import gain_of
 from tests.bench.simulation.coverage_table import NORMAL
@@ -98,24 +99,36 @@ def row_of(name: str, sets: int) -> dict[str, Any]:
 
 def judged(name: str, choices: list[Choice]) -> dict[str, Any]:
     """Count what holds of the gain over the last layer."""
-    values = np.stack([choice.values for choice in choices])
-    over_last = values - values[:, [choices[0].control]]
+    found = [(gain_of(choice, range(len(choice.candidates))), choice.chosen) for choice in choices]
+    return count(name, np.stack([choice.values for choice in choices]), choices[0].control, found)
+
+
+def count(name: str, values: Any, control: int, gains: Sequence[tuple[Gain, int]]) -> dict[str, Any]:
+    """Count what holds of the gain over a candidate.
+
+    Args:
+        name: of the design.
+        values: (sets, candidates) scores.
+        control: number of the candidate.
+        gains: of every set, with the number of the candidate that was chosen.
+    """
+    over_last = values - values[:, [control]]
     truth, deviations = over_last.mean(axis=0), over_last.std(axis=0, ddof=1)
     found = []
-    for choice in choices:
-        gain, true = gain_of(choice, range(len(choice.candidates))), truth[choice.chosen]
+    for gain, chosen in gains:
+        true = truth[chosen]
         if gain.low is not None and gain.high is not None and gain.estimate is not None:
-            pays, ideal = gain.status == Payoff.PAYS, 2 * NORMAL * deviations[choice.chosen]
+            pays, ideal = gain.status == Payoff.PAYS, 2 * NORMAL * deviations[chosen]
             holds = gain.low <= true <= gain.high
             found.append((holds, gain.high - gain.low, ideal, pays, pays and true <= 0, gain.estimate - true))
     holds, width, ideal, pays, false, error = np.array(found, float).T
     return {
         "design": name,
-        "sets": len(choices),
+        "sets": len(gains),
         "lead": truth.max(),
         "gain": holds.mean(),
         "width / ideal": width.mean() / ideal.mean(),
-        "falsely pays": false.sum() / len(choices),
-        "pays": pays.sum() / len(choices),
+        "falsely pays": false.sum() / len(gains),
+        "pays": pays.sum() / len(gains),
         "error": np.sqrt(np.mean(error**2)),
     }

@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import t as student
 
 from stages.core.inference.gain import UPPER
-from stages.core.inference.representations import gain_of
+from stages.core.inference.representations import gain_of, gain_over_folds
 from stages.core.representations.candidates import Candidate
 from stages.core.representations.choice import Choice
 from stages.core.scores.refits import class_groups
@@ -42,3 +42,37 @@ def test_the_error_is_the_true_one_whether_or_not_classes_meet_in_pairs(K, own, 
     errors = (np.array([gain.high for gain in gains]) - values) / student.ppf(UPPER, len(choices[0].without) - 1)
     assert 0.94 < np.sqrt(np.mean(errors**2)) / values.std(ddof=1) < 1.2
     assert 0.93 < np.mean([gain.low <= GAIN <= gain.high for gain in gains]) < 0.98
+
+
+def of_folds(rng: np.random.Generator, J: int, K: int = 5, S: int = 2) -> tuple[np.ndarray, np.ndarray]:
+    """Scores of one checkpoint's two candidates: classes and trainings move the first, the last is always 0."""
+    effects = GAIN + rng.standard_normal((J, 1, K)) + 0.5 * rng.standard_normal((J, S, 1))
+    without = (effects.sum(axis=2, keepdims=True) - effects) / (K - 1)
+    pairs = (np.stack([each, np.zeros_like(each)], axis=-1)[None] for each in (effects.mean(axis=2), without))
+    return next(pairs), next(pairs)
+
+
+@pytest.mark.parametrize("J", [3, 5])
+def test_folds_set_the_error_of_a_fine_tuned_network(J):
+    """Of two candidates the bounds are those of Student's t over folds."""
+    values, without = of_folds(np.random.default_rng(0), J)
+    gain, folds = gain_over_folds(values, without, control=1), values[0, :, :, 0].mean(axis=1)
+    assert (gain.scope, gain.proven, gain.status) == ("classes", True, "pays")
+    error = folds.std(ddof=1) / np.sqrt(J)
+    assert gain.low == pytest.approx(folds.mean() - student.ppf(0.95, J - 1) * error)
+    assert gain.high == pytest.approx(folds.mean() + student.ppf(UPPER, J - 1) * error)
+
+
+def test_two_folds_of_a_fine_tuned_network_have_no_interval():
+    gain = gain_over_folds(*of_folds(np.random.default_rng(0), 2), control=1)
+    assert (gain.low, gain.high, gain.status) == (None, None, "undecided")
+    assert gain.estimate == gain.crossvalidated
+
+
+def test_folds_of_fewer_classes_leave_the_differences_between_folds():
+    values, without = of_folds(np.random.default_rng(0), 4)
+    without[0, 0, :, -1] = np.nan
+    gain = gain_over_folds(values, without, control=1)
+    folds = values[0, :, :, 0].mean(axis=1)
+    assert gain.estimate == pytest.approx(folds.mean())
+    assert (gain.proven, gain.status) == (False, "undecided")

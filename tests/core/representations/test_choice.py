@@ -1,5 +1,8 @@
 """Scores of representations against a naive loop of scikit-learn and pytorch-metric-learning, and who sees what."""
 
+from functools import partial
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -14,8 +17,8 @@ from torchvision.models import mobilenet_v2
 from torchvision.transforms.functional import to_tensor
 
 import stages.library as wl
-from stages.core.representations.candidates import FITTED, list_candidates
-from stages.core.representations.choice import choose_representation
+from stages.core.representations.candidates import FITTED, RECIPES, list_candidates
+from stages.core.representations.choice import choose_representation, judge_classes
 from stages.core.representations.fitting import MAX_AXES, SHRINKAGE
 from stages.core.representations.judging import Fit, Gallery, Source
 from stages.shared.runtime.errors import UserError
@@ -134,7 +137,47 @@ def test_scores_equal_a_naive_loop(network, taps):
     assert np.abs(choice.without[3] - np.hstack(left).mean(axis=1)).max() < 1e-6
 
 
-def test_no_image_of_a_judged_class_enters_a_fit(monkeypatch):
+JUDGED = ["class 03", "class 07", "class 08", "class 12", "class 14"]
+
+
+def test_judged_classes_score_as_in_a_naive_loop():
+    layers, labels = make_layers([6, 30, 90], SIZES)
+    names, y = np.unique(labels, return_inverse=True)
+    found = judge_classes(layers, labels, JUDGED[::-1])
+    assert found.classes == tuple(JUDGED)
+    assert {candidate.recipe for candidate in found.candidates} == {*RECIPES}
+    design = SimpleNamespace(candidates=found.candidates, folds=np.where(np.isin(names, JUDGED), 0, 1))
+    expected = naive_scores(design, layers, y, judged=0, unseen=[0])
+    assert np.abs(found.class_scores - expected).max() < 1e-6
+    left = naive_scores(design, layers, y, judged=0, unseen=[0], dropped=[8])
+    assert np.abs(found.without[2] - left.mean(axis=1)).max() < 1e-6
+    assert found.without.shape == (5, len(found.candidates))
+
+
+def test_judged_classes_score_alike_in_any_order_of_images():
+    layers, labels = make_layers([6, 30], SIZES)
+    order = np.random.default_rng(1).permutation(len(labels))
+    one = judge_classes(layers, labels, JUDGED)
+    other = judge_classes({name: X[order] for name, X in layers.items()}, labels[order], JUDGED)
+    assert np.abs(one.class_scores - other.class_scores).max() < 1e-9
+    assert np.abs(one.without - other.without).max() < 1e-9
+
+
+def test_a_judged_class_needs_two_images_a_reference_class_one():
+    layers, labels = make_layers([6], [4, 1, 4, 1, 4, 4, 4, 4])
+    assert judge_classes(layers, labels, ["class 00", "class 02"]).class_scores.shape[1] == 2
+    with pytest.raises(UserError, match="found class 'class 03' with one"):
+        judge_classes(layers, labels, ["class 00", "class 03"])
+
+
+@pytest.mark.parametrize(
+    ("score_all", "count"),
+    [
+        (choose_representation, 2 * 3 + 3 * 2 + 2 * 15 + 2 * 15),  # folds, pairs, own classes, reference classes
+        (partial(judge_classes, judged=JUDGED), 2 + 2 * 5),
+    ],
+)
+def test_no_image_of_a_judged_class_enters_a_fit(monkeypatch, score_all, count):
     """Fits see only what they are given, which has no class of the gallery that they are judged on."""
     layers, labels = make_layers([6, 30, 40], [8] * 15)
     y = np.unique(labels, return_inverse=True)[1]
@@ -153,10 +196,8 @@ def test_no_image_of_a_judged_class_enters_a_fit(monkeypatch):
     counts = []
     monkeypatch.setattr(Fit, "__init__", noted)
     monkeypatch.setattr(Fit, "score", checked)
-    choose_representation(layers, labels)
-    assert (
-        len(counts) == 2 * 3 + 3 * 2 + 2 * 15 + 2 * 15
-    )  # folds, pairs of folds, own classes, reference classes left out
+    score_all(layers, labels)
+    assert len(counts) == count
 
 
 def test_the_choice_for_a_fold_does_not_depend_on_its_images():

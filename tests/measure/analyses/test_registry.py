@@ -40,10 +40,10 @@ def test_an_analysis_of_one_layer_belongs_to_the_job_of_its_first_split(analysis
 
 
 def test_what_analyses_read_must_be_embedded():
-    check_embedded(ANALYSES, ["test", "unseen"], training=True)
-    check_embedded(["k_sensitivity", "layer_pairs"], ["unseen"], training=False)
+    check_embedded(ANALYSES, ["test", "unseen"], training=True, frozen=False)
+    check_embedded(["k_sensitivity", "layer_pairs"], ["unseen"], training=False, frozen=False)
     with pytest.raises(UserError) as error:
-        check_embedded(["k_sensitivity", "ood"], ["unseen"], training=True)
+        check_embedded(["k_sensitivity", "ood"], ["unseen"], training=True, frozen=False)
     assert str(error.value) == (
         "measure.analyses: 'ood' needs embed.splits to list 'test', but embedded are the images unseen, train; "
         "change that, or take ood out of measure.analyses"
