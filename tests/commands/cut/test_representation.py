@@ -9,6 +9,7 @@ import pytest
 import torch
 from click.testing import CliRunner
 from PIL import Image
+from sklearn.exceptions import NotFittedError
 
 import stages.library as wl
 from stages.commands.cli import whichlayer
@@ -17,6 +18,7 @@ from stages.commands.cut.folder import CARD, ONNX, PROGRAM, README
 from stages.commands.cut.represented import Represented
 from stages.core.representations.candidates import RECIPES
 from stages.core.representations.representation import Representation
+from stages.library.representing import Representation as InLibrary
 from stages.shared.runtime.errors import UserError
 
 NETWORK, SIZE, CLASSES, EACH = "efficientnet_lite0", 32, 5, 8
@@ -82,6 +84,21 @@ def test_files_give_the_vectors_of_the_library(tmp_path: Path, folder: Path, lay
         run("features", folder, *origin, "--out", tmp_path / f"{number}.parquet")
         table = pd.read_parquet(tmp_path / f"{number}.parquet").sort_values("path")
         np.testing.assert_allclose(np.stack(table["features"].to_list()), expected, rtol=0, atol=1e-5)
+
+
+def test_images_become_the_vectors_of_their_layers(tmp_path: Path, folder: Path, layers):
+    """Of whatever `wl.embed` takes, also after saving; without a network there must be layers."""
+    paths, names = sorted(folder.iterdir()), ("blocks.3", "bn2")
+    made = InLibrary(names, "within", 5, layers.origin).fit(layers, LABELS)
+    expected = made.transform(layers)
+    np.testing.assert_allclose(made.transform(paths), expected, rtol=0, atol=1e-5)
+    made.save(tmp_path / "made")
+    images = [Image.open(path) for path in paths[:3]]
+    np.testing.assert_allclose(InLibrary.load(tmp_path / "made").transform(images), expected[:3], rtol=0, atol=1e-5)
+    with pytest.raises(UserError, match=r"X must be a dict of embeddings, .* found list"):
+        InLibrary(names).fit(layers, LABELS).transform(paths)
+    with pytest.raises(NotFittedError):
+        InLibrary(names, origin=layers.origin).transform(paths)
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
