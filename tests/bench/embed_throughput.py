@@ -1,9 +1,10 @@
 """How much of embedding and of fine-tuning is the network alone: same network, batch, dtype, memory format, settings.
 
-`wl.embed` of photographs (JPEG, 500 x 375) is compared with the bare forward pass; it builds the network, reads,
-decodes and pools. So is the stage embed; it reads, transforms, pools, checks and writes. A step of fine-tuning is
-compared with a bare one: forward and backward pass, clipping, the optimizer. Both of a pair are timed in turns, round
-after round, by the clock and by the processor; on a machine with other work only the latter tells something.
+The stage embed is compared with the bare forward pass; it reads, transforms, pools, checks and writes. So is `wl.embed`
+of photographs (JPEG, 500 x 375), by `python -m tests.bench embed`; it builds the network, reads, decodes and pools. A
+step of fine-tuning is compared with a bare one: forward and backward pass, clipping, the optimizer. Both of a pair are
+timed in turns, round after round, by the clock and by the processor; on a machine with other work only the latter tells
+something.
 
     python -m tests.bench.embed_throughput --images 2048 --steps 20 --rounds 5
 
@@ -53,11 +54,17 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for size, fewer in SIZES.items():
-            text = f"wl.embed of JPEGs, {size} px: {{}} of the bare forward pass's images per second"
-            compare(text, library_pair(folder / f"photos{size}", args.images // fewer, size), args.rounds)
             text = f"embed, {size} px: {{}} of the bare forward pass's images per second"
             compare(text, embed_pair(folder / str(size), args.images // fewer, size), args.rounds)
         compare("finetune: {} of a bare loop's steps per second", finetune_pair(folder, args.steps), args.rounds)
+
+
+def library_ratio(count: int, size: int, rounds: int) -> float:
+    """Images per second of `wl.embed` over those of bare forward passes, by the processor: the median over rounds."""
+    keep_freed_memory()
+    with tempfile.TemporaryDirectory() as name:
+        pair = library_pair(Path(name) / "photos", count, size)
+        return statistics.median([seconds(pair[0])[0] / seconds(pair[1])[0] for _ in range(rounds + 1)][1:])
 
 
 def compare(text: str, pair: tuple[Callable[[], None], Callable[[], None]], rounds: int) -> None:

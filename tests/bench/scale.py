@@ -87,8 +87,18 @@ def prepare_seconds(folder: Path, files: int) -> str:
     return f"{own:9.1f}  {seconds - own:5.1f}"
 
 
-def dvc_seconds(folder: Path, cells: int) -> str:
-    """Time DVC on a grid of empty work."""
+def noop_seconds(cells: int) -> float:
+    """Seconds of the processor of a `dvc repro` that finds nothing to do."""
+    with tempfile.TemporaryDirectory() as name:
+        workflow = empty_grid(Path(name) / "dvc", cells)
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        time_dvc(workflow, "repro")
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
+
+
+def empty_grid(folder: Path, cells: int) -> Workflow:
+    """Make a finished grid of so many cells of empty work."""
     folder.mkdir()
     workflow = Workflow(folder)
     tiny_params(workflow, ["mine"], ["net"])
@@ -98,10 +108,16 @@ def dvc_seconds(folder: Path, cells: int) -> str:
     workflow.start_repository()
     workflow.run("dvc", "repro")
     multiply(workflow, cells)
+    return workflow
+
+
+def dvc_seconds(folder: Path, cells: int) -> str:
+    """Time DVC on a grid of empty work."""
+    workflow = empty_grid(folder, cells)
     status, nothing = time_dvc(workflow, "status"), time_dvc(workflow, "repro")
     last = ("-s", f"measure@mine-net-0-{cells - 1}")
     looked_at, run = time_dvc(workflow, "repro", *last), time_dvc(workflow, "repro", "-f", *last)
-    params, lock = ((folder / name).stat().st_size / 1000 for name in ("params.yaml", "dvc.lock"))
+    params, lock = ((workflow.folder / name).stat().st_size / 1000 for name in ("params.yaml", "dvc.lock"))
     return f"{params:14.0f}  {lock:11.0f}  {status:8.1f}  {nothing:13.1f}  {run - looked_at:11.2f}"
 
 

@@ -1,4 +1,4 @@
-"""Every benchmark runs from its command, on as little as it takes: `make bench` runs them one after the other."""
+"""Every benchmark runs from its command, on as little as it takes; and what the table of goals says of each."""
 
 import importlib
 import subprocess
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from stages.core.scores.probe import TOLERANCE
-from tests.bench.__main__ import MODULES
+from tests.bench.__main__ import ROOT, Bench, Goal, row
 from tests.bench.probe_solver import differences
 from tests.measure.synthetic import write_store
 
@@ -41,9 +41,35 @@ def test_every_benchmark_finds_what_it_takes_from_the_stages(path: Path) -> None
 
 @pytest.mark.slow
 @pytest.mark.long
-@pytest.mark.parametrize("module", MODULES)
+@pytest.mark.parametrize("module", SMALL)
 def test_runs(module: str) -> None:
     assert output(module, *SMALL[module])
+
+
+@pytest.mark.parametrize(
+    ("own", "least", "compared", "found"),
+    [
+        (3.0, False, False, ("-", 3.0, "yes")),
+        (3.1, False, False, ("-", 3.1, "no")),
+        (3.1, True, False, ("-", 3.1, "yes")),
+        (2.9, True, False, ("-", 2.9, "no")),
+        (6.0, False, True, ("2.00 s", 3.0, "yes")),
+    ],
+)
+def test_a_goal_holds_up_to_its_limit(tmp_path: Path, own: float, least: bool, compared: bool, found: tuple) -> None:
+    goal = Goal("it", "min", 3, lambda _, root: own if root == ROOT else 2.0, compared=compared, least=least)
+    assert row(goal, Bench(tmp_path, 1, tmp_path))[3:] == found
+    assert not compared or row(goal, Bench(tmp_path, 1, None))[3:] == ("-", "-", "")  # without the old revision
+
+
+@pytest.mark.slow
+@pytest.mark.long
+@pytest.mark.parametrize("name", ["score 1,000", "quick 15 classes x 100, 64", "embed", "repro"])
+def test_goals_are_measured(name: str) -> None:
+    command = [sys.executable, "-m", "tests.bench", "--share", "0.1", name]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1].startswith(name)
 
 
 @pytest.mark.slow

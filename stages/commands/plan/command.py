@@ -18,7 +18,8 @@ def plan(params: Path, timed: bool, as_json: bool) -> None:
     """Print the stages that would run, and the disk, time and memory that they would take on this machine.
 
     Estimates of time and memory come from earlier runs of the same work here. Without them, one batch of training, one
-    of embedding, and one layer are timed. Networks get random weights, so a plan needs no downloads.
+    of embedding, and one layer are timed, unless counts show that all takes less than a minute. Networks get random
+    weights, so a plan needs no downloads.
     """
     from ...prepare.raw_files import check_regular
     from ..config import read_config  # after the arguments: libraries take seconds
@@ -40,7 +41,7 @@ def plan(params: Path, timed: bool, as_json: bool) -> None:
     if as_json:
         print(json.dumps({"stages": counts, "disk": needed, "costs": costs}, indent=2, default=asdict))
     elif any(costs.values()):
-        print(*estimates(costs, on_gpu=predictor.on_gpu), sep="\n")
+        print(*estimates(costs, on_gpu=predictor.on_gpu, timed=predictor.is_timed), sep="\n")
 
 
 def disk(needed: float, cache: Path) -> str:

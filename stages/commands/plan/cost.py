@@ -30,6 +30,7 @@ from ..dvc_project.workspace import stage_params, stage_path
 from ..folds import find_folds
 from ..grid import CELL_STAGES, ON_GPU, stage_names
 from ..project import size
+from .model import START, UNTIMED, network_seconds, representations_seconds, score_seconds
 from .trial import Trial, embed_a_batch, in_own_process, measure_a_layer, train_a_batch
 
 BYTES = {"float32": 4, "float16": 2}
@@ -115,7 +116,7 @@ class Cost:
 
     Attributes:
         seconds: of a processor; where a GPU works, by the clock.
-        memory: bytes at its peak.
+        memory: bytes at its peak; 0: not estimated.
     """
 
     seconds: float
@@ -143,6 +144,7 @@ class Predictor:
         self.rows = [row for row in rows if row["machine"] == machine(os.environ) and not row.get("resumed")]
         self.processes = worker_count(None) + (worker_count(None) > 1)  # of measure: the stage, and several that score
         self._trials: dict[str, Trial] = {}
+        self.is_timed = False
 
     def disk(self) -> int:
         """Sum up the bytes of prepared images, checkpoints and stores of the grid, before compression."""
@@ -151,17 +153,23 @@ class Predictor:
         return of_cells + sum(self.pixels.values())
 
     def costs(self, stages: Collection[str]) -> dict[str, list[Cost]]:
-        """Predict the stages of cells that are among some by their names: what each run takes, by stage."""
+        """Predict the stages of cells that are among some by their names: what each run takes, by stage.
+
+        Nothing is timed if all take less than a minute by counts alone.
+        """
         alike = Counter(
             (name.partition("@")[0], cell[0], cell[1], self.images[cell[0], cell[2]])
             for cell in self.config.run.cells()
             for name in stage_names(cell)
             if name in stages
         )
-        costs: dict[str, list[Cost]] = {stage: [] for stage in CELL_STAGES}
-        for key, runs in progress(alike.items(), total=len(alike), what="plan: timing"):
-            costs[key[0]] += [self._earlier(*key) or self._multiplied(*key)] * runs
-        return costs
+        known = {key: self._earlier(*key) for key in alike}
+        counted = {key: known[key] or self._counted(*key) for key in alike}
+        self.is_timed = sum(counted[key].seconds * runs for key, runs in alike.items()) >= UNTIMED
+        if self.is_timed:
+            work = progress(alike, total=len(alike), what="plan: timing")
+            counted = {key: known[key] or self._multiplied(*key) for key in work}
+        return {stage: [counted[key] for key in alike.elements() if key[0] == stage] for stage in CELL_STAGES}
 
     def _earlier(self, stage: str, dataset: str, model: str, images: Images) -> Cost | None:
         """Look up what earlier runs took that had the same to do, of about as many images; None: there were none."""
@@ -186,6 +194,33 @@ class Predictor:
         memory = statistics.median(row["memory"] for row in rows)
         return Cost(seconds, memory * (self.processes if stage == "measure" else 1))
 
+    def _counted(self, stage: str, dataset: str, model: str, images: Images) -> Cost:
+        """Predict a stage by counts alone, without its memory."""
+        config, work = self.config, self.work[model, images]
+        operations, finetune = work.layers[-1].operations, config.finetune
+        if stage == "measure":
+            layers = images.sets * (
+                len(work.layers) * len(config.checkpoints(model)) + (config.embed.baseline_size > 0)
+            )
+            seconds = self.processes * START + score_seconds(layers, [*images.of_splits.values()])
+            return Cost(seconds + self._representations(model, images), 0)
+        if stage == "embed":
+            return Cost(network_seconds(work.passed, operations), 0)
+        if config.models[model].network.frozen:
+            return Cost(START, 0)
+        trained = 3 * finetune.steps[-1] * min(finetune.batch_size, images.train)
+        return Cost(network_seconds(trained + len(finetune.steps) * images.test, operations), 0)
+
+    def _representations(self, model: str, images: Images) -> float:
+        """Seconds of the analysis `representations`, if there is one."""
+        measure = self.config.measure
+        if "representations" not in measure.analyses:
+            return 0.0
+        layers = [layer.name for layer in self.work[model, images].layers if layer.name == layer.module]
+        return representations_seconds(
+            measure.representations, layers, images.unseen, images.unseen_classes, images.sets
+        )
+
     def _multiplied(self, stage: str, dataset: str, model: str, images: Images) -> Cost:
         """Time a batch, or a layer of mean width, in a process of its own, and multiply it."""
         config, work, size = self.config, self.work[model, images], self.config.datasets[dataset].image_size
@@ -195,7 +230,8 @@ class Predictor:
             width = round(statistics.mean(layer.width for layer in work.layers))
             trial = self._trial(measure_a_layer, params, of_splits, width, steps)
             layers = images.sets * (len(work.layers) + (config.embed.baseline_size > 0) / len(steps))
-            return Cost(self.processes * trial.start + layers * trial.seconds, self.processes * trial.memory)
+            seconds = self.processes * trial.start + layers * trial.seconds + self._representations(model, images)
+            return Cost(seconds, self.processes * trial.memory)
         if stage == "embed" or config.models[model].network.frozen:
             trial = self._trial(embed_a_batch, config, model, size, max(1, images.classes))
             if stage == "finetune":  # the network is built and written
@@ -216,14 +252,21 @@ class Predictor:
         return self._trials[key]
 
 
-def estimates(costs: Mapping[str, Sequence[Cost]], *, on_gpu: bool) -> Iterator[str]:
-    """Yield lines: how long each stage takes, and how much of the machine's memory (of a GPU's, none is estimated)."""
+def estimates(costs: Mapping[str, Sequence[Cost]], *, on_gpu: bool, timed: bool = True) -> Iterator[str]:
+    """Yield lines: how long each stage takes, and how much of the machine's memory (of a GPU's, none is estimated).
+
+    Args:
+        costs: of each run, by stage.
+        on_gpu: whether networks run on a GPU.
+        timed: whether anything was timed; else seconds are of counts.
+    """
     count, room, rows = processors(), size(psutil.virtual_memory().total), []
     for stage, runs in ((stage, runs) for stage, runs in costs.items() if runs):
         memory = 0.0 if on_gpu and stage in ON_GPU else max(run.memory for run in runs)
         rows.append((stage, len(runs), duration(max(run.seconds for run in runs)), size(memory) if memory else "-"))
     total = sum(run.seconds for runs in costs.values() for run in runs)
-    yield "estimated for this machine when idle, within a factor of 2, without prepare, aggregate and DVC itself:"
+    how = "this machine when idle, within a factor of 2" if timed else "a common processor, by counts alone"
+    yield f"estimated for {how}, without prepare, aggregate and DVC itself:"
     yield tabulate(rows, headers=["stage", "runs", "time of one", f"memory of {room}"], tablefmt="plain")
     yield f"in all {duration(total)} of a processor, {duration(total / count)} where all {count} are at work"
 

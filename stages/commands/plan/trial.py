@@ -134,8 +134,8 @@ def measure_a_layer(
     """Time what is computed of one layer at all checkpoints, on one thread.
 
     Of many images a share is measured: seconds grow with their square, as distances do, and memory with their number.
-    Analyses of images that are embedded at the last step only, and of all layers at once, are left out: but for
-    `representations` they are the cheap ones.
+    Analyses of images that are embedded at the last step only, and of all layers at once, are left out: they are cheap,
+    but for `representations`, which is counted (`model.py`).
 
     Args:
         params: the `measure` section.

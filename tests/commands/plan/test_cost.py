@@ -12,6 +12,7 @@ import pytest
 from stages.commands.grid import all_stages
 from stages.commands.plan import cost
 from stages.commands.plan.cost import Cost, Images, Predictor, Work, duration, estimates
+from stages.commands.plan.model import PER_IMAGE, PER_IMAGE_AND_CLASS, PER_PAIR, START
 from stages.commands.plan.trial import Trial
 from stages.embed.embedder import pooled_layers
 from stages.embed.taps.tap import Tap
@@ -171,3 +172,27 @@ def test_times_add_up_and_are_divided_by_the_processors(monkeypatch: pytest.Monk
     assert total == "in all 4 min of a processor, 60 s where all 4 are at work"
     assert "GiB" not in [*estimates(runs, on_gpu=True)][1].splitlines()[1]  # a GPU has memory of its own
     assert [duration(s) for s in (89, 600, 7200)] == ["89 s", "10 min", "2.0 h"]
+
+
+def test_a_study_of_less_than_a_minute_is_not_timed(timed: list[Any], monkeypatch: pytest.MonkeyPatch):
+    small, changes = Images(0, 0, 100, 0, 5), {f"models.{LITE0}.network.frozen": True}
+    found = costs(changes, monkeypatch, images=small, work=replace(WORK, passed=100))
+    assert not timed
+    assert found["finetune"] == [Cost(START, 0)]
+    assert found["measure"][0].seconds == pytest.approx(3 * START + 10 * 100 * 5 * PER_IMAGE_AND_CLASS)
+    costs(changes, monkeypatch, images=replace(small, unseen=20_000), work=replace(WORK, passed=100))
+    assert timed
+    lines = [*estimates(found, on_gpu=False, timed=False)]
+    assert lines[0].startswith("estimated for a common processor, by counts alone")
+    assert [line.split()[-1] for line in lines[1].splitlines()[1:]] == ["-"] * 3  # memory
+
+
+def test_representations_are_counted(timed: list[Any], monkeypatch: pytest.MonkeyPatch):
+    sets = replace(IMAGES, test=0, unseen=2000, unseen_classes=20, sets=4)
+    changes = {f"models.{LITE0}.network.frozen": True, "measure.analyses": []}
+    plain = costs(changes, monkeypatch, images=sets)["measure"][0].seconds
+    more = costs(changes | {"measure.analyses": ["representations"]}, monkeypatch, images=sets)["measure"][0].seconds
+    candidates = (9 + 4) * 5  # joins of two, four, five and nine layers; recipes
+    assert more - plain == pytest.approx(candidates * (4 + 20) * (2000 * PER_IMAGE + 1000 * 1000 * PER_PAIR))
+    one = costs(changes | {"measure.analyses": ["representations"]}, monkeypatch, images=replace(sets, sets=1))
+    assert one["measure"][0].seconds < plain
