@@ -116,6 +116,7 @@ docs: setup
 	python -m docs.tools.scopes docs/images
 	python -m docs.tools.steps docs/images
 	python -m tests.reference
+	python -m docs.study.report
 
 # The site in .cache/site/html; after `make repro` with what the notebook gives.
 site: setup

@@ -13,6 +13,7 @@ generalized mean in the place of the mean, the logits of a network with a head, 
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -43,7 +44,8 @@ HABITS: dict[str, tuple[str, str, float, str]] = {
 }
 """Join, recipe, the layer's share of the depth (-1: second to last), and pooling."""
 
-LAST, GEM, LOGITS, BESIDE = "last layer", "last layer, GeM", f"logits ({NETWORKS[0]})", "class token beside the mean"
+LAST, BESIDE = "last layer", "class token beside the mean"
+GEM, LOGITS = f"last layer, GeM ({NETWORKS[0]})", f"logits ({NETWORKS[0]})"
 CHOICES = {"layer": "chosen layer", "representation": "chosen representation"}
 UNTRAINED = f"last layer, random weights ({NETWORKS[0]})"
 ORDER = (*[*HABITS][:4], GEM, LOGITS, BESIDE, *[*HABITS][4:], *CHOICES.values(), UNTRAINED)
@@ -67,25 +69,24 @@ def beside(own: Embedded) -> Matrix:
     return np.hstack([own.layers[own.last], own.layers[f"{own.last}@mean"]])
 
 
-MEASURED: dict[str, list[tuple[str, str, Callable[[Embedded], Matrix]]]] = {
-    GEM: [(name, f"{name}_gem", lambda own: own.layers[own.last]) for name in ("efficientnet_lite0", "mobilenet_v2")],
-    LOGITS: [("efficientnet_lite0", "efficientnet_lite0", logits)],
-    BESIDE: [("vit_small_patch14_few", "vit_small_patch14_few", beside)],
+MEASURED: dict[str, tuple[str, str, Callable[[Embedded], Matrix]]] = {
+    GEM: ("efficientnet_lite0", "efficientnet_lite0_gem", lambda own: own.layers[own.last]),
+    LOGITS: ("efficientnet_lite0", "efficientnet_lite0", logits),
+    BESIDE: ("vit_small_patch14_few", "vit_small_patch14_few", beside),
 }
-"""Habit -> networks, the names in files, and what is judged."""
+"""Habit -> network, its name in files, and what is judged."""
 
 
 def run(embeddings: Path) -> None:
     """Judge what is embedded, and write the table."""
     rows = []
-    for habit, cells in MEASURED.items():
-        for network, file, features in cells:
-            name, sizes = CELLS[network]
-            for size, dataset in ((size, each) for size in sizes for each in DATASETS):
-                path = embeddings / f"{dataset}-{file}-{size}.npz"
-                if path.exists():
-                    keys = {"habit": habit, "dataset": dataset, "network": name, "size": size}
-                    rows.append(keys | {"map_at_r": map_at_r(Embedded(path), features)})
+    for habit, (network, file, features) in MEASURED.items():
+        name, sizes = CELLS[network]
+        for size, dataset in product(sizes, DATASETS):
+            path = embeddings / f"{dataset}-{file}-{size}.npz"
+            if path.exists():
+                keys = {"habit": habit, "dataset": dataset, "network": name, "size": size}
+                rows.append(keys | {"map_at_r": map_at_r(Embedded(path), features)})
     pd.DataFrame(rows).to_csv(TABLE, index=False, float_format="%.6f")
 
 

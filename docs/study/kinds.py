@@ -18,6 +18,7 @@ import pandas as pd
 from docs.study.tables import joined, markdown, signed, unsigned
 
 HERE = Path(__file__).parent
+TITLE = "Enlarge the input, then join and whiten layers"
 KINDS = {
     "strokes": ("handwriting", "calligraphy", "omniglot"),
     "photos": ("cifar100", "tinyimagenet"),
