@@ -117,7 +117,7 @@ docs: setup
 	python -m docs.tools.steps docs/images
 	python -m tests.reference
 
-# The site in .cache/site/html; after `make repro` with what the notebook gives.
+# The site in .cache/site/html.
 site: setup
 	python -m docs.tools.site
 

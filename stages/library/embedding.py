@@ -121,7 +121,7 @@ class Unwrapped:
         try:
             return find_taps(network, params, taps, self)
         except UserError as error:
-            said = str(error).replace("taps.layers", "layers").replace(REMEDY, "name them: layers=[module paths]")
+            said = str(error).replace("taps.layers", "layers").replace(REMEDY, "list them: layers=[module paths]")
             raise UserError(said) from None
         except Exception as error:  # of any kind, by the module
             if explain_system_error(error):

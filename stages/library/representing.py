@@ -298,7 +298,7 @@ def choose(
         for name in (name for name in own if name != BASELINE):
             key = f"{network}.{name}" if several else name
             if key in flat:
-                raise UserError(f"network and layer must name each array once, found {key!r} twice; rename a network")
+                raise UserError(f"network and layer must list each array once, found {key!r} twice; rename a network")
             operations = float(described[name].operations) if name in described else float("nan")
             flat[key], known[key] = own[name], Known(network, name, operations)
     samples = tabulate_samples(labels, groups)

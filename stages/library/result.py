@@ -38,12 +38,12 @@ class Recommendation:
         score: score of that layer, corrected for the choice among layers, so it is below the mean in `table`. Report
             this score.
         low, high: 95% interval of the score; None if there is none, as for fewer than ten classes without halves.
-        gain: gain over the last layer, corrected for the choice among layers; None if the last layer itself is named,
+        gain: gain over the last layer, corrected for the choice among layers; None if the last layer itself is chosen,
             or if there is no estimate.
         gain_low, gain_high: 95% interval of the gain, around `gain`.
         status: `pays` (the interval of the gain lies above 0), `does_not_pay` (no layer gains more than 0.02) or
             `undecided`.
-        ties: layers that are not distinguishable from the named one, from input to output.
+        ties: layers that are not distinguishable from the chosen one, from input to output.
         scope: scope of the intervals: `classes` from ten classes on, else `images`; None if there are none.
         useful: whether any layer beats chance and raw pixels.
     """
@@ -123,7 +123,7 @@ class Result:
             UserError: the result was pickled.
         """
         if self._inputs is None:
-            raise UserError("a result that was pickled lacks the embeddings: score them again")
+            raise UserError("a result that was pickled lacks the embeddings: rescore them")
         return self._inputs
 
     @cached_property
@@ -172,8 +172,8 @@ class Result:
             over: `last` or `before`.
 
         Returns:
-            One row per use: the named layer, `gain` (above 0: choosing is better; NaN if there is no estimate, or if
-            the layer compared with is named itself), `low` and `high` (95% interval), `at_most` (upper bound on the
+            One row per use: the chosen layer, `gain` (above 0: choosing is better; NaN if there is no estimate, or if
+            the layer compared with is chosen itself), `low` and `high` (95% interval), `at_most` (upper bound on the
             gain of any layer; below 0: none is better) and `status` of this comparison.
         """
         check_known(over, ("last", "before"), f"over must be `last` or `before`, found {over!r}")

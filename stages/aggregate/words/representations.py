@@ -39,5 +39,5 @@ def brief(found: RepresentationRecord) -> str:
     return (
         f"joins of layers included, {told}. MAP@R {found.value:.3f} (best single layer {found.layer_value:.3f}, "
         f"last layer {found.last_value:.3f}{gained}), in {found.n_sets} sets of {found.n_classes} classes, "
-        f"each judged by what was chosen among {found.n_candidates} candidates and fitted on the others."
+        f"each scored by the choice among {found.n_candidates} candidates, fitted on the remaining sets."
     )

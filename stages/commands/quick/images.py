@@ -40,7 +40,9 @@ def choose_images(folder: Path, table: str | None, per_class: int, resources: Ex
         entry = {"source": DEMO, "train": per_class, "test": 2, "unseen": 2}
     listing = list_images(folder, parse_dataset(entry | {"image_size": DRAWN}, folder.name), 0, resources)
     if listing.ignored:
-        print(f"quick: left out files of no class: {listed(sorted(map(repr, listing.ignored)), 5)}", file=sys.stderr)
+        print(
+            f"quick: left out files without a class: {listed(sorted(map(repr, listing.ignored)), 5)}", file=sys.stderr
+        )
     by_class: dict[str, list[Candidate]] = {}
     for each in listing.candidates:
         by_class.setdefault(each.label, []).append(each)
@@ -71,7 +73,7 @@ def read_images(
     )
     for row, each, (_, image) in zip(pixels, chosen, decoded, strict=True):
         if isinstance(image, str):
-            raise UserError(f"{folder}: every file must be an image, found {each.source}: {image}; take it out")
+            raise UserError(f"{folder}: every file must be an image, found {each.source}: {image}; remove it")
         row[:] = image.pixels
         rows.append((each.sample_id, each.label, "unseen", sha256(image.pixels.tobytes()).hexdigest()))
         sides.append(image.side)
@@ -134,8 +136,8 @@ def check_enough(folder: Path, counts: Counter[str]) -> None:
     if len(counts) < 2 or min(counts.values()) < least:
         found = listed([f"{name} ({count})" for name, count in reversed(counts.most_common())], 5) or "none"
         tables = [path.name for path in sorted(folder.glob("*.csv"))]
-        instead = f", or name the table that lists their classes (--table {tables[0]})" if tables else ""
+        instead = f", or give the table that lists their classes (--table {tables[0]})" if tables else ""
         raise UserError(
             f"{folder}: must have at least 2 classes of at least {least} images each, found {found}; add images, or "
-            f"take such classes out{instead}"
+            f"remove such classes{instead}"
         )

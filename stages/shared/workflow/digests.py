@@ -235,4 +235,4 @@ def rerun_hint(stage: str, of: ArtifactId | None = None) -> str:
     """
     item = {"prepare": ("dataset",), "aggregate": ()}.get(stage, CELL)
     cell = "-".join(str((of or {}).get(name, name.upper())) for name in item)
-    return f"run the {stage} stage again (`dvc repro --single-item --force {stage}{'@' if cell else ''}{cell}`)"
+    return f"rerun the {stage} stage (`dvc repro --single-item --force {stage}{'@' if cell else ''}{cell}`)"
