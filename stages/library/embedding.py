@@ -129,7 +129,7 @@ class Unwrapped:
             raise UserError(
                 f"{name} must run on a batch of images alone, {input_kind(network.module)[1]} of shape ({BATCH}, 3, "
                 f"{size}, {size}) as transform gives them, found {type(error).__name__}: {error}; wrap a module "
-                "that takes more in one whose forward(self, images) calls it"
+                "that needs more in one whose forward(self, images) calls it"
             ) from error
         finally:
             hook.remove()

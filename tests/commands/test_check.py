@@ -76,7 +76,7 @@ def test_marks_of_a_conflict_in_dvc_lock_are_found(tmp_path: Path, monkeypatch: 
     for text in (f"{whole}<<<<<<< HEAD\n", f"{whole[:start]}<<<<<<< HEAD\n{whole[start:end]}=======\n{whole[end:]}"):
         lock.write_text(text)
         with pytest.raises(
-            UserError, match=r"dvc\.lock: must be merged, found the mark of a conflict in line \d+; take"
+            UserError, match=r"dvc\.lock: must be merged, found the mark of a conflict in line \d+; keep"
         ):
             check_merged(tmp_path)
     monkeypatch.setattr("stages.commands.check.ROOT", tmp_path)

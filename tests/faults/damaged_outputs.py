@@ -1,4 +1,4 @@
-"""Campaign: files of a finished project are damaged; `dvc repro`, after `verify --remove` or not, recreates them.
+"""Campaign: files of a finished project are damaged; `dvc repro`, after `verify --remove` or not, makes them again.
 
 DVC goes by size and time, and trusts its cache: rot (one bit, the time kept) and damaged objects of the cache are what
 `whichlayer verify` is for.

@@ -1,4 +1,4 @@
-"""Campaigns: `dvc repro` or another command is killed at some moment, rerun it, and compared with no such run."""
+"""Campaigns: `dvc repro` or another command is killed at some moment, run again, and compared with no such run."""
 
 import random
 import shutil
@@ -31,7 +31,7 @@ def names() -> list[str]:
 
 
 def run(trial: str, place: Place) -> Outcome:
-    """Kill one run, edit the parameters or not, rerun it, compare."""
+    """Kill one run, edit the parameters or not, run again, compare."""
     killer, edited = trial.split()[0], "then-edit" in trial
     project, base = place.copy("unstarted"), place.base("changed" if edited else "short")
     ends = time.monotonic() + random.Random(seed_of(trial)).uniform(0.5, duration(place.base("short")))
@@ -49,7 +49,7 @@ def names_of_commands() -> list[str]:
 
 
 def run_command(trial: str, place: Place) -> Outcome:
-    """Kill one command, rerun it, compare the project with that of `dvc repro`, and what the command wrote."""
+    """Kill one command, run it again, compare the project with that of `dvc repro`, and what the command wrote."""
     name, killer, _ = trial.split()
     of_repro, undisturbed = place.base("changed" if name == "experiment" else "short"), place.base(name)
     project = place.copy(name if written(undisturbed) else "unstarted")
@@ -79,9 +79,9 @@ def after_kill(project: Workflow, expected: dict[str, bytes], before: str, comma
 
 
 BASES = ("unstarted", "short", "changed")
-CAMPAIGN = Campaign("dvc repro killed or stopped at some moment, rerun it", names(), run, BASES, seconds=900)
+CAMPAIGN = Campaign("dvc repro killed or stopped at some moment, run again", names(), run, BASES, seconds=900)
 OF_COMMANDS = Campaign(
-    "other commands killed at some moment, rerun it",
+    "other commands killed at some moment, run again",
     names_of_commands(),
     run_command,
     ("unstarted", "short", "changed", *COMMANDS),

@@ -47,7 +47,7 @@ def names() -> list[str]:
 
 
 def run(trial: str, place: Place) -> Outcome:
-    """Make a stage fail, judge what it says, rerun it and compare."""
+    """Make a stage fail, judge what it says, run it again and compare."""
     kind, *rest = trial.split()
     project = place.copy("grid").folder
     stage = "measure" if kind == "worker" else rest[0]

@@ -25,7 +25,7 @@ from tests.workflow import ROOT
 @pytest.mark.parametrize(
     ("said", "kind"),
     [
-        ("error: data/x.csv: must be whole, found half of it; rerun it\n", SENTENCE),
+        ("error: data/x.csv: must be whole, found half of it; run it again\n", SENTENCE),
         ("embed: 5/9 batches, 15 s\nerror: data/x.csv: must be whole\n", SENTENCE),
         ("Traceback (most recent call last):\n  File\nValueError: data/x.csv\n", FAILURE),
         ("error: data/x.csv: OSError(5)\n", FAILURE),

@@ -188,7 +188,7 @@ HUGE, NAN = arrays()["stem"] * np.float32(1e30), arrays()["stem"] * np.nan
     ("changes", "message"),
     [
         ({"labels": np.zeros(28, int)}, r"labels must have at least 2 classes .* found '0' \(28\)"),
-        ({"labels": np.arange(28) // 27}, r"of at least 2 images each, found '1' \(1\); take classes"),
+        ({"labels": np.arange(28) // 27}, r"of at least 2 images each, found '1' \(1\); remove classes"),
         ({"labels": np.ones(28)}, r"or whole numbers, found 1.0; give np.asarray\(labels\).astype\(int\)"),
         ({"labels": np.full(28, 0.5)}, "found 0.5; give classes, not measures"),
         ({"labels": [b"a", b"b"] * 14}, r"found b'a'; give \[each.decode\(\) for each in labels\]"),

@@ -123,7 +123,7 @@ def _check_seen(params: NetworkParams, module: nn.Module, inputs: tuple[Tensor, 
             raise UserError(
                 f"network.image_size: {params.name} takes patches of {patch} px, so that it must be a multiple of "
                 f"{patch}, found {params.image_size}: the last {size - fitting} of {size} pixels of each side are not "
-                f"seen; take {fitting} or {fitting + patch}"
+                f"seen; use {fitting} or {fitting + patch}"
             )
 
 

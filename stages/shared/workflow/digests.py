@@ -157,7 +157,7 @@ class Digests:
                         raise
                     raise self._error(path, f"that it cannot be read ({error.strerror})") from None
                 if hash_on_disk != self.record.files[path][1]:
-                    raise self._error(path, "other content")
+                    raise self._error(path, "different content")
             self._checked.add(name)
         return self
 
