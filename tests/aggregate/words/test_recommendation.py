@@ -43,8 +43,8 @@ def test_the_sentences_name_the_layer_what_it_takes_whether_choosing_pays_and_wh
     assert sentences(RECOMMENDATION) == (
         "discovery (NMI): layer 5 of 9 (`blocks.3`, NMI 0.388 [0.310, 0.470]) at step 100, with 50% of the parameters "
         "and 40% of the multiply-adds. Choosing pays: +0.140 [+0.030, +0.250] over the last layer (0.240) and "
-        "+0.080 [-0.020, +0.170] over the second-to-last. Not distinguishable (other classes), with the most that each may "
-        "fall short (the recommended one, 0.055): layers 4 (`blocks.2`, 0.051) and 6 (`blocks.4`, 0.034). "
+        "+0.080 [-0.020, +0.170] over the second-to-last. Not distinguishable (other classes), with the most that each "
+        "may fall short (the recommended one, 0.055): layers 4 (`blocks.2`, 0.051) and 6 (`blocks.4`, 0.034). "
         "What fine-tuning to step 100 did to the best score: raised, +0.090 [+0.020, +0.160] (other classes); to that "
         "of the last layer: lowered, -0.050 [-0.080, -0.020] (other classes). Pre-trained network: layer 3 of 9 "
         "(`blocks.1`), +0.210 [+0.120, +0.300] over its own last."
