@@ -118,7 +118,7 @@ docs: setup
 	python -m tests.reference
 	python -m docs.study.report
 
-# The site in .cache/site/html; after `make repro` with what the notebook gives.
+# The site in .cache/site/html.
 site: setup
 	python -m docs.tools.site
 

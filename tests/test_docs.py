@@ -10,7 +10,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from docs.study import sentences, tables
-from docs.tools import scopes, words
+from docs.tools import scopes, texts, words
 from stages.commands.check import check_sections
 from stages.commands.cli import COMMANDS
 from stages.commands.config import read_config
@@ -141,6 +141,31 @@ def test_pages_keep_their_budgets_of_words():
     for page, prose, _ in found:
         assert page in words.GENERATED or prose <= words.BUDGETS.get(page, words.BUDGET), f"{page}: {prose} words"
     assert sum(to_read for _, _, to_read in found) <= words.READING_PATH
+
+
+@pytest.mark.parametrize("text", [words.reading_path, texts.printed, texts.public], ids=lambda text: text.__name__)
+def test_habits_are_a_third_of_what_an_editor_counted(text):
+    found = words.habits(text())
+    assert {habit: found[habit] for habit, (_, before) in words.HABITS.items() if found[habit] > before // 3} == {}
+
+
+def test_pages_use_compounds_and_the_tutorial_contractions():
+    assert words.words_per_of(words.reading_path()) >= words.WORDS_PER_OF
+    assert len(re.findall(words.CONTRACTION, (DOCS / "getting-started.md").read_text())) >= 5
+
+
+def test_printed_texts_are_those_of_errors_help_and_the_page():
+    printed = texts.printed()
+    assert "the unknown recipe X" in printed
+    assert "Delete damaged files" in printed
+    assert "Hash the files of dvc.lock" in printed
+    assert "Download as CSV" in printed
+    assert "This network has no stored images." in printed
+    assert "what the recipe" not in printed
+
+
+def test_headings_that_went_are_listed():
+    assert words.gone("# A\n\n```\n# code\n```\n\n## B\n", "# A\n") == ["B"]
 
 
 def test_only_prose_counts_and_what_a_command_writes_is_not_to_read():

@@ -19,8 +19,6 @@ ROOT = Path(__file__).parents[2]
 OUT = ROOT / ".cache" / "site"
 CONFIG = Path(__file__).with_name("zensical.toml")
 INDEX = "docs/README.md"
-STUDY = "docs/examples/explore.ipynb"
-"""The notebook that needs a finished study."""
 
 PROJECT = ("CONTRIBUTING.md", "docs/release.md", "CHANGELOG.md", "SECURITY.md", "CODE_OF_CONDUCT.md")
 """Pages of the last section."""
@@ -120,12 +118,11 @@ def write_page(root: Path, out: Path, page: str, sections: Nav, address: str | N
 
 
 def write_notebook(root: Path, out: Path, page: str) -> None:
-    """Write a notebook as Markdown, with its results unless it needs a study and none ran; pictures go beside it."""
-    ran = page != STUDY or (root / "data" / "results" / "summary.csv").is_file()
+    """Write a notebook as Markdown with its stored results; pictures go beside it."""
     order = json.dumps(["image/png", "text/plain"])  # no HTML of libraries, which brings its own style
     command = [sys.executable, "-m", "nbconvert", root / page, "--to", "markdown", "--log-level", "ERROR"]
     command += ["--output-dir", (out / place(page)).parent, f"--NbConvertBase.display_data_priority={order}"]
-    subprocess.run([*command, *(["--execute"] if ran else [])], check=True, cwd=root)
+    subprocess.run(command, check=True, cwd=root)
 
 
 def write_api(root: Path, path: Path) -> None:

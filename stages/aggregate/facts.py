@@ -389,7 +389,7 @@ class Facts:
         """Return the recommendations for one use, by default that of the study, else for all.
 
         Raises:
-            UserError: no score tells of this use.
+            UserError: no score measures this use.
         """
         wanted = use or self.use
         kept = [each for each in self.recommendations if wanted in (None, each.use)]
@@ -397,6 +397,6 @@ class Facts:
             known = ", ".join(sorted({each.use for each in self.recommendations}))
             raise UserError(
                 f"a use must be one that a score was measured for, here {known}, found {wanted!r}; "
-                "docs/scores.md#uses names the scores of each (measure.metrics, measure.analyses)"
+                "docs/scores.md#uses lists the scores of each (measure.metrics, measure.analyses)"
             )
         return kept

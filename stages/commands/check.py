@@ -28,7 +28,7 @@ from .project import RAW, ROOT, ProjectCommand, params_option
 def check(params: Path) -> None:
     """Check params.yaml, the raw data and the networks of the grid before `dvc repro`.
 
-    It finds errors that a stage would find only after other stages have run: in the values and combinations of
+    It finds errors that a stage would find only after earlier stages have run: in the values and combinations of
     parameters, the folds of a dataset, the classes of your own images, the length of the training, files of weights,
     networks and their layers. A message has the rule, the value found and the remedy.
 
@@ -117,7 +117,7 @@ def check_use(config: Config) -> None:
     if wanted is not None and wanted not in uses:
         raise UserError(
             f"aggregate.use: a score must be measured for {wanted!r}, found scores for {_joined(sorted(uses))}; "
-            "docs/scores.md#uses names those of each use (measure.metrics, measure.analyses)"
+            "docs/scores.md#uses lists those of each use (measure.metrics, measure.analyses)"
         )
 
 
@@ -170,12 +170,12 @@ def _joined(values: Sequence[object]) -> str:
 
 MANY_CLASSES = 12
 FEW_CLASSES = (
-    "datasets.{}: of {} classes in all, {} fold(s) of unseen ones say little of how other classes would come out; "
-    "12 classes or more say more"
+    "datasets.{}: of {} classes in all, {} fold(s) of unseen ones reveal little about new classes; 12 classes or "
+    "more reveal more"
 )
 FEW_UNSEEN = (
-    "datasets.{}: folds of {} unseen classes have no interval over other classes in NMI, MAP@R and whatever is fitted "
-    "again without a class; leave out {} or more"
+    "datasets.{}: folds of {} unseen classes have no interval over classes in NMI, MAP@R and whatever is refitted "
+    "without a class; leave out {} or more"
 )
 
 
@@ -211,14 +211,14 @@ def check_datasets(config: Config) -> None:
         if entry.all_unseen and tuned:
             raise UserError(
                 f"datasets.{dataset}.unseen_classes: `all` leaves no class to fine-tune on, which {tuned[0]!r} of "
-                f"run.models needs; set models.{tuned[0]}.network.frozen: true, or name the unseen classes"
+                f"run.models needs; set models.{tuned[0]}.network.frozen: true, or list the unseen classes"
             )
         for split in config.embed.splits:
             limit, probed = getattr(entry, split), PROBE in config.measure.all_metrics
             if probed and limit is not None and limit < folds and (split == UNSEEN or not entry.all_unseen):
                 raise UserError(
                     f"datasets.{dataset}.{split}: must be at least measure.probe.folds, {folds}, found {limit}: every "
-                    f"fold needs an image of every class; raise it, lower the folds, or take {PROBE} out of "
+                    f"fold needs an image of every class; raise it, lower the folds, or remove {PROBE} from "
                     "measure.metrics and measure.extra.metrics"
                 )
 

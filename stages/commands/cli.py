@@ -18,19 +18,19 @@ from ..shared.runtime.startup import keep_freed_memory
 
 COMMANDS = {
     "init": (".init", "Start", "Make a project apart from this checkout, ready for `dvc repro`."),
-    "trust": (".trust", "Start", "Say that a project is yours: its own code runs there."),
+    "trust": (".trust", "Start", "Trust a project: its own code runs there."),
     "quick": (
         ".quick.command",
         "Start",
-        "Print which layer of a network to take for your images.",
+        "Print which layer of a network suits your images.",
     ),
     "score": (".score.command", "Start", "Score embeddings that any tool made, from files."),
     "new": (".new", "Start", "Start a study of your own images: params.yaml, a link to the images."),
     "check": (".check", "Run", "Check params.yaml and the raw data before a run."),
     "plan": (".plan.command", "Run", "Print the stages that would run, and their cost."),
     "fleet": (".fleet.command", "Run", "Run the cells side by side, on one machine or many."),
-    "verdict": (".results", "Read", "Print the verdict of a finished workflow again."),
-    "recommend": (".results", "Read", "Print the layer to take, its gain, ties, and regret of rules."),
+    "verdict": (".results", "Read", "Reprint a finished workflow's verdict."),
+    "recommend": (".results", "Read", "Print the recommended layer, its gain, ties, and regret."),
     "report": (".results", "Read", "Print the path of the page of results, or open it."),
     "features": (".features.command", "Take", "Embed new images with a finished network."),
     "cut": (".cut.command", "Take", "Cut a network at a layer: files that load without this project."),

@@ -96,7 +96,7 @@ def refuse_lacking(plan: FoldPlan, dataset: str, wanted: Sequence[str], params: 
         raise UserError(
             f"run.folds: {dataset!r} of run.datasets has no fold {lacking[0]}; it has "
             f"{len(numbered)} numbered fold{'s' * (len(numbered) > 1)} ({among}){also}, since "
-            f"{_why(plan, lacking[0], params)}; take the fold out of run.folds, or the dataset out of run.datasets"
+            f"{_why(plan, lacking[0], params)}; remove the fold from run.folds, or the dataset from run.datasets"
         )
 
 

@@ -101,7 +101,7 @@ def new(
         ),
         *([f"bits: {bits}, as images that were read have it; prepare refuses larger values"] if bits else []),
         *notes,
-        "next: `whichlayer plan` says how long it takes, `dvc repro` runs it",
+        "next: `whichlayer plan` estimates the time, `dvc repro` runs it",
     ]:
         print(f"new: {line}")
 

@@ -69,4 +69,4 @@ def _made_again(results: Path, cell: str) -> Iterator[str]:
         kind, _, key = name.partition("/")
         file = stage_path("aggregate", f"--{kind}") / key / DIGESTS
         if key == cell and file.is_file() and artifact_hash(file) != expected:
-            yield f"{file.parent.relative_to(ROOT)} was made again since {results.name}"
+            yield f"{file.parent.relative_to(ROOT)} was remade since {results.name}"

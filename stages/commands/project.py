@@ -59,13 +59,13 @@ def check_new(out: Path, *, folder: bool = True, draws: bool = True) -> None:
             own folder, would be.
     """
     if out.is_symlink() or (out.exists() and not (folder and is_empty_folder(out))):
-        raise UserError(f"{out}: must not exist, since nothing is overwritten; name another path with --out")
+        raise UserError(f"{out}: must not exist, since nothing is overwritten; choose another path with --out")
     nearest = next(path for path in out.absolute().parents if os.path.lexists(path))
     try:
         TemporaryFile(dir=nearest).close()
     except OSError as error:
         found = f"found {nearest}, where nothing can be written ({error.strerror})"
-        raise UserError(f"{out}: must be a path that can be made, {found}; name another one with --out") from None
+        raise UserError(f"{out}: must be a path that can be made, {found}; choose another one with --out") from None
     if draws:
         from ..aggregate.charts.draw import check_limits  # takes a second to import
 

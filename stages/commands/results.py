@@ -52,7 +52,7 @@ def verdict(results: Path, use: str | None, lead: float | None, as_json: bool) -
 @use_option
 @json_option
 def recommend(results: Path, dataset: str | None, model: str | None, use: str | None, as_json: bool) -> None:
-    """Print the layer and checkpoint of each network to take features from, for unseen classes.
+    """Print the layer and checkpoint of each network to use for unseen classes.
 
     RESULTS is the folder that the aggregate stage wrote; by default the folder in dvc.yaml. --json prints the records
     of recommendation.json.

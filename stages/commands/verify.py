@@ -13,7 +13,7 @@ from .project import MAX_LISTED, ROOT, ProjectCommand, json_option
 
 
 @click.command(cls=ProjectCommand)
-@click.option("--remove", "removes", is_flag=True, help="Delete damaged files, so that `dvc repro` makes them again.")
+@click.option("--remove", "removes", is_flag=True, help="Delete damaged files, so that `dvc repro` recreates them.")
 @json_option
 def verify(removes: bool, as_json: bool) -> None:
     """Hash the files of dvc.lock and of DVC's cache, and list the damaged ones.
@@ -48,7 +48,7 @@ def as_lines(found: Survey, *, as_json: bool, removed: bool) -> list[str]:
     printed += [f"  {line}" for line in lines]
     if found.damaged:
         done = "removed" if removed else "`whichlayer verify --remove` deletes what is damaged"
-        printed.append(f"{done}; `dvc repro` then restores it from the cache, or runs its stage again")
+        printed.append(f"{done}; `dvc repro` then restores it from the cache, or reruns its stage")
     if found.sources:
         printed.append(
             "raw data: put back what was there; if they are meant to be so, `touch` them and run `dvc repro`"

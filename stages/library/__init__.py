@@ -135,7 +135,7 @@ def score(
         raise UserError(f"workers must be a whole number >= 1, found {workers!r}")
     for what, named in (("dataset", dataset), ("model", model)):
         if not isinstance(named, str) or not re.fullmatch("[A-Za-z0-9_]+", named):
-            raise UserError(f"{what} must be of letters, digits and `_`, found {named!r}")
+            raise UserError(f"{what} must consist of letters, digits and `_`, found {named!r}")
     measure = parse_settings(metrics, given)
     if not isinstance(worthwhile_gain, Real) or not worthwhile_gain >= 0:
         raise UserError(f"worthwhile_gain must be a number >= 0, found {worthwhile_gain!r}")

@@ -94,11 +94,11 @@ def check_samples(samples: pd.DataFrame) -> None:
             found = listed([f"{short_repr(name)} ({size})" for name, size in wrong.items()], 5)
             where = f" in the split {split!r}" if samples["split"].nunique() > 1 else ""
             raise UserError(
-                f"labels must have at least 2 classes of at least 2 images each, found {found}{where}; take classes of "
-                "one image out of the labels and of all embeddings"
+                f"labels must have at least 2 classes of at least 2 images each, found {found}{where}; remove "
+                "classes of one image from the labels and all embeddings"
             )
         if (repeated := rows["sample_id"].duplicated()).any():
-            raise UserError(f"ids must name each image once, found {rows['sample_id'][repeated].iloc[0]!r} twice")
+            raise UserError(f"ids must list each image once, found {rows['sample_id'][repeated].iloc[0]!r} twice")
     if own.ngroups != samples["fold"].nunique() * samples["split"].nunique() or UNSEEN not in set(samples["split"]):
         raise UserError("every fold must have images of unseen classes, and of seen ones if another has; add some")
     unseen = samples[samples["split"] == UNSEEN].groupby("label")["fold"].nunique()
@@ -127,8 +127,8 @@ def as_texts(name: str, values: ArrayLike) -> list[str]:
     if missing.any():
         row = int(missing.argmax())
         raise UserError(
-            f"{name} must not be missing, found {cells[row]!r} in row {row} ({missing.sum()} in all); take such images "
-            "out of the labels and of all embeddings, or give them a name"
+            f"{name} must not be missing, found {cells[row]!r} in row {row} ({missing.sum()} in all); remove such "
+            "images from the labels and all embeddings, or give them a name"
         )
     wrong = {text for text in {*texts} if not INVISIBLE.sub("", text).strip() or CONTROL.search(text)}
     if wrong:
@@ -204,8 +204,8 @@ def check_probe(labels: "pd.Series[str]", measure: ScoreParams) -> None:
     if PROBE in measure.all_metrics and counts.iloc[0] < folds:
         found = listed([f"{name!r} ({count})" for name, count in counts[counts < folds].items()], 5)
         raise UserError(
-            f"the linear probe needs at least {folds} images of each class, found {found}; add images, take such "
-            'classes out, or name scores without the probe, such as metrics=["map_at_r", "nmi"] in Python or '
+            f"the linear probe needs at least {folds} images of each class, found {found}; add images, remove such "
+            'classes, or choose scores without the probe, such as metrics=["map_at_r", "nmi"] in Python or '
             "--metrics map_at_r,nmi"
         )
 
@@ -239,7 +239,7 @@ def check_layers(
     """
     if not set(layers) - {BASELINE}:
         raise UserError(f"there must be a layer, embeddings (N, D), beside {BASELINE!r}, found none")
-    found, remedy = {}, "take such images out of the labels and of all embeddings"
+    found, remedy = {}, "remove such images from the labels and all embeddings"
     for name, given in layers.items():
         if not isinstance(name, str) or not USABLE.fullmatch(name):
             raise UserError(

@@ -120,7 +120,7 @@ class Unwrapped:
         try:
             return find_taps(network, params, taps, self)
         except UserError as error:
-            said = str(error).replace("taps.layers", "layers").replace(REMEDY, "name them: layers=[module paths]")
+            said = str(error).replace("taps.layers", "layers").replace(REMEDY, "list them: layers=[module paths]")
             raise UserError(said) from None
         except Exception as error:  # of any kind, by the module
             if explain_system_error(error):
@@ -128,7 +128,7 @@ class Unwrapped:
             raise UserError(
                 f"{name} must run on a batch of images alone, {input_kind(network.module)[1]} of shape ({BATCH}, 3, "
                 f"{size}, {size}) as transform gives them, found {type(error).__name__}: {error}; wrap a module "
-                "that takes more in one whose forward(self, images) calls it"
+                "that needs more in one whose forward(self, images) calls it"
             ) from error
         finally:
             hook.remove()

@@ -85,7 +85,7 @@ class Result:
     @property
     def _given(self) -> tuple[Compared, pd.DataFrame]:
         if self._inputs is None:
-            raise UserError("a result that was pickled lacks the embeddings: score them again")
+            raise UserError("a result that was pickled lacks the embeddings: rescore them")
         return self._inputs
 
     @cached_property
@@ -129,8 +129,8 @@ class Result:
             over: `last` or `before`.
 
         Returns:
-            One row per use: the named layer, `gain` (above 0: choosing is better; NaN if there is no estimate, or if
-            the layer compared with is named itself), `low` and `high` (95% interval), `at_most` (upper bound on the
+            One row per use: the chosen layer, `gain` (above 0: choosing is better; NaN if there is no estimate, or if
+            the layer compared with is chosen itself), `low` and `high` (95% interval), `at_most` (upper bound on the
             gain of any layer; below 0: none is better) and `status` of this comparison.
         """
         check_known(over, ("last", "before"), f"over must be `last` or `before`, found {over!r}")

@@ -151,7 +151,7 @@ def _score_layers(
     jobs.sort(key=lambda job: arrays[job.layer].shape[1], reverse=True)  # the longest first
     with one_thread():
         computed = _carry_out(jobs, (arrays, scored.folds, scored.measure.normalize), workers)
-        named = f"score {what}" if metrics else "score again for intervals"
+        named = f"score {what}" if metrics else "rescore for intervals"
         for job, own in zip(jobs, progress(computed, total=len(jobs), what=named, unit="layers"), strict=True):
             known = found[job.fold, job.layer]
             found[job.fold, job.layer] = replace(

@@ -30,7 +30,7 @@ def check_cell(store: Embeddings, wanted: Cell, where: str = "--embeddings") -> 
     if store.cell != wanted:
         raise UserError(
             f"{where} must hold the cell {'-'.join(map(str, wanted))}, found {'-'.join(map(str, store.cell))}; "
-            "run through `dvc repro`, or name the cell's own folder"
+            "run through `dvc repro`, or give the cell's own folder"
         )
 
 
@@ -44,13 +44,13 @@ def check_params(store: Embeddings, params: MeasureParams) -> None:
         check_steps(section, params, store.steps, frozen=store.frozen)
     if params.knn_k == "paper" and UNSEEN not in store.splits:
         raise UserError(
-            f"measure.knn_k: paper takes k from the split `unseen`, found only {', '.join(store.splits)}; "
+            f"measure.knn_k: paper uses k from the split `unseen`, found only {', '.join(store.splits)}; "
             "add it to embed.splits, or use `measure.knn_k: split`"
         )
     if not plan_jobs(store, params) and not any(head_metrics(step, store, params) for step in store.steps):
         raise UserError(
             f"measure.metrics must name a score of what was embedded, found only {', '.join(params.all_metrics)}, "
-            f"which needs the split {SEEN!r}; add it to embed.splits, or name a score of layers: "
+            f"which needs the split {SEEN!r}; add it to embed.splits, or choose a score of layers: "
             f"{', '.join(LAYER_SCORES)}"
         )
     splits = dict.fromkeys([*store.splits, SEEN]) if store_of_seen(store) else store.splits

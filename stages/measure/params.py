@@ -162,7 +162,7 @@ def check_class_sizes(labels: Iterable[str], split: str, params: MeasureParams) 
     if short and PROBE in params.all_metrics:
         raise UserError(
             f"every class must have an image for each of measure.probe.folds, {folds}, in the split {split!r}, found "
-            f"{listed(short)}; add images, take such classes out (of a dataset by `min_images`), change its limits or "
-            f"`test_fraction`, lower the folds, or take {PROBE} out of measure.metrics and "
+            f"{listed(short)}; add images, remove such classes (of a dataset by `min_images`), change its limits or "
+            f"`test_fraction`, lower the folds, or remove {PROBE} from measure.metrics and "
             "measure.extra.metrics"
         )

@@ -30,7 +30,7 @@ def _even(count: int) -> int:
 
 REFITTED = [name for name, score in LAYER_SCORES.items() if score.refit]
 ScoreName = Annotated[str, one_of([*LAYER_SCORES, *HEAD_SCORES], "unknown score {!r}")]
-RefittedName = Annotated[str, one_of(REFITTED, "{!r} is no score that can be fitted again")]
+RefittedName = Annotated[str, one_of(REFITTED, "{!r} is no score that can be refitted")]
 Steps = Literal["ends", "all"] | Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
 
 

@@ -55,9 +55,9 @@ def open_archive(where: Path, resources: ExitStack) -> RawFiles:
     for name, size in members:
         path = inside(name)
         if path is None:
-            raise UserError(f"{where}: member {name!r} points outside the archive; pack it again with relative paths")
+            raise UserError(f"{where}: member {name!r} points outside the archive; repack it with relative paths")
         if path in files:
-            raise UserError(f"{where}: member {path!r} is there twice; pack the archive again with one of them")
+            raise UserError(f"{where}: member {path!r} is there twice; repack the archive with one of them")
         files[path] = size
 
     @cache
@@ -113,4 +113,4 @@ def reading(archive: Path) -> Iterator[None]:
         if explain_system_error(error):
             error.add_note(str(archive))
             raise
-        raise UserError(f"{archive}: the archive cannot be read ({error}); copy or pack it again") from None
+        raise UserError(f"{archive}: the archive cannot be read ({error}); copy or repack it") from None

@@ -17,7 +17,7 @@ def decoded(content: bytes, where: object) -> str:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
-        raise UserError(f"{where}, line {line}: must be a list in UTF-8, found {error}; write it again") from None
+        raise UserError(f"{where}, line {line}: must be a list in UTF-8, found {error}; rewrite it") from None
 
 
 def csv_rows(content: bytes, where: object) -> Iterator[tuple[int, list[str]]]:

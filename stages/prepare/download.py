@@ -45,7 +45,7 @@ def download(url: str, path: Path, *, sha256: str, size: int, advice: str, pause
         if (file_hash := file_sha256(part)) != sha256:
             part.unlink()
             raise UserError(
-                f"{url}: must have the SHA-256 {sha256}, found {file_hash}; it was discarded. Try again; if that does "
+                f"{url}: must have the SHA-256 {sha256}, found {file_hash}; it was discarded. Retry; if that does "
                 f"not help, the file on the server has changed: {advice}"
             )
         part.replace(path)
@@ -79,7 +79,7 @@ def _fetch_part(url: str, part: Path, size: int, advice: str, pause: float) -> N
         if _length(part) >= size:
             return
     found = f"{_length(part)} of {size} bytes arrived after {ATTEMPTS} attempts" + (f" ({last})" if last else "")
-    raise UserError(f"{url}: cannot be downloaded: {found}. Run it again to continue, or without a network: {advice}")
+    raise UserError(f"{url}: cannot be downloaded: {found}. Rerun it to continue, or without a network: {advice}")
 
 
 def _continue(url: str, part: Path, size: int) -> None:

@@ -28,7 +28,7 @@ def open_raw(raw: Path, resources: ExitStack, *, refused: Callable[[str], bool] 
             f"{raw}: no such folder or archive; put the images there, or link to them: ln -s /any/path {raw}"
         )
     if not raw.is_dir() and (kind := irregular(raw.stat().st_mode)):
-        raise UserError(f"{raw}: must be a folder or an archive, found {kind}; name the images' folder")
+        raise UserError(f"{raw}: must be a folder or an archive, found {kind}; give the images' folder")
     archive = raw if raw.is_file() else find_archive(raw)
     files = open_archive(archive, resources) if archive else list_files(raw, refused=refused)
     if not files.paths:

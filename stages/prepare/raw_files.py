@@ -50,7 +50,7 @@ def read_file(path: Path) -> bytes:
         status = os.fstat(file.fileno())
         _refuse_special(path, status.st_mode)  # another file may lie there by now
         if status.st_size > psutil.virtual_memory().available:
-            found = f"found {status.st_size} bytes; take it out, or free some"
+            found = f"found {status.st_size} bytes; remove it, or free some"
             raise UserError(f"{path}: must fit in the memory that is free, {found}")
         return file.read(status.st_size)
 

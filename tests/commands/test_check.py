@@ -64,7 +64,7 @@ def test_it_looks_at_images_and_weights_and_sums_up_the_grid(tmp_path: Path, mon
     printed = run("--params", str(params))
     summary, note = printed.splitlines(keepends=True)
     assert summary.endswith("2 cells: datasets mine; models efficientnet_lite0; folds 0; seeds 0, 1\n")
-    assert note.startswith("check: datasets.mine: of 4 classes in all, 1 fold(s) of unseen ones say little of how")
+    assert note.startswith("check: datasets.mine: of 4 classes in all, 1 fold(s) of unseen ones reveal little about")
 
 
 def test_marks_of_a_conflict_in_dvc_lock_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -76,7 +76,7 @@ def test_marks_of_a_conflict_in_dvc_lock_are_found(tmp_path: Path, monkeypatch: 
     for text in (f"{whole}<<<<<<< HEAD\n", f"{whole[:start]}<<<<<<< HEAD\n{whole[start:end]}=======\n{whole[end:]}"):
         lock.write_text(text)
         with pytest.raises(
-            UserError, match=r"dvc\.lock: must be merged, found the mark of a conflict in line \d+; take"
+            UserError, match=r"dvc\.lock: must be merged, found the mark of a conflict in line \d+; keep"
         ):
             check_merged(tmp_path)
     monkeypatch.setattr("stages.commands.check.ROOT", tmp_path)
@@ -219,7 +219,7 @@ def test_analyses_of_seen_images_need_them(name: str):
 def test_small_classes_are_accepted_without_the_probe():
     changes = {"datasets.handwriting.test": 4, "measure.metrics": NO_PROBE}
     check_edited(changes)
-    assert "or take probe_accuracy out of" in message({**changes, "measure.metrics": ["nmi", "probe_accuracy"]})
+    assert "or remove probe_accuracy from" in message({**changes, "measure.metrics": ["nmi", "probe_accuracy"]})
 
 
 MINE = RunParams(datasets=["mine"], models=["m"], folds=[0], seeds=[0])

@@ -19,10 +19,10 @@ from stages.shared.runtime.errors import UserError
         (
             "2",
             {"folds": 2},
-            r"2 numbered folds \(0, 1\) and fold all, since its `folds` is 2: set its `folds` to 3; take the fold",
+            r"2 numbered folds \(0, 1\) and fold all, since its `folds` is 2: set its `folds` to 3; remove the fold",
         ),
         ("5", {"unseen_count": 2}, r"4 numbered folds .*, since at most 4 are made by default: set its `folds` to 6;"),
-        ("all", {"unseen_classes": "all"}, r"1 numbered fold \(0\), since all classes are unseen; take the"),
+        ("all", {"unseen_classes": "all"}, r"1 numbered fold \(0\), since all classes are unseen; remove the"),
     ],
 )
 def test_a_missing_fold_is_named_with_the_reason_and_the_remedy(fold, changes, message):

@@ -142,7 +142,7 @@ OF_THE_NETWORK: dict[Callable[[], None], str] = {
     train_again: f"embed@mine-net-0-3 read another {WEIGHTS}/{PATH}/weights",
     embed_again: f"measure@mine-net-0-3 read another {EMBEDDINGS}/{PATH}",
     prepare_again: f"finetune@mine-net-0-3 read another {FOLD_DIGESTS}",
-    measure_again: f"{MEASURES}/{PATH} was made again since results",
+    measure_again: f"{MEASURES}/{PATH} was remade since results",
 }
 
 

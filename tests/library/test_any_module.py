@@ -96,7 +96,7 @@ def test_a_wrapped_network_of_no_library_has_its_childrens_layers(images):
 
 @pytest.mark.parametrize("module", [nn.Conv2d(3, 4, 3), nn.Sequential(nn.Conv2d(3, 4, 3)), nn.Identity()])
 def test_a_network_without_two_layers_is_refused(images, module):
-    with pytest.raises(wl.UserError, match=r"two layers or more to choose from, found none; name them: layers=\["):
+    with pytest.raises(wl.UserError, match=r"two layers or more to choose from, found none; list them: layers=\["):
         wl.embed(module, images, transform=TO_TENSOR)
 
 
@@ -127,7 +127,7 @@ def test_a_module_may_lack_parameters(images):
     ],
 )
 def test_a_module_that_does_not_run_on_images_is_named(images, module, found):
-    remedy = "wrap a module that takes more in one whose forward(self, images) calls it"
+    remedy = "wrap a module that needs more in one whose forward(self, images) calls it"
     with pytest.raises(wl.UserError, match=r"must run on a batch of images alone, .* \(2, 3, 32, 32\)") as caught:
         wl.embed(module, images, transform=TO_TENSOR)
     assert found in str(caught.value)

@@ -188,7 +188,7 @@ HUGE, NAN = arrays()["stem"] * np.float32(1e30), arrays()["stem"] * np.nan
     ("changes", "message"),
     [
         ({"labels": np.zeros(28, int)}, r"labels must have at least 2 classes .* found '0' \(28\)"),
-        ({"labels": np.arange(28) // 27}, r"of at least 2 images each, found '1' \(1\); take classes"),
+        ({"labels": np.arange(28) // 27}, r"of at least 2 images each, found '1' \(1\); remove classes"),
         ({"labels": np.ones(28)}, r"or whole numbers, found 1.0; give np.asarray\(labels\).astype\(int\)"),
         ({"labels": np.full(28, 0.5)}, "found 0.5; give classes, not measures"),
         ({"labels": [b"a", b"b"] * 14}, r"found b'a'; give \[each.decode\(\) for each in labels\]"),
@@ -211,7 +211,7 @@ HUGE, NAN = arrays()["stem"] * np.float32(1e30), arrays()["stem"] * np.nan
         ({"labels": ["a", "b\r"] * 14}, r"found 'b\\r'"),
         ({"labels": arrays()["labels"][1:]}, "a row for each label: layer 'stem' has 28, labels 27"),
         ({"groups": ["a"] * 27}, "groups must have one entry for each of the 28 labels, found 27"),
-        ({"ids": ["a"] * 28}, "ids must name each image once, found 'a' twice"),
+        ({"ids": ["a"] * 28}, "ids must list each image once, found 'a' twice"),
         ({"seen": [True] * 28}, "every fold must have images of unseen classes"),
         ({"seen": np.arange(28) % 2 > 0}, "a class must be seen or unseen, found 'unseen0' in two"),
         ({"folds": np.arange(28) % 2}, "a class must be unseen in one fold .* found 'unseen0' in two"),
@@ -228,7 +228,7 @@ HUGE, NAN = arrays()["stem"] * np.float32(1e30), arrays()["stem"] * np.nan
         ({"stem": NAN}, r"'stem' must be finite, found NaN in row \d+"),
         ({"stem": HUGE}, r"the longest of 1e-18 to 1e\+18, found "),
         ({"stem": arrays()["stem"] * np.float32(1e-30)}, r"the longest of 1e-18 to 1e\+18, found "),
-        ({"dataset": "a-b"}, "dataset must be of letters, digits and `_`, found 'a-b'"),
+        ({"dataset": "a-b"}, "dataset must consist of letters, digits and `_`, found 'a-b'"),
         ({"worthwhile_gain": -1}, "worthwhile_gain must be a number >= 0, found -1"),
     ],
 )

@@ -49,7 +49,7 @@ def test_a_result_compares_joins_when_asked_and_fits_the_choice(chosen):
     assert str(result.representation) == str(chosen)
     vectors = result.fit(8).transform(layers)
     assert np.array_equal(vectors, chosen.fit(8).transform(layers))
-    with pytest.raises(wl.UserError, match="a result that was pickled lacks the embeddings: score them again"):
+    with pytest.raises(wl.UserError, match="a result that was pickled lacks the embeddings: rescore them"):
         _ = pickle.loads(pickle.dumps(result)).representation
 
 

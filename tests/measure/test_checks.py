@@ -33,7 +33,7 @@ def test_the_cell_must_be_the_one_asked_for(store):
     [
         (None, {"extra": {"metrics": [], "steps": [3]}}, r"measure\.extra\.steps: must name checkpoints, found 3; "),
         (None, {"probe": probe([0, 7])}, r"measure\.probe\.steps: must name checkpoints, found 7; .* give 0, 5, 10: "),
-        ({"test": (5, 5)}, {"knn_k": "paper"}, "knn_k: paper takes k from the split `unseen`, found only test"),
+        ({"test": (5, 5)}, {"knn_k": "paper"}, "knn_k: paper uses k from the split `unseen`, found only test"),
         ({"test": (5, 5), "unseen": (9,)}, {}, "split 'unseen' must have at least 2 classes .* found only 'unseen0'"),
         (
             None,
@@ -55,7 +55,7 @@ def test_small_classes_are_accepted_without_the_probe(tmp_path):
 
 def test_nothing_embedded_at_the_last_step_alone_is_enough_for_the_other_analyses(store):
     check_params(store, params(analyses=["seen_matched", "k_sensitivity", "layer_pairs"]))
-    with pytest.raises(UserError, match=r"'ood' needs embed\.train_per_class to be more than 0, .* take ood out of"):
+    with pytest.raises(UserError, match=r"'ood' needs embed\.train_per_class to be more than 0, .* remove ood from"):
         check_params(store, params(analyses=["ood"]))
 
 

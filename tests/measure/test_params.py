@@ -69,9 +69,9 @@ def test_steps_are_chosen_by_word_or_list(steps, expected):
         ),
         (
             refits(metrics=["knn_purty"]),
-            r"refits\.metrics\.0: 'knn_purty' is no score that can be fitted again: did you",
+            r"refits\.metrics\.0: 'knn_purty' is no score that can be refitted: did you",
         ),
-        (refits(metrics=["rankme"]), r"'rankme' is no score that can be fitted again"),
+        (refits(metrics=["rankme"]), r"'rankme' is no score that can be refitted"),
         (refits(metrics=["nmi", "nmi"]), r"refits\.metrics must not repeat a name"),
         (refits(halves=5), r"refits\.halves: must be even, since halves come in pairs, found 5"),
         (refits(polished=4), r"measure\.refits: polished must be at most starts \(3\), found 4"),

@@ -154,7 +154,7 @@ def test_links_that_lead_out_and_devices_are_never_read(tmp_path: Path, member: 
 @pytest.mark.parametrize("suffix", [".zip", ".tar"])
 def test_a_file_that_is_there_twice_is_reported(tmp_path: Path, suffix: str):
     path = write_archive(tmp_path / f"x{suffix}", {"a/1.png": b"1", "a/./1.png": b"2"})
-    with pytest.raises(UserError, match=r"member 'a/1\.png' is there twice; pack the archive again"):
+    with pytest.raises(UserError, match=r"member 'a/1\.png' is there twice; repack the archive"):
         read(path)
 
 

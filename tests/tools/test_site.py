@@ -63,9 +63,12 @@ def test_a_link_to_code_leads_to_the_repository_if_its_address_is_known(small):
     assert "[code](https://h/o/n/blob/main/run.py)" in (small / "out" / "index.md").read_text()
 
 
+RESULT = nbformat.v4.new_output("execute_result", {"text/plain": "42"}, execution_count=1)
+
+
 def test_a_notebook_is_a_page_with_its_results(tmp_path):
     pytest.importorskip("nbconvert")
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("6 * 7")])
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("6 * 7", outputs=[RESULT])])
     nbformat.write(notebook, tmp_path / "n.ipynb")
     write_notebook(tmp_path, tmp_path / "out", "n.ipynb")
     assert "    42\n" in (tmp_path / "out" / "n.md").read_text()

@@ -25,7 +25,7 @@ from .statuses import outcome_note
 from .study import READING, few_folds, power_sentence, scope_of
 from .verdict import WIDTH, beside, use_table
 
-TEXTS = ("Model", "Pooling", "Score", "Use", "Layer", "Best layer", "Ties (at most)", "Lost to the best")
+TEXTS = ("Model", "Pooling", "Score", "Use", "Layer", "Best layer", "Ties (at most)", "Regret by rule")
 """Columns that are aligned to the left."""
 
 
@@ -94,7 +94,7 @@ def regret_tables(recommendations: Sequence[Recommendation]) -> list[Table]:
         own = list(group)
         lost = {(each.use_name, record.criterion): words.lost(record) for each in own for record in each.regret}
         rows = [
-            {"Lost to the best": of_parts(words.CRITERION_WORDS[criterion], own[0].parts)}
+            {"Regret by rule": of_parts(words.CRITERION_WORDS[criterion], own[0].parts)}
             | {each.use_name: lost.get((each.use_name, criterion), MISSING) for each in own}
             for criterion in dict.fromkeys(criterion for _, criterion in lost)
         ]

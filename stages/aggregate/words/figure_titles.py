@@ -37,7 +37,7 @@ def layers_title(rows: Sequence[SummaryRow], noun: str = "scores") -> str:
         noun: what they are.
     """
     if not rows:
-        return "No best layer: neither high nor low is better"
+        return "Undefined best layer: neither high nor low is better"
     if all(map(_is_near_chance, rows)):
         what = capitalized(metric_name(rows[0].metric)) if len(rows) == 1 else "Every score"
         return f"{what} stays nearer to chance than to perfect"
@@ -80,7 +80,7 @@ def training_title(findings: DatasetFindings) -> str:
     better = sign_of(findings.rows[0].better)
     went = [Status.RAISED if better * (last - first) > 0 else Status.LOWERED for first, last in courses]
     if not known + went:
-        return "What fine-tuning did to the best score is not known"
+        return "Effect of fine-tuning on the best score is not known"
     status, count = Counter(known or went).most_common(1)[0]
     sure, seems = DID.get(status, ("", ""))
     told = f"{sure if known else f'seems to {seems}'} the best score" if sure else "made no sure difference"
@@ -156,7 +156,7 @@ def pairs_caption(network: str, means: Averages) -> str:
     """Return what the similarities of layers are."""
     return (
         f"{network}; {means.words}. Linear CKA, debiased: 1 where two layers represent the same images alike up to "
-        "rotation and scale. No intervals."
+        "rotation and scale, without intervals."
     )
 
 

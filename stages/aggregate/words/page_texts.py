@@ -19,7 +19,7 @@ SHOWN_CARDS = 6
 NETWORK_COLUMNS = [
     ("model", "network", ""), ("dataset", "dataset", ""), ("best", "best layer", "counted from 1 at the input"),
     ("layer", "name", ""), ("value", "unseen", "of the best layer on unseen classes, as chosen: too high"),
-    ("range", "interval", "of other classes if known, else of other images"),
+    ("range", "interval", "over classes if known, else over images"),
     ("last", "last layer", "score of the last layer on unseen classes"),
     ("seen", "seen", "best score of any layer on test images of the seen classes"),
     ("accuracy", "accuracy", "of the network on seen classes"),
@@ -29,7 +29,7 @@ NETWORK_COLUMNS = [
 LAYER_COLUMNS = [
     ("layer", "name", ""), ("number", "layer", "counted from 1 at the input"),
     ("unseen", "unseen", "score on unseen classes"),
-    ("range", "interval", "of other classes if known, else of other images"),
+    ("range", "interval", "over classes if known, else over images"),
     ("tied", "ties", "whether it is not distinguishable from the best layer"),
     ("seen", "seen", "score on test images of the seen classes"),
     ("parameters", "parameters", "share of the network's parameters up to this layer"),

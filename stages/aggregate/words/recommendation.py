@@ -20,9 +20,9 @@ from .uses import scored_as as scored_as
 from .uses import use_cells as use_cells
 
 LACKING = {
-    Missing.HALVES: "No score was fitted again on halves of the images (measure.refits), so that little is known of "
+    Missing.HALVES: "Scores were not refitted on halves of the images (measure.refits), so that little is known of "
     "how sure a choice is.",
-    Missing.GROUPS: "Nothing is said of other images: these are of too few groups (docs/uncertainty.md).",
+    Missing.GROUPS: "Intervals over images are lacking: these come from too few groups (docs/uncertainty.md).",
 }
 
 CRITERION_WORDS = {
@@ -114,12 +114,12 @@ def ties(found: Recommendation) -> str:
     scope = scope_words(found.metric, found.shortlist_scope)
     if not found.ties:
         proven = is_proven(found.metric, found.shortlist_scope)
-        return f"No other layer ties with it ({scope})." if proven else f"Whether others tie is not shown ({scope})."
+        return f"No other layer ties with it ({scope})." if proven else f"Ties are not proven ({scope})."
     prices = [(tie, "" if tie.loss_at_most is None else f", {decimals(tie.loss_at_most)}") for tie in found.ties]
     each = [f"{tie.depth + 1} (`{tie.layer}`{price})" for tie, price in prices]
     own = found.best.loss_at_most
     itself = "" if own is None else f" (the recommended one, {decimals(own)})"
-    losses = f", with what each may lose at most{itself}" if itself or any(price for _, price in prices) else ""
+    losses = f", with the most that each may fall short{itself}" if itself or any(price for _, price in prices) else ""
     return f"Not distinguishable ({scope}){losses}: layer{'s' * (len(each) > 1)} {joined(each)}."
 
 
@@ -148,7 +148,7 @@ GAINS = (
     "A dash: the layer compared with is the chosen one. Choosing *pays* where the interval lies above 0, "
     "*does not pay* where no layer and checkpoint gains more than `aggregate.worthwhile_gain`, else is *undecided*. "
     "*Ties*: layers that are not distinguishable from the chosen one. In brackets: the largest loss of the cheapest "
-    "tie among those that may lose no more than the chosen layer."
+    "tie among those that may fall short no more than the chosen layer."
 )
 
 REGRET_WORDS = (

@@ -49,7 +49,7 @@ DEFINITIONS = {
     "one image.",
     "few_shot_accuracy_5": "Share of images that get their class from the nearest of up to 5 class means, each of 5 "
     "images.",
-    "ood_auroc_knn": "How well the distance to the nearest training images tells unseen from seen classes: 0.5 is "
+    "ood_auroc_knn": "How well the distance to the nearest training images separates unseen from seen classes: 0.5 is "
     "chance, 1 perfect.",
     "ood_fpr95_knn": "Share of unseen images taken for seen ones at the distance to training images that keeps 95% "
     "of the seen ones.",

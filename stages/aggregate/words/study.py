@@ -56,13 +56,13 @@ def scope_of(rows: Sequence[SummaryRow], parts: Parts) -> str:
 
 
 READING = (
-    "Intervals are those of a layer that was named beforehand; docs/uncertainty.md#validation lists the scores whose "
-    "level is proven, docs/results.md#how-to-read-it says what the columns are."
+    "Intervals are those of a layer that was chosen beforehand; docs/uncertainty.md#validation lists the scores whose "
+    "level is proven, docs/results.md#how-to-read-it explains the columns."
 )
 """What a table of every score needs."""
 
 FEW_FOLDS = (
-    "Intervals over other classes take three folds of equally many unseen classes, four or more (docs/uncertainty.md)."
+    "Intervals over classes need three folds of equally many unseen classes, four or more (docs/uncertainty.md)."
 )
 
 
@@ -83,9 +83,9 @@ def power_sentence(power: Power, wanted: float | None = None) -> str:
     wanted = _up(power.lead / 2) if wanted is None else wanted
     told = max(f"{wanted:.2f}", f"{wanted:g}", key=len)
     return (
-        f"{power.dataset}, {power.model}: of other classes, {100 * POWER:.0f}% of studies like this one show a lead "
+        f"{power.dataset}, {power.model}: over classes, {100 * POWER:.0f}% of studies like this one show a lead "
         f"of {_up(power.lead):.2f} over the last layer, and that a layer is worse which is "
-        f"{_up(power.difference):.2f} below the best. A lead of {told} takes {_needed(power, wanted)}."
+        f"{_up(power.difference):.2f} below the best. A lead of {told} needs {_needed(power, wanted)}."
     )
 
 

@@ -21,7 +21,7 @@ from .formatting import (
 from .scopes import explain_intervals
 from .scores import LEVELS, metric_name, short_name
 
-FEW_CLASSES = "With fewer than ten classes, scores are for other images of these classes only."
+FEW_CLASSES = "With fewer than ten classes, scores cover new images but not new classes."
 
 
 def use_cells(found: Recommendation) -> dict[str, str]:
@@ -85,7 +85,7 @@ def explain_brackets(networks: Sequence[Recommendation]) -> str:
     known = [each for each in networks if each.gain_over_last.scope or each.last_depth == 0 or each in doubted]
     lacking = {each.use_name: each.best.value for each in networks if each not in known}
     perfect = " (perfect scores do not vary)" * ({*lacking.values()} == {1.0})
-    why = f"No interval of the gain{perfect}, so undecided: {joined([*lacking])}." if lacking else ""
+    why = f"The gain has no interval{perfect}, so undecided: {joined([*lacking])}." if lacking else ""
     undecided = all(each.gain_over_last.status == Payoff.UNDECIDED for each in doubted)
     brackets = explain_intervals("[ ]", shown, step, ", so undecided" * undecided)
     few = FEW_CLASSES * (any(each.has_few_classes for each in networks) and "other images" not in brackets)
@@ -124,4 +124,4 @@ def scored_as(networks: Sequence[Recommendation]) -> str:
     which = "Scores" if len(of_unit_rows) == len(uses) else capitalized(joined(of_unit_rows))
     scaled = f"{which} {'uses' if len(of_unit_rows) == 1 < len(uses) else 'use'} L2-normalized embeddings."
     others = any(each.neighbours == "other_groups" for each in networks)
-    return f"{scaled * bool(of_unit_rows)} {'Neighbours are only images of other groups.' * others}".strip()
+    return f"{scaled * bool(of_unit_rows)} {'Neighbours come only from different groups.' * others}".strip()

@@ -64,7 +64,7 @@ def verdict(facts: Facts, *, use: str | None = None, embeds: bool = True) -> str
         networks = [each for each in found if each.dataset == findings.dataset]
         joined = [each for each in facts.representations if each.dataset == findings.dataset]
         own = _of_dataset(networks, findings, joined, embeds=embeds, claims=claims, cell=cell) if networks else ""
-        blocks.append(own or f"{harmless(findings.dataset)}: no score tells of this use.")
+        blocks.append(own or f"{harmless(findings.dataset)}: no score measures this use.")
     notice = [wrapped(facts.notice, WIDTH)] if facts.notice else []
     return "\n".join([*notice, "\n\n".join(blocks)])
 

@@ -42,7 +42,7 @@ ABOUT = {"layer": "name", "pooling": "pooling", "scale": "scale"}
 DECODE = {"size": "image_size", "fit": "fit", "fill": "fill", "bits": "bits"}
 """What a cut is of, and how it decodes: names here, and in its files."""
 
-AGAIN = "cut again (`whichlayer cut`)"
+AGAIN = "remake the cut (`whichlayer cut`)"
 
 TOLERANCES = {"float32": 2e-3, "float16": 3e-3}
 """Largest distance by default, by the type that the store keeps; see `check_agreement`. Computing in another order, as
@@ -118,7 +118,7 @@ def embed_now(source: Source, pixels: Pixels) -> Float32:
 
 
 def check_versions(source: Source, run: Run) -> None:
-    """Say on stderr that the cell was made with other versions of libraries, if it was.
+    """Say on stderr that the cell was made with different versions of libraries, if it was.
 
     If the network's own library is another, `run` must give the stored embeddings, which takes the dataset's images.
 
@@ -150,8 +150,10 @@ def note_versions(source: Source) -> Collection[str]:
     if changed:
         said = ", ".join(f"{name} {', now '.join(versions)}" for name, versions in changed.items())
         name = cell_name(source.store.cell)
-        unchecked = "" if source.has_images else "; its images are gone, so that nothing was embedded again to compare"
-        print(f"note: {name} was made with other versions of libraries: {said}{unchecked}", file=sys.stderr)
+        unchecked = (
+            "" if source.has_images else "; its images are gone, so that nothing could be re-embedded to compare"
+        )
+        print(f"note: {name} was made with different versions of libraries: {said}{unchecked}", file=sys.stderr)
     return changed
 
 
@@ -189,8 +191,8 @@ def check_agreement(run: Run, reference: Reference, tolerance: float, file: str)
         raise UserError(
             f"{file} must give the embeddings of {reference.source} to within {tolerance:g} of their length, found a "
             f"distance of {distance:.3g} on {len(reference.pixels)} images of the split {reference.split!r}, so "
-            "nothing was written. If libraries have other versions now, or embed ran in mixed precision (as on a GPU), "
-            "run it again with WHICHLAYER_PRECISION=no; or allow more with --tolerance"
+            "nothing was written. If library versions differ now, or embed ran in mixed precision (as on a GPU), "
+            "rerun it with WHICHLAYER_PRECISION=no; or allow more with --tolerance"
         )
     return distance
 
@@ -321,7 +323,7 @@ def read_cut(path: Path) -> tuple[dict[str, Any], int, dict[str, Any]]:
             if content["format"] != FORMAT:
                 raise UserError(f"{path}: must be of format {FORMAT}, found {content['format']!r}; {AGAIN}")
         if file_sha256(path / PROGRAM) != card["files"][PROGRAM]["sha256"]:
-            raise UserError(f"{path / PROGRAM}: must be as it was written ({CARD}), found other content; {AGAIN}")
+            raise UserError(f"{path / PROGRAM}: must be as it was written ({CARD}), found different content; {AGAIN}")
         layer, decode = card["layer"], preprocess["decode"]
         about = card["cell"] | {name: layer[part] for name, part in ABOUT.items()}
         return about, layer["width"], {name: decode[part] for name, part in DECODE.items()}

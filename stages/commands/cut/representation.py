@@ -76,8 +76,8 @@ def open_representation(path: Path) -> Opened:
     of = Representation.load(path)
     if of.origin is None:
         raise UserError(
-            f"{path}: must name the network of its layers, found none: they came as arrays; fit it to layers that "
-            "`whichlayer.embed` made of a network by name, or take `whichlayer quick --out`"
+            f"{path}: must give the network of its layers, found none: they came as arrays; fit it to layers that "
+            "`whichlayer.embed` made of a network by name, or use `whichlayer quick --out`"
         )
     params = named_network(load(PARAMS)["models"], of.origin.network, of.origin.image_size)
     network = build_network(params, 1, seed=0)

@@ -227,7 +227,7 @@ def choose(store: Embeddings, results: Path, wanted: Wanted) -> tuple[list[Layer
     layers = [_recommended(store, found, useful) if name == RECOMMENDED else _named(store, name) for name in names]
     if len({layer.name for layer in layers}) < len(layers):
         raise UserError(
-            f"--layer: several layers must differ, found {', '.join(layer.name for layer in layers)}; name each once"
+            f"--layer: several layers must differ, found {', '.join(layer.name for layer in layers)}; list each once"
         )
     of_layer = [each for each in useful if each.best.layer == layers[0].module]
     step = wanted.step
@@ -263,7 +263,7 @@ def _recommended(store: Embeddings, found: Sequence[Recommendation], useful: Seq
     if not found:
         raise UserError(f"{FILE} must say which layer of {network} to take: run `dvc repro` with both, or name --layer")
     if not useful:
-        raise UserError(f"no layer of {network} is recommended: {reason(found[0])}; name one (--layer)")
+        raise UserError(f"no layer of {network} is recommended: {reason(found[0])}; choose one (--layer)")
     _agreed("layer", {each.use: f"{each.best.layer} ({each.best.pooling})" for each in useful})
     best = useful[0].best
     of_module = [layer for layer in store.layers if layer.module == best.layer]

@@ -100,7 +100,7 @@ def check_merged(folder: Path) -> None:
     if mark := re.search(rb"^(<{7}|={7}|>{7})", content, re.MULTILINE):
         line = content[: mark.start()].count(b"\n") + 1
         raise UserError(
-            f"{lock}: must be merged, found the mark of a conflict in line {line}; take one side (`git checkout --ours "
+            f"{lock}: must be merged, found the mark of a conflict in line {line}; keep one side (`git checkout --ours "
             "dvc.lock`), or put it back (`git checkout HEAD dvc.lock`), and run `dvc repro`"
         )
 

@@ -37,8 +37,8 @@ def features(
     """Embed new images with a finished network, at one layer: a vector per image, with its path.
 
     IMAGES is a folder, with all folders in it; an archive (.zip, .tar, ...); a list (.txt, or .csv with a column
-    `path`); or one image. It needs no labels. --from takes a finished cell, dataset/model/fold/seed or its folder, or
-    the folder of a cut, whose layer is then taken. By default it is a cell of the best network for the use. With
+    `path`); or one image. It needs no labels. --from accepts a finished cell, dataset/model/fold/seed or its folder, or
+    the folder of a cut, whose layer is used. By default it is a cell of the best network for the use. With
     --representation the vectors are those that it makes of its network's layers.
 
     After a stop, repeat the command: it continues.

@@ -152,7 +152,7 @@ def from_cut(folder: Path, batch_size: int, wanted: Wanted) -> Extractor:
     for name, value in asked.items():
         if value not in (None, about[name]):
             raise UserError(
-                f"--{name}: {folder} is cut at {about[name]}, not at {value}; leave it out, or name the cell"
+                f"--{name}: {folder} is cut at {about[name]}, not at {value}; leave it out, or give the cell"
             )
     with explained(f"{folder / PROGRAM} cannot be loaded", AGAIN):
         run = load_run(folder / PROGRAM)

@@ -53,12 +53,12 @@ def read_list(path: Path) -> list[str]:
         else:
             names = [line for line in text.splitlines() if line]
     except (UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"{path}: must be a list in UTF-8, found {error}; write it again") from None
+        raise UserError(f"{path}: must be a list in UTF-8, found {error}; rewrite it") from None
     if not all(names) or not names:
         found = "a row without path" if names else "no row"
         raise UserError(f"{path}: must have a path in every row, found {found}; a CSV has a header")
     if twice := next((name for name, count in Counter(names).items() if count > 1), None):
-        raise UserError(f"{path}: must name every image once, found {twice!r} twice; take one out")
+        raise UserError(f"{path}: must list every image once, found {twice!r} twice; remove one")
     return names
 
 
@@ -70,7 +70,7 @@ def refuse_unreadable(where: Path, reasons: Mapping[str, str]) -> None:
     """
     if reasons:
         raise UserError(
-            f"{where}: every file must be an image, found {describe(reasons)}; take such files out, or leave them out "
+            f"{where}: every file must be an image, found {describe(reasons)}; remove such files, or leave them out "
             "with --skip-unreadable; what is done so far is kept"
         )
 

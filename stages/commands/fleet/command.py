@@ -57,7 +57,7 @@ LOG_LINES = 20
 )
 @click.option("--retries", default=2, show_default=True, help="On a cluster: how often a lost task is repeated.")
 @click.option("--remote", is_flag=True, help="Pass results through DVC's default remote, not a shared cache.")
-@click.option("--list", "list_only", is_flag=True, help="Print one command per open cell, for any other scheduler.")
+@click.option("--list", "list_only", is_flag=True, help="Print one command per open cell, for any scheduler.")
 @click.option("--cell", "name", help="Compute this cell only, in a workspace of its own.")
 def fleet(
     workers: int | None,
@@ -69,11 +69,11 @@ def fleet(
     list_only: bool,
     name: str | None,
 ) -> None:
-    """Run the open cells of the grid side by side, and the other stages, as `dvc repro` would.
+    """Run the open cells of the grid side by side, and the remaining stages, as `dvc repro` would.
 
     prepare runs first and aggregate last, both here. Without --address the cells run in this workspace. On a cluster
     each has a workspace of its own, with this workspace's code and parameters. All machines must see DVC's cache under
-    the same path, or use a remote. A failed cell does not stop the others.
+    the same path, or use a remote. A failed cell does not stop the rest.
     """
     config = read_config(PARAMS)
     if list_only:
@@ -105,8 +105,8 @@ def fleet(
             ended = dict(reported(run_here(cells, workers, threads), len(cells)))
         if failed := [name for name, done in ended.items() if isinstance(done, str)]:
             raise UserError(
-                f"{len(failed)} of {len(ended)} cells failed ({listed(failed, MAX_LISTED)}); the others are done; fix "
-                "what their output names and run this again"
+                f"{len(failed)} of {len(ended)} cells failed ({listed(failed, MAX_LISTED)}); the rest are done; fix "
+                "what their output names and rerun this"
             )
     run_dvc("repro", *pull)
 

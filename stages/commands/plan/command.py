@@ -15,7 +15,7 @@ from ..project import RAW, ROOT, ProjectCommand, json_option, params_option, siz
 @click.option("--time/--no-time", "timed", default=True, help="Estimate time and memory; times a piece of new work.")
 @json_option
 def plan(params: Path, timed: bool, as_json: bool) -> None:
-    """Print the stages that would run, and the disk, time and memory that they would take on this machine.
+    """Print the stages that would run, and the disk, time and memory that they need on this machine.
 
     Estimates of time and memory come from earlier runs of the same work here. Without them, one batch of training, one
     of embedding, and one layer are timed, unless counts show that all takes less than a minute. Networks get random

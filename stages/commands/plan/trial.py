@@ -56,7 +56,7 @@ def in_own_process(work: Callable[..., Trial], *args: object) -> Trial:
             return pool.submit(work, *args).result()
         except BrokenProcessPool:
             raise UserError(
-                f"{work.__name__}: must fit into memory, found its process killed; lower batch_size, or take --no-time"
+                f"{work.__name__}: must fit into memory, found its process killed; lower batch_size, or use --no-time"
             ) from None
 
 

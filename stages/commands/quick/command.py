@@ -63,17 +63,17 @@ POOLINGS = [pooling for pooling in get_args(Pooling) if pooling != "paper"]  # w
 def quick(folder: Path | None, *, demo: bool, table: str | None, out: Path | None, use: str | None, **how: Any) -> None:
     """Print which layer of a network separates the classes of FOLDER best, without training.
 
-    FOLDER has a folder of images for each class, or a CSV that --table names. The images are embedded once. A table of
-    plain scores comes first, then for each use the layer to take, its gain over the last layer, and how sure that is.
-    For retrieval joins of layers compete, too.
+    FOLDER has a folder of images for each class, or a CSV for --table. The images are embedded once. A table of plain
+    scores comes first, followed by the recommended layer for each use, its gain over the last layer, and how sure that
+    is. Joins of layers compete for retrieval, too.
 
-    Of several networks, sizes and poolings each is embedded once and all compete. Gains are over the last layer of the
-    first.
+    Several networks, sizes and poolings are embedded once each, and all compete. Gains are over the first one's last
+    layer.
     """
     if (folder is None) != demo:
-        raise UserError("name a folder of images, or take --demo (not both)")
+        raise UserError("give a folder of images, or use --demo (not both)")
     if use == "detection":
-        raise UserError("--use detection needs classes that the network was trained on; take `whichlayer new FOLDER`")
+        raise UserError("--use detection needs classes that the network was trained on; use `whichlayer new FOLDER`")
     if out is not None:
         check_new(out)
     models, sizes = load(PARAMS)["models"], dict.fromkeys(how["sizes"]) or (None,)

@@ -42,7 +42,9 @@ def choose_images(folder: Path, table: str | None, per_class: int, resources: Ex
         entry = {"source": DEMO, "train": per_class, "test": 2, "unseen": 2}
     listing = list_images(folder, parse_dataset(entry | {"image_size": DRAWN}, folder.name), 0, resources)
     if listing.ignored:
-        print(f"quick: left out files of no class: {listed(sorted(map(repr, listing.ignored)), 5)}", file=sys.stderr)
+        print(
+            f"quick: left out files without a class: {listed(sorted(map(repr, listing.ignored)), 5)}", file=sys.stderr
+        )
     by_class: dict[str, list[Candidate]] = {}
     for each in listing.candidates:
         by_class.setdefault(each.label, []).append(each)
@@ -98,7 +100,7 @@ class FolderImages:
                 yield image.pixels
         if unreadable:
             found = listed(unreadable, MAX_LISTED)
-            raise UserError(f"{self._folder}: every file must be an image, found {found}; take such files out")
+            raise UserError(f"{self._folder}: every file must be an image, found {found}; remove such files")
         if rows:
             self.facts = pd.DataFrame(rows, columns=["sample_id", "label", "split", "pixels_sha256"])
 
@@ -163,8 +165,8 @@ def check_enough(folder: Path, counts: Counter[str]) -> None:
     if len(counts) < 2 or min(counts.values()) < least:
         found = listed([f"{name} ({count})" for name, count in reversed(counts.most_common())], 5) or "none"
         tables = [path.name for path in sorted(folder.glob("*.csv"))]
-        instead = f", or name the table that lists their classes (--table {tables[0]})" if tables else ""
+        instead = f", or give the table that lists their classes (--table {tables[0]})" if tables else ""
         raise UserError(
             f"{folder}: must have at least 2 classes of at least {least} images each, found {found}; add images, or "
-            f"take such classes out{instead}"
+            f"remove such classes{instead}"
         )

@@ -59,7 +59,7 @@ def score(
     name = re.sub(r"\W", "_", files[0].stem, flags=re.ASCII) if dataset is None else dataset
     for option, given in (("--dataset", name), ("--model", model)):
         if not re.fullmatch("[A-Za-z0-9_]+", given):
-            raise UserError(f"{option} must be of letters, digits and `_`, found {given!r}")
+            raise UserError(f"{option} must consist of letters, digits and `_`, found {given!r}")
     measure, aggregate, asked = read_settings(params, metrics, normalize)
     if out is not None:
         check_new(out)

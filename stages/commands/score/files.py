@@ -87,7 +87,7 @@ def readable(path: Path) -> Iterator[None]:
         found = " ".join(f"{type(error).__name__}: {error}".split())[:300]
         raise UserError(
             f"{path}: must be an .npz file, a .parquet that `whichlayer features` wrote, or the folder of an embedding "
-            f"store, and readable, found {found}; write it again"
+            f"store, and readable, found {found}; rewrite it"
         ) from None
 
 
@@ -135,7 +135,7 @@ def read_labels(path: Path) -> dict[str, str]:
     if any(header.count(name) != 1 for name in ("path", "label")):
         raise UserError(
             f"{path}: must be a CSV with commas whose first line has path and label once each, found "
-            f"{short_repr(','.join(header))}; rename the columns, or write it again with commas"
+            f"{short_repr(','.join(header))}; rename the columns, or rewrite it with commas"
         )
     known: dict[str, str] = {}
     for line, cells in lines:
@@ -148,7 +148,7 @@ def read_labels(path: Path) -> dict[str, str]:
         if known.setdefault(image, label) != label:
             raise UserError(
                 f"{path}, line {line}: an image must have one label, found {known[image]!r} and {label!r} for "
-                f"{image!r}; take one of the lines out"
+                f"{image!r}; remove one of the lines"
             )
     return known
 

@@ -235,7 +235,7 @@ class Representation(TransformerMixin, BaseEstimator):  # type: ignore[misc]
                 row = int(wrong.any(axis=1).argmax())
                 raise UserError(
                     f"array {name!r} must have finite numbers of at most {MAX_VALUE:g}, found "
-                    f"{array[row][wrong[row]][0]} in row {first + row}; take this image out of all arrays"
+                    f"{array[row][wrong[row]][0]} in row {first + row}; remove this image from all arrays"
                 )
 
     def _columns(self) -> list[int]:
@@ -277,7 +277,7 @@ def _checked_labels(y: ArrayLike, count: int) -> NDArray[Any]:
     if not count:
         raise UserError("there must be reference images to fit to, found none")
     if pd.isna(labels).any():
-        raise UserError("labels must not be missing; take such images out of the labels and of all arrays")
+        raise UserError("labels must not be missing; remove such images from the labels and all arrays")
     return labels
 
 

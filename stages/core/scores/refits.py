@@ -71,7 +71,7 @@ def draw_parts(
     for own in (names[group] for group in left_out):
         if groups is not None and apart and len(np.unique(groups[~np.isin(labels, own)])) < 2:
             notes.append(
-                f"measure.refits gives no interval over other classes: without {left_out_part(own.tolist())} all "
+                f"measure.refits gives no interval over classes: without {left_out_part(own.tolist())} all "
                 "images are of one group, so that none has a neighbour (measure.neighbours)"
             )
     halves = np.empty((0, len(labels)), dtype=bool)

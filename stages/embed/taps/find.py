@@ -55,7 +55,7 @@ def find_taps(network: Network, params: NetworkParams, taps: TapsParams, library
     return [_tap(module, trace, path, depth, layers[path], library) for depth, path in enumerate(ordered)]
 
 
-REMEDY = "name them: taps: {layers: [module paths]}"
+REMEDY = "list them: taps: {layers: [module paths]}"
 
 
 def _check_paths(network: Network, params: NetworkParams, paths: list[str]) -> None:
@@ -67,7 +67,7 @@ def _check_paths(network: Network, params: NetworkParams, paths: list[str]) -> N
         if params.frozen and any(in_head(path, [prefix]) or in_head(prefix, [path]) for prefix in network.head):
             raise UserError(
                 f"taps.layers: {path!r} is or holds the classification head ({', '.join(network.head)}), which a "
-                "frozen network does not have; take it out, or set network.frozen: false"
+                "frozen network does not have; remove it, or set network.frozen: false"
             )
 
 

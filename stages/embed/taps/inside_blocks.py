@@ -38,7 +38,7 @@ def with_inside(module: nn.Module, layers: Mapping[str, int | None]) -> dict[str
     if not inside:
         raise UserError(
             "taps.layers: inside_blocks needs the blocks of a plain vision transformer, each with attention and a "
-            f"feed-forward network, among the default layers of {type(module).__name__}, found none; take default, or "
+            f"feed-forward network, among the default layers of {type(module).__name__}, found none; use default, or "
             "name modules: taps: {layers: [module paths]}"
         )
     return dict(layers) | dict.fromkeys(inside)

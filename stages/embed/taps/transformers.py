@@ -24,7 +24,7 @@ def default_layers(module: nn.Module, trace: Trace) -> dict[str, int | None]:
     """
     hidden_states = getattr(trace.result, "hidden_states", None)
     if hidden_states is None:
-        raise UserError(f"{type(module).__name__} gives no hidden_states; name its layers: taps: {{layers: [...]}}")
+        raise UserError(f"{type(module).__name__} gives no hidden_states; list its layers: taps: {{layers: [...]}}")
     return dict(_source(trace, state, f"hidden state {i}") for i, state in enumerate(hidden_states))
 
 
@@ -39,7 +39,7 @@ def _source(trace: Trace, state: Tensor, name: str) -> tuple[str, int | None]:
         if places:
             sources[path] = places[0]
     if not sources:
-        raise UserError(f"no module returns {name}; name the layers: taps: {{layers: [...]}}")
+        raise UserError(f"no module returns {name}; list the layers: taps: {{layers: [...]}}")
     first = next(iter(sources))
     path = min((path for path in sources if path == first or first.startswith(f"{path}.")), key=len)
     return path, sources[path]

@@ -79,5 +79,5 @@ def check_embedded(names: Collection[str], splits: Collection[str], *, training:
         if missing:
             raise UserError(
                 f"measure.analyses: {name!r} needs {missing[0]}, but embedded are the images {', '.join(splits)}"
-                f"{', train' * training}; change that, or take {name} out of measure.analyses"
+                f"{', train' * training}; change that, or remove {name} from measure.analyses"
             )

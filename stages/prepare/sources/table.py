@@ -68,7 +68,7 @@ def _rows(content: bytes, where: str, group: str | None) -> Iterator[tuple[int, 
         if len(cells) != len(header):
             raise UserError(
                 f"{where}, line {line}: must have {len(header)} cells, as the header has, found {len(cells)}; "
-                "quote a cell that holds a comma, and take away a comma at the end"
+                "quote a cell that holds a comma, and remove a comma at the end"
             )
         yield line, {column: cells[header.index(name)] for column, name in wanted.items() if name in header}
 

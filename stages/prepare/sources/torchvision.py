@@ -66,7 +66,7 @@ def _build(factory: type, arguments: Mapping[str, Any], name: str) -> Any:
         return factory(**own, **arguments)
     except Exception as error:  # of any kind, by the dataset
         raise UserError(
-            f"cannot be loaded, downloaded or given the arguments {dict(arguments)} ({error}); it takes "
+            f"cannot be loaded, downloaded or given the arguments {dict(arguments)} ({error}); it accepts "
             f"{', '.join(TORCHVISION_DATASETS[name]) or 'none'} (`kwargs`, `train_kwargs`, `test_kwargs`); without a "
             f"network put its files into {root}, as torchvision lays them out"
         ) from None

@@ -23,7 +23,7 @@ from ..workflow.digests import file_sha256
 
 TIMEOUT_SECONDS = 3.0
 YOUR_OWN = "weights: {source: file, path: ...}"
-REMEDY = f"download the file yourself and name it: {YOUR_OWN}"
+REMEDY = f"download the file yourself and use it: {YOUR_OWN}"
 
 CONTENT_ERRORS = (RuntimeError, EOFError, pickle.UnpicklingError, SafetensorError)
 """What libraries raise for a file of weights that is not what it should be."""
@@ -71,7 +71,7 @@ def _reason(error: Exception) -> str:
     *_, first = causes(error)
     if isinstance(first, (*CONTENT_ERRORS, ValueError)) and not isinstance(first, OSError):
         fitting = "give the image_size and config that it was made for, or " if isinstance(first, RuntimeError) else ""
-        return f"{without_advice(error).rstrip('.')}; {fitting}take other weights: {YOUR_OWN}"
+        return f"{without_advice(error).rstrip('.')}; {fitting}use different weights: {YOUR_OWN}"
     return _with_advice(without_advice(error))
 
 
@@ -79,7 +79,7 @@ def _with_advice(reason: str) -> str:
     return (
         f"{reason}\n"
         "  offline: run this cell once on a machine with network and copy its cache (~/.cache/huggingface, "
-        f"~/.cache/torch), or name a file you have: {YOUR_OWN}"
+        f"~/.cache/torch), or use a file you have: {YOUR_OWN}"
     )
 
 
@@ -165,7 +165,7 @@ def check_torch_file(path: Path) -> bool:
 
 def _check_regular(path: Path) -> None:
     if kind := irregular(path.stat().st_mode):
-        raise RefusedFileError(f"{path} must be a regular file, found {kind}; delete it and run it again")
+        raise RefusedFileError(f"{path} must be a regular file, found {kind}; delete it and rerun it")
 
 
 def check_hub_file(path: Path) -> None:
@@ -186,7 +186,7 @@ def check_hub_file(path: Path) -> None:
     if copy or not hashes:
         raise RefusedFileError(
             f"{path.name} has no hash to compare it with: another server than the hub sent it, or its cache was copied "
-            f"without links; delete {path} and run it again, or {REMEDY}"
+            f"without links; delete {path} and rerun it, or {REMEDY}"
         )
     raise _damaged(path)
 
@@ -201,7 +201,7 @@ def _hash(path: Path, digits: int) -> str:
 
 def _damaged(path: Path) -> RefusedFileError:
     """Return what to raise for a file that is to be downloaded again; of a link, what it leads to."""
-    return RefusedFileError(f"{path.name} differs from its hash; delete {path.resolve()} and run it again")
+    return RefusedFileError(f"{path.name} differs from its hash; delete {path.resolve()} and rerun it")
 
 
 def without_advice(error: Exception) -> str:

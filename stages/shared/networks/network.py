@@ -123,7 +123,7 @@ def _check_seen(params: NetworkParams, module: nn.Module, inputs: tuple[Tensor, 
             raise UserError(
                 f"network.image_size: {params.name} takes patches of {patch} px, so that it must be a multiple of "
                 f"{patch}, found {params.image_size}: the last {size - fitting} of {size} pixels of each side are not "
-                f"seen; take {fitting} or {fitting + patch}"
+                f"seen; use {fitting} or {fitting + patch}"
             )
 
 
@@ -249,7 +249,7 @@ def limited_size(bytes_limit: int | None = None, tensors_limit: int = MAX_TENSOR
             found = f"{taken / 1e9:,.1f} GB in {count:,}, and it is not finished"
             raise UserError(
                 f"network: its weights must fit into the {most / 1e9:,.1f} GB of this machine's memory and be at most "
-                f"{tensors_limit:,} tensors, found {found}; take a smaller network, or smaller numbers in its config"
+                f"{tensors_limit:,} tensors, found {found}; use a smaller network, or smaller numbers in its config"
             )
 
     with (

@@ -152,7 +152,7 @@ class NetworkParams(Params):
         for name in sorted(NOT_OVERRIDES & set(config or {})):
             raise ValueError(
                 f"{name!r} is not an override of the architecture: weights are named under `weights`, and the "
-                "number of classes is the dataset's; take it out"
+                "number of classes is the dataset's; remove it"
             )
         return config
 
@@ -199,9 +199,9 @@ def check_file(weights: WeightsParams) -> Path:
     try:
         status = path.stat()  # of what a link points to
         if kind := irregular(status.st_mode):
-            raise UserError(f"weights.path: {path} must be a regular file, found {kind}; name a file of weights")
+            raise UserError(f"weights.path: {path} must be a regular file, found {kind}; use a weights file")
         if not status.st_size:  # files of /proc are regular, have no size, and some have no end
-            raise UserError(f"weights.path: {path} must hold weights, found a file of 0 bytes; name a file of weights")
+            raise UserError(f"weights.path: {path} must hold weights, found a file of 0 bytes; use a weights file")
         sha256 = file_sha256(path)
     except (OSError, ValueError) as error:  # a path with a null byte
         reason = error.strerror if isinstance(error, OSError) else error
@@ -215,6 +215,6 @@ def check_file(weights: WeightsParams) -> Path:
     if not sha256.startswith(weights.sha256):
         raise UserError(
             f"weights.sha256: {path} must have a SHA-256 that begins with {weights.sha256}, found {sha256[:SHOWN]}: "
-            f"its content has changed; put the former file back, or take this one: {line}"
+            f"its content has changed; put the former file back, or use this one: {line}"
         )
     return path

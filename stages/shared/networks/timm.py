@@ -22,7 +22,8 @@ def build(params: NetworkParams, classes: int) -> LibraryModel:
     module = timm.create_model(name, pretrained=False, **arguments)
     cfg = cast(dict[str, Any], module.pretrained_cfg)
     if not cfg["classifier"]:
-        raise UserError(f"network.name: timm's {params.name} must have a classifier, found none; name another network")
+        found = f"network.name: timm's {params.name} must have a classifier, found none"
+        raise UserError(f"{found}; choose another network")
     head = (cfg["classifier"],) if isinstance(cfg["classifier"], str) else tuple(cfg["classifier"])
     return LibraryModel(
         module,

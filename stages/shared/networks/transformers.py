@@ -127,8 +127,8 @@ def _read_json(name: str, *files: str) -> Mapping[str, Any]:
         content = None
     if not isinstance(content, Mapping):
         raise UserError(
-            f"network.name: the {path.name} of {name} must be a mapping in JSON, found other text in {path}; "
-            "name another repository"
+            f"network.name: the {path.name} of {name} must be a mapping in JSON, found something else in {path}; "
+            "choose another repository"
         )
     return content
 
@@ -241,14 +241,14 @@ def config_class(type_: str, where: str) -> Any:
     if type_ not in modeling_auto.MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING_NAMES:
         raise UserError(
             f"{where} must be of an image classifier of transformers, found model type {type_!r}, whose code is not "
-            "transformers' own or classifies no images; name another network"
+            "transformers' own or classifies no images; choose another network"
         )
     class_ = type(transformers.AutoConfig.for_model(type_))
     of_any_type = [part for part in class_.sub_configs.values() if not hasattr(part, "model_type")]  # AutoConfig
     if of_any_type or known_fields(class_) & WRAPPING:
         raise UserError(
             f"{where} must be of a network of transformers' own, found model type {type_!r}, which builds another "
-            "network within; name that one itself" + (", with library: timm" if "timm" in type_ else "")
+            "network within; use that one itself" + (", with library: timm" if "timm" in type_ else "")
         )
     return class_
 
@@ -269,6 +269,6 @@ def _fields(class_: Any, said: Mapping[str, Any], where: str) -> dict[str, Any]:
         elif not is_plain(value):
             raise UserError(
                 f"{where} must hold names, numbers of at most 1,000,000 and lists of them, found {name} = "
-                f"{str(value)[:80]!r}; name another repository"
+                f"{str(value)[:80]!r}; choose another repository"
             )
     return fields

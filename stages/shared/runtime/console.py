@@ -79,7 +79,7 @@ def run_main(main: Callable[[], None]) -> NoReturn:
         if str(error.name).startswith(__name__.partition(".")[0]):
             raise
         extra = "files" if error.name in FILES else "quick" if error.name in NETWORKS else "study"
-        fail(f"this takes the package {error.name}, which is not installed: pip install 'whichlayer[{extra}]'")
+        fail(f"this needs the package {error.name}, which is not installed: pip install 'whichlayer[{extra}]'")
     except Exception as error:
         said = explain_system_error(error)
         if said is None:

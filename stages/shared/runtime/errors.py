@@ -85,18 +85,18 @@ def short_repr(value: object) -> str:
 
 PROBLEMS = {
     (errno.ENOSPC, errno.EDQUOT, errno.EFBIG): (
-        "there is no room left to write ({}); free some on that disk and run it again"
+        "there is no room left to write ({}); free some on that disk and rerun it"
     ),
     (errno.EROFS, errno.EACCES, errno.EPERM): (
-        "must be a place that you may read and write, found: {}; change that and run it again"
+        "must be a place that you may read and write, found: {}; change that and rerun it"
     ),
     (errno.EIO, errno.ESTALE, getattr(errno, "EREMOTEIO", errno.EIO)): (
-        "could not be read or written, found: {}; check the disk and run it again"
+        "could not be read or written, found: {}; check the disk and rerun it"
     ),
     (errno.ENAMETOOLONG, errno.ELOOP): (
-        "must be a path that the system takes, found: {}; shorten it, or remove its links in a circle"
+        "must be a path that the system accepts, found: {}; shorten it, or remove its links in a circle"
     ),
-    (errno.EMFILE, errno.ENFILE): "too many files are open; raise the limit (`ulimit -n 4096`) and run it again",
+    (errno.EMFILE, errno.ENFILE): "too many files are open; raise the limit (`ulimit -n 4096`) and rerun it",
 }
 """Numbers of errors of files -> what to say, with the system's words."""
 
@@ -115,7 +115,7 @@ They reserve more than they use. With less, some wait for ever and some crash.
 """
 
 MEMORY = (
-    "not enough memory; free some, or take less at once: fewer processes (WHICHLAYER_WORKERS), a smaller "
+    "not enough memory; free some, or use less at once: fewer processes (WHICHLAYER_WORKERS), a smaller "
     "embed.batch_size (scores stay) or finetune.batch_size (training changes); `whichlayer plan` says what each stage "
     "needs"
 )

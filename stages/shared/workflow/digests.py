@@ -157,7 +157,7 @@ class Digests:
                         raise
                     raise self._error(path, f"that it cannot be read ({error.strerror})") from None
                 if hash_on_disk != self.record.files[path][1]:
-                    raise self._error(path, "other content")
+                    raise self._error(path, "different content")
             self._checked.add(name)
         return self
 
@@ -235,4 +235,4 @@ def rerun_hint(stage: str, of: ArtifactId | None = None) -> str:
     """
     item = {"prepare": ("dataset",), "aggregate": ()}.get(stage, CELL)
     cell = "-".join(str((of or {}).get(name, name.upper())) for name in item)
-    return f"run the {stage} stage again (`dvc repro --single-item --force {stage}{'@' if cell else ''}{cell}`)"
+    return f"rerun the {stage} stage (`dvc repro --single-item --force {stage}{'@' if cell else ''}{cell}`)"

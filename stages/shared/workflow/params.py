@@ -47,13 +47,13 @@ def _parsed(path: Path, content: bytes) -> Any:
 def _content(path: Path) -> bytes:
     try:
         if kind := irregular(path.stat().st_mode):  # a pipe would be waited for, and a device has no end
-            raise UserError(f"{path}: must be a regular file, found {kind}; name one with --params")
+            raise UserError(f"{path}: must be a regular file, found {kind}; give one with --params")
         content = path.read_bytes()
     except FileNotFoundError:
-        raise UserError(f"{path}: no such file; run from the repository's root, or name it with --params") from None
+        raise UserError(f"{path}: no such file; run from the repository's root, or give it with --params") from None
     except OSError as error:
         raise UserError(
-            f"{path}: must be a file that can be read, found: {error.strerror}; name it with --params"
+            f"{path}: must be a file that can be read, found: {error.strerror}; give it with --params"
         ) from None
     try:
         content.decode()

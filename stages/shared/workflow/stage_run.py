@@ -10,7 +10,7 @@ result was made from. And DVC takes every file in an output's folder for the sta
 
 A run that is resumable leaves its scratch folder when it does not end well, for `stages.shared.workflow.kept_work`.
 What it has kept outlives a good end, too, in DVC's folder for temporary files and by hard links: DVC may be killed, or
-find no room, before it has recorded the result, and removes the outputs before it runs the stage again. The next stage
+find no room, before it has recorded the result, and removes the outputs before it reruns the stage. The next stage
 that DVC starts removes it, since by then the result is stored.
 
 Entry points import this module before the others: from its import on, code may not change and DVC is watched.
@@ -145,7 +145,7 @@ def check_inside(path: Path) -> None:
         link = next(each for each in chain if each.is_symlink())
         raise UserError(
             f"{link.relative_to(project)}: must be a folder in the project, found a link to {link.readlink()}: DVC "
-            "refuses results behind it, after they were computed. Take the link away; for results on another disk "
+            "refuses results behind it, after they were computed. Remove the link; for results on another disk "
             "`dvc config --local cache.dir /path/on/that/disk` and `dvc config --local cache.type symlink` "
             "(docs/scale.md#disk)"
         )
@@ -204,7 +204,7 @@ class StageRun(AbstractContextManager["StageRun"]):
                 check_inside(path)
         for path in self.writes:
             if outer := next((each for each in self.writes if each.absolute() in path.absolute().parents), None):
-                raise UserError(f"{path}: must lie outside of {outer}, another output of this stage; name another path")
+                raise UserError(f"{path}: must lie outside of {outer}, another output of this stage; change the path")
         self._text, self._mixed = self._params_text(), False
         self._inputs: dict[Path, snapshot.State] = {path: snapshot.file_states(path) for path in self.reads}
         self._folders = {path: partial_path(path) for path in self.writes}
@@ -215,7 +215,7 @@ class StageRun(AbstractContextManager["StageRun"]):
                 remove_leftovers(path)
             if not self.replace and path.exists() and not is_empty_folder(path):
                 advice = with_command("remove it", "rm -r --", path)
-                raise UserError(f"{path}: must not exist before the stage has run; {advice}, run again")
+                raise UserError(f"{path}: must not exist before the stage has run; {advice}, rerun it")
 
     def _params_text(self) -> bytes:
         return self.params.read_bytes() if self.params.is_file() else b""
@@ -296,7 +296,7 @@ class StageRun(AbstractContextManager["StageRun"]):
             more = f" and {len(changed) - 1} more" if len(changed) > 1 else ""
             raise UserError(
                 f"{changed[0]}{more} changed while {self.stage} ran, so its result is not kept: it would be recorded "
-                "as made from what is there now; run it again"
+                "as made from what is there now; rerun it"
             )
 
     def _params_changes(self) -> Iterator[str]:
@@ -332,6 +332,6 @@ def publish(scratch: Path, output: Path, *, replace: bool) -> None:
             remove(output / entry.name)
             entry.rename(output / entry.name)
     elif not replace and output.exists() and not is_empty_folder(output):
-        raise UserError(f"{output}: appeared while the stage ran, so its result is not kept; remove it, run again")
+        raise UserError(f"{output}: appeared while the stage ran, so its result is not kept; remove it, rerun it")
     else:
         scratch.rename(output)

@@ -24,7 +24,7 @@ def test_every_network_has_a_table_of_its_uses_and_one_of_what_other_choices_los
         assert [line.removeprefix("OOD ").split()[0] for line in lines[2 : 2 + len(uses)]] == uses
         header, *rows = (line for line in lines[-5:])
         assert re.split(r" {2,}", header) == [
-            "Lost to the best",
+            "Regret by rule",
             *(use.replace("detection", "OOD detection") for use in uses),
         ]
         losses = {re.split(r" {2,}", row)[0]: re.split(r" {2,}", row)[1] for row in rows}

@@ -39,7 +39,7 @@ def test_one_fold_has_no_columns_of_other_classes_and_says_why():
     (row,) = table(text, "handwriting: every score")
     assert "Other images" in row
     assert "Other classes" not in row
-    assert "Intervals over other classes take three folds" in text
+    assert "Intervals over classes need three folds" in text
 
 
 def test_the_answers_stand_before_the_tables(summary):
@@ -99,7 +99,7 @@ def test_a_scope_in_which_any_score_is_known_has_its_columns():
 def test_what_choosing_costs_is_a_row_for_each_way_and_a_column_for_each_use(summary):
     text = document(summary)
     first = text.replace("**handwriting, small_scratch**", "## another")
-    rows = {row["Lost to the best"]: row for row in table(first, "What choosing a layer costs")}
+    rows = {row["Regret by rule"]: row for row in table(first, "What choosing a layer costs")}
     assert list(rows) == [
         "other folds (default)", "last layer", "second-to-last layer", "95% of seen accuracy"
     ]  # fmt: skip

@@ -46,7 +46,7 @@ def test_one_network_by_one_score(known, message):
         (["4;8", "8", "7;8"], "The last layer is among the best by 2 of 3 scores"),
         (["8", "8", "5"], "The last layer is best by 2 of 3 scores"),
         (["4", None], "An earlier layer seems best by all 2 scores"),
-        ([], "No best layer: neither high nor low is better"),
+        ([], "Undefined best layer: neither high nor low is better"),
     ],
 )
 def test_one_network_by_several_scores(tied, message):

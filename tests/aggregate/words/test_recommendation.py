@@ -43,8 +43,8 @@ def test_the_sentences_name_the_layer_what_it_takes_whether_choosing_pays_and_wh
     assert sentences(RECOMMENDATION) == (
         "discovery (NMI): layer 5 of 9 (`blocks.3`, NMI 0.388 [0.310, 0.470]) at step 100, with 50% of the parameters "
         "and 40% of the multiply-adds. Choosing pays: +0.140 [+0.030, +0.250] over the last layer (0.240) and "
-        "+0.080 [-0.020, +0.170] over the second-to-last. Not distinguishable (other classes), with what each may lose "
-        "at most (the recommended one, 0.055): layers 4 (`blocks.2`, 0.051) and 6 (`blocks.4`, 0.034). "
+        "+0.080 [-0.020, +0.170] over the second-to-last. Not distinguishable (other classes), with the most that each "
+        "may fall short (the recommended one, 0.055): layers 4 (`blocks.2`, 0.051) and 6 (`blocks.4`, 0.034). "
         "What fine-tuning to step 100 did to the best score: raised, +0.090 [+0.020, +0.160] (other classes); to that "
         "of the last layer: lowered, -0.050 [-0.080, -0.020] (other classes). Pre-trained network: layer 3 of 9 "
         "(`blocks.1`), +0.210 [+0.120, +0.300] over its own last."
@@ -58,7 +58,7 @@ def test_the_uses_whose_scores_are_of_scaled_rows_are_named():
         "Retrieval and discovery use L2-normalized embeddings."
     )
     groups = scored_as([recommendation(normalize="l2", neighbours="other_groups")])
-    assert groups == "Scores use L2-normalized embeddings. Neighbours are only images of other groups."
+    assert groups == "Scores use L2-normalized embeddings. Neighbours come only from different groups."
 
 
 GAINED = "+0.140 [+0.030, +0.250]"
@@ -155,7 +155,7 @@ def test_ties_are_told_as_far_as_they_are_known():
     assert "No other layer ties with it (other classes)." in sentences(recommendation(shortlist=SHORTLIST[1:2]))
     unproven = recommendation(shortlist=SHORTLIST[1:2], shortlist_scope="images")
     assert brief_ties(unproven) == "–"
-    assert "Whether others tie is not shown (other images, no proven level)." in sentences(unproven)
+    assert "Ties are not proven (other images, no proven level)." in sentences(unproven)
     unknown = recommendation(shortlist=[], shortlist_scope=None)
     assert brief_ties(unknown) == "–"
     assert "Which layers tie with it is not known." in sentences(unknown)
@@ -190,7 +190,7 @@ def test_an_interval_is_that_of_the_wider_scope_that_is_known_and_so_explained()
     )
     none = recommendation(classes=None, images=None, gain_over_last=NONE)
     assert use_cells(none)["score"] == "0.390"
-    why = "No interval of the gain, so undecided: discovery."
+    why = "The gain has no interval, so undecided: discovery."
     assert explain_brackets([none]) == f"{why} Ties: 95% for other unseen classes and retraining."
     perfect = recommendation(classes=None, images=None, gain_over_last=NONE, value=1.0, shortlist_scope=None)
     assert explain_brackets([perfect]) == why.replace(",", " (perfect scores do not vary),")

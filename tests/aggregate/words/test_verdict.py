@@ -93,7 +93,7 @@ def test_of_one_use_there_is_one_row():
     assert text.count("Next: whichlayer features photos/ --use retrieval --out photos.parquet") == 2
     only = [each for each in found if (each.dataset, each.use) != ("flowers", "retrieval")]
     one = verdict(facts(only), use="retrieval")
-    assert "flowers: no score tells of this use." in one.splitlines()
+    assert "flowers: no score measures this use." in one.splitlines()
     assert "--from" not in one
     with pytest.raises(UserError, match="found 'clustering'"):
         verdict(facts(found), use="clustering")

@@ -316,7 +316,7 @@ def test_a_cell_of_another_version_of_its_library_is_noted_and_compared_more_str
     assert capsys.readouterr().err == ""
     with pytest.raises(UserError, match=r"to within 0\.001 of their length, found a distance of 0\.001"):
         write_cut(tmp_path / "b", source, onnx=False, tolerance=None, licence=None)
-    assert "trees-tiny-0-3 was made with other versions of libraries: timm 0.1, now " in capsys.readouterr().err
+    assert "trees-tiny-0-3 was made with different versions of libraries: timm 0.1, now " in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("fold", "frozen"), [("all", False), ("0", True)])

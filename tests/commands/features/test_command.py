@@ -87,7 +87,7 @@ def upgraded(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_another_version_of_the_networks_library_is_noted(cell: Path, tmp_path: Path):
     done = features(cell, cell / "raw", tmp_path / "a.parquet")
     assert done.exit_code == 0
-    said = f"note: trees-tiny-0-3 was made with other versions of libraries: timm {version('timm')}, now 99.0.0\n"
+    said = f"note: trees-tiny-0-3 was made with different versions of libraries: timm {version('timm')}, now 99.0.0\n"
     assert said in done.stderr
 
 

@@ -151,7 +151,7 @@ def test_a_cell_that_fails_stops_no_other_and_any_scheduler_runs_the_cells_throu
     assert done.returncode == 2
     assert "mine-a-0-0: done, " in done.stdout
     assert "RuntimeError: broken on purpose" in done.stdout.partition("mine-b-0-0: failed: ")[2]
-    assert "1 of 2 cells failed (mine-b-0-0); the others are done" in done.stderr
+    assert "1 of 2 cells failed (mine-b-0-0); the rest are done" in done.stderr
     assert project.run("whichlayer", "fleet", "--list").stdout == "whichlayer fleet --cell mine-b-0-0\n"
     failed = project.run("whichlayer", "fleet", "--cell", "mine-b-0-0", ok=False)
     assert "mine-b-0-0: must succeed, " in failed.stderr

@@ -234,7 +234,7 @@ def write_classes(folder, *counts):
     [
         ((6, 1), (), r"2 classes of at least 5 images each, found class1 \("),
         ((6,), (), r"2 classes of at least 5 images each, found class0 \("),
-        ((), ("--demo",), "name a folder of images, or take --demo"),
+        ((), ("--demo",), "give a folder of images, or use --demo"),
     ],
 )
 def test_what_is_wrong_is_named_before_torch_is_imported(tmp_path, monkeypatch, counts, args, message):

@@ -204,7 +204,7 @@ def test_an_output_that_is_no_layer_is_refused() -> None:
 
 
 def test_a_network_whose_layers_the_library_does_not_name_asks_for_them() -> None:
-    with pytest.raises(UserError, match=r"name them: taps: \{layers: \[module paths\]\}"):
+    with pytest.raises(UserError, match=r"list them: taps: \{layers: \[module paths\]\}"):
         taps_of({"library": "timm", "name": "coat_lite_tiny", "image_size": 64})
 
 

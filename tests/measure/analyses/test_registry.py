@@ -46,5 +46,5 @@ def test_what_analyses_read_must_be_embedded():
         check_embedded(["k_sensitivity", "ood"], ["unseen"], training=True, frozen=False)
     assert str(error.value) == (
         "measure.analyses: 'ood' needs embed.splits to list 'test', but embedded are the images unseen, train; "
-        "change that, or take ood out of measure.analyses"
+        "change that, or remove ood from measure.analyses"
     )

@@ -99,7 +99,7 @@ def test_a_missing_and_an_unfinished_dataset_say_what_to_do(tmp_path: Path):
         open_images(tmp_path / "d", "0")
     with pytest.raises(ValueError, match="lists 12 images, 9 were given"):
         write(tmp_path / "d", manifest(), pixels(9))
-    with pytest.raises(UserError, match=r"digests\.json: .*found no such file .*run the prepare stage again"):
+    with pytest.raises(UserError, match=r"digests\.json: .*found no such file .*rerun the prepare stage"):
         open_images(tmp_path / "d", "0")
 
 
@@ -132,7 +132,7 @@ def test_images_are_compared_with_their_digests_when_they_are_read(tmp_path: Pat
     second.write_bytes(content)
     packed = open_images(tmp_path / "d", "0")
     np.testing.assert_array_equal(packed.read(np.arange(8)), data[:8])  # the shard that is whole
-    with pytest.raises(UserError, match=rf"{second}: must be as the prepare stage wrote it, found other content"):
+    with pytest.raises(UserError, match=rf"{second}: must be as the prepare stage wrote it, found different content"):
         packed.read(np.array([3, 9]))
     first.unlink()  # of which zarr would say that its images are black
     with pytest.raises(UserError, match=rf"{first}: .*found no file; remove it with `whichlayer verify"):
@@ -175,7 +175,7 @@ def test_a_fold_may_leave_images_out_and_choose_other_classes(tmp_path: Path):
 
 def test_a_fold_that_is_missing_is_refused(tmp_path: Path):
     write(tmp_path / "d", manifest(), pixels(12))
-    with pytest.raises(UserError, match=r"has no fold '7', but 0; run the prepare stage again"):
+    with pytest.raises(UserError, match=r"has no fold '7', but 0; rerun the prepare stage"):
         open_images(tmp_path / "d", "7")
 
 

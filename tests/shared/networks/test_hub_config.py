@@ -152,7 +152,7 @@ def test_of_a_file_that_the_cache_holds_no_message_says_that_it_lacks_it(hub: Pa
     with downloaded(hub, "evil/net") as folder:
         (folder / "config.json").write_text(json.dumps({"model_type": "vit", **VIT, "image_size": 32}))
         (folder / name).write_text(content)
-    message = rf"^network\.name: the {name} of evil/net must be a mapping in JSON, found other text in .*{name};"
+    message = rf"^network\.name: the {name} of evil/net must be a mapping in JSON, found something else in .*{name};"
     with pytest.raises(UserError, match=message):
         skeleton()
 

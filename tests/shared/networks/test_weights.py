@@ -394,7 +394,7 @@ def test_a_visual_tower_is_that_of_the_whole_model_and_its_text_half_is_not_made
 def test_weights_that_are_all_0_are_refused(tmp_path: Path) -> None:
     own = tensors(build(RESNET, {"source": "none"}))
     save_file({name: torch.zeros_like(tensor) for name, tensor in own.items()}, tmp_path / "w.safetensors")
-    with pytest.raises(UserError, match=r"weights\.path: .*w\.safetensors: .* only zeros; take other weights"):
+    with pytest.raises(UserError, match=r"weights\.path: .*w\.safetensors: .* only zeros; use different weights"):
         build(RESNET, file(tmp_path / "w.safetensors"))
 
 

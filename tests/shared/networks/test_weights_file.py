@@ -67,7 +67,7 @@ def test_a_file_without_a_size_is_not_opened(name: str, tmp_path: Path) -> None:
         path.touch()
     elif not path.exists():
         pytest.skip("no /proc on this system")
-    with pytest.raises(UserError, match="must hold weights, found a file of 0 bytes; name a file of weights"):
+    with pytest.raises(UserError, match="must hold weights, found a file of 0 bytes; use a weights file"):
         check_file(entry(path))
 
 

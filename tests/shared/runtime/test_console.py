@@ -124,7 +124,7 @@ def test_a_path_that_cannot_be_is_one_message(capsys: pytest.CaptureFixture[str]
         with pytest.raises(SystemExit) as exit_:
             run_main(lambda path=path: path.read_text())  # type: ignore[misc]
         assert exit_.value.code == 2
-        assert f"must be a path that the system takes, found: {said}" in capsys.readouterr().err
+        assert f"must be a path that the system accepts, found: {said}" in capsys.readouterr().err
 
 
 def test_a_main_that_ends_well_exits_with_0():

@@ -48,7 +48,7 @@ def test_every_writer_that_finds_no_room_gives_one_sentence(tmp_path: Path, name
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     said = explain_system_error(caught.value)
     assert said is not None
-    assert "there is no room left to write (File too large); free some on that disk and run it again" in said
+    assert "there is no room left to write (File too large); free some on that disk and rerun it" in said
 
 
 def failing(call: Callable[[], object]) -> BaseException:
@@ -87,7 +87,7 @@ def test_want_of_memory_says_what_takes_less(call: Callable[[], object]):
         ),
         (PermissionError(errno.EACCES, "x", b"/a/b"), "^/a/b: must be .*, found: Permission denied; change that"),
         (OSError(errno.EIO, "x", Path("/a")), "^/a: could not be read or written, found: Input/output error; check"),
-        (OSError(errno.ENAMETOOLONG, "x", "aaa"), "^aaa: must be a path that the system takes, found: File name too"),
+        (OSError(errno.ENAMETOOLONG, "x", "aaa"), "^aaa: must be a path that the system accepts, found: File name too"),
         (
             OSError(errno.ELOOP, "x", "a"),
             "symbolic links; shorten it, or remove its links in a circle$",

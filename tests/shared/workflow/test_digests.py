@@ -48,7 +48,7 @@ def test_what_is_as_it_was_passes_and_only_what_is_asked_for_is_read(folder: Pat
     read(folder).check("a", "b")
     (folder / "b" / "c").write_bytes(b"abd")
     read(folder).check("a").check_sizes("b")
-    with pytest.raises(UserError, match=r"b/c: must be as the measure stage wrote it, found other content; remove"):
+    with pytest.raises(UserError, match=r"b/c: must be as the measure stage wrote it, found different content; remove"):
         read(folder).check("a", "b")
 
 

@@ -39,7 +39,7 @@ def test_the_parsers_advice_is_not_passed_on(path: Path):
 def test_pipes_and_devices_are_refused_without_opening_them(path: Path):
     os.mkfifo(path)
     for special in (path, Path("/dev/zero")):
-        with pytest.raises(UserError, match=r"must be a regular file, found a .*; name one with --params"):
+        with pytest.raises(UserError, match=r"must be a regular file, found a .*; give one with --params"):
             read_yaml(special)
 
 

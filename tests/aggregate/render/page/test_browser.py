@@ -290,7 +290,7 @@ def test_what_was_not_measured_is_said_in_the_charts_place(visit):
         "classes": "A single class has no 1-NN accuracy.",
         "steps": "This score chooses no layer, so it has no g.",
         "folds": "Not measured.",
-        "projection": "No images were kept of this network.",
+        "projection": "This network has no stored images.",
     }
     assert opened.page.locator("[data-network='0'][data-metric=ami] .plot").inner_text() == "Not measured like this."
     assert "This score chooses no layer" in opened.page.locator("#networks caption").inner_text()

@@ -7,7 +7,7 @@ const builders = {
   overview(element, chosen) {
     const all = data.networks.flatMap((network, i) => (network.dataset === element.dataset.dataset ? [i] : []));
     const rows = all.map((network) => curve(network, chosen)).filter((row) => row);
-    if (!rows.length) return "No network was measured like this.";
+    if (!rows.length) return "Networks were not measured like this.";
     const counts = new Set(all.map((i) => data.networks[i].layers.length)), [count] = counts;
     const same = counts.size === 1, span = same ? Math.max(count - 1, 1) : 1;
     const names = same ? data.networks[all[0]].short.map((name, i) => (all.length > 1 ? String(i + 1) : name)) : [];
@@ -100,7 +100,7 @@ const builders = {
   projection(element, chosen, at, network) {
     const { side } = element.dataset, found = gallery(at, side, chosen);
     element.querySelector("output").textContent = layerName(network, controls.elements[side + at].value - 1);
-    if (!found) return "No images were kept of this network.";
+    if (!found) return "This network has no stored images.";
     note(element, `${PART} ${found.fold}; the plane holds ${Math.round(100 * found.explained)}% of the variance.`);
     const labels = [...new Set(found.rows.map((row) => found.images.labels[row.image]))].sort();
     const points = found.rows.map((row) => {

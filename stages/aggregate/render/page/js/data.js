@@ -58,7 +58,7 @@ const layerName = (network, place) => `${place + 1} of ${network.layers.length} 
 const bestWords = ({ network, step, best, value }) =>
   `best at layer ${layerName(data.networks[network], best)}${data.steps.length > 1 ? `, ${stepWords(step)}` : ""}, ${number(value[best])}`;
 const BANDS = {
-  classes: "interval for other classes", images: "interval for other images of these classes", sd: "± 1 standard deviation", "": "",
+  classes: "interval over classes", images: "interval over images of these classes", sd: "± 1 standard deviation", "": "",
 };
 
 /** Say what a selection is, for captions and for people who hear the chart. */

@@ -18,7 +18,7 @@ function fillGallery(element) {
   const layers = ["left", "right"].map((side) => gallery(at, side, selection())).filter(Boolean);
   const shown = layers.length ? new Set([...layers[0].rows.map((row) => row.image).filter((image) => String(image) === value), ...queries(layers[0])]) : [];
   element.querySelector(".lines").replaceChildren(...[...shown].map((image) => neighbourLine(image, layers)));
-  note(element, layers.length === 0 ? "No images were kept of this network." :
+  note(element, layers.length === 0 ? "This network has no stored images." :
     `${PART} ${layers[0].fold}. Neighbours of all its images that have the image's class: ${layers.map(rightNeighbours).join("; ")}.`);
 }
 
