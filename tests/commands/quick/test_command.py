@@ -107,7 +107,7 @@ def test_all_files_that_are_no_images_are_named_at_once(tmp_path):
     write_classes(tmp_path, 6, 6)
     for name in ("class0/1.png", "class1/4.png"):
         (tmp_path / name).write_bytes(b"none")
-    with pytest.raises(UserError, match=r"found class0/1.png: not an .*, class1/4.png: not an .*; take such files out"):
+    with pytest.raises(UserError, match=r"found class0/1.png: not an .*, class1/4.png: not an .*; remove such files"):
         read_folder(tmp_path)
 
 
