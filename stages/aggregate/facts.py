@@ -378,7 +378,7 @@ class Facts:
     notice: str = ""
     no_joins: str = ""
     claims: bool = True
-    format: Literal["whichlayer.facts/7"] = "whichlayer.facts/7"
+    format: Literal["whichlayer.facts/8"] = "whichlayer.facts/8"
 
     @property
     def parts(self) -> Parts:
