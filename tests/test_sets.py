@@ -251,7 +251,7 @@ def test_a_study_without_a_representation_is_named(represented: tuple[Path, Cell
     with pytest.raises(UserError, match=r"representation of yours, net, found none; list `representations`"):
         record_of(facts, ("yours", "net"))
     write_facts(tmp_path, replace(facts, representations=[record, record.model_copy(update={"dataset": "yours"})]))
-    with pytest.raises(UserError, match=r"--from: must name a cell .* the results have 2 datasets"):
+    with pytest.raises(UserError, match=r"--from: must be a cell .* the results have 2 datasets"):
         recommended_cell(tmp_path, wanted)
 
 

@@ -118,7 +118,7 @@ def score(
         joins, recipes: what competes with single layers for retrieval, in `Result.recommend` and `representation`, as
             for `choose_representation`; `joins=["single"], recipes=["plain"]`: nothing.
         control: the layer that gains are over, which then counts as the last and is listed there; of several networks
-            `(network, layer)`, which must be named. None: the last layer of the only network.
+            `(network, layer)`, required. None: the last layer of the only network.
         ids, dataset, model: (N,) names of the images, and names in the verdict. Ids and `dataset` seed the halves.
         workers: number of processes. More than one needs `if __name__ == "__main__":` in a script.
         on_scores: called with the table of scores before anything is computed again for intervals: first without the
@@ -188,7 +188,7 @@ def choose_representation(
         joins: which layers stand side by side: `single`, `last_2`, `last_4`, `upper_half`, `all`.
         recipes: of the rows: `plain` (L2-normalized), `centred`, `whitened`, `within` (the inverse root of the
             covariance within reference classes), `whitened_within`.
-        control: the layer that gains are over, of several networks `(network, layer)`, which must be named; None: the
+        control: the layer that gains are over, of several networks `(network, layer)`, required; None: the
             last layer of the only network.
 
     Returns:

@@ -90,7 +90,7 @@ def compare(layers: Any, function: str, *, joins: Any = JOINS, recipes: Any = RE
         for name in (name for name in own if name != BASELINE):
             key = f"{network} {name}" if network else name
             if key in known:
-                raise UserError(f"network and layer must name each array once, found {key!r} twice; rename a network")
+                raise UserError(f"network and layer must list each array once, found {key!r} twice; rename a network")
             operations = float(described[name].operations) if name in described else float("nan")
             arrays[key], known[key] = own[name], Known(network, name, operations)
     named = _named_control(networks, known, control)
@@ -127,7 +127,7 @@ def _named_control(networks: Mapping[str, Mapping[str, Any]], known: Mapping[str
     if control is None and len(networks) > 1:
         first, layer = next(((network, [*own][-1]) for network, own in networks.items() if own), ("224", "layer4"))
         raise UserError(
-            "control must name the layer that gains are over, since there are several networks or input sizes, found "
+            "control must be the layer that gains are over, since there are several networks or input sizes, found "
             f"None; give for example control=({first!r}, {layer!r})"
         )
     if control is None:

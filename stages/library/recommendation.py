@@ -70,12 +70,12 @@ class Recommendation:
         score: score of that layer, corrected for the choice among layers, so it is below the mean in `table`. Report
             this score.
         low, high: 95% interval of the score; None if there is none, as for fewer than ten classes without halves.
-        gain: gain over the last layer, corrected for the choice among layers; None if the last layer itself is named,
+        gain: gain over the last layer, corrected for the choice among layers; None if the last layer itself is chosen,
             or if there is no estimate.
         gain_low, gain_high: 95% interval of the gain, around `gain`.
         status: `pays` (the interval of the gain lies above 0), `does_not_pay` (no layer gains more than 0.02) or
             `undecided`.
-        ties: layers that are not distinguishable from the named one, from input to output.
+        ties: layers that are not distinguishable from the chosen one, from input to output.
         scope: scope of the intervals: `classes` from ten classes on, else `images`; None if there are none.
         useful: whether any layer beats chance and raw pixels.
         representation: what is better for retrieval than the layer; None: nothing is, or nothing else was compared.

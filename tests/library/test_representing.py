@@ -120,7 +120,7 @@ def test_a_score_compares_networks_or_sizes_with_the_control_that_is_named(chose
 @pytest.mark.parametrize(
     ("layers", "message"),
     [
-        ({"64": embeddings(), "224": embeddings()}, r"control must name .* found None; .* control=\('64', 'layer2'\)"),
+        ({"64": embeddings(), "224": embeddings()}, r"control must be .* found None; .* control=\('64', 'layer2'\)"),
         ({"64": embeddings(), "last": LABELS}, "found both: 'last' has no network; put it into one"),
         ({"habit": embeddings()}, "networks must have names of their own, none of habit, .* found 'habit'; rename it"),
         ({64: embeddings(), "64": embeddings()}, "found two of one name; rename it"),

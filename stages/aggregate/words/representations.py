@@ -21,8 +21,8 @@ TUNED = "on the remaining folds, fitted to test images of its own seen classes"
 
 
 NO_JOINS = (
-    "No joins of layers were compared (analysis `representations`): that takes two sets of classes or more of a frozen "
-    "network (`unseen_classes: all`, and an `unseen_count` of at most half of the classes), or two folds."
+    "Joins of layers were not compared (analysis `representations`): that needs two sets of classes or more of a "
+    "frozen network (`unseen_classes: all`, and an `unseen_count` of at most half of the classes), or two folds."
 )
 
 

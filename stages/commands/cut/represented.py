@@ -101,7 +101,7 @@ def record_of(facts: Facts, cell: tuple[str, str] | None = None) -> Representati
         )
     if len(datasets := {each.dataset for each in found}) > 1:
         raise UserError(
-            f"--from: must name a cell (dataset/model/fold/seed), since the results have {len(datasets)} datasets"
+            f"--from: must be a cell (dataset/model/fold/seed), since the results have {len(datasets)} datasets"
         )
     return max(found, key=lambda each: each.value)
 

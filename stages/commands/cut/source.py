@@ -204,7 +204,7 @@ def recommended_cell(results: Path, wanted: Wanted) -> str:
     models = {each.model for each in best if each is not None}
     if len(of_datasets) > 1 or len(models) != 1:
         named = f"{len(of_datasets)} datasets" if len(of_datasets) > 1 else f"{len(models)} best networks, by use"
-        raise UserError(f"--from: must name a cell (dataset/model/fold/seed), since the results have {named}")
+        raise UserError(f"--from: must be a cell (dataset/model/fold/seed), since the results have {named}")
     return f"{found[0].dataset}/{models.pop()}/{facts.cell}"
 
 

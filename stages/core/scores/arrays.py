@@ -53,7 +53,7 @@ def as_array(what: str, values: ArrayLike) -> NDArray[Any]:
             would show.
     """
     if np.ma.is_masked(values):
-        raise UserError(f"{what} must have no masked values; take such images out of the labels and of all embeddings")
+        raise UserError(f"{what} must have no masked values; remove such images from the labels and all embeddings")
     try:
         return np.asarray(values)
     except (RuntimeError, TypeError, ValueError) as error:

@@ -153,7 +153,7 @@ def test_a_named_layer_comes_with_the_step_that_is_recommended_for_it(store: Emb
 def test_the_cell_is_that_of_the_best_network_for_the_use(tmp_path: Path):
     assert recommended_cell(two_uses(tmp_path), Wanted()) == "trees/tiny/all/1"
     results = two_uses(tmp_path, model="large")
-    with pytest.raises(UserError, match=r"--from: must name a cell .* since the results have 2 best networks, by use"):
+    with pytest.raises(UserError, match=r"--from: must be a cell .* since the results have 2 best networks, by use"):
         recommended_cell(results, Wanted())
     assert recommended_cell(results, Wanted(use="retrieval")) == "trees/large/all/1"
     with pytest.raises(UserError, match="the results have 2 datasets"):
