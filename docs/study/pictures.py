@@ -39,7 +39,7 @@ SIZE_WORDS = ("The larger the input,\nthe less choosing a layer gains", "input i
 Lines = Mapping[str, pd.DataFrame]
 """By kind of images: gains, a row for each place, a column for each dataset."""
 
-GREY, WIDTH, HEIGHT, DPI = "#6C6C6C", 7.0, 2.7, 110
+GREY, WIDTH, HEIGHT, DPI = "#6C6C6C", 7.5, 2.7, 110
 OURS = "efficientnet_lite0"
 
 
@@ -62,15 +62,16 @@ def draw_network(network: str, ours: Mapping[tuple[Key, str], Curve]) -> Figure:
         for rows, style in (("unnormalized", "-"), ("L2-normalized", "--")):
             curve = ours[(dataset, OURS, "nmi"), rows]
             _draw(panel, curve, color=GREY, linestyle=style, label=f"NMI here, {rows}", linewidth=1)
-        panel.set_title(f"{network}, {name}", size=9)
-        panel.set_xlabel("relative depth", size=8)
-        panel.tick_params(labelsize=7.5)
+        panel.set_title(f"{network}, {name}", size=10)
+        panel.set_xticks([0, 0.5, 1], ["first", "middle", "last"])
+        panel.set_xlabel("layer", size=9)
+        panel.tick_params(labelsize=8.5)
         panel.set_ylim(0, 1)
         panel.grid(axis="y", linewidth=0.4)
         panel.spines[["top", "right"]].set_visible(False)
-    panels[0].set_ylabel("score on unseen classes", size=8)
+    panels[0].set_ylabel("score on unseen classes", size=9)
     handles, labels = panels[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside right center", frameon=False, fontsize=7)
+    figure.legend(handles, labels, loc="outside right center", frameon=False, fontsize=8.5)
     return figure
 
 
