@@ -360,11 +360,9 @@ class Facts:
         cell: fold and seed of the networks to take features from: fold `all` where it is in the grid.
         power: what a study of this design shows by the main score, of every network of which it is known.
         unit_rows: the scores that are of L2-normalized embeddings; others are of unnormalized ones.
-        representations: what to take from frozen networks if joins are considered (`representations` among
-            `measure.analyses`).
+        representations: what to take from frozen networks if `representations` is among `measure.analyses`.
         claims: whether the paper's claims are told, as of a study.
-        notice: a sentence that every output has, such as what of the grid is missing; empty: none.
-        no_joins: a sentence that summary.md and the page have if joins were to be compared and could not be.
+        notice, no_joins: sentences that all outputs have, or summary.md and the page if joins could not be compared.
         format: of the file; another number wherever a field, or what it may hold, changes.
     """
 
