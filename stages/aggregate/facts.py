@@ -327,8 +327,7 @@ class RepresentationRecord(Record):
     Attributes:
         dataset, model, layers, join, recipe: as in representations.csv, of the best mean over all classes.
         value, layer_value: MAP@R, mean over classes, of what was chosen on other sets or folds, and of single layers.
-        last_layer, last_value: the deepest layer of the last checkpoint, L2-normalized, and its MAP@R.
-        gain_over_last: what choosing gains over it.
+        last_layer, last_value, gain_over_last: deepest layer of the last checkpoint, its MAP@R, and the gain over it.
         n_classes, n_sets, n_candidates: unseen classes, their sets or folds, and what was chosen among.
         step, of_steps: checkpoint of a fine-tuned network; `value` among only the pre-trained one, and only the last.
     """
@@ -361,10 +360,9 @@ class Facts:
         cell: fold and seed of the networks to take features from: fold `all` where it is in the grid.
         power: what a study of this design shows by the main score, of every network of which it is known.
         unit_rows: the scores that are of L2-normalized embeddings; others are of unnormalized ones.
-        representations: what to take from networks if joins are considered (the analysis `representations`).
+        representations: what to take from networks if `representations` is among `measure.analyses`.
         claims: whether the paper's claims are told, as of a study.
-        notice: a sentence that every output has, such as what of the grid is missing; empty: none.
-        no_joins: a sentence that summary.md and the page have if joins were to be compared and could not be.
+        notice, no_joins: sentences that all outputs have, or summary.md and the page if joins could not be compared.
         format: of the file; another number wherever a field, or what it may hold, changes.
     """
 

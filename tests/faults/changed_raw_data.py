@@ -112,7 +112,8 @@ def run_labels(trial: str, place: Place) -> Outcome:
     """Give features labels by a changed table: a class for each image, or one message."""
     paths = [f"images/{i:02d}.png" for i in range(12)]
     features, labels = place.scratch / "new.parquet", place.scratch / "labels.csv"
-    shard = Shard(paths, ["0" * 64] * 12, np.eye(12, dtype=np.float32), {})
+    np.savez(place.scratch / "shard.npz", features=np.eye(12, dtype=np.float32))
+    shard = Shard(place.scratch / "shard.npz", paths, ["0" * 64] * 12, {})
     WRITERS[".parquet"](features, [shard], 12, {"layer": "head", "step": 0})
     labels.write_bytes(mutated_table(table(paths), seed_of(trial)))
     return attempt(lambda: _read_labels(features, labels), str(features), str(labels))

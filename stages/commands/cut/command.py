@@ -103,8 +103,8 @@ def cut(
     source = open_source(params, cell, CellPaths.of(cell), asked)
     card = write_cut(out, source, onnx=onnx, tolerance=tolerance, licence=licence)
     size, at, agreement = card["size"], card["layer"], card["agreement"]
-    whole = "; nothing to cut: that is the last layer" if at["depth"] + 1 == at["layers"] else ""
     made = f", {at['scale']}, {at['width']} dimensions" if "representation" in card else ""
+    whole = "; nothing to cut: that is the last layer" if at["depth"] + 1 == at["layers"] and not made else ""
     print(
         f"cut {cell_name(cell)} at layer {at['place']} (`{at['name']}`){made}: "
         f"{size['parameters']:,} of {size['network_parameters']:,} parameters, "

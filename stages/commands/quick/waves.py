@@ -21,7 +21,7 @@ from ...core.representations.choice import MIN_FITTED_CLASSES
 from ...core.scores.catalogue import LAYER_SCORES, PROBE, is_clustered
 from ...core.scores.description import ON_PAGE
 from ...core.scores.refits import MAX_GROUPS
-from ...library import score
+from ...library import Result, score
 from ...library.compared import compare
 from ...measure.run import worker_count
 from ...shared.runtime.errors import UserError
@@ -71,8 +71,8 @@ def answer(
     from ...library.settings import read_settings
 
     first, several = next(iter(sources)), len(sources) > 1
-    habit = (first, [*sources[first]][-1]) if several else None
-    compared = compare(sources if several else sources[first], "quick", control=habit)
+    layers, habit = (sources, (first, [*sources[first]][-1])) if several else (sources[first], None)
+    compared = compare(layers, "quick", control=habit)
     asked = scores_of(use)
     measure, aggregate, given = read_settings(PARAMS, ",".join(asked))
     joins = use in (None, "retrieval") and len({*labels}) >= MIN_FITTED_CLASSES
@@ -92,33 +92,48 @@ def answer(
             announce()
 
     announce()
-    result = score(
-        sources if several else sources[first],
-        labels,
-        control=habit,
-        **given,
-        dataset=dataset,
-        model=model,
-        workers=workers,
-        on_scores=show,
-    )
+    given |= {"dataset": dataset, "model": model, "workers": workers, "on_scores": show}
+    result = score(layers, labels, control=habit, **given)
     print(result.verdict(use or aggregate.use), flush=True)
     if dimensions and not joins:
         print(UNUSED, file=sys.stderr)
+    choice = None
     if joins:
         announce()
         choice = result.representation
         print(f"\n{choice}{curve_of(choice, dimensions) if dimensions else ''}", flush=True)
     if out:
-        from ...library.export import write_result
+        measure = measure.model_copy(update={"analyses": []})
+        how = {"measure": measure, "aggregate": aggregate, "command": command, "workers": workers}
+        how |= {"joined": None if several else choice}  # the page is of one network
+        keep(out, result, {**compared.control_last, "labels": np.array(labels)}, choice, dimensions, **how)
 
-        with new_output(out) as scratch:
-            measure = measure.model_copy(update={"analyses": []})
-            how: dict[str, Any] = {"measure": measure, "aggregate": aggregate, "command": command, "workers": workers}
-            write_result(scratch, result, **how, joined=choice if joins and not several else None)
-            np.savez(scratch / "embeddings.npz", allow_pickle=False, labels=np.array(labels), **compared.control_last)
-            if joins:
-                choice.write(scratch, fitted(choice, dimensions))
+
+def keep(
+    out: Path,
+    result: Result,
+    arrays: Mapping[str, Any],
+    choice: "RepresentationChoice | None",
+    dimensions: int | None,
+    **how: Any,
+) -> None:
+    """Write the page and tables, the embeddings, and the representation, if one was chosen, to a folder.
+
+    Args:
+        out: the folder.
+        result: of `score`.
+        arrays: of embeddings.npz.
+        choice: of representations.
+        dimensions: of the representation; None: all.
+        how: what `write_result` takes.
+    """
+    from ...library.export import write_result
+
+    with new_output(out) as scratch:
+        write_result(scratch, result, **how)
+        np.savez(scratch / "embeddings.npz", allow_pickle=False, **arrays)
+        if choice is not None:
+            choice.write(scratch, fitted(choice, dimensions))
 
 
 def fitted(choice: "RepresentationChoice", dimensions: int | None) -> "Representation":
