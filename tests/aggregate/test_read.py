@@ -115,7 +115,7 @@ def test_a_table_of_an_analysis_that_a_cell_lacks_is_named(grid, run):
 def test_a_table_of_another_version_is_named(grid, run, file, column):
     pd.read_csv(grid / file).drop(columns=column).to_csv(grid / file, index=False)
     seal_training(grid / file) if "training" in file else seal((grid / file).parent)
-    with pytest.raises(UserError, match=rf"lacks {column}: it was written by another version; run the .* stage again"):
+    with pytest.raises(UserError, match=rf"lacks {column}: it was written by another version; rerun the .* stage"):
         layers_of(grid, run)
 
 
@@ -125,7 +125,7 @@ def test_a_table_of_another_cell_is_named(grid, run):
     with pytest.raises(UserError, match=r"1/layers\.csv: must be as the measure stage wrote it, found .*; remove"):
         layers_of(grid, run)
     shutil.copytree(cells / "0", cells / "1", dirs_exist_ok=True)
-    with pytest.raises(UserError, match=r"1/digests\.json: must be of .* seed 1, found .* seed 0; run the measure"):
+    with pytest.raises(UserError, match=r"1/digests\.json: must be of .* seed 1, found .* seed 0; rerun the measure"):
         layers_of(grid, run)
 
 
@@ -167,7 +167,7 @@ def test_a_table_that_was_not_asked_for_is_not_read(grid, run):
 def test_a_table_of_an_analysis_of_another_version_is_named(grid, run):
     (grid / f"measures/{SMALL}/0/layer_pairs.csv").write_text("step,split\n")
     seal_all(grid / "measures")
-    with pytest.raises(UserError, match=r"layer_pairs\.csv: must have .*lacks layer_a, .*measure stage again"):
+    with pytest.raises(UserError, match=r"layer_pairs\.csv: must have .*lacks layer_a, .*rerun the measure stage"):
         analyses_of(grid, run, "layer_pairs")
 
 
@@ -191,5 +191,5 @@ def test_a_gallery_of_another_cell_is_named(grid, run):
 
 def test_thumbnails_that_are_missing_are_named(grid, run):
     (grid / "thumbnails/handwriting/thumbnails.parquet").unlink()
-    with pytest.raises(UserError, match=r"handwriting/thumbnails.parquet: .*found no file; .* run the prepare stage"):
+    with pytest.raises(UserError, match=r"handwriting/thumbnails.parquet: .*found no file; .* rerun the prepare stage"):
         read_all_thumbnails(grid / "thumbnails", run)

@@ -72,6 +72,7 @@ class Bench:
                 sys.exit(f"failed: {' '.join(command)}\n{printed[-2000:]}")
             memory = usage.ru_maxrss / (2**30 if sys.platform == "darwin" else 2**20)
             self.done[key] = Spent(usage.ru_utime + usage.ru_stime, memory, printed)
+            print(f"bench: {self.done[key].seconds:.1f} s, {memory:.2f} GB", file=sys.stderr, flush=True)
         return self.done[key]
 
     def work(self, root: Path, *words: object) -> float:

@@ -24,7 +24,7 @@ def images(folder: str, classes: int, per_class: int, size: int) -> None:
         path.mkdir(parents=True)
         shared = random.integers(0, 256, (6, 6, 3))
         for index in range(per_class):
-            coarse = (shared + 1.5 * random.integers(0, 256, (6, 6, 3))) / 2.5
+            coarse = (shared + random.integers(0, 256, (6, 6, 3))) / 2
             image = Image.fromarray(coarse.astype(np.uint8)).resize((size, size), Image.Resampling.BICUBIC)
             noise = random.normal(0, 12, (size, size, 3))
             Image.fromarray((np.asarray(image) + noise).clip(0, 255).astype(np.uint8)).save(path / f"{index:03}.jpg")

@@ -39,7 +39,7 @@ def test_damage_is_one_sentence_that_names_the_file(study: Path, artifact: Artif
             file.write_bytes(content)
     message = str(error.value)
     assert message.startswith(tuple(f"{each}{end}" for each in blamed(path, sibling, damage) for end in (": ", "/")))
-    assert re.search(r"[;,] (or )?run the \w+ stage again \(`dvc repro --single-item --force [\w@-]+`\)$", message)
+    assert re.search(r"[;,] (or )?rerun the \w+ stage \(`dvc repro --single-item --force [\w@-]+`\)$", message)
     assert "\n" not in message
 
 
