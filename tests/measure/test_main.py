@@ -437,7 +437,7 @@ def test_embeddings_that_are_not_finite_stop_the_stage(tmp_path):
         (["--seed", "1"], {}, "must hold the cell toy-net-0-1, found toy-net-0-7"),
         (["--thumbnails", "nowhere"], {}, "nowhere/digests.json: must say what is in nowhere, found no such file"),
         ([], {"metrics": ["nmi", "knn_puriti"]}, "did you mean 'knn_purity'"),
-        (["--embeddings", "nowhere"], {}, "nowhere: no embeddings there; rerun the embed stage"),
+        (["--embeddings", "nowhere"], {}, "nowhere: no embeddings there; run the embed stage"),
     ],
 )
 def test_bad_input_is_one_message(cell, tmp_path, options, changes, message):

@@ -199,7 +199,7 @@ def test_float16_halves_the_numbers_and_is_read_as_float32(tmp_path: Path):
 
 
 def test_a_missing_store_says_what_to_run(tmp_path: Path):
-    with pytest.raises(UserError, match="no embeddings there; rerun the embed stage"):
+    with pytest.raises(UserError, match="no embeddings there; run the embed stage"):
         open_embeddings(tmp_path / "e")
 
 

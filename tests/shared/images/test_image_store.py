@@ -95,7 +95,7 @@ def test_batches_cover_the_rows_in_order(tmp_path: Path):
 
 
 def test_a_missing_and_an_unfinished_dataset_say_what_to_do(tmp_path: Path):
-    with pytest.raises(UserError, match="no packed images there; rerun the prepare stage"):
+    with pytest.raises(UserError, match="no packed images there; run the prepare stage"):
         open_images(tmp_path / "d", "0")
     with pytest.raises(ValueError, match="lists 12 images, 9 were given"):
         write(tmp_path / "d", manifest(), pixels(9))
