@@ -125,7 +125,7 @@ def test_a_table_of_another_cell_is_named(grid, run):
     with pytest.raises(UserError, match=r"1/layers\.csv: must be as the measure stage wrote it, found .*; remove"):
         layers_of(grid, run)
     shutil.copytree(cells / "0", cells / "1", dirs_exist_ok=True)
-    with pytest.raises(UserError, match=r"1/digests\.json: must be of .* seed 1, found .* seed 0; run the measure"):
+    with pytest.raises(UserError, match=r"1/digests\.json: must be of .* seed 1, found .* seed 0; rerun the measure"):
         layers_of(grid, run)
 
 
@@ -191,5 +191,5 @@ def test_a_gallery_of_another_cell_is_named(grid, run):
 
 def test_thumbnails_that_are_missing_are_named(grid, run):
     (grid / "thumbnails/handwriting/thumbnails.parquet").unlink()
-    with pytest.raises(UserError, match=r"handwriting/thumbnails.parquet: .*found no file; .* run the prepare stage"):
+    with pytest.raises(UserError, match=r"handwriting/thumbnails.parquet: .*found no file; .* rerun the prepare stage"):
         read_all_thumbnails(grid / "thumbnails", run)

@@ -237,10 +237,10 @@ def test_checkpoints_of_several_networks_or_of_other_classes_are_refused(tmp_pat
         checked_checkpoints(write_weights(tmp_path / "a", replace(last, step=0, network=other), last), images)
     with pytest.raises(UserError, match=r"classes must be \('ash', 'birch', 'cedar'\), found \('ash', 'birch'\)"):
         checked_checkpoints(write_weights(tmp_path / "b", replace(last, classes=SEEN[:2])), images)
-    with pytest.raises(UserError, match=r"of a network of this version, found \('old',\): .*; run the finetune"):
+    with pytest.raises(UserError, match=r"of a network of this version, found \('old',\): .*; rerun the finetune"):
         checked_checkpoints(write_weights(tmp_path / "c", replace(last, network={**last.network, "old": 1})), images)
     (tmp_path / "d").mkdir()
-    with pytest.raises(UserError, match=r"found \[\]; run the finetune stage"):
+    with pytest.raises(UserError, match=r"found \[\]; rerun the finetune stage"):
         checked_checkpoints(write_weights(tmp_path / "d"), images)
 
 

@@ -113,7 +113,7 @@ def test_a_dataset_of_another_version_is_refused(tmp_path: Path):
 
 def test_another_dataset_and_a_fold_of_other_images_are_refused(tmp_path: Path):
     write(tmp_path / "d", manifest(), pixels(12))
-    with pytest.raises(UserError, match=r"digests\.json: must be of dataset other, found dataset d; run the prepare"):
+    with pytest.raises(UserError, match=r"digests\.json: must be of dataset other, found dataset d; rerun the prepare"):
         open_images(tmp_path / "d", "0", dataset="other")
     write(tmp_path / "e", manifest().assign(source="moved"), pixels(12))
     shutil.copytree(tmp_path / "e" / "folds", tmp_path / "d" / "folds", dirs_exist_ok=True)

@@ -80,7 +80,7 @@ def test_rows_keep_their_order(tmp_path: Path):
 
 
 def test_a_missing_table_and_one_of_another_version_say_what_to_run(tmp_path: Path):
-    with pytest.raises(UserError, match=r"must be a metric table, found none or .* run the measure stage"):
+    with pytest.raises(UserError, match=r"must be a metric table, found none or .* rerun the measure stage"):
         read_layer_scores(tmp_path / "a.csv")
     table().drop(columns=["chance", "ceiling"]).to_csv(tmp_path / "a.csv", index=False)
     with pytest.raises(UserError, match="lacks chance, ceiling: it was written by another version"):

@@ -38,7 +38,7 @@ def test_rows_are_scaled_for_what_is_declared_so_unless_none_are(tmp_path: Path)
     [
         ({"better": "more"}, r"found hits\.better: Input should be 'higher', 'lower' or 'neither'"),
         ({"color": "red"}, r"found hits\.color: Unexpected keyword argument"),
-        ({"use": None}, r"found hits\.use: .*another version; run the measure stage .*@mine-net-0-3"),
+        ({"use": None}, r"found hits\.use: .*another version; rerun the measure stage .*@mine-net-0-3"),
     ],
 )
 def test_wrong_facts_are_named(tmp_path: Path, change: dict[str, str], message: str):
