@@ -338,7 +338,7 @@ def test_what_is_there_is_not_overwritten(tmp_path: Path):
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "file").touch()
     for name in ("full", "full/file"):
-        with pytest.raises(UserError, match=f"{name}: must not exist, since nothing is overwritten; name another"):
+        with pytest.raises(UserError, match=f"{name}: must not exist, since nothing is overwritten; choose another"):
             check_new(tmp_path / name)
     (tmp_path / "link").symlink_to("empty")
     for name, folder in (("empty", False), ("link", True)):
