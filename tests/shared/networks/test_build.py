@@ -95,10 +95,10 @@ def test_what_is_convolutional_gets_channels_last() -> None:
             "timm",
             "convnext_atto",
             39,
-            "a multiple of 4, found 39: the last 3 of 39 pixels of each side .* take 36 or 40",
+            "a multiple of 4, found 39: the last 3 of 39 pixels of each side .* use 36 or 40",
         ),
-        ("open_clip", "ViT-B-32", 95, "a multiple of 32, found 95: the last 31 of 95 .* take 64 or 96"),
-        ("transformers", "google/vit-base-patch16-224-in21k", 40, "the last 8 of 40 .* take 32 or 48"),
+        ("open_clip", "ViT-B-32", 95, "a multiple of 32, found 95: the last 31 of 95 .* use 64 or 96"),
+        ("transformers", "google/vit-base-patch16-224-in21k", 40, "the last 8 of 40 .* use 32 or 48"),
     ],
 )
 def test_an_image_size_at_which_patches_leave_pixels_out_is_refused(
