@@ -115,7 +115,7 @@ def test_a_table_of_an_analysis_that_a_cell_lacks_is_named(grid, run):
 def test_a_table_of_another_version_is_named(grid, run, file, column):
     pd.read_csv(grid / file).drop(columns=column).to_csv(grid / file, index=False)
     seal_training(grid / file) if "training" in file else seal((grid / file).parent)
-    with pytest.raises(UserError, match=rf"lacks {column}: it was written by another version; run the .* stage again"):
+    with pytest.raises(UserError, match=rf"lacks {column}: it was written by another version; rerun the .* stage"):
         layers_of(grid, run)
 
 
@@ -167,7 +167,7 @@ def test_a_table_that_was_not_asked_for_is_not_read(grid, run):
 def test_a_table_of_an_analysis_of_another_version_is_named(grid, run):
     (grid / f"measures/{SMALL}/0/layer_pairs.csv").write_text("step,split\n")
     seal_all(grid / "measures")
-    with pytest.raises(UserError, match=r"layer_pairs\.csv: must have .*lacks layer_a, .*measure stage again"):
+    with pytest.raises(UserError, match=r"layer_pairs\.csv: must have .*lacks layer_a, .*rerun the measure stage"):
         analyses_of(grid, run, "layer_pairs")
 
 
