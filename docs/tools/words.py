@@ -192,10 +192,13 @@ def print_since(commit: str) -> None:
     old = [page for page in listed.stdout.splitlines() if re.fullmatch(r"[A-Z]+\.md|docs/(?:[^/]+/)?[^/]+\.md", page)]
     now = {name(page): page.read_text(encoding="utf-8") for page in pages()}
     print("before    now  page: headings that went")
+    total = [0, 0]
     for page in sorted({*old, *now} - {"CODE_OF_CONDUCT.md", "docs/joss/paper.md"}):
         before, after = ("" if page in GENERATED else to_read(text) for text in (at(page), now.get(page, "")))
         went = gone(before, after) if after else ["the page"] * bool(before)
+        total = [total[0] + count(before), total[1] + count(after)]
         print(f"{count(before):6,} {count(after):6,}  {page}{': ' * bool(went)}{', '.join(went)}")
+    print(f"{total[0]:6,} {total[1]:6,}  in all")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -79,7 +79,7 @@ def _fetch_part(url: str, part: Path, size: int, advice: str, pause: float) -> N
         if _length(part) >= size:
             return
     found = f"{_length(part)} of {size} bytes arrived after {ATTEMPTS} attempts" + (f" ({last})" if last else "")
-    raise UserError(f"{url}: cannot be downloaded: {found}. Rerun it to continue, or without a network: {advice}")
+    raise UserError(f"{url}: cannot be downloaded: {found}. Retry to continue, or without a network: {advice}")
 
 
 def _continue(url: str, part: Path, size: int) -> None:

@@ -14,7 +14,7 @@ from stages.shared.runtime.errors import UserError
         (
             "4",
             {},
-            r"4 numbered folds \(0, 1, 2, 3\) and fold all, since its 20 classes hold 4 disjoint choices of 5; take",
+            r"4 numbered folds \(0, 1, 2, 3\) and fold all, since its 20 classes hold 4 disjoint choices of 5; remove",
         ),
         (
             "2",

@@ -123,7 +123,7 @@ def test_training_gets_folds_and_a_schedule_that_fit_the_images(project: Path, t
     assert config.datasets["birds"].unseen_count == 3
     sizes = [config.models[model].network.image_size for model in config.run.models]
     assert (sizes, config.datasets["birds"].image_size) == ([224, 240], 240)
-    assert "of 9 classes in all, 3 fold(s) of unseen ones say little" in done.output
+    assert "of 9 classes in all, 3 fold(s) of unseen ones reveal little" in done.output
     assert config.finetune.schedule_epochs == config.finetune.steps[-1] / 2  # two batches of 72
     assert not folder.is_symlink()
     assert done.output.endswith("`dvc repro` runs it\n")

@@ -73,7 +73,7 @@ def test_a_cut_connection_is_continued(server, fetch):
 
 def test_a_later_run_continues_what_an_earlier_one_left(server, fetch, tmp_path):
     server.behaviour = {"cuts": 4, "cut_after": 300_000}
-    with pytest.raises(UserError, match=r"of 3000000 bytes arrived after 4 attempts.*Rerun it to continue"):
+    with pytest.raises(UserError, match=r"of 3000000 bytes arrived after 4 attempts.*Retry to continue"):
         fetch()
     part = tmp_path / "cache" / "file.bin.part"
     left = part.stat().st_size

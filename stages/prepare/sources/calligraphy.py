@@ -81,4 +81,4 @@ def _git(arguments: list[str], what: str, advice: str) -> None:
         raise UserError(f"{what}: git is not installed; install it, or {advice}") from None
     except subprocess.CalledProcessError as error:
         reason = " ".join(os.fsdecode(error.stderr).split()) or f"git ended with {error.returncode}"
-        raise UserError(f"{what}: cannot be fetched ({reason}). Rerun it, or without a network {advice}") from None
+        raise UserError(f"{what}: cannot be fetched ({reason}). Retry, or without a network {advice}") from None

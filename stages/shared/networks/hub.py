@@ -165,7 +165,7 @@ def check_torch_file(path: Path) -> bool:
 
 def _check_regular(path: Path) -> None:
     if kind := irregular(path.stat().st_mode):
-        raise RefusedFileError(f"{path} must be a regular file, found {kind}; delete it and rerun it")
+        raise RefusedFileError(f"{path} must be a regular file, found {kind}; delete it and retry")
 
 
 def check_hub_file(path: Path) -> None:
@@ -186,7 +186,7 @@ def check_hub_file(path: Path) -> None:
     if copy or not hashes:
         raise RefusedFileError(
             f"{path.name} has no hash to compare it with: another server than the hub sent it, or its cache was copied "
-            f"without links; delete {path} and rerun it, or {REMEDY}"
+            f"without links; delete {path} and retry, or {REMEDY}"
         )
     raise _damaged(path)
 
@@ -201,7 +201,7 @@ def _hash(path: Path, digits: int) -> str:
 
 def _damaged(path: Path) -> RefusedFileError:
     """Return what to raise for a file that is to be downloaded again; of a link, what it leads to."""
-    return RefusedFileError(f"{path.name} differs from its hash; delete {path.resolve()} and rerun it")
+    return RefusedFileError(f"{path.name} differs from its hash; delete {path.resolve()} and retry")
 
 
 def without_advice(error: Exception) -> str:

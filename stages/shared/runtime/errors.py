@@ -85,18 +85,18 @@ def short_repr(value: object) -> str:
 
 PROBLEMS = {
     (errno.ENOSPC, errno.EDQUOT, errno.EFBIG): (
-        "there is no room left to write ({}); free some on that disk and rerun it"
+        "there is no room left to write ({}); free some on that disk and retry"
     ),
     (errno.EROFS, errno.EACCES, errno.EPERM): (
-        "must be a place that you may read and write, found: {}; change that and rerun it"
+        "must be a place that you may read and write, found: {}; change that and retry"
     ),
     (errno.EIO, errno.ESTALE, getattr(errno, "EREMOTEIO", errno.EIO)): (
-        "could not be read or written, found: {}; check the disk and rerun it"
+        "could not be read or written, found: {}; check the disk and retry"
     ),
     (errno.ENAMETOOLONG, errno.ELOOP): (
         "must be a path that the system accepts, found: {}; shorten it, or remove its links in a circle"
     ),
-    (errno.EMFILE, errno.ENFILE): "too many files are open; raise the limit (`ulimit -n 4096`) and rerun it",
+    (errno.EMFILE, errno.ENFILE): "too many files are open; raise the limit (`ulimit -n 4096`) and retry",
 }
 """Numbers of errors of files -> what to say, with the system's words."""
 

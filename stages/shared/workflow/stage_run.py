@@ -215,7 +215,7 @@ class StageRun(AbstractContextManager["StageRun"]):
                 remove_leftovers(path)
             if not self.replace and path.exists() and not is_empty_folder(path):
                 advice = with_command("remove it", "rm -r --", path)
-                raise UserError(f"{path}: must not exist before the stage has run; {advice}, rerun it")
+                raise UserError(f"{path}: must not exist before the stage has run; {advice}, and retry")
 
     def _params_text(self) -> bytes:
         return self.params.read_bytes() if self.params.is_file() else b""
@@ -296,7 +296,7 @@ class StageRun(AbstractContextManager["StageRun"]):
             more = f" and {len(changed) - 1} more" if len(changed) > 1 else ""
             raise UserError(
                 f"{changed[0]}{more} changed while {self.stage} ran, so its result is not kept: it would be recorded "
-                "as made from what is there now; rerun it"
+                "as made from what is there now; retry"
             )
 
     def _params_changes(self) -> Iterator[str]:
@@ -332,6 +332,6 @@ def publish(scratch: Path, output: Path, *, replace: bool) -> None:
             remove(output / entry.name)
             entry.rename(output / entry.name)
     elif not replace and output.exists() and not is_empty_folder(output):
-        raise UserError(f"{output}: appeared while the stage ran, so its result is not kept; remove it, rerun it")
+        raise UserError(f"{output}: appeared while the stage ran, so its result is not kept; remove it and retry")
     else:
         scratch.rename(output)

@@ -177,7 +177,7 @@ def test_what_is_missing_is_named(store: Embeddings, tmp_path: Path):
     with pytest.raises(UserError, match=r"facts\.json must say which layer of trees, tiny"):
         choose_layer(store, "recommended", recommend(tmp_path, dataset="shrubs"))
     nothing = recommend(tmp_path, unbeaten=Baseline(name="raw_pixels", value=0.5))
-    with pytest.raises(UserError, match=r"no layer of trees, tiny is recommended: no layer beats raw.*; name one"):
+    with pytest.raises(UserError, match=r"no layer of trees, tiny is recommended: no layer beats raw.*; choose one"):
         choose_layer(store, "recommended", nothing)
     with pytest.raises(UserError, match=r"'stage\.9', which the results name, is not in the embedding store"):
         choose_layer(store, "recommended", recommend(tmp_path, layer="stage.9"))

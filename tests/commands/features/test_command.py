@@ -107,7 +107,7 @@ def test_another_version_of_pillow_than_decoded_the_dataset_is_noted(cell: Path,
     monkeypatch.setattr(cut_folder, "version", lambda _: "99.0.0")
     done = features(cell, cell / "raw", tmp_path / "a.parquet")
     assert done.exit_code == 0
-    assert f"other versions of libraries: pillow {version('pillow')}, now 99.0.0\n" in done.stderr
+    assert f"different versions of libraries: pillow {version('pillow')}, now 99.0.0\n" in done.stderr
 
 
 @pytest.mark.usefixtures("upgraded")

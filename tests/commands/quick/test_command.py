@@ -265,7 +265,7 @@ def test_a_table_beside_the_images_is_named(tmp_path):
     write_classes(tmp_path, 6)
     rows = [f"class0/{image}.png,{image % 2}" for image in range(6)]
     (tmp_path / "labels.csv").write_text("\n".join(["path,label", *rows]))
-    with pytest.raises(UserError, match=r"found class0 \(6\); .*, or name the table .* \(--table labels\.csv\)"):
+    with pytest.raises(UserError, match=r"found class0 \(6\); .*, or give the table .* \(--table labels\.csv\)"):
         run(tmp_path, "--image-size", 32)
     for image in (tmp_path / "class0").iterdir():
         image.rename(tmp_path / image.name)

@@ -249,9 +249,7 @@ def test_an_error_of_this_project_s_own_code_keeps_its_traceback(
 
 
 def test_a_network_without_a_classifier_is_named() -> None:
-    with pytest.raises(
-        UserError, match=r"timm's qwen3_vit_88m_enc must have a classifier, found none; choose another network"
-    ):
+    with pytest.raises(UserError, match=r"timm's qwen3_vit_88m_enc must have a classifier, found none; choose another"):
         build_skeleton(params(library="timm", name="qwen3_vit_88m_enc", image_size=32), 3)
 
 

@@ -124,7 +124,7 @@ def test_a_damaged_file_of_the_right_size_is_refused_and_its_blob_named(
     ) as error:
         load()
     [blob] = (tmp_path / "hub").glob("*/blobs/*")
-    assert f"delete {blob} and rerun it" in str(error.value)
+    assert f"delete {blob} and retry" in str(error.value)
     blob.unlink()
     hub.content = WEIGHTS
     assert torch.equal(load(), PUBLISHED["layer4.0.conv1.weight"])
@@ -138,7 +138,7 @@ def test_what_a_killed_run_left_unverified_is_refused_before_it_is_loaded(
     blobs.mkdir(parents=True)
     (blobs / SHA256).write_bytes(WEIGHTS[:-1] + bytes([WEIGHTS[-1] ^ 1]))
     monkeypatch.setattr("safetensors.torch.load_file", lambda *_, **__: pytest.fail("loaded"))
-    with pytest.raises(UserError, match=r"model\.safetensors differs from its hash; delete .* and rerun it"):
+    with pytest.raises(UserError, match=r"model\.safetensors differs from its hash; delete .* and retry"):
         load()
 
 

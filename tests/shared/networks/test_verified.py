@@ -23,7 +23,7 @@ def cached(tmp_path: Path) -> Path:
 def test_a_link_s_blob_is_named_by_its_hash(cached: Path, name: str) -> None:
     check_hub_file(cached / name)
     (cached / name).resolve().write_bytes(b"hello, World!")
-    with pytest.raises(OSError, match=f"{name} differs from its hash; delete {(cached / name).resolve()} and rerun it"):
+    with pytest.raises(OSError, match=f"{name} differs from its hash; delete {(cached / name).resolve()} and retry"):
         check_hub_file(cached / name)
 
 
@@ -33,7 +33,7 @@ def test_a_copy_of_a_cache_may_have_files_for_links(cached: Path, name: str) -> 
     (cached / name).write_bytes(CONTENT)
     check_hub_file(cached / name)
     (cached / name).write_bytes(b"hello, World!")
-    with pytest.raises(OSError, match=rf"{name} has no hash to compare it with: .*delete .*{name} and rerun it"):
+    with pytest.raises(OSError, match=rf"{name} has no hash to compare it with: .*delete .*{name} and retry"):
         check_hub_file(cached / name)
 
 

@@ -285,7 +285,7 @@ def test_torchvision_s_cached_weights_are_compared_with_their_hash(mobilenet: Pa
     content = bytearray(mobilenet.read_bytes())
     content[len(content) // 2] ^= 1
     mobilenet.write_bytes(content)
-    with pytest.raises(UserError, match=rf"mobilenet-\w{{8}}\.pth differs from its hash; delete {mobilenet} and rerun"):
+    with pytest.raises(UserError, match=rf"mobilenet-\w{{8}}\.pth differs from its hash; delete {mobilenet} and retry"):
         build(MOBILENET, {"source": "hub"})
 
 
@@ -302,7 +302,7 @@ def test_what_is_no_regular_file_of_a_cache_is_not_opened(
         [link] = offline.glob(f"*/snapshots/*/{name}")
         (link.parent / link.readlink()).unlink()
         make(link.parent / link.readlink())
-        with pytest.raises(UserError, match=rf"{name} must be a regular file, found {kind}; delete it and rerun it"):
+        with pytest.raises(UserError, match=rf"{name} must be a regular file, found {kind}; delete it and retry"):
             build(SOMEBODY, {"source": "hub"})
 
 

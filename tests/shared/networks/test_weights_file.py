@@ -55,7 +55,7 @@ def test_what_is_no_regular_file_is_not_opened(kind: str, tmp_path: Path, monkey
         path = Path("/dev/zero")
     else:
         path.symlink_to("/dev/zero")
-    with pytest.raises(UserError, match=rf"must be a regular file, found a.* {kind.split()[-1]}; name a file"):
+    with pytest.raises(UserError, match=rf"must be a regular file, found a.* {kind.split()[-1]}; use a weights file"):
         check_file(entry(path))
 
 

@@ -48,7 +48,7 @@ def test_every_writer_that_finds_no_room_gives_one_sentence(tmp_path: Path, name
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     said = explain_system_error(caught.value)
     assert said is not None
-    assert "there is no room left to write (File too large); free some on that disk and rerun it" in said
+    assert "there is no room left to write (File too large); free some on that disk and retry" in said
 
 
 def failing(call: Callable[[], object]) -> BaseException:

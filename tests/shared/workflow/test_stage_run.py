@@ -229,7 +229,7 @@ def test_what_changes_while_a_stage_runs_fails_it(folder: Path, edit: dict[str, 
         for name, text in edit.items():
             (folder / name).unlink() if text is None else (folder / name).write_text(text)
 
-    with pytest.raises(UserError, match=named + ".*rerun it"):
+    with pytest.raises(UserError, match=named + ".*retry"):
         work(folder, change)
     assert "out" not in names(folder)
     assert not [name for name in names(folder) if "partial" in name]
