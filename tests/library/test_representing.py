@@ -7,6 +7,8 @@ import pytest
 from sklearn.preprocessing import normalize
 
 import stages.library as wl
+from stages.core.representations.candidates import Candidate
+from stages.core.representations.dimensions import score_dimensions
 from stages.core.representations.judging import Gallery
 from stages.core.representations.representation import Origin
 from stages.library import representing
@@ -161,6 +163,21 @@ def test_fewer_dimensions_are_scored_with_axes_of_other_classes(chosen):
         vectors = made.transform(judged)
         scores.append(Gallery(np.arange(own.sum()), y[own], np.arange(own.sum())).score(vectors @ vectors.T))
     assert curve[32] == pytest.approx(np.concatenate(scores).mean(), abs=1e-3)
+
+
+def test_dimensions_are_scored_over_all_classes_or_not_at_all():
+    """Whitening leaves 32 dimensions without one fold, 18 without the other."""
+    rng = np.random.default_rng(0)
+    y, folds = np.repeat(np.arange(9), range(2, 11)), np.array([0] * 5 + [1] * 4)
+    layers, own_groups = {"layer": rng.standard_normal((len(y), 80))}, np.arange(len(y))
+    curve = score_dimensions(layers, y, own_groups, folds, Candidate(("layer",), "single", "whitened"), [5, 25, 40])
+    scores = []
+    for rows in (folds[y] == 0, folds[y] == 1):
+        made = Representation(("layer",), "whitened").fit({"layer": layers["layer"][~rows]}, y[~rows])
+        vectors = made.transform({"layer": layers["layer"][rows]})
+        scores.append(Gallery(np.flatnonzero(rows), y, own_groups).score(vectors @ vectors.T))
+    assert list(curve) == [5, 32]
+    assert curve[32] == pytest.approx(np.concatenate(scores).mean())
 
 
 def test_drawn_images_are_counted_without_a_setting_that_there_is_not(monkeypatch):
