@@ -88,14 +88,16 @@ def move_to_front(pixels: NDArray[np.uint8], rows: Sequence[int]) -> NDArray[np.
 
 
 def print_enlarged(sides: Sequence[int], size: int) -> None:
-    """Print how many images are smaller than the network's input, and what enlarging them does."""
+    """Print how many images are smaller than the network's input, what it does, and what their usual size saves."""
     smaller = [side for side in sides if side < size]
     if smaller:
-        usual = max(8, int(np.median(smaller)))
+        usual = max(8, int(np.median(sides)))
+        times = round((size / usual) ** 2)
         print(
             f"quick: {len(smaller)} of {len(sides)} images are smaller than {size} px and are enlarged, which raises "
-            f"scores where networks were trained at that size; --image-size {usual} takes {(size / usual) ** 2:.0f} "
-            "times less",
+            "scores where networks were trained at that size"
+            + f"; --image-size {usual} takes {times} times less"
+            * (times > 1),
             file=sys.stderr,
         )
 
@@ -136,6 +138,6 @@ def check_enough(folder: Path, counts: Counter[str]) -> None:
         tables = [path.name for path in sorted(folder.glob("*.csv"))]
         instead = f", or name the table that lists their classes (--table {tables[0]})" if tables else ""
         raise UserError(
-            f"{folder}: must have at least 2 classes of at least {least} images each, found {found}; add images, or "
-            f"take such classes out{instead}"
+            f"{folder}: must have at least 2 classes, and every class at least {least} images, found {found}; add "
+            f"images, or take such classes out{instead}"
         )

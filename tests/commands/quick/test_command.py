@@ -16,7 +16,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 from stages.commands.quick.command import POOLINGS, embed_all, quick, read_all
-from stages.commands.quick.images import choose_images, drop_copies, move_to_front, read_images
+from stages.commands.quick.images import choose_images, drop_copies, move_to_front, print_enlarged, read_images
 from stages.commands.quick.waves import AFTER_PLAIN, QUICK, answer, cost, curve_of, fitted, side_by_side
 from stages.core.representations.representation import Representation
 from stages.library import choose_representation, embedding, score
@@ -295,6 +295,25 @@ def test_the_networks_own_size_is_the_default(tmp_path, monkeypatch, args, size,
     assert f"12 images, efficientnet_lite0 at {size} px" in done.stderr
     assert bool(re.search("smaller", done.stderr)) == bool(said)
     assert re.search(said, done.stderr)
+
+
+@pytest.mark.parametrize(("sides", "saving"), [([8] * 3 + [40] * 9, ""), ([30] * 12, ""), ([16] * 12, "takes 4 times")])
+def test_a_smaller_size_is_proposed_only_if_it_suits_most_images_and_saves_time(capsys, sides, saving):
+    print_enlarged(sides, 32)
+    said = capsys.readouterr().err
+    assert "images are smaller than 32 px and are enlarged" in said
+    assert ("--image-size" in said) == bool(saving)
+    assert saving in said
+
+
+@pytest.mark.parametrize("out", ["out", "class0/out", "../photos/out"])
+def test_nothing_is_written_among_the_images(tmp_path, out):
+    (tmp_path / "photos").mkdir()
+    write_classes(tmp_path / "photos", 6, 6)
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(UserError, match=r"must not lie in the folder of the images, .*/photos, .* another path with"):
+        run(tmp_path / "photos", "--out", tmp_path / "photos" / out)
+    assert sorted(tmp_path.rglob("*")) == before
 
 
 def test_detection_is_refused_before_any_work():
