@@ -28,6 +28,7 @@ from ..shared.runtime.errors import check_known
 from .checks import (
     MAX_IMAGES,
     SETTINGS,
+    check_index,
     check_layers,
     check_probe,
     checked_mapping,
@@ -119,6 +120,7 @@ def score(
     """
     given = {name: value for name, value in locals().items() if name.partition("_")[0] in SETTINGS}
     layers = checked_mapping(layers, "score")
+    check_index(layers, labels)
     if not isinstance(workers, Integral) or workers < 1:
         raise UserError(f"workers must be a whole number >= 1, found {workers!r}")
     for what, named in (("dataset", dataset), ("model", model)):

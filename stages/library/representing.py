@@ -29,7 +29,7 @@ from ..core.representations.uses import USES, UseScores
 from ..core.scores.catalogue import LAYER_SCORES, PROBE
 from ..shared.embeddings.split_names import BASELINE
 from ..shared.runtime.errors import UserError
-from .checks import MAX_IMAGES, Arrays, Layers, check_layers, checked_mapping, draw_samples
+from .checks import MAX_IMAGES, Arrays, Layers, check_index, check_layers, checked_mapping, draw_samples
 from .checks import tabulate as tabulate_samples
 
 FURTHER = 5
@@ -293,6 +293,7 @@ def choose(
     known: dict[str, Known] = {}
     origins: dict[str, Origin | None] = {}
     for network, own in given.items() if several else {"": given}.items():
+        check_index(own, labels)
         described = own.described if isinstance(own, Layers) else {}
         origins[network] = own.origin if isinstance(own, Layers) else None
         for name in (name for name in own if name != BASELINE):
