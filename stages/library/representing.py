@@ -285,7 +285,8 @@ def choose(
 ) -> RepresentationChoice:
     """Check arrays and choose: `whichlayer.choose_representation`."""
     for what, named in (("joins", joins), ("recipes", recipes)):
-        if isinstance(named, str) or not isinstance(named, Collection) or not all(isinstance(n, str) for n in named):
+        listed = isinstance(named, Collection) and not isinstance(named, str) and len(named) > 0
+        if not listed or not all(isinstance(name, str) for name in named):
             raise UserError(f"{what} must be a list of names, found {named!r}")
     given: Mapping[str, Any] = checked_mapping(layers, "choose_representation")
     several = bool(given) and all(isinstance(each, Mapping) for each in given.values())
@@ -294,6 +295,8 @@ def choose(
     origins: dict[str, Origin | None] = {}
     for network, own in given.items() if several else {"": given}.items():
         check_index(own, labels)
+        if several and not {*own} - {BASELINE}:
+            raise UserError(f"every network must have a layer, found none of {network!r}; leave it out")
         described = own.described if isinstance(own, Layers) else {}
         origins[network] = own.origin if isinstance(own, Layers) else None
         for name in (name for name in own if name != BASELINE):

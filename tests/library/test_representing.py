@@ -3,6 +3,7 @@
 import pickle
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.preprocessing import normalize
 
@@ -246,7 +247,19 @@ def test_dimensions_that_are_no_numbers_of_axes_are_refused(chosen, dimensions):
         chosen.curve_at(dimensions)
 
 
+def test_a_network_without_layers_is_refused():
+    with pytest.raises(wl.UserError, match="every network must have a layer, found none of 'small'; leave it out"):
+        wl.choose_representation({"large": embeddings(), "small": {"pixels": embeddings()["layer0"]}}, LABELS)
+
+
+def test_tables_of_a_network_must_have_the_order_of_the_labels():
+    table = pd.DataFrame(embeddings()["layer0"])
+    with pytest.raises(wl.UserError, match="'layer0' must have the index of labels in the same order"):
+        wl.choose_representation({"large": {"layer0": table}}, pd.Series(LABELS).sample(frac=1, random_state=0))
+
+
+@pytest.mark.parametrize("given", [[["all"]], []])
 @pytest.mark.parametrize("what", ["joins", "recipes"])
-def test_a_list_in_the_place_of_a_name_is_refused(what):
+def test_what_is_no_list_of_names_is_refused(what, given):
     with pytest.raises(wl.UserError, match="must be a list of names"):
-        wl.choose_representation({"a": np.ones((4, 2))}, ["x", "x", "y", "y"], **{what: [["all"]]})
+        wl.choose_representation({"a": np.ones((4, 2))}, ["x", "x", "y", "y"], **{what: given})

@@ -39,8 +39,9 @@ def choose_images(folder: Path, table: str | None, per_class: int, resources: Ex
     if folder == RAW / DEMO:
         entry = {"source": DEMO, "train": per_class, "test": 2, "unseen": 2}
     listing = list_images(folder, parse_dataset(entry | {"image_size": DRAWN}, folder.name), 0, resources)
-    if listing.ignored:
-        print(f"quick: left out files of no class: {listed(sorted(map(repr, listing.ignored)), 5)}", file=sys.stderr)
+    for what, names in (("files of no class", listing.ignored), ("hidden folders", listing.hidden)):
+        if names:
+            print(f"quick: left out {what}: {listed(sorted(map(repr, names)), 5)}", file=sys.stderr)
     by_class: dict[str, list[Candidate]] = {}
     for each in listing.candidates:
         by_class.setdefault(each.label, []).append(each)

@@ -186,8 +186,8 @@ def write_classes(folder, *counts):
 @pytest.mark.parametrize(
     ("counts", "args", "message"),
     [
-        ((6, 1), (), r"2 classes of at least 5 images each, found class1 \("),
-        ((6,), (), r"2 classes of at least 5 images each, found class0 \("),
+        ((6, 1), (), r"2 classes, and every class at least 5 images, found class1 \("),
+        ((6,), (), r"2 classes, and every class at least 5 images, found class0 \("),
         ((), ("--demo",), "name a folder of images, or take --demo"),
     ],
 )
@@ -304,6 +304,16 @@ def test_a_smaller_size_is_proposed_only_if_it_suits_most_images_and_saves_time(
     assert "images are smaller than 32 px and are enlarged" in said
     assert ("--image-size" in said) == bool(saving)
     assert saving in said
+
+
+def test_hidden_folders_are_named_as_left_out(tmp_path, capsys):
+    write_classes(tmp_path, 6, 6, 6)
+    (class_folder,) = tmp_path.glob("*0")
+    class_folder.rename(tmp_path / "..odd..")
+    with ExitStack() as resources:
+        chosen = choose_images(tmp_path, None, 6, resources)
+    assert len(chosen) == 12
+    assert capsys.readouterr().err == "quick: left out hidden folders: '..odd..'\n"
 
 
 @pytest.mark.parametrize("out", ["out", "class0/out", "../photos/out"])
