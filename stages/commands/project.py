@@ -46,20 +46,26 @@ def size(count: float) -> str:
     return f"{count / GIB:.1f} GiB" if count >= GIB else f"{count / 2**20:.0f} MiB"
 
 
-def check_new(out: Path, *, folder: bool = True, draws: bool = True) -> None:
+def check_new(out: Path, *, folder: bool = True, draws: bool = True, images: Path | None = None) -> None:
     """Check that nothing is where a command is to write, and that something can be.
 
     Args:
         out: the path.
         folder: whether it becomes a folder, in place of which an empty one may be.
         draws: whether figures are drawn, which takes higher limits of the process.
+        images: the folder of images that are read, to which nothing may be added.
 
     Raises:
-        UserError: something is there, a limit is too low, or nothing can be written to the folder in which it, or its
-            own folder, would be.
+        UserError: something is there, it lies among the images, a limit is too low, or nothing can be written to the
+            folder in which it, or its own folder, would be.
     """
     if out.is_symlink() or (out.exists() and not (folder and is_empty_folder(out))):
         raise UserError(f"{out}: must not exist, since nothing is overwritten; choose another path with --out")
+    if images is not None and images.resolve() in out.resolve().parents:
+        raise UserError(
+            f"{out}: must not lie in the folder of the images, {images}, whose files would be read as images then; "
+            "choose another path with --out"
+        )
     nearest = next(path for path in out.absolute().parents if os.path.lexists(path))
     try:
         TemporaryFile(dir=nearest).close()

@@ -28,6 +28,7 @@ from ..shared.runtime.errors import check_known
 from .checks import (
     MAX_IMAGES,
     SETTINGS,
+    check_index,
     check_layers,
     check_probe,
     describe,
@@ -131,6 +132,7 @@ def score(
     """
     given = {name: value for name, value in locals().items() if name.partition("_")[0] in SETTINGS}
     compared = compare(layers, "score", joins=joins, recipes=recipes, control=control)
+    check_index(compared.arrays, labels)
     if not isinstance(workers, Integral) or workers < 1:
         raise UserError(f"workers must be a whole number >= 1, found {workers!r}")
     for what, named in (("dataset", dataset), ("model", model)):
@@ -200,6 +202,7 @@ def choose_representation(
     from .representing import choose
 
     compared = compare(layers, "choose_representation", joins=joins, recipes=recipes, control=control)
+    check_index(compared.arrays, labels)
     return choose(compared, tabulate(labels, groups))
 
 

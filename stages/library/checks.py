@@ -94,7 +94,7 @@ def check_samples(samples: pd.DataFrame) -> None:
             found = listed([f"{short_repr(name)} ({size})" for name, size in wrong.items()], 5)
             where = f" in the split {split!r}" if samples["split"].nunique() > 1 else ""
             raise UserError(
-                f"labels must have at least 2 classes of at least 2 images each, found {found}{where}; remove "
+                f"labels must have at least 2 classes, and every class at least 2 images, found {found}{where}; remove "
                 "classes of one image from the labels and all embeddings"
             )
         if (repeated := rows["sample_id"].duplicated()).any():
@@ -222,6 +222,20 @@ def checked_mapping(layers: Any, function: str) -> Mapping[str, Any]:
             f'{function}({{"features": X}}, labels)'
         )
     return layers
+
+
+def check_index(layers: Mapping[str, Any], labels: Any) -> None:
+    """Check that tables of embeddings have the index of the labels: rows are not matched by it.
+
+    Raises:
+        UserError: one has another index, or another order of it.
+    """
+    for name, X in layers.items() if isinstance(labels, pd.Series) else ():
+        if isinstance(X, pd.DataFrame) and len(X) == len(labels) and not X.index.equals(labels.index):
+            raise UserError(
+                f"embeddings of layer {name!r} must have the index of labels in the same order, found others; sort "
+                "both alike, or if their rows match as they stand give labels.to_numpy()"
+            )
 
 
 def check_layers(

@@ -79,13 +79,16 @@ def compare(layers: Any, function: str, *, joins: Any = JOINS, recipes: Any = RE
         UserError: a name is unknown or stands for two arrays, or of several networks the control is not named.
     """
     for what, named in (("joins", joins), ("recipes", recipes)):
-        if isinstance(named, str) or not isinstance(named, Collection) or not all(isinstance(n, str) for n in named):
+        listed = isinstance(named, Collection) and not isinstance(named, str) and len(named) > 0
+        if not listed or not all(isinstance(name, str) for name in named):
             raise UserError(f"{what} must be a list of names, found {named!r}")
     check_names(joins, recipes)
     given = checked_mapping(layers, function)
     networks = _networks_of(given)
     arrays, known = dict[str, Any](), dict[str, Known]()
     for network, own in networks.items():
+        if network and not {*own} - {BASELINE}:
+            raise UserError(f"every network must have a layer, found none of {network!r}; leave it out")
         described = own.described if isinstance(own, Layers) else {}
         for name in (name for name in own if name != BASELINE):
             key = f"{network} {name}" if network else name

@@ -187,8 +187,8 @@ HUGE, NAN = arrays()["stem"] * np.float32(1e30), arrays()["stem"] * np.nan
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"labels": np.zeros(28, int)}, r"labels must have at least 2 classes .* found '0' \(28\)"),
-        ({"labels": np.arange(28) // 27}, r"of at least 2 images each, found '1' \(1\); remove classes"),
+        ({"labels": np.zeros(28, int)}, r"labels must have at least 2 classes, .* found '0' \(28\)"),
+        ({"labels": np.arange(28) // 27}, r"every class at least 2 images, found '1' \(1\); remove classes"),
         ({"labels": np.ones(28)}, r"or whole numbers, found 1.0; give np.asarray\(labels\).astype\(int\)"),
         ({"labels": np.full(28, 0.5)}, "found 0.5; give classes, not measures"),
         ({"labels": [b"a", b"b"] * 14}, r"found b'a'; give \[each.decode\(\) for each in labels\]"),
@@ -225,6 +225,10 @@ HUGE, NAN = arrays()["stem"] * np.float32(1e30), arrays()["stem"] * np.nan
         ({"stem": np.ones((28, 2)).astype(str)}, "of real numbers, .* found <U32"),
         ({"layers": {3: np.ones((28, 2))}}, "a layer's name must be .* found 3; rename"),
         ({"a@mean": np.ones((28, 2))}, "a layer's name must be .* found 'a@mean'; rename"),
+        (
+            {"stem": pd.DataFrame(arrays()["stem"]), "labels": pd.Series(arrays()["labels"])[::-1]},
+            r"'stem' must have the index of labels in the same order, found others; sort both alike",
+        ),
         ({"stem": NAN}, r"'stem' must be finite, found NaN in row \d+"),
         ({"stem": HUGE}, r"the longest of 1e-18 to 1e\+18, found "),
         ({"stem": arrays()["stem"] * np.float32(1e-30)}, r"the longest of 1e-18 to 1e\+18, found "),

@@ -3,10 +3,13 @@
 import pickle
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.preprocessing import normalize
 
 import stages.library as wl
+from stages.core.representations.candidates import Candidate
+from stages.core.representations.dimensions import score_dimensions
 from stages.core.representations.judging import Gallery
 from stages.core.representations.representation import Origin
 from stages.library import representing
@@ -241,6 +244,21 @@ def test_fewer_dimensions_are_scored_with_axes_of_other_classes(chosen):
     assert curve[32] == pytest.approx(np.concatenate(scores).mean(), abs=1e-3)
 
 
+def test_dimensions_are_scored_over_all_classes_or_not_at_all():
+    """Whitening leaves 32 dimensions without one fold, 18 without the other."""
+    rng = np.random.default_rng(0)
+    y, folds = np.repeat(np.arange(9), range(2, 11)), np.array([0] * 5 + [1] * 4)
+    layers, own_groups = {"layer": rng.standard_normal((len(y), 80))}, np.arange(len(y))
+    curve = score_dimensions(layers, y, own_groups, folds, Candidate(("layer",), "single", "whitened"), [5, 25, 40])
+    scores = []
+    for rows in (folds[y] == 0, folds[y] == 1):
+        made = Representation(("layer",), "whitened").fit({"layer": layers["layer"][~rows]}, y[~rows])
+        vectors = made.transform({"layer": layers["layer"][rows]})
+        scores.append(Gallery(np.flatnonzero(rows), y, own_groups).score(vectors @ vectors.T))
+    assert list(curve) == [5, 32]
+    assert curve[32] == pytest.approx(np.concatenate(scores).mean())
+
+
 def test_drawn_images_are_counted_without_a_setting_that_there_is_not(monkeypatch):
     monkeypatch.setattr(representing, "MAX_IMAGES", 80)
     found = wl.choose_representation(embeddings(), LABELS, recipes=["plain"])
@@ -316,7 +334,19 @@ def test_dimensions_that_are_no_numbers_of_axes_are_refused(chosen, dimensions):
         chosen.curve_at(dimensions)
 
 
+def test_a_network_without_layers_is_refused():
+    with pytest.raises(wl.UserError, match="every network must have a layer, found none of 'small'; leave it out"):
+        wl.choose_representation({"large": embeddings(), "small": {"pixels": embeddings()["layer0"]}}, LABELS)
+
+
+def test_tables_of_a_network_must_have_the_order_of_the_labels():
+    table = pd.DataFrame(embeddings()["layer0"])
+    with pytest.raises(wl.UserError, match="'layer0' must have the index of labels in the same order"):
+        wl.choose_representation({"large": {"layer0": table}}, pd.Series(LABELS).sample(frac=1, random_state=0))
+
+
+@pytest.mark.parametrize("given", [[["all"]], []])
 @pytest.mark.parametrize("what", ["joins", "recipes"])
-def test_a_list_in_the_place_of_a_name_is_refused(what):
+def test_what_is_no_list_of_names_is_refused(what, given):
     with pytest.raises(wl.UserError, match="must be a list of names"):
-        wl.choose_representation({"a": np.ones((4, 2))}, ["x", "x", "y", "y"], **{what: [["all"]]})
+        wl.choose_representation({"a": np.ones((4, 2))}, ["x", "x", "y", "y"], **{what: given})

@@ -56,7 +56,7 @@ def features(
     watch = Stopwatch("features", "", None)
     if out.suffix not in WRITERS:
         raise UserError(f"--out must end in {', '.join(WRITERS)}, found {out.name!r}")
-    check_new(out, folder=False, draws=False)
+    check_new(out, folder=False, draws=False, images=images)
     if representation:
         check_only_representation(origin, wanted)
     max_pixels = read_section(params, "prepare", PrepareParams).max_pixels

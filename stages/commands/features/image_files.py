@@ -1,6 +1,7 @@
 """The images of any folder or archive, of a list, or one alone, listed without labels and without being decoded."""
 
 import csv
+import re
 from collections import Counter
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -15,6 +16,9 @@ from ..project import MAX_LISTED
 
 LISTS = (".csv", ".txt")
 
+UNDECODED = re.compile(r"[\ud800-\udfff]")
+"""What Python makes of bytes of a file's name that are not UTF-8."""
+
 
 def list_images(where: Path, resources: ExitStack) -> RawFiles:
     """List all files of a folder, of an archive or of a list as images. Hidden files are left out.
@@ -25,8 +29,8 @@ def list_images(where: Path, resources: ExitStack) -> RawFiles:
         resources: closes the archive, and removes what is unpacked.
 
     Raises:
-        UserError: it is empty, the archive or list is damaged, or an entry is a pipe, a device or a link to
-            a folder.
+        UserError: it is empty, the archive or list is damaged, an entry is a pipe, a device or a link to
+            a folder, or a name is not in UTF-8.
     """
     check_regular(where)
     if where.is_dir() or is_archive(where.name) or is_archive(where.resolve().name):
@@ -37,6 +41,8 @@ def list_images(where: Path, resources: ExitStack) -> RawFiles:
         files = RawFiles(where.parent, tuple(named), (), lambda path: read_file(where.parent / path))
         for path in files.paths:
             check_regular(where.parent / path)
+    if wrong := next(filter(UNDECODED.search, files.paths), None):
+        raise UserError(f"{where}: the name of a file must be in UTF-8, as the table is, found {wrong!r}; rename it")
     return files
 
 

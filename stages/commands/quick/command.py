@@ -75,7 +75,7 @@ def quick(folder: Path | None, *, demo: bool, table: str | None, out: Path | Non
     if use == "detection":
         raise UserError("--use detection needs classes that the network was trained on; use `whichlayer new FOLDER`")
     if out is not None:
-        check_new(out)
+        check_new(out, images=folder)
     models, sizes = load(PARAMS)["models"], dict.fromkeys(how["sizes"]) or (None,)
     networks = [
         (name, size, named_network(models, name, size)) for name in dict.fromkeys(how["networks"]) for size in sizes

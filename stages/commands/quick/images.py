@@ -41,10 +41,9 @@ def choose_images(folder: Path, table: str | None, per_class: int, resources: Ex
     if folder == RAW / DEMO:
         entry = {"source": DEMO, "train": per_class, "test": 2, "unseen": 2}
     listing = list_images(folder, parse_dataset(entry | {"image_size": DRAWN}, folder.name), 0, resources)
-    if listing.ignored:
-        print(
-            f"quick: left out files without a class: {listed(sorted(map(repr, listing.ignored)), 5)}", file=sys.stderr
-        )
+    for what, names in (("files of no class", listing.ignored), ("hidden folders", listing.hidden)):
+        if names:
+            print(f"quick: left out {what}: {listed(sorted(map(repr, names)), 5)}", file=sys.stderr)
     by_class: dict[str, list[Candidate]] = {}
     for each in listing.candidates:
         by_class.setdefault(each.label, []).append(each)
@@ -110,12 +109,13 @@ class FolderImages:
     def _print_enlarged(self, sides: Sequence[int], size: int) -> None:
         """Print how many images are smaller than the network's input, and what enlarging them does."""
         if smaller := [side for side in sides if side < size]:
-            usual = max(8, int(np.median(smaller)))
+            usual = max(8, int(np.median(sides)))
             of = f"{len(sides)}" if len(sides) == len(self) else f"the first {len(sides)}"
+            times = round((size / usual) ** 2)
             self._print(
                 f"enlarged to {size}",
                 f"{len(smaller)} of {of} images are smaller than {size} px and are enlarged, which raises scores where "
-                f"networks were trained at that size; --image-size {usual} takes {(size / usual) ** 2:.0f} times less",
+                "networks were trained at that size" + f"; --image-size {usual} takes {times} times less" * (times > 1),
             )
 
     def _print(self, what: str, line: str) -> None:
@@ -167,6 +167,6 @@ def check_enough(folder: Path, counts: Counter[str]) -> None:
         tables = [path.name for path in sorted(folder.glob("*.csv"))]
         instead = f", or give the table that lists their classes (--table {tables[0]})" if tables else ""
         raise UserError(
-            f"{folder}: must have at least 2 classes of at least {least} images each, found {found}; add images, or "
-            f"remove such classes{instead}"
+            f"{folder}: must have at least 2 classes, and every class at least {least} images, found {found}; add "
+            f"images, or remove such classes{instead}"
         )

@@ -74,6 +74,10 @@ def read_file(path: Path, labels: Path | None) -> list[Part]:
     return [Part(path, split, arrays) for split, arrays in splits.items()]
 
 
+KINDS = "an .npz file, a .parquet that `whichlayer features` wrote, or the folder of an embedding store"
+"""Of files that are scored."""
+
+
 @contextmanager
 def readable(path: Path) -> Iterator[None]:
     """Name what a library raises on a file that is damaged or no file of its own."""
@@ -85,10 +89,7 @@ def readable(path: Path) -> Iterator[None]:
         raise UserError(f"{path}: {error}") from None
     except Exception as error:
         found = " ".join(f"{type(error).__name__}: {error}".split())[:300]
-        raise UserError(
-            f"{path}: must be an .npz file, a .parquet that `whichlayer features` wrote, or the folder of an embedding "
-            f"store, and readable, found {found}; rewrite it"
-        ) from None
+        raise UserError(f"{path}: must be {KINDS}, and readable, found {found}; rewrite it") from None
 
 
 def check_regular(path: Path) -> None:
@@ -117,7 +118,7 @@ def check_rows(arrays: Arrays, prefix: str) -> None:
         if array.ndim == 0 or len(array) != len(texts[LABELS]):
             raise UserError(
                 f"array {prefix + name!r} must have a row for each of the {len(texts[LABELS])} of {prefix + LABELS!r}, "
-                f"found the shape {array.shape}"
+                f"found the shape {array.shape}; give all arrays the same images, in the same order"
             )
     arrays |= {name: np.array(own, dtype=str) for name, own in texts.items()}
 
@@ -160,7 +161,7 @@ def read_npz(path: Path) -> dict[str, Arrays]:
         UserError: there is another file than an array, an array has objects, or `layers` does not name the layers.
     """
     if not zipfile.is_zipfile(path):  # NumPy would take it for a pickle
-        raise UserError("must be an .npz file, found no zip file")
+        raise UserError(f"must be {KINDS}, found no zip file; write the arrays with np.savez")
     arrays: Arrays = {}
     with np.load(path, allow_pickle=False) as file:
         check_memory(sum(member.file_size for member in file.zip.infolist()))

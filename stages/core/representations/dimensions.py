@@ -29,12 +29,14 @@ def score_dimensions(
         own_groups: (N,) group of every image, none of whose images is its neighbour.
         folds: (K,) fold of every class.
         candidate: the representation.
-        dimensions: numbers of axes; those that are not fewer than its features and the reference images are left out.
+        dimensions: numbers of axes; those that are not fewer than its features and the reference images, without any
+            fold, are left out, so that every mean is over all classes.
 
     Returns:
-        Dimensions -> mean over classes; at the end those of all its features.
+        Dimensions -> mean over classes; at the end those of all its features, the most that it has without a fold.
     """
     found: dict[int, list[NDArray[np.float64]]] = {}
+    widest = 0
     for fold in range(int(folds.max()) + 1):
         is_own = folds[y] == fold
         reference, own = ({name: layers[name][rows] for name in candidate.arrays} for rows in (~is_own, is_own))
@@ -44,6 +46,9 @@ def score_dimensions(
         fewer = [count for count in dimensions if count < min(known.shape)]
         axes = axes_about_zero(known, max(fewer, default=0))
         turned: dict[int, Embedding] = {count: Step(None, axes[:, :count]).rows(asked) for count in fewer}
-        for count, rows in {**turned, known.shape[1]: asked}.items():
+        for count, rows in {**turned, 0: asked}.items():  # 0: all, which folds have in different numbers
             found.setdefault(count, []).append(gallery.score(rows @ rows.T))
-    return {count: float(np.concatenate(scores).mean()) for count, scores in found.items()}
+        widest = max(widest, known.shape[1])
+    whole = found.pop(0)
+    judged = {count: scores for count, scores in found.items() if len(scores) == len(whole)}
+    return {count: float(np.concatenate(scores).mean()) for count, scores in {**judged, widest: whole}.items()}

@@ -5,6 +5,7 @@ import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from hashlib import sha256
 from numbers import Integral
 from pathlib import Path
 from typing import Any, Self
@@ -22,6 +23,9 @@ from .fitting import SCALINGS, WITHIN, Embedding, Step, axes_about_zero, layer_s
 
 METADATA = "representation"
 """The one key of a file's metadata."""
+
+DIGEST = "sha256"
+"""Of the metadata's fields, that of the others and of all arrays: other numbers would give other vectors in silence."""
 
 MAX_VALUE = np.float64(1e18)
 """Of a feature: squares must not pass the end of double precision, nor vectors that of float32."""
@@ -157,7 +161,8 @@ class Representation(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self)
         fields = {name: getattr(self, name) for name in SAVED} | {"origin": self.origin and asdict(self.origin)}
         arrays = {name: np.ascontiguousarray(array) for name, array in self.arrays.items()}
-        metadata = {METADATA: json.dumps(fields, sort_keys=True, default=int)}  # whole numbers may be NumPy's
+        fields[DIGEST] = _digest(fields, arrays)
+        metadata = {METADATA: _written(fields)}
         try:
             _replace_file(Path(path).resolve(), save(arrays, metadata))  # safetensors' own are the user's alone to read
         except (OSError, ValueError) as error:
@@ -178,7 +183,10 @@ class Representation(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             with safe_open(path, framework="numpy") as file:
                 fields = json.loads((file.metadata() or {})[METADATA])
                 arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            saved = fields.pop(DIGEST, None)
             _check_saved(fields, arrays)
+            if saved != _digest(fields, arrays):
+                raise ValueError("other content than was saved: it is damaged, changed, or of an earlier version")
             origin = fields["origin"] and Origin(**fields["origin"])
             loaded = cls(tuple(fields["layers"]), fields["recipe"], fields["dimensions"], origin)
             for name in SAVED[3:]:
@@ -279,6 +287,18 @@ def _checked_labels(y: ArrayLike, count: int) -> NDArray[Any]:
     if pd.isna(labels).any():
         raise UserError("labels must not be missing; remove such images from the labels and all arrays")
     return labels
+
+
+def _written(fields: Mapping[str, Any]) -> str:
+    return json.dumps(fields, sort_keys=True, default=int)  # whole numbers may be NumPy's
+
+
+def _digest(fields: Mapping[str, Any], arrays: Mapping[str, Float64]) -> str:
+    content = sha256(_written(fields).encode())
+    for name in sorted(arrays):
+        content.update(name.encode())
+        content.update(arrays[name].tobytes())
+    return content.hexdigest()
 
 
 def _check_saved(fields: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> None:

@@ -251,7 +251,9 @@ def test_a_mistake_is_one_error(cell: Path, tmp_path: Path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setitem(sys.modules, extraction.__name__, None)  # which imports torch
         refused(cell, "--out must end in .parquet, .npz, found 'a.csv'", raw, tmp_path / "a.csv")
-        refused(cell, "must hold images, found no file", tmp_path, out)
+        (tmp_path / "none").mkdir()
+        refused(cell, "must hold images, found no file", tmp_path / "none", out)
+        refused(cell, "must not lie in the folder of the images", raw, raw / "a.parquet")
     refused(cell, "--layer: 'layer9' must be", raw, out, layer="layer9")
     refused(cell, "have the steps 0, 50, not 7", raw, out, "--step", 7)
     (tmp_path / "texts").mkdir()
@@ -263,5 +265,7 @@ def test_a_mistake_is_one_error(cell: Path, tmp_path: Path, monkeypatch):
         refused(cell, f"found {said}", tmp_path / "list.csv", out)
     (tmp_path / "list.txt").write_text("texts/none.png\n")
     refused(cell, "found 1 that cannot be read: texts/none.png", tmp_path / "list.txt", out)
+    (tmp_path / "texts" / "\udcff.png").touch()
+    refused(cell, "the name of a file must be in UTF-8, as the table is, found '\\udcff.png'", tmp_path / "texts", out)
     out.touch()
     assert "must not exist, since nothing is overwritten" in str(features(cell, raw, out).exception)

@@ -232,8 +232,8 @@ def write_classes(folder, *counts):
 @pytest.mark.parametrize(
     ("counts", "args", "message"),
     [
-        ((6, 1), (), r"2 classes of at least 5 images each, found class1 \("),
-        ((6,), (), r"2 classes of at least 5 images each, found class0 \("),
+        ((6, 1), (), r"2 classes, and every class at least 5 images, found class1 \("),
+        ((6,), (), r"2 classes, and every class at least 5 images, found class0 \("),
         ((), ("--demo",), "give a folder of images, or use --demo"),
     ],
 )
@@ -339,6 +339,35 @@ def test_the_networks_own_size_is_the_default(tmp_path, monkeypatch, args, size,
     assert f"12 images, efficientnet_lite0 at {size} px" in done.stderr
     assert bool(re.search("smaller", done.stderr)) == bool(said)
     assert re.search(said, done.stderr)
+
+
+@pytest.mark.parametrize(("sides", "saving"), [([8] * 3 + [40] * 9, ""), ([30] * 12, ""), ([16] * 12, "takes 4 times")])
+def test_a_smaller_size_is_proposed_only_if_it_suits_most_images_and_saves_time(capsys, sides, saving):
+    FolderImages(PARAMS, [None] * 12)._print_enlarged(sides, 32)
+    said = capsys.readouterr().err
+    assert "images are smaller than 32 px and are enlarged" in said
+    assert ("--image-size" in said) == bool(saving)
+    assert saving in said
+
+
+def test_hidden_folders_are_named_as_left_out(tmp_path, capsys):
+    write_classes(tmp_path, 6, 6, 6)
+    (class_folder,) = tmp_path.glob("*0")
+    class_folder.rename(tmp_path / "..odd..")
+    with ExitStack() as resources:
+        chosen = choose_images(tmp_path, None, 6, resources)
+    assert len(chosen) == 12
+    assert capsys.readouterr().err == "quick: left out hidden folders: '..odd..'\n"
+
+
+@pytest.mark.parametrize("out", ["out", "class0/out", "../photos/out"])
+def test_nothing_is_written_among_the_images(tmp_path, out):
+    (tmp_path / "photos").mkdir()
+    write_classes(tmp_path / "photos", 6, 6)
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(UserError, match=r"must not lie in the folder of the images, .*/photos, .* another path with"):
+        run(tmp_path / "photos", "--out", tmp_path / "photos" / out)
+    assert sorted(tmp_path.rglob("*")) == before
 
 
 def test_detection_is_refused_before_any_work():

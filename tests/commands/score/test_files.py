@@ -69,7 +69,7 @@ def test_several_files_are_folds(tmp_path: Path):
         ),
         (
             with_seen() | {"stem": np.ones((27, 4)), "seen/stem": np.ones((25, 4))},
-            r"array 'seen/stem' must have a row for each of the 24 of 'seen/labels', found the shape \(25, 4\)",
+            r"array 'seen/stem' must have a row for each of the 24 of 'seen/labels', found the shape \(25, 4\); give",
         ),
         (with_seen() | {"seen/stem": np.ones((24, 3))}, "with as many features, found others of stem"),
     ],
@@ -106,7 +106,7 @@ def test_objects_are_never_unpickled_and_the_advice_helps(tmp_path: Path):
         read(write_npz(tmp_path / "c.npz", arrays() | {"labels": texts}))[1]["labels"].tolist() == ["ant", "bee"] * 14
     )
     (tmp_path / "b.npz").write_bytes(pickle.dumps([Trap()]))
-    refused(tmp_path / "b.npz", "must be an .npz file, found no zip file")
+    refused(tmp_path / "b.npz", "an embedding store, found no zip file; write the arrays with np.savez")
 
 
 def test_damaged_files_and_those_of_other_kinds_are_one_sentence(tmp_path: Path):

@@ -175,6 +175,9 @@ def without(name):
         (lambda fields, arrays: fields.update(dimensions=4), "arrays of other shapes"),
         (lambda fields, arrays: fields.update(n_features_out_=2**70), "arrays of other shapes"),
         (lambda fields, arrays: fields.update(widths_=[-1]), "sizes that are no whole numbers"),
+        (lambda fields, arrays: arrays.update({"join.mean": arrays["join.mean"] * 2}), "other content than was saved"),
+        (lambda fields, arrays: fields.update(reference_classes_=["a"]), "other content than was saved"),
+        (lambda fields, arrays: fields.pop("sha256", None), "other content than was saved"),
         (lambda fields, arrays: fields.update(origin={"network": 1, "image_size": 1, "pooling": ""}), "no texts"),
     ],
 )
