@@ -329,7 +329,7 @@ def test_the_page_prints_the_least_share_of_false_gains():
     rows = [("one_fails_alone", "1 x 12, frozen", 0.3), ("one_leads_alone", "1 x 12, frozen", 0.5)]
     text = least_false_pays(pd.DataFrame(rows, columns=["kind", "shape", "pays"]))
     assert "37% of samples of 12 classes" in text
-    assert "0.50 of the samples, as ours does, falsely shows it in 0.18" in text
+    assert "in 0.50 of the samples, as ours does,\nfalsely shows it in 0.18 at the least" in text
 
 
 def test_a_layer_that_another_score_names_is_judged_by_the_score_of_its_use():

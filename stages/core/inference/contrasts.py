@@ -36,8 +36,8 @@ LOGARITHMS = np.arange(-7, 12, 0.01)
 ROUNDING = 1e-12
 """Variance over the largest one's, up to which it is taken for a rounding error."""
 
-PRIOR = 0.5
-"""What the mean of several contrasts' variances counts beside each one's own: layers err about alike."""
+PRIOR = 0.4
+"""What the geometric mean of several contrasts' variances counts beside each one's own: layers err about alike."""
 
 SHRINKAGE = 0.1
 """Weight of the identity in an estimated correlation, which few replicates leave singular."""
@@ -224,7 +224,7 @@ def lies_at_limit(inference: Inference, control: int, contrasts: Contrasts) -> b
 
 
 def moderated(contrasts: Contrasts, sharing: Layers) -> Contrasts:
-    """Average every variance with the mean of those of some contrasts, (C,), which counts `PRIOR` times as much.
+    """Average every variance with the geometric mean of those of some contrasts, (C,), which counts `PRIOR` times.
 
     The average has as many more degrees of freedom: the moderated t of Smyth 2004 (Linear models and empirical Bayes
     methods). A single contrast, or several that move alike, know no more of their variance than one.
@@ -235,10 +235,10 @@ def moderated(contrasts: Contrasts, sharing: Layers) -> Contrasts:
     """
     shared = contrasts.take(sharing)
     assert shared.correlation is not None
-    known = shared.variance[shared.varying]
+    mean = np.exp(np.log(shared.variance[shared.varying]).mean())
     alike = (shared.correlation[np.ix_(shared.varying, shared.varying)] ** 2).mean()  # one over how many there are
     weight = min(PRIOR, 1 / alike - 1)
-    variance = (contrasts.variance + weight * known.mean()) / (1 + weight)
+    variance = (contrasts.variance + weight * mean) / (1 + weight)
     return replace(contrasts, variance=variance, df=(1 + weight) * contrasts.df)
 
 

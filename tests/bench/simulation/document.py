@@ -139,9 +139,10 @@ def least_false_pays(studies: pd.DataFrame) -> str:
     """Say which share of a false *pays* no rule avoids that shows a lead as often."""
     classes, shares = FROZEN[0].classes, studies[studies["shape"] == str(FROZEN[0])].set_index("kind")
     shown, none = shares.loc[LEADS_ALONE, "pays"], (1 - SHARE) ** classes
-    return f"""In `{FAILS_ALONE}` a layer fails on {SHARE:.0%} of the classes. {none:.0%} of samples of {classes} classes have
-none of these, and look as if the layer truly led (`{LEADS_ALONE}`). A rule that shows this lead in
-{shown:.2f} of the samples, as ours does, falsely shows it in {least_false(classes, shown):.2f} at the least.
+    return f"""In `{FAILS_ALONE}` a layer fails on {SHARE:.0%} of the classes.
+{none:.0%} of samples of {classes} classes have none of these, and look as if the layer truly led
+(`{LEADS_ALONE}`). A rule that shows this lead in {shown:.2f} of the samples, as ours does,
+falsely shows it in {least_false(classes, shown):.2f} at the least.
 """
 
 

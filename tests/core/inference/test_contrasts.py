@@ -118,7 +118,7 @@ def test_contrasts_share_their_variances_as_far_as_they_move_apart():
         return moderated(Contrasts(np.zeros(3), np.array([1.0, 3.0, 9.0]), 11, matrix), np.array(sharing))
 
     apart = shared(0.0)
-    np.testing.assert_allclose(apart.variance, (np.array([1, 3, 9]) + PRIOR * 2) / (1 + PRIOR))
+    np.testing.assert_allclose(apart.variance, (np.array([1, 3, 9]) + PRIOR * 3**0.5) / (1 + PRIOR))
     assert apart.df == 11 * (1 + PRIOR)
     for alike in (shared(1.0), shared(0.0, (True, False, False))):
         np.testing.assert_allclose(alike.variance, [1, 3, 9])
