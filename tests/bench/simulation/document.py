@@ -81,13 +81,14 @@ statements of [uncertainty](uncertainty.md) are true, and writes this page and `
 {gain_table(gains, joins, results.named)}
 A design draws {gains["sets"].min():,} sets of classes (joins: {joins["sets"].min():,}, discovery:
 {results.named["sets"].min():,}). On {library["sets"].min()} sets of each of {len(library)} designs `wl.score`
-differs by {library["difference"].max():.0e} at most. *Gain covered* is a share of the sets in which an earlier layer is recommended. *Width / ideal* compares with an
-interval whose standard deviation is known. In {smaller} of {len(gains)} designs the printed gain has a smaller root
+differs by {library["difference"].max():.0e} at most.
+
+*Gain covered* is a share of the sets in which an earlier layer is recommended. *Width / ideal* compares with an
+interval of known standard deviation. In {smaller} of {len(gains)} designs the printed gain has a smaller root
 mean square error than the cross-validated gain. Of leads from {LEAD} on that a test of known standard error and layer
 would show, {shown["shown"].min():.2f} to {shown["shown"].max():.2f} are shown.
 
-`frozen_sets.py`, `named_sets.py` and `joined_sets.py` describe the designs, such as super-classes, wrong labels,
-writers, 8 to 2,048 features and 49 layers. Of six images k-means jumps when a class leaves, which the
+`frozen_sets.py`, `named_sets.py` and `joined_sets.py` describe the designs. Of six images k-means jumps when a class leaves, which the
 jackknife counts for each class: intervals for discovery are too wide.
 
 ## Studies of several folds
