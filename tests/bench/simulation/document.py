@@ -88,8 +88,8 @@ interval of known standard deviation. In {smaller} of {len(gains)} designs the p
 mean square error than the cross-validated gain. Of leads from {LEAD} on that a test of known standard error and layer
 would show, {shown["shown"].min():.2f} to {shown["shown"].max():.2f} are shown.
 
-`frozen_sets.py`, `named_sets.py` and `joined_sets.py` describe the designs. Of six images k-means jumps when a class leaves, which the
-jackknife counts for each class: intervals for discovery are too wide.
+`frozen_sets.py`, `named_sets.py` and `joined_sets.py` describe the designs. Of six images k-means jumps when a
+class leaves, which the jackknife counts for each class: intervals for discovery are too wide.
 
 ## Studies of several folds
 
