@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import norm
 from sklearn.cluster import KMeans
 from threadpoolctl import threadpool_limits
 
@@ -16,16 +17,24 @@ from stages.core.scores.embedded_split import EmbeddedSplit, Settings
 from stages.core.scores.halves import complementary_halves
 from stages.core.scores.kmeans import Search
 from stages.core.scores.refits import class_groups, refit, subset_scores
-from tests.bench.simulation import class_studies, store
+from tests.bench.simulation import by_library, class_studies, named_sets, store
 from tests.bench.simulation.batched_kmeans import cluster_batch, inertias
 from tests.bench.simulation.coverage_table import one_network, two_networks
 from tests.bench.simulation.data_set import code_hash, draw, metrics_of, scored, simulate
 from tests.bench.simulation.designs import DESIGNS, UNCLUSTERED, Design, of_classes
-from tests.bench.simulation.document import PAGE, page, power_range, read_results, shortfalls, study_table
+from tests.bench.simulation.document import (
+    PAGE,
+    least_false_pays,
+    page,
+    power_range,
+    read_results,
+    shortfalls,
+    study_table,
+)
 from tests.bench.simulation.populations import Domain, Mixture, RealLayers
 from tests.bench.simulation.power_table import power_row
 from tests.bench.simulation.real_layers import parameters
-from tests.bench.simulation.structured import Species, Uneven, Writers
+from tests.bench.simulation.structured import NEIGHBOURING, Species, Uneven, Writers
 
 
 @pytest.fixture(autouse=True)
@@ -295,6 +304,45 @@ def test_class_scores_have_the_gains_that_are_said(kind):
     gains, expected = folds - folds[:, -1:, -1:], truth - truth[-1, -1]
     error = gains.std(axis=0, ddof=1) / np.sqrt(40)
     assert (abs(gains.mean(axis=0) - expected) <= 4 * error + 1e-12).all()
+
+
+def test_no_rule_tells_a_layer_that_fails_on_classes_that_were_not_drawn_from_one_that_leads():
+    """Samples without such a class are the very samples of a lead: to show it is to err in as many."""
+    shape = class_studies.FROZEN[0]
+    fails, leads = (class_studies.KINDS[kind][1] for kind in (class_studies.FAILS_ALONE, class_studies.LEADS_ALONE))
+    same = []
+    for seed in range(400):
+        (failing, truth), (leading, lead) = (
+            kind(np.random.default_rng(seed), shape.folds, shape.classes) for kind in (fails, leads)
+        )
+        same.append(np.allclose(failing, leading, rtol=0, atol=1e-12))
+    assert np.ptp(truth) == 0  # nothing is to be shown of the one
+    gain = lead.max() - lead[0, -1]  # and this of the other
+    assert np.mean(same) == pytest.approx((1 - class_studies.SHARE) ** shape.classes, abs=0.06)
+    error = class_studies.OWN / 2 * np.sqrt(2 * (1 - NEIGHBOURING**3) / shape.classes)  # three layers before the last
+    ideal = norm.sf(1.96 - gain / error)  # of a two-sided test at 5 % that knows the error and the layer
+    assert ideal == pytest.approx(0.86, abs=0.01)
+    assert class_studies.least_false(shape.classes, 0.6 * ideal) == pytest.approx(0.19, abs=0.005)
+
+
+def test_the_page_prints_the_least_share_of_false_gains():
+    rows = [("one_fails_alone", "1 x 12, frozen", 0.3), ("one_leads_alone", "1 x 12, frozen", 0.5)]
+    text = least_false_pays(pd.DataFrame(rows, columns=["kind", "shape", "pays"]))
+    assert "37% of samples of 12 classes" in text
+    assert "in 0.50 of the samples, as ours does,\nfalsely shows it in 0.18 at the least" in text
+
+
+def test_a_layer_that_another_score_names_is_judged_by_the_score_of_its_use():
+    row = named_sets.row_of("few, peak", 3)
+    assert row["sets"] == 3
+    assert 0.05 < row["lead"] < 0.3
+
+
+@pytest.mark.parametrize("name", ["small lead", "5 classes"])
+def test_the_library_says_of_a_set_what_is_judged(name):
+    row = by_library.row_of(name, 1)
+    assert row["difference"] < 1e-12
+    assert row["same word"] == 1
 
 
 def test_studies_of_class_scores_make_a_table():

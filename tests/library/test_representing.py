@@ -341,7 +341,7 @@ def test_a_network_without_layers_is_refused():
 
 def test_tables_of_a_network_must_have_the_order_of_the_labels():
     table = pd.DataFrame(embeddings()["layer0"])
-    with pytest.raises(wl.UserError, match="'layer0' must have the index of labels in the same order"):
+    with pytest.raises(wl.UserError, match="layer0' must have the index of labels in the same order"):
         wl.choose_representation({"large": {"layer0": table}}, pd.Series(LABELS).sample(frac=1, random_state=0))
 
 

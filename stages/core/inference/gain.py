@@ -2,13 +2,15 @@
 
 The layer that is named was chosen on the same data. Its *gain*, which all numbers are about, is by how much its
 expected score is above that of the fixed layer, the control, in the scope of the interval. Its *contenders* are the
-layers and checkpoints from which it is not distinguishable, each alone at 99% (`contrasts.contenders`).
+layers and checkpoints from which it is not distinguishable, each alone (`contrasts.contenders`).
 
 - *Estimate.* The plain difference is too large, since it was chosen for being large. From each contender's difference
   the median of the largest of their errors is taken off, and the largest is left (Chernozhukov, Lee and Rosen 2013).
 - *Lower end.* It holds at 95% for all contenders at once (Dunnett 1955, one-sided), whichever was chosen. Choosing
-  pays if it lies above 0. Where classes have the level it is corrected for their skewness (Hall 1992): a layer that is
-  better on all but a few classes, on which it fails, is thought better than it is by Student's t.
+  pays if it lies above 0. Contenders share a part of their variances (`contrasts.moderated`), unless folds have the
+  level: one layer's training may be the noisiest. Where classes have it, it is corrected for their skewness (Hall
+  1992): layers that are better on all but a few classes, on which they fail, are thought better than they are by
+  Student's t.
 - *Upper end.* A chosen layer is rather too good than too bad, so that this is the end of the layer alone, at 98.5%.
 - *At most.* No layer gains more than this, the highest of all contenders' upper ends. Only this says that choosing does
   not pay: the named layer may gain little, and another one, less surely known, more.
@@ -27,23 +29,22 @@ from scipy.stats import t as student
 
 from .best import best_candidate
 from .contrasts import (
-    LEVEL,
     MEDIAN,
-    SURE,
     Estimate,
     Float64,
     Inference,
     contenders,
     detectable,
     lies_at_limit,
+    moderated,
     unskewed,
 )
 from .refitted import Refits
 from .scopes import MIN_FOLDS, Scope, infer
 
 UPPER = 0.985
-"""Level of the upper end of an interval, whose lower end has the level `LEVEL`. A layer that was chosen is seldom above
-it: together they hold in 0.93 to 0.98 of simulated sets."""
+"""Level of the upper end of an interval, whose lower end has the level `contrasts.LEVEL`. A layer that was chosen is
+seldom above it: together they hold in 0.93 to 0.98 of simulated sets."""
 
 Measured = tuple[Float64, Sequence[Refits | None]]
 """Gains (J, T, L) and refits (T) of one score."""
@@ -157,22 +158,24 @@ def _bounds(inference: Inference, named: int, control: int, classes: Float64 | N
     contrasts = inference.against(control, others) if inference.correlated and others.any() else None
     if contrasts is None or lies_at_limit(inference, control, contrasts):
         return None
-    likely, possible = (contenders(inference, others, level=alone)[others] for alone in (LEVEL, SURE))
+    possible = contenders(inference, others)[others]
     at = int(contrasts.value.argmax()) if named == control else named - (named > control)
     possible[at] = True  # also if another score names it
-    errors, quantile = np.sqrt(contrasts.variance), contrasts.take(possible).quantile()
+    errors = np.sqrt(contrasts.variance)
     upper = contrasts.value + np.nan_to_num(float(student.ppf(UPPER, contrasts.df)) * errors)
-    gain, error = float(contrasts.value[at]), float(errors[at])
-    shown = None if np.isnan(error) else detectable(error, contrasts.df, quantile)
+    together = moderated(contrasts, possible) if inference.between is None else contrasts
+    gain, quantile = float(contrasts.value[at]), together.take(possible).quantile()
+    own = together.estimate(at)
+    shown = None if own is None else detectable(own.standard_error, own.df, quantile)
     known = Gain(at_most=float(upper[possible].max()), detectable=shown)
     if named == control:
         return known
-    if shown is None:
+    if own is None:
         return None
     if classes is not None:
-        quantile = unskewed(quantile, classes[:, named] - classes[:, control])
-    low = gain - quantile * error
-    estimate = min(gain, max(low, contrasts.take(likely).at_least(MEDIAN)))
+        quantile = unskewed(quantile, classes[:, others][:, possible] - classes[:, [control]])
+    low = gain - quantile * own.standard_error
+    estimate = min(gain, max(low, contrasts.take(possible).at_least(MEDIAN)))
     return replace(known, estimate=estimate, low=low, high=float(upper[at]))
 
 

@@ -25,10 +25,12 @@ from stages.core.inference import contrasts, gain, layer_comparison, scopes
 from stages.core.scores.catalogue import SCORES
 from stages.prepare.download import cache_folder
 from tests.bench.simulation import (
+    by_library,
     class_studies,
     coverage_table,
     frozen_sets,
     joined_sets,
+    named_sets,
     power_table,
     store,
     tuned_studies,
@@ -43,8 +45,9 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 POWER_SETS = 100
 """Data sets of every design of which it is asked what studies show."""
 
-GAIN_SETS, JOIN_SETS, GAIN_STUDIES = 1000, 500, 200
-"""Sets of each design of frozen networks, of joins, and studies of fine-tuned ones and of class scores."""
+GAIN_SETS, LIBRARY_SETS, NAMED_SETS, JOIN_SETS, GAIN_STUDIES = 1000, 5, 100, 500, 200
+"""Sets of each design of frozen networks, of those that `wl.score` scores as well, that are named by another score, of
+joins, and studies of class scores of each kind and shape."""
 
 
 def main() -> None:
@@ -64,21 +67,21 @@ def main() -> None:
         table = pd.DataFrame([row for run in runs for row in table_of(pool, args.folder, *run, sets[run[0]])])
         powered = [(design, kind) for design, kind in runs if design in POWERED]
         shown = [row for run in powered for row in power_rows(pool, args.folder, *run, min(args.fewer, POWER_SETS))]
-        studies = [*zip(*class_studies.runs_of(), strict=True), repeat(GAIN_STUDIES)]
-        gains = gain_rows(pool, args.folder, frozen_sets, frozen_sets.DESIGNS, repeat(GAIN_SETS)) if args.page else []
-        joined = gain_rows(pool, args.folder, joined_sets, joined_sets.DESIGNS, repeat(JOIN_SETS)) if args.page else []
-        tuned = (
-            gain_rows(pool, args.folder, tuned_studies, tuned_studies.DESIGNS, repeat(GAIN_STUDIES))
-            if args.page
-            else []
-        )
-        studied = gain_rows(pool, args.folder, class_studies, *studies) if args.page else []
+        drawn = {
+            frozen_sets: (frozen_sets.DESIGNS, repeat(GAIN_SETS)),
+            by_library: (by_library.DESIGNS, repeat(LIBRARY_SETS)),
+            named_sets: (named_sets.DESIGNS, repeat(NAMED_SETS)),
+            joined_sets: (joined_sets.DESIGNS, repeat(JOIN_SETS)),
+            tuned_studies: (tuned_studies.DESIGNS, repeat(GAIN_STUDIES)),
+            class_studies: (*zip(*class_studies.runs_of(), strict=True), repeat(GAIN_STUDIES)),
+        }
+        gained = [pd.DataFrame(gain_rows(pool, args.folder, *run)) for run in drawn.items()] if args.page else []
     if args.out:
         table.to_csv(args.out, index=False)
     if args.page:
-        kept, studied = table.reindex(columns=LAYERS), pd.DataFrame(studied)[[*STUDIES]]
-        frames = map(pd.DataFrame, (gains, joined, tuned))
-        write_results(results := Results(kept, *frames, studied, pd.DataFrame(shown)))
+        *others, studied = gained
+        kept = table.reindex(columns=LAYERS)
+        write_results(results := Results(kept, *others, studied[[*STUDIES]], pd.DataFrame(shown)))
         PAGE.write_text(page(results))
     print(table.round(3).to_string(index=False, na_rep=""))
 
@@ -112,7 +115,9 @@ def power_rows(pool: ProcessPoolExecutor, folder: Path, design: str, kind: Kind,
     return rows
 
 
-def gain_rows(pool: ProcessPoolExecutor, folder: Path, drawn: ModuleType, *runs: Any) -> list[dict[str, Any]]:
+def gain_rows(
+    pool: ProcessPoolExecutor, folder: Path, drawn: ModuleType, runs: tuple[Any, ...]
+) -> list[dict[str, Any]]:
     """One row on what is said of gains for every design of frozen networks, or kind and shape of class scores.
 
     Args:

@@ -27,6 +27,8 @@ from tests.bench.skewed_classes import BEHIND, CLASSES, IMAGES, centre, mean_sco
 
 SCORE = SCORES["map_at_r"]
 LAYERS, ALIKE, OWN, TRAINING = 9, 0.17, 0.06, 0.02
+SHARE, FALL = 0.08, 0.3
+"""Of classes on which a layer fails, and by how much it then falls short."""
 KINSHIP = 0.6
 """Share of what is a layer's own that a class has at all checkpoints."""
 
@@ -49,6 +51,10 @@ OF_IMAGES = [Shape(1, 6, halves=40)]
 
 Population = Callable[[np.random.Generator, int, int], tuple[Any, Any]]
 """Draws scores of K classes in J folds, (J, T, K, L), with their expectations (T, L)."""
+
+
+MADE_UP = FALL * SHARE / (1 - SHARE)
+"""What such a layer gains in the other classes to be equal."""
 
 
 def classes_of(rng: np.random.Generator, J: int, K: int, shape: tuple[int, int], alike: float, own: float) -> Any:
@@ -74,15 +80,14 @@ def around(*means: Sequence[float], alike: float = ALIKE, own: float = OWN, tail
 
 
 def failing(layer: int, *, equal: bool, own: float = OWN) -> Population:
-    """A layer loses 0.3 in 8 % of the classes; if it is equal all the same, it gains as much in the others."""
-    share = 0.08
+    """A layer falls short in some of the classes; if it is equal all the same, it gains as much in the others."""
 
     def population(rng: np.random.Generator, J: int, K: int) -> tuple[Any, Any]:
         mean = np.full((1, LAYERS), 0.5)
         scores = mean + classes_of(rng, J, K, mean.shape, ALIKE, own)
-        fails = rng.random((J, 1, K)) < share
-        scores[..., layer] += np.where(fails, -0.3, 0.3 * share / (1 - share) if equal else 0.0)
-        mean[0, layer] -= 0.0 if equal else 0.3 * share
+        fails = rng.random((J, 1, K)) < SHARE
+        scores[..., layer] += np.where(fails, -FALL, MADE_UP if equal else 0.0)
+        mean[0, layer] -= 0.0 if equal else FALL * SHARE
         return scores, mean
 
     return population
@@ -114,6 +119,9 @@ RISE, PEAK = [0.3, 0.35, 0.4, 0.42, 0.44, 0.46, 0.47, 0.48, 0.5], [0.3, 0.35, 0.
 BELOW = [[each - behind for each in RISE] for behind in (0.1, 0.02)]
 HEAVY = around(EQUAL, alike=0.08, own=0.03, tails=2)
 
+FAILS_ALONE, LEADS_ALONE = "one_fails_alone", "one_leads_alone"
+LEADING = [0.5 + MADE_UP * (layer == 5) for layer in range(LAYERS)]
+
 NOISY = "one_noisy"
 TRAINED_NOISILY = np.where(np.arange(LAYERS) == 4, 0.1, TRAINING)
 
@@ -125,7 +133,8 @@ KINDS: dict[str, tuple[str, Population]] = {
     "last_best_hardly": ("the last layer is the best by 0.002", around(HARDLY)),
     "peak": ("one layer is better than the last by 0.05", around(PEAK)),
     "one_fails": ("equal layers, an earlier one fails on 8 % of the classes", failing(5, equal=True)),
-    "one_fails_alone": ("the same, classes differ by half as much otherwise", failing(5, equal=True, own=OWN / 2)),
+    FAILS_ALONE: ("the same, classes differ by half as much otherwise", failing(5, equal=True, own=OWN / 2)),
+    LEADS_ALONE: ("the same, and it fails on none, so that it leads", around(LEADING, own=OWN / 2)),
     "last_fails": ("the last layer fails on 8 % of the classes, others gain 0.024", failing(-1, equal=False)),
     "hard": ("30 % hard classes, in which a layer gains 0.1", hard(equal=False)),
     "hard_equal": ("30 % hard classes, in which layers gain what they lose in others", hard(equal=True)),
@@ -170,6 +179,18 @@ def of_images(rng: np.random.Generator, truth: Any, shape: Shape, images: int = 
         refits_of({"values": scores[:, None, t].mean(axis=2), "halves": halves[:, None, t]}, SCORE, frozen=False)
         for t in range(T)
     ]
+
+
+def least_false(classes: int, pays: float) -> float:
+    """Return the least share of false *pays* if a layer fails alone, of any rule.
+
+    Samples without a class on which it fails have the distribution of those in which it leads alone.
+
+    Args:
+        classes: of a sample, of all folds.
+        pays: share of the samples in which it leads alone in which the rule shows that choosing pays.
+    """
+    return float((1 - SHARE) ** classes * pays)
 
 
 IMAGE_KINDS = ("flat", "near", "last_best", "peak", "checkpoints")

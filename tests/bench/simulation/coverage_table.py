@@ -145,14 +145,18 @@ def leads_of(inference: Inference, gains: Any) -> dict[str, Any]:
     }
 
 
-def gain_of(checkpoints: Sequence[Refits], truth: Any) -> dict[str, Any]:
+def gain_of(checkpoints: Sequence[Refits], truth: Any, by: Sequence[Refits] | None = None) -> dict[str, Any]:
     """What is said of the gain over the last layer of the last checkpoint, and whether it holds; `truth` is (T, L).
 
-    Where the last layer itself is named there is nothing to hold; a wrong statement is counted over all studies.
+    Where the last layer itself is named there is nothing to hold; a wrong statement is counted over all studies. `by`
+    is of the score that names the layer.
     """
-    gains = np.stack([refits.values.mean(axis=1) for refits in checkpoints], axis=1)
-    found = gain_over((-1, -1), gains, checkpoints, proven=BOTH, worthwhile=WORTHWHILE)
-    over_last, named = truth - truth[-1, -1], best_candidate(gains.mean(axis=0))
+    gains, naming = (
+        np.stack([refits.values.mean(axis=1) for refits in each], axis=1) for each in (checkpoints, by or checkpoints)
+    )
+    named_by = (naming, by) if by else None
+    found = gain_over((-1, -1), gains, checkpoints, proven=BOTH, worthwhile=WORTHWHILE, by=named_by)
+    over_last, named = truth - truth[-1, -1], best_candidate(naming.mean(axis=0))
     assert named is not None
     gain, largest = over_last[named], np.delete(over_last.ravel(), -1).max()
     known = found.low is not None and found.high is not None and found.estimate is not None

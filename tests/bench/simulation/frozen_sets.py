@@ -159,12 +159,16 @@ def _many_features(rng: np.random.Generator, L: int, N: int, D: int) -> Any:
     return noise * np.float32(np.sqrt(4 / D) * (D / 16) ** 0.25)
 
 
-def scores_of(design: FrozenSet, rng: np.random.Generator) -> tuple[Any, Any]:
-    """Draw one set: MAP@R of each layer (L,), and without each class, or of halves if they are fixed (P, L)."""
+def scores_of(design: FrozenSet, rng: np.random.Generator, of_halves: int | None = None) -> tuple[Any, Any]:
+    """Draw one set: MAP@R of each layer (L,), and without each class, or of halves if they are fixed (P, L).
+
+    `of_halves` is their seed; None: drawn as well.
+    """
     embedded, y, _ = draw(design, rng)
     rows = np.stack([unit_rows(layer) for layer in embedded])
     if design.fixed:
-        halves = complementary_halves(y.astype(str), HALVES, int(rng.integers(2**32)))
+        seed = int(rng.integers(2**32)) if of_halves is None else of_halves
+        halves = complementary_halves(y.astype(str), HALVES, seed)
         return _scores_without(rows, y, [])[0], np.stack(
             [_scores_without(rows[:, half], y[half], [])[0] for half in halves]
         )

@@ -3,7 +3,7 @@ import pytest
 from scipy.stats import chi2, norm
 from scipy.stats import t as student
 
-from stages.core.inference.contrasts import Contrasts, Estimate, Inference, max_t_quantile, unskewed
+from stages.core.inference.contrasts import PRIOR, Contrasts, Estimate, Inference, max_t_quantile, moderated, unskewed
 
 
 def test_an_estimate_has_students_bounds():
@@ -103,7 +103,24 @@ def test_bounds_of_the_mean_of_skewed_units_hold_more_evenly_than_students():
     units, error = np.random.default_rng(0).exponential(size=(4000, 12)) - 1, student.ppf(0.95, 11) / 12**0.5
     for sign in (1, -1):
         means, spreads = sign * units.mean(axis=1), units.std(axis=1, ddof=1)
-        quantiles = np.array([unskewed(student.ppf(0.95, 11), sign * each) for each in units]) / 12**0.5
+        quantiles = np.array([unskewed(student.ppf(0.95, 11), sign * each[:, None]) for each in units]) / 12**0.5
         students, corrected = ((means - each * spreads > 0).mean() for each in (error, quantiles))
         assert abs(corrected - 0.05) < abs(students - 0.05) - 0.01
-    assert unskewed(1.8, np.array([-1.0, 0.0, 1.0])) == unskewed(1.8, np.ones(5)) == 1.8
+    even = np.array([[-1.0], [0.0], [1.0]])
+    assert unskewed(1.8, even) == unskewed(1.8, np.ones((5, 1))) == 1.8
+    both = np.hstack([units[0][:, None], -units[0][:, None]])  # as skewed to the left as to the right
+    assert unskewed(1.8, both) == pytest.approx(1.8)
+
+
+def test_contrasts_share_their_variances_as_far_as_they_move_apart():
+    def shared(correlation, sharing=(True, True, False)):
+        matrix = np.full((3, 3), correlation) + (1 - correlation) * np.eye(3)
+        return moderated(Contrasts(np.zeros(3), np.array([1.0, 3.0, 9.0]), 11, matrix), np.array(sharing))
+
+    apart = shared(0.0)
+    np.testing.assert_allclose(apart.variance, (np.array([1, 3, 9]) + PRIOR * 3**0.5) / (1 + PRIOR))
+    assert apart.df == 11 * (1 + PRIOR)
+    for alike in (shared(1.0), shared(0.0, (True, False, False))):
+        np.testing.assert_allclose(alike.variance, [1, 3, 9])
+        assert alike.df == pytest.approx(11)
+    assert 11 < shared(0.9).df < apart.df
