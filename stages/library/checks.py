@@ -233,7 +233,7 @@ def check_index(layers: Mapping[str, Any], labels: Any) -> None:
     for name, X in layers.items() if isinstance(labels, pd.Series) else ():
         if isinstance(X, pd.DataFrame) and len(X) == len(labels) and not X.index.equals(labels.index):
             raise UserError(
-                f"embeddings of layer {name!r} must have the index of labels in the same order, found others; sort "
+                f"embeddings of layer {name!r} must have the index of labels in the same order, found another; sort "
                 "both alike, or if their rows match as they stand give labels.to_numpy()"
             )
 
