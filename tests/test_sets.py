@@ -244,7 +244,8 @@ def test_what_a_representation_settles_itself_is_refused(wanted: dict[str, Any],
 
 def test_a_study_without_a_representation_is_named(represented: tuple[Path, CellPaths, Any], tmp_path: Path):
     _, _, record = represented
-    facts = Facts([], [], representations=[record, record.model_copy(update={"model": "other", "value": 1.0})])
+    tuned = record.model_copy(update={"dataset": "yours", "step": 50})
+    facts = Facts([], [], representations=[record, record.model_copy(update={"model": "other", "value": 1.0}), tuned])
     write_facts(tmp_path, facts)
     wanted = Wanted(["representation"], use="retrieval")
     assert recommended_cell(tmp_path, wanted) == "mine/other/0/0"

@@ -86,12 +86,15 @@ class Represented:
 
 
 def record_of(facts: Facts, cell: tuple[str, str] | None = None) -> RepresentationRecord:
-    """Return the representation that a study recommends: of a dataset and network, or of the best network.
+    """Return the representation that a study recommends: of a frozen network of a dataset, or of the best one.
+
+    That of a fine-tuned network is none of one cell: it was fitted in each fold anew.
 
     Raises:
         UserError: there is none, or it is open which dataset is meant.
     """
-    found = [each for each in facts.representations if cell in (None, (each.dataset, each.model))]
+    frozen = [each for each in facts.representations if each.step is None]
+    found = [each for each in frozen if cell in (None, (each.dataset, each.model))]
     if not found:
         of = "" if cell is None else f" of {', '.join(cell)}"
         raise UserError(
