@@ -227,7 +227,7 @@ HUGE, NAN = arrays()["stem"] * np.float32(1e30), arrays()["stem"] * np.nan
         ({"a@mean": np.ones((28, 2))}, "a layer's name must be .* found 'a@mean'; rename"),
         (
             {"stem": pd.DataFrame(arrays()["stem"]), "labels": pd.Series(arrays()["labels"])[::-1]},
-            r"'stem' must have the index of labels in the same order, found others; sort both alike",
+            r"'stem' must have the index of labels in the same order, found another; sort both alike",
         ),
         ({"stem": NAN}, r"'stem' must be finite, found NaN in row \d+"),
         ({"stem": HUGE}, r"the longest of 1e-18 to 1e\+18, found "),
