@@ -162,7 +162,10 @@ WRONG_TABLES = {
 
 def written(folder: Path, paths: list[str] = PATHS, layer: str = "blocks.3") -> Path:
     """A table of features, in two shards."""
-    shards = [Shard(paths[:4], ["0" * 64] * 4, VECTORS[:4], {}), Shard(paths[4:], ["1" * 64] * 2, VECTORS[4:], {})]
+    shards = []
+    for name, rows in (("0", slice(4)), ("1", slice(4, 6))):
+        np.savez(folder / f"{name}.shard", features=VECTORS[rows])
+        shards.append(Shard(folder / f"{name}.shard.npz", paths[rows], [name * 64] * len(paths[rows]), {}))
     WRITERS[".parquet"](folder / "new.parquet", shards, 4, {"layer": layer, "step": 0})
     return folder / "new.parquet"
 

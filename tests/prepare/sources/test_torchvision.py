@@ -98,7 +98,7 @@ def test_the_page_names_what_may_be_used():
 
 
 def test_values_that_torchvision_refuses_are_one_sentence(resources, tmp_path):
-    with pytest.raises(UserError, match=r"Flowers102: cannot be .* \{'split': 'no'\}.*it takes split"):
+    with pytest.raises(UserError, match=r"Flowers102: cannot be .* \{'split': 'no'\}.*it accepts split"):
         list_torchvision(tmp_path, params("Flowers102", kwargs={"split": "no"}), 0, resources)
 
 
