@@ -93,7 +93,7 @@ def test_what_a_lead_takes_is_said_by_a_finished_study(tmp_path):
         return CliRunner().invoke(verdict, [str(tmp_path), "--lead", value], catch_exceptions=False).output
 
     write_facts(tmp_path, Facts([], [], power=[Power("d", "m", 0.2, 0.1, {4: 0.2, 16: 0.1}, {}, {10: 0.1})]))
-    taken = "A lead of 0.15 takes 16 folds, or at least 10 unseen classes in each fold.\n"
+    taken = "A lead of 0.15 needs 16 folds, or at least 10 unseen classes in each fold.\n"
     assert lead("0.15").endswith(taken)
     write_facts(tmp_path, Facts([], []))
     with pytest.raises(UserError, match=r"--lead: .* must hold a study that tells of other classes"):

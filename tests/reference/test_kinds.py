@@ -142,7 +142,7 @@ def test_photos_gain_by_centring_and_textures_by_joins():
     assert {name.split()[-1] for name in chosen["photos"]} == {"centred"}
     assert {name.split()[0] for name in chosen["textures"]} == {"last_4"}
     page = " ".join((DOCS / "study" / "README.md").read_text().split())
-    assert "On photos the gain comes from centring, on textures from joining layers." in page
+    assert "The gain comes from centring on photos, and from joining layers on textures." in page
 
 
 def test_small_inputs_by_plain_loops():
