@@ -39,5 +39,6 @@ def test_no_tracked_file_names_a_path_of_a_machine():
     for file in files:
         content = file.read_bytes()
         if b"\0" not in content:
-            found[str(file.relative_to(ROOT))] = machine_paths(content.decode("utf-8", "replace"))
+            text = re.sub(r'"image/png": "[^"]*"', "", content.decode("utf-8", "replace"))  # pictures in notebooks
+            found[str(file.relative_to(ROOT))] = machine_paths(text)
     assert {name: paths for name, paths in found.items() if paths} == {}

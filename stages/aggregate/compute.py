@@ -20,7 +20,6 @@ from .tables.score_tables import CLASS_COLUMNS, classes_table, depth_table, step
 from .tables.summary import check_main_score, measured_network, summarize, summary_table
 from .tables.summary_row import SummaryRow
 from .tables.uncertainty import add_uncertainty
-from .words.representations import NO_JOINS
 
 
 @dataclass(frozen=True)
@@ -79,7 +78,7 @@ def compute(tables: Tables, asked: Asked, notice: str = "") -> Results:
     unit_rows = [name for name, score in tables.catalogue.items() if score.scaling == "l2"]
     cell, power = f"{fold}/{grid.seeds[0]}", infer_power(by_main)
     joined = [*representations(tables.analyses["representations"])]
-    no_joins = NO_JOINS if "representations" in asked.measured.analyses and not joined else ""
+    no_joins = "representations" in asked.measured.analyses and not joined
     facts = Facts(recommendations, findings, params.use, cell, power, unit_rows, joined, notice, no_joins)
     told = {(each.dataset, each.model, each.best.step) for each in recommendations if each.best.step < each.last_step}
     classes = [own for network in networks.values() for own in network.images.classes]

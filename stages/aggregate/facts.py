@@ -362,7 +362,7 @@ class Facts:
         unit_rows: the scores that are of L2-normalized embeddings; others are of unnormalized ones.
         representations: what to take from networks if `representations` is among `measure.analyses`.
         claims: whether the paper's claims are told, as of a study.
-        notice, no_joins: sentences that all outputs have, or summary.md and the page if joins could not be compared.
+        notice, no_joins: a sentence that all outputs have; whether joins were asked for and could not be compared.
         format: of the file; another number wherever a field, or what it may hold, changes.
     """
 
@@ -374,7 +374,7 @@ class Facts:
     unit_rows: list[str] = field(default_factory=list)
     representations: list[RepresentationRecord] = field(default_factory=list)
     notice: str = ""
-    no_joins: str = ""
+    no_joins: bool = False
     claims: bool = True
     format: Literal["whichlayer.facts/8"] = "whichlayer.facts/8"
 

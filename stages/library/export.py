@@ -63,7 +63,7 @@ def write_result(
     )
     if joined is not None:
         record = record_of(joined.choice, result._scored.dataset, result._scored.model)
-        results = replace(results, facts=replace(results.facts, representations=[record], no_joins=""))
+        results = replace(results, facts=replace(results.facts, representations=[record], no_joins=False))
     write_results(out, Study(results, describe_scoring(known, grid, command)))
     return told
 

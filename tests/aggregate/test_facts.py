@@ -41,7 +41,7 @@ def test_a_use_that_no_score_tells_of_is_an_error_that_lists_the_others():
 
 def test_missing_damaged_and_old_facts_are_errors(tmp_path):
     path = tmp_path / "facts.json"
-    with pytest.raises(UserError, match=r"facts\.json: must be the facts .*, found no file; rerun the aggregate stage"):
+    with pytest.raises(UserError, match=r"facts\.json: must be the facts .*, found no file; run the aggregate stage"):
         read_facts(tmp_path)
     path.mkdir()
     with pytest.raises(UserError, match=r"must be a file of at most .*, found a folder"):

@@ -33,10 +33,10 @@ def test_a_class_without_which_all_images_are_of_one_group_is_named(tmp_path):
     store = replace(store, samples=store.samples.assign(group=["a"] * 12 + ["b"] * 4))
     refits = params.refits.model_copy(update={"metrics": ["nmi"]})
     params = params.model_copy(update={"neighbours": "other_groups", "refits": refits})
-    (note,) = (note for note in notes(store, params, []) if "over other classes" in note)
+    (note,) = (note for note in notes(store, params, []) if "no interval over classes" in note)
     assert "without unseen3 all images are of one group" in note
     assert not any(
-        "over other classes" in note for note in notes(store, params.model_copy(update={"neighbours": "all"}), [])
+        "no interval over classes" in note for note in notes(store, params.model_copy(update={"neighbours": "all"}), [])
     )
 
 

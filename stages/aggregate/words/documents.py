@@ -18,7 +18,7 @@ from . import recommendation as words
 from .findings import Finding, finding_texts
 from .formatting import MISSING, capitalized, harmless, interval, joined, number, of_parts, place, wrapped
 from .labels import more_labels
-from .representations import brief
+from .representations import NO_JOINS, brief
 from .scopes import SHORT
 from .scores import LEVELS, directed_name
 from .statuses import outcome_note
@@ -58,7 +58,7 @@ def markdown(rows: Sequence[SummaryRow], facts: Facts) -> str:
         parts.append(f"{words.explain_brackets(networks)} {of_parts(words.GAINS, facts.parts)}\n")
         parts.append("\n".join([*(f"- {each.model}, {words.sentences(each)}" for each in networks), ""]))
     joined = [f"- {each.dataset}, {each.model}, retrieval: {brief(each)}" for each in facts.representations]
-    joined += [facts.no_joins] if facts.no_joins else []
+    joined += [NO_JOINS] if facts.no_joins else []
     parts += ["\n".join(["## Joins of layers", "", *joined, ""])] if joined else []
     findings = finding_texts(facts.findings, facts.unit_rows, facts.parts).values() if facts.claims else ()
     parts += ["\n".join(["## Findings", *map(_finding, findings), ""])] if findings else []

@@ -10,6 +10,7 @@ from . import recommendation as words
 from .formatting import MISSING, capitalized, layers, percent, place
 from .labels import why_chosen_by
 from .recommendation import at_checkpoint, caveat, doubt, gain_words, reason, use_cells
+from .representations import NO_JOINS as NO_JOINS
 from .representations import brief
 from .scores import metric_name
 

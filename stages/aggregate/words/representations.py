@@ -16,7 +16,7 @@ RECIPES: dict[Recipe, str] = {
     "whitened_within": "whitened, then within classes",
 }
 
-TUNED = "on the remaining folds, fitted to test images of its own seen classes"
+TUNED = " on the remaining folds, fitted to test images of its own seen classes"
 """What a fold of a fine-tuned network is judged by."""
 
 
@@ -52,9 +52,9 @@ def brief(found: RepresentationRecord) -> str:
     told = advice(named, gain, is_habit=is_habit)
     interval = "" if gain.low is None or gain.high is None else f" [{gain.low:+.3f}, {gain.high:+.3f}]"
     gained = "" if gain.estimate is None else f", gain {gain.estimate:+.3f}{interval}"
-    where, fitted = ("sets", "fitted on the remaining sets") if found.step is None else ("folds", TUNED)
+    where, fitted = ("sets", ", fitted on the remaining sets") if found.step is None else ("folds", TUNED)
     return (
         f"joins of layers included, {told}. MAP@R {found.value:.3f} ({steps}best single layer {found.layer_value:.3f}, "
         f"last layer {found.last_value:.3f}{gained}), in {found.n_sets} {where} of {found.n_classes} classes, "
-        f"each scored by the choice among {found.n_candidates} candidates, {fitted}."
+        f"each scored by the choice among {found.n_candidates} candidates{fitted}."
     )
