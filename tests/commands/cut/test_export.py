@@ -191,7 +191,9 @@ class OfTwoImages(nn.Linear):
 @pytest.mark.parametrize("rest", [PicksByContent(4, 3), OfTwoImages(4, 3)])
 def test_what_cannot_be_exported_for_any_batch_is_named(rest: nn.Module):
     network, layer = branches(rest, "rest")
-    with pytest.raises(UserError, match=r"layer 'rest' cannot be exported by torch .*; try another layer, or other"):
+    with pytest.raises(
+        UserError, match=r"layer 'rest' cannot be exported by torch .*; try another layer, or different"
+    ):
         export_layer(network, [layer], S, Scaler())
 
 
