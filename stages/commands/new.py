@@ -24,7 +24,7 @@ from ..shared.networks.params import NetworkParams
 from ..shared.runtime.errors import UserError, check_known, prefix_errors
 from .check import check_config
 from .config import Config, parse_config, read_config
-from .project import PARAMS, RAW, ROOT, ProjectCommand, ProjectPath, use_option
+from .project import PARAMS, RAW, ROOT, OwnProjectCommand, ProjectPath, use_option
 
 MODEL = "efficientnet_lite0_frozen"
 READ = 64
@@ -45,7 +45,7 @@ LIMITS = {"train": 120, "test": 40, "unseen": 100}
 """Images of a class at most, so that a first run takes minutes."""
 
 
-@click.command(cls=ProjectCommand)
+@click.command(cls=OwnProjectCommand)
 @click.argument("folder", type=ProjectPath(exists=True))
 @click.option("--name", default="mine", show_default=True, help="Name of the dataset.")
 @click.option(

@@ -116,6 +116,24 @@ class ProjectCommand(click.Command):
             return super().invoke(ctx)
 
 
+class OwnProjectCommand(ProjectCommand):
+    """A command that writes to the project, and thus only to that in which it is called."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command's function.
+
+        Raises:
+            UserError: the working directory lies in no project, or outside this checkout.
+        """
+        here = Path.cwd()
+        if not INSTALLED and OWN not in (here, *here.parents):
+            raise UserError(
+                f"{ctx.info_name} writes to the project {OWN}, and must be called in it, found {here}; make your own "
+                f"with `whichlayer init study`, or `cd {OWN}` first"
+            )
+        return super().invoke(ctx)
+
+
 class UserPath(click.Path):
     """A path, given from where the user is: absolute."""
 

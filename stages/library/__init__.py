@@ -234,7 +234,7 @@ def embed(
             `token0`, `gem` (generalized mean) or `cls+mean` (class token beside the mean).
         image_size: input height and width of a network by name; by default those that its weights were trained at.
             Smaller images are enlarged, which raises scores, and the time.
-        batch_size: images per forward pass.
+        batch_size: images per forward pass, at most 10,000; fewer images are filled up to it.
         bits: how many bits files of 16 bits a sample use; with 12 bits, 4095 is white. By default the fewest into
             which all values fit, with a warning if these are fewer than 16: give it where images are embedded in parts.
         workers: threads that decode images while the network runs; by default one per processor, at most 8.
@@ -258,9 +258,12 @@ def embed(
     from ..shared.workflow.params import load, parse
 
     check_known(pooling, get_args(Pooling), f"pooling must be {', '.join(get_args(Pooling))}, found {pooling!r}")
-    for what, number in (("batch_size", batch_size), ("workers", 1 if workers is None else workers)):
-        if not isinstance(number, Integral) or number < 1:
-            raise UserError(f"{what} must be a whole number >= 1, found {number!r}")
+    for what, number, most in (
+        ("batch_size", batch_size, 10_000),
+        ("workers", 1 if workers is None else workers, 1000),
+    ):
+        if isinstance(number, bool) or not isinstance(number, Integral) or not 1 <= number <= most:
+            raise UserError(f"{what} must be a whole number from 1 to {most}, found {number!r}")
     named = isinstance(layers, str) and layers in ("default", "inside_blocks")
     listed = isinstance(layers, Sequence) and not isinstance(layers, str) and all(isinstance(p, str) for p in layers)
     if not named and not (listed and layers):

@@ -225,3 +225,14 @@ def test_a_folder_without_classes_is_refused(project: Path, tmp_path: Path):
         assert str(done.exception).startswith(f"{folder}: ")
     assert not changed(project)
     assert not list((project / "data" / "raw").iterdir())
+
+
+def test_nothing_is_written_to_a_checkout_in_which_it_is_not_called(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(tmp_path)
+    found = new(images(tmp_path / "birds", {"ant": 30, "bee": 7, "fly": 4}))
+    assert isinstance(found.exception, UserError)
+    assert str(found.exception).startswith("new writes to the project ")
+    assert f"must be called in it, found {tmp_path}" in str(found.exception)
+    assert changed(project) == []

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import torch
+from scipy.sparse import csr_matrix
 from sklearn.metrics import normalized_mutual_info_score
 from sklearn.neighbors import NearestNeighbors
 
@@ -207,6 +209,14 @@ HUGE, NAN = arrays()["stem"] * np.float32(1e30), arrays()["stem"] * np.nan
         ),
         ({"labels": None}, r"labels must have one entry for each image, found NoneType;"),
         ({"stem": [[1, 2], [3]]}, "embeddings of layer 'stem' must be an array, found list: "),
+        (
+            {"stem": csr_matrix(np.ones((28, 2)))},
+            r"'stem' must be a dense array, found csr_matrix; give `.toarray\(\)`",
+        ),
+        (
+            {"stem": torch.ones(28, 2, dtype=torch.bfloat16)},
+            r"'stem' must be an array, found Tensor: .*; give `.detach\(\).float\(\).cpu\(\).numpy\(\)` of it",
+        ),
         ({"labels": ["a", ""] * 14}, "without control characters .* found ''"),
         ({"labels": ["a", "b\r"] * 14}, r"found 'b\\r'"),
         ({"labels": arrays()["labels"][1:]}, "a row for each label: layer 'stem' has 28, labels 27"),

@@ -136,7 +136,9 @@ def test_what_is_not_as_it_must_be_is_named(images, tmp_path, monkeypatch):
         wl.embed(Own(), images, transform=lambda image: np.zeros(3))
     for name, value, message in (
         ("pooling", "foo", r"pooling must be auto, mean, token0, max, gem, cls\+mean, found 'foo'"),
-        ("batch_size", 0, "batch_size must be a whole number >= 1, found 0"),
+        ("batch_size", 0, "batch_size must be a whole number from 1 to 10000, found 0"),
+        ("batch_size", 10**9, "batch_size must be a whole number from 1 to 10000, found 1000000000"),
+        ("batch_size", True, "batch_size must be a whole number from 1 to 10000, found True"),
         ("layers", "conv", r"or a list of module paths, found 'conv'"),
         ("image_size", 32, "image_size is of a network by name"),
         ("images", str(tmp_path), "images must be a list of paths"),

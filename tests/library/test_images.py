@@ -73,7 +73,7 @@ def test_a_damaged_file_among_many_is_named(paths, workers):
 
 
 def test_workers_that_are_none_are_named(paths):
-    with pytest.raises(wl.UserError, match="workers must be a whole number >= 1, found 0"):
+    with pytest.raises(wl.UserError, match="workers must be a whole number from 1 to 1000, found 0"):
         wl.embed(MODULE, paths, transform=TO_TENSOR, workers=0)
 
 

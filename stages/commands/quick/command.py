@@ -82,7 +82,8 @@ def quick(folder: Path | None, *, demo: bool, table: str | None, out: Path | Non
     ]
     per_class, workers = how["per_class"] or (30 if demo else 100), how["workers"]
     poolings = tuple(dict.fromkeys(how["poolings"]))
-    sources, labels = embed_folder(folder or RAW / DEMO, table, per_class, networks, poolings, workers)
+    source = folder or RAW / DEMO
+    sources, labels = embed_folder(source, table, per_class, networks, poolings, workers, how["dimensions"])
     from .waves import answer, plain_name  # after what may be wrong: libraries take seconds
 
     model, dataset = plain_name(how["networks"][0]), DEMO if folder is None else plain_name(folder.name)
@@ -110,6 +111,7 @@ def embed_folder(
     networks: Sequence[tuple[str, int | None, NetworkParams]],
     poolings: Sequence[Pooling],
     workers: int | None,
+    dimensions: int | None = None,
 ) -> "tuple[dict[str, Layers], list[str]]":
     """Choose images, and embed them by each network at its size.
 
@@ -120,14 +122,23 @@ def embed_folder(
         networks: the name, the size that is asked for (None: its own) and the entry of each.
         poolings: all in one pass.
         workers: threads that decode; None: one per processor.
+        dimensions: that a representation is to keep; None: all.
 
     Returns:
         The layers of each, by what tells it from the others: network, size and pooling; and the classes of the images.
+
+    Raises:
+        UserError: there are fewer images than dimensions.
     """
     with ExitStack() as resources:
         from .images import FolderImages, choose_images, drop_copies, keep_rows
 
         chosen = choose_images(source, table, per_class, resources)
+        if dimensions is not None and dimensions > len(chosen):
+            raise UserError(
+                f"--dimensions must be at most the number of images, {len(chosen)} of {source}, found {dimensions}; "
+                "give fewer dimensions or more images"
+            )
         from ...shared.networks.network import at_trained_size  # after what may be wrong: torch takes seconds
 
         params = [(name, each if size else at_trained_size(each)) for name, size, each in networks]

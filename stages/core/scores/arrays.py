@@ -49,12 +49,16 @@ def as_array(what: str, values: ArrayLike) -> NDArray[Any]:
     """Make an array of what a user gives for one.
 
     Raises:
-        UserError: it cannot become one, as a ragged list, or a tensor on a GPU or with a gradient, or what it masks
-            would show.
+        UserError: it cannot become one, as a ragged list, a sparse matrix, or a tensor on a GPU, of bfloat16 or with a
+            gradient, or what it masks would show.
     """
     if np.ma.is_masked(values):
         raise UserError(f"{what} must have no masked values; remove such images from the labels and all embeddings")
+    kind = type(values).__name__
+    if hasattr(values, "toarray"):
+        raise UserError(f"{what} must be a dense array, found {kind}; give `.toarray()` of it")
     try:
         return np.asarray(values)
     except (RuntimeError, TypeError, ValueError) as error:
-        raise UserError(f"{what} must be an array, found {type(values).__name__}: {error}") from None
+        remedy = "; give `.detach().float().cpu().numpy()` of it" if kind == "Tensor" else ""
+        raise UserError(f"{what} must be an array, found {kind}: {error}{remedy}") from None

@@ -414,3 +414,10 @@ def test_all_poolings_give_names_that_layers_can_have(monkeypatch):
     sources = embed_all(FolderImages(PARAMS, [None]), [("efficientnet_lite0", params)], POOLINGS)
     compared = compare(sources, "quick", control=("auto", "blocks.0"))
     assert len(check_layers(compared.control_last, 1)) == len(POOLINGS)
+
+
+def test_more_dimensions_than_images_are_refused_before_a_network_is_built(tmp_path, monkeypatch):
+    monkeypatch.setattr("stages.commands.quick.command.embed_all", lambda *_: pytest.fail("it was embedded"))
+    write_classes(tmp_path, *[5] * 8)
+    with pytest.raises(UserError, match=r"--dimensions must be at most the number of images, 40 of .*, found 41"):
+        run(tmp_path, "--image-size", 32, "--dimensions", 41)
