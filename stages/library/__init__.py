@@ -114,7 +114,8 @@ def score(
         probe_C, probe_folds: inverse penalty and number of cross-validation folds of the linear probe.
         refits_metrics: scores to compute again on parts of the images, for their intervals; by default all that can be,
             but for those whose intervals come from folds.
-        refits_halves, refits_starts, refits_polished: number of halves (even), and k-means on halves.
+        refits_halves, refits_starts, refits_polished: number of halves (even), and k-means on halves. They are not
+            computed where ten classes or more give intervals over classes, which are what is shown.
         worthwhile_gain: gain over the last layer up to which choosing does not pay.
         joins, recipes: what competes with single layers for retrieval, in `Result.recommend` and `representation`, as
             for `choose_representation`; `joins=["single"], recipes=["plain"]`: nothing.

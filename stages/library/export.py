@@ -115,11 +115,14 @@ def write_measures(
         layers = tuple(_layer(each, arrays[name].shape[1]) for name, each in scored.layers.items())
         stores.append(Embeddings(*cell, (STEP,), layers, own, (), InMemory(cell_id(cell), arrays), frozen=True))
     jobs = [job for number, store in enumerate(stores) for job in plan_jobs(store, measure, number)]
-    further = [replace(job, metrics=(), refits=()) if job.split == UNSEEN else job for job in jobs]
-    results = [
-        replace(rest, job=job, **vars(scored.found[job.of, job.layer.name])) if job.split == UNSEEN else rest
-        for job, rest in zip(jobs, score_jobs(stores, measure, further, workers=workers), strict=True)
+    again = any(len(fold.parts.halves) == 0 for fold in scored.folds)  # which `score` spares where it shows none
+    further = [
+        replace(job, metrics=(), refits=job.refits if again else ()) if job.split == UNSEEN else job for job in jobs
     ]
+    results = []
+    for job, rest in zip(jobs, score_jobs(stores, measure, further, workers=workers), strict=True):
+        known = vars(scored.found[job.of, job.layer.name]) if job.split == UNSEEN else {}
+        results.append(replace(rest, job=job, **known | ({"refits": rest.refits} if known and again else {})))
     told = list[str]()
     for store, measured in zip(stores, complete(stores, measure, results), strict=True):
         folder = out.joinpath(*map(str, store.cell))

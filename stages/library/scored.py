@@ -18,6 +18,7 @@ from ..core.choose import Candidates, Decision, decide, levels_not_beaten, namin
 from ..core.inference.best import best_index
 from ..core.inference.layer_comparison import infer_layers
 from ..core.inference.refitted import Refits, find_groups
+from ..core.inference.scopes import MIN_CLASSES
 from ..core.scores.catalogue import LAYER_SCORES
 from ..core.scores.description import Score, facts_of, leading_scores
 from ..core.scores.embedded_split import Settings
@@ -72,6 +73,13 @@ def fold_of(samples: pd.DataFrame, number: int, measure: ScoreParams, dataset: s
     seed = halves_seed(dataset, str(number), own["sample_id"])
     parts, notes = draw_parts(labels, groups, count=refits.halves, seed=seed, search=on_halves, apart=apart)
     return Fold(np.flatnonzero(samples.index.isin(own.index)), labels, y, groups, settings, parts, notes)
+
+
+def spare_halves(folds: Sequence[Fold]) -> list[Fold]:
+    """Leave out the halves where classes tell of other classes, so that no interval over images is shown."""
+    counts = [len(fold.parts.groups) for fold in folds]
+    tell = len({*counts}) == 1 and sum(counts) >= MIN_CLASSES and not any(fold.notes for fold in folds)
+    return [replace(fold, parts=replace(fold.parts, halves=fold.parts.halves[:0])) if tell else fold for fold in folds]
 
 
 @dataclass(frozen=True)

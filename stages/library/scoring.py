@@ -16,7 +16,7 @@ from ..core.scores.layer import LayerScores, score_layer
 from ..measure.score_params import ScoreParams
 from ..shared.runtime.progress import progress
 from .checks import Arrays, remarks
-from .scored import Fold, Scored, fold_of, notes
+from .scored import Fold, Scored, fold_of, notes, spare_halves
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ def score_arrays(
     Raises:
         UserError: a process was killed, or images are all of one group.
     """
-    folds = [fold_of(samples, number, measure, dataset) for number in range(samples["fold"].max() + 1)]
+    folds = spare_halves([fold_of(samples, number, measure, dataset) for number in range(samples["fold"].max() + 1)])
     layers = {each["layer"]: each for each in described}
     metrics, refits = measure.metrics, measure.refits.metrics
     again = tuple(name for name in refits if name in metrics and (measure.refits_clusters or not is_clustered(name)))

@@ -239,3 +239,19 @@ HUGE, NAN = arrays()["stem"] * np.float32(1e30), arrays()["stem"] * np.nan
 def test_what_is_wrong_is_one_sentence(changes: dict[str, Any], message: str):
     with pytest.raises(UserError, match=message):
         score_arrays(**given(**changes))
+
+
+@pytest.mark.parametrize("classes", [9, 10])
+def test_halves_are_fitted_where_their_intervals_are_shown_and_for_the_tables(classes, tmp_path):
+    random = np.random.default_rng(0)
+    y = np.repeat(np.arange(classes), 8)
+    layers = {name: random.normal(size=(classes, 6))[y] + random.normal(size=(len(y), 6)) for name in ("a", "b")}
+    result = score_arrays(layers, y, measure=measure(metrics=["nmi"]))
+    (one, _), halves = result._scored.found.values(), REFITS["halves"]
+    assert len(one.refits["nmi"]) == (classes if classes == 10 else classes + halves)
+    assert result.recommend("discovery").scope == ("classes" if classes == 10 else "images")
+    write_result(tmp_path, result, measure=measure(), aggregate=AGGREGATE, command="", workers=1)
+    kept = pd.read_parquet(next(tmp_path.glob("measures/*/*/0/0/refits.parquet")))
+    nmi = kept[(kept["metric"] == "nmi") & (kept["layer"] == "a")]
+    assert nmi["kind"].value_counts().to_dict() == {"class": classes, "half": halves}
+    np.testing.assert_array_equal(nmi["value"][: len(one.refits["nmi"])], one.refits["nmi"])

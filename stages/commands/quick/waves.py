@@ -17,10 +17,10 @@ from ...aggregate.words.formatting import wrapped
 from ...aggregate.words.scores import metric_name
 from ...aggregate.words.verdict import WIDTH
 from ...core.choose import STEADY
+from ...core.inference.scopes import MIN_CLASSES
 from ...core.representations.choice import MIN_FITTED_CLASSES
 from ...core.scores.catalogue import LAYER_SCORES, PROBE, is_clustered
 from ...core.scores.description import ON_PAGE
-from ...core.scores.refits import MAX_GROUPS
 from ...library import Result, score
 from ...library.compared import compare
 from ...measure.run import worker_count
@@ -168,12 +168,12 @@ def curve_of(choice: "RepresentationChoice", dimensions: int) -> str:
 def cost(seconds: Mapping[str, float], classes: int, workers: int, use: str | None) -> str:
     """Return what refits will take, by the seconds of the plain scores; within a factor of 2 on an idle machine.
 
-    Measured on 1,500 images: neighbours are scored again in 1.5 times as long, as they are sorted once for all parts;
-    clusters in half as long for each class that is left out, and in as long as three for halves.
+    Measured on 240 to 1,500 images: neighbours are scored again in 1.5 times as long, as they are sorted once for all
+    parts; clusters in 2.5 times as long without classes, and of fewer, with halves, in 5 times as long.
     """
     clusters = sum({seconds[name] for name in seconds if is_clustered(name)})
     others = 1.5 * sum({seconds[name] for name in seconds if not is_clustered(name)}) / workers
-    again = (classes + 3) / 2 if classes <= MAX_GROUPS else 8
+    again = 2.5 if classes >= MIN_CLASSES else 5
     told = f"gains and intervals: about {duration(others + again * clusters / workers)}"
     return told if use else f"{told}; --use retrieval: {duration(others)}"
 

@@ -11,7 +11,17 @@ from scipy.sparse import csc_array
 from .arrays import Classes, Counts, Float32, Float64, Matches, Need, Rows, blocks
 from .description import Normalize
 from .geometry import covariance_spectrum
-from .kmeans import Clustering, Search, compare_clusterings, polish, rotate, searched_partitions
+from .kmeans import (
+    Clustering,
+    Search,
+    class_means,
+    compare_clusterings,
+    leading_columns,
+    partitions_without,
+    polish,
+    rotate,
+    searched_partitions,
+)
 from .neighbours import Scan, distance_sums, memberships, others, scan
 from .probe import Floats, held_out_scores
 
@@ -62,6 +72,8 @@ class EmbeddedSplit:
             be asked for all the same.
         rows: (N,) indices, or (>= N,) whether an image belongs; None: all.
         known_rotated: (N, C) float32, of a part: the same rows of the whole's `rotated`.
+        known_centres: (M, C) float32, of a part that lacks classes: means of the whole's clusters, from which its own
+            are reached; None: they are searched for.
         known_scan: of the same images, with distances to their classes if `needs` names them; made here if missing.
     """
 
@@ -71,6 +83,7 @@ class EmbeddedSplit:
     needs: Collection[Need] = ()
     rows: Rows | Matches | None = None
     known_rotated: Float32 | None = None
+    known_centres: Float32 | None = None
     known_scan: Scan | None = None
 
     @cached_property
@@ -111,7 +124,11 @@ class EmbeddedSplit:
     @cached_property
     def starts(self) -> list[NDArray[np.int32]]:
         """Partitions that the starts of k-means reach, before they are polished, least inertia first; (N,) each."""
-        return searched_partitions(self._searched_rows, len(self.class_sizes), self.settings.search)
+        rows, K, centres = self._searched_rows, len(self.class_sizes), self.known_centres
+        if centres is None or len(centres) < K:
+            return searched_partitions(rows, K, self.settings.search)
+        columns = rows.shape[1] if self.settings.search.single else leading_columns(K)
+        return partitions_without(rows, centres, K, columns=columns)
 
     @cached_property
     def clusterings(self) -> list[Clustering]:
@@ -127,6 +144,11 @@ class EmbeddedSplit:
     def clusters(self) -> NDArray[np.int32]:
         """Every image's cluster in the clustering of least inertia, (N,)."""
         return self.clusterings[0].labels
+
+    @cached_property
+    def centres(self) -> Float32:
+        """Mean of every cluster in the rows in which k-means searches, (C, D)."""
+        return class_means(self._searched_rows, self.clusters)
 
     @cached_property
     def scan(self) -> Scan:
@@ -204,7 +226,7 @@ class EmbeddedSplit:
 
         Args:
             rows: (M,) indices, or (N,) whether an image belongs.
-            search: of k-means; None: that of the whole.
+            search: of k-means; None: it starts from the clusters of the whole (`kmeans.partitions_without`).
             needs: what scores will need of it.
             scan: of these images alone; made when needed if missing.
 
@@ -222,8 +244,12 @@ class EmbeddedSplit:
             own_groups=groups,
             search=search or self.settings.search,
         )
-        rotated = self.rotated[rows] if "clusterings" in needs and not settings.search.single else None
-        return EmbeddedSplit(self.X, y, settings, needs, rows=rows, known_rotated=rotated, known_scan=scan)
+        clustered = "clusterings" in needs
+        rotated = self.rotated[rows] if clustered and not settings.search.single else None
+        centres = self.centres if clustered and search is None else None
+        return EmbeddedSplit(
+            self.X, y, settings, needs, rows=rows, known_rotated=rotated, known_centres=centres, known_scan=scan
+        )
 
 
 def scaled(X: Float32, scaling: Normalize) -> Float32:

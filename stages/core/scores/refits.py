@@ -1,12 +1,12 @@
 """Scores of one embedding fitted again: of all its classes but each one, and of halves of its images.
 
 What an interval is made of. Leaving a class out shows how much a score depends on which classes there are, halves how
-much on which images (docs/uncertainty.md). Everything that a score fits is fitted again on each subset, from nothing:
-K - 1 clusters where a class is left out, k neighbours from the classes that are left.
+much on which images (docs/uncertainty.md). Everything that a score fits is fitted again on each subset: k neighbours
+from the classes that are left, K - 1 clusters from those of all classes (`kmeans.partitions_without`), and on halves
+clusters from nothing.
 
 Of more than 20 classes, one of 20 random groups of classes is left out at a time (the delete-a-group jackknife, Kott
-2001): the same theory, at a cost that grows with the images alone. K-means then searches there as hard as on halves:
-in `kmeans.MAX_COLUMNS` columns 15 starts end as low as 50 did in all 2 K (docs/scores.md#nmi).
+2001): the same theory, at a cost that grows with the images alone.
 """
 
 import json
@@ -120,11 +120,11 @@ def refit(
     """Fit the scores of one embedding again on all classes but each group, and on halves of the images.
 
     Args:
-        split: N images of K classes; without one of at most `MAX_GROUPS`, k-means searches as hard as its settings say.
+        split: N images of K classes.
         groups: from `class_groups`.
         halves: (B, N) from `halves.complementary_halves`.
         metrics: names of scores, of those that have `refit`.
-        halves_search: of k-means on halves, and without a group of more classes.
+        halves_search: of k-means on halves.
 
     Returns:
         Of each score (G + B,): of all classes but one group, in the order of `groups`, then of halves; NaN where it is
@@ -133,21 +133,20 @@ def refit(
     taken_out = {name: each for name in metrics if (each := LAYER_SCORES[name].without)}
     again = [name for name in metrics if name not in taken_out]
     without = [~np.isin(split.y, group) for group in groups]
-    on_classes = halves_search if len(split.class_sizes) > MAX_GROUPS else split.settings.search
-    searches = [on_classes] * len(groups) + [halves_search] * len(halves)
+    searches = [None] * len(groups) + [halves_search] * len(halves)
     table = subset_scores(split, np.array([*without, *halves], dtype=bool), searches, again)
     return dict(zip(again, table.T, strict=True)) | {name: each(split, groups) for name, each in taken_out.items()}
 
 
 def subset_scores(
-    split: EmbeddedSplit, subsets: NDArray[np.bool_], searches: Sequence[Search], metrics: Collection[str]
+    split: EmbeddedSplit, subsets: NDArray[np.bool_], searches: Sequence[Search | None], metrics: Collection[str]
 ) -> Float64:
     """Score subsets of the images of one embedding.
 
     Args:
         split: N images.
         subsets: (S, N) which images belong; at least two of at least two classes.
-        searches: of k-means on each subset.
+        searches: of k-means on each subset; None: it starts from the clusters of all images.
         metrics: names of M scores, of those that have `refit` and not `without`.
 
     Returns:

@@ -5,7 +5,7 @@ from stages.core.scores import embedded_split
 from stages.core.scores.catalogue import LAYER_SCORES
 from stages.core.scores.embedded_split import EmbeddedSplit, Settings
 from stages.core.scores.halves import complementary_halves
-from stages.core.scores.kmeans import Search
+from stages.core.scores.kmeans import Search, inertia_of
 from stages.core.scores.probe import held_out_scores
 from stages.core.scores.refits import class_groups, refit, subset_scores
 from tests.measure.synthetic import blobs, embedded
@@ -58,7 +58,7 @@ def test_rows_are_all_classes_but_each_one_and_halves():
     split = embedded(X, y, search=Search(10, 2))
     found = refit(split, class_groups(list("abcd")), halves, ["knn_purity", "nmi"], Search(5, 1))
     assert {name: values.shape for name, values in found.items()} == {"knn_purity": (10,), "nmi": (10,)}
-    third = subset_scores(split, (y != 2)[None], [Search(10, 2)], ["knn_purity", "nmi"])
+    third = subset_scores(split, (y != 2)[None], [None], ["knn_purity", "nmi"])
     np.testing.assert_array_equal([values[2] for values in found.values()], third[0])
     last = subset_scores(split, halves[5:], [Search(5, 1)], ["knn_purity", "nmi"])
     np.testing.assert_array_equal([values[4 + 5] for values in found.values()], last[0])
@@ -148,15 +148,35 @@ def test_more_than_twenty_classes_are_left_out_in_twenty_random_groups():
     assert class_groups(names[:3]) == []
 
 
-@pytest.mark.parametrize(("classes", "search"), [(20, Search(30, 2)), (21, Search(2, 1))])
-def test_without_a_group_of_more_than_twenty_classes_clusters_are_searched_for_as_on_halves(classes, search):
-    X, y = blobs([6] * classes, 12, spread=1.5)
-    split, groups = embedded(X, y, search=Search(30, 2)), class_groups([f"{c:02}" for c in range(classes)])
-    found = refit(split, groups, np.empty((0, len(y)), bool), ["nmi"], Search(2, 1))["nmi"]
-    without = np.array([~np.isin(y, group) for group in groups])
-    for each in (Search(30, 2), Search(2, 1)):
-        alike = found == subset_scores(split, without, [each] * 20, ["nmi"])[:, 0]
-        assert alike.all() if each == search else not alike.all()
+@pytest.mark.parametrize(("classes", "search"), [(8, Search(20, 3)), (23, Search(20, 3)), (8, Search(1, 1, 3))])
+def test_without_classes_clusters_are_found_from_those_of_all_as_well_as_from_nothing(classes, search):
+    X, y = blobs([12] * classes, 12, spread=1.5)
+    split, inertias = embedded(X, y, search=search), []
+    for group in class_groups([f"{c:02}" for c in range(classes)]):
+        part = split.part(~np.isin(y, group), needs=["clusterings"])
+        assert len(np.unique(part.clusters)) == classes - len(group)
+        alone = embedded(part.X, part.y, search=search).clusterings[0]
+        inertias.append([inertia_of(part.X, part.clusters), alone.inertia])
+    near, alone = np.sum(inertias, axis=0)
+    assert near <= 1.01 * alone
+
+
+def test_well_separated_classes_keep_their_clusters_without_each():
+    X, y = blobs([9, 12, 7, 10, 11], 8, spread=0.1)
+    found = refit(embedded(X, y), class_groups(list("abcde")), np.empty((0, len(y)), bool), ["nmi"], HALVES_SEARCH)
+    np.testing.assert_allclose(found["nmi"], 1)
+
+
+def test_a_class_in_two_clusters_leaves_one_that_other_images_take():
+    """Two classes share a cluster, and the third has two: without it, the first two are told apart."""
+    random = np.random.default_rng(0)
+    centres = np.array([[0, 0], [3, 0], [50, 0], [80, 0]])
+    y = np.repeat([0, 1, 2, 2], 10)
+    X = (centres[np.repeat(np.arange(4), 10)] + 0.1 * random.standard_normal((40, 2))).astype(np.float32)
+    whole = embedded(X, y, search=Search(20, 2))
+    assert len(np.unique(whole.clusters[y == 2])) == 2
+    part = whole.part(y != 2, needs=["clusterings"])
+    assert len({*zip(part.y.tolist(), part.clusters.tolist(), strict=True)}) == 2
 
 
 def test_a_group_of_classes_is_left_out_as_one():
