@@ -89,8 +89,8 @@ interval of known standard deviation. In {smaller} of {len(gains)} designs the p
 mean square error than the cross-validated gain. Of leads from {LEAD} on that a test of known standard error and layer
 would show, {shown["shown"].min():.2f} to {shown["shown"].max():.2f} are shown.
 
-`frozen_sets.py`, `named_sets.py`, `joined_sets.py` and `tuned_studies.py` describe the designs. Of six images k-means
-jumps when a class leaves, which the jackknife counts for each class: intervals for discovery are too wide.
+`frozen_sets.py`, `named_sets.py`, `joined_sets.py` and `tuned_studies.py` describe the designs. Of six images
+intervals for discovery are too wide: a class that leaves moves k-means, even from the clusters of all.
 
 ## Studies of several folds
 
