@@ -46,7 +46,9 @@ def both_of(design: FrozenSet, seed: list[int]) -> tuple[Any, Any]:
     for left_out in range(design.classes):
         kept = y != left_out
         own = np.unique(y[kept], return_inverse=True)[1]
-        table.append([_nmi(own, _without(layer[kept], means)) for layer, means in zip(centred, centres, strict=True)])
+        again = [_nmi(own, _without(layer[kept], means)) for layer, means in zip(centred, centres, strict=True)]
+        unchanged = [_nmi(own, labels[kept]) for labels in whole]
+        table.append(np.mean([again, unchanged], axis=0))
     return np.array(table), np.vstack(scores_of(design, np.random.default_rng(seed)))
 
 
