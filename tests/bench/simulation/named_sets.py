@@ -3,7 +3,6 @@
 Images are as in `frozen_sets`, but six of each class, whose means lie less far apart.
 """
 
-from types import SimpleNamespace
 from typing import Any
 from zlib import crc32
 
@@ -11,12 +10,11 @@ import numpy as np
 import pandas as pd
 from threadpoolctl import threadpool_limits
 
-from stages.core.scores.catalogue import LAYER_SCORES, SCORES
-from stages.core.scores.embedded_split import unit_rows
-from stages.core.scores.kmeans import class_means, partitions_without
+from stages.core.scores.catalogue import SCORES
+from stages.core.scores.refits import class_groups
 from tests.bench.simulation import frozen_sets
-from tests.bench.simulation.batched_kmeans import cluster_batch
 from tests.bench.simulation.coverage_table import NORMAL, gain_of, refits_of
+from tests.bench.simulation.data_set import scored
 from tests.bench.simulation.frozen_sets import FLAT, HAIR, PEAK, FrozenSet, draw, scores_of, truth_of
 
 SCORE, STARTS = SCORES["nmi"], 30
@@ -38,28 +36,10 @@ DESIGNS = {
 def both_of(design: FrozenSet, seed: list[int]) -> tuple[Any, Any]:
     """NMI and MAP@R of one set, (1 + K, L) each: of all classes, then without each."""
     embedded, y, _ = draw(design, np.random.default_rng(seed))
-    rows = np.stack([unit_rows(layer) for layer in embedded])
-    whole = cluster_batch(rows, design.classes, STARTS, np.random.default_rng([*seed, 1]))
-    table = [[_nmi(y, labels) for labels in whole]]
-    centred = rows - rows.mean(axis=1, keepdims=True)
-    centres = [class_means(layer, labels.astype(np.int32)) for layer, labels in zip(centred, whole, strict=True)]
-    for left_out in range(design.classes):
-        kept = y != left_out
-        own = np.unique(y[kept], return_inverse=True)[1]
-        again = [_nmi(own, _without(layer[kept], means)) for layer, means in zip(centred, centres, strict=True)]
-        unchanged = [_nmi(own, labels[kept]) for labels in whole]
-        table.append(np.mean([again, unchanged], axis=0))
-    return np.array(table), np.vstack(scores_of(design, np.random.default_rng(seed)))
-
-
-def _nmi(y: Any, labels: Any) -> float:
-    split: Any = SimpleNamespace(y=y, clusters=labels)
-    return LAYER_SCORES["nmi"].compute(split).value
-
-
-def _without(rows: Any, centres: Any) -> Any:
-    """Clusters of what one class leaves, from those of all classes, as the stages find them."""
-    return partitions_without(rows, centres, len(centres) - 1, columns=rows.shape[1])[0]
+    groups = class_groups([f"{c:03}" for c in range(design.classes)])
+    subsets = np.array([np.full(len(y), True), *(~np.isin(y, group) for group in groups)])
+    nmi = scored(embedded, y, subsets, [STARTS, *[None] * len(groups)], ("nmi",), np.random.default_rng([*seed, 1]))
+    return nmi[:, :, 0].T, np.vstack(scores_of(design, np.random.default_rng(seed)))
 
 
 def row_of(name: str, sets: int) -> dict[str, Any]:
