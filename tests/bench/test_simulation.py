@@ -68,7 +68,7 @@ def test_scores_are_those_of_the_stages():
     halves = complementary_halves(y.astype(str), 4, 0)
     subsets = np.concatenate([np.ones((1, 48), bool), y != np.arange(4)[:, None], halves])
     metrics = ("nmi", "knn_purity", "ari", "silhouette")
-    found = scored(X, y, subsets, [30] * len(subsets), metrics, rng)
+    found = scored(X, y, subsets, [30, *[None] * 4, *[30] * 4], metrics, rng)
     for layer, table in zip(X, found, strict=True):
         whole = subset_scores(split_of(layer, y), subsets[:1], [Search()], metrics)
         own = refit(

@@ -45,7 +45,7 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 POWER_SETS = 100
 """Data sets of every design of which it is asked what studies show."""
 
-GAIN_SETS, LIBRARY_SETS, NAMED_SETS, JOIN_SETS, GAIN_STUDIES = 1000, 5, 100, 500, 200
+GAIN_SETS, LIBRARY_SETS, NAMED_SETS, JOIN_SETS, GAIN_STUDIES = 1000, 20, 200, 500, 200
 """Sets of each design of frozen networks, of those that `wl.score` scores as well, that are named by another score, of
 joins, and studies of class scores of each kind and shape."""
 

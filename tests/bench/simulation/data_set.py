@@ -15,7 +15,7 @@ from stages.core.scores import agreement, probe
 from stages.core.scores.catalogue import LAYER_SCORES, PROBE, is_clustered
 from stages.core.scores.embedded_split import EmbeddedSplit, Settings, scaled, unit_rows
 from stages.core.scores.halves import complementary_halves
-from stages.core.scores.kmeans import Search
+from stages.core.scores.kmeans import Search, class_means, partitions_without
 from stages.core.scores.refits import class_groups
 from stages.shared.workflow.seeding import child_seed
 from tests.bench.simulation import batched_kmeans, batched_scores
@@ -70,22 +70,23 @@ def _fold(design: Design, metrics: Sequence[str], rng: np.random.Generator, of_s
     if design.target == "images":
         names = None if groups is None else groups.astype(str)
         parts = complementary_halves(y.astype(str), design.halves, int(rng.integers(2**32)), groups=names)
-        starts = design.starts // 2
+        starts: list[int | None] = [design.starts // 2] * len(parts)
     else:
         left_out = class_groups([f"{c:03}" for c in range(design.classes)])
-        parts, starts = np.array([~np.isin(y, group) for group in left_out]), design.starts
+        parts, starts = np.array([~np.isin(y, group) for group in left_out]), [None] * len(left_out)
     subsets = np.concatenate([np.ones((1, len(y)), bool), parts])
     flat = embedded.reshape(-1, *embedded.shape[2:])
-    scores = scored(flat, y, subsets, [design.starts] + [starts] * len(parts), metrics, of_starts)
+    scores = scored(flat, y, subsets, [design.starts, *starts], metrics, of_starts)
     return scores.reshape(*embedded.shape[:2], *scores.shape[1:])
 
 
 def scored(
-    embedded: Any, y: Any, subsets: Any, starts: Sequence[int], metrics: Sequence[str], rng: np.random.Generator
+    embedded: Any, y: Any, subsets: Any, starts: Sequence[int | None], metrics: Sequence[str], rng: np.random.Generator
 ) -> Any:
     """Scores of subsets of M embeddings (M, N, D), as `refits.subset_scores` gives them, (M, subsets, metrics).
 
-    They are of rows that are scaled as these scores take them, all alike.
+    They are of rows that are scaled as these scores take them, all alike. The first subset is of all images. `starts`
+    are of k-means on each, None of one that lacks a class, which starts from the clusters of all images.
     """
     (scaling,) = {LAYER_SCORES[name].scaling for name in metrics}
     rows = scaled(embedded.reshape(-1, embedded.shape[-1]), scaling).reshape(embedded.shape)
@@ -109,17 +110,30 @@ def _probed(X: Any, y: Any, subsets: Any) -> list[float]:
     return [score.score(split).value, *score.without(split, groups)]
 
 
-def _clustered(X: Any, y: Any, subsets: Any, starts: Sequence[int], metrics: Sequence[str], rng: Any) -> Any:
+def _clustered(X: Any, y: Any, subsets: Any, starts: Sequence[int | None], metrics: Sequence[str], rng: Any) -> Any:
     """Scores of the clusters of least inertia found, (metrics, M, subsets)."""
     columns = np.empty((len(metrics), len(X), len(subsets)))
     first_of = {X[m].tobytes(): m for m in reversed(range(len(X)))}
     distinct, copy_of = np.unique([first_of[each.tobytes()] for each in X], return_inverse=True)
+    rows, whole = X[distinct] - X[distinct].mean(axis=1, keepdims=True), []
     for s, (subset, count) in enumerate(zip(subsets, starts, strict=True)):
         own = np.unique(y[subset], return_inverse=True)[1]
-        for m, labels in enumerate(cluster_batch(X[distinct][:, subset], int(own.max()) + 1, count, rng)):
-            split: Any = SimpleNamespace(y=own, clusters=labels)
-            columns[:, m, s] = [LAYER_SCORES[name].compute(split).value for name in metrics]
+        K = int(own.max()) + 1
+        found = [_without(*each, subset, K) for each in zip(rows, whole, strict=True)] if count is None else [
+            (labels,) for labels in cluster_batch(rows[:, subset], K, count, rng)
+        ]  # fmt: skip
+        whole = whole or [labels for (labels,) in found]
+        for m, alternatives in enumerate(found):
+            splits: list[Any] = [SimpleNamespace(y=own, clusters=labels) for labels in alternatives]
+            values = [[LAYER_SCORES[name].compute(split).value for name in metrics] for split in splits]
+            columns[:, m, s] = np.mean(values, axis=0)
     return columns[:, copy_of]
+
+
+def _without(rows: Any, labels: Any, subset: Any, K: int) -> tuple[Any, Any]:
+    """Clusters without a class: found again from those of all images, and those of all images."""
+    means = class_means(rows, labels.astype(np.int32))
+    return partitions_without(rows[subset], means, K, columns=rows.shape[1])[0], labels[subset]
 
 
 @cache

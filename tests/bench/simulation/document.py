@@ -89,8 +89,7 @@ interval of known standard deviation. In {smaller} of {len(gains)} designs the p
 mean square error than the cross-validated gain. Of leads from {LEAD} on that a test of known standard error and layer
 would show, {shown["shown"].min():.2f} to {shown["shown"].max():.2f} are shown.
 
-`frozen_sets.py`, `named_sets.py`, `joined_sets.py` and `tuned_studies.py` describe the designs. Of six images k-means
-jumps when a class leaves, which the jackknife counts for each class: intervals for discovery are too wide.
+`frozen_sets.py`, `named_sets.py`, `joined_sets.py` and `tuned_studies.py` describe the designs.
 
 ## Studies of several folds
 
@@ -104,6 +103,9 @@ gain and of the bound "at most", and highest share of a false *pays*, each with 
 Lowest coverage over {results.layers["design"].nunique()} designs, as a mean over layers and for the chosen layer:
 
 {extremes(results.layers)}
+Here clusters without a class are found from nothing, in the stages from those of all classes: intervals of `nmi` and
+`ami` are narrower there.
+
 {shortfalls(results.layers)}
 Of the leads and differences that, by its own table, 80% of studies like one would show,
 {power_range(results.power)} are shown.

@@ -38,7 +38,7 @@ def both_of(design: FrozenSet, seed: list[int]) -> tuple[Any, Any]:
     embedded, y, _ = draw(design, np.random.default_rng(seed))
     groups = class_groups([f"{c:03}" for c in range(design.classes)])
     subsets = np.array([np.full(len(y), True), *(~np.isin(y, group) for group in groups)])
-    nmi = scored(embedded, y, subsets, [STARTS] * len(subsets), ("nmi",), np.random.default_rng([*seed, 1]))
+    nmi = scored(embedded, y, subsets, [STARTS, *[None] * len(groups)], ("nmi",), np.random.default_rng([*seed, 1]))
     return nmi[:, :, 0].T, np.vstack(scores_of(design, np.random.default_rng(seed)))
 
 

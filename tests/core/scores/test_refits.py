@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from stages.core.scores import embedded_split
+from stages.core.scores.agreement import normalized_mutual_information
 from stages.core.scores.catalogue import LAYER_SCORES
 from stages.core.scores.embedded_split import EmbeddedSplit, Settings
 from stages.core.scores.halves import complementary_halves
@@ -165,6 +166,19 @@ def test_well_separated_classes_keep_their_clusters_without_each():
     X, y = blobs([9, 12, 7, 10, 11], 8, spread=0.1)
     found = refit(embedded(X, y), class_groups(list("abcde")), np.empty((0, len(y)), bool), ["nmi"], HALVES_SEARCH)
     np.testing.assert_allclose(found["nmi"], 1)
+
+
+def test_clusters_without_a_class_count_half_as_they_are_and_half_as_fitted_again():
+    X, y = blobs([9, 12, 7, 10, 11], 3, spread=1.5)
+    split, groups = embedded(X, y), class_groups(list("abcde"))
+    found = refit(split, groups, np.empty((0, len(y)), bool), ["nmi", "knn_purity"], HALVES_SEARCH)
+    again, kept = [], []
+    for group in groups:
+        part = split.part(~np.isin(y, group), needs=["clusterings"])
+        again.append(normalized_mutual_information(part.y, part.clusters))
+        kept.append(normalized_mutual_information(part.y, split.clusters[~np.isin(y, group)]))
+    assert not np.allclose(again, kept)
+    np.testing.assert_allclose(found["nmi"], np.mean([again, kept], axis=0), rtol=1e-12)
 
 
 def test_a_class_in_two_clusters_leaves_one_that_other_images_take():
