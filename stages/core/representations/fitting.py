@@ -49,10 +49,8 @@ MAX_AXES = 64
 SHRINKAGE = 0.2
 """Weight of the mean eigenvalue in the covariance within classes."""
 
-RESOLUTION = 1e-6
-"""A variance below this share of the largest one is not kept. Embeddings are single precision, so that two runtimes
-differ by about 2e-7 of a row's length along every axis, and whitening would enlarge that to the size of an image's own
-features: of flat images the first layers have such axes."""
+ROUNDING = 1e-12
+"""A variance below this share of the largest one is rounding: embeddings are single precision."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +111,7 @@ def principal_axes(X: Embedding, most: int = MAX_AXES) -> Axes:
     scatter, count = rows @ rows.T if wide else rows.T @ rows, min(N, D)
     values, vectors = eigh(scatter, subset_by_index=(max(0, count - most - 1), count - 1), overwrite_a=True)
     values, vectors = values[::-1], vectors[:, ::-1]
-    rank = int((values > RESOLUTION * values[0]).sum())
+    rank = int((values > ROUNDING * values[0]).sum())
     k = max(min(most, rank - 1), 1)
     deviations = np.sqrt(values[:k]) if rank else np.ones(k)
     directions = rows.T @ vectors[:, :k] / deviations if wide else vectors[:, :k]

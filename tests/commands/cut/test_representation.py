@@ -15,7 +15,6 @@ import stages.library as wl
 from stages.commands.cli import whichlayer
 from stages.commands.cut import export
 from stages.commands.cut.folder import CARD, ONNX, PROGRAM, README
-from stages.commands.cut.representation import open_representation
 from stages.commands.cut.represented import Represented
 from stages.core.representations.candidates import RECIPES
 from stages.core.representations.representation import Representation
@@ -85,24 +84,6 @@ def test_files_give_the_vectors_of_the_library(tmp_path: Path, folder: Path, lay
         run("features", folder, *origin, "--out", tmp_path / f"{number}.parquet")
         table = pd.read_parquet(tmp_path / f"{number}.parquet").sort_values("path")
         np.testing.assert_allclose(np.stack(table["features"].to_list()), expected, rtol=0, atol=1e-5)
-
-
-def test_files_give_the_vectors_of_flat_images(tmp_path: Path):
-    """Of pages with lines on white, most axes of the first layers are below what single precision resolves."""
-    random, pages = np.random.default_rng(0), np.full((24, 64, 64, 3), 255, np.uint8)
-    for number, page in enumerate(pages):
-        page -= np.uint8(random.integers(0, 30))
-        for line in range(8, 58, 6 + number // 8):
-            page[line : line + 2, 6 : random.integers(30, 58)] -= np.uint8(random.integers(20, 160))
-        Image.fromarray(page).save(tmp_path / f"{number:02}.png")
-    found = wl.embed(NETWORK, sorted(tmp_path.iterdir()), image_size=64)
-    made = Representation(("bn1", "blocks.0", "blocks.1"), "whitened", None, found.origin)
-    made.fit(found, np.arange(24) // 8).save(tmp_path / "of")
-    opened = open_representation(tmp_path / "of")
-    program = export.export_layer(opened.network, opened.layers, 64, opened.scaler).module()
-    with torch.inference_mode():
-        vectors = program(torch.from_numpy(pages.transpose(0, 3, 1, 2).copy()))
-    np.testing.assert_allclose(vectors.numpy(), made.transform(found), rtol=0, atol=1e-3)
 
 
 def test_images_become_the_vectors_of_their_layers(tmp_path: Path, folder: Path, layers):
