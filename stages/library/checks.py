@@ -130,6 +130,13 @@ def as_texts(name: str, values: ArrayLike) -> list[str]:
             f"{name} must not be missing, found {cells[row]!r} in row {row} ({missing.sum()} in all); remove such "
             "images from the labels and all embeddings, or give them a name"
         )
+    if len({(text, isinstance(cell, str)) for text, cell in zip(texts, cells, strict=True)}) > len({*texts}):
+        own = {cell for cell in cells if isinstance(cell, str)}
+        number = next(cell for cell, text in zip(cells, texts, strict=True) if text in own and cell not in own)
+        raise UserError(
+            f"{name} must be all numbers or all texts if two look alike, found {number!r} and {str(number)!r}; rename "
+            f"one, or give [str(each) for each in {name}] if they are the same"
+        )
     wrong = {text for text in {*texts} if not INVISIBLE.sub("", text).strip() or CONTROL.search(text)}
     if wrong:
         found = next(cell for cell, text in zip(cells, texts, strict=True) if text in wrong)
@@ -260,6 +267,8 @@ def check_layers(
                 "a layer's name must be of at most 200 letters, digits, `.`, `_`, `-` and blanks, and begin with a "
                 f"letter or digit, found {name!r}; rename it"
             )
+        if isinstance(given, pd.DataFrame) and all(each.kind in "fiu" for each in given.dtypes):
+            given = given.to_numpy(np.float64, na_value=np.nan)  # pandas' nullable numbers would become objects
         X = as_array(f"embeddings of layer {name!r}", given)
         if X.dtype.kind in "fiu" and X.ndim == 2 and len(X) != count:
             raise UserError(f"embeddings must have a row for each label: layer {name!r} has {len(X)}, labels {count}")

@@ -61,7 +61,7 @@ def test_a_locale_without_utf8_is_no_error():
     ("args", "said"),
     [
         (["chek"], "unknown command 'chek': did you mean 'check'?"),
-        (["study", "check"], "unknown command 'study': (known: check, cut,"),
+        (["study", "check"], "unknown command 'study': choose from check, cut,"),
         (["check", "--param", "x"], "No such option"),
     ],
 )

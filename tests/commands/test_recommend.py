@@ -81,7 +81,7 @@ def test_the_records_are_those_of_the_file(results):
 
 
 def test_an_unknown_name_is_an_error_that_lists_the_known(results):
-    with pytest.raises(UserError, match=r"--model must be one of the results, found 'c': \(known: a, b\)"):
+    with pytest.raises(UserError, match=r"--model must be one of the results, found 'c': choose from a, b"):
         run(results, "--model", "c")
     with pytest.raises(UserError, match="--model must be one of the results, found 'b'"):
         run(results, "--dataset", "handwriting", "--model", "b")

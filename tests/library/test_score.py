@@ -122,6 +122,21 @@ wl.score({"one": X, "two": X + 1}, labels, metrics=["nn1_accuracy"], workers=2)
 
 
 @pytest.mark.slow
+def test_the_nullable_numbers_of_pandas_are_numbers():
+    layers, labels = {"a": np.random.default_rng(0).normal(size=(24, 3))}, np.repeat(["x", "y", "z"], 8)
+    own = {"a": pd.DataFrame(layers["a"]).astype("Float64")}
+    plain, nullable = (wl.score(each, labels, metrics=["map_at_r"]).table for each in (layers, own))
+    pd.testing.assert_frame_equal(plain, nullable)
+    own["a"].iloc[2, 1] = pd.NA
+    with pytest.raises(wl.UserError, match="embeddings of layer 'a' must be finite, found NaN in row 2"):
+        wl.score(own, labels)
+
+
+def test_a_number_and_a_text_that_look_alike_are_no_class():
+    with pytest.raises(wl.UserError, match=r"labels must be all numbers .* found 3 and '3'; rename one, or give \[str"):
+        wl.score({"a": np.eye(8)}, [3, 3, "3", "3", 4, 4, 5, 5])
+
+
 def test_a_script_without_a_guard_is_told_of_it(tmp_path):
     (tmp_path / "script.py").write_text(SCRIPT)
     done = subprocess.run(

@@ -9,10 +9,12 @@ import os
 import re
 import resource
 import shlex
+import shutil
 import stat
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from difflib import get_close_matches
+from pathlib import Path
 
 CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 """What moves the cursor, colours, ends a line or turns the direction of writing, and halves of characters."""
@@ -43,8 +45,9 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return which known names resemble a wrong one: `did you mean 'nmi'? (known: ami, nmi)`."""
     names = sorted(known)
     close = get_close_matches(name, names, n=3, cutoff=0.5)
-    hint = "did you mean " + " or ".join(repr(c) for c in close) + "? " if close else ""
-    return f"{hint}(known: {listed(names)})"
+    if not close:
+        return f"choose from {listed(names)}"
+    return f"did you mean {' or '.join(map(repr, close))}? (known: {listed(names)})"
 
 
 def check_known(name: object, known: Collection[str], problem: str) -> None:
@@ -180,7 +183,15 @@ def _explain(error: BaseException) -> str:
     if isinstance(error, MemoryError) or wanting or number == errno.ENOMEM:
         return MEMORY
     said = next((sentence for numbers, sentence in PROBLEMS.items() if number in numbers), "")
-    return said and said.format(os.strerror(number))
+    return said and said.format(os.strerror(number) + _free(_file_of(error), number))
+
+
+def _free(file: str, number: int) -> str:
+    """Return how much is free on the full disk of a file; nothing if that is not known."""
+    if number != errno.ENOSPC or not file:
+        return ""
+    folder = next(each for each in (Path(file), *Path(file).absolute().parents) if each.exists())
+    return f", {shutil.disk_usage(folder).free / 1e6:,.1f} MB free"
 
 
 def _file_of(error: BaseException) -> str:

@@ -276,5 +276,5 @@ def test_other_readers_notice_a_flipped_bit_too(tmp_path: Path):
 
 def test_a_split_that_was_not_embedded_is_named(tmp_path: Path):
     write(tmp_path / "e", arrays())
-    with pytest.raises(UserError, match=r"split 'train' was not embedded: \(known: test, unseen\)"):
+    with pytest.raises(UserError, match=r"split 'train' was not embedded: choose from test, unseen"):
         open_embeddings(tmp_path / "e").labels("train")

@@ -22,7 +22,7 @@ from stages.shared.runtime.progress import progress
     [
         ("nmii", "did you mean 'nmi' or 'ami'? (known: ami, ari, nmi)"),
         ("am", "did you mean 'ami'? (known: ami, ari, nmi)"),
-        ("probe", "(known: ami, ari, nmi)"),
+        ("probe", "choose from ami, ari, nmi"),
     ],
 )
 def test_nearest_offers_what_resembles_the_name_and_lists_the_known(name: str, message: str):
@@ -33,7 +33,7 @@ def test_nearest_shortens_a_long_list():
     message = did_you_mean("zzz", [f"blocks.{i:03}" for i in range(100)])
     assert "blocks.029" in message
     assert "blocks.030" not in message
-    assert message.endswith("and 70 more)")
+    assert message.endswith("and 70 more")
 
 
 class Clock:

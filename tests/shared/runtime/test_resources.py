@@ -80,6 +80,10 @@ def test_want_of_memory_says_what_takes_less(call: Callable[[], object]):
 @pytest.mark.parametrize(
     ("error", "said"),
     [
+        (
+            OSError(errno.ENOSPC, "x", "/a/b"),
+            r"^/a/b: there is no room left to write \(No space .*, [\d,.]+ MB free\); free",
+        ),
         (OSError(errno.ENOSPC, "x"), r"^there is no room left to write \(No space left on device\)"),
         (
             OSError(errno.EROFS, "x", "/a/b"),
