@@ -139,7 +139,7 @@ def short_table() -> str:
     others = [kind for kind in KINDS if kind not in ("strokes", "photos")]
     columns = {"strokes": means.loc["strokes"], "photos": means.loc["photos"], "other": means.loc[others].mean()}
     rows = [[words, *(unsigned(own[step]) for own in columns.values())] for step, words in SHORT.items()]
-    named = f"*Other* are the picture's other kinds. Inputs have {OWN} px from row two on."
+    named = f"*Other* are the figure's remaining kinds. Inputs have {OWN} px from row two on."
     lost = joined([str(kind) for kind, each in kind_gains("map_at_r")["layer"].items() if each < -0.0005])
     layer = f"A chosen layer loses on {lost}."
     return f"{markdown(['MAP@R', *columns], rows)}\n\n{layer} {STROKES_AND_PHOTOS} {named}"
