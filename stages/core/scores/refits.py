@@ -5,7 +5,7 @@ much on which images (docs/uncertainty.md). Everything that a score fits is fitt
 from the classes that are left, K - 1 clusters from those of all classes (`kmeans.partitions_without`), and on halves
 clusters from nothing. Even so k-means jumps, which the jackknife counts as each class's doing: errors of NMI came out
 1.2 to 1.4 times too large. A score of clusters without a class is therefore the mean of that of the clusters fitted
-again and of those of all classes, without its images: 1.05 to 1.2 times (docs/coverage.md).
+again and of those of all classes, without its images: 1.05 to 1.2 times.
 
 Of more than 20 classes, one of 20 random groups of classes is left out at a time (the delete-a-group jackknife, Kott
 2001): the same theory, at a cost that grows with the images alone.
