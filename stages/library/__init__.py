@@ -258,10 +258,8 @@ def embed(
     from ..shared.workflow.params import load, parse
 
     check_known(pooling, get_args(Pooling), f"pooling must be {', '.join(get_args(Pooling))}, found {pooling!r}")
-    for what, number, most in (
-        ("batch_size", batch_size, 10_000),
-        ("workers", 1 if workers is None else workers, 1000),
-    ):
+    counts = (("batch_size", batch_size, 10_000), ("workers", 1 if workers is None else workers, 1000))
+    for what, number, most in counts:
         if isinstance(number, bool) or not isinstance(number, Integral) or not 1 <= number <= most:
             raise UserError(f"{what} must be a whole number from 1 to {most}, found {number!r}")
     named = isinstance(layers, str) and layers in ("default", "inside_blocks")
