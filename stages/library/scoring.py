@@ -7,7 +7,9 @@ from dataclasses import dataclass, replace
 from threading import Lock
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from ..core.scores.catalogue import PROBE, is_clustered
@@ -27,6 +29,7 @@ class Job:
     layer: str
     metrics: tuple[str, ...]
     refits: tuple[str, ...]
+    clusters: NDArray[np.int32] | None
 
 
 Shared = tuple[Arrays, Sequence[Fold], Normalize]
@@ -48,6 +51,7 @@ def _score(shared: Shared, job: Job) -> LayerScores:
         normalize=normalize,
         refits=job.refits,
         parts=fold.parts,
+        clusters=job.clusters,
     )
 
 
@@ -147,7 +151,8 @@ def _score_layers(
 ) -> None:
     """Add scores and refits of every layer to what was found."""
     found, what = scored.found, ", ".join(metrics) if len(metrics) < 4 else f"{len(metrics)} scores"
-    jobs = [Job(fold, name, metrics, refits) for fold in range(len(scored.folds)) for name in scored.layers]
+    places = [(fold, name) for fold in range(len(scored.folds)) for name in scored.layers]
+    jobs = [Job(*place, metrics, refits, found[place].clusters) for place in places]
     jobs.sort(key=lambda job: arrays[job.layer].shape[1], reverse=True)  # the longest first
     with one_thread():
         computed = _carry_out(jobs, (arrays, scored.folds, scored.measure.normalize), workers)

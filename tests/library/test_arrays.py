@@ -16,6 +16,7 @@ from sklearn.metrics import normalized_mutual_info_score
 from sklearn.neighbors import NearestNeighbors
 
 from stages.aggregate.params import AggregateParams
+from stages.core.scores import embedded_split
 from stages.core.scores.catalogue import LAYER_SCORES
 from stages.library import Result, score
 from stages.library.checks import tabulate
@@ -265,3 +266,21 @@ def test_halves_are_fitted_where_their_intervals_are_shown_and_for_the_tables(cl
     nmi = kept[(kept["metric"] == "nmi") & (kept["layer"] == "a")]
     assert nmi["kind"].value_counts().to_dict() == {"class": classes, "half": halves}
     np.testing.assert_array_equal(nmi["value"][: len(one.refits["nmi"])], one.refits["nmi"])
+
+
+def test_in_waves_a_layer_is_clustered_once_and_all_numbers_are_the_same(monkeypatch):
+    random = np.random.default_rng(0)
+    y = np.repeat(np.arange(10), 8)
+    layers = {name: random.normal(size=(10, 6))[y] + random.normal(size=(len(y), 6)) for name in ("a", "b")}
+    calls, inner = [], embedded_split.searched_partitions
+    monkeypatch.setattr(embedded_split, "searched_partitions", lambda *a: calls.append(1) or inner(*a))
+    at_once, in_waves = (
+        score(layers, y, metrics=["nmi", "map_at_r"], **more) for more in ({}, {"on_scores": lambda table: None})
+    )
+    assert len(calls) == 2 * len(layers)
+    for place, one in at_once._scored.found.items():
+        other = in_waves._scored.found[place]
+        assert one.scores == other.scores
+        assert {name: values.tolist() for name, values in one.refits.items()} == {
+            name: values.tolist() for name, values in other.refits.items()
+        }

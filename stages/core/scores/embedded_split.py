@@ -74,6 +74,7 @@ class EmbeddedSplit:
         known_rotated: (N, C) float32, of a part: the same rows of the whole's `rotated`.
         known_centres: (M, C) float32, of a part that lacks classes: means of the whole's clusters, from which its own
             are reached; None: they are searched for.
+        known_clusters: (N,) what `clusters` is, if it was computed before.
         known_scan: of the same images, with distances to their classes if `needs` names them; made here if missing.
     """
 
@@ -84,6 +85,7 @@ class EmbeddedSplit:
     rows: Rows | Matches | None = None
     known_rotated: Float32 | None = None
     known_centres: Float32 | None = None
+    known_clusters: NDArray[np.int32] | None = None
     known_scan: Scan | None = None
 
     @cached_property
@@ -143,7 +145,7 @@ class EmbeddedSplit:
     @property
     def clusters(self) -> NDArray[np.int32]:
         """Every image's cluster in the clustering of least inertia, (N,)."""
-        return self.clusterings[0].labels
+        return self.clusterings[0].labels if self.known_clusters is None else self.known_clusters
 
     @cached_property
     def centres(self) -> Float32:

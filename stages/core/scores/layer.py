@@ -48,6 +48,7 @@ def score_layer(
     normalize: Normalize = "l2",
     refits: Sequence[str] = (),
     parts: Parts | None = None,
+    clusters: NDArray[np.int32] | None = None,
     further: Mapping[Normalize, Callable[[EmbeddedSplit], None]] | None = None,
 ) -> LayerScores:
     """Compute what is asked for of one layer: first in rows as they are, then in L2-normalized embeddings.
@@ -60,10 +61,11 @@ def score_layer(
         normalize: `none` takes rows as they are for all scores.
         refits: names of scores to fit again, of those that have `refit`.
         parts: of the images, for `refits`.
+        clusters: (N,) those of an earlier call, from which refits start if no score of this one clusters.
         further: what else looks at the rows of either kind, once their scores are there.
     """
     further, scores, again = further or {}, dict[str, ScoreValue](), dict[str, Float64]()
-    compared, clusters, zeros = list[dict[str, float]](), None, 0
+    compared, found, zeros = list[dict[str, float]](), None, 0
     for scaling in get_args(Normalize):
         own, fitted = (
             [name for name in names if scaled_as(LAYER_SCORES[name].scaling, normalize) == scaling]
@@ -72,7 +74,8 @@ def score_layer(
         if not (own or fitted or scaling in further):
             continue
         needs = needs_of(own)
-        split = EmbeddedSplit(scaled(X, scaling), y, settings, needs)
+        known = None if "clusterings" in needs else clusters
+        split = EmbeddedSplit(scaled(X, scaling), y, settings, needs, known_clusters=known)
         with config_context(assume_finite=True, skip_parameter_validation=True):  # not in 28,000 small fits
             zeros = max(zeros, int(split.X[:, X.shape[1] :].sum()))  # `mark_zero_rows`
             scores |= score_split(split, own)
@@ -81,10 +84,10 @@ def score_layer(
             if scaling in further:
                 further[scaling](split)
             if "clusterings" in needs:
-                compared, clusters = split.compared_clusterings, split.clusters
+                compared, found = split.compared_clusterings, split.clusters
         del split  # before the next rows are made
     values, fitted_again = {name: scores[name] for name in metrics}, {name: again[name] for name in refits}
-    return LayerScores(values, compared, clusters, fitted_again, zeros)
+    return LayerScores(values, compared, found, fitted_again, zeros)
 
 
 def split_settings(
