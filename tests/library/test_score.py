@@ -121,7 +121,6 @@ wl.score({"one": X, "two": X + 1}, labels, metrics=["nn1_accuracy"], workers=2)
 """
 
 
-@pytest.mark.slow
 def test_the_nullable_numbers_of_pandas_are_numbers():
     layers, labels = {"a": np.random.default_rng(0).normal(size=(24, 3))}, np.repeat(["x", "y", "z"], 8)
     own = {"a": pd.DataFrame(layers["a"]).astype("Float64")}
@@ -137,6 +136,7 @@ def test_a_number_and_a_text_that_look_alike_are_no_class():
         wl.score({"a": np.eye(8)}, [3, 3, "3", "3", 4, 4, 5, 5])
 
 
+@pytest.mark.slow
 def test_a_script_without_a_guard_is_told_of_it(tmp_path):
     (tmp_path / "script.py").write_text(SCRIPT)
     done = subprocess.run(
