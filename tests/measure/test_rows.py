@@ -116,10 +116,10 @@ def test_rows_of_one_kind_are_let_go_before_the_next_are_made(measured, monkeypa
     job, alive = plan_jobs(cell.store, cell.params)[-1], []
 
     class Watched(EmbeddedSplit):
-        def __init__(self, *given):
+        def __init__(self, *given, **named):
             assert all(ref() is None for ref in alive)
             alive.append(weakref.ref(self))
-            super().__init__(*given)
+            super().__init__(*given, **named)
 
     monkeypatch.setattr("stages.core.scores.layer.EmbeddedSplit", Watched)
     score(cell, replace(job, analyses=(), refits=()))
