@@ -23,11 +23,10 @@ from ...core.scores.catalogue import LAYER_SCORES, PROBE, is_clustered
 from ...core.scores.description import ON_PAGE
 from ...library import Result, score
 from ...library.compared import compare
-from ...measure.run import worker_count
 from ...shared.runtime.errors import UserError
 from ...shared.runtime.package import PARAMS
-from ..plan.cost import duration
-from ..project import new_output
+from ...shared.runtime.processors import worker_count
+from ..project import duration, new_output
 
 if TYPE_CHECKING:
     from ...library.checks import Layers

@@ -52,7 +52,7 @@ def score(
     from ...aggregate.words.formatting import plural
     from ...library import score as score_layers
     from ...library.settings import left_out, read_settings
-    from ...measure.run import worker_count
+    from ...shared.runtime.processors import worker_count
     from .files import join, read_file
     from .joins import choose_among_joins
 
