@@ -2,7 +2,7 @@
 
     model.pt2             the network up to the layer, with pooling: loads with torch alone
     model.onnx            the same for onnxruntime; not with `--no-onnx`
-    weights.safetensors   the tensors that model.pt2 holds, by the names that the network's library gives them
+    weights.safetensors   the tensors that model.pt2 is made of, by the names that the network's library gives them
     preprocess.json       how an image file becomes the input; all that follows is in the graph
     card.json, README.md  the model card: what it is, for programs and for people; with the hashes of the other files,
                           since torch loads a damaged model.pt2 without a word
@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors.torch import save
+from torch import Tensor
 from torch.export import ExportedProgram
 
 from ...shared.embeddings.split_names import SEEN, UNSEEN
@@ -217,17 +218,18 @@ def write_cut(out: Path, source: Source, *, onnx: bool, tolerance: float | None,
     another_library = source.network_params.library in note_versions(source)
     images, reference = source.cell.images, take_reference(source)
     tolerance = tolerance or default_tolerance(source) / (2 if another_library else 1)
-    program = export.export_layer(source.cell.embedder.network, source.layers, images.size, source.scaler)
-    facts = {"cell": cell_id(source.store.cell) | {"step": source.step}} | facts_of(source, program.state_dict, licence)
+    program, tensors = export.export_layer(source.cell.embedder.network, source.layers, images.size, source.scaler)
+    facts = {"cell": cell_id(source.store.cell) | {"step": source.step}} | facts_of(source, tensors, licence)
     decode = {"image_size": images.size, "fit": source.dataset.fit, "fill": images.fill}
     decode["bits"] = source.dataset.decode["bits"]
     head = REPRESENTATION_HEAD if "representation" in facts else HEAD
-    return write_folder(out, program, facts, decode, reference, tolerance, onnx=onnx, head=head)
+    return write_folder(out, program, tensors, facts, decode, reference, tolerance, onnx=onnx, head=head)
 
 
 def write_folder(
     out: Path,
     program: ExportedProgram,
+    tensors: Mapping[str, Tensor],
     facts: Mapping[str, Any],
     decode: Mapping[str, Any],
     reference: Reference,
@@ -241,6 +243,7 @@ def write_folder(
     Args:
         out: the folder.
         program: the network, from pixels to embeddings.
+        tensors: that it is made of, by the library's names.
         facts: what the card says of it: `cell`, `layer`, `network`, `size` and more, as JSON values.
         decode: how an image file becomes the input: `image_size` in pixels, `fit`, `fill` and `bits`.
         reference: what the files must give.
@@ -256,7 +259,7 @@ def write_folder(
     """
     with new_output(out) as folder:
         folder.mkdir()
-        distance = write_programs(folder, program, reference, tolerance, onnx=onnx)
+        distance = write_programs(folder, program, tensors, reference, tolerance, onnx=onnx)
         files = {p.name: {"bytes": p.stat().st_size, "sha256": file_sha256(p)} for p in sorted(folder.iterdir())}
         agreement = {"source": reference.source, "split": reference.split, "images": len(reference.pixels)}
         agreement |= {"tolerance": tolerance, "distance": {name: float(f"{d:.2g}") for name, d in distance.items()}}
@@ -271,7 +274,13 @@ def write_folder(
 
 
 def write_programs(
-    folder: Path, program: ExportedProgram, reference: Reference, tolerance: float, *, onnx: bool
+    folder: Path,
+    program: ExportedProgram,
+    tensors: Mapping[str, Tensor],
+    reference: Reference,
+    tolerance: float,
+    *,
+    onnx: bool,
 ) -> dict[str, float]:
     """Write the files that hold the network, and compare each with what it must give.
 
@@ -282,7 +291,7 @@ def write_programs(
         UserError: one does not agree.
     """
     export.save_program(program, folder / PROGRAM)
-    (folder / WEIGHTS).write_bytes(save({name: value.clone() for name, value in program.state_dict.items()}))
+    (folder / WEIGHTS).write_bytes(save({name: value.clone() for name, value in tensors.items()}))
     distance = {PROGRAM: check_agreement(export.load_run(folder / PROGRAM), reference, tolerance, PROGRAM)}
     if onnx:
         export.save_onnx(folder / PROGRAM, folder / ONNX)

@@ -127,7 +127,7 @@ def cut_representation(
     opened = open_representation(path)
     reference, most = take_noise(opened), tolerance or 1e-4
     network, of = opened.network, opened.scaler.representation
-    program = export.export_layer(network, opened.layers, opened.params.image_size, opened.scaler)
+    program, tensors = export.export_layer(network, opened.layers, opened.params.image_size, opened.scaler)
     layer = {"name": opened.about["layer"], "pooling": opened.origin.pooling, "width": of.n_features_out_}
     operations = max(each.layer.operations for each in opened.layers)
     facts = {
@@ -135,7 +135,7 @@ def cut_representation(
         "layer": layer | {"scale": of.recipe},
         "representation": opened.scaler.about,
         "network": network_facts(opened.params, network.module, licence),
-        "size": size_facts(network, program.state_dict, operations),
+        "size": size_facts(network, tensors, operations),
     }
     decode = {"image_size": opened.params.image_size, **DECODE}
-    return write_folder(out, program, facts, decode, reference, most, onnx=onnx, head=REPRESENTATION_HEAD)
+    return write_folder(out, program, tensors, facts, decode, reference, most, onnx=onnx, head=REPRESENTATION_HEAD)

@@ -21,10 +21,11 @@ from stages.commands.cut.export import (
 )
 from stages.commands.cut.source import Scaler
 from stages.commands.project import ROOT
-from stages.embed.embedder import PooledLayer, layer_embeddings
+from stages.embed.embedder import Embedder, PooledLayer, layer_embeddings
 from stages.embed.params import TapsParams
 from stages.embed.taps.tap import Tap
 from stages.shared.embeddings.embeddings import Layer
+from stages.shared.networks.device import Compute
 from stages.shared.networks.network import Network
 from stages.shared.networks.transforms import Transform
 from stages.shared.runtime.errors import UserError
@@ -90,11 +91,10 @@ def check(name: str, number: int, folder: Path, *, with_onnx: bool) -> None:
 
 
 def check_layer(network: Network, layer: PooledLayer, folder: Path, *, with_onnx: bool) -> None:
-    program = export_layer(network, [layer], S, Scaler())
+    program, state = export_layer(network, [layer], S, Scaler())
     save_program(program, folder / "model.pt2")
     loaded = load_program(folder / "model.pt2")
     parameters = {n for n, _ in network.module.named_parameters()}
-    state = loaded.state_dict()
     assert set(state) & parameters == needed(network, layer)
     below = {n.rpartition(".")[0] for n in set(state) & parameters}
     buffers = {n for n, _ in network.module.named_buffers()} & set(state)
@@ -170,7 +170,7 @@ def branches(rest: nn.Module, path: str = "stem") -> tuple[Network, PooledLayer]
 def test_a_layer_is_what_it_was_before_it_is_overwritten_and_nothing_beside_it_is_kept(tmp_path: Path):
     network, layer = branches(nn.Linear(4, 3))
     nn.init.constant_(network.module.get_submodule("stem").bias, -2.0)  # type: ignore[arg-type]
-    save_program(export_layer(network, [layer], S, Scaler()), tmp_path / "model.pt2")
+    save_program(export_layer(network, [layer], S, Scaler())[0], tmp_path / "model.pt2")
     loaded = load_program(tmp_path / "model.pt2")
     assert {name for name in loaded.state_dict() if "lifted" not in name} == {"stem.weight", "stem.bias"}
     found = loaded(images(7))
@@ -201,7 +201,7 @@ def test_what_cannot_be_exported_for_any_batch_is_named(rest: nn.Module):
 def test_a_file_is_the_same_bytes_and_names_nothing_of_this_machine(tmp_path: Path, kind: str):
     network, layer = branches(nn.Linear(4, 3))
     for name in ("one", "another"):
-        save_program(export_layer(network, [layer], S, Scaler()), tmp_path / f"{name}.pt2")
+        save_program(export_layer(network, [layer], S, Scaler())[0], tmp_path / f"{name}.pt2")
         if kind == "onnx":
             save_onnx(tmp_path / f"{name}.pt2", tmp_path / f"{name}.onnx")
     content = (tmp_path / f"one.{kind}").read_bytes()
@@ -209,6 +209,43 @@ def test_a_file_is_the_same_bytes_and_names_nothing_of_this_machine(tmp_path: Pa
     assert b"stem.weight" in content
     for path in (ROOT, Path(torch.__file__).parent, tmp_path, "test_export"):
         assert str(path).encode() not in content
+
+
+class Norms(nn.Module):
+    """Batch normalizations after a convolution that only they read, after one read twice, and after none."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.twice = nn.Conv2d(3, 4, 3), nn.Conv2d(4, 4, 3, bias=False)
+        self.norms = nn.ModuleList([nn.BatchNorm2d(4, affine=number != 1) for number in range(3)])
+        for norm in self.norms:
+            nn.init.uniform_(norm.running_var, 0.5, 2)  # type: ignore[arg-type]
+            nn.init.uniform_(norm.running_mean, 0.5, 2)  # type: ignore[arg-type]
+
+    def forward(self, images: Tensor) -> Tensor:
+        twice = self.twice(self.norms[0](self.stem(images)).relu_())
+        return self.norms[2](self.norms[1](twice) + twice)
+
+
+def test_norms_are_folded_as_in_the_library():
+    module = Norms().eval()
+    tap = Tap("norms.2", 0, "nchw", False, 0, 4, 112, 0)
+    layer = PooledLayer(tap, "mean", Layer("norms.2", "norms.2", 0, "mean", 4, 112, 0))
+    network = Network(module, (), Transform(16, (0.5, 0.4, 0.3), (0.2, 0.25, 0.5), False))
+    program, tensors = export_layer(network, [layer], 16, Scaler())
+    calls = [getattr(node.target, "overloadpacket", None) for node in program.graph.nodes]
+    assert (calls.count(torch.ops.aten.conv2d), calls.count(torch.ops.aten.batch_norm)) == (2, 2)
+    kept, own = {name for name in tensors if "lifted" not in name}, module.state_dict()
+    assert kept == {name for name in own if "num_batches" not in name}
+    assert all(torch.equal(tensors[name], own[name]) for name in kept)
+    assert not {"stem.weight", "norms.0.weight"} & {*program.state_dict}
+    pixels = torch.randint(0, 256, (5, 3, 16, 16), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    embedder = Embedder(network, [layer], logits=False, rotation=None, compute=Compute(torch.device("cpu"), "no"))
+    with embedder.running() as embed, torch.inference_mode():
+        wanted = embed(np.arange(5), pixels.permute(0, 2, 3, 1).numpy())["norms.2"]
+        found = program.module()(pixels).numpy()
+    assert np.array_equal(found, wanted)
+    assert not np.array_equal(found, expected(network, layer, pixels).numpy())
 
 
 NUMBERS = torch.arange(6.0).reshape(2, 3)

@@ -307,7 +307,7 @@ def test_a_cell_of_another_version_of_its_library_is_noted_and_compared_more_str
     written: Written, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
     source = replace(written.source, store=replace(written.source.store, made_with={"embed": {"timm": "0.1"}}))
-    monkeypatch.setattr(cut_folder.export, "export_layer", lambda *_: torch.export.load(written.path / PROGRAM))
+    monkeypatch.setattr(cut_folder.export, "export_layer", lambda *_: (torch.export.load(written.path / PROGRAM), {}))
     reference = cut_folder.take_reference(source)
     monkeypatch.setattr(
         cut_folder, "take_reference", lambda _: replace(reference, embeddings=1.0015 * reference.embeddings)

@@ -15,6 +15,7 @@ import stages.library as wl
 from stages.commands.cli import whichlayer
 from stages.commands.cut import export
 from stages.commands.cut.folder import CARD, ONNX, PROGRAM, README
+from stages.commands.cut.representation import open_representation
 from stages.commands.cut.represented import Represented
 from stages.core.representations.candidates import RECIPES
 from stages.core.representations.representation import Representation
@@ -84,6 +85,23 @@ def test_files_give_the_vectors_of_the_library(tmp_path: Path, folder: Path, lay
         run("features", folder, *origin, "--out", tmp_path / f"{number}.parquet")
         table = pd.read_parquet(tmp_path / f"{number}.parquet").sort_values("path")
         np.testing.assert_allclose(np.stack(table["features"].to_list()), expected, rtol=0, atol=1e-5)
+
+
+def test_a_program_gives_the_vectors_of_flat_images(tmp_path: Path):
+    """Of lines on a page, where the whitened first layers enlarge a difference in the last digits 10,000-fold."""
+    random, pages = np.random.default_rng(0), np.full((24, 64, 64, 3), 255, np.uint8)
+    for number, page in enumerate(pages):
+        page -= np.uint8(random.integers(0, 30))
+        for line in range(8, 58, 6 + number // 8):
+            page[line : line + 2, 6 : random.integers(30, 58)] -= np.uint8(random.integers(20, 160))
+    found = wl.embed(NETWORK, pages, image_size=64)
+    made = Representation(("bn1", "blocks.0", "blocks.1"), "whitened", None, found.origin)
+    made.fit(found, np.arange(24) // 8).save(tmp_path / "of")
+    opened = open_representation(tmp_path / "of")
+    program, _ = export.export_layer(opened.network, opened.layers, 64, opened.scaler)
+    with torch.inference_mode():
+        vectors = program.module()(torch.from_numpy(pages.transpose(0, 3, 1, 2).copy()))
+    np.testing.assert_allclose(vectors.numpy(), made.transform(found), rtol=0, atol=1e-5)
 
 
 def test_images_become_the_vectors_of_their_layers(tmp_path: Path, folder: Path, layers):
