@@ -6,7 +6,7 @@ layers = wl.embed("resnet18.a1_in1k", paths)     # {layer: (N, D)}; or embedding
 result = wl.score(layers, labels)
 print(result)                                   # the verdict
 result.recommend("retrieval")                   # also: result.table, result.gain("last"), result.plot()
-vectors = result.fit().transform(layers)        # of the best layer, or join of layers, for retrieval
+vectors = result.fit(use="retrieval").transform(layers)  # of the best layer, or join of layers
 """
 
 import re
@@ -117,7 +117,7 @@ def score(
         refits_halves, refits_starts, refits_polished: number of halves (even), and k-means on halves. They are not
             computed where ten classes or more give intervals over classes, which are what is shown.
         worthwhile_gain: gain over the last layer up to which choosing does not pay.
-        joins, recipes: what competes with single layers for retrieval, in `Result.recommend` and `representation`, as
+        joins, recipes: what competes with single layers, in `Result.recommend` and `representation`, as
             for `choose_representation`; `joins=["single"], recipes=["plain"]`: nothing.
         control: the layer that gains are over, which then counts as the last and is listed there; of several networks
             `(network, layer)`, required. None: the last layer of the only network.
@@ -178,10 +178,12 @@ def choose_representation(
     recipes: Sequence[str] = RECIPES,
     control: str | tuple[str, str] | None = None,
 ) -> "RepresentationChoice":
-    """Choose what to store for retrieval: a layer or a join of layers, and a recipe for its rows.
+    """Choose what to store for each use: a layer or a join of layers, and a recipe for its rows.
 
     Classes are divided into folds. Candidates are compared by MAP@R within the classes of a fold, with means and axes
-    fitted to images of the other folds' classes. What was chosen without a fold is judged on it.
+    fitted to images of the other folds' classes. What was chosen without a fold is judged on it. For a classifier
+    and for discovery, single layers, the best join of all layers and the best two candidates compete by the linear
+    probe and by NMI.
 
     Args:
         layers: name -> embedding (N, D), from input to output, as for `score`, and `pixels` is no candidate; or
@@ -195,7 +197,7 @@ def choose_representation(
             last layer of the only network.
 
     Returns:
-        The choice; `result.fit()` makes the transformer of it.
+        The choice; `choice.fit(use="retrieval")` makes the transformer of it.
 
     Raises:
         UserError: embeddings or labels are not as they must be, or a name is unknown.

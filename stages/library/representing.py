@@ -214,8 +214,9 @@ class RepresentationChoice:
         chosen on all classes, which is named. Retrieval also has the habit with any recipe, and each network's best.
         """
         rows = {(use, what): self._described(row) for use, rows in self.uses.items() for what, row in rows.items()}
+        made = {candidate: self._fitted(candidate) for candidate in {*map(self.best_for, self.uses)}}
         for use in self.uses:
-            rows[use, BEST]["features"] = self._fitted(self.best_for(use)).n_features_out_
+            rows[use, BEST]["features"] = made[self.best_for(use)].n_features_out_
         columns = ["representation", "score", "gain", "low", "high", "features", "operations"]
         return pd.DataFrame.from_dict(rows, orient="index", columns=columns).rename_axis(["use", "choice"])
 

@@ -23,7 +23,7 @@ from .judging import Fit, Gallery, Source
 MIN_FITTED_CLASSES = 8
 """Classes below which no recipe that fits axes is considered."""
 
-MAX_PAIRS = 2**24
+MAX_PAIRS = 2**23
 """Pairs of images whose comparison several galleries share at once."""
 
 REFERENCE = -1

@@ -64,20 +64,25 @@ class Gallery:
         chance = np.random.default_rng(0).permutation(n)
         self._low = (chance[:, None] + chance) % n * 2 + (own[:, None] == own)
         self._low[groups[:, None] == groups] |= BEHIND
+        self._places = np.empty_like(self._low)  # new memory for each score would take longer than the score
 
     def score(self, cosines: Float64) -> Float64:
         """Compute MAP@R of every class.
 
         Args:
-            cosines: (n, n) of all rows.
+            cosines: (n, n) of all rows; it is overwritten.
 
         Returns:
             (k,) mean over the images of each class, 0 of an image without another of its class outside its group.
         """
         deepest = int(self._n_same_class.max())
-        places = np.rint((1 - cosines) * RESOLUTION).astype(np.int64)
-        np.maximum(places, 0, out=places)
-        places <<= self._bits
+        cosines *= -RESOLUTION
+        cosines += RESOLUTION
+        np.rint(cosines, out=cosines)
+        np.maximum(cosines, 0, out=cosines)
+        cosines *= 2.0**self._bits
+        places = self._places
+        places[:] = cosines
         places += self._low
         if 0 < deepest < places.shape[1]:
             places.partition(deepest - 1, axis=1)
@@ -161,7 +166,7 @@ class Fit:
         """
         for scaling in self._steps:
             blocks, grams = self._blocks(scaling, rows), list[Float64]()
-            joined = np.hstack(blocks)
+            joined = np.hstack(blocks) if scaling in AXES else blocks[0]
             for number, members in self._scaled(scaling):
                 if self.source.candidates[number].recipe in WITHIN:
                     turned = self._turn(number, blocks, joined)

@@ -1,7 +1,8 @@
 """Other uses of representations than retrieval, chosen and judged by their own scores, with the same folds.
 
 Candidates are compared by MAP@R. For a classifier (linear probe) and for discovery (NMI), the habit, all single layers,
-all layers joined and the best few by MAP@R compete. As there, a fold's choice and fits have seen none of its images.
+the best join of all layers and the best few candidates by MAP@R compete. As there, a fold's choice and fits have seen
+none of its images.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -25,7 +26,7 @@ from .judging import Fit
 USES = {"classifier": PROBE, "discovery": "nmi"}
 """Use -> its score, of vectors as they are stored."""
 
-FURTHER = 3
+FURTHER = 2
 """Candidates that compete for these uses beside single layers: the best by MAP@R on the classes that choose."""
 
 PROBE_C, PROBE_FOLDS, SEED = 1.0, 5, 0
@@ -106,9 +107,9 @@ class UseScores:
         """Number what competes on all classes, or on those of all folds but one: the habit comes first."""
         choice = self._choice
         scores = choice.values if fold is None else choice.choosing[fold]
-        best = np.argsort(-scores, kind="stable")[:FURTHER].tolist()
-        whole = [n for n, each in enumerate(choice.candidates) if each.join == "all" and each.recipe == "plain"]
-        return [*dict.fromkeys([choice.control, *choice.singles, *whole, *best])]
+        ranked = np.argsort(-scores, kind="stable").tolist()
+        whole = [number for number in ranked if choice.candidates[number].join == "all"]
+        return [*dict.fromkeys([choice.control, *choice.singles, *whole[:1], *ranked[:FURTHER]])]
 
     def choose(self, metric: str, *, singles: bool = False) -> tuple[int, list[int]]:
         """Choose by one score: on all classes, and for each fold on the classes of the others.

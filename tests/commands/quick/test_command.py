@@ -196,7 +196,7 @@ def test_networks_sizes_and_poolings_compete_and_each_is_embedded_once(tmp_path,
     rows = [line.split("  ")[0] for line in done.stdout.partition("joins of layers")[2].splitlines()]
     groups = [f"efficientnet_lite{n} {size} {p}" for n in (0, 1) for size in sizes for p in ("mean", "max")]
     assert [row for row in rows if row in groups] == groups
-    assert "The habit is efficientnet_lite0 32 mean: bn2," in " ".join(done.stdout.split())
+    assert "The habit is efficientnet_lite0 32 mean: bn2." in " ".join(done.stdout.split())
     plain = done.stdout.partition(AFTER_PLAIN)[0].splitlines()
     assert plain[-2].startswith("efficientnet_lite0 32 mean bn2")  # over which gains are
     made = Representation.load(tmp_path / "out" / "representation.safetensors")
