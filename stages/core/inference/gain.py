@@ -29,10 +29,13 @@ from scipy.stats import t as student
 
 from .best import best_candidate
 from .contrasts import (
+    LEVEL,
     MEDIAN,
+    Contrasts,
     Estimate,
     Float64,
     Inference,
+    Layers,
     contenders,
     detectable,
     lies_at_limit,
@@ -124,7 +127,7 @@ def gain_over(
     at, control_at = (step * L + layer for step, layer in (named, fixed))
     fitted = [each for each in refits if each is not None]
     bounds = (
-        (scope, _bounds(known, at, control_at, _classes(known, scope, fitted)))
+        (scope, _bounds(known, at, control_at, class_parts(known, scope, fitted)))
         for scope, known in infer(*refits).items()
     )
     stated = next(((scope, found) for scope, found in bounds if found is not None), None)
@@ -148,7 +151,7 @@ def _bounds(inference: Inference, named: int, control: int, classes: Float64 | N
     Args:
         inference: of all candidates.
         named, control: their indices.
-        classes: (U, candidates) from `_classes`.
+        classes: (U, candidates) from `class_parts`.
 
     Returns:
         None where folds alone are known, or the named one's difference never varied, or scores at their limit tell
@@ -163,7 +166,7 @@ def _bounds(inference: Inference, named: int, control: int, classes: Float64 | N
     possible[at] = True  # also if another score names it
     errors = np.sqrt(contrasts.variance)
     upper = contrasts.value + np.nan_to_num(float(student.ppf(UPPER, contrasts.df)) * errors)
-    together = moderated(contrasts, possible) if inference.between is None else contrasts
+    together = _sharing(inference, contrasts, possible)
     gain, quantile = float(contrasts.value[at]), together.take(possible).quantile()
     own = together.estimate(at)
     shown = None if own is None else detectable(own.standard_error, own.df, quantile)
@@ -172,14 +175,55 @@ def _bounds(inference: Inference, named: int, control: int, classes: Float64 | N
         return known
     if own is None:
         return None
-    if classes is not None:
-        quantile = unskewed(quantile, classes[:, others][:, possible] - classes[:, [control]])
-    low = gain - quantile * own.standard_error
+    low = gain - _unskewed(quantile, classes, control, possible) * own.standard_error
     estimate = min(gain, max(low, contrasts.take(possible).at_least(MEDIAN)))
     return replace(known, estimate=estimate, low=low, high=float(upper[at]))
 
 
-def _classes(inference: Inference, scope: Scope, refits: Sequence[Refits]) -> Float64 | None:
+def _sharing(inference: Inference, contrasts: Contrasts, possible: Layers) -> Contrasts:
+    """Let contenders share a part of their variances, unless folds set the level."""
+    return moderated(contrasts, possible) if inference.between is None and inference.correlated else contrasts
+
+
+def _unskewed(quantile: float, classes: Float64 | None, control: int, possible: Layers) -> float:
+    """Correct a quantile for the skewness of classes, where these set the level."""
+    if classes is None:
+        return quantile
+    return unskewed(quantile, np.delete(classes, control, axis=1)[:, possible] - classes[:, [control]])
+
+
+def ties(inference: Inference, classes: Float64 | None = None) -> Layers:
+    """Return which layers the one that looks best is not shown to be better than, (L,).
+
+    Each is the control of a gain in turn, as the truly best one must be (Hsu 1981): it stays unless the lower end of
+    that gain lies above 0, so that no layer ties over which choosing pays.
+
+    Args:
+        inference: of L layers.
+        classes: (U, L) from `class_parts`.
+    """
+    L, best = len(inference.mean), int(inference.mean.argmax())
+    return np.array([layer == best or not _is_better(inference, best, layer, classes) for layer in range(L)])
+
+
+def _is_better(inference: Inference, named: int, control: int, classes: Float64 | None) -> bool:
+    """Return whether the lower end of the gain of one layer over another, of `_bounds`, lies above 0."""
+    others = np.arange(len(inference.mean)) != control
+    contrasts, at = inference.against(control, others), named - (named > control)
+    if contrasts is None or not contrasts.varying[at] or lies_at_limit(inference, control, contrasts):
+        return False
+    possible = contenders(inference, others)[others]
+    sharing = _sharing(inference, contrasts, possible)
+    among, errors = sharing.take(possible), sharing.value[at] / np.sqrt(sharing.variance[at])
+    one, most = student.ppf([LEVEL, 1 - (1 - LEVEL) / among.varying.sum()], among.df)  # what the quantile lies between
+    if errors > _unskewed(most, classes, control, possible):
+        return True
+    return bool(errors > _unskewed(one, classes, control, possible)) and bool(
+        errors > _unskewed(among.quantile(), classes, control, possible)
+    )
+
+
+def class_parts(inference: Inference, scope: Scope, refits: Sequence[Refits]) -> Float64 | None:
     """What each class of every fold contributes to the candidates' scores, (U, T L); None where folds set the level.
 
     A class counts by how much the score falls without it.

@@ -25,6 +25,7 @@ from .contrasts import (
     contenders,
     lies_at_limit,
 )
+from .gain import class_parts, ties
 from .refitted import Refits
 from .scopes import Scope, infer
 
@@ -186,23 +187,6 @@ def best_against(inference: Inference, *, control: int = -1, candidates: Layers 
     return Bounds(low, contrasts.at_most(), max(low, likely.at_least(MEDIAN)))
 
 
-def ties(inference: Inference) -> Layers:
-    """Return which layers cannot be distinguished from the best one, (L,); the truly best is among them at this level.
-
-    Each layer is the control in turn, compared with all others: it stays unless one of them is shown to be better
-    (multiple comparisons with the best, Hsu 1981).
-    """
-    L = len(inference.mean)
-    stays = np.ones(L, dtype=bool)
-    for layer in range(L):
-        others = np.arange(L) != layer
-        contrasts = inference.against(layer, others)
-        if contrasts is not None:
-            possible = contenders(inference, others, level=SURE)[others]
-            stays[layer] = not contrasts.take(possible).is_positive()
-    return stays
-
-
 def losses_at_most(inference: Inference) -> Float64:
     """Bound by how much the truly best layer beats each one, (L,), all bounds at once (Hsu 1981); at least 0.
 
@@ -292,6 +276,8 @@ def infer_layers(refits: Refits) -> dict[Scope, LayerInference]:
     layers, directed = {}, refits.score.better != "neither"
     for scope, inference in infer(refits).items():
         (low, high), best = score_intervals(inference, refits.score)
-        lead, tied = (best_against(inference), ties(inference)) if directed and len(low) > 1 else (None, None)
+        lead, tied = None, None
+        if directed and len(low) > 1:
+            lead, tied = best_against(inference), ties(inference, class_parts(inference, scope, [refits]))
         layers[scope] = LayerInference(low, high, best if directed else UNKNOWN, tied, lead or UNKNOWN)
     return layers

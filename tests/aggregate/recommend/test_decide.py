@@ -12,8 +12,8 @@ from stages.aggregate.facts import Missing
 from stages.aggregate.recommend.decide import _fine_tuning, recommend_all, recommend_network
 from stages.aggregate.recommend.regret import regret_table
 from stages.core.inference import scopes
-from stages.core.inference.gain import Gain, Payoff
-from stages.core.inference.layer_comparison import best_of_two, losses_at_most, score_intervals, ties
+from stages.core.inference.gain import Gain, Payoff, ties
+from stages.core.inference.layer_comparison import best_of_two, losses_at_most, score_intervals
 from stages.core.inference.scopes import class_inference
 from stages.core.scores.catalogue import SCORES
 from tests.aggregate.recommend import made

@@ -10,12 +10,12 @@ from stages.aggregate.curves import MEAN, average
 from stages.aggregate.network_data import collect_network_data
 from stages.aggregate.tables.uncertainty import infer_curves
 from stages.core.inference.contrasts import Inference
+from stages.core.inference.gain import ties
 from stages.core.inference.layer_comparison import (
     best_against,
     infer_layers,
     losses_at_most,
     score_intervals,
-    ties,
 )
 from stages.core.inference.scopes import class_inference, infer, over_images
 from stages.core.scores.catalogue import SCORES

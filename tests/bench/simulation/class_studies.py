@@ -19,6 +19,7 @@ from scipy.special import expit
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
+from stages.core.inference.layer_comparison import infer_layers
 from stages.core.inference.refitted import Refits
 from stages.core.scores.catalogue import SCORES
 from tests.bench.simulation.coverage_table import gain_of, refits_of
@@ -26,6 +27,8 @@ from tests.bench.simulation.structured import along_depth
 from tests.bench.skewed_classes import BEHIND, CLASSES, IMAGES, centre, mean_score
 
 SCORE = SCORES["map_at_r"]
+TIES = "best among ties"
+"""Name of a share of studies."""
 LAYERS, ALIKE, OWN, TRAINING = 9, 0.17, 0.06, 0.02
 SHARE, FALL = 0.08, 0.3
 """Of classes on which a layer fails, and by how much it then falls short."""
@@ -212,9 +215,16 @@ def row_of(name: str, shape: Shape, studies: int) -> dict[str, Any]:
     with threadpool_limits(1):
         for number in range(studies):
             refits, truth = study(np.random.default_rng([number, *shape]), population, shape, noisy=name == NOISY)
-            judged.append(gain_of(refits, truth))
+            judged.append(gain_of(refits, truth) | ties_hold(refits[-1], truth[-1]))
     shares = pd.DataFrame(judged).astype(float).mean()
     return {"kind": name, "about": about, "shape": str(shape), "studies": studies} | shares.to_dict()
+
+
+def ties_hold(refits: Refits, truth: Any) -> dict[str, Any]:
+    """Whether a truly best layer is among the ties: the share of those that are equally good."""
+    (found, *_) = infer_layers(refits).values()
+    assert found.tied is not None
+    return {TIES: found.tied[np.isclose(truth, truth.max(), rtol=0, atol=1e-12)].mean()}
 
 
 def main() -> None:

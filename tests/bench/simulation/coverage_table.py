@@ -15,7 +15,6 @@ from stages.core.inference.layer_comparison import (
     best_of_two,
     losses_at_most,
     score_intervals,
-    ties,
 )
 from stages.core.inference.refitted import Groups, Refits, find_groups
 from stages.core.inference.scopes import Scope, fold_inference, infer
@@ -34,7 +33,7 @@ WORTHWHILE = 0.02
 ROUNDING = 1e-9
 
 COMPARED = ("nmi", "map_at_r", "probe_accuracy")
-"""Scores that lead a use, whose layers are compared in full: gains, ties and losses take most of the time."""
+"""Scores that lead a use, whose layers are compared in full: gains and losses take most of the time."""
 
 
 def truth_of(values: Any, alike: Sequence[int] | None) -> Any:
@@ -57,7 +56,7 @@ def one_network(arrays: dict[str, Any], design: Design, score: Score, *, compare
         arrays: `values` (R, J, S, L), and `without` or `halves`.
         design: what was drawn.
         score: the facts of the score.
-        compare: whether gains, ties and losses are asked for.
+        compare: whether gains and losses are asked for.
     """
     sign, values = sign_of(score.better), arrays["values"]
     truth = truth_of(values, design.alike)
@@ -69,7 +68,7 @@ def one_network(arrays: dict[str, Any], design: Design, score: Score, *, compare
             judged.append(layers_of(inference, truth, score))
             if len(truth) > 1:
                 judged[-1] |= leads_of(inference, sign * truth)
-                judged[-1] |= comparisons_of(inference, sign * truth) if compare else {}
+                judged[-1] |= {"losses": losses_hold(inference, sign * truth)} if compare else {}
                 judged[-1] |= gain_of([refits], sign * truth[None]) if compare else {}
     ideal = 2 * NORMAL * values.mean(axis=(1, 2)).std(axis=0, ddof=1)
     row: Row = {"data sets": len(values), "given": len(judged) / len(values)}
@@ -176,16 +175,9 @@ def gain_of(checkpoints: Sequence[Refits], truth: Any, by: Sequence[Refits] | No
     }
 
 
-def comparisons_of(inference: Inference, gains: Any) -> dict[str, Any]:
-    """Whether the truly best layer is among the ties, and layers lose at most what is said: all, and the first tie."""
-    tied, best = ties(inference), np.isclose(gains, gains.max(), rtol=0, atol=1e-12)
-    holds = losses_at_most(inference) >= gains.max() - gains - 1e-12
-    return {
-        "best among ties": tied[best].mean(),
-        "ties": tied.sum(),
-        "losses": holds.all(),
-        "shallowest tie": holds[tied.argmax()],
-    }
+def losses_hold(inference: Inference, gains: Any) -> bool:
+    """Whether all layers lose at most what is said; `gains` are true scores, higher being better."""
+    return bool((losses_at_most(inference) >= gains.max() - gains - 1e-12).all())
 
 
 def two_networks(arrays: dict[str, Any], design: Design, score: Score) -> Row:

@@ -7,7 +7,9 @@ from scipy.stats import nct, skew
 from scipy.stats import t as student
 
 from stages.core.inference.gain import Gain, Payoff, gain_over
+from stages.core.inference.layer_comparison import infer_layers
 from tests.aggregate.refit_frames import refits_of
+from tests.bench.simulation.class_studies import FROZEN, KINDS, study
 from tests.core.inference import independent
 
 LAST = (-1, -1)
@@ -162,3 +164,18 @@ def test_the_estimate_lies_within_the_interval(folds):
         found = of_classes(scores, frozen=folds < 3)
         if found.estimate is not None and found.low is not None:
             assert found.low <= found.estimate <= found.high <= found.at_most
+
+
+@pytest.mark.parametrize("kind", ["peak", "hard", "one_fails_alone"])
+def test_the_last_layer_ties_unless_choosing_pays(kind: str):
+    told = set()
+    for number in range(60):
+        shape = FROZEN[number % len(FROZEN)]
+        (refits,), _ = study(np.random.default_rng([number, 1]), KINDS[kind][1], shape, noisy=False)
+        gains = refits.values.mean(axis=1, keepdims=True)
+        gain = gain_over((-1, -1), gains, [refits], proven=["classes"], worthwhile=0.02)
+        tied = infer_layers(refits)["classes"].tied
+        assert tied is not None
+        assert tied[-1] == (gain.status != Payoff.PAYS)
+        told.add(gain.status)
+    assert Payoff.PAYS in told
