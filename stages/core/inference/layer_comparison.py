@@ -258,7 +258,8 @@ def unshown_levels(inference: Inference, *, chance: float | None, pixels: int | 
     if chance is not None:
         contrasts = replace(inference, mean=inference.mean - chance).contrasts(np.eye(len(layers))[layers])
         if contrasts is not None:
-            above, best = contrasts.is_positive(), contrasts.value.max()
+            possible = contenders(inference, layers, level=SURE)[layers]
+            above, best = contrasts.take(possible).is_positive(), contrasts.value.max()
             if above or (contrasts.value[contrasts.varying] >= best).any():
                 shown["chance"] = above
     if pixels is not None:
