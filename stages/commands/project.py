@@ -46,6 +46,13 @@ def size(count: float) -> str:
     return f"{count / GIB:.1f} GiB" if count >= GIB else f"{count / 2**20:.0f} MiB"
 
 
+def duration(seconds: float) -> str:
+    """Write a duration for people."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
 def check_new(out: Path, *, folder: bool = True, draws: bool = True, images: Path | None = None) -> None:
     """Check that nothing is where a command is to write, and that something can be.
 

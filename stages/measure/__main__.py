@@ -18,9 +18,10 @@ from stages.measure.cell import judged_images, notes_on_drawn, store_of_seen
 from stages.measure.checks import check_cell, check_finite, check_params, check_sets
 from stages.measure.outputs import notes_of_sets, write_measured
 from stages.measure.params import MeasureParams, available
-from stages.measure.run import measure, plan_jobs, worker_count
+from stages.measure.run import measure, plan_jobs
 from stages.shared.embeddings.embedding_store import open_embeddings
 from stages.shared.runtime.console import Stopwatch, run_main
+from stages.shared.runtime.processors import worker_count
 from stages.shared.tables.gallery import read_thumbnails
 from stages.shared.workflow.params import read_section
 

@@ -1,6 +1,5 @@
 """A cell's jobs, carried out in several processes of one thread each: the results do not depend on how many."""
 
-import os
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
@@ -17,7 +16,6 @@ from ..core.scores.embedded_split import EmbeddedSplit
 from ..core.scores.layer import LayerScores, score_layer
 from ..shared.embeddings.embeddings import Embeddings, Layer
 from ..shared.embeddings.split_names import SEEN, UNSEEN
-from ..shared.runtime.errors import UserError
 from ..shared.runtime.progress import progress
 from ..shared.tables.metric_table import row_keys
 from ..shared.workflow.pool import run_jobs
@@ -108,9 +106,6 @@ def head_metrics(step: int, store: Embeddings, params: MeasureParams) -> tuple[s
     if SEEN not in store.splits or not store.classes:
         return ()
     return tuple(name for name in wanted_at(step, store.steps, params) if name in HEAD_SCORES)
-
-
-WORKERS = "WHICHLAYER_WORKERS"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -285,16 +280,3 @@ def score_head(store: Embeddings, params: MeasureParams) -> dict[int, dict[str, 
         step: {name: HEAD_SCORES[name].compute(store.logits(step, SEEN), heads, labels) for name in names}
         for step, names in wanted.items()
     }
-
-
-def worker_count(flag: str | None) -> int:
-    """Number of processes: from the command line, else from WHICHLAYER_WORKERS, else one per usable processor.
-
-    Raises:
-        UserError: it is not a whole number >= 1.
-    """
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    text = flag or os.environ.get(WORKERS) or str(usable)
-    if not text.isdecimal() or int(text) < 1:
-        raise UserError(f"--workers (or {WORKERS}) must be a whole number >= 1, found {text!r}")
-    return int(text)

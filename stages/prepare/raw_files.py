@@ -15,6 +15,9 @@ from .names import is_clutter
 SOURCE_FILE = "source.json"
 DVC_FILES = ("dvc.yaml", ".dvcignore")
 
+SMALL = 2**20
+"""Bytes of a file for which the free memory is not asked: to ask takes longer than to read it."""
+
 
 @dataclass(frozen=True)
 class RawFiles:
@@ -49,7 +52,7 @@ def read_file(path: Path) -> bytes:
     with open(path, "rb", opener=_open_without_waiting) as file:
         status = os.fstat(file.fileno())
         _refuse_special(path, status.st_mode)  # another file may lie there by now
-        if status.st_size > psutil.virtual_memory().available:
+        if status.st_size > SMALL and status.st_size > psutil.virtual_memory().available:
             found = f"found {status.st_size} bytes; remove it, or free some"
             raise UserError(f"{path}: must fit in the memory that is free, {found}")
         return file.read(status.st_size)

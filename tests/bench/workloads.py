@@ -6,6 +6,7 @@ Only the library and `quick` are imported, as both revisions have them, and only
 """
 
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -72,10 +73,12 @@ def score_mapped(path: str) -> None:
 def quick(folder: str, size: int, joins: int) -> None:
     """Run `quick`, with or without joins of layers."""
     from stages.commands.cli import main
-    from stages.commands.quick import waves
 
     if not joins:
-        waves.MIN_FITTED_CLASSES = sys.maxsize  # of which the old revision has none
+        with suppress(ModuleNotFoundError):  # the old revision joins none
+            from stages.core.representations import choice
+
+            choice.MIN_FITTED_CLASSES = sys.maxsize
     sys.argv = ["whichlayer", "quick", folder, "--image-size", str(size)]
     main()
 

@@ -7,9 +7,10 @@ import pytest
 
 from stages.measure import run as scoring
 from stages.measure.params import MeasureParams
-from stages.measure.run import Job, expected_cost, plan_jobs, score_jobs, worker_count
+from stages.measure.run import Job, expected_cost, plan_jobs, score_jobs
 from stages.shared.embeddings.embedding_store import open_embeddings
 from stages.shared.runtime.errors import UserError
+from stages.shared.runtime.processors import worker_count
 from stages.shared.workflow import pool
 from stages.shared.workflow.params import parse
 from tests.measure.synthetic import DEFAULT, LAYERS, write_store

@@ -8,7 +8,7 @@ from stages.prepare.raw_data import open_raw
 from stages.shared.runtime.errors import UserError
 from tests.faults.archives import write_archive
 
-FILES = {"a/1.png": b"one", "a/2.png": b"two", "b/3.png": b"three" * 1000}
+FILES = {"a/1.png": b"one", "a/2.png": b"two", "b/3.png": b"three" * 2**18}
 
 
 def write_files(root):
@@ -110,7 +110,7 @@ def test_what_is_missing_or_empty_is_named(tmp_path, resources):
 
 def test_a_file_of_more_bytes_than_memory_has_is_not_read(tmp_path, resources, monkeypatch):
     files = open_raw(write_files(tmp_path), resources)
-    monkeypatch.setattr("psutil.virtual_memory", lambda: SimpleNamespace(available=4999))
+    monkeypatch.setattr("psutil.virtual_memory", lambda: SimpleNamespace(available=2**20 - 1))
     assert files.read("a/1.png") == b"one"
-    with pytest.raises(UserError, match=r"b/3\.png: must fit in the memory that is free, found 5000 bytes"):
+    with pytest.raises(UserError, match=r"b/3\.png: must fit in the memory that is free, found 1310720 bytes"):
         files.read("b/3.png")

@@ -16,8 +16,9 @@ from typing import Any
 import click
 from tqdm import tqdm
 
-from ...shared.runtime.durations import processors, read_durations
+from ...shared.runtime.durations import read_durations
 from ...shared.runtime.errors import UserError, check_known, listed
+from ...shared.runtime.processors import processors
 from ...shared.runtime.progress import progress
 from ...shared.workflow.params import Cell
 from ..check import check

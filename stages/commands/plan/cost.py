@@ -15,13 +15,13 @@ from tabulate import tabulate
 from ...embed.embedder import pooled_layers
 from ...embed.taps.find import find_taps
 from ...measure.params import available
-from ...measure.run import worker_count
 from ...prepare.splits import FoldPlan
 from ...shared.embeddings.embedding_store import SAMPLES_PER_SHARD
 from ...shared.embeddings.embeddings import Layer
 from ...shared.embeddings.split_names import SEEN, UNSEEN
 from ...shared.networks.network import build_skeleton
-from ...shared.runtime.durations import machine, processors, read_durations
+from ...shared.runtime.durations import machine, read_durations
+from ...shared.runtime.processors import processors, worker_count
 from ...shared.runtime.progress import progress
 from ...shared.workflow.params import ALL
 from ...shared.workflow.snapshot import value_at
@@ -29,7 +29,7 @@ from ..config import Config
 from ..dvc_project.workspace import stage_params, stage_path
 from ..folds import find_folds
 from ..grid import CELL_STAGES, ON_GPU, stage_names
-from ..project import size
+from ..project import duration, size
 from .model import START, UNTIMED, network_seconds, representations_seconds, score_seconds
 from .trial import Trial, embed_a_batch, in_own_process, measure_a_layer, train_a_batch
 
@@ -269,10 +269,3 @@ def estimates(costs: Mapping[str, Sequence[Cost]], *, on_gpu: bool, timed: bool 
     yield f"estimated for {how}, without prepare, aggregate and DVC itself:"
     yield tabulate(rows, headers=["stage", "runs", "time of one", f"memory of {room}"], tablefmt="plain")
     yield f"in all {duration(total)} of a processor, {duration(total / count)} where all {count} are at work"
-
-
-def duration(seconds: float) -> str:
-    """Write a duration for people."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

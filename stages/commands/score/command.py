@@ -52,7 +52,7 @@ def score(
     from ...aggregate.words.formatting import plural
     from ...library import score as score_layers
     from ...library.settings import left_out, read_settings
-    from ...measure.run import worker_count
+    from ...shared.runtime.processors import worker_count
     from .files import join, read_file
     from .joins import choose_among_joins
 
@@ -73,7 +73,7 @@ def score(
     for note in notes:
         print(f"score: {note}", file=sys.stderr)
     print(result.verdict(aggregate.use))
-    choice = choose_among_joins(result) if "map_at_r" in result.table else None
+    choice = choose_among_joins(result, aggregate.use)
     if out is not None:
         from ...library.export import write_result
 

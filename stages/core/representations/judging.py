@@ -160,23 +160,44 @@ class Fit:
             The number of a candidate, and (n, n).
         """
         for scaling in self._steps:
-            blocks = self._blocks(scaling, rows)
-            columns = column_slices([block.shape[1] for block in blocks])
-            grams, joined = list[Float64](), np.hstack(blocks)
-            for number, (candidate, members) in enumerate(
-                zip(self.source.candidates, self.source.members, strict=True)
-            ):
-                if SCALINGS[candidate.recipe] != scaling:
-                    continue
-                if candidate.recipe in WITHIN:
-                    own = slice(columns[members[0]].start, columns[members[-1]].stop)
-                    if number not in self._joined:
-                        self._joined[number] = self._within[scaling].step(own)
-                    turned = self._joined[number].rows(joined[:, own])
+            blocks, grams = self._blocks(scaling, rows), list[Float64]()
+            joined = np.hstack(blocks)
+            for number, members in self._scaled(scaling):
+                if self.source.candidates[number].recipe in WITHIN:
+                    turned = self._turn(number, blocks, joined)
                     yield number, turned @ turned.T
+                    continue
+                grams = grams or [block @ block.T for block in blocks]
+                total = grams[members[0]].copy()
+                for layer in members[1:]:
+                    total += grams[layer]
+                total /= len(members)
+                yield number, total
+
+    def vectors(self, rows: Rows) -> Iterator[tuple[int, Float64]]:
+        """Yield the number of every candidate, and some images, (n,), in this representation, (n, p)."""
+        for scaling in self._steps:
+            blocks = self._blocks(scaling, rows)
+            joined = np.hstack(blocks)
+            for number, members in self._scaled(scaling):
+                if self.source.candidates[number].recipe in WITHIN:
+                    yield number, self._turn(number, blocks, joined)
                 else:
-                    grams = grams or [block @ block.T for block in blocks]
-                    yield number, np.mean([grams[layer] for layer in members], axis=0)
+                    yield number, np.hstack([blocks[layer] for layer in members]) / len(members) ** 0.5
+
+    def _scaled(self, scaling: Scaling) -> list[tuple[int, range]]:
+        """Return the numbers of candidates and their layers that begin with a scaling."""
+        both = enumerate(zip(self.source.candidates, self.source.members, strict=True))
+        return [(number, members) for number, (each, members) in both if SCALINGS[each.recipe] == scaling]
+
+    def _turn(self, number: int, blocks: Sequence[Float64], joined: Float64) -> Float64:
+        """Take the rows of all layers, joined, on to those of a candidate that looks within classes."""
+        columns, members = column_slices([block.shape[1] for block in blocks]), self.source.members[number]
+        own = slice(columns[members[0]].start, columns[members[-1]].stop)
+        if number not in self._joined:
+            scaling = SCALINGS[self.source.candidates[number].recipe]
+            self._joined[number] = self._within[scaling].step(own)
+        return self._joined[number].rows(joined[:, own])
 
     def _blocks(self, scaling: Scaling, rows: Rows) -> list[Float64]:
         """Rows of every layer, each of length 1."""
@@ -188,4 +209,13 @@ class Fit:
         scores = np.empty((len(self.source.candidates), len(gallery.classes)))
         for number, cosines in self.cosines(gallery.rows):
             scores[number] = gallery.score(cosines)
+        return scores
+
+    def score_parts(self, gallery: Gallery, parts: Sequence[Gallery]) -> list[Float64]:
+        """Compute the same in galleries of some of the images only, which one comparison of all serves."""
+        kept = [np.flatnonzero(np.isin(gallery.rows, part.rows)) for part in parts]
+        scores = [np.empty((len(self.source.candidates), len(part.classes))) for part in parts]
+        for number, cosines in self.cosines(gallery.rows) if parts else ():
+            for table, part, rows in zip(scores, parts, kept, strict=True):
+                table[number] = part.score(cosines[np.ix_(rows, rows)])
         return scores

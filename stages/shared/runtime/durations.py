@@ -15,6 +15,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from .processors import processors
+
 DECIDING = ("OMP_NUM_THREADS", "WHICHLAYER_WORKERS", "CUDA_VISIBLE_DEVICES", "WHICHLAYER_DEVICE")
 """Environment variables by which the same machine is faster or slower."""
 
@@ -23,11 +25,6 @@ def machine(environment: Mapping[str, str]) -> str:
     """Return what two runs must have in common to take equally long: the host, its processors, limits on these."""
     limits = [f"{name}={environment[name]}" for name in DECIDING if name in environment]
     return ", ".join([socket.gethostname(), f"{processors()} processors", *limits])
-
-
-def processors() -> int:
-    """Return the number of processors that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def peak_memory() -> int:

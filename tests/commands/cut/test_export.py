@@ -228,6 +228,7 @@ class Norms(nn.Module):
 
 
 def test_norms_are_folded_as_in_the_library():
+    torch.manual_seed(0)
     module = Norms().eval()
     tap = Tap("norms.2", 0, "nchw", False, 0, 4, 112, 0)
     layer = PooledLayer(tap, "mean", Layer("norms.2", "norms.2", 0, "mean", 4, 112, 0))

@@ -11,9 +11,10 @@ import pytest
 
 from stages.commands.grid import all_stages
 from stages.commands.plan import cost
-from stages.commands.plan.cost import Cost, Images, Predictor, Work, duration, estimates
+from stages.commands.plan.cost import Cost, Images, Predictor, Work, estimates
 from stages.commands.plan.model import PER_IMAGE, PER_IMAGE_AND_CLASS, PER_PAIR, START
 from stages.commands.plan.trial import Trial
+from stages.commands.project import duration
 from stages.embed.embedder import pooled_layers
 from stages.embed.taps.tap import Tap
 from stages.shared.runtime.durations import machine

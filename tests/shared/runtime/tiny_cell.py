@@ -65,6 +65,7 @@ STUBS: dict[str, Any] = {
     "remove_leftovers": nothing,
     "run_main": lambda main: main(),
     "short_repr": lambda value: "",
+    "worker_count": lambda flag: 1,
     "with_command": lambda remedy, command, path: remedy,
 }
 """For each thing that a stage imports from stages/shared/runtime: what says, checks and removes nothing."""
