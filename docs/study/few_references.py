@@ -1,7 +1,8 @@
 """How many labelled images a representation takes: chosen and fitted on few, judged on other classes.
 
     python -m docs.study.few_references EMBEDDINGS OUT    # what is not in OUT yet, then few_references.csv
-    python -m docs.study.few_references                   # prints the table
+    python -m docs.study.few_references EMBEDDINGS OUT margins   # the same for few_references_margins.csv
+    python -m docs.study.few_references                   # prints the tables
 
 EMBEDDINGS holds `SET-NETWORK-SIZE.npz` of `embeddings.py`; OUT gets a file for each of them, so that a run can be cut
 off and started again.
@@ -16,7 +17,7 @@ representation scores less than the last layer.
 """
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 from pathlib import Path
 
@@ -26,8 +27,8 @@ import pandas as pd
 from docs.study.by_axis import DATASETS, NETWORKS, Embedded
 from docs.study.kinds import KINDS
 from docs.study.labels import Indices, Matrix
-from docs.study.tables import markdown, signed
-from stages.core.representations.candidates import Candidate, list_candidates
+from docs.study.tables import markdown, signed, unsigned
+from stages.core.representations.candidates import FITTED, Candidate, list_candidates
 from stages.core.representations.choice import Choice, choose_representation
 from stages.core.representations.judging import Fit, Gallery, Source
 
@@ -46,6 +47,13 @@ MOST_JUDGING, JUDGING_IMAGES = 5, 40
 LEFT = 5
 """Classes that judging classes leave, at least."""
 
+MARGINS = Path(__file__).with_name("few_references_margins.csv")
+MARGIN_CELLS = ("efficientnet_lite0-64", "efficientnet_lite0-224")
+MARGIN_CLASSES, MARGIN_IMAGES, FEWEST_JUDGING = (8, 10, 12, 14), (5, 20), 2
+MAP_AT_R_MARGINS, ERROR_MARGINS = (0, 0.005, 0.01, 0.02, 0.05), (1, 2)
+MOST_LOST = 0.01
+"""Mean MAP@R that recipes that fit axes may lose on a dataset."""
+
 
 def of_set(own: Embedded, draws: int = DRAWS) -> pd.DataFrame:
     """Return a row for each number of classes and images: what is reached on judging classes, means over draws."""
@@ -55,20 +63,62 @@ def of_set(own: Embedded, draws: int = DRAWS) -> pd.DataFrame:
 
 def of_draw(own: Embedded, number: int) -> Iterator[dict[str, float]]:
     """Yield a row for each number of classes and images: MAP@R on the judging classes of one draw."""
+    for keys, by_candidate, choice in choices(own, number):
+        yield keys | reached(by_candidate, choice)
+
+
+def choices(
+    own: Embedded, number: int, classes: Sequence[int] = CLASSES, images: Sequence[int] = IMAGES, left: int = LEFT
+) -> Iterator[tuple[dict[str, int], dict[Candidate, float], Choice]]:
+    """Yield for each number of classes and images what is chosen on them, and each candidate's judging MAP@R.
+
+    Args:
+        own: a dataset.
+        number: of the draw.
+        classes, images: numbers of reference classes, and of images of each.
+        left: classes that judging classes leave, at least.
+    """
     names, y = np.unique(own.labels, return_inverse=True)
     groups = np.arange(len(y)) if own.groups is None else np.unique(own.groups, return_inverse=True)[1]
     random = np.random.default_rng([2612, number])
     members = [random.permutation(np.flatnonzero(y == each)) for each in random.permutation(len(names))]
-    judging = min(MOST_JUDGING, len(names) - LEFT)
+    judging = min(MOST_JUDGING, len(names) - left)
     gallery = Gallery(np.concatenate([each[:JUDGING_IMAGES] for each in members[:judging]]), y, groups)
     source = source_of(own.layers, y, own.poolings)
     references = [spread_groups(each, groups) for each in members[judging:]]
     fewest = min(map(len, members))
-    for C, n in product([C for C in CLASSES if len(references) >= C], [n for n in IMAGES if n <= fewest]):
+    for C, n in product([C for C in classes if len(references) >= C], [n for n in images if n <= fewest]):
         reference = np.concatenate([each[:n] for each in references[:C]])
         scores = Fit(source, reference).score(gallery).mean(axis=1)
         by_candidate = dict(zip(source.candidates, scores, strict=True))
-        yield {"classes": C, "images": n, "judging": judging} | reached(by_candidate, choose(own, reference))
+        yield {"classes": C, "images": n, "judging": judging}, by_candidate, choose(own, reference)
+
+
+def margins_of_set(own: Embedded, draws: int = DRAWS) -> pd.DataFrame:
+    """Return a row for each number of classes and images: what each margin gains over the best plain candidate."""
+    left = [C for C in MARGIN_CLASSES if len(np.unique(own.labels)) >= C + FEWEST_JUDGING]
+    rows = pd.DataFrame(
+        [
+            keys | gains_by_margin(by_candidate, choice)
+            for C in left
+            for number in range(draws)
+            for keys, by_candidate, choice in choices(own, number, [C], MARGIN_IMAGES, C)
+        ]
+    )
+    return rows.groupby(["classes", "images"], as_index=False).mean().assign(draws=draws) if left else rows
+
+
+def gains_by_margin(scores: dict[Candidate, float], choice: Choice) -> dict[str, float]:
+    """Return what the best plain candidate reaches on judging classes, and what taking a fitted one gains by margin."""
+    is_fitted = np.array([each.recipe in FITTED for each in choice.candidates])
+    best = [int(own[choice.values[own].argmax()]) for own in (np.flatnonzero(~is_fitted), np.flatnonzero(is_fitted))]
+    plain, fitted = (scores[choice.candidates[number]] for number in best)
+    ahead = choice.class_scores[best[1]] - choice.class_scores[best[0]]
+    error = ahead.std(ddof=1) / len(ahead) ** 0.5
+    margins = {f"{margin:g}": margin for margin in MAP_AT_R_MARGINS}
+    margins |= {f"{count} SE": count * error for count in ERROR_MARGINS}
+    gains = {name: (fitted - plain) * (ahead.mean() > margin) for name, margin in margins.items()}
+    return {"plain": plain} | gains
 
 
 def source_of(layers: Mapping[str, Matrix], y: Indices, poolings: Mapping[str, str] | None = None) -> Source:
@@ -108,19 +158,19 @@ def spread_groups(rows: Indices, groups: Indices) -> Indices:
     return rows[np.argsort(earlier.to_numpy(), kind="stable")]
 
 
-def run(embeddings: Path, out: Path) -> None:
+def run(embeddings: Path, out: Path, *, margins: bool = False) -> None:
     """Compute what is not in `out` yet, and join all."""
     out.mkdir(parents=True, exist_ok=True)
-    for cell, name in product(CELLS, DATASETS):
-        source, target = embeddings / f"{name}-{cell}.npz", out / f"{name}-{cell}.csv"
-        if source.exists() and not target.exists():
+    table, cells, of = (MARGINS, MARGIN_CELLS, margins_of_set) if margins else (TABLE, CELLS, of_set)
+    for cell, name in product(cells, DATASETS):
+        source, target = embeddings / f"{name}-{cell}.npz", out / f"{name}-{cell}-{table.stem}.csv"
+        if source.exists() and not target.exists() and len(rows := of(Embedded(source))):
             network, size = cell.rsplit("-", 1)
             keys = {"dataset": name, "network": NETWORKS[network][0], "size": int(size)}
-            rows = of_set(Embedded(source))
             rows.assign(**keys)[[*keys, *rows.columns]].to_csv(target, index=False)
             print(target.name, flush=True)
-    parts = [pd.read_csv(path) for path in sorted(out.glob("*.csv"))]
-    pd.concat(parts).to_csv(TABLE, index=False, float_format="%.4f")
+    parts = [pd.read_csv(path) for path in sorted(out.glob(f"*-{table.stem}.csv"))]
+    pd.concat(parts).to_csv(table, index=False, float_format="%.4f")
 
 
 def means_over_kinds(network: str = "Lite0") -> pd.DataFrame:
@@ -159,7 +209,21 @@ def _start(sizes: pd.DataFrame) -> str:
     return f"from {classes} classes of {images} images on ({' to '.join(kinds)} kinds)"
 
 
+def margins_answer() -> str:
+    """Say what recipes that fit axes gain and lose on few classes without a margin, and what one would change."""
+    rows = pd.read_csv(MARGINS)
+    sets = rows.groupby(["dataset", "network", "size"]).mean(numeric_only=True)
+    lost, at = sets["0"].min(), sets["0"].idxmin()
+    assert lost >= -MOST_LOST, "then the choice needs a margin"
+    return (
+        f"Recipes that fit axes need no margin over others: wherever they score more on the {MARGIN_CLASSES[0]} to "
+        f"{MARGIN_CLASSES[-1]} classes that choose, taking them gains {signed(sets['0'].mean())} MAP@R elsewhere, "
+        f"and loses at most {unsigned(-lost)} on a dataset ({at[0]}, {at[2]} px). A margin of 0.02 gains "
+        f"{signed(sets['0.02'].mean())}, and loses at most {unsigned(max(0, -sets['0.02'].min()))}."
+    )
+
+
 if __name__ == "__main__":
     if sys.argv[1:]:
-        run(Path(sys.argv[1]), Path(sys.argv[2]))
-    print(f"{references_answer()}\n\n{references_table()}")
+        run(Path(sys.argv[1]), Path(sys.argv[2]), margins=sys.argv[3:] == ["margins"])
+    print(f"{references_answer()}\n\n{references_table()}\n\n{margins_answer()}")
