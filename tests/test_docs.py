@@ -158,7 +158,7 @@ def test_printed_texts_are_those_of_errors_help_and_the_page():
     printed = texts.printed()
     assert "the unknown recipe X" in printed
     assert "Delete damaged files" in printed
-    assert "Hash the files of dvc.lock" in printed
+    assert "Hash the files in dvc.lock" in printed
     assert "Download as CSV" in printed
     assert "This network has no stored images." in printed
     assert "what the recipe" not in printed

@@ -138,7 +138,7 @@ def score(
         raise UserError(f"workers must be a whole number >= 1, found {workers!r}")
     for what, named in (("dataset", dataset), ("model", model)):
         if not isinstance(named, str) or not re.fullmatch("[A-Za-z0-9_]+", named):
-            raise UserError(f"{what} must consist of letters, digits and `_`, found {named!r}")
+            raise UserError(f"{what} may have only letters, digits and `_`, found {named!r}")
     measure = parse_settings(metrics, given)
     if not isinstance(worthwhile_gain, Real) or not worthwhile_gain >= 0:
         raise UserError(f"worthwhile_gain must be a number >= 0, found {worthwhile_gain!r}")
@@ -280,9 +280,9 @@ def embed(
         return embed_named(network, pixels, len(images), taps, [pooling], batch_size, name=model)[pooling]
     if isinstance(model, type) or not callable(getattr(model, "named_modules", None)):
         found = f"the class {model.__name__}" if isinstance(model, type) else type(model).__name__
-        raise UserError(f"model must be the name of a network or a torch module, found {found}")
+        raise UserError(f"model must be a network's name or a torch module, found {found}")
     if image_size is not None:
-        raise UserError("image_size is of a network by name: a module has that of `transform`'s images; leave it out")
+        raise UserError("image_size is for a network by name: for a module, `transform` sets the size; leave it out")
     if not callable(transform):
         raise UserError(f"a module needs `transform`, from an RGB image to its input (3, H, H), found {transform!r}")
     return embed_module(model, images, taps, transform, pooling, batch_size, reading)

@@ -25,7 +25,7 @@ def test_of_fewer_the_largest_benchmark_that_the_labels_suffice_for_is_quoted():
     of_study = [each for each in json.loads(STUDY.read_text()) if each["score"] == "map_at_r"]
     (record,) = (each for each in of_study if (each.get("classes"), each.get("images")) == (5, 10))
     assert more_labels([of_classes(7, 7 * 12)]) == (
-        "In a benchmark, choosing on 5 classes x 10 images fell short on average (at most, in 19 of 20 draws): "
+        "In a benchmark, choosing on 5 classes x 10 images fell short on average (in 19 of 20 draws at most): "
         f"retrieval {record['mean']:.2f} ({record['in_19_of_20']:.2f})."
     )
     assert more_labels([of_classes(1, 1)]) == ""
@@ -55,7 +55,7 @@ def test_the_score_that_chose_with_few_labels_is_named_with_its_regret_and_no_be
     found = of_classes(5, 50, "nmi").model_copy(update={"use": "discovery", "chosen_by": "map_at_r"})
     assert chosen_by([found, of_classes(5, 50)]) == "With few labels, MAP@R chose the layer for discovery."
     assert why_chosen_by(found) == (
-        "With few labels, MAP@R chose the layer. On six datasets its choice fell 0.06 short of the best NMI, that of "
-        "NMI 0.08."
+        "With few labels, MAP@R chose the layer. On six datasets, its choice fell 0.06 short of the best NMI, and "
+        "NMI's choice 0.08."
     )
     assert more_labels([found]) == chosen_by([of_classes(5, 50)]) == why_chosen_by(of_classes(5, 50)) == ""

@@ -131,7 +131,7 @@ def test_other_workspaces_see_the_same_cache_or_only_the_default_remote(project:
 
     cached = Path(".dvc", "cache", "files", "md5")
     assert settings(remote=False) == (str(project / cached), None)
-    with pytest.raises(UserError, match="--remote needs a default remote of DVC, found none"):
+    with pytest.raises(UserError, match="--remote needs a default DVC remote, found none"):
         shared_settings(remote=True)
     (project / ".dvc" / "config").write_text(
         "[core]\nno_scm = true\nremote = store\n['remote \"store\"']\nurl = ../../store\n"

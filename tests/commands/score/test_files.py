@@ -46,7 +46,7 @@ def test_several_files_are_folds(tmp_path: Path):
     assert of_images["folds"].tolist() == [0] * 28 + [1] * 28
     np.testing.assert_array_equal(layers["stem"][28:], arrays(seed=1)["stem"])
     other = write_npz(tmp_path / "other.npz", arrays(prefix="o") | {"stem": np.ones((28, 5))})
-    with pytest.raises(UserError, match=r"other\.npz: its unseen images must have the embeddings of .* others of stem"):
+    with pytest.raises(UserError, match=r"other\.npz: its unseen images must be embedded as .* differences in stem"):
         read(files[0], other)
 
 
@@ -55,7 +55,7 @@ def test_several_files_are_folds(tmp_path: Path):
     [
         ({"stem": arrays()["stem"]}, "must have an array 'labels'"),
         (arrays() | {"layers": np.array(["stem"])}, "'layers' must name stem, blocks.0 once each, .* found stem$"),
-        (with_seen() | {"seen/ids": np.array(["a"] * 24)}, "with as many features, found others of ids"),
+        (with_seen() | {"seen/ids": np.array(["a"] * 24)}, "with as many features, found differences in ids"),
         ({name: X for name, X in with_seen().items() if name != "seen/labels"}, "must have an array 'seen/labels'"),
         (arrays() | {"labels": np.float64(3)}, "labels must have one entry for each image, found the shape"),
         (
@@ -65,7 +65,7 @@ def test_several_files_are_folds(tmp_path: Path):
         (with_seen() | {"seen/labels": np.ones(24)}, "seen/labels must be .* whole numbers, found 1.0"),
         (
             arrays() | {"stem": np.ones(())},
-            r"'stem' must have a row for each of the 28 of 'labels', found the shape \(\)",
+            r"'stem' must have 28 rows, as 'labels' has, found the shape \(\)",
         ),
         (
             with_seen() | {"stem": np.ones((27, 4)), "seen/stem": np.ones((25, 4))},
@@ -127,7 +127,7 @@ def test_arrays_larger_than_free_memory_are_refused_before_they_are_read(
     content = arrays() | {"stem": np.zeros((28, 2**14))}
     np.savez_compressed(tmp_path / "a.npz", **content)
     assert (tmp_path / "a.npz").stat().st_size < 2**16
-    refused(tmp_path / "a.npz", "embeddings must fit into memory, of which 1 MiB are free, found 4 MiB; free some")
+    refused(tmp_path / "a.npz", "embeddings must fit into memory, 1 MiB free, found 4 MiB; free some")
 
 
 @pytest.mark.parametrize("place", ["file", "store", "labels"])
@@ -183,7 +183,7 @@ def test_features_have_the_classes_of_their_folders_or_of_a_table(tmp_path: Path
     for content, message in WRONG_TABLES.items():
         table.write_bytes(content.encode("utf-16" if "é" in content else "utf-8"))
         refused(tmp_path / "new.parquet", message, table, blamed=table)
-    refused(written(tmp_path, [f"{n}.png" for n in range(6)]), "as the name of its folder, found none of 6")
+    refused(written(tmp_path, [f"{n}.png" for n in range(6)]), "as its folder's name, found none for 6")
     refused(write_npz(tmp_path / "a.npz", arrays()), "--labels: .* must be a .parquet", table)
 
 
