@@ -149,8 +149,12 @@ def test_habits_are_a_third_of_what_an_editor_counted(text):
     assert {habit: found[habit] for habit, (_, before) in words.HABITS.items() if found[habit] > before // 3} == {}
 
 
-def test_pages_use_compounds_and_the_tutorial_contractions():
-    assert words.words_per_of(words.reading_path()) >= words.WORDS_PER_OF
+@pytest.mark.parametrize("text", [words.reading_path, texts.printed, texts.public], ids=lambda text: text.__name__)
+def test_texts_use_compounds(text):
+    assert words.words_per_of(text()) >= words.WORDS_PER_OF
+
+
+def test_the_tutorial_uses_contractions():
     assert len(re.findall(words.CONTRACTION, (DOCS / "getting-started.md").read_text())) >= 5
 
 

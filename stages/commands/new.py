@@ -59,7 +59,7 @@ def new(
 ) -> None:
     """Start a study on your own images: write the grid and the dataset to params.yaml, and link the images.
 
-    FOLDER has a folder of images per class, directly or below train/ and test/, or a CSV that --table names. It may be
+    FOLDER has an image folder per class, directly or below train/ and test/, or a CSV that --table names. It may be
     an archive (.zip, .tar, ...) with such folders. For fine-tuning, each fold leaves some classes out. For frozen
     networks there is one fold. Its classes are scored in sets if at least twelve have 23 images (5 if FOLDER has train/
     and test/), else all at once.

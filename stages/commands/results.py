@@ -54,8 +54,8 @@ def verdict(results: Path, use: str | None, lead: float | None, as_json: bool) -
 def recommend(results: Path, dataset: str | None, model: str | None, use: str | None, as_json: bool) -> None:
     """Print which layer and checkpoint to use for unseen classes, for each network.
 
-    RESULTS is the folder that the aggregate stage wrote; by default the folder in dvc.yaml. --json prints the records
-    of recommendation.json.
+    RESULTS is the folder that the aggregate stage wrote; by default the folder in dvc.yaml. --json prints
+    recommendation.json's records.
     """
     from ..aggregate.facts_file import read_facts
     from ..aggregate.words.documents import compare_networks, describe, recommendation_records, strict_json

@@ -244,7 +244,9 @@ def test_classes_of_ones_own_images_are_counted_before_training(tmp_path: Path):
         check_classes(mine({}), tmp_path / "small")
     assert [note[:16] for note in check_classes(mine({}), tmp_path / "large")] == ["datasets.mine: w"]
     write_images(tmp_path / "many", 13, "abcdefghijkl")
-    assert [note[15:48] for note in check_classes(mine({}), tmp_path / "many")] == ["folds of 2 unseen classes have no"]
+    assert [note[15:50] for note in check_classes(mine({}), tmp_path / "many")] == [
+        "folds with 2 unseen classes have no"
+    ]
     without = {"measure.metrics": ["nmi"], "measure.analyses": ["k_sensitivity"]}
     check_classes(mine(without), tmp_path / "small")
 
@@ -346,7 +348,7 @@ def test_all_classes_are_unseen_only_beside_networks_that_are_measured_as_they_a
         check_datasets(mine(changes))
     check_datasets(mine(changes | FROZEN))
     another = {"run.models": ["efficientnet_lite0", "efficientnet_lite0_scratch"]}
-    with pytest.raises(UserError, match="which 'efficientnet_lite0_scratch' of"):
+    with pytest.raises(UserError, match="which 'efficientnet_lite0_scratch' in"):
         check_datasets(mine(changes | FROZEN | another))
     check_datasets(mine({}))
 

@@ -40,9 +40,9 @@ def score(
     """Score embeddings that any tool made, and print the verdict.
 
     FILE is an .npz file with an array (N, D) per layer and `labels` (N,), for classes that the network was not trained
-    on. Arrays below `seen/` are optional, for classes that it was trained on. FILE may also be a .parquet of one layer
-    that `whichlayer features` wrote: an image's class comes from --labels, or is its folder. Or it is an embedding
-    store of the workflow. If you name several files, each is a fold with its own classes. Three folds, or ten
+    on. Arrays below `seen/` are optional, for classes that it was trained on. FILE may also be a .parquet with one
+    layer that `whichlayer features` wrote: an image's class comes from --labels, or is its folder. Or it is a
+    workflow's embedding store. If you name several files, each is a fold with its own classes. Three folds, or ten
     classes in all, give intervals over classes.
 
     Scores and settings come from the sections `measure` and `aggregate` in params.yaml.

@@ -255,7 +255,7 @@ def test_a_mistake_is_one_error(cell: Path, tmp_path: Path, monkeypatch):
         refused(cell, "must hold images, found no file", tmp_path / "none", out)
         refused(cell, "must not lie in the image folder", raw, raw / "a.parquet")
     refused(cell, "--layer: 'layer9' must be", raw, out, layer="layer9")
-    refused(cell, "have the steps 0, 50, not 7", raw, out, "--step", 7)
+    refused(cell, "has embeddings at the steps 0, 50, not 7", raw, out, "--step", 7)
     (tmp_path / "texts").mkdir()
     (tmp_path / "texts" / "a.txt").touch()
     refused(cell, "must hold images, found none that can be read", tmp_path / "texts", out, "--skip-unreadable")

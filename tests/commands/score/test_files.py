@@ -69,9 +69,9 @@ def test_several_files_are_folds(tmp_path: Path):
         ),
         (
             with_seen() | {"stem": np.ones((27, 4)), "seen/stem": np.ones((25, 4))},
-            r"array 'seen/stem' must have a row for each of the 24 of 'seen/labels', found the shape \(25, 4\); give",
+            r"array 'seen/stem' must have 24 rows, as 'seen/labels' has, found the shape \(25, 4\); give",
         ),
-        (with_seen() | {"seen/stem": np.ones((24, 3))}, "with as many features, found others of stem"),
+        (with_seen() | {"seen/stem": np.ones((24, 3))}, "with as many features, found differences in stem"),
     ],
 )
 def test_what_is_wrong_with_an_npz_file_is_named(tmp_path: Path, content: dict[str, Any], message: str):
@@ -106,7 +106,7 @@ def test_objects_are_never_unpickled_and_the_advice_helps(tmp_path: Path):
         read(write_npz(tmp_path / "c.npz", arrays() | {"labels": texts}))[1]["labels"].tolist() == ["ant", "bee"] * 14
     )
     (tmp_path / "b.npz").write_bytes(pickle.dumps([Trap()]))
-    refused(tmp_path / "b.npz", "an embedding store, found no zip file; write the arrays with np.savez")
+    refused(tmp_path / "b.npz", "an embedding store's folder, found no zip file; write the arrays with np.savez")
 
 
 def test_damaged_files_and_those_of_other_kinds_are_one_sentence(tmp_path: Path):
@@ -179,7 +179,7 @@ def test_features_have_the_classes_of_their_folders_or_of_a_table(tmp_path: Path
     table.write_text("\n".join(["path,label", *reversed(rows), "other.png,1"]))
     assert read(written(tmp_path), labels=table)[1]["labels"].tolist() == ["0", "1"] * 3
     table.write_text("\n".join(["path,label", *rows[1:]]))
-    refused(tmp_path / "new.parquet", r"every image must have a label.* none of 1, first of 'ant/0\.png'", table)
+    refused(tmp_path / "new.parquet", r"every image must have a label.* none for 1, first for 'ant/0\.png'", table)
     for content, message in WRONG_TABLES.items():
         table.write_bytes(content.encode("utf-16" if "é" in content else "utf-8"))
         refused(tmp_path / "new.parquet", message, table, blamed=table)
