@@ -84,7 +84,7 @@ def test_a_layer_that_params_no_longer_name_is_refused(finished: Finished, tmp_p
 def test_a_frozen_network_has_step_0_alone(tmp_path: Path):
     params, cell, paths = finish_cell(tmp_path, frozen=True)
     assert open_source(params, cell, paths, Wanted(layers=["blocks.0"])).step == 0
-    with pytest.raises(UserError, match=r"have the steps 0, not 50; .* a frozen network has step 0 alone"):
+    with pytest.raises(UserError, match=r"has embeddings at the steps 0, not 50; .* a frozen network has step 0 alone"):
         open_source(params, cell, paths, Wanted(step=50, layers=["blocks.0"]))
 
 

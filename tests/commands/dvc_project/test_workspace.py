@@ -68,7 +68,7 @@ def test_what_dvc_cannot_read_is_said(project: Path):
             changed_stages()
         (project / name).write_text(whole)
     (project / "dvc.yaml").write_text("stages: {make: {cmd: '${lacks}'}}")
-    with pytest.raises(UserError, match=r"Could not find 'lacks'; put back what was edited of params\.yaml, dvc\.yaml"):
+    with pytest.raises(UserError, match=r"Could not find 'lacks'; undo the edits in params\.yaml, dvc\.yaml"):
         changed_stages()
 
 
