@@ -55,6 +55,6 @@ def brief(found: RepresentationRecord) -> str:
     where, fitted = ("sets", ", fitted on the remaining sets") if found.step is None else ("folds", TUNED)
     return (
         f"joins of layers included, {told}. MAP@R {found.value:.3f} ({steps}best single layer {found.layer_value:.3f}, "
-        f"last layer {found.last_value:.3f}{gained}), in {found.n_sets} {where} of {found.n_classes} classes, "
+        f"last layer {found.last_value:.3f}{gained}), with {found.n_classes} classes ranked in {found.n_sets} {where}, "
         f"each scored by the choice among {found.n_candidates} candidates{fitted}."
     )

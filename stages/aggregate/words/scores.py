@@ -43,7 +43,8 @@ DEFINITIONS = {
     "averaged over images.",
     "r_precision": "Share of an image's R nearest neighbours that have its class, averaged over images; R is how many "
     "others the class has.",
-    "map_at_r": "R-precision that weighs order: right neighbours count more the nearer they are.",
+    "map_at_r": "Whether an image's R nearest neighbours have its class, R being how many others it has, 0 to 1: "
+    "nearer ones count more.",
     "few_shot_accuracy_1": "Share of images that lie nearest to their own class among up to 5, each known from one "
     "image.",
     "few_shot_accuracy_5": "Share of images that lie nearest to their own class mean among up to 5, each from 5 "
