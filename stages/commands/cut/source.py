@@ -261,9 +261,7 @@ def _recommended(store: Embeddings, found: Sequence[Recommendation], useful: Seq
     """
     network = f"{store.dataset}, {store.model}"
     if not found:
-        raise UserError(
-            f"{FILE} must show which layer to take from {network}: run `dvc repro` with both, or name --layer"
-        )
+        raise UserError(f"{FILE} must have a layer for {network}: run `dvc repro` with both, or name --layer")
     if not useful:
         raise UserError(f"{network} has no recommended layer: {reason(found[0])}; choose one (--layer)")
     _agreed("layer", {each.use: f"{each.best.layer} ({each.best.pooling})" for each in useful})

@@ -174,7 +174,7 @@ def test_what_is_missing_is_named(store: Embeddings, tmp_path: Path):
         choose_layer(store, "pixels", tmp_path)
     with pytest.raises(UserError, match=r"facts\.json: must hold a finished workflow's facts, found no file"):
         choose_layer(store, "recommended", tmp_path)
-    with pytest.raises(UserError, match=r"facts\.json must show which layer to take from trees, tiny"):
+    with pytest.raises(UserError, match=r"facts\.json must have a layer for trees, tiny"):
         choose_layer(store, "recommended", recommend(tmp_path, dataset="shrubs"))
     nothing = recommend(tmp_path, unbeaten=Baseline(name="raw_pixels", value=0.5))
     with pytest.raises(UserError, match=r"trees, tiny has no recommended layer: no layer beats raw.*; choose one"):
