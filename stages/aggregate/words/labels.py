@@ -41,7 +41,7 @@ def more_labels(networks: Sequence[Recommendation]) -> str:
         losses = [(use, *rows[size]) for use, rows in known.items()]
         words = joined([f"{use} {mean:.2f} ({worst:.2f})" for use, mean, worst in losses])
         of = f"choosing on {classes} classes x {images} images"
-        told.append(f"In a benchmark, {of} fell short on average (in 19 of 20 draws at most): {words}.")
+        told.append(f"In a benchmark, {of} fell short on average (at most, in 19 of 20 draws): {words}.")
     return " ".join(told)
 
 

@@ -25,7 +25,7 @@ def test_of_fewer_the_largest_benchmark_that_the_labels_suffice_for_is_quoted():
     of_study = [each for each in json.loads(STUDY.read_text()) if each["score"] == "map_at_r"]
     (record,) = (each for each in of_study if (each.get("classes"), each.get("images")) == (5, 10))
     assert more_labels([of_classes(7, 7 * 12)]) == (
-        "In a benchmark, choosing on 5 classes x 10 images fell short on average (in 19 of 20 draws at most): "
+        "In a benchmark, choosing on 5 classes x 10 images fell short on average (at most, in 19 of 20 draws): "
         f"retrieval {record['mean']:.2f} ({record['in_19_of_20']:.2f})."
     )
     assert more_labels([of_classes(1, 1)]) == ""
