@@ -6,7 +6,7 @@ layers = wl.embed("resnet18.a1_in1k", paths)     # {layer: (N, D)}; or your own 
 result = wl.score(layers, labels)
 print(result)                                   # the verdict
 result.recommend("retrieval")                   # also: result.table, result.gain("last"), result.plot()
-vectors = result.fit().transform(layers)        # from the best layer, or joined layers, for retrieval
+vectors = result.fit(use="retrieval").transform(layers)  # from the best layer, or joined layers
 """
 
 import re
@@ -117,7 +117,7 @@ def score(
         refits_halves, refits_starts, refits_polished: how many halves (even), and k-means on halves. They are not
             computed where ten classes or more give intervals over classes, which are what is shown.
         worthwhile_gain: gain over the last layer up to which choosing does not pay.
-        joins, recipes: what competes with single layers for retrieval, in `Result.recommend` and `representation`, as
+        joins, recipes: what competes with single layers, in `Result.recommend` and `representation`, as
             for `choose_representation`; `joins=["single"], recipes=["plain"]`: nothing.
         control: the layer that gains are over, which then counts as the last and is listed there; for several networks
             `(network, layer)`, required. None: the only network's last layer.
@@ -178,10 +178,11 @@ def choose_representation(
     recipes: Sequence[str] = RECIPES,
     control: str | tuple[str, str] | None = None,
 ) -> "RepresentationChoice":
-    """Choose what to store for retrieval: a layer or joined layers, and a recipe for the rows.
+    """Choose what to store for each use: a layer or joined layers, and a recipe for the rows.
 
     Classes are divided into folds. Candidates are compared by MAP@R within a fold's classes, with means and axes fitted
-    to images from the other folds. What was chosen without a fold is judged on it.
+    to images from the other folds. What was chosen without a fold is judged on it. For a classifier and for discovery,
+    single layers, the best join of all layers and the best two candidates compete by the linear probe and by NMI.
 
     Args:
         layers: name -> embedding (N, D), from input to output, as for `score`, and `pixels` is no candidate; or
@@ -195,7 +196,7 @@ def choose_representation(
             network's last layer.
 
     Returns:
-        The choice; `result.fit()` makes its transformer.
+        The choice; `choice.fit(use="retrieval")` makes its transformer.
 
     Raises:
         UserError: embeddings or labels are not as they must be, or a name is unknown.

@@ -12,14 +12,17 @@ from .checks import Layers, checked_mapping
 if TYPE_CHECKING:
     from ..core.representations.representation import Origin
 
-HABIT, ANY_RECIPE, BEST_LAYER, BEST, ALL_LAYERS = ROWS = (
+HABIT, ANY_RECIPE, BEST_LAYER, BEST = ROWS = (
     "habit",
     "habit, any recipe",
     "best single layer",
     "best of all",
-    "all layers",
 )
 """Rows of `RepresentationChoice.summary` beside those of networks."""
+
+
+REPRESENTED = ("classifier", "retrieval", "discovery")
+"""Uses for which representations are chosen."""
 
 
 class Known(NamedTuple):

@@ -61,7 +61,7 @@ def write_result(
     results, known, grid, told = compute_results(
         out / "measures", result, measure=measure, aggregate=aggregate, workers=workers
     )
-    if joined is not None:
+    if joined is not None and "retrieval" in joined.uses:
         record = record_of(joined.choice, result._scored.dataset, result._scored.model)
         results = replace(results, facts=replace(results.facts, representations=[record], no_joins=False))
     write_results(out, Study(results, describe_scoring(known, grid, command)))

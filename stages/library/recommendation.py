@@ -1,9 +1,9 @@
-"""What to take for one use: a layer, and for retrieval a representation if that is better."""
+"""What to take for one use: a layer, and a representation if that is better."""
 
 from dataclasses import dataclass
 
 from ..aggregate.facts import Recommendation as Record
-from ..aggregate.words.formatting import change_interval, number, wrapped
+from ..aggregate.words.formatting import capitalized, change_interval, number, wrapped
 from ..aggregate.words.formatting import interval as interval_of
 from ..aggregate.words.scores import short_name
 from ..aggregate.words.verdict import WIDTH
@@ -12,17 +12,17 @@ from ..core.inference.gain import Payoff
 
 @dataclass(frozen=True)
 class RecommendedRepresentation:
-    """What is better for retrieval than the best single layer; `Result.fit` makes it.
+    """What is better for a use than the best single layer; `Result.fit` makes it.
 
     Attributes:
+        use, metric: what for, and its score.
         name: in words.
         layers: that are joined, of one network, from input to output.
         join, recipe: of them.
         network: of several the one that it is of; else empty.
-        score: MAP@R among classes of a fold, which took no part in the choice or in a fit.
+        score: among classes of a fold, which took no part in the choice or in a fit.
         gain_over_layer: score less that of the best single layer, chosen on the same other classes.
-        gain, gain_low, gain_high: gain over the habit, corrected for the choice, and its 95% interval over classes;
-            None if there is none.
+        gain, gain_low, gain_high: gain over the habit and its 95% interval over classes; None if there is none.
         habit: the layer that this is over, in words.
         status: `pays` if the interval lies above 0, else `undecided`.
         features: numbers per image.
@@ -30,6 +30,8 @@ class RecommendedRepresentation:
         habit_operations: of the habit.
     """
 
+    use: str
+    metric: str
     name: str
     layers: tuple[str, ...]
     join: str
@@ -49,13 +51,14 @@ class RecommendedRepresentation:
     def __str__(self) -> str:
         pays = self.status == Payoff.PAYS
         told = f"{'take' if pays else 'try'} {self.name}{': shown to be better' if pays else ': undecided'}. "
-        told += f"MAP@R within folds {number(self.score)}, {self.gain_over_layer:+.3f} over the best single layer"
+        told += f"{capitalized(short_name(self.metric))} within folds {number(self.score)}, "
+        told += f"{self.gain_over_layer:+.3f} over the best single layer"
         if self.gain is not None and self.gain_low is not None and self.gain_high is not None:
             told += f" and {change_interval(self.gain, self.gain_low, self.gain_high)} over the habit, {self.habit}"
         told += f". {self.features:,} features"
         if self.operations is not None and self.habit_operations is not None:
             told += f", {self.operations / 1e6:.0f} M multiply-adds (habit {self.habit_operations / 1e6:.0f} M)"
-        return f"{told}; result.fit() makes it"
+        return f"{told}; result.fit(use={self.use!r}) makes it"
 
 
 @dataclass(frozen=True)
@@ -78,7 +81,7 @@ class Recommendation:
         ties: layers that are not distinguishable from the chosen one, from input to output.
         scope: scope of the intervals: `classes` from ten classes on, else `images`; None if there are none.
         useful: whether any layer beats chance and raw pixels.
-        representation: what is better for retrieval than the layer; None: nothing is, or nothing else was compared.
+        representation: what is better than the layer; None: nothing is, or nothing else was compared.
     """
 
     use: str

@@ -1,7 +1,7 @@
-"""Choose what to store for an image: a layer or a join of layers, and a recipe for its rows. From arrays alone."""
+"""Choose what to store for an image, by use: a layer or a join of layers, and a recipe for its rows. From arrays."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from html import escape
 from numbers import Integral
@@ -14,12 +14,11 @@ from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 from tabulate import tabulate
 
-from ..aggregate.words.formatting import wrapped
+from ..aggregate.words.formatting import change_interval, joined, wrapped
 from ..aggregate.words.representations import advice, describe
-from ..aggregate.words.scores import NAMES
 from ..aggregate.words.verdict import WIDTH
 from ..core.inference.gain import Gain
-from ..core.inference.representations import MAP_AT_R, gain_of
+from ..core.inference.representations import MAP_AT_R, gain_of, gain_of_judged
 from ..core.representations.candidates import FITTED, Candidate
 from ..core.representations.choice import Choice, choose_representation
 from ..core.representations.dimensions import score_dimensions
@@ -28,15 +27,17 @@ from ..core.representations.representation import Origin
 from ..core.representations.representation import Representation as OfLayers
 from ..core.representations.uses import USES, UseScores
 from ..core.scores.arrays import Float32
-from ..core.scores.catalogue import LAYER_SCORES, PROBE
 from ..shared.embeddings.split_names import UNSEEN
-from ..shared.runtime.errors import UserError
+from ..shared.runtime.errors import UserError, check_known
 from .checks import MAX_IMAGES, Arrays, check_layers, draw_samples
-from .compared import ALL_LAYERS, ANY_RECIPE, BEST, BEST_LAYER, HABIT, Compared, Known
+from .compared import ANY_RECIPE, BEST, BEST_LAYER, HABIT, REPRESENTED, ROWS, Compared, Known
 from .recommendation import RecommendedRepresentation
 
-FURTHER = 5
-"""Best candidates of which `RepresentationChoice.table` has the scores of other uses."""
+RETRIEVAL, NEAREST = "retrieval", "nn1_accuracy"
+"""The use that candidates are compared for by MAP@R, and a further score of it."""
+
+SCORES = {use: USES.get(use, MAP_AT_R) for use in REPRESENTED}
+"""Use -> its score."""
 
 DIMENSIONS = (32, 64, 128, 256)
 """Of `RepresentationChoice.curve`."""
@@ -78,12 +79,28 @@ class Representation(OfLayers):
 
 
 @dataclass(frozen=True)
-class RepresentationChoice:
-    """What was chosen among layers, joins and recipes, and what it gains. Prints as a small table.
+class Row:
+    """What was chosen for one use, among some candidates.
 
     Attributes:
-        choice: the scores of all candidates.
+        number: of the candidate that is best on all classes.
+        score: mean over classes of what was chosen without each of them.
+        gain: of it over the habit.
+    """
+
+    number: int
+    score: float
+    gain: Gain
+
+
+@dataclass(frozen=True)
+class RepresentationChoice:
+    """What was chosen among layers, joins and recipes for each use, and what it gains. Prints as a small table.
+
+    Attributes:
+        choice: the scores of all candidates by MAP@R.
         notes: such as how many images were drawn.
+        asked: uses that are looked at, if classes have enough images.
     """
 
     choice: Choice
@@ -93,10 +110,32 @@ class RepresentationChoice:
     _origins: Mapping[str, Origin | None]
     _groups: NDArray[Any]
     notes: Sequence[str] = ()
+    asked: Collection[str] = REPRESENTED
+
+    @cached_property
+    def uses(self) -> dict[str, dict[str, Row]]:
+        """What was chosen, by use and among what: the habit, the best single layer, all and, for retrieval, more."""
+        known = {RETRIEVAL, *(use for use, metric in USES.items() if metric in self._scores.metrics)}
+        of_use = {use: metric for use, metric in SCORES.items() if use in known and use in self.asked}
+        return {use: self._by_map() if use == RETRIEVAL else self._by(metric) for use, metric in of_use.items()}
+
+    def best_for(self, use: str | None = None) -> Candidate:
+        """Return the representation to take for a use, chosen on all classes; None: retrieval, or the first of `uses`.
+
+        Raises:
+            UserError: it was not looked at, or classes have too few images.
+        """
+        use = use or (RETRIEVAL if RETRIEVAL in self.uses else next(iter(self.uses), RETRIEVAL))
+        check_known(use, self.uses, f"use must be one that was looked at, found {use!r}")
+        return self.choice.candidates[self.uses[use][BEST].number]
+
+    def narrowed(self, use: str | None) -> "RepresentationChoice":
+        """Look at one use only; None: at all that were asked for."""
+        return replace(self, asked=self.asked if use is None else [use])
 
     @property
     def best(self) -> Candidate:
-        """The representation to take, chosen on all classes."""
+        """The representation to take for retrieval."""
         return self.choice.candidates[self.choice.chosen]
 
     @property
@@ -114,39 +153,39 @@ class RepresentationChoice:
         """MAP@R of the best single layer, chosen on the same other classes."""
         return self.choice.score_of(self.choice.judged_single)
 
-    @property
-    def better(self) -> RecommendedRepresentation | None:
-        """What is chosen, if it is no plain single layer and better than the best one on classes that took no part."""
-        if self.choice.chosen in self.choice.singles or self.score <= self.layer_score:
+    def better(self, use: str = RETRIEVAL) -> RecommendedRepresentation | None:
+        """Return what is chosen, if it is no plain layer and better than the best one on classes that took no part."""
+        rows = self.uses.get(use)
+        if rows is None or rows[BEST].number in self.choice.singles or rows[BEST].score <= rows[BEST_LAYER].score:
             return None
-        gain, best = self.gain, self.best
+        row, best = rows[BEST], self.best_for(use)
         costs = [self._deepest(each).operations for each in (best, self.habit)]
         return RecommendedRepresentation(
+            use=use,
+            metric=SCORES[use],
             name=self.describe(best),
             layers=tuple(self._known[name].layer for name in best.arrays),
             join=best.join,
             recipe=best.recipe,
             network=self._deepest(best).network,
-            score=self.score,
-            gain_over_layer=self.score - self.layer_score,
-            gain=gain.estimate,
-            gain_low=gain.low,
-            gain_high=gain.high,
+            score=row.score,
+            gain_over_layer=row.score - rows[BEST_LAYER].score,
+            gain=row.gain.estimate,
+            gain_low=row.gain.low,
+            gain_high=row.gain.high,
             habit=self.describe(self.habit),
-            status=str(gain.status),
-            features=self._whole.n_features_out_,
+            status=str(row.gain.status),
+            features=self._fitted(best).n_features_out_,
             operations=None if np.isnan(costs[0]) else costs[0],
             habit_operations=None if np.isnan(costs[1]) else costs[1],
         )
 
     @cached_property
     def table(self) -> pd.DataFrame:
-        """All candidates, the best first.
+        """All candidates, the best first by mean MAP@R over classes, with what they are made of and cost.
 
-        A row has `group`, `layers`, `join`, `recipe`, `map_at_r`, `features`, `operations`, and the other uses'
-        `nn1_accuracy`, `nmi` and `probe_accuracy`, which only the habit, the best single layer and the five best have.
-
-        MAP@R is the mean over classes, in the gallery of one fold, and too good for the candidate that looks best.
+        These are the means that the choice was made by: that of the best is too high for looking best. Those that
+        compete for other uses have `nn1_accuracy`, `nmi` and `probe_accuracy`, too, means over folds.
         """
         candidates = self.choice.candidates
         rows = {
@@ -158,60 +197,76 @@ class RepresentationChoice:
             "features": [self._features(each) for each in candidates],
             "operations": [self._deepest(each).operations for each in candidates],
         }
-        by_score = np.argsort(-self.choice.values, kind="stable")[:FURTHER]
-        scored = {self.choice.control, self.choice.choose_among(self.choice.singles)[0], *by_score.tolist()}
-        folds = len(self.choice.references)
-        uses = pd.DataFrame.from_dict({n: self._uses.mean([candidates[n]] * folds) for n in scored}, orient="index")
-        table = pd.DataFrame(rows).join(uses)
+        table, folds = pd.DataFrame(rows), len(self.choice.references)
+        for scores in (self._scores_by(NEAREST), self._scores):
+            for metric in scores.metrics:
+                found = {number: scores.judge(metric, [number] * folds).value for number in scores.shortlist()}
+                table[metric] = pd.Series(found)
         return table.sort_values("map_at_r", ascending=False, kind="stable", ignore_index=True)
 
     @cached_property
     def summary(self) -> pd.DataFrame:
-        """The habit, alone and with recipes, the best single layer, of each group and of all, and what they cost.
+        """By use the habit, the best single layer and the best of all, and what they cost; for retrieval also more.
 
-        `map_at_r` is that of what was chosen on other classes, by MAP@R; so are `nn1_accuracy`, `nmi` and
-        `probe_accuracy`, means over folds (NaN: fewer than five images of a class). `gain` is over the habit, corrected
-        for the choice, with `low` and `high` (95% over classes). `features` and `operations` (multiply-adds per image)
-        are those of what is chosen on all classes, which is named. The last row is the probe of all layers of the
-        habit's network, columns standardized and layers of equal weight, which is no candidate.
+        `score` is linear probe accuracy, MAP@R or NMI of what was chosen on other classes, a mean over those of folds.
+        `gain` is over the habit, with `low` and `high` (95% over classes); of MAP@R it is corrected for the choice,
+        else it is the difference of scores. `features` and `operations` (multiply-adds per image) are those of what is
+        chosen on all classes, which is named. Retrieval also has the habit with any recipe, and each network's best.
         """
+        rows = {(use, what): self._described(row) for use, rows in self.uses.items() for what, row in rows.items()}
+        made = {candidate: self._fitted(candidate) for candidate in {*map(self.best_for, self.uses)}}
+        for use in self.uses:
+            rows[use, BEST]["features"] = made[self.best_for(use)].n_features_out_
+        columns = ["representation", "score", "gain", "low", "high", "features", "operations"]
+        return pd.DataFrame.from_dict(rows, orient="index", columns=columns).rename_axis(["use", "choice"])
+
+    def _by_map(self) -> dict[str, Row]:
+        """Choose for retrieval."""
         candidates = self.choice.candidates
-        same = [n for n, each in enumerate(candidates) if each.arrays == self.habit.arrays]
-        rows: dict[str, Sequence[int]] = {HABIT: [self.choice.control], ANY_RECIPE: same}
-        rows |= {BEST_LAYER: self.choice.singles}
+        among: dict[str, Sequence[int]] = {HABIT: [self.choice.control]}
+        among |= {ANY_RECIPE: [n for n, each in enumerate(candidates) if each.arrays == self.habit.arrays]}
+        among |= {BEST_LAYER: self.choice.singles}
         groups = [self._deepest(each).network for each in candidates]
         if len({*groups}) > 1:
-            rows |= {group: [n for n, own in enumerate(groups) if own == group] for group in dict.fromkeys(groups)}
-        rows[BEST] = range(len(candidates))
-        found = {what: self._row(among) for what, among in rows.items()}
-        habit = self._deepest(self.habit).network
-        every = Candidate(tuple(name for name, known in self._known.items() if known.network == habit), "all", "plain")
-        costs = {"features": self._features(every), "operations": self._deepest(every).operations}
-        found[ALL_LAYERS] = {"representation": self.describe(every), **costs}
-        found[ALL_LAYERS][PROBE] = self._uses.joined_probe(every.arrays)
-        return pd.DataFrame.from_dict(found, orient="index", columns=[*found[HABIT]])
+            among |= {group: [n for n, own in enumerate(groups) if own == group] for group in dict.fromkeys(groups)}
+        among[BEST] = range(len(candidates))
+        rows = {}
+        for what, own in among.items():
+            chosen, judged = self.choice.choose_among(own)
+            rows[what] = Row(chosen, self.choice.score_of(judged), gain_of(self.choice, own))
+        return rows
 
-    def _row(self, among: Sequence[int]) -> dict[str, Any]:
-        chosen, judged = self.choice.choose_among(among)
-        candidate, gain = self.choice.candidates[chosen], gain_of(self.choice, among)
+    def _by(self, metric: str) -> dict[str, Row]:
+        """Choose for another use."""
+        control, scores = self.choice.control, self._scores
+        habit = scores.judge(metric, [control] * len(self.choice.references))
+        rows = {HABIT: Row(control, habit.value, Gain())}
+        for what, singles in ((BEST_LAYER, True), (BEST, False)):
+            chosen, numbers = scores.choose(metric, singles=singles)
+            judged = scores.judge(metric, numbers)
+            rows[what] = Row(chosen, judged.value, Gain() if chosen == control else gain_of_judged(judged, habit))
+        return rows
+
+    def _described(self, row: Row) -> dict[str, Any]:
+        candidate, gain = self.choice.candidates[row.number], row.gain
         return {
             "representation": self.describe(candidate),
-            "map_at_r": self.choice.score_of(judged),
-            **self._uses.mean([self.choice.candidates[number] for number in judged]),
+            "score": row.score,
             "gain": np.nan if gain.estimate is None else gain.estimate,
             "low": np.nan if gain.low is None else gain.low,
             "high": np.nan if gain.high is None else gain.high,
-            "features": self._whole.n_features_out_ if chosen == self.choice.chosen else self._features(candidate),
+            "features": self._features(candidate),
             "operations": self._deepest(candidate).operations,
         }
 
     @cached_property
-    def _uses(self) -> UseScores:
-        return UseScores(self._layers, np.unique(self._labels, return_inverse=True)[1], self._groups, self.choice.folds)
+    def _scores(self) -> UseScores:
+        return self._scores_by(*(metric for use, metric in USES.items() if use in self.asked))
 
-    @cached_property
-    def _whole(self) -> Representation:
-        return self.fit()
+    def _scores_by(self, *metrics: str) -> UseScores:
+        networks = {name: known.network for name, known in self._known.items()}
+        y = np.unique(self._labels, return_inverse=True)[1]
+        return UseScores(self._layers, networks, y, self._groups, self.choice, metrics)
 
     @cached_property
     def gain(self) -> Gain:
@@ -237,26 +292,30 @@ class RepresentationChoice:
         found = score_dimensions(self._layers, y, self._groups, self.choice.folds, self.best, dimensions)
         return pd.DataFrame({"map_at_r": found.values()}, pd.Index(found, name="dimensions"))
 
-    def fit(self, dimensions: int | None = None) -> Representation:
-        """Fit the chosen representation to all images that were scored, which `notes` counts if they were drawn.
+    def fit(self, dimensions: int | None = None, use: str | None = None) -> Representation:
+        """Fit the representation of a use to all images that were scored, which `notes` counts if they were drawn.
 
         Args:
             dimensions: number of features that are left; None: all.
+            use: `classifier`, `retrieval` or `discovery`; None: retrieval, or the first of `uses`.
 
         Returns:
             What turns layers (of the chosen group) into vectors, with scikit-learn's `transform`, `save` and `load`.
 
         Raises:
-            UserError: there are more dimensions than features or images.
+            UserError: the use was not looked at, or there are more dimensions than features or images.
         """
-        layers = {self._known[name].layer: self._layers[name] for name in self.best.arrays}
-        origin = self._origins[self._deepest(self.best).network]
-        return Representation(tuple(layers), self.best.recipe, dimensions, origin).fit(layers, np.array(self._labels))
+        return self._fitted(self.best_for(use), dimensions)
+
+    def _fitted(self, candidate: Candidate, dimensions: int | None = None) -> Representation:
+        layers = {self._known[name].layer: self._layers[name] for name in candidate.arrays}
+        origin = self._origins[self._deepest(candidate).network]
+        return Representation(tuple(layers), candidate.recipe, dimensions, origin).fit(layers, np.array(self._labels))
 
     def write(self, folder: Path, made: Representation) -> None:
         """Write what was fitted, and the summary as `representation.csv`."""
         made.save(folder / "representation.safetensors")
-        self.summary.to_csv(folder / "representation.csv", index_label="choice")
+        self.summary.to_csv(folder / "representation.csv")
 
     def describe(self, candidate: Candidate) -> str:
         """Name a candidate in words."""
@@ -275,59 +334,65 @@ class RepresentationChoice:
         return sum(max(1, min(MAX_AXES, width - 1, count - 2)) for count, width in shapes)
 
     def __str__(self) -> str:
-        choice = self.choice
-        layer = self.describe(choice.candidates[choice.choose_among(choice.singles)[0]])
-        told = (
-            f"For retrieval, joins of layers included, {self._advice}.",
-            f"{self._judged_on} The habit is {self.describe(self.habit)}, the best single layer {layer}. All "
-            f"candidates together reach {self.score - self.layer_score:+.3f} over the best single layer.",
-            *(f"{note[:1].upper()}{note[1:]}." for note in self.notes),
-        )
-        first, last = ("\n".join(wrapped(line, WIDTH) for line in each) for each in (told[:1], told[1:]))
-        return f"{first}\n{self._tabulated()}\n{self._other_uses()}\n{last}"
+        notes = [wrapped(f"{note[:1].upper()}{note[1:]}.", WIDTH) for note in self.notes]
+        return "\n".join([*self._advice, self._tabulated(), self._judged_on, *notes])
+
+    @property
+    def _advice(self) -> list[str]:
+        """What to take: a sentence for the uses that have the same answer."""
+        answers: dict[str, list[str]] = {}
+        for use, rows in self.uses.items():
+            best, layer = rows[BEST], rows[BEST_LAYER]
+            named, layer_named = (self.describe(self.choice.candidates[each.number]) for each in (best, layer))
+            told = advice(named, best.gain, is_habit=best.number == self.choice.control)
+            if best.score < layer.score and layer.number != self.choice.control:
+                told = f"take a single layer, {layer_named}: joins score lower"
+            answers.setdefault(told, []).append(use)
+        where = iter([", joins of layers included", *[""] * len(answers)])
+        return [wrapped(f"For {joined(uses)}{next(where)}, {told}.", WIDTH) for told, uses in answers.items()]
 
     @property
     def _judged_on(self) -> str:
         """Say on which classes; those of one fold are chosen on as well."""
         classes, references = len(self.choice.classes), self.choice.references
+        counted = f"{len(self.choice.candidates)} candidates"
         if len(references) == 1:
-            return (
-                f"{classes} classes, too few for folds, {len(self.choice.candidates)} candidates. MAP@R is on the "
-                "classes that the choice was made on, and so too high."
+            told = (
+                f"{classes} classes, too few for folds, {counted}. Scores are on classes that chose, and so too high."
             )
-        return (
-            f"{classes} classes in {len(references)} folds, {min(references)} or more reference classes, "
-            f"{len(self.choice.candidates)} candidates. MAP@R is on classes that took no part in the choice, and among "
-            "those of a fold, so higher than among all classes. Gains [95%] are corrected for the choice."
-        )
-
-    @property
-    def _advice(self) -> str:
-        """What to take."""
-        return advice(self.describe(self.best), self.gain, is_habit=self.best == self.habit)
+        else:
+            folds = f"in {len(references)} folds, {min(references)} or more reference classes"
+            told = (
+                f"{classes} classes {folds}, {counted}. Scores are on classes that took no part in the choice or a "
+                "fit, and among those of a fold, so higher than among all classes."
+            )
+        return wrapped(f"{told} The habit is {self.describe(self.habit)}.", WIDTH)
 
     def _tabulated(self) -> str:
-        rows = []
-        for what, row in self.summary.dropna(subset=MAP_AT_R).to_dict("index").items():
-            interval = "" if np.isnan(row["low"]) else f" [{row['low']:+.3f}, {row['high']:+.3f}]"
-            gain = "" if np.isnan(row["gain"]) else f"{row['gain']:+.3f}{interval}"
-            cost = "" if np.isnan(row["operations"]) else f"{row['operations'] / 1e6:.0f} M"
-            rows.append([str(what), f"{row['map_at_r']:.3f}", gain, row["features"], cost])
-        headings = ["", "MAP@R", "gain over habit", "features", "multiply-adds"]
-        columns = slice(None if any(row[-1] for row in rows) else -1)  # what arrays cost is unknown
-        return tabulate([row[columns] for row in rows], headings[columns], tablefmt="plain", disable_numparse=True)
-
-    def _other_uses(self) -> str:
-        """Put the scores of other uses into a line."""
-        uses = self.summary.loc[[HABIT, BEST], [*USES]].dropna(axis="columns")
-        scores = "; ".join(f"{what} {', '.join(f'{value:.3f}' for value in row)}" for what, *row in uses.itertuples())
-        return f"{', '.join(LAYER_SCORES[name].short or NAMES[name] for name in map(str, uses))}: {scores}."
+        """Tabulate what to take by use, then each network's best for retrieval, and what the habit costs."""
+        summary, cells = self.summary.to_dict("index"), []
+        for use, rows in self.uses.items():
+            scores = [f"{rows[what].score:.3f}" for what in (HABIT, BEST_LAYER, BEST)]
+            cells.append([use, *scores, *_gain_and_cost(summary[use, BEST])])
+        for what in (what for what in self.uses.get(RETRIEVAL, {}) if what not in ROWS):
+            row = summary[RETRIEVAL, what]
+            cells.append([what, "", "", f"{row['score']:.3f}", *_gain_and_cost(row)])
+        cells.append([HABIT, "", "", "", *_gain_and_cost(self._described(Row(self.choice.control, np.nan, Gain())))])
+        headings = ["use", "habit", "layer", "best", "gain over habit", "features", "mult-adds"]
+        columns = slice(None if any(row[-1] for row in cells) else -1)  # what arrays cost is unknown
+        return tabulate([row[columns] for row in (headings, *cells)], tablefmt="plain", disable_numparse=True)
 
     def __repr__(self) -> str:
         return str(self)
 
     def _repr_html_(self) -> str:
         return f"<pre>{escape(str(self))}</pre>{self.table.head(10).to_html(float_format='{:.3f}'.format, na_rep='')}"
+
+
+def _gain_and_cost(row: Mapping[Any, Any]) -> list[Any]:
+    """Return the cells of a gain with its interval, of features and of multiply-adds."""
+    gain = "" if np.isnan(row["gain"]) else change_interval(row["gain"], row["low"], row["high"])
+    return [gain, row["features"], "" if np.isnan(row["operations"]) else f"{row['operations'] / 1e6:.0f} M"]
 
 
 def choose(compared: Compared, samples: pd.DataFrame) -> RepresentationChoice:

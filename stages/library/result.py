@@ -14,14 +14,14 @@ from ..core.scores.description import OfferedUse as Use
 from ..shared.runtime.errors import UserError, check_known
 from .chart import layers_chart
 from .checks import Arrays
-from .compared import Compared
+from .compared import REPRESENTED, Compared
 from .recommendation import Recommendation as Recommendation
 from .scored import Scored
 
 if TYPE_CHECKING:
     from .representing import Representation, RepresentationChoice
 
-JOINED = '`result.recommend("retrieval")` compares joins of layers, too.'
+JOINED = "`result.recommend(use)` compares joins of layers, too."
 
 Over = Literal["last", "before"]
 
@@ -50,19 +50,19 @@ class Result:
         return self._scored.notes
 
     def recommend(self, use: Use) -> Recommendation:
-        """Return the layer to take for one use, and for retrieval the representation, if it is better than any layer.
+        """Return the layer to take for one use, and the representation, if it is better than any layer.
 
-        The representation is chosen when first asked for, unless the result was pickled or only single layers compete;
+        Representations are chosen when first asked for, unless the result was pickled or only single layers compete;
         if a class has images of one group only, there is none, of which a warning tells.
 
         Raises:
             UserError: no score was measured for this use.
         """
         found = self._recommend(use)
-        if use != "retrieval" or self._inputs is None or not self._inputs[0].has_representations:
+        if use not in REPRESENTED or self._inputs is None or not self._inputs[0].has_representations:
             return found
         try:
-            better = self.representation.better
+            better = self.representation.better(use)
         except UserError as error:
             warnings.warn(f"no joins of layers: {error}", stacklevel=2)
             return found
@@ -90,7 +90,7 @@ class Result:
 
     @cached_property
     def representation(self) -> "RepresentationChoice":
-        """What to store for retrieval among joins of layers and recipes, too, as `choose_representation` chooses it.
+        """What to store for each use among joins of layers and recipes, too, as `choose_representation` chooses it.
 
         It is computed when first asked for, on the images of unseen classes that were scored.
 
@@ -100,18 +100,19 @@ class Result:
         from .representing import choose
 
         choice = choose(*self._given)
-        return replace(choice, notes=[*self._scored.drawn, *choice.notes])
+        return replace(choice, notes=[*self._scored.drawn, *choice.notes], asked=self.uses)
 
-    def fit(self, dimensions: int | None = None) -> "Representation":
-        """Fit `representation` to the images that were scored: what turns layers into vectors.
+    def fit(self, dimensions: int | None = None, use: Use | None = None) -> "Representation":
+        """Fit the `representation` of a use to the images that were scored: what turns layers into vectors.
 
         Args:
             dimensions: number of features that are left; None: all.
+            use: `classifier`, `retrieval` or `discovery`; None: retrieval, or the first that was measured.
 
         Raises:
             UserError: as `representation`, or there are more dimensions than features or images.
         """
-        return self.representation.fit(dimensions)
+        return self.representation.fit(dimensions, use)
 
     @property
     def table(self) -> pd.DataFrame:
@@ -167,7 +168,7 @@ class Result:
         return "\n".join([verdict(self._scored.facts, use=use, embeds=False), *told])
 
     def __str__(self) -> str:
-        return "\n".join([self.verdict(), *([JOINED] if "retrieval" in self.uses else [])])
+        return "\n".join([self.verdict(), *([JOINED] if {*self.uses} & {*REPRESENTED} else [])])
 
     def __repr__(self) -> str:
         return str(self)

@@ -1,6 +1,7 @@
 """`choose_representation`: what it names, what it says that this gains, and the transformer that it makes."""
 
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -8,6 +9,7 @@ import pytest
 from sklearn.preprocessing import normalize
 
 import stages.library as wl
+from stages.core.inference.gain import Gain
 from stages.core.representations.candidates import Candidate
 from stages.core.representations.dimensions import score_dimensions
 from stages.core.representations.judging import Gallery
@@ -47,9 +49,9 @@ def test_a_result_compares_joins_when_asked_and_fits_the_choice(chosen):
     more = {name: np.vstack([X, X[:8] + 9]) for name, X in layers.items()}
     labels = np.concatenate([LABELS, ["seen 1", "seen 2"] * 4])
     result = wl.score(more, labels, seen=seen, metrics=["map_at_r"], refits_halves=0)
-    assert str(result).endswith('\n`result.recommend("retrieval")` compares joins of layers, too.')
+    assert str(result).endswith("\n`result.recommend(use)` compares joins of layers, too.")
     assert "representation" not in vars(result)  # printing computes nothing
-    assert str(result.representation) == str(chosen)
+    assert str(result.representation) == str(chosen.narrowed("retrieval"))
     vectors = result.fit(8).transform(layers)
     assert np.array_equal(vectors, chosen.fit(8).transform(layers))
     with pytest.raises(wl.UserError, match="a result that was pickled lacks the embeddings: rescore them"):
@@ -57,7 +59,7 @@ def test_a_result_compares_joins_when_asked_and_fits_the_choice(chosen):
 
 
 def test_a_recommendation_for_retrieval_names_the_representation(chosen):
-    """With its gain over the best layer and over the habit; other uses, pickled results and single layers have none."""
+    """With its gain over the best layer and over the habit; pickled results and single layers have none."""
     layers = Layers(embeddings(), dict.fromkeys(embeddings(), Layer("", "", 0, "mean", 20, 5, 7_000_000)))
     result = wl.score(layers, LABELS, metrics=["map_at_r", "nmi"], refits_halves=0)
     found = result.recommend("retrieval")
@@ -69,10 +71,16 @@ def test_a_recommendation_for_retrieval_names_the_representation(chosen):
     told = " ".join(repr(found).split())
     assert told.startswith(f"For retrieval take {own.name}: shown to be better. MAP@R within folds {own.score:.3f}, ")
     assert f"{own.gain:+.3f} [{own.gain_low:+.3f}, {own.gain_high:+.3f}] over the habit, layer2. " in told
-    assert f"{own.features} features, 7 M multiply-adds (habit 7 M); result.fit() makes it." in told
+    assert f"{own.features} features, 7 M multiply-adds (habit 7 M); result.fit(use='retrieval') makes it." in told
     assert f"Best single layer: {found.layer}: MAP@R {found.score:.3f}" in told
-    assert result.recommend("discovery").representation is None
-    assert repr(result.recommend("discovery")).startswith("For discovery ")
+    clusters, rows = result.recommend("discovery").representation, chosen.uses["discovery"]
+    assert (clusters.use, clusters.metric, clusters.score) == ("discovery", "nmi", rows["best of all"].score)
+    assert clusters.gain == clusters.score - rows["habit"].score > 0.1
+    assert f"NMI within folds {clusters.score:.3f}, " in " ".join(repr(result.recommend("discovery")).split())
+    made = result.fit(use="discovery")
+    assert (made.layers, made.recipe) == (clusters.layers, clusters.recipe)
+    with pytest.raises(wl.UserError, match="use must be one that was looked at, found 'classifier'"):
+        result.fit(use="classifier")
     assert pickle.loads(pickle.dumps(result)).recommend("retrieval").layer == found.layer
     alone = wl.score(layers, LABELS, metrics=["map_at_r"], refits_halves=0, joins=["single"], recipes=["plain"])
     assert alone.recommend("retrieval").representation is None
@@ -108,7 +116,7 @@ def test_a_score_compares_networks_or_sizes_with_the_control_that_is_named(chose
     found = result.recommend("retrieval")
     assert found.layer.startswith("64 ")
     assert result.verdict().splitlines()[-1] == "Gains are over 224 layer1, which counts as the last layer."
-    assert str(result.representation) == str(wl.choose_representation(networks, LABELS, **how))
+    assert str(result.representation) == str(wl.choose_representation(networks, LABELS, **how).narrowed("retrieval"))
     assert result.representation.habit.arrays == ("224 layer1",)
     assert [each.arrays for each in result.representation.choice.candidates if each.join == "all"][:1] == [
         ("64 layer0", "64 layer1", "64 layer2")
@@ -141,7 +149,7 @@ def test_a_result_keeps_what_is_known_of_layers_and_groups():
     found = wl.score(layers, LABELS, groups, metrics=["map_at_r"], refits_halves=0).representation
     assert found.table["operations"].unique().tolist() == [7e6]
     assert found.fit().origin == layers.origin
-    assert str(found) == str(wl.choose_representation(layers, LABELS, groups))
+    assert str(found) == str(wl.choose_representation(layers, LABELS, groups).narrowed("retrieval"))
 
 
 def test_what_varies_within_all_classes_is_taken_out(chosen):
@@ -153,50 +161,75 @@ def test_what_varies_within_all_classes_is_taken_out(chosen):
     assert 0 < chosen.gain.low <= chosen.gain.estimate <= chosen.gain.high
     assert chosen.table["map_at_r"].iloc[0] == pytest.approx(chosen.choice.values.max())
     first = " ".join(str(chosen).split())
-    assert first.startswith("For retrieval, joins of layers included, take ")
+    assert ", joins of layers included, take " in first
     assert f"{chosen.gain.estimate:+.3f} [{chosen.gain.low:+.3f}, {chosen.gain.high:+.3f}]" in first
-    assert list(chosen.summary.index) == [
+
+
+def test_a_row_for_each_use_has_what_to_take_and_what_it_gains_and_costs(chosen):
+    """The habit's score is of its own vectors, in every fold."""
+    X, y = embeddings()["layer2"], np.unique(LABELS, return_inverse=True)[1]
+    scored = [
+        wl.score({"X": normalize(X[own])}, y[own], metrics=["probe_accuracy", "nmi"], refits_metrics=[]).table.loc["X"]
+        for own in (chosen.choice.folds[y] == fold for fold in range(3))
+    ]
+    sizes = np.bincount(chosen.choice.folds)
+    expected = {"classifier": "probe_accuracy", "discovery": "nmi"}
+    lines = {line.split()[0]: line for line in str(chosen).splitlines()}
+    assert [*chosen.uses] == ["classifier", "retrieval", "discovery"]
+    for use in chosen.uses:
+        habit, layer, best = (chosen.summary.loc[(use, what)] for what in ("habit", "best single layer", "best of all"))
+        if use in expected:
+            assert habit["score"] == pytest.approx(np.average([own[expected[use]] for own in scored], weights=sizes))
+            assert best["gain"] == pytest.approx(best["score"] - habit["score"])
+        assert best["low"] <= best["gain"] <= best["high"]
+        assert best["score"] > layer["score"] + 0.05
+        cells = [f"{row['score']:.3f}" for row in (habit, layer, best)]
+        cells += [f"{best['gain']:+.3f}", f"[{best['low']:+.3f},", f"{best['high']:+.3f}]"]
+        assert lines[use].split() == [use, *cells, str(chosen.fit(use=use).n_features_out_)]
+        assert best["representation"] in " ".join(str(chosen).split())
+    assert lines["habit"].split() == ["habit", "20"]
+    assert max(map(len, str(chosen).splitlines())) <= 80
+    assert [*chosen.summary.loc["retrieval"].index] == [
         "habit",
         "habit, any recipe",
         "best single layer",
         "best of all",
-        "all layers",
     ]
-    assert f"together reach {chosen.score - chosen.layer_score:+.3f} over the best single layer" in first
 
 
-def test_other_uses_are_scored_for_what_is_printed(chosen):
-    """The habit is judged in every fold; the probe has all layers as well, which are no candidate and not printed."""
+def test_candidates_of_other_uses_have_their_scores(chosen):
     uses = ["nn1_accuracy", "nmi", "probe_accuracy"]
+    scored = chosen.table.dropna(subset=uses)
+    assert {*range(3)} <= {*scored.index}
+    assert len(scored) < 10
     X, y = embeddings()["layer2"], np.unique(LABELS, return_inverse=True)[1]
     right = []
-    for fold in range(chosen.choice.folds.max() + 1):
+    for fold in range(3):
         own = chosen.choice.folds[y] == fold
         cosines = normalize(X[own]) @ normalize(X[own]).T
         np.fill_diagonal(cosines, -2)
         right.append((y[own][cosines.argmax(axis=1)] == y[own]).mean())
-    assert chosen.summary.loc["habit", "nn1_accuracy"] == pytest.approx(np.mean(right))
-    assert (chosen.summary.loc["best of all", uses] > chosen.summary.loc["habit", uses] + 0.05).all()
-    assert chosen.summary.loc["all layers", ["map_at_r", "nn1_accuracy", "nmi"]].isna().all()
-    assert chosen.summary.loc["all layers", ["representation", "features"]].tolist() == [
-        "layer0 to layer2 (3 layers)",
-        60,
-    ]
-    assert 1 / 3 < chosen.summary.loc["all layers", "probe_accuracy"] < 1
-    scored = chosen.table.dropna(subset=uses)
-    assert {*range(5)} <= {*scored.index}
-    assert len(scored) <= 7
-    [line] = [line for line in str(chosen).splitlines() if line.startswith("1-NN, NMI, probe: ")]
-    assert (
-        line
-        == "1-NN, NMI, probe: "
-        + "; ".join(
-            f"{what} {', '.join(f'{chosen.summary.loc[what, use]:.3f}' for use in uses)}"
-            for what in ("habit", "best of all")
-        )
-        + "."
-    )
-    assert len(line) <= 80
+    habit = scored[(scored["layers"] == "layer2") & (scored["recipe"] == "plain")]
+    assert habit["nn1_accuracy"].item() == pytest.approx(np.average(right, weights=np.bincount(chosen.choice.folds)))
+
+
+def test_a_use_without_enough_images_is_left_out():
+    few = np.tile(np.arange(IMAGES) < 4, CLASSES)
+    found = wl.choose_representation({name: X[few] for name, X in embeddings().items()}, LABELS[few])
+    assert [*found.uses] == ["retrieval", "discovery"]
+    assert [*found.narrowed("discovery").uses] == ["discovery"]
+    assert "retrieval" not in str(found.narrowed("discovery"))
+
+
+def test_where_joins_gain_nothing_the_words_are_of_the_habit_or_the_layer(chosen):
+    rows = chosen.uses["classifier"]
+    lower, layer = chosen.narrowed(None), replace(rows["best single layer"], number=0, score=1.1)
+    vars(lower)["uses"] = {"classifier": rows | {"best single layer": layer}}
+    assert "take a single layer, layer0: joins score lower" in " ".join(str(lower).split())
+    assert lower.better("classifier") is None
+    nothing = replace(rows["best of all"], gain=Gain(-0.1, -0.2, 0.1, scope="classes"))
+    vars(lower)["uses"] = {"classifier": rows | {"best of all": nothing}}
+    assert "the habit does as well as layer" in " ".join(str(lower).split())
 
 
 def test_the_transformer_gives_unit_vectors_and_is_kept(chosen, tmp_path):
@@ -215,18 +248,18 @@ def test_of_several_networks_the_control_is_named_and_none_are_joined():
     assert found.habit.arrays == ("small layer2",)
     assert {each.split()[0] for each in found.best.arrays} == {"large"}
     assert all(len({name.split()[0] for name in each.arrays}) == 1 for each in found.choice.candidates)
-    assert list(found.summary.index) == [
+    summary = found.summary.loc["retrieval"]
+    assert list(summary.index) == [
         "habit",
         "habit, any recipe",
         "best single layer",
         "small",
         "large",
         "best of all",
-        "all layers",
     ]
-    assert found.summary.loc["small", "map_at_r"] < found.summary.loc["large", "map_at_r"] == pytest.approx(found.score)
+    assert summary.loc["small", "score"] < summary.loc["large", "score"] == pytest.approx(found.score)
     vectors = found.fit().transform(networks["large"])
-    assert vectors.shape == (len(LABELS), found.summary.loc["best of all", "features"])
+    assert vectors.shape == (len(LABELS), summary.loc["best of all", "features"])
 
 
 def test_fewer_dimensions_are_scored_with_axes_of_other_classes(chosen):

@@ -65,7 +65,7 @@ def quick(folder: Path | None, *, demo: bool, table: str | None, out: Path | Non
 
     FOLDER has a folder of images for each class, or a CSV for --table. The images are embedded once. A table of plain
     scores comes first, followed by the recommended layer for each use, its gain over the last layer, and how sure that
-    is. Joins of layers compete for retrieval, too.
+    is. A second table compares joins of layers, too.
 
     Several networks, sizes and poolings are embedded once each, and all compete. Gains are over the first one's last
     layer.

@@ -43,8 +43,10 @@ WAVES = ("plain scores", "linear probe", "gains and intervals", "joins of layers
 
 AFTER_PLAIN = "Plain scores of each layer. The choice follows, with scores corrected for picking the best layer."
 
+SOUGHT = (None, "retrieval")
+"""Uses that search by nearest neighbours, whose loss from fewer dimensions is known; None: among all."""
 
-UNUSED = f"quick: --dimensions has no effect: it needs retrieval as a use, and {MIN_FITTED_CLASSES} classes"
+UNUSED = f"quick: --dimensions has no effect: it needs {MIN_FITTED_CLASSES} classes"
 
 
 def answer(
@@ -75,7 +77,7 @@ def answer(
     compared = compare(layers, "quick", control=habit)
     asked = scores_of(use)
     measure, aggregate, given = read_settings(PARAMS, ",".join(asked))
-    joins = use in (None, "retrieval") and len({*labels}) >= MIN_FITTED_CLASSES
+    joins = len({*labels}) >= MIN_FITTED_CLASSES
     there = (asked != [PROBE], PROBE in asked, asked != [PROBE], joins)
     names, workers = [name for name, is_there in zip(WAVES, there, strict=True) if is_there], worker_count(None)
     announcements = iter([f"quick: {number} of {len(names)}, {name}" for number, name in enumerate(names, 1)])
@@ -100,12 +102,12 @@ def answer(
     choice = None
     if joins:
         announce()
-        choice = result.representation
-        print(f"\n{choice}{curve_of(choice, dimensions) if dimensions else ''}", flush=True)
+        choice = result.representation.narrowed(use)
+        print(f"\n{choice}{curve_of(choice, dimensions) if dimensions and use in SOUGHT else ''}", flush=True)
     if out:
         measure = measure.model_copy(update={"analyses": []})
         how = {"measure": measure, "aggregate": aggregate, "command": command, "workers": workers}
-        how |= {"joined": None if several else choice}  # the page is of one network
+        how |= {"joined": None if several else choice}  # the page is of one network and of retrieval
         keep(out, result, {**compared.control_last, "labels": np.array(labels)}, choice, dimensions, **how)
 
 

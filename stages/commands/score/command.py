@@ -73,7 +73,7 @@ def score(
     for note in notes:
         print(f"score: {note}", file=sys.stderr)
     print(result.verdict(aggregate.use))
-    choice = choose_among_joins(result) if "map_at_r" in result.table else None
+    choice = choose_among_joins(result, aggregate.use)
     if out is not None:
         from ...library.export import write_result
 

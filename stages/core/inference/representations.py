@@ -11,12 +11,13 @@ from dataclasses import replace
 import numpy as np
 
 from ..representations.choice import Choice
+from ..representations.uses import Judged
 from ..scores.catalogue import LAYER_SCORES
 from ..scores.refits import class_groups
 from .contrasts import Float64
-from .gain import Gain, gain_over
+from .gain import Gain, Payoff, gain_over
 from .refitted import Refits
-from .scopes import Scope
+from .scopes import Scope, over_classes
 
 MAP_AT_R = "map_at_r"
 """The score that candidates are compared by."""
@@ -40,6 +41,26 @@ def gain_of(choice: Choice, among: Sequence[int]) -> Gain:
     found = Refits.of(keys, LAYER_SCORES[MAP_AT_R], values[None, None], without[None, None], empty)
     control = (0, family.index(choice.control))
     return gain_over(control, values[None, None], [replace(found, frozen=True)], proven=PROVEN, worthwhile=0.0)
+
+
+def gain_of_judged(chosen: Judged, habit: Judged) -> Gain:
+    """Infer what a choice for another use gains over the habit, on classes that took no part in it.
+
+    Nothing was chosen for being good on these classes, so that there is nothing to correct: the interval is Student's t
+    of the paired jackknife over classes.
+    """
+    difference = chosen.value - habit.value
+    values, without = np.array([0, difference]), np.stack([0 * habit.without, chosen.without - habit.without], axis=1)
+    keys, empty = [("habit", ""), ("chosen", "")], np.empty((1, 1, 0, 2))
+    refits = Refits.of(keys, LAYER_SCORES[MAP_AT_R], values[None, None], without[None, None], empty)
+    inference = over_classes(replace(refits, frozen=True))
+    contrasts = None if inference is None else inference.against(0, np.array([False, True]))
+    estimate = None if contrasts is None else contrasts.estimate(0)
+    if estimate is None:
+        return Gain()
+    low, high = estimate.interval()
+    status = Payoff.PAYS if low > 0 else Payoff.UNDECIDED
+    return Gain(difference, low, high, scope="classes", proven=True, status=status, crossvalidated=difference)
 
 
 def gain_over_folds(values: Float64, without: Float64, control: int) -> Gain:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ...shared.runtime.errors import UserError, check_known
-from ..scores.arrays import Classes, Float64, Matches, Rows
+from ..scores.arrays import Classes, Float64, Matches, Rows, blocks
 from ..scores.refits import class_groups
 from .candidates import FITTED, JOINS, RECIPES, Candidate, Join, Recipe, list_candidates, sources
 from .fitting import Embedding
@@ -22,6 +22,9 @@ from .judging import Fit, Gallery, Source
 
 MIN_FITTED_CLASSES = 8
 """Classes below which no recipe that fits axes is considered."""
+
+MAX_PAIRS = 2**23
+"""Pairs of images whose comparison several galleries share at once."""
 
 REFERENCE = -1
 """The fold of classes that are not judged."""
@@ -223,6 +226,20 @@ def _is_single(candidate: Candidate) -> bool:
     return candidate.join == "single" and candidate.recipe == "plain"
 
 
+def list_sources(
+    layers: Mapping[str, Embedding], networks: Mapping[str, str], candidates: Sequence[Candidate], y: Classes
+) -> list[tuple[Source, Rows]]:
+    """Divide candidates by network, plain ones apart, and return the number of each beside them."""
+    found = list[tuple[Source, Rows]]()
+    for names, is_plain in product(sources(networks), (True, False)):
+        own = [n for n, c in enumerate(candidates) if c.arrays[0] in names and (c.recipe == "plain") == is_plain]
+        if own:
+            arrays, members = [layers[name] for name in names], [candidates[n].arrays for n in own]
+            ranges = [range(names.index(each[0]), names.index(each[-1]) + 1) for each in members]
+            found.append((Source(arrays, arrays, y, [candidates[n] for n in own], ranges), np.array(own)))
+    return found
+
+
 class _Judge:
     """Scores of candidates in galleries of one fold each."""
 
@@ -237,14 +254,7 @@ class _Judge:
     ) -> None:
         self.y, self.folds, self.own_groups, self.count = y, folds, own_groups, len(candidates)
         self.galleries = [self._gallery(fold) for fold in range(folds.max() + 1)]
-        self.sources = list[tuple[Source, Rows]]()  # with the numbers of their candidates, plain ones apart
-        for names, is_plain in product(sources(networks), (True, False)):
-            own = [n for n, c in enumerate(candidates) if c.arrays[0] in names and (c.recipe == "plain") == is_plain]
-            if own:
-                arrays, members = [layers[name] for name in names], [candidates[n].arrays for n in own]
-                ranges = [range(names.index(each[0]), names.index(each[-1]) + 1) for each in members]
-                source = Source(arrays, arrays, y, [candidates[n] for n in own], ranges)
-                self.sources.append((source, np.array(own)))
+        self.sources = list_sources(layers, networks, candidates, y)
 
     def _gallery(self, fold: int, without: Sequence[int] | Classes = ()) -> Gallery:
         return Gallery(self._rows(self.folds == fold, without), self.y, self.own_groups)
@@ -279,17 +289,21 @@ class _Judge:
     def scores_without_classes(self, groups: Sequence[Classes], class_scores: Float64) -> Float64:
         """Every candidate's mean over classes without each group of them, in galleries and fits, (G, C)."""
         scores = np.repeat(class_scores[None], len(groups), axis=0)  # (G, C, K)
-        for fold in range(len(self.galleries)):
-            reference = self._rows(self.folds != fold)
-            whole = [(Fit(source.compressed(reference), reference), own) for source, own in self.sources]
-            for table, group in zip(scores, groups, strict=True):
-                is_judged, is_reference = (self.folds[group] == fold).any(), (self.folds[group] != fold).any()
-                gallery, left = self._gallery(fold, group), self._rows(self.folds != fold, group)
-                for fit, own in whole:
-                    moves = is_reference and fit.source.is_fitted
-                    if moves or is_judged:
-                        scored = Fit(fit.source, left).score(gallery) if moves else fit.score(gallery)
-                        table[np.ix_(own, gallery.classes)] = scored
+        for (fold, whole), (source, own) in product(enumerate(self.galleries), self.sources):
+            reference, parts = self._rows(self.folds != fold), list[int]()
+            fit = Fit(source.compressed(reference), reference)
+            for number, group in enumerate(groups):
+                is_judged = (self.folds[group] == fold).any()
+                if source.is_fitted and (self.folds[group] != fold).any():
+                    gallery = self._gallery(fold, group) if is_judged else whole
+                    found = Fit(fit.source, self._rows(self.folds != fold, group)).score(gallery)
+                    scores[number][np.ix_(own, gallery.classes)] = found
+                elif is_judged:
+                    parts.append(number)
+            for some in blocks(len(parts), MAX_PAIRS // len(whole.rows) ** 2):
+                galleries = [self._gallery(fold, groups[number]) for number in parts[some]]
+                for number, part, found in zip(parts[some], galleries, fit.score_parts(whole, galleries), strict=True):
+                    scores[number][np.ix_(own, part.classes)] = found
         for table, group in zip(scores, groups, strict=True):
             table[:, group] = np.nan
         return np.asarray(np.nanmean(scores, axis=2))

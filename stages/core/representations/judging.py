@@ -64,20 +64,25 @@ class Gallery:
         chance = np.random.default_rng(0).permutation(n)
         self._low = (chance[:, None] + chance) % n * 2 + (own[:, None] == own)
         self._low[groups[:, None] == groups] |= BEHIND
+        self._places = np.empty_like(self._low)  # new memory for each score would take longer than the score
 
     def score(self, cosines: Float64) -> Float64:
         """Compute MAP@R of every class.
 
         Args:
-            cosines: (n, n) of all rows.
+            cosines: (n, n) of all rows; it is overwritten.
 
         Returns:
             (k,) mean over the images of each class, 0 of an image without another of its class outside its group.
         """
         deepest = int(self._n_same_class.max())
-        places = np.rint((1 - cosines) * RESOLUTION).astype(np.int64)
-        np.maximum(places, 0, out=places)
-        places <<= self._bits
+        cosines *= -RESOLUTION
+        cosines += RESOLUTION
+        np.rint(cosines, out=cosines)
+        np.maximum(cosines, 0, out=cosines)
+        cosines *= 2.0**self._bits
+        places = self._places
+        places[:] = cosines
         places += self._low
         if 0 < deepest < places.shape[1]:
             places.partition(deepest - 1, axis=1)
@@ -160,23 +165,44 @@ class Fit:
             The number of a candidate, and (n, n).
         """
         for scaling in self._steps:
-            blocks = self._blocks(scaling, rows)
-            columns = column_slices([block.shape[1] for block in blocks])
-            grams, joined = list[Float64](), np.hstack(blocks)
-            for number, (candidate, members) in enumerate(
-                zip(self.source.candidates, self.source.members, strict=True)
-            ):
-                if SCALINGS[candidate.recipe] != scaling:
-                    continue
-                if candidate.recipe in WITHIN:
-                    own = slice(columns[members[0]].start, columns[members[-1]].stop)
-                    if number not in self._joined:
-                        self._joined[number] = self._within[scaling].step(own)
-                    turned = self._joined[number].rows(joined[:, own])
+            blocks, grams = self._blocks(scaling, rows), list[Float64]()
+            joined = np.hstack(blocks) if scaling in AXES else blocks[0]
+            for number, members in self._scaled(scaling):
+                if self.source.candidates[number].recipe in WITHIN:
+                    turned = self._turn(number, blocks, joined)
                     yield number, turned @ turned.T
+                    continue
+                grams = grams or [block @ block.T for block in blocks]
+                total = grams[members[0]].copy()
+                for layer in members[1:]:
+                    total += grams[layer]
+                total /= len(members)
+                yield number, total
+
+    def vectors(self, rows: Rows) -> Iterator[tuple[int, Float64]]:
+        """Yield the number of every candidate, and some images, (n,), in this representation, (n, p)."""
+        for scaling in self._steps:
+            blocks = self._blocks(scaling, rows)
+            joined = np.hstack(blocks)
+            for number, members in self._scaled(scaling):
+                if self.source.candidates[number].recipe in WITHIN:
+                    yield number, self._turn(number, blocks, joined)
                 else:
-                    grams = grams or [block @ block.T for block in blocks]
-                    yield number, np.mean([grams[layer] for layer in members], axis=0)
+                    yield number, np.hstack([blocks[layer] for layer in members]) / len(members) ** 0.5
+
+    def _scaled(self, scaling: Scaling) -> list[tuple[int, range]]:
+        """Return the numbers of candidates and their layers that begin with a scaling."""
+        both = enumerate(zip(self.source.candidates, self.source.members, strict=True))
+        return [(number, members) for number, (each, members) in both if SCALINGS[each.recipe] == scaling]
+
+    def _turn(self, number: int, blocks: Sequence[Float64], joined: Float64) -> Float64:
+        """Take the rows of all layers, joined, on to those of a candidate that looks within classes."""
+        columns, members = column_slices([block.shape[1] for block in blocks]), self.source.members[number]
+        own = slice(columns[members[0]].start, columns[members[-1]].stop)
+        if number not in self._joined:
+            scaling = SCALINGS[self.source.candidates[number].recipe]
+            self._joined[number] = self._within[scaling].step(own)
+        return self._joined[number].rows(joined[:, own])
 
     def _blocks(self, scaling: Scaling, rows: Rows) -> list[Float64]:
         """Rows of every layer, each of length 1."""
@@ -188,4 +214,13 @@ class Fit:
         scores = np.empty((len(self.source.candidates), len(gallery.classes)))
         for number, cosines in self.cosines(gallery.rows):
             scores[number] = gallery.score(cosines)
+        return scores
+
+    def score_parts(self, gallery: Gallery, parts: Sequence[Gallery]) -> list[Float64]:
+        """Compute the same in galleries of some of the images only, which one comparison of all serves."""
+        kept = [np.flatnonzero(np.isin(gallery.rows, part.rows)) for part in parts]
+        scores = [np.empty((len(self.source.candidates), len(part.classes))) for part in parts]
+        for number, cosines in self.cosines(gallery.rows) if parts else ():
+            for table, part, rows in zip(scores, parts, kept, strict=True):
+                table[number] = part.score(cosines[np.ix_(rows, rows)])
         return scores

@@ -30,6 +30,7 @@ from tests.bench.simulation import (
     coverage_table,
     frozen_sets,
     joined_sets,
+    joined_uses,
     named_sets,
     power_table,
     store,
@@ -45,7 +46,7 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 POWER_SETS = 100
 """Data sets of every design of which it is asked what studies show."""
 
-GAIN_SETS, LIBRARY_SETS, NAMED_SETS, JOIN_SETS, GAIN_STUDIES = 1000, 20, 200, 500, 200
+GAIN_SETS, LIBRARY_SETS, NAMED_SETS, JOIN_SETS, USE_SETS, GAIN_STUDIES = 1000, 20, 200, 500, 100, 200
 """Sets of each design of frozen networks, of those that `wl.score` scores as well, that are named by another score, of
 joins, and studies of class scores of each kind and shape."""
 
@@ -72,6 +73,7 @@ def main() -> None:
             by_library: (by_library.DESIGNS, repeat(LIBRARY_SETS)),
             named_sets: (named_sets.DESIGNS, repeat(NAMED_SETS)),
             joined_sets: (joined_sets.DESIGNS, repeat(JOIN_SETS)),
+            joined_uses: (joined_uses.DESIGNS, repeat(USE_SETS)),
             tuned_studies: (tuned_studies.DESIGNS, repeat(GAIN_STUDIES)),
             class_studies: (*zip(*class_studies.runs_of(), strict=True), repeat(GAIN_STUDIES)),
         }

@@ -36,13 +36,14 @@ STUDIES = ("kind", "shape", "studies", "gain", "gain at most", "pays", "falsely 
 
 class Results(NamedTuple):
     """Tables of `results/`: layers' scores, gains by design, as `wl.score` gives them, named by another score, of
-    joins, of those of fine-tuned networks, of studies of class scores, and power."""
+    joins, of these for other uses than retrieval, of fine-tuned networks, of studies of class scores, and power."""
 
     layers: pd.DataFrame
     gains: pd.DataFrame
     library: pd.DataFrame
     named: pd.DataFrame
     joins: pd.DataFrame
+    uses: pd.DataFrame
     tuned: pd.DataFrame
     studies: pd.DataFrame
     power: pd.DataFrame
@@ -79,7 +80,7 @@ statements of [uncertainty](uncertainty.md) are true, and writes this page and `
 
 ## What choosing gains
 
-{gain_table(gains, joins, results.tuned, results.named)}
+{gain_table(gains, joins, results.uses, results.tuned, results.named)}
 A design draws {gains["sets"].min():,} sets of classes (joins: {joins["sets"].min():,}, fine-tuned:
 {results.tuned["sets"].min():,}, discovery: {results.named["sets"].min():,}). On {library["sets"].min()} sets of each of
 {len(library)} designs `wl.score` differs by {library["difference"].max():.0e} at most.
@@ -89,7 +90,7 @@ interval of known standard deviation. In {smaller} of {len(gains)} designs the p
 mean square error than the cross-validated gain. Of leads from {LEAD} on that a test of known standard error and layer
 would show, {shown["shown"].min():.2f} to {shown["shown"].max():.2f} are shown.
 
-`frozen_sets.py`, `named_sets.py`, `joined_sets.py` and `tuned_studies.py` describe the designs.
+`frozen_sets.py`, `named_sets.py`, `joined_sets.py`, `joined_uses.py` and `tuned_studies.py` describe the designs.
 
 ## Studies of several folds
 
@@ -112,13 +113,16 @@ Of the leads and differences that, by its own table, 80% of studies like one wou
 """
 
 
-def gain_table(gains: pd.DataFrame, joins: pd.DataFrame, tuned: pd.DataFrame, named: pd.DataFrame) -> str:
+def gain_table(
+    gains: pd.DataFrame, joins: pd.DataFrame, uses: pd.DataFrame, tuned: pd.DataFrame, named: pd.DataFrame
+) -> str:
     """Sum up over designs how often what is said of the gain of a layer and of a join holds."""
     tables = {
         "a layer": gains,
         "a layer for discovery, by MAP@R of six images a class": named,
         "a join or a recipe of three layers": joins,
-        "the same of a fine-tuned network, in three to five folds": tuned,
+        "the same for a classifier or discovery": uses,
+        "the same for retrieval of a fine-tuned network, in three to five folds": tuned,
     }
     rows = [
         [name, str(len(each)), *(f"{each[column].min():.2f} to {each[column].max():.2f}" for column in GAINS),

@@ -108,6 +108,7 @@ def test_joins_of_layers_are_chosen_of_eight_classes_on(tmp_path: Path):
     done = score(tmp_path, file, "--metrics", "map_at_r", "--out", out)
     assert "\nFor retrieval, joins of layers included, " in done.output
     choice = choose_representation({name: content[name] for name in ("stem", "blocks.0")}, content["labels"])
+    choice = choice.narrowed("retrieval")
     assert str(choice) in done.output
     kept = Representation.load(out / "representation.safetensors")
     (told,) = read_facts(out).representations
@@ -115,7 +116,7 @@ def test_joins_of_layers_are_chosen_of_eight_classes_on(tmp_path: Path):
     for name in ("summary.md", "report.html"):
         assert brief(told)[1:] in (out / name).read_text()
     assert np.array_equal(kept.transform(content), choice.fit().transform(content))
-    table = pd.read_csv(out / "representation.csv", index_col="choice")
+    table = pd.read_csv(out / "representation.csv", index_col=["use", "choice"])
     pd.testing.assert_frame_equal(table, choice.summary, check_names=False)
     few = score(tmp_path, write_npz(tmp_path / "few.npz", arrays((9,) * 7)), "--metrics", "map_at_r")
     assert "joins of layers" not in few.output

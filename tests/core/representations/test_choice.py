@@ -182,7 +182,7 @@ def test_no_image_of_a_judged_class_enters_a_fit(monkeypatch, score_all, count):
     layers, labels = make_layers([6, 30, 40], [8] * 15)
     y = np.unique(labels, return_inverse=True)[1]
     seen = {}
-    fit_to, score = Fit.__init__, Fit.score
+    fit_to, score, score_parts = Fit.__init__, Fit.score, Fit.score_parts
 
     def noted(self, source, reference):
         seen[id(self)] = (self, set(y[reference]))
@@ -193,9 +193,15 @@ def test_no_image_of_a_judged_class_enters_a_fit(monkeypatch, score_all, count):
         counts.append(len(gallery.classes))
         return score(self, gallery)
 
+    def checked_parts(self, gallery, parts):
+        assert not seen[id(self)][1] & set(gallery.classes)
+        counts.extend(len(part.classes) for part in parts)
+        return score_parts(self, gallery, parts)
+
     counts = []
     monkeypatch.setattr(Fit, "__init__", noted)
     monkeypatch.setattr(Fit, "score", checked)
+    monkeypatch.setattr(Fit, "score_parts", checked_parts)
     score_all(layers, labels)
     assert len(counts) == count
 
