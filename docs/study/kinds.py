@@ -278,8 +278,10 @@ def of_kinds(own: pd.DataFrame) -> pd.DataFrame:
 
 
 def taken_by(own: pd.DataFrame) -> list[str]:
-    """List what a rule takes most often, a name for each network."""
-    return [str(names.mode()[0]) for _, names in own.groupby("network")["name"]]
+    """List what a rule takes most often, of each network, all of a tie; empty texts if it is no rule."""
+    return [
+        " or ".join(rule_words(name) for name in names.mode() if name) for _, names in own.groupby("network")["name"]
+    ]
 
 
 def rules_answer() -> str:
@@ -288,7 +290,7 @@ def rules_answer() -> str:
     each = {str(rule): of_kinds(own) for rule, own in both.groupby("rule")}
     safe = max(free, key=lambda rule: each[rule]["gain"].min())
     gain, most = each[safe]["gain"], each[fitted]
-    taken = " or ".join(f"*{rule_words(name)}*" for name in taken_by(both[both["rule"] == fitted]))
+    taken = " or ".join(f"*{words}*" for words in taken_by(both[both["rule"] == fitted]))
     return (
         f"Without labels take the {safe}: it gains {signed(gain.mean())} MAP@R and at worst {signed(gain.min())} "
         f"({gain.idxmin()}). With labels of other classes take {taken}: it gains "
@@ -303,7 +305,7 @@ def rules_table() -> str:
     for rule, own in both.groupby("rule", sort=False):
         each = of_kinds(own)
         taken = taken_by(own)
-        cells = [rule_words(name) if name else "–" for name in taken]
+        cells = [words or "–" for words in taken]
         least = f"{signed(each['gain'].min())} ({each['gain'].idxmin()})"
         losses = [signed(each["loss"].mean()), f"{signed(each['loss'].max())} ({each['loss'].idxmax()})"]
         rows.append([str(rule), *cells, signed(each["gain"].mean()), least, *(losses if any(taken) else ["–", "–"])])
