@@ -53,7 +53,7 @@ class Result:
         """Return the layer to take for one use, and for retrieval the representation, if it is better than any layer.
 
         The representation is chosen when first asked for, unless the result was pickled or only single layers compete;
-        if a class has images from one group only, there is none, and a warning is given.
+        if a class has images of one group only, there is none, of which a warning tells.
 
         Raises:
             UserError: no score was measured for this use.
