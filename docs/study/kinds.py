@@ -142,8 +142,9 @@ def short_table() -> str:
     larger, single, several = (signed(each) for each in kind_gains("probe_accuracy").mean())
     notes = [
         f"In probe accuracy, a larger input gains {larger}, a single layer {single} more, joins {several} more.",
-        f"The best single layer, chosen on other classes, is worse than the last on {lost}.",
-        f"*Strokes* are handwriting, *other* the figure's remaining kinds, from the second row on at {OWN} px.",
+        f"On {lost}, a layer chosen on other classes is worse than the last.",
+        "All are means over datasets and two frozen networks ([study](docs/study/README.md)).",
+        f"*Strokes* are handwriting, *other* the remaining kinds, at {OWN} px from the second row on.",
     ]
     return f"{markdown(['MAP@R', *columns], rows)}\n\n{' '.join(notes)}"
 
