@@ -81,8 +81,9 @@ statements of [uncertainty](uncertainty.md) are true, and writes this page and `
 ## What choosing gains
 
 {gain_table(gains, joins, results.uses, results.tuned, results.named)}
-A design draws {gains["sets"].min():,} sets of classes (joins: {joins["sets"].min():,}, fine-tuned:
-{results.tuned["sets"].min():,}, discovery: {results.named["sets"].min():,}). On {library["sets"].min()} sets of each of
+A design draws {gains["sets"].min():,} sets of classes (joins: {joins["sets"].min():,}, for
+other uses {results.uses["sets"].min():,}, fine-tuned: {results.tuned["sets"].min():,}, discovery:
+{results.named["sets"].min():,}). On {library["sets"].min()} sets of each of
 {len(library)} designs `wl.score` differs by {library["difference"].max():.0e} at most.
 
 *Gain covered* is a share of the sets in which an earlier layer is recommended. *Width / ideal* compares with an
