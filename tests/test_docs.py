@@ -149,8 +149,12 @@ def test_habits_are_a_third_of_what_an_editor_counted(text):
     assert {habit: found[habit] for habit, (_, before) in words.HABITS.items() if found[habit] > before // 3} == {}
 
 
-def test_pages_use_compounds_and_the_tutorial_contractions():
-    assert words.words_per_of(words.reading_path()) >= words.WORDS_PER_OF
+@pytest.mark.parametrize("text", [words.reading_path, texts.printed, texts.public], ids=lambda text: text.__name__)
+def test_texts_use_compounds(text):
+    assert words.words_per_of(text()) >= words.WORDS_PER_OF
+
+
+def test_the_tutorial_uses_contractions():
     assert len(re.findall(words.CONTRACTION, (DOCS / "getting-started.md").read_text())) >= 5
 
 
@@ -158,7 +162,7 @@ def test_printed_texts_are_those_of_errors_help_and_the_page():
     printed = texts.printed()
     assert "the unknown recipe X" in printed
     assert "Delete damaged files" in printed
-    assert "Hash the files of dvc.lock" in printed
+    assert "Hash the files in dvc.lock" in printed
     assert "Download as CSV" in printed
     assert "This network has no stored images." in printed
     assert "what the recipe" not in printed

@@ -196,17 +196,19 @@ def references_table() -> str:
 
 def references_answer() -> str:
     """Say from how many classes and images on a chosen representation beats the best single layer, by network."""
-    told = ", ".join(f"with {shown} {_start(means_over_kinds(network))}" for network, shown in SHOWN.items())
+    told = ", ".join(map(enough, SHOWN))
     return f"A chosen representation beats the best layer {told}. {DRAWS} draws, {SHOWN['Lite0']}:"
 
 
-def _start(sizes: pd.DataFrame) -> str:
+def enough(network: str) -> str:
+    """Say from how many classes and images on, with one network."""
+    sizes = means_over_kinds(network)
     wins = sizes["chosen"] > sizes["best_layer"]
     classes = wins[wins].index.get_level_values("classes").min()
     above = wins.loc[classes:].unstack()
     images = above.columns[above.all()].min()
     kinds = dict.fromkeys(map(str, sorted({*sizes.loc[classes:, "kinds"]})))
-    return f"from {classes} classes of {images} images on ({' to '.join(kinds)} kinds)"
+    return f"with {SHOWN[network]} from {classes} classes of {images} images on (mean of {' to '.join(kinds)} kinds)"
 
 
 def margins_answer() -> str:

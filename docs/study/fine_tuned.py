@@ -1,10 +1,10 @@
 """Fine-tuning beside representations: what each reaches on the same unseen classes, and what both do together.
 
-    python -m docs.study.fine_tuned EMBEDDINGS   # writes fine_tuned.csv
+    python -m docs.study.fine_tuned EMBEDDINGS   # adds what is embedded to fine_tuned.csv, in place of older rows
     python -m docs.study.fine_tuned              # prints the table
 
 EMBEDDINGS is the folder `data/embeddings` of a study with `params/tuned.yaml`: it has the cells
-`DATASET/efficientnet_lite0/FOLD/0`, with the splits `test` and `unseen` before and after fine-tuning.
+`DATASET/MODEL/FOLD/0` of `SIZES`, with the splits `test` and `unseen` before and after fine-tuning.
 
 Recipes are fitted to test images of the fold's seen classes, on which no network was trained. What is judged is MAP@R
 in the gallery of the fold's unseen classes, with at most 100 images per class. For each fold we choose by the mean of
@@ -28,7 +28,8 @@ from stages.core.representations.choice import judge_classes
 from stages.shared.embeddings.embedding_store import open_embeddings
 
 TABLE = Path(__file__).with_name("fine_tuned.csv")
-MODEL, NETWORK = "efficientnet_lite0", "Lite0"
+NETWORK, SIZES = "Lite0", {"efficientnet_lite0": 64, "lite0_128": 128}
+"""Models of the parameters -> pixels of the input."""
 STEPS = {0: "pre-trained", 500: "fine-tuned"}
 FEATURES = ("last layer", "chosen layer", "chosen representation")
 IMAGES = 100
@@ -61,15 +62,17 @@ class Fold:
 
 
 def of_dataset(cells: Path, step: int) -> list[dict[str, object]]:
-    """Return a row for each fold and feature at one step."""
+    """Return a row for each fold and feature at one step; of a single fold, which has no choice, the last layer's."""
     folds = {path.parent.name: Fold(path, step) for path in sorted(cells.glob("*/0"))}
     rows = []
     for name, fold in folds.items():
         own = fold.score(fold.unseen)
         others = pd.DataFrame([each.score(fold.unseen) for key, each in folds.items() if key != name]).mean()
         singles = [each for each in own if (each.join, each.recipe) == ("single", "plain")]
-        chosen = (singles[-1], max(singles, key=others.__getitem__), max(own, key=others.__getitem__))
-        for feature, candidate in zip(FEATURES, chosen, strict=True):
+        chosen = [singles[-1]]
+        if len(others):
+            chosen += [max(among, key=others.__getitem__) for among in (singles, own)]
+        for feature, candidate in zip(FEATURES, chosen, strict=False):
             rows.append(
                 {
                     "fold": name,
@@ -89,39 +92,51 @@ def of_dataset(cells: Path, step: int) -> list[dict[str, object]]:
 def run(embeddings: Path) -> None:
     """Judge all cells and write the table."""
     rows = [
-        {"dataset": path.parent.name, "network": NETWORK} | row
-        for path, step in product(sorted(embeddings.glob(f"*/{MODEL}")), STEPS)
+        {"dataset": path.parent.name, "network": NETWORK, "size": size} | row
+        for model, size in SIZES.items()
+        for path, step in product(sorted(embeddings.glob(f"*/{model}")), STEPS)
         for row in of_dataset(path, step)
     ]
-    pd.DataFrame(rows).to_csv(TABLE, index=False, float_format="%.6f")
+    keys = ["dataset", "size"]
+    found, before = pd.DataFrame(rows), pd.read_csv(TABLE)
+    kept = before[~before.set_index(keys).index.isin(found.set_index(keys).index)]
+    every = pd.concat([kept, found]).sort_values(keys, kind="stable")
+    every.to_csv(TABLE, index=False, float_format="%.6f")
 
 
 def means() -> pd.DataFrame:
-    """Return means over folds: a row for each step and feature, a column for each dataset."""
-    found = pd.read_csv(TABLE).groupby(["step", "feature", "dataset"])["map_at_r"].mean().unstack()
-    return found.loc[[*product(STEPS, FEATURES)]]
+    """Return means over folds, of two at least: a row for each step and feature, a column for each size and dataset."""
+    found = pd.read_csv(TABLE).groupby(["step", "feature", "size", "dataset"])["map_at_r"].mean()
+    return found.unstack(["size", "dataset"]).dropna(axis=1).sort_index(axis=1).loc[[*product(STEPS, FEATURES)]]
 
 
 def tuned_table() -> str:
     """Tabulate MAP@R of every feature, before and after fine-tuning."""
-    found, folds = means(), pd.read_csv(TABLE).groupby("dataset")["fold"].nunique()
+    found, folds = means(), pd.read_csv(TABLE).groupby(["size", "dataset"])["fold"].nunique()
     rows = [[f"{feature}, {STEPS[step]}", *map(unsigned, own)] for (step, feature), own in found.iterrows()]  # type: ignore[misc]
-    return markdown(["MAP@R", *(f"{name}, {folds[name]} folds" for name in found)], rows)
+    heads = [f"{name}, {size} px, {folds[size, name]} folds" for size, name in found]
+    return markdown(["MAP@R", *heads], rows)
 
 
 def tuned_answer() -> str:
-    """Say what fine-tuning gains, what a frozen representation does, and what both do."""
-    found = means()
-    last, most = found.loc[0, "last layer"], max(STEPS)
+    """Say what fine-tuning gains, what a frozen representation does, and what both do, at each size."""
+    return "\n\n".join(_answer(int(size)) for size in means().columns.unique("size"))
+
+
+def _answer(size: int) -> str:
+    found, most = means()[size], max(STEPS)
+    folds = pd.read_csv(TABLE).query("size == @size").groupby("dataset")["fold"].nunique()
+    last = found.loc[(0, "last layer")]
     reached = {
-        f"{most} steps of fine-tuning gain": found.loc[most, "last layer"],
-        "a frozen representation": found.loc[0, "chosen representation"],
-        "both together": found.loc[most, "chosen representation"],
+        f"{most} steps of fine-tuning gain": found.loc[(most, "last layer")],
+        "a frozen representation": found.loc[(0, "chosen representation")],
+        "both together": found.loc[(most, "chosen representation")],
     }
     gains = [
         f"{words} {joined([f'{signed(own[name] - last[name])}' for name in found])}" for words, own in reached.items()
     ]
-    return f"Over the pre-trained last layer, on {joined([*found])}, {', '.join(gains)}."
+    where = joined([f"{name} ({folds[name]} folds)" for name in found])
+    return f"At {size} px, over the pre-trained last layer on {where}, {', '.join(gains)}."
 
 
 if __name__ == "__main__":

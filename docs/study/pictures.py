@@ -19,11 +19,10 @@ from docs.study.paper import DOCS, NAMES, ONE_TRIAL, PAPER, TITLES, Curve, Key, 
 from docs.tools.sources import label
 
 CURVES = DOCS / "published_curves.json"
-COLORS = {"nmi": "#0072B2", "knn_purity": "#009E73", "probe_accuracy": "#D55E00"}
-"""By score: Okabe and Ito's colours, known apart with every common kind of colour blindness."""
-
 LOOKS = (("#0072B2", "o"), ("#D55E00", "s"), ("#009E73", "^"))
-"""Colour and marker by kind of images."""
+"""Colour (Okabe and Ito's) and marker, by kind of images or by score: colours alone are not told apart by everyone."""
+SCORES = dict(zip(("nmi", "probe_accuracy", "knn_purity"), LOOKS, strict=True))
+"""Look by published score."""
 
 EACH = 10
 """Labelled images of a class in the picture of few labels."""
@@ -53,12 +52,12 @@ def draw_network(network: str, ours: Mapping[tuple[Key, str], Curve]) -> Figure:
     figure = Figure(figsize=(WIDTH, HEIGHT), dpi=DPI, layout="constrained")
     panels = figure.subplots(1, len(NAMES), sharey=True)
     for panel, (dataset, name) in zip(panels, NAMES.items(), strict=True):
-        for metric, color in COLORS.items():
+        for metric, (color, marker) in SCORES.items():
             key = dataset, network, metric
             for curves, style, release in ((PAPER, "-", "the paper"), (ONE_TRIAL, "--", "one trial")):
                 if key in curves:
                     line = f"{TITLES[metric]}, {release}"
-                    _draw(panel, curves[key], color=color, linestyle=style, label=line, marker="o")
+                    _draw(panel, curves[key], color=color, linestyle=style, label=line, marker=marker)
         for rows, style in (("unnormalized", "-"), ("L2-normalized", "--")):
             curve = ours[(dataset, OURS, "nmi"), rows]
             _draw(panel, curve, color=GREY, linestyle=style, label=f"NMI here, {rows}", linewidth=1)
@@ -76,7 +75,7 @@ def draw_network(network: str, ours: Mapping[tuple[Key, str], Curve]) -> Figure:
 
 
 def _draw(panel: Axes, curve: Curve, **look: Any) -> None:
-    panel.plot(np.linspace(0, 1, len(curve.values)), curve.values, markersize=3, **look)
+    panel.plot(np.linspace(0, 1, len(curve.values)), curve.values, markersize=4.5, **look)
 
 
 def label_gains() -> Lines:

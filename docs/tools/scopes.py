@@ -31,7 +31,7 @@ def draw() -> str:
     """Draw both scopes beside each other, as SVG for light and dark pages."""
     anew, same = ("ABCD", "EFGH", "IJKL"), ("ABCD",) * len(ROWS)
     panels = {
-        "over classes": ("other classes, trained again", anew),
+        "over classes": ("other classes, retrained", anew),
         "over images": ("other images of the same classes", same),
     }
     parts = []

@@ -395,6 +395,6 @@ class Facts:
             known = ", ".join(sorted({each.use for each in self.recommendations}))
             raise UserError(
                 f"a use must be one that a score was measured for, here {known}, found {wanted!r}; "
-                "docs/scores.md#uses lists the scores of each (measure.metrics, measure.analyses)"
+                "docs/scores.md#uses lists each use's scores (measure.metrics, measure.analyses)"
             )
         return kept

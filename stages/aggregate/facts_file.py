@@ -27,7 +27,7 @@ def read_facts(folder: Path) -> Facts:
         UserError: there is none, it is of another version, or it is damaged.
     """
     path = folder / FILE
-    what = f"{path}: must be the facts of a finished workflow"
+    what = f"{path}: must hold a finished workflow's facts"
     try:
         return FACTS.validate_json(check_result(path).read_bytes())
     except (FileNotFoundError, NotADirectoryError):
@@ -36,6 +36,6 @@ def read_facts(folder: Path) -> Facts:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"]))
         raise UserError(
-            f"{what}, found what another version of whichlayer wrote, or damage ({place or 'the file'}: "
+            f"{what}, found what another whichlayer version wrote, or damage ({place or 'the file'}: "
             f"{first['msg']}); write it anew (`dvc repro`), or read it with that version"
         ) from None

@@ -49,7 +49,7 @@ class AggregateParams(Params):
     @classmethod
     def _of_layers(cls, name: str) -> str:
         if name == "accuracy":
-            raise ValueError("must be a score of layers; accuracy is the whole network's")
+            raise ValueError("must be a layer score; accuracy is the whole network's")
         return name
 
 

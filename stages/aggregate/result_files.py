@@ -71,5 +71,5 @@ def check_result(path: Path) -> Path:
     kind, size = irregular(path.stat().st_mode), path.stat().st_size
     if kind or size > MAX_BYTES:  # a pipe would be waited for, and a device has no end
         found = kind or f"{size:,} bytes"
-        raise UserError(f"{path}: must be a file of at most {MAX_BYTES:,} bytes, found {found}; put the file back")
+        raise UserError(f"{path}: must be a file with at most {MAX_BYTES:,} bytes, found {found}; put the file back")
     return path

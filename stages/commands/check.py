@@ -26,14 +26,14 @@ from .project import RAW, ROOT, ProjectCommand, params_option
 @click.command(cls=ProjectCommand)
 @params_option
 def check(params: Path) -> None:
-    """Check params.yaml, the raw data and the networks of the grid before `dvc repro`.
+    """Check params.yaml, the raw data and the grid's networks before `dvc repro`.
 
-    It finds errors that a stage would find only after earlier stages have run: in the values and combinations of
-    parameters, the folds of a dataset, the classes of your own images, the length of the training, files of weights,
-    networks and their layers. A message has the rule, the value found and the remedy.
+    It finds errors that a stage would find only after earlier stages have run: in parameters and their combinations, a
+    dataset's folds, your own images' classes, the training's length, weight files, networks and their layers. A message
+    has the rule, the value found and the remedy.
 
-    It takes some seconds. Your own images are listed, not opened. Networks are built, and of their weights only files
-    and packages are read.
+    It takes some seconds. Your own images are listed, not opened. Networks are built, with weights from files and
+    packages only.
     """
     from ..shared.workflow.stage_run import check_cache  # watches for DVC from its import on
 
@@ -117,7 +117,7 @@ def check_use(config: Config) -> None:
     if wanted is not None and wanted not in uses:
         raise UserError(
             f"aggregate.use: a score must be measured for {wanted!r}, found scores for {_joined(sorted(uses))}; "
-            "docs/scores.md#uses lists those of each use (measure.metrics, measure.analyses)"
+            "docs/scores.md#uses lists each use's scores (measure.metrics, measure.analyses)"
         )
 
 
@@ -144,7 +144,7 @@ def check_checkpoints(config: Config) -> None:
             raise UserError(
                 "measure.probe.steps: must share a checkpoint with measure.extra.steps, since probe_accuracy is in "
                 f"measure.extra.metrics, found {_joined(steps['probe'])} beside {_joined(steps['extra'])}; add a step "
-                "of one to the other, or name probe_accuracy in measure.metrics"
+                "from one to the other, or name probe_accuracy in measure.metrics"
             )
 
 
@@ -170,11 +170,11 @@ def _joined(values: Sequence[object]) -> str:
 
 MANY_CLASSES = 12
 FEW_CLASSES = (
-    "datasets.{}: of {} classes in all, {} fold(s) of unseen ones reveal little about new classes; 12 classes or "
+    "datasets.{}: with {} classes in all, {} fold(s) with unseen ones reveal little about new classes; 12 classes or "
     "more reveal more"
 )
 FEW_UNSEEN = (
-    "datasets.{}: folds of {} unseen classes have no interval over classes in NMI, MAP@R and whatever is refitted "
+    "datasets.{}: folds with {} unseen classes have no interval over classes in NMI, MAP@R and whatever is refitted "
     "without a class; leave out {} or more"
 )
 
@@ -210,7 +210,7 @@ def check_datasets(config: Config) -> None:
         entry = config.datasets[dataset]
         if entry.all_unseen and tuned:
             raise UserError(
-                f"datasets.{dataset}.unseen_classes: `all` leaves no class to fine-tune on, which {tuned[0]!r} of "
+                f"datasets.{dataset}.unseen_classes: `all` leaves no class to fine-tune on, which {tuned[0]!r} in "
                 f"run.models needs; set models.{tuned[0]}.network.frozen: true, or list the unseen classes"
             )
         for split in config.embed.splits:
@@ -218,7 +218,7 @@ def check_datasets(config: Config) -> None:
             if probed and limit is not None and limit < folds and (split == UNSEEN or not entry.all_unseen):
                 raise UserError(
                     f"datasets.{dataset}.{split}: must be at least measure.probe.folds, {folds}, found {limit}: every "
-                    f"fold needs an image of every class; raise it, lower the folds, or remove {PROBE} from "
+                    f"fold needs an image from every class; raise it, lower the folds, or remove {PROBE} from "
                     "measure.metrics and measure.extra.metrics"
                 )
 
@@ -256,7 +256,7 @@ def check_classes(config: Config, raw: Path) -> list[str]:
                         check_class_sizes((each.label for each in found), split, config.measure)
             check_schedules(config, plan)
         if plan.left_out:
-            notes.append(f"datasets.{dataset}: left out for want of images: {describe_counts(plan.left_out)}")
+            notes.append(f"datasets.{dataset}: left out, with too few images: {describe_counts(plan.left_out)}")
         sets[dataset] = len(plan.sets)
         seen, unseen = plan.folds[0][0].seen, plan.folds[0][0].unseen
         unseen = plan.sets[0] if plan.sets else unseen

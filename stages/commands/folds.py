@@ -94,7 +94,7 @@ def refuse_lacking(plan: FoldPlan, dataset: str, wanted: Sequence[str], params: 
         numbered, also = [name for name in names if name != ALL], " and fold all" if ALL in names else ""
         among = f"{', '.join(numbered[:6])}{', ...' if len(numbered) > 6 else ''}"
         raise UserError(
-            f"run.folds: {dataset!r} of run.datasets has no fold {lacking[0]}; it has "
+            f"run.folds: {dataset!r} in run.datasets has no fold {lacking[0]}; it has "
             f"{len(numbered)} numbered fold{'s' * (len(numbered) > 1)} ({among}){also}, since "
             f"{_why(plan, lacking[0], params)}; remove the fold from run.folds, or the dataset from run.datasets"
         )

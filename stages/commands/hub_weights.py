@@ -40,8 +40,8 @@ def describe_weights(network: NetworkParams, skeleton: nn.Module) -> str | None:
         unreachable = isinstance(error.__cause__, (RefusedFileError, *HfHubHTTPError.__bases__))
         if not unreachable or isinstance(error.__cause__, FileNotFoundError):
             raise
-        return f"warning: {error}; or set HF_ENDPOINT to a mirror of the hub"
-    raise AssertionError("weights of the hub were loaded without asking for them")
+        return f"warning: {error}; or set HF_ENDPOINT to a hub mirror"
+    raise AssertionError("hub weights were loaded without asking for them")
 
 
 def _answer(repository: str, file: str, *, local_files_only: bool) -> str:
@@ -54,7 +54,7 @@ def _answer(repository: str, file: str, *, local_files_only: bool) -> str:
         if local_files_only:
             raise
     else:
-        raise _AnsweredError(f"{file} of {repository} is in the cache")
+        raise _AnsweredError(f"{file} from {repository} is in the cache")
     try:
         found = get_hf_file_metadata(hf_hub_url(repository, file), timeout=TIMEOUT_SECONDS)
     except EntryNotFoundError:
@@ -66,4 +66,4 @@ def _answer(repository: str, file: str, *, local_files_only: bool) -> str:
             f"weights: {repository} must be a repository that {constants.ENDPOINT} lets you read, found "
             f"{error.response.status_code}; correct the name, or accept its terms on its page and set HF_TOKEN"
         ) from None
-    raise _AnsweredError(f"{file} of {repository} can be downloaded ({size(found.size or 0)})")
+    raise _AnsweredError(f"{file} from {repository} can be downloaded ({size(found.size or 0)})")

@@ -31,7 +31,7 @@ def project_files() -> dict[str, Path]:
 def init(folder: Path, *, update: bool) -> None:
     """Make a project in FOLDER, ready for `dvc repro`: dvc.yaml, params.yaml and the stages, in a git repository.
 
-    With --update FOLDER must already be such a project. It gets the code and the dvc.yaml of this release, and keeps
+    With --update FOLDER must already be such a project. It gets this release's code and dvc.yaml, and keeps
     params.yaml and the data. Look at `git diff` afterwards: stages whose code changed run again.
     """
     if update:
@@ -54,7 +54,7 @@ def init(folder: Path, *, update: bool) -> None:
 def _update(folder: Path) -> None:
     if not (folder / "dvc.yaml").is_file() or folder.resolve() == OWN:
         raise UserError(
-            f"{folder}: must be another project (`whichlayer init {folder}`), found no dvc.yaml of one there"
+            f"{folder}: must be another project (`whichlayer init {folder}`), found no project's dvc.yaml there"
         )
     files = {name: source for name, source in project_files().items() if not name.startswith(KEPT)}
     names = ["stages", *files]

@@ -52,7 +52,7 @@ def may_run(project: Path) -> bool:
         return True
     if not all(stream and stream.isatty() for stream in (sys.stdin, sys.stderr)):
         return False
-    asked = f"{project} has code of its own. Is this folder yours, and may its code run, now and later? [y/N] "
+    asked = f"{project} has its own code. Is this folder yours, and may its code run, now and later? [y/N] "
     print(printable(asked), end="", file=sys.stderr, flush=True)
     if sys.stdin.readline().strip().lower() not in ("y", "yes"):
         return False
@@ -68,10 +68,10 @@ def refuse(project: Path, command: str) -> None:
     remedy = with_command("say that this folder is yours", "whichlayer trust", project.resolve())
     remedy += f", or set {VARIABLE}=1 for one call"
     if command in RUNNING:
-        said = f"error: {command} runs the code of {project}, which is not trusted; read it, then {remedy}"
+        said = f"error: {command} runs the code in {project}, which is not trusted; read it, then {remedy}"
         print(printable(said), file=sys.stderr)
         sys.exit(2)
-    said = f"the installed whichlayer runs, not the code of {project}, which is not trusted; to run it, {remedy}"
+    said = f"the installed whichlayer runs, not the code in {project}, which is not trusted; to run it, {remedy}"
     print(printable(said), file=sys.stderr)
 
 
@@ -118,7 +118,7 @@ def trust(folder: Path) -> None:
     """
     line, file = line_of(folder), trusted_file()
     if "\n" in line:
-        raise ValueError(f"a trusted folder must have a path of one line, found {str(folder)!r}")
+        raise ValueError(f"a trusted folder must have a one-line path, found {str(folder)!r}")
     kept = [known for known in trusted_lines() if known != line and Path(known.partition(" ")[2] or "?").is_dir()]
     file.parent.mkdir(parents=True, exist_ok=True)
     beside = file.with_name(f"{file.name}.{os.getpid()}")

@@ -47,20 +47,20 @@ LIMITS = {"train": 120, "test": 40, "unseen": 100}
 
 @click.command(cls=OwnProjectCommand)
 @click.argument("folder", type=ProjectPath(exists=True))
-@click.option("--name", default="mine", show_default=True, help="Name of the dataset.")
+@click.option("--name", default="mine", show_default=True, help="The dataset's name.")
 @click.option(
     "--model", "models", multiple=True, default=[MODEL], show_default=True, help="In params.yaml; may be repeated."
 )
-@click.option("--table", help="A CSV in FOLDER that lists images (path, label), instead of class folders.")
-@click.option("--image-size", type=click.IntRange(8), help="In pixels; by default that of each network's pre-training.")
+@click.option("--table", help="A CSV in FOLDER that lists images (path, label), rather than class folders.")
+@click.option("--image-size", type=click.IntRange(8), help="In pixels; by default as in each network's pre-training.")
 @use_option
 def new(
     folder: Path, name: str, models: tuple[str, ...], table: str | None, image_size: int | None, use: str | None
 ) -> None:
-    """Start a study of your own images: write the grid and the dataset to params.yaml, and link the images.
+    """Start a study on your own images: write the grid and the dataset to params.yaml, and link the images.
 
-    FOLDER has a folder of images per class, directly or below train/ and test/, or a CSV that --table names. It may be
-    an archive (.zip, .tar, ...) of such folders. For fine-tuning, each fold leaves some classes out. For frozen
+    FOLDER has an image folder per class, directly or below train/ and test/, or a CSV that --table names. It may be
+    an archive (.zip, .tar, ...) with such folders. For fine-tuning, each fold leaves some classes out. For frozen
     networks there is one fold. Its classes are scored in sets if at least twelve have 23 images (5 if FOLDER has train/
     and test/), else all at once.
 
@@ -89,16 +89,13 @@ def new(
         linked = not link.exists()
         notes = write_study(changes, name, entry, folder)
     undo = f"git checkout -p {PARAMS.name}" + (f" && rm {link.relative_to(ROOT)}" if linked else "")
-    training = "measured as it is" if frozen else f"fine-tuned on at most {entry['train']} images of a class"
+    training = "measured as it is" if frozen else f"fine-tuned on at most {entry['train']} images per class"
     what, count = ("set", len(plan.sets)) if plan.sets else ("fold", len(folds))
     unseen = len(plan.sets[0] if plan.sets else plan.folds[0][0].unseen)
     for line in [
         f"wrote {', '.join('.'.join(key) for key in changes)} and datasets.{name} to {PARAMS.name}; undo: {undo}",
-        f"{' and '.join(models)}: {training}; {count} {what}{'s' * (count > 1)} of {unseen} unseen classes",
-        *(
-            f"{model}: images of {size} px; smaller ones are enlarged; see --image-size"
-            for model, size in sizes.items()
-        ),
+        f"{' and '.join(models)}: {training}; {count} {what}{'s' * (count > 1)} with {unseen} unseen classes",
+        *(f"{model}: {size} px images; smaller ones are enlarged; see --image-size" for model, size in sizes.items()),
         *([f"bits: {bits}, as images that were read have it; prepare refuses larger values"] if bits else []),
         *notes,
         "next: `whichlayer plan` estimates the time, `dvc repro` runs it",
@@ -131,7 +128,7 @@ def check_free(config: Config, name: str, folder: Path, models: Sequence[str]) -
         UserError: naming what is not.
     """
     for model in models:
-        check_known(model, config.models, f"--model: {model!r} must be an entry of `models`")
+        check_known(model, config.models, f"--model: {model!r} must be an entry in `models`")
     if not re.fullmatch(r"\w{1,100}", name, re.ASCII):
         raise UserError(f"--name: must have letters, digits and underscores alone, found {name!r}; choose another name")
     link = RAW / name
@@ -194,7 +191,7 @@ def choose_splits(candidates: Sequence[Candidate], *, frozen: bool, probe_folds:
     unseen = max(2, min(UNSEEN_CLASSES, classes // 3))
     if classes < unseen + 2:
         raise UserError(
-            f"fine-tuning needs two seen and two unseen classes, found {classes} of at least {least} images; add "
+            f"fine-tuning needs two seen and two unseen classes, found {classes} with at least {least} images; add "
             f"classes or images, or measure a network as it is (--model {MODEL})"
         )
     return entry | {"unseen_count": unseen}

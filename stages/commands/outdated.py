@@ -36,7 +36,7 @@ def check_made_of(params: Path, cell: Cell, results: Path) -> None:
     found = list(dict.fromkeys([*chain.from_iterable(edited), *_of_other_artifacts(entries), *again]))
     if found:
         raise UserError(
-            f"{cell_name(cell)}: network, embeddings, results and {params} must be of each other, found otherwise: "
+            f"{cell_name(cell)}: network, embeddings, results and {params} must belong together, found otherwise: "
             f"{listed(found, MAX_LISTED)}; run `dvc repro`, or undo the edit"
         )
 

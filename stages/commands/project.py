@@ -70,7 +70,7 @@ def check_new(out: Path, *, folder: bool = True, draws: bool = True, images: Pat
         raise UserError(f"{out}: must not exist, since nothing is overwritten; choose another path with --out")
     if images is not None and images.resolve() in out.resolve().parents:
         raise UserError(
-            f"{out}: must not lie in the folder of the images, {images}, whose files would be read as images then; "
+            f"{out}: must not lie in the image folder, {images}, whose files would be read as images then; "
             "choose another path with --out"
         )
     nearest = next(path for path in out.absolute().parents if os.path.lexists(path))
@@ -163,7 +163,7 @@ params_option = click.option(
 )
 
 use_option = click.option(
-    "--use", type=click.Choice(OFFERED), help="Purpose of the features; by default aggregate.use, else each."
+    "--use", type=click.Choice(OFFERED), help="What the features are for; by default aggregate.use, else each."
 )
 
 workers_option = click.option(

@@ -19,7 +19,7 @@ results_argument = click.argument("results", type=ProjectPath(), default=lambda:
 @click.option("--lead", type=click.FloatRange(0, min_open=True), help="Print which study would show this lead.")
 @json_option
 def verdict(results: Path, use: str | None, lead: float | None, as_json: bool) -> None:
-    """Print the verdict of a finished workflow, without running anything.
+    """Print a finished workflow's verdict, without running anything.
 
     RESULTS is the folder that the aggregate stage wrote; by default the folder in dvc.yaml. --lead prints instead how
     many folds, seeds or unseen classes a study like this needs to show such a lead over the last layer.
@@ -33,8 +33,8 @@ def verdict(results: Path, use: str | None, lead: float | None, as_json: bool) -
     if lead:
         if not facts.power:
             raise UserError(
-                f"--lead: {results} must hold a study that tells of other classes, by a score of a proven level (three "
-                "folds or more, or ten classes of a network as it is), found none; run one as a pilot"
+                f"--lead: {results} must hold a study with proven intervals over classes (three folds or more, or ten "
+                "classes and a frozen network), found none; run one as a pilot"
             )
         print(*(power_sentence(each, lead) for each in facts.power), sep="\n")
         return
@@ -52,10 +52,10 @@ def verdict(results: Path, use: str | None, lead: float | None, as_json: bool) -
 @use_option
 @json_option
 def recommend(results: Path, dataset: str | None, model: str | None, use: str | None, as_json: bool) -> None:
-    """Print the layer and checkpoint of each network to use for unseen classes.
+    """Print which layer and checkpoint to use for unseen classes, for each network.
 
-    RESULTS is the folder that the aggregate stage wrote; by default the folder in dvc.yaml. --json prints the records
-    of recommendation.json.
+    RESULTS is the folder that the aggregate stage wrote; by default the folder in dvc.yaml. --json prints
+    recommendation.json's records.
     """
     from ..aggregate.facts_file import read_facts
     from ..aggregate.words.documents import compare_networks, describe, recommendation_records, strict_json
@@ -67,7 +67,7 @@ def recommend(results: Path, dataset: str | None, model: str | None, use: str | 
     for what, name in {"dataset": dataset, "model": model}.items():
         known = {str(getattr(each, what)) for each in chosen}
         if name is not None:
-            check_known(name, known, f"--{what} must be one of the results, found {name!r}")
+            check_known(name, known, f"--{what} must be in the results, found {name!r}")
         chosen = [each for each in chosen if name in (None, getattr(each, what))]
     if as_json:
         print(strict_json(recommendation_records(chosen)))
@@ -80,7 +80,7 @@ def recommend(results: Path, dataset: str | None, model: str | None, use: str | 
 @results_argument
 @click.option("--open", "show", is_flag=True, help="Open it in the browser, too.")
 def report(results: Path, show: bool) -> None:
-    """Print the path of the page of a finished workflow: one file, to look at or to send to someone.
+    """Print the path to a finished workflow's page: one file, to look at or to send to someone.
 
     RESULTS is the folder that the aggregate stage wrote; by default the folder in dvc.yaml.
     """
@@ -88,7 +88,7 @@ def report(results: Path, show: bool) -> None:
 
     page = (results / PAGE).absolute()
     if not page.is_file():
-        raise UserError(f"{page}: must be the page of a finished workflow, found no file; run `dvc repro`")
+        raise UserError(f"{page}: must be a finished workflow's page, found no file; run `dvc repro`")
     check_result(page)
     print(page)
     if show and not webbrowser.open(page.as_uri()):

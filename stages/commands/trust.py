@@ -13,7 +13,7 @@ from . import launcher
 def trust(folder: Path) -> None:
     """Say that the project in which FOLDER lies is yours: commands called there run its own code.
 
-    Without FOLDER it is the project of the working directory. `whichlayer init` and `make install` say so themselves.
+    Without FOLDER it is the working directory's project. `whichlayer init` and `make install` say so themselves.
     For one call WHICHLAYER_TRUST=1 does the same.
     """
     project = launcher.find_project(folder.resolve())

@@ -19,7 +19,7 @@ from .project import ROOT, ProjectCommand, size
 def unfinished() -> None:
     """List the work that stopped trainings have kept, and its size on disk.
 
-    The next run of finetune continues from it, or removes it if code, parameters, inputs or the machine have changed.
+    The next finetune run continues from it, or removes it if code, parameters, inputs or the machine have changed.
     You may delete it at any time.
     """
     lines = [*describe(stage_path("finetune", "--weights"))]

@@ -16,10 +16,10 @@ from .project import MAX_LISTED, ROOT, ProjectCommand, json_option
 @click.option("--remove", "removes", is_flag=True, help="Delete damaged files, so that `dvc repro` recreates them.")
 @json_option
 def verify(removes: bool, as_json: bool) -> None:
-    """Hash the files of dvc.lock and of DVC's cache, and list the damaged ones.
+    """Hash the files in dvc.lock and in DVC's cache, and list the damaged ones.
 
-    DVC compares sizes and times of files, and never hashes the objects of its cache again, so it misses errors of the
-    disk and damaged objects. This command reads every object, every output of the grid in dvc.lock, and the raw data.
+    DVC compares file sizes and times, and never rehashes the objects in its cache, so it misses disk errors and damaged
+    objects. This command reads every object, every output in dvc.lock that the grid has, and the raw data.
     With --remove it deletes damaged outputs and objects. `dvc repro` then restores each result from the cache, or runs
     its stage again. Raw data stay.
 
@@ -44,7 +44,7 @@ def as_lines(found: Survey, *, as_json: bool, removed: bool) -> list[str]:
         content = {"hashed": found.hashed, "damaged": lines, "absent": absent, "outside": outside}
         return [json.dumps(content, indent=2, ensure_ascii=False)]
     result = f"{len(lines)} damaged:" if lines else "all are as they were written"
-    printed = [f"verify: hashed {found.hashed:,} files and objects of the cache; {result}"]
+    printed = [f"verify: hashed {found.hashed:,} files and cached objects; {result}"]
     printed += [f"  {line}" for line in lines]
     if found.damaged:
         done = "removed" if removed else "`whichlayer verify --remove` deletes what is damaged"

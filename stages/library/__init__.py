@@ -2,11 +2,11 @@
 
 import whichlayer as wl
 
-layers = wl.embed("resnet18.a1_in1k", paths)     # {layer: (N, D)}; or embeddings of your own
+layers = wl.embed("resnet18.a1_in1k", paths)     # {layer: (N, D)}; or your own embeddings
 result = wl.score(layers, labels)
 print(result)                                   # the verdict
 result.recommend("retrieval")                   # also: result.table, result.gain("last"), result.plot()
-vectors = result.fit(use="retrieval").transform(layers)  # of the best layer, or join of layers
+vectors = result.fit(use="retrieval").transform(layers)  # from the best layer, or joined layers
 """
 
 import re
@@ -91,39 +91,39 @@ def score(
     embeddings, as in a search by cosine similarity. No file is read. Neither torch nor DVC is needed.
 
     Args:
-        layers: name -> embedding (N, D) of the same N images (or texts, or sounds), real numbers, from input to output:
-            gains are over the last. An array called `pixels` is no layer but a baseline, the images themselves. Of
-            several networks or input sizes it is name -> such a dict, as `{"64": layers64, "224": layers224}`, whose
+        layers: name -> embedding (N, D), real numbers, a row per image (or text, or sound), from input to output: gains
+            are over the last. An array called `pixels` is no layer but a baseline, the images themselves. For several
+            networks or input sizes it is name -> such a dict, as `{"64": layers64, "224": layers224}`, whose
             layers are called `64 layer4` in tables.
-        labels: (N,) classes, texts or whole numbers, at least two images of each, for the probe five.
-        groups: (N,) groups of images that belong together, such as a writer's or a patient's. They change only
+        labels: (N,) classes, texts or whole numbers, at least two images per class, for the probe five.
+        groups: (N,) groups whose images belong together, such as a writer's or a patient's. They change only
             intervals over images, whose halves keep groups whole. With few groups there is no such interval.
         seen: (N,) booleans, whether an image's class is one that the network was trained on; by default none is. Seen
             images are left out.
-        folds: (N,) fold of every image, texts or whole numbers, where each fold has unseen classes of its own; by
-            default there is one fold.
-        metrics: names of scores, the main score first, such as `["map_at_r", "nmi", "probe_accuracy"]`; by default all
+        folds: (N,) each image's fold, texts or whole numbers, where each fold has its own unseen classes; by default
+            there is one fold.
+        metrics: score names, the main score first, such as `["map_at_r", "nmi", "probe_accuracy"]`; by default all
             columns that Result.table has without it.
-        normalize: `l2` L2-normalizes embeddings for scores of distances; `none` takes them unchanged.
+        normalize: `l2` L2-normalizes embeddings for scores that use distances; `none` takes them unchanged.
         neighbours: which images can be neighbours: `all`, or only those of `other_groups`.
-        max_images: largest number of images of a fold that are scored. Of more, so many are drawn class by class, at
-            least `probe_folds` of each, and `notes` and the verdict name it. A smaller gallery is an easier question:
-            compare only scores of as many images. Memory-mapped layers are read only in these rows.
-        kmeans_starts, kmeans_polished, kmeans_seed: number of k-means starts, how many of the best go on in all
+        max_images: how many images per fold are scored, at most. From more, so many are drawn class by class, at least
+            `probe_folds` per class, and `notes` and the verdict name it. Fewer images are easier to rank: compare only
+            scores with equally many. Memory-mapped layers are read only in these rows.
+        kmeans_starts, kmeans_polished, kmeans_seed: how many k-means starts, how many of the best go on in all
             features, and the seed.
-        probe_C, probe_folds: inverse penalty and number of cross-validation folds of the linear probe.
-        refits_metrics: scores to compute again on parts of the images, for their intervals; by default all that can be,
+        probe_C, probe_folds: the linear probe's inverse penalty and cross-validation folds.
+        refits_metrics: scores to recompute on image subsets, for their intervals; by default all that can be,
             but for those whose intervals come from folds.
-        refits_halves, refits_starts, refits_polished: number of halves (even), and k-means on halves. They are not
+        refits_halves, refits_starts, refits_polished: how many halves (even), and k-means on halves. They are not
             computed where ten classes or more give intervals over classes, which are what is shown.
         worthwhile_gain: gain over the last layer up to which choosing does not pay.
         joins, recipes: what competes with single layers, in `Result.recommend` and `representation`, as
             for `choose_representation`; `joins=["single"], recipes=["plain"]`: nothing.
-        control: the layer that gains are over, which then counts as the last and is listed there; of several networks
-            `(network, layer)`, required. None: the last layer of the only network.
-        ids, dataset, model: (N,) names of the images, and names in the verdict. Ids and `dataset` seed the halves.
-        workers: number of processes. More than one needs `if __name__ == "__main__":` in a script.
-        on_scores: called with the table of scores before anything is computed again for intervals: first without the
+        control: the layer that gains are over, which then counts as the last and is listed there; for several networks
+            `(network, layer)`, required. None: the only network's last layer.
+        ids, dataset, model: (N,) image names, and names in the verdict. Ids and `dataset` seed the halves.
+        workers: how many processes. More than one needs `if __name__ == "__main__":` in a script.
+        on_scores: called with the table of scores before anything is recomputed for intervals: first without the
             linear probe, then with it.
 
     Raises:
@@ -138,7 +138,7 @@ def score(
         raise UserError(f"workers must be a whole number >= 1, found {workers!r}")
     for what, named in (("dataset", dataset), ("model", model)):
         if not isinstance(named, str) or not re.fullmatch("[A-Za-z0-9_]+", named):
-            raise UserError(f"{what} must consist of letters, digits and `_`, found {named!r}")
+            raise UserError(f"{what} may have only letters, digits and `_`, found {named!r}")
     measure = parse_settings(metrics, given)
     if not isinstance(worthwhile_gain, Real) or not worthwhile_gain >= 0:
         raise UserError(f"worthwhile_gain must be a number >= 0, found {worthwhile_gain!r}")
@@ -178,26 +178,25 @@ def choose_representation(
     recipes: Sequence[str] = RECIPES,
     control: str | tuple[str, str] | None = None,
 ) -> "RepresentationChoice":
-    """Choose what to store for each use: a layer or a join of layers, and a recipe for its rows.
+    """Choose what to store for each use: a layer or joined layers, and a recipe for the rows.
 
-    Classes are divided into folds. Candidates are compared by MAP@R within the classes of a fold, with means and axes
-    fitted to images of the other folds' classes. What was chosen without a fold is judged on it. For a classifier
-    and for discovery, single layers, the best join of all layers and the best two candidates compete by the linear
-    probe and by NMI.
+    Classes are divided into folds. Candidates are compared by MAP@R within a fold's classes, with means and axes fitted
+    to images from the other folds. What was chosen without a fold is judged on it. For a classifier and for discovery,
+    single layers, the best join of all layers and the best two candidates compete by the linear probe and by NMI.
 
     Args:
         layers: name -> embedding (N, D), from input to output, as for `score`, and `pixels` is no candidate; or
-            several networks or input sizes, name -> such a dict. Layers of two of them are never joined.
+            several networks or input sizes, name -> such a dict. Layers from two of them are never joined.
         labels: (N,) classes; recipes that fit axes need eight.
-        groups: (N,) groups of images, such as a writer's: no image is a neighbour of one of its own group.
+        groups: (N,) groups whose images belong together, such as a writer's: they are not each other's neighbours.
         joins: which layers stand side by side: `single`, `last_2`, `last_4`, `upper_half`, `all`.
-        recipes: of the rows: `plain` (L2-normalized), `centred`, `whitened`, `within` (the inverse root of the
+        recipes: for the rows: `plain` (L2-normalized), `centred`, `whitened`, `within` (the inverse root of the
             covariance within reference classes), `whitened_within`.
-        control: the layer that gains are over, of several networks `(network, layer)`, required; None: the
-            last layer of the only network.
+        control: the layer that gains are over, for several networks `(network, layer)`, required; None: the only
+            network's last layer.
 
     Returns:
-        The choice; `choice.fit(use="retrieval")` makes the transformer of it.
+        The choice; `choice.fit(use="retrieval")` makes its transformer.
 
     Raises:
         UserError: embeddings or labels are not as they must be, or a name is unknown.
@@ -224,20 +223,20 @@ def embed(
     """Embed images at every layer of a network, in one pass.
 
     Args:
-        model: the name of a network, or a module. A name is a model of params.yaml, or of timm with its weights, such
-            as `resnet18.a1_in1k`. Images become squares and are normalized for these weights.
+        model: a network's name, or a module. A name is a model in params.yaml, or in timm with its weights, such as
+            `resnet18.a1_in1k`. Images become squares and are normalized for these weights.
         images: paths, Pillow images, or an array (N, H, W, 3) uint8, RGB; for a network by name (N, S, S, 3).
-        layers: `default` (stages or blocks of a known library's network; of another module its children, a head
-            included), `inside_blocks` (of a vision transformer), or a list of module paths, as `model.named_modules()`
+        layers: `default` (stages or blocks in a known library's network; in another module its children, a head
+            included), `inside_blocks` (in a vision transformer), or a list of module paths, as `model.named_modules()`
             names them. They are returned from input to output.
         transform: required for a module: from an RGB image (PIL) to its input (3, H, H), float32, such as
             `timm.data.create_transform(**timm.data.resolve_model_data_config(model))`.
         pooling: how a layer's output becomes a vector: `auto` (class token, else mean over space), `mean`, `max`,
             `token0`, `gem` (generalized mean) or `cls+mean` (class token beside the mean).
-        image_size: input height and width of a network by name; by default those that its weights were trained at.
+        image_size: input height and width for a network by name; by default those that its weights were trained at.
             Smaller images are enlarged, which raises scores, and the time.
         batch_size: images per forward pass, at most 10,000; fewer images are filled up to it.
-        bits: how many bits files of 16 bits a sample use; with 12 bits, 4095 is white. By default the fewest into
+        bits: how many bits 16-bit files use; with 12 bits, 4095 is white. By default the fewest into
             which all values fit, with a warning if these are fewer than 16: give it where images are embedded in parts.
         workers: threads that decode images while the network runs; by default one per processor, at most 8.
 
@@ -282,9 +281,9 @@ def embed(
         return embed_named(network, pixels, len(images), taps, [pooling], batch_size, name=model)[pooling]
     if isinstance(model, type) or not callable(getattr(model, "named_modules", None)):
         found = f"the class {model.__name__}" if isinstance(model, type) else type(model).__name__
-        raise UserError(f"model must be the name of a network or a torch module, found {found}")
+        raise UserError(f"model must be a network's name or a torch module, found {found}")
     if image_size is not None:
-        raise UserError("image_size is of a network by name: a module has that of `transform`'s images; leave it out")
+        raise UserError("image_size is for a network by name: for a module, `transform` sets the size; leave it out")
     if not callable(transform):
         raise UserError(f"a module needs `transform`, from an RGB image to its input (3, H, H), found {transform!r}")
     return embed_module(model, images, taps, transform, pooling, batch_size, reading)

@@ -63,7 +63,7 @@ def tabulate(
         raise UserError("labels must have one entry for each image, found none: there are no images")
     for name, found in [(name, len(column)) for of in (texts, marks) for name, column in of.items()]:
         if found != count:
-            raise UserError(f"{name} must have one entry for each of the {count} labels, found {found}")
+            raise UserError(f"{name} must have one entry per label, {count}, found {found}")
     samples = pd.DataFrame({"label": texts["labels"], "group": texts.get("groups", ""), "fold": 0, "split": UNSEEN})
     if seen is not None:
         if marks["seen"].dtype != bool:
@@ -95,12 +95,12 @@ def check_samples(samples: pd.DataFrame) -> None:
             where = f" in the split {split!r}" if samples["split"].nunique() > 1 else ""
             raise UserError(
                 f"labels must have at least 2 classes, and every class at least 2 images, found {found}{where}; remove "
-                "classes of one image from the labels and all embeddings"
+                "classes with one image from the labels and all embeddings"
             )
         if (repeated := rows["sample_id"].duplicated()).any():
             raise UserError(f"ids must list each image once, found {rows['sample_id'][repeated].iloc[0]!r} twice")
     if own.ngroups != samples["fold"].nunique() * samples["split"].nunique() or UNSEEN not in set(samples["split"]):
-        raise UserError("every fold must have images of unseen classes, and of seen ones if another has; add some")
+        raise UserError("every fold must have images from unseen classes, and from seen ones if another has; add some")
     unseen = samples[samples["split"] == UNSEEN].groupby("label")["fold"].nunique()
     both = samples.groupby(["label", "fold"])["split"].nunique().groupby("label").max()
     for what, counts in (("seen or unseen", both), ("unseen in one fold (each file is one)", unseen)):
@@ -184,7 +184,7 @@ def as_column(name: str, values: ArrayLike) -> NDArray[Any]:
         if column.ndim == 2 and column.shape[1] == 1:
             remedy = f"give np.ravel({name})"
         elif column.ndim == 2 and column.dtype.kind in "iufb":
-            remedy = f"of one-hot rows give np.argmax({name}, axis=1)"
+            remedy = f"for one-hot rows give np.argmax({name}, axis=1)"
         raise UserError(f"{name} must have one entry for each image, found {found}; {remedy}")
     return column
 
@@ -211,7 +211,7 @@ def check_probe(labels: "pd.Series[str]", measure: ScoreParams) -> None:
     if PROBE in measure.all_metrics and counts.iloc[0] < folds:
         found = listed([f"{name!r} ({count})" for name, count in counts[counts < folds].items()], 5)
         raise UserError(
-            f"the linear probe needs at least {folds} images of each class, found {found}; add images, remove such "
+            f"the linear probe needs at least {folds} images per class, found {found}; add images, remove such "
             'classes, or choose scores without the probe, such as metrics=["map_at_r", "nmi"] in Python or '
             "--metrics map_at_r,nmi"
         )
@@ -240,7 +240,7 @@ def check_index(layers: Mapping[str, Any], labels: Any) -> None:
     for name, X in layers.items() if isinstance(labels, pd.Series) else ():
         if isinstance(X, pd.DataFrame) and len(X) == len(labels) and not X.index.equals(labels.index):
             raise UserError(
-                f"embeddings of layer {name!r} must have the index of labels in the same order, found another; sort "
+                f"layer {name!r} must have the index of labels in the same order, found another; sort "
                 "both alike, or if their rows match as they stand give labels.to_numpy()"
             )
 
@@ -264,18 +264,18 @@ def check_layers(
     for name, given in layers.items():
         if not isinstance(name, str) or not USABLE.fullmatch(name):
             raise UserError(
-                "a layer's name must be of at most 200 letters, digits, `.`, `_`, `-` and blanks, and begin with a "
+                "a layer's name must have at most 200 letters, digits, `.`, `_`, `-` and blanks, and begin with a "
                 f"letter or digit, found {name!r}; rename it"
             )
         if isinstance(given, pd.DataFrame) and all(each.kind in "fiu" for each in given.dtypes):
             given = given.to_numpy(np.float64, na_value=np.nan)  # pandas' nullable numbers would become objects
-        X = as_array(f"embeddings of layer {name!r}", given)
+        X = as_array(f"layer {name!r}", given)
         if X.dtype.kind in "fiu" and X.ndim == 2 and len(X) != count:
             raise UserError(f"embeddings must have a row for each label: layer {name!r} has {len(X)}, labels {count}")
         if X.dtype.kind not in "fiu" or X.ndim != 2 or len(X) != count or not X.shape[1]:
             raise UserError(
-                f"embeddings of layer {name!r} must be (images, features) of real numbers, with a row for each of the "
-                f"{count} labels, found {X.dtype} of shape {X.shape}; give every layer the same images, and reduce its "
+                f"layer {name!r} must be (images, features), real numbers with a row per label, "
+                f"{count}, found {X.dtype} with shape {X.shape}; give every layer the same images, and reduce its "
                 "output to one vector per image, for example by its mean over space"
             )
         X = X if rows is None else take_rows(X, rows)
@@ -285,10 +285,10 @@ def check_layers(
         if np.isnan(longest):
             row = int(np.flatnonzero(~np.isfinite(found[name]).all(axis=1))[0])
             row = row if rows is None else int(rows[row])
-            raise UserError(f"embeddings of layer {name!r} must be finite, found NaN in row {row}; {remedy}")
+            raise UserError(f"layer {name!r} must be finite, found NaN in row {row}; {remedy}")
         if longest and not 1 / MAX_LENGTH <= longest <= MAX_LENGTH:  # nor NaN
             raise UserError(
-                f"embeddings of layer {name!r} must be finite in float32, the longest of {1 / MAX_LENGTH:g} to "
+                f"layer {name!r} must be finite in float32, its longest embedding from {1 / MAX_LENGTH:g} to "
                 f"{MAX_LENGTH:g}, found {longest:.3g}; {remedy}, or multiply the layer by a number"
             )
     if isinstance(layers, Layers):
@@ -357,11 +357,11 @@ def parse_settings(metrics: Sequence[str] | None, given: Mapping[str, Any]) -> S
     """
     listed = isinstance(metrics, Collection) and not isinstance(metrics, str | Set | Mapping) and len(metrics) > 0
     if metrics is not None and not (listed and all(isinstance(name, str) for name in metrics)):
-        raise UserError(f"metrics must be a list of names of scores, found {metrics!r}")
+        raise UserError(f"metrics must be a list of score names, found {metrics!r}")
     if len({*(metrics or ())}) < len(metrics or ()):
         raise UserError(f"metrics must not repeat a name, found {[*(metrics or ())]}")
     for name in metrics or ():
-        check_known(name, LAYER_SCORES, f"metrics must name scores of layers, found {name!r}")
+        check_known(name, LAYER_SCORES, f"metrics must name layer scores, found {name!r}")
     values: dict[str, Any] = {"metrics": [*(METRICS if metrics is None else metrics)]}
     values |= {"probe": {"steps": "ends"}, "refits": {"steps": "ends"}, "kmeans": {}}
     for argument, value in given.items():

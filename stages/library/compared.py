@@ -91,7 +91,7 @@ def compare(layers: Any, function: str, *, joins: Any = JOINS, recipes: Any = RE
     arrays, known = dict[str, Any](), dict[str, Known]()
     for network, own in networks.items():
         if network and not {*own} - {BASELINE}:
-            raise UserError(f"every network must have a layer, found none of {network!r}; leave it out")
+            raise UserError(f"every network must have a layer, found none in {network!r}; leave it out")
         described = own.described if isinstance(own, Layers) else {}
         for name in (name for name in own if name != BASELINE):
             key = f"{network} {name}" if network else name
@@ -119,8 +119,8 @@ def _networks_of(given: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
     networks = {str(name): own for name, own in given.items()}
     wrong = next((name for name in networks if name in ("", *ROWS)), None)
     if wrong is not None or len(networks) < len(given):
-        found = "two of one name" if wrong is None else repr(wrong)
-        raise UserError(f"networks must have names of their own, none of {', '.join(ROWS)}, found {found}; rename it")
+        found = "one name twice" if wrong is None else repr(wrong)
+        raise UserError(f"networks must have their own names, other than {', '.join(ROWS)}, found {found}; rename it")
     return networks
 
 
@@ -139,5 +139,5 @@ def _named_control(networks: Mapping[str, Mapping[str, Any]], known: Mapping[str
     if control is None:
         return None
     name = " ".join(map(str, control)) if isinstance(control, tuple | list) else control
-    check_known(name, known, f"control must be the name of an array, found {name!r}")
+    check_known(name, known, f"control must be an array's name, found {name!r}")
     return str(name)

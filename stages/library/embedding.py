@@ -126,7 +126,7 @@ class Unwrapped:
             if explain_system_error(error):
                 raise
             raise UserError(
-                f"{name} must run on a batch of images alone, {input_kind(network.module)[1]} of shape ({BATCH}, 3, "
+                f"{name} must run on an image batch only, {input_kind(network.module)[1]} with shape ({BATCH}, 3, "
                 f"{size}, {size}) as transform gives them, found {type(error).__name__}: {error}; wrap a module "
                 "that needs more in one whose forward(self, images) calls it"
             ) from error
@@ -190,8 +190,8 @@ class Reading:
 
 def _warn(bits: Bits) -> None:
     warn(
-        f"images of {FULL} bits use {bits}, so {2**bits - 1} is taken for white; say so by bits={bits}, or bits={FULL} "
-        "if they are to be as dark as that",
+        f"{FULL}-bit images use {bits} bits, so {2**bits - 1} is taken for white; say so by bits={bits}, or "
+        f"bits={FULL} if they are to be as dark as that",
         stacklevel=2,
     )
 
@@ -226,7 +226,7 @@ def embed_named(
     try:
         network, compute = build_network(params, 1, seed=0), choose_device()
     except UserError as error:
-        entry = f"by the name of a model of params.yaml that has {YOUR_OWN}; efficientnet_lite0 needs no network"
+        entry = f"by a model's name in params.yaml that has {YOUR_OWN}; efficientnet_lite0 needs no network"
         raise UserError(str(error).replace(YOUR_OWN, entry)) from error
     device = compute.device
     network.move(device)
@@ -306,8 +306,8 @@ def _transformed(images: Iterator[Pixels], transform: Callable[[Image.Image], Te
             raise UserError(f"transform must give a tensor (3, H, H), float, for each RGB image, found {found}")
         if tensor.shape != first:
             raise UserError(
-                f"transform must give tensors of one shape, found {first} and {tuple(tensor.shape)}; let it resize to "
-                "a square, or resize and cut one out"
+                f"transform must give tensors with one shape, found {first} and {tuple(tensor.shape)}; let it resize "
+                "to a square, or resize and cut one out"
             )
         yield tensor
 
@@ -355,7 +355,7 @@ def _passed(
         yield waiting
 
 
-TAKEN = "paths or Pillow images, or a NumPy array uint8 of shape {}, RGB"
+TAKEN = "paths or Pillow images, or a NumPy array uint8 with shape {}, RGB"
 
 
 def check_images(images: Any, *, square: bool = False) -> Listed | Pixels:
@@ -372,7 +372,7 @@ def check_images(images: Any, *, square: bool = False) -> Listed | Pixels:
     if isinstance(images, np.ndarray) and not (images.ndim == 1 and images.dtype.kind in "UO"):
         height, width, channels = images.shape[1:] if images.ndim == 4 else (0, 0, 0)
         if images.dtype != np.uint8 or channels != 3 or (square and height != width):
-            raise UserError(f"images must be {taken}, found {images.dtype} of {images.shape}")
+            raise UserError(f"images must be {taken}, found {images.dtype} with shape {images.shape}")
         listed: Listed | Pixels = images
     elif isinstance(images, Tensor | DataLoader | Dataset | pd.DataFrame) or not isinstance(images, Iterable):
         raise UserError(f"images must be {taken}, found {type(images).__name__}")

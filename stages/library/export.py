@@ -85,7 +85,7 @@ def compute_results(
     further: dict[str, Any] = {"extra": {"metrics": [], "steps": "ends"}, "analyses": kept, "knn_k": measure.knn_k}
     further["representations"] = measure.representations
     measure = MeasureParams.model_validate(scored.measure.model_dump() | further)
-    told = [f"left out, for want of training images or seen classes: {', '.join(left_out)}"] if left_out else []
+    told = [f"left out, since there are no training images or seen classes: {', '.join(left_out)}"] if left_out else []
     told += write_measures(out, scored, arrays, samples, grid, measure, workers=workers)
     asked = Asked(grid, AskedMeasures.model_validate(measure.model_dump()), aggregate)
     results = compute(read_tables(out, None, grid, kept), asked)

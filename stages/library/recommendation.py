@@ -70,16 +70,16 @@ class Recommendation:
             (OOD detection of unseen classes).
         metric: the score that leads this use: `probe_accuracy`, `map_at_r`, `nmi` or `ood_auroc_knn`.
         layer: its best layer; the last one if choosing does not pay.
-        score: score of that layer, corrected for the choice among layers, so it is below the mean in `table`. Report
+        score: that layer's score, corrected for the choice among layers, so it is below the mean in `table`. Report
             this score.
-        low, high: 95% interval of the score; None if there is none, as for fewer than ten classes without halves.
+        low, high: the score's 95% interval; None if there is none, as for fewer than ten classes without halves.
         gain: gain over the last layer, corrected for the choice among layers; None if the last layer itself is chosen,
             or if there is no estimate.
-        gain_low, gain_high: 95% interval of the gain, around `gain`.
-        status: `pays` (the interval of the gain lies above 0), `does_not_pay` (no layer gains more than 0.02) or
+        gain_low, gain_high: the gain's 95% interval, around `gain`.
+        status: `pays` (the gain's interval lies above 0), `does_not_pay` (no layer gains more than 0.02) or
             `undecided`.
         ties: layers that are not distinguishable from the chosen one, from input to output.
-        scope: scope of the intervals: `classes` from ten classes on, else `images`; None if there are none.
+        scope: the intervals' scope: `classes` from ten classes on, else `images`; None if there are none.
         useful: whether any layer beats chance and raw pixels.
         representation: what is better than the layer; None: nothing is, or nothing else was compared.
     """

@@ -49,4 +49,4 @@ def arguments_of(measure: ScoreParams) -> dict[str, Any]:
 def left_out(measure: MeasureParams) -> list[str]:
     """Name the scores that were asked for and need a head."""
     heads = [name for name in measure.all_metrics if name in HEAD_SCORES]
-    return [f"left out, for want of a head: {', '.join(heads)}"] if heads else []
+    return [f"left out, since there is no head: {', '.join(heads)}"] if heads else []

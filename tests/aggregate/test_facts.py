@@ -41,10 +41,10 @@ def test_a_use_that_no_score_tells_of_is_an_error_that_lists_the_others():
 
 def test_missing_damaged_and_old_facts_are_errors(tmp_path):
     path = tmp_path / "facts.json"
-    with pytest.raises(UserError, match=r"facts\.json: must be the facts .*, found no file; run the aggregate stage"):
+    with pytest.raises(UserError, match=r"facts\.json: must hold .* facts, found no file; run the aggregate stage"):
         read_facts(tmp_path)
     path.mkdir()
-    with pytest.raises(UserError, match=r"must be a file of at most .*, found a folder"):
+    with pytest.raises(UserError, match=r"must be a file with at most .*, found a folder"):
         read_facts(tmp_path)
     with pytest.raises(UserError, match="found no file"):
         read_facts(Path(__file__))
@@ -56,5 +56,5 @@ def test_missing_damaged_and_old_facts_are_errors(tmp_path):
     whole = path.read_text()
     for own, other, where in (('"model": "a",', "", "model: Field required"), ("facts/8", "facts/7", "format: ")):
         path.write_text(whole.replace(own, other))
-        with pytest.raises(UserError, match=rf"another version of whichlayer wrote, or damage \(.*{where}.*dvc repro"):
+        with pytest.raises(UserError, match=rf"another whichlayer version wrote, or damage \(.*{where}.*dvc repro"):
             read_facts(tmp_path)

@@ -84,7 +84,7 @@ def test_cells_that_were_made_with_several_versions_of_a_library_are_named(tmp_p
         seal(cell)
     aggregate(monkeypatch, tmp_path)
     name = "/".join(cell.parts[-4:])
-    told = f"libraries, which may move their scores: timm 1.0 (3 cells) and 1.1 ({name}). `dvc repro -f`"
+    told = f"several library versions, which may move their scores: timm 1.0 (3 cells) and 1.1 ({name}). `dvc repro -f`"
     for file in ("report.html", "summary.md", "facts.json"):
         assert told in (tmp_path / "results" / file).read_text(encoding="utf-8")
     assert "torch" not in read_facts(tmp_path / "results").notice

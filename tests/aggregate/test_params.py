@@ -9,7 +9,7 @@ GIVEN = {"main_metric": "nmi", "accuracy_margin": 0.05}
 
 
 def test_accuracy_is_no_score_of_layers():
-    with pytest.raises(UserError, match=r"aggregate\.main_metric.*score of layers"):
+    with pytest.raises(UserError, match=r"aggregate\.main_metric.*layer score"):
         parse(GIVEN | {"main_metric": "accuracy"}, AggregateParams, where="aggregate")
 
 

@@ -78,7 +78,7 @@ def test_the_results_of_a_study_may_be_kept_without_page_and_digests(results: Pa
 
 def test_a_strangers_pipe_device_or_endless_file_is_not_read(tmp_path: Path):
     def refused(found: str) -> None:
-        with pytest.raises(UserError, match=rf"facts\.json: must be a file of at most .*, found {found}"):
+        with pytest.raises(UserError, match=rf"facts\.json: must be a file with at most .*, found {found}"):
             read_facts(tmp_path)
         (tmp_path / "facts.json").unlink()
 

@@ -64,7 +64,7 @@ def test_it_looks_at_images_and_weights_and_sums_up_the_grid(tmp_path: Path, mon
     printed = run("--params", str(params))
     summary, note = printed.splitlines(keepends=True)
     assert summary.endswith("2 cells: datasets mine; models efficientnet_lite0; folds 0; seeds 0, 1\n")
-    assert note.startswith("check: datasets.mine: of 4 classes in all, 1 fold(s) of unseen ones reveal little about")
+    assert note.startswith("check: datasets.mine: with 4 classes in all, 1 fold(s) with unseen ones reveal little")
 
 
 def test_marks_of_a_conflict_in_dvc_lock_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -75,9 +75,7 @@ def test_marks_of_a_conflict_in_dvc_lock_are_found(tmp_path: Path, monkeypatch: 
     start, end = whole.index("  embed@"), whole.index("  measure@")
     for text in (f"{whole}<<<<<<< HEAD\n", f"{whole[:start]}<<<<<<< HEAD\n{whole[start:end]}=======\n{whole[end:]}"):
         lock.write_text(text)
-        with pytest.raises(
-            UserError, match=r"dvc\.lock: must be merged, found the mark of a conflict in line \d+; keep"
-        ):
+        with pytest.raises(UserError, match=r"dvc\.lock: must be merged, found a conflict mark in line \d+; keep"):
             check_merged(tmp_path)
     monkeypatch.setattr("stages.commands.check.ROOT", tmp_path)
     with pytest.raises(UserError, match="must be merged"):
@@ -244,9 +242,11 @@ def test_classes_of_ones_own_images_are_counted_before_training(tmp_path: Path):
         UserError, match=r"datasets\.mine: .*folds, 5, in the split 'test', found 'a' \(3\), 'b' \(3\); add"
     ):
         check_classes(mine({}), tmp_path / "small")
-    assert [note[:16] for note in check_classes(mine({}), tmp_path / "large")] == ["datasets.mine: o"]
+    assert [note[:16] for note in check_classes(mine({}), tmp_path / "large")] == ["datasets.mine: w"]
     write_images(tmp_path / "many", 13, "abcdefghijkl")
-    assert [note[15:48] for note in check_classes(mine({}), tmp_path / "many")] == ["folds of 2 unseen classes have no"]
+    assert [note[15:50] for note in check_classes(mine({}), tmp_path / "many")] == [
+        "folds with 2 unseen classes have no"
+    ]
     without = {"measure.metrics": ["nmi"], "measure.analyses": ["k_sensitivity"]}
     check_classes(mine(without), tmp_path / "small")
 
@@ -343,12 +343,12 @@ FROZEN = {f"models.{model}.network.frozen": True for model in COMMITTED["run"]["
 
 def test_all_classes_are_unseen_only_beside_networks_that_are_measured_as_they_are(tmp_path: Path):
     changes = {"datasets.mine.unseen_classes": "all"}
-    message = r"datasets\.mine\.unseen_classes: `all` leaves no class to fine-tune on, which 'efficientnet_lite0' of"
+    message = r"datasets\.mine\.unseen_classes: `all` leaves no class to fine-tune on, which 'efficientnet_lite0' in"
     with pytest.raises(UserError, match=message):
         check_datasets(mine(changes))
     check_datasets(mine(changes | FROZEN))
     another = {"run.models": ["efficientnet_lite0", "efficientnet_lite0_scratch"]}
-    with pytest.raises(UserError, match="which 'efficientnet_lite0_scratch' of"):
+    with pytest.raises(UserError, match="which 'efficientnet_lite0_scratch' in"):
         check_datasets(mine(changes | FROZEN | another))
     check_datasets(mine({}))
 
@@ -379,7 +379,7 @@ def test_classes_that_are_left_out_are_counted(tmp_path: Path):
     with pytest.raises(UserError, match=r"in the split 'test', found 'e' \(2\); add .*`min_images`"):
         check_classes(mine({}), tmp_path)
     notes = check_classes(mine({"datasets.mine.min_images": 13}), tmp_path)
-    assert "datasets.mine: left out for want of images: 'e' (4)" in notes
+    assert "datasets.mine: left out, with too few images: 'e' (4)" in notes
 
 
 LAYERS = "models.efficientnet_lite0.taps.layers"

@@ -55,7 +55,7 @@ def test_every_section_and_entry_is_there_and_frozen():
         ("measure.extra.metrics", ["nmi"], "extra.metrics must not repeat a name of metrics, found ['nmi']"),
         ("measure.analyses", ["odd"], "measure.analyses.0: unknown analysis 'odd': did you mean 'ood'?"),
         ("measure.kmeans.start", 3, "measure.kmeans.start is not a parameter: did you mean 'starts'?"),
-        ("aggregate.main_metric", "accuracy", "must be a score of layers; accuracy is the whole network's"),
+        ("aggregate.main_metric", "accuracy", "must be a layer score; accuracy is the whole network's"),
         ("datasets.handwriting.source", "hand", "unknown source 'hand': did you mean 'handwriting'?"),
         ("models.resnet50.network.weights.sourc", "x", "did you mean 'source'?"),
         ("models.resnet50.taps.layers", "all", "models.resnet50.taps.layers"),

@@ -107,7 +107,7 @@ def test_weights_in_the_cache_are_not_asked_for(hub: Hub, tmp_path: Path, monkey
     (folder / "refs" / "main").write_text(COMMIT)
     (folder / "snapshots" / COMMIT).mkdir(parents=True)
     (folder / "snapshots" / COMMIT / "model.safetensors").touch()
-    found = "model.safetensors of timm/test_resnet.r160_in1k is in the cache"
+    found = "model.safetensors from timm/test_resnet.r160_in1k is in the cache"
     assert described("timm") == found
     monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
     assert described("timm") == found
@@ -138,7 +138,7 @@ def test_a_hub_that_does_not_answer_or_is_out_of_order_is_no_error(hub: Hub, mon
     )
     assert note.startswith("models.mine.network: warning: timm's test_resnet r160_in1k cannot be loaded: http://127.0")
     assert "does not answer" in note
-    assert note.endswith("or set HF_ENDPOINT to a mirror of the hub")
+    assert note.endswith("or set HF_ENDPOINT to a hub mirror")
 
 
 def test_networks_without_hub_weights_and_weights_elsewhere_are_not_asked_for(monkeypatch: pytest.MonkeyPatch):

@@ -17,7 +17,7 @@ from tests.workflow import ROOT
 
 CLI = 'import sys\n\n\ndef main():\n    print("{name} runs", sys.argv[1:])\n    sys.exit({status})\n'
 RAN = "raise SystemExit(f'{__file__} ran')\n"
-NOT_TRUSTED = "the installed whichlayer runs, not the code of"
+NOT_TRUSTED = "the installed whichlayer runs, not the code in"
 
 
 def write_project(folder: Path, status: int = 0) -> Path:
@@ -103,7 +103,7 @@ def test_a_strangers_project_runs_only_after_it_was_trusted(run, tmp_path: Path)
     assert f"(whichlayer trust {folder}), or set WHICHLAYER_TRUST=1" in said.stderr
     refused = run(folder, "fleet", "--workers", "1")
     assert (refused.returncode, refused.stdout) == (2, "")
-    assert refused.stderr.startswith(f"error: fleet runs the code of {folder}, which is not trusted; read it, then")
+    assert refused.stderr.startswith(f"error: fleet runs the code in {folder}, which is not trusted; read it, then")
     assert run(folder, "verdict", WHICHLAYER_TRUST="1").stdout == "study runs ['verdict']\n"
     assert "study runs" not in run(folder, "verdict", WHICHLAYER_TRUST="0").stdout
     (folder / "data").mkdir()
@@ -179,7 +179,7 @@ def test_folders_that_are_no_more_are_forgotten_and_others_kept(config: Path, tm
     assert [line.rpartition("/")[2] for line in config.read_text().splitlines()] == ["third", "first"]
     crafted = tmp_path / f"a\n{os.getuid()} " / "home"
     crafted.mkdir(parents=True)
-    with pytest.raises(ValueError, match="must have a path of one line"):
+    with pytest.raises(ValueError, match="must have a one-line path"):
         launcher.trust(crafted)
 
 

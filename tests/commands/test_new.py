@@ -55,7 +55,7 @@ def test_frozen_networks_are_measured_on_all_classes(project: Path, tmp_path: Pa
     folder = images(tmp_path / "birds", {"ant": 30, "bee": 7, "fly": 4})
     done = new(folder, "--use", "retrieval")
     assert done.exit_code == 0, done.exception
-    assert "efficientnet_lite0_frozen: images of 224 px; smaller ones are enlarged" in done.output
+    assert "efficientnet_lite0_frozen: 224 px images; smaller ones are enlarged" in done.output
     assert changed(project) == [
         "-  datasets: [handwriting]",
         "-  models: [efficientnet_lite0]",
@@ -76,7 +76,7 @@ def test_frozen_networks_are_measured_on_all_classes(project: Path, tmp_path: Pa
         "+      image_size: 224",
     ]
     assert (project / "data" / "raw" / "mine").readlink() == folder
-    assert "left out for want of images: 'fly' (4)" in done.output
+    assert "left out, with too few images: 'fly' (4)" in done.output
     assert "undo: git checkout -p params.yaml && rm data/raw/mine" in done.output
 
 
@@ -107,7 +107,7 @@ def test_the_bits_of_images_of_16_bits_are_proposed(project: Path, tmp_path: Pat
 def test_frozen_networks_have_one_fold_whose_many_classes_are_scored_in_sets(project: Path, tmp_path: Path):
     done = new(images(tmp_path / "birds", {**dict.fromkeys("abcdefghijklm", 30), "n": 22}))
     assert done.exit_code == 0, done.exception
-    assert "measured as it is; 3 sets of 4 unseen classes" in done.output
+    assert "measured as it is; 3 sets with 4 unseen classes" in done.output
     config = read_config(project / "params.yaml")
     entry = config.datasets["mine"]
     assert (config.run.folds, entry.all_unseen, entry.unseen) == (["0"], True, 100)
@@ -123,7 +123,7 @@ def test_training_gets_folds_and_a_schedule_that_fit_the_images(project: Path, t
     assert config.datasets["birds"].unseen_count == 3
     sizes = [config.models[model].network.image_size for model in config.run.models]
     assert (sizes, config.datasets["birds"].image_size) == ([224, 240], 240)
-    assert "of 9 classes in all, 3 fold(s) of unseen ones reveal little" in done.output
+    assert "with 9 classes in all, 3 fold(s) with unseen ones reveal little" in done.output
     assert config.finetune.schedule_epochs == config.finetune.steps[-1] / 2  # two batches of 72
     assert not folder.is_symlink()
     assert done.output.endswith("`dvc repro` runs it\n")
@@ -199,12 +199,12 @@ def test_the_ends_of_lines_stay(project: Path, tmp_path: Path):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--model", "efficientnet_lite"], "--model: 'efficientnet_lite' must be an entry of `models`: did you mean"),
+        (["--model", "efficientnet_lite"], "--model: 'efficientnet_lite' must be an entry in `models`: did you mean"),
         (["--name", "handwriting"], "--name: 'handwriting' must be free, found it in `datasets` or"),
         (["--name", "taken"], "--name: 'taken' must be free"),
         (["--name", "a-b"], "--name: must have letters, digits and underscores alone, found 'a-b'"),
         (["--name", "../b"], "--name: must have letters"),
-        (["--model", "efficientnet_lite0"], "needs two seen and two unseen classes, found 3 of at least 23 images"),
+        (["--model", "efficientnet_lite0"], "needs two seen and two unseen classes, found 3 with at least 23 images"),
     ],
 )
 def test_nothing_is_written_where_something_is_wrong(project: Path, tmp_path: Path, words: list[str], said: str):

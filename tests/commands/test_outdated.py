@@ -165,7 +165,7 @@ def test_a_network_that_is_not_of_what_is_there_embeds_no_new_images(project: Pa
     with pytest.raises(UserError) as refused:
         check_made_of(Path("params.yaml"), CELL, project / RESULTS)
     assert str(refused.value).startswith(
-        "mine-net-0-3: network, embeddings, results and params.yaml must be of each other, found otherwise: "
+        "mine-net-0-3: network, embeddings, results and params.yaml must belong together, found otherwise: "
         + OF_THE_NETWORK[edit]
     )
     assert str(refused.value).endswith("; run `dvc repro`, or undo the edit")

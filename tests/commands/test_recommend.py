@@ -63,7 +63,7 @@ def test_networks_are_compared_in_one_sentence(results):
     )
     write_facts(results, Facts([*best, *clear, *unclear], [], use="retrieval"))
     assert run(results).output.startswith(
-        "Best network of handwriting: large for retrieval, before small and middle\n  (ties).\n"
+        "Best network on handwriting: large for retrieval, before small and middle\n  (ties).\n"
     )
 
 
@@ -81,9 +81,9 @@ def test_the_records_are_those_of_the_file(results):
 
 
 def test_an_unknown_name_is_an_error_that_lists_the_known(results):
-    with pytest.raises(UserError, match=r"--model must be one of the results, found 'c': choose from a, b"):
+    with pytest.raises(UserError, match=r"--model must be in the results, found 'c': choose from a, b"):
         run(results, "--model", "c")
-    with pytest.raises(UserError, match="--model must be one of the results, found 'b'"):
+    with pytest.raises(UserError, match="--model must be in the results, found 'b'"):
         run(results, "--dataset", "handwriting", "--model", "b")
     assert "'clustering' is not one of 'classifier'" in run(results, "--use", "clustering").output
 
@@ -96,5 +96,5 @@ def test_what_a_lead_takes_is_said_by_a_finished_study(tmp_path):
     taken = "A lead of 0.15 needs 16 folds, or at least 10 unseen classes in each fold.\n"
     assert lead("0.15").endswith(taken)
     write_facts(tmp_path, Facts([], []))
-    with pytest.raises(UserError, match=r"--lead: .* must hold a study that tells of other classes"):
+    with pytest.raises(UserError, match=r"--lead: .* must hold a study with proven intervals over classes"):
         lead("0.15")

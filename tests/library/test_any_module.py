@@ -128,7 +128,7 @@ def test_a_module_may_lack_parameters(images):
 )
 def test_a_module_that_does_not_run_on_images_is_named(images, module, found):
     remedy = "wrap a module that needs more in one whose forward(self, images) calls it"
-    with pytest.raises(wl.UserError, match=r"must run on a batch of images alone, .* \(2, 3, 32, 32\)") as caught:
+    with pytest.raises(wl.UserError, match=r"must run on an image batch only, .* \(2, 3, 32, 32\)") as caught:
         wl.embed(module, images, transform=TO_TENSOR)
     assert found in str(caught.value)
     assert remedy in str(caught.value)

@@ -122,11 +122,11 @@ def test_impossible_sizes_are_named(images, size):
 
 def test_what_is_not_as_it_must_be_is_named(images, tmp_path, monkeypatch):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    with pytest.raises(wl.UserError, match=r"by the name of a model of params.yaml that has weights: .* needs no net"):
+    with pytest.raises(wl.UserError, match=r"by a model's name in params.yaml that has weights: .* needs no net"):
         wl.embed("resnet18", images)
     with pytest.raises(wl.UserError, match="a module needs `transform`"):
         wl.embed(Own(), images)
-    with pytest.raises(wl.UserError, match=r"\(N, S, S, 3\), RGB, found uint8 of \(9, 16, 32, 3\)"):
+    with pytest.raises(wl.UserError, match=r"\(N, S, S, 3\), RGB, found uint8 with shape \(9, 16, 32, 3\)"):
         wl.embed("efficientnet_lite0", images[:, :16])
     with pytest.raises(wl.UserError, match="'nope' is not a module of the network"):
         wl.embed(Own(), images, ["nope"], PREPARE)
@@ -140,11 +140,11 @@ def test_what_is_not_as_it_must_be_is_named(images, tmp_path, monkeypatch):
         ("batch_size", 10**9, "batch_size must be a whole number from 1 to 10000, found 1000000000"),
         ("batch_size", True, "batch_size must be a whole number from 1 to 10000, found True"),
         ("layers", "conv", r"or a list of module paths, found 'conv'"),
-        ("image_size", 32, "image_size is of a network by name"),
+        ("image_size", 32, "image_size is for a network by name"),
         ("images", str(tmp_path), "images must be a list of paths"),
         ("images", [1], r"images must be paths or Pillow images, or a NumPy array .* found int"),
         ("model", "hf-hub:timm/resnet18.a1_in1k", "a network by name has its own"),
-        ("model", len, "model must be the name of a network or a torch module, found builtin"),
+        ("model", len, "model must be a network's name or a torch module, found builtin"),
     ):
         given = {"model": Own(), "images": images, "transform": PREPARE, name: value}
         with pytest.raises(wl.UserError, match=message):

@@ -133,8 +133,8 @@ def test_a_score_compares_networks_or_sizes_with_the_control_that_is_named(chose
     [
         ({"64": embeddings(), "224": embeddings()}, r"control must be .* found None; .* control=\('64', 'layer2'\)"),
         ({"64": embeddings(), "last": LABELS}, "found both: 'last' has no network; put it into one"),
-        ({"habit": embeddings()}, "networks must have names of their own, none of habit, .* found 'habit'; rename it"),
-        ({64: embeddings(), "64": embeddings()}, "found two of one name; rename it"),
+        ({"habit": embeddings()}, "networks must have their own names, other than habit, .* found 'habit'; rename it"),
+        ({64: embeddings(), "64": embeddings()}, "found one name twice; rename it"),
     ],
 )
 def test_networks_that_leave_something_open_are_refused(function, layers, message):
@@ -325,9 +325,9 @@ def test_few_classes_fit_no_axes():
         ({"recipes": "plain"}, "recipes must be a list of names, found 'plain'"),
         ({"joins": None}, "joins must be a list of names, found None"),
         ({"joins": iter(["single"])}, "joins must be a list of names, found"),
-        ({"control": "layer9"}, "control must be the name of an array, found 'layer9'"),
-        ({"control": ""}, "control must be the name of an array, found ''"),
-        ({"control": (1, 2)}, "control must be the name of an array, found '1 2'"),
+        ({"control": "layer9"}, "control must be an array's name, found 'layer9'"),
+        ({"control": ""}, "control must be an array's name, found ''"),
+        ({"control": (1, 2)}, "control must be an array's name, found '1 2'"),
     ],
 )
 def test_unknown_names_are_refused(given, message):
@@ -368,7 +368,7 @@ def test_dimensions_that_are_no_numbers_of_axes_are_refused(chosen, dimensions):
 
 
 def test_a_network_without_layers_is_refused():
-    with pytest.raises(wl.UserError, match="every network must have a layer, found none of 'small'; leave it out"):
+    with pytest.raises(wl.UserError, match="every network must have a layer, found none in 'small'; leave it out"):
         wl.choose_representation({"large": embeddings(), "small": {"pixels": embeddings()["layer0"]}}, LABELS)
 
 

@@ -100,13 +100,13 @@ def test_it_shows_in_a_notebook(result):
 
 def test_what_is_not_as_it_must_be_is_named(arrays):
     layers, labels = arrays
-    with pytest.raises(wl.UserError, match="metrics must name scores of layers, found 'nim'"):
+    with pytest.raises(wl.UserError, match="metrics must name layer scores, found 'nim'"):
         wl.score(layers, labels, metrics=["nim"])
     with pytest.raises(wl.UserError, match="a row for each label: layer 'early' has"):
         wl.score({"early": layers["early"][1:]}, labels)
     with pytest.raises(wl.UserError, match=r"layers must be a dict of embeddings, .* found list; for example score\("):
         wl.score([*layers.values()], labels)
-    with pytest.raises(wl.UserError, match="metrics must be a list of names of scores, found 'nmi'"):
+    with pytest.raises(wl.UserError, match="metrics must be a list of score names, found 'nmi'"):
         wl.score(layers, labels, metrics="nmi")
     with pytest.raises(wl.UserError, match="workers must be a whole number >= 1, found 0"):
         wl.score(layers, labels, workers=0)
@@ -127,7 +127,7 @@ def test_the_nullable_numbers_of_pandas_are_numbers():
     plain, nullable = (wl.score(each, labels, metrics=["map_at_r"]).table for each in (layers, own))
     pd.testing.assert_frame_equal(plain, nullable)
     own["a"].iloc[2, 1] = pd.NA
-    with pytest.raises(wl.UserError, match="embeddings of layer 'a' must be finite, found NaN in row 2"):
+    with pytest.raises(wl.UserError, match="layer 'a' must be finite, found NaN in row 2"):
         wl.score(own, labels)
 
 

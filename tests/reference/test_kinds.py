@@ -156,3 +156,11 @@ def test_small_inputs_by_plain_loops():
         means = [np.mean([float(row[step]) for row in own]) for step in ("habit", "layer", "representation")]
         found = line.split(" | ")[[name.strip(" |") for name in columns].index(f"{network}, {size} px")].strip(" |")
         assert found == " → ".join(f"{mean:.3f}" for mean in means)
+
+
+def test_on_every_kind_a_layer_gains_less_than_a_larger_input():
+    for score in by_axis.SCORES:
+        gains = kinds.kind_gains(score)
+        assert (gains["layer"] < gains["enlarging"]).all()
+    page = " ".join((DOCS / "paper.md").read_text().split())
+    assert "gain less by choosing a layer than by the larger input, on every kind of images" in page

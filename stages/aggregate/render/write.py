@@ -53,7 +53,7 @@ def write_results(out: Path, study: Study, inputs: Mapping[str, str] | None = No
     size = (out / PAGE).write_bytes(render_page(study).encode("utf-8"))
     finish_results(out, inputs)
     scores = f"{len(results.layers)} scores of {plural(sum(len(each.rows) for each in facts.findings), 'network')}"
-    return f"wrote {scores}, {n_figures} figures, a page of {size / 1e6:.1f} MB"
+    return f"wrote {scores}, {n_figures} figures, a {size / 1e6:.1f} MB page"
 
 
 def headline_numbers(rows: Sequence[SummaryRow], recommendations: Sequence[Recommendation]) -> Numbers:

@@ -130,7 +130,7 @@ def compare_networks(networks: Sequence[Recommendation]) -> str:
         if best is not None and len({each.model for each in networks}) > 1:
             others = [harmless(each.model) + beside(each, best.gain) for each in useful if each is not best]
             told.append(f"{harmless(best.model)} for {use}" + (f", before {joined(others)}" if others else ""))
-    return f"Best network of {harmless(networks[0].dataset)}: {'; '.join(told)}." if told else ""
+    return f"Best network on {harmless(networks[0].dataset)}: {'; '.join(told)}." if told else ""
 
 
 def _scores(rows: Sequence[SummaryRow]) -> Table:

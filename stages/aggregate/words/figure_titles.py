@@ -80,7 +80,7 @@ def training_title(findings: DatasetFindings) -> str:
     better = sign_of(findings.rows[0].better)
     went = [Status.RAISED if better * (last - first) > 0 else Status.LOWERED for first, last in courses]
     if not known + went:
-        return "Effect of fine-tuning on the best score is not known"
+        return "It is not known how fine-tuning changes the best score"
     status, count = Counter(known or went).most_common(1)[0]
     sure, seems = DID.get(status, ("", ""))
     told = f"{sure if known else f'seems to {seems}'} the best score" if sure else "made no sure difference"
@@ -103,7 +103,7 @@ def steps_heading(row: SummaryRow) -> str:
 def steps_caption(row: SummaryRow, means: Averages) -> str:
     """Return what the dots of each network are, of one of which this is the row."""
     extreme = "lowest" if row.better == "lower" else "highest"
-    return f"{row.dataset}; {means.words}. g: {extreme} {metric_name(row.metric)} of any layer."
+    return f"{row.dataset}; {means.words}. g: {extreme} {metric_name(row.metric)} at any layer."
 
 
 def checkpoint(step: int, *, own: bool = False) -> str:

@@ -26,9 +26,9 @@ ABOUT = {
         "and networks that agree show nothing. The networks, each at its last checkpoint, were chosen, not sampled."
     ),
     Claim.DEPTH: (
-        "The lead is by how much the truly best earlier layer beats the last. Its bounds are one-sided, each by "
-        "itself; that layer is the best one or among those not distinguishable from it. It is judged at the last "
-        "checkpoint, and where another is recommended at that, too, of which the bounds do not know that it was chosen."
+        "The lead is by how much the truly best earlier layer beats the last. That layer is the best one, or not "
+        "distinguishable from it. Bounds are one-sided, each by itself, at the last checkpoint and at the "
+        "recommended one, where they ignore that it was chosen."
     ),
     Claim.FINE_TUNING: (
         "The last step is compared with the pre-trained network, as two networks on the same classes; g need not rise."
@@ -123,7 +123,7 @@ def _lead(lead: Bounds) -> str:
         return f"{told}, some earlier layer beats the last by at least {lead.low:.3f}"
     if status is Status.CONTRADICTED:
         return f"{told}, no earlier layer is better than the last"
-    return f"{told}, compatible with a lead of up to {lead.high:.3f}"
+    return f"{told}, compatible with a lead up to {lead.high:.3f}"
 
 
 def _fine_tuning_details(findings: DatasetFindings) -> list[str]:

@@ -57,7 +57,7 @@ def why_chosen_by(found: Recommendation) -> str:
         return ""
     own, other = metric_name(found.metric), metric_name(found.chosen_by)
     numbers = [f"{FELL_SHORT[name]:.2f}" for name in (found.chosen_by, found.metric) if name in FELL_SHORT]
-    regret = f" On six datasets its choice fell {numbers[0]} short of the best {own}, that of {own} {numbers[1]}."
+    regret = f" On six datasets, its choice fell {numbers[0]} short of the best {own}, and {own}'s choice {numbers[1]}."
     return f"With few labels, {other} chose the layer.{regret * (len(numbers) == 2)}"
 
 

@@ -19,22 +19,22 @@ SHOWN_CARDS = 6
 
 NETWORK_COLUMNS = [
     ("model", "network", ""), ("dataset", "dataset", ""), ("best", "best layer", "counted from 1 at the input"),
-    ("layer", "name", ""), ("value", "unseen", "of the best layer on unseen classes, as chosen: too high"),
+    ("layer", "name", ""), ("value", "unseen", "best layer's score on unseen classes, as chosen: too high"),
     ("range", "interval", "over classes if known, else over images"),
-    ("last", "last layer", "score of the last layer on unseen classes"),
-    ("seen", "seen", "best score of any layer on test images of the seen classes"),
-    ("accuracy", "accuracy", "of the network on seen classes"),
-    ("parameters", "parameters", "share of the network's parameters up to the best layer"),
-    ("operations", "multiply-adds", "share of the network's multiply-adds up to the best layer"),
+    ("last", "last layer", "last layer's score on unseen classes"),
+    ("seen", "seen", "best layer's score on the seen classes' test images"),
+    ("accuracy", "accuracy", "network's accuracy on seen classes"),
+    ("parameters", "parameters", "parameters up to the best layer, as a share"),
+    ("operations", "multiply-adds", "multiply-adds up to the best layer, as a share"),
 ]  # fmt: skip
 LAYER_COLUMNS = [
     ("layer", "name", ""), ("number", "layer", "counted from 1 at the input"),
     ("unseen", "unseen", "score on unseen classes"),
     ("range", "interval", "over classes if known, else over images"),
     ("tied", "ties", "whether it is not distinguishable from the best layer"),
-    ("seen", "seen", "score on test images of the seen classes"),
-    ("parameters", "parameters", "share of the network's parameters up to this layer"),
-    ("operations", "multiply-adds", "share of the network's multiply-adds up to this layer"),
+    ("seen", "seen", "score on the seen classes' test images"),
+    ("parameters", "parameters", "parameters up to this layer, as a share"),
+    ("operations", "multiply-adds", "multiply-adds up to this layer, as a share"),
 ]  # fmt: skip
 
 
@@ -54,9 +54,7 @@ def use_title(use: str) -> str:
 def headline(networks: Sequence[Recommendation]) -> str:
     """Say for one use how often choosing a layer pays, of networks on several datasets."""
     pays = sum(each.gain_over_last.status == Payoff.PAYS for each in networks)
-    return (
-        f"For {networks[0].use_name} choosing a layer pays in {pays} of {len(networks)} pairs of network and dataset."
-    )
+    return f"For {networks[0].use_name}, choosing a layer pays in {pays} of {len(networks)} network-dataset pairs."
 
 
 def _advice(found: Recommendation, whose: str) -> str:

@@ -20,8 +20,8 @@ from .uses import scored_as as scored_as
 from .uses import use_cells as use_cells
 
 LACKING = {
-    Missing.HALVES: "Scores were not refitted on halves of the images (measure.refits), so that little is known of "
-    "how sure a choice is.",
+    Missing.HALVES: "Scores were not refitted on image halves (measure.refits), so little is known about how sure a "
+    "choice is.",
     Missing.GROUPS: "Intervals over images are lacking: these come from too few groups (docs/uncertainty.md).",
 }
 
@@ -129,7 +129,7 @@ def fine_tuning(found: Recommendation) -> str:
     if change is None:
         return ""
     lower = LOWER * (found.better == "lower")
-    last = f"; to that of the last layer: {_changed(found, change.last)}" if change.last else ""
+    last = f"; to the last layer's: {_changed(found, change.last)}" if change.last else ""
     return f"What fine-tuning to step {change.step} did to the best score{lower}: {_changed(found, change)}{last}."
 
 
@@ -147,13 +147,13 @@ GAINS = (
     "the choice among layers, each by itself, so that they do not add up exactly. In brackets: 95% intervals. "
     "A dash: the layer compared with is the chosen one. Choosing *pays* where the interval lies above 0, "
     "*does not pay* where no layer and checkpoint gains more than `aggregate.worthwhile_gain`, else is *undecided*. "
-    "*Ties*: layers that are not distinguishable from the chosen one. In brackets: the largest loss of the cheapest "
-    "tie among those that may fall short no more than the chosen layer."
+    "*Ties*: layers that are not distinguishable from the chosen one. In brackets: how far the cheapest tie that "
+    "risks no more than the chosen layer may fall short."
 )
 
 REGRET_WORDS = (
-    "How far each rule falls short of the best layer on unseen classes that it did not see, by use: mean over folds ± "
-    "standard error. The range runs from an estimate on half of the images (usually too low) to one that chooses and "
+    "How far each rule falls short, per use, on unseen classes that it did not see: mean over folds ± standard error. "
+    "The range runs from an estimate on half the images (usually too low) to one that chooses and "
     "scores the best layer on the same images (too high on average). *None seen*: no other layer was better."
 )
 

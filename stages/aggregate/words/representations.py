@@ -16,13 +16,13 @@ RECIPES: dict[Recipe, str] = {
     "whitened_within": "whitened, then within classes",
 }
 
-TUNED = " on the remaining folds, fitted to test images of its own seen classes"
+TUNED = " on the remaining folds, fitted to its own seen classes' test images"
 """What a fold of a fine-tuned network is judged by."""
 
 
 NO_JOINS = (
-    "Joins of layers were not compared (analysis `representations`): that needs two sets of classes or more of a "
-    "frozen network (`unseen_classes: all`, and an `unseen_count` of at most half of the classes), or two folds."
+    "Joins of layers were not compared (analysis `representations`): that needs two folds, or for a "
+    "frozen network two sets of classes or more (`unseen_classes: all`, and an `unseen_count` up to half the classes)."
 )
 
 
@@ -57,6 +57,6 @@ def brief(found: RepresentationRecord) -> str:
     where, fitted = ("sets", ", fitted on the remaining sets") if found.step is None else ("folds", TUNED)
     return (
         f"joins of layers included, {told}. MAP@R {found.value:.3f} ({steps}best single layer {found.layer_value:.3f}, "
-        f"last layer {found.last_value:.3f}{gained}), in {found.n_sets} {where} of {found.n_classes} classes, "
+        f"last layer {found.last_value:.3f}{gained}), with {found.n_classes} classes ranked in {found.n_sets} {where}, "
         f"each scored by the choice among {found.n_candidates} candidates{fitted}."
     )

@@ -19,7 +19,7 @@ SCOPES: dict[Scope, str] = {
 SHORT: dict[Scope, str] = {"classes": "other classes", "images": "other images"}
 """A scope's words beside a number."""
 
-NO_INTERVAL = "no interval of a proven level (docs/uncertainty.md)"
+NO_INTERVAL = "no interval with a proven level (docs/uncertainty.md)"
 
 
 def at_last_step(steps: Iterable[int]) -> str:

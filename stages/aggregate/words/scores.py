@@ -22,32 +22,32 @@ NAMES = {
     "rankme": "RankMe / min(N, D)",
     "participation_ratio": "participation ratio / D",
     "alpha_req": "alpha-ReQ",
-    "start_agreement": "agreement of k-means starts",
+    "start_agreement": "agreement between k-means starts",
     "cluster_silhouette": "silhouette of k-means clusters",
 }
 """Of scores, in tables and figures."""
 
 DEFINITIONS = {
-    "nmi": "Agreement of the true classes with as many k-means clusters of the embeddings, 0 to 1: mutual information "
-    "over the mean of both entropies.",
-    "ami": "NMI corrected for chance: 0 is the agreement of random clusters, 1 perfect.",
-    "ari": "Share of pairs of images on which classes and k-means clusters agree, corrected for chance: 0 is chance, "
-    "1 perfect.",
-    "knn_purity": "Share of an image's k nearest neighbours that have its class, averaged over images; k is the size "
-    "of the largest class.",
+    "nmi": "How well k-means clusters, as many as classes, agree with the classes, 0 to 1: mutual information over "
+    "mean entropy.",
+    "ami": "NMI corrected for chance: random clusters reach 0, perfect ones 1.",
+    "ari": "How often classes and k-means clusters agree on a pair, together or apart, corrected for chance: 0 is "
+    "chance, 1 perfect.",
+    "knn_purity": "Share of an image's k nearest neighbours that have its class, averaged over images; k is the "
+    "largest class's size.",
     "nn1_accuracy": "Share of images whose nearest neighbour has their class.",
-    "probe_accuracy": "Share of images that a linear classifier on the embeddings gets right, none of which it was "
-    "fitted on.",
+    "probe_accuracy": "A linear classifier's accuracy on embeddings that it was not fitted on.",
     "cluster_accuracy": "Share of images whose k-means cluster is the one assigned to their class, under the best "
     "one-to-one assignment.",
     "silhouette": "How much closer an image lies to its own class than to the nearest other one, from -1 to 1, "
     "averaged over images.",
-    "r_precision": "Share of right images among the R nearest to an image, R being all others of its class, averaged "
-    "over images.",
-    "map_at_r": "R-precision that weighs order: right neighbours count more the nearer they are.",
-    "few_shot_accuracy_1": "Share of images that get their class from the nearest of up to 5 classes, each known from "
-    "one image.",
-    "few_shot_accuracy_5": "Share of images that get their class from the nearest of up to 5 class means, each of 5 "
+    "r_precision": "Share of an image's R nearest neighbours that have its class, averaged over images; R is how many "
+    "others the class has.",
+    "map_at_r": "Whether an image's R nearest neighbours have its class, R being how many others it has, 0 to 1: "
+    "nearer ones count more.",
+    "few_shot_accuracy_1": "Share of images that lie nearest to their own class among up to 5, each known from one "
+    "image.",
+    "few_shot_accuracy_5": "Share of images that lie nearest to their own class mean among up to 5, each from 5 "
     "images.",
     "ood_auroc_knn": "How well the distance to the nearest training images separates unseen from seen classes: 0.5 is "
     "chance, 1 perfect.",
@@ -57,16 +57,14 @@ DEFINITIONS = {
     "classes: 0.5 is chance, 1 perfect.",
     "ood_fpr95_mahalanobis": "Share of unseen images taken for seen ones at the Mahalanobis distance that keeps 95% "
     "of the seen ones.",
-    "intrinsic_dimension": "Dimension of the manifold that the embeddings fill, whatever their classes.",
+    "intrinsic_dimension": "The embeddings' dimension as a manifold, whatever their classes.",
     "collapse": "Variance within classes over variance between class means: 0 where every class is a single point.",
-    "rankme": "Effective rank of the embeddings over the largest one possible.",
-    "participation_ratio": "Number of dimensions among which the variance is spread, over all dimensions.",
-    "alpha_req": "Exponent with which the eigenvalues of the covariance decay: high where few directions hold the "
-    "variance.",
-    "start_agreement": "Agreement of single k-means starts with the best of them: high where clusters are distinct.",
-    "cluster_silhouette": "Silhouette of the k-means clusters, without any label.",
-    "accuracy": "Share of test images of the seen classes for which the network's own head ranks the right class "
-    "first.",
+    "rankme": "The embeddings' effective rank over the largest possible one.",
+    "participation_ratio": "How many dimensions share the variance, over all dimensions.",
+    "alpha_req": "Exponent with which the covariance's eigenvalues decay: high where few directions hold the variance.",
+    "start_agreement": "How well single k-means starts agree with the best one: high where clusters are distinct.",
+    "cluster_silhouette": "Silhouette for k-means clusters, without any label.",
+    "accuracy": "Share of the seen classes' test images for which the network's own head ranks the right class first.",
 }
 """What the number of a score is, in one sentence for who has not read docs/scores.md."""
 

@@ -21,9 +21,9 @@ STATUSES = {status: status.replace("_", " ") for status in Status} | {
 
 REASONS = {reason: reason.replace("_", " ") for reason in Reason} | {
     Reason.NO_HEAD: "no fine-tuned head",
-    Reason.NO_INTERVAL: "no interval of a proven level",
+    Reason.NO_INTERVAL: "no interval with a proven level",
     Reason.NO_STEPS: "no later step beside the pre-trained network",
-    Reason.NOT_AT_START: "the score was not measured of the pre-trained network",
+    Reason.NOT_AT_START: "the pre-trained network's score was not measured",
     Reason.LESS_ACCURATE: "less accurate than the best",
     Reason.PIXELS_AS_ACCURATE: "not above raw pixels",
     Reason.NO_LAYER_BEATS_PIXELS: "no layer is shown to beat chance and raw pixels",

@@ -34,8 +34,8 @@ class Averages:
         """Return it for a caption."""
         seeds = f"{self.n_seeds} seeds" if self.n_seeds > 1 else "one seed"
         if self.n_folds == 1:
-            return self.vary * "mean of " + seeds
-        return f"mean of {self.n_folds} {self.parts}, {seeds} each"
+            return self.vary * "mean over " + seeds
+        return f"mean over {self.n_folds} {self.parts}, {seeds} each"
 
     @property
     def spread(self) -> str:
@@ -56,13 +56,13 @@ def scope_of(rows: Sequence[SummaryRow], parts: Parts) -> str:
 
 
 READING = (
-    "Intervals are those of a layer that was chosen beforehand; docs/uncertainty.md#validation lists the scores whose "
+    "Intervals assume a layer that was chosen beforehand; docs/uncertainty.md#validation lists the scores whose "
     "level is proven, docs/results.md#how-to-read-it explains the columns."
 )
 """What a table of every score needs."""
 
 FEW_FOLDS = (
-    "Intervals over classes need three folds of equally many unseen classes, four or more (docs/uncertainty.md)."
+    "Intervals over classes need three folds with equally many unseen classes, four or more (docs/uncertainty.md)."
 )
 
 
@@ -84,8 +84,8 @@ def power_sentence(power: Power, wanted: float | None = None) -> str:
     told = max(f"{wanted:.2f}", f"{wanted:g}", key=len)
     return (
         f"{power.dataset}, {power.model}: over classes, {100 * POWER:.0f}% of studies like this one show a lead "
-        f"of {_up(power.lead):.2f} over the last layer, and that a layer is worse which is "
-        f"{_up(power.difference):.2f} below the best. A lead of {told} needs {_needed(power, wanted)}."
+        f"of {_up(power.lead):.2f} over the last layer, and that a layer "
+        f"{_up(power.difference):.2f} below the best is worse. A lead of {told} needs {_needed(power, wanted)}."
     )
 
 
@@ -122,8 +122,8 @@ def versions_notice(differing: Mapping[str, Mapping[str, Sequence[str]]]) -> str
         f"{library} " + joined([f"{version} ({_cells(names)})" for version, names in versions.items()])
         for library, versions in differing.items()
     ]
-    made = "Cells were made with several versions of libraries, which may move their scores"
-    return f"{made}: {'; '.join(found)}. `dvc repro -f` computes all of them with today's." if found else ""
+    made = "Cells were made with several library versions, which may move their scores"
+    return f"{made}: {'; '.join(found)}. `dvc repro -f` recomputes all with today's." if found else ""
 
 
 def _cells(names: Sequence[str]) -> str:

@@ -260,7 +260,7 @@ def other_networks(networks: Sequence[Recommendation], chosen: Sequence[Recommen
             for each in networks
             if each.model == model and each.recommended is not None
         ]
-        lines.append(f"{model}: {'; '.join(told) or 'no layer of use'}")
+        lines.append(f"{model}: {'; '.join(told) or 'no useful layer'}")
     return lines
 
 

@@ -24,7 +24,7 @@ LAYER_OPTIONS = (
     click.option(
         "--scale",
         type=click.Choice(["none", "l2", "standard"]),
-        help="L2-normalized rows (l2), or standardized columns; by default as for the score of the use.",
+        help="L2-normalized rows (l2), or standardized columns; by default as for the use's score.",
     ),
     click.option("--dimensions", type=click.IntRange(1), help="Of --layer representation; by default all."),
 )
@@ -40,7 +40,7 @@ def layer_options(command: F) -> F:
 representation_option = click.option(
     "--representation",
     type=ProjectPath(exists=True, dir_okay=False),
-    help="A file that `quick --out` or `Representation.save` wrote, in the place of a cell and its layers.",
+    help="A file that `quick --out` or `Representation.save` wrote. It replaces a cell and its layers.",
 )
 
 
@@ -49,7 +49,7 @@ def check_only_representation(origin: object, wanted: Mapping[str, Any]) -> None
     named = {"from": origin, "layer": wanted["layers"] or None}
     named |= {name: wanted[name] for name in ("step", "use", "scale", "dimensions")}
     if found := next((name for name, value in named.items() if value is not None), None):
-        raise UserError(f"--{found}: --representation names network, layers and scale itself; leave one of them out")
+        raise UserError(f"--{found}: --representation names network, layers and scale itself; leave one out")
 
 
 @click.command(cls=ProjectCommand)
@@ -61,7 +61,7 @@ def check_only_representation(origin: object, wanted: Mapping[str, Any]) -> None
 @click.option(
     "--tolerance", type=click.FloatRange(0, min_open=True), help="Largest distance from the stored embeddings."
 )
-@click.option("--licence", help="Licence of the pre-trained weights, for the card, if we do not know it.")
+@click.option("--licence", help="The pre-trained weights' licence, for the card, if we do not know it.")
 @params_option
 def cut(
     origin: str | None,
@@ -73,12 +73,12 @@ def cut(
     params: Path,
     **wanted: Any,
 ) -> None:
-    """Cut a network of a finished cell at one layer.
+    """Cut a finished cell's network at one layer.
 
     Writes the network up to the layer, with resizing, normalization, pooling and scaling, as files that need only torch
     or onnxruntime, and a model card. First it compares their output with the stored embeddings. Several layers are
-    L2-normalized each, and joined. By default the cell is one of the best network for the use. With --layer
-    representation it is that of a frozen network's joined layers, fitted to all classes of the study.
+    L2-normalized each, and joined. By default the cell is the best network's for the use. With --layer
+    representation it is the one with a frozen network's joined layers, fitted to all classes in the study.
 
     With --representation the files turn images into its vectors, means and matrices inside.
     """

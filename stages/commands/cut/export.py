@@ -87,7 +87,7 @@ def export_layer(
 
 
 def _trace(module: nn.Module, images: Tensor, what: str) -> ExportedProgram:
-    remedy = "try another layer, or different versions of torch and of the network's library"
+    remedy = "try another layer, or a different version of torch or the network's library"
     with explained(f"{what} cannot be exported", remedy), torch.no_grad():
         return torch.export.export(module, (images,), dynamic_shapes=({0: Dim("batch")},), strict=False)
 

@@ -137,8 +137,8 @@ def check_versions(source: Source, run: Run) -> None:
         if not distance <= most:
             raise UserError(
                 f"{cell_name(cell)}: its network must give the stored embeddings to within {most:g} of their length, "
-                f"found a distance of {distance:.3g} on {len(reference.pixels)} images: its library makes another "
-                f"network of it; install the version before, or {rerun_hint('finetune', cell_id(cell))}, then "
+                f"found {distance:.3g} on {len(reference.pixels)} images: its library makes another "
+                f"network; install the previous version, or {rerun_hint('finetune', cell_id(cell))}, then "
                 "`dvc repro`"
             )
 
@@ -154,7 +154,7 @@ def note_versions(source: Source) -> Collection[str]:
         unchecked = (
             "" if source.has_images else "; its images are gone, so that nothing could be re-embedded to compare"
         )
-        print(f"note: {name} was made with different versions of libraries: {said}{unchecked}", file=sys.stderr)
+        print(f"note: {name} was made with different library versions: {said}{unchecked}", file=sys.stderr)
     return changed
 
 
@@ -185,13 +185,13 @@ def check_agreement(run: Run, reference: Reference, tolerance: float, file: str)
         embeddings = np.concatenate([run(pixels[i : i + size]) for i in range(0, len(pixels), size)])
         shape = (len(pixels), reference.embeddings.shape[1])
         if embeddings.shape != shape:
-            raise UserError(f"embeddings must be of shape {shape}, found {embeddings.shape}; nothing was written")
+            raise UserError(f"embeddings must have the shape {shape}, found {embeddings.shape}; nothing was written")
         distances.append(reference.distance(embeddings))
     distance = float(np.max(distances))  # NaN if one is
     if not distance <= tolerance:
         raise UserError(
-            f"{file} must give the embeddings of {reference.source} to within {tolerance:g} of their length, found a "
-            f"distance of {distance:.3g} on {len(reference.pixels)} images of the split {reference.split!r}, so "
+            f"{file} must give the embeddings of {reference.source} to within {tolerance:g} of their length, found "
+            f"{distance:.3g} on {len(reference.pixels)} images in the split {reference.split!r}, so "
             "nothing was written. If library versions differ now, or embed ran in mixed precision (as on a GPU), "
             "rerun it with WHICHLAYER_PRECISION=no; or allow more with --tolerance"
         )
@@ -330,7 +330,7 @@ def read_cut(path: Path) -> tuple[dict[str, Any], int, dict[str, Any]]:
         preprocess, card = (json.loads((path / name).read_bytes()) for name in (PREPROCESS, CARD))
         for content in (preprocess, card):
             if content["format"] != FORMAT:
-                raise UserError(f"{path}: must be of format {FORMAT}, found {content['format']!r}; {AGAIN}")
+                raise UserError(f"{path}: must have the format {FORMAT}, found {content['format']!r}; {AGAIN}")
         if file_sha256(path / PROGRAM) != card["files"][PROGRAM]["sha256"]:
             raise UserError(f"{path / PROGRAM}: must be as it was written ({CARD}), found different content; {AGAIN}")
         layer, decode = card["layer"], preprocess["decode"]

@@ -76,8 +76,8 @@ def open_representation(path: Path) -> Opened:
     of = Representation.load(path)
     if of.origin is None:
         raise UserError(
-            f"{path}: must give the network of its layers, found none: they came as arrays; fit it to layers that "
-            "`whichlayer.embed` made of a network by name, or use `whichlayer quick --out`"
+            f"{path}: must give its layers' network, found none: they came as arrays; fit it to layers that "
+            "`whichlayer.embed` made with a network's name, or use `whichlayer quick --out`"
         )
     params = named_network(load(PARAMS)["models"], of.origin.network, of.origin.image_size)
     network = build_network(params, 1, seed=0)
@@ -89,7 +89,7 @@ def open_representation(path: Path) -> Opened:
         if pooled[name].layer.width != width:
             found = pooled[name].layer.width
             raise UserError(
-                f"{path}: layer {name!r} must have {width} features, found {found}: it is of another network"
+                f"{path}: layer {name!r} must have {width} features, found {found}: it belongs to another network"
             )
     return Opened(of.origin, params, network, [pooled[name] for name in of.layers], Represented(of))
 

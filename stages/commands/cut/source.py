@@ -108,7 +108,7 @@ def fit_scaler(store: Embeddings, layers: Sequence[Layer], step: int, scaling: S
         UserError: several layers are to be scaled in another way than to length 1.
     """
     if len(layers) > 1 and scaling != "l2":
-        raise UserError(f"--scale: of several layers each is L2-normalized (l2), found {scaling}; leave it out")
+        raise UserError(f"--scale: several layers are each L2-normalized (l2), found {scaling}; leave it out")
     if scaling != "standard":
         return Scaler(scaling)
     split = SEEN if SEEN in store.splits else store.splits[0]
@@ -154,7 +154,7 @@ class Wanted:
         if self.is_representation and wrong:
             raise UserError(
                 f"--{wrong[0]}: --layer {REPRESENTATION} is for retrieval, with its own layers, step and scale; "
-                "leave one of them out"
+                "leave one out"
             )
 
     @property
@@ -178,7 +178,7 @@ def named_cell(origin: str | None, wanted: Wanted) -> Cell:
     if not found:
         raise UserError(
             "--from must be a cell, dataset/model/fold/seed, for example handwriting/efficientnet_lite0/0/0, or for "
-            f"new images the folder of a cut; found {origin!r}"
+            f"new images a cut's folder; found {origin!r}"
         )
     return found[1], found[2], found[3], int(found[4])
 
@@ -236,7 +236,7 @@ def choose(store: Embeddings, results: Path, wanted: Wanted) -> tuple[list[Layer
     step = store.steps[-1] if step is None else step
     if step not in store.steps:
         raise UserError(
-            f"--step: the embeddings of {cell_name(store.cell)} have the steps {', '.join(map(str, store.steps))}, not "
+            f"--step: {cell_name(store.cell)} has embeddings at the steps {', '.join(map(str, store.steps))}, not "
             f"{step}; put it into finetune.steps, with finetune.keep: all; a frozen network has step 0 alone"
         )
     scale: Scaling | None = wanted.scale or ("l2" if len(layers) > 1 else None)
@@ -261,9 +261,9 @@ def _recommended(store: Embeddings, found: Sequence[Recommendation], useful: Seq
     """
     network = f"{store.dataset}, {store.model}"
     if not found:
-        raise UserError(f"{FILE} must say which layer of {network} to take: run `dvc repro` with both, or name --layer")
+        raise UserError(f"{FILE} must have a layer for {network}: run `dvc repro` with both, or name --layer")
     if not useful:
-        raise UserError(f"no layer of {network} is recommended: {reason(found[0])}; choose one (--layer)")
+        raise UserError(f"{network} has no recommended layer: {reason(found[0])}; choose one (--layer)")
     _agreed("layer", {each.use: f"{each.best.layer} ({each.best.pooling})" for each in useful})
     best = useful[0].best
     of_module = [layer for layer in store.layers if layer.module == best.layer]

@@ -100,7 +100,7 @@ def check_merged(folder: Path) -> None:
     if mark := re.search(rb"^(<{7}|={7}|>{7})", content, re.MULTILINE):
         line = content[: mark.start()].count(b"\n") + 1
         raise UserError(
-            f"{lock}: must be merged, found the mark of a conflict in line {line}; keep one side (`git checkout --ours "
+            f"{lock}: must be merged, found a conflict mark in line {line}; keep one side (`git checkout --ours "
             "dvc.lock`), or put it back (`git checkout HEAD dvc.lock`), and run `dvc repro`"
         )
 
@@ -145,7 +145,7 @@ def shared_settings(*, remote: bool) -> str:
             name = repo.config["core"].get("remote")
             if not name:
                 raise UserError(
-                    "--remote needs a default remote of DVC, found none; add one: `dvc remote add -d NAME URL`"
+                    "--remote needs a default DVC remote, found none; add one: `dvc remote add -d NAME URL`"
                 )
             address = str(repo.config["remote"][name]["url"])  # a relative path made absolute
         settings.read_dict({f"'remote \"{name}\"'": {"url": address}})
@@ -187,7 +187,7 @@ def open_repo(*, wait: bool = False) -> "Iterator[Repo]":
             yield repo
     except DvcException as error:
         reason, damaged = " ".join(str(error).split()), Path(getattr(error, "path", None) or "").name
-        remedy = "put back what was edited of params.yaml, dvc.yaml and dvc.lock (`git diff`), or see `dvc status`"
+        remedy = "undo the edits in params.yaml, dvc.yaml and dvc.lock (`git diff`), or see `dvc status`"
         if damaged in PROJECT_FILES:
             remedy = f"fix {damaged}, or put it back (`git checkout HEAD {damaged}`)"
         if isinstance(error, SCMError):

@@ -16,7 +16,7 @@ from ..project import ProjectCommand, ProjectPath, check_new, params_option, wor
 @click.command(cls=ProjectCommand)
 @click.argument("images", type=ProjectPath(exists=True))
 @click.option(
-    "--from", "origin", type=ProjectPath(), help="A cell, or the folder of a cut; by default the best network's cell."
+    "--from", "origin", type=ProjectPath(), help="A cell, or a cut's folder; by default the best network's cell."
 )
 @representation_option
 @layer_options
@@ -38,8 +38,8 @@ def features(
 
     IMAGES is a folder, with all folders in it; an archive (.zip, .tar, ...); a list (.txt, or .csv with a column
     `path`); or one image. It needs no labels. --from accepts a finished cell, dataset/model/fold/seed or its folder, or
-    the folder of a cut, whose layer is used. By default it is a cell of the best network for the use. With
-    --representation the vectors are those that it makes of its network's layers.
+    a cut's folder, whose layer is used. By default it is the best network's cell for the use. With --representation the
+    vectors are those that it makes from its network's layers.
 
     After a stop, repeat the command: it continues.
     """
@@ -92,4 +92,4 @@ def list_unreadable(listing: Path, unreadable: dict[str, str]) -> None:
     if unreadable:
         with listing.open("w", newline="", encoding="utf-8") as file:
             csv.writer(file, lineterminator="\n").writerows([("path", "reason"), *unreadable.items()])
-        print(f"features: left out {image_files.describe(unreadable)}; all of them: {listing}", file=sys.stderr)
+        print(f"features: left out {image_files.describe(unreadable)}; all: {listing}", file=sys.stderr)

@@ -39,16 +39,16 @@ from ..cut.representation import DECODE, open_representation
 from ..cut.source import CellPaths, Float32, Source, Wanted, embedding, named_cell, open_source
 from .image_files import refuse_unreadable
 
-ROTATED = "with embed.augment the stored embeddings are of rotated images; new images are not rotated"
+ROTATED = "with embed.augment the stored embeddings come from rotated images; new images are not rotated"
 
 DARK = (
-    "features: images of 16 bits a sample use {bits} and come out dark, since 65535 is white in the network's dataset; "
-    "save them with 8 bits if theirs is {white}"
+    "features: images with 16 bits per sample use {bits} and come out dark, since 65535 is white in the network's "
+    "dataset; save them with 8 bits if theirs is {white}"
 )
 
 OTHERS = (
-    "features: {count} of {before} parts of an earlier run are made anew, since their images, the network or an option "
-    "changed"
+    "features: {count} of {before} parts from an earlier run are made anew, since their images, the network or an "
+    "option changed"
 )
 
 EmbedPixels = Callable[[Pixels], Float32]

@@ -42,7 +42,7 @@ def list_images(where: Path, resources: ExitStack) -> RawFiles:
         for path in files.paths:
             check_regular(where.parent / path)
     if wrong := next(filter(UNDECODED.search, files.paths), None):
-        raise UserError(f"{where}: the name of a file must be in UTF-8, as the table is, found {wrong!r}; rename it")
+        raise UserError(f"{where}: a file's name must be in UTF-8, as the table is, found {wrong!r}; rename it")
     return files
 
 

@@ -52,7 +52,7 @@ def connected(address: str) -> Iterator[Any]:
         ) from None
     if mode.lower() != "token" and os.environ["RAY_AUTH_MODE"] != "disabled":
         raise UserError(
-            f"--address {address}: Ray must ask for a token there, or it runs the code of whoever reaches its ports; "
+            f"--address {address}: Ray must ask for a token there, or whoever reaches its ports can run code there; "
             f"found RAY_AUTH_MODE={mode}; start it with RAY_AUTH_MODE=token, or set RAY_AUTH_MODE=disabled here, too"
         )
     for number in before:  # Ray has set handlers of its own
@@ -78,7 +78,7 @@ def choose_gpus(ray: Any, wished: float | None, threads: int) -> float:
     if not any(machine.get("CPU", 0) >= threads and machine.get("GPU", 0) >= gpus for machine in machines):
         found = "; ".join(f"{machine.get('CPU', 0):g} and {machine.get('GPU', 0):g}" for machine in machines)
         raise UserError(
-            f"a cell must have {threads} processors and {gpus:g} GPUs of one machine (--threads, --gpus-per-cell), "
+            f"a cell must have {threads} processors and {gpus:g} GPUs on one machine (--threads, --gpus-per-cell), "
             f"Ray has machines with {found or 'nothing'}; ask for less, or start larger ones first"
         )
     return gpus

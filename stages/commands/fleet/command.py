@@ -46,7 +46,7 @@ LOG_LINES = 20
 """Of the output of a cell that failed, from its end."""
 
 
-@click.command(cls=ProjectCommand, short_help="Run the open cells of the grid side by side, on one machine or many.")
+@click.command(cls=ProjectCommand, short_help="Run the grid's open cells side by side, on one machine or many.")
 @click.option("--workers", type=click.IntRange(1), help="Cells at once on this machine; by default one per GPU, "
               "else per processor.")  # fmt: skip
 @click.option(
@@ -59,7 +59,7 @@ LOG_LINES = 20
 @click.option("--retries", default=2, show_default=True, help="On a cluster: how often a lost task is repeated.")
 @click.option("--remote", is_flag=True, help="Pass results through DVC's default remote, not a shared cache.")
 @click.option("--list", "list_only", is_flag=True, help="Print one command per open cell, for any scheduler.")
-@click.option("--cell", "name", help="Compute this cell only, in a workspace of its own.")
+@click.option("--cell", "name", help="Compute this cell only, in its own workspace.")
 def fleet(
     workers: int | None,
     threads: int,
@@ -70,10 +70,10 @@ def fleet(
     list_only: bool,
     name: str | None,
 ) -> None:
-    """Run the open cells of the grid side by side, and the remaining stages, as `dvc repro` would.
+    """Run the grid's open cells side by side, and the remaining stages, as `dvc repro` would.
 
     prepare runs first and aggregate last, both here. Without --address the cells run in this workspace. On a cluster
-    each has a workspace of its own, with this workspace's code and parameters. All machines must see DVC's cache under
+    each has its own workspace, with this workspace's code and parameters. All machines must see DVC's cache under
     the same path, or use a remote. A failed cell does not stop the rest.
     """
     config = read_config(PARAMS)
@@ -130,7 +130,7 @@ def print_open(config: Config, threads: int, *, remote: bool) -> None:
 def compute_one(config: Config, name: str, threads: int, *, remote: bool) -> None:
     """Compute one cell; its results land in the cache or remote."""
     cells = {cell_name(cell): cell for cell in config.run.cells()}
-    check_known(name, cells, f"{name}: must be a cell of the grid (`run` in params.yaml)")
+    check_known(name, cells, f"{name}: must be a cell in the grid (`run` in params.yaml)")
     ((task,),) = tasks_of([cells[name]], gpus=0)
     try:
         done = run_task(read_source(config, threads, remote=remote), replace(task, gpus=1))  # sees what is there

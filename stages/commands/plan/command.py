@@ -17,8 +17,8 @@ from ..project import RAW, ROOT, ProjectCommand, json_option, params_option, siz
 def plan(params: Path, timed: bool, as_json: bool) -> None:
     """Print the stages that would run, and the disk, time and memory that they need on this machine.
 
-    Estimates of time and memory come from earlier runs of the same work here. Without them, one batch of training, one
-    of embedding, and one layer are timed, unless counts show that all takes less than a minute. Networks get random
+    Time and memory are estimated from earlier runs here. Without them, one training batch, one embedding batch, and one
+    layer are timed, unless counts show that all takes less than a minute. Networks get random
     weights, so a plan needs no downloads.
     """
     from ...prepare.raw_files import check_regular

@@ -267,5 +267,5 @@ def estimates(costs: Mapping[str, Sequence[Cost]], *, on_gpu: bool, timed: bool 
     total = sum(run.seconds for runs in costs.values() for run in runs)
     how = "this machine when idle, within a factor of 2" if timed else "a common processor, by counts alone"
     yield f"estimated for {how}, without prepare, aggregate and DVC itself:"
-    yield tabulate(rows, headers=["stage", "runs", "time of one", f"memory of {room}"], tablefmt="plain")
-    yield f"in all {duration(total)} of a processor, {duration(total / count)} where all {count} are at work"
+    yield tabulate(rows, headers=["stage", "runs", "time each", f"memory of {room}"], tablefmt="plain")
+    yield f"in all {duration(total)} on one processor, {duration(total / count)} if all {count} are at work"

@@ -25,7 +25,7 @@ FILE = UserPath(exists=True)
 @click.option("--dataset", help="The data's name in tables; by default the first file's.")
 @click.option("--model", default="embeddings", show_default=True, help="The network's name in tables.")
 @click.option("--metrics", help="Scores, comma-separated, the main score first; by default as in --params.")
-@click.option("--normalize", type=click.Choice(["none", "l2"]), help="Instead of measure.normalize.")
+@click.option("--normalize", type=click.Choice(["none", "l2"]), help="Replaces measure.normalize.")
 @click.option("--params", type=FILE, default=PARAMS, help="By default the installed params.yaml.")
 def score(
     files: tuple[Path, ...],
@@ -40,12 +40,12 @@ def score(
     """Score embeddings that any tool made, and print the verdict.
 
     FILE is an .npz file with an array (N, D) per layer and `labels` (N,), for classes that the network was not trained
-    on. Arrays below `seen/` are optional, for classes that it was trained on. FILE may also be a .parquet of one layer
-    that `whichlayer features` wrote: an image's class comes from --labels, or is its folder. Or it is an embedding
-    store of the workflow. If you name several files, each is a fold with classes of its own. Three folds, or ten
+    on. Arrays below `seen/` are optional, for classes that it was trained on. FILE may also be a .parquet with one
+    layer that `whichlayer features` wrote: an image's class comes from --labels, or is its folder. Or it is a
+    workflow's embedding store. If you name several files, each is a fold with its own classes. Three folds, or ten
     classes in all, give intervals over classes.
 
-    Scores and settings come from the sections `measure` and `aggregate` of params.yaml.
+    Scores and settings come from the sections `measure` and `aggregate` in params.yaml.
     """
     import psutil  # after the arguments: libraries take seconds
 
@@ -59,7 +59,7 @@ def score(
     name = re.sub(r"\W", "_", files[0].stem, flags=re.ASCII) if dataset is None else dataset
     for option, given in (("--dataset", name), ("--model", model)):
         if not re.fullmatch("[A-Za-z0-9_]+", given):
-            raise UserError(f"{option} must consist of letters, digits and `_`, found {given!r}")
+            raise UserError(f"{option} may have only letters, digits and `_`, found {given!r}")
     measure, aggregate, asked = read_settings(params, metrics, normalize)
     if out is not None:
         check_new(out)

@@ -74,7 +74,7 @@ def read_file(path: Path, labels: Path | None) -> list[Part]:
     return [Part(path, split, arrays) for split, arrays in splits.items()]
 
 
-KINDS = "an .npz file, a .parquet that `whichlayer features` wrote, or the folder of an embedding store"
+KINDS = "an .npz file, a .parquet that `whichlayer features` wrote, or an embedding store's folder"
 """Of files that are scored."""
 
 
@@ -102,9 +102,7 @@ def check_regular(path: Path) -> None:
 def check_memory(count: int) -> None:
     """Check that so many bytes fit into memory: Linux ends a process that takes more, without a word."""
     if count > (free := psutil.virtual_memory().available):
-        raise UserError(
-            f"embeddings must fit into memory, of which {size(free)} are free, found {size(count)}; free some"
-        )
+        raise UserError(f"embeddings must fit into memory, {size(free)} free, found {size(count)}; free some")
 
 
 def check_rows(arrays: Arrays, prefix: str) -> None:
@@ -117,7 +115,7 @@ def check_rows(arrays: Arrays, prefix: str) -> None:
     for name, array in arrays.items():
         if array.ndim == 0 or len(array) != len(texts[LABELS]):
             raise UserError(
-                f"array {prefix + name!r} must have a row for each of the {len(texts[LABELS])} of {prefix + LABELS!r}, "
+                f"array {prefix + name!r} must have {len(texts[LABELS])} rows, as {prefix + LABELS!r} has, "
                 f"found the shape {array.shape}; give all arrays the same images, in the same order"
             )
     arrays |= {name: np.array(own, dtype=str) for name, own in texts.items()}
@@ -149,7 +147,7 @@ def read_labels(path: Path) -> dict[str, str]:
         if known.setdefault(image, label) != label:
             raise UserError(
                 f"{path}, line {line}: an image must have one label, found {known[image]!r} and {label!r} for "
-                f"{image!r}; remove one of the lines"
+                f"{image!r}; remove one line"
             )
     return known
 
@@ -200,8 +198,8 @@ def read_parquet(path: Path, labels: Mapping[str, str] | None) -> Arrays:
         columns = ", ".join(f"{name} ({kind})" for name, kind in kinds.items())[:300]
         raise UserError(
             "must be a table as `whichlayer features` writes it: path, features (lists of a fixed size), and in its "
-            f"metadata what of, found {columns}. pandas keeps neither: choose rows with pyarrow "
-            "(pq.write_table(pq.read_table(FILE, filters=...), NEW)), write embeddings of your own as .npz"
+            f"metadata their origin, found {columns}. pandas keeps neither: choose rows with pyarrow "
+            "(pq.write_table(pq.read_table(FILE, filters=...), NEW)), write your own embeddings as .npz"
         )
     check_memory(4 * width * file.metadata.num_rows)
     table = file.read(["path", "features"])
@@ -209,8 +207,8 @@ def read_parquet(path: Path, labels: Mapping[str, str] | None) -> Arrays:
     known = {name: PurePosixPath(name).parent.name for name in images} if labels is None else labels
     if lacking := [name for name in images if not known.get(name)]:
         raise UserError(
-            "every image must have a label, in a CSV (--labels) or as the name of its folder, found none of "
-            f"{len(lacking)}, first of {lacking[0]!r}"
+            "every image must have a label, in a CSV (--labels) or as its folder's name, found none for "
+            f"{len(lacking)}, first for {lacking[0]!r}"
         )
     vectors = table["features"].combine_chunks().flatten().to_numpy().reshape(-1, width)
     named = {IDS: np.array(images), LABELS: np.array([known[name] for name in images])}
@@ -226,7 +224,7 @@ def read_store(path: Path) -> dict[str, Arrays]:
     from ...shared.embeddings.embedding_store import open_embeddings
 
     if not (path / "zarr.json").exists():
-        raise UserError("must be an .npz file or the folder of an embedding store, found a folder without zarr.json")
+        raise UserError("must be an .npz file or an embedding store's folder, found a folder without zarr.json")
     store = open_embeddings(path)
     layers = [layer for layer in store.layers if "@" not in layer.name]
     check_memory(4 * len(store.samples) * sum(layer.width for layer in layers))
@@ -255,8 +253,8 @@ def join(files: Iterable[list[Part]]) -> tuple[Arrays, dict[str, Any]]:
         if found != wanted:
             differing = ", ".join(sorted(name for name in found | wanted if found.get(name) != wanted.get(name)))
             raise UserError(
-                f"{part.where}: its {part.split} images must have the embeddings of the {first.split} ones of "
-                f"{first.where}, with as many features, found others of {differing}"
+                f"{part.where}: its {part.split} images must be embedded as the {first.split} ones in "
+                f"{first.where}, with as many features, found differences in {differing}"
             )
     counts = [len(part.arrays[LABELS]) for _, part in parts]
     marks = {"seen": [part.split == SEEN for _, part in parts], "folds": [fold for fold, _ in parts]}

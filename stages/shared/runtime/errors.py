@@ -25,7 +25,7 @@ MAX_VALUE_LENGTH, MAX_NAMES = 300, 30
 class UserError(ValueError):
     """Something that the user can fix: the message names the thing, what must hold, what was found and the remedy.
 
-    It is a `ValueError` for users of the library. Where code catches those of a library, it lets this one pass.
+    It is a `ValueError` for the library's users. Where code catches a library's errors, it lets this one pass.
     """
 
 

@@ -95,7 +95,7 @@ def test_overview_and_steps_show_the_main_curve_alone(scores):
 def test_every_figure_is_of_the_means_over_folds_and_says_something(folded):
     figures = {name: Drawing(spec) for name, spec in make(folded, pairs=layer_pairs()).items()}
     assert len(figures) == 7
-    assert all("mean of 3 folds, 2 seeds each" in figure.caption and figure.message for figure in figures.values())
+    assert all("mean over 3 folds, 2 seeds each" in figure.caption and figure.message for figure in figures.values())
     assert figures["appendix-handwriting-small"].message == "1-NN accuracy seems best at layer 3 of 4"
     assert all(3 < len(figure.message.split()) <= 12 for figure in figures.values())
     bars = "Bars at the best and the last layer: ± 1 standard deviation over folds (ddof = 1)"

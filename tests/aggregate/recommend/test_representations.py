@@ -121,8 +121,8 @@ def test_a_line_has_both_checkpoints():
     assert told.startswith("joins of layers included, try l1 of the pre-trained network: undecided. MAP@R 0.700 (pre-")
     assert "(pre-trained 0.700, fine-tuned 0.500, best single layer 0.700, last layer 0.500, gain +0.200)" in told
     assert told.endswith(
-        "in 3 folds of 9 classes, each scored by the choice among 6 candidates on the remaining folds, fitted to test "
-        "images of its own seen classes."
+        "with 9 classes ranked in 3 folds, each scored by the choice among 6 candidates on the remaining folds, fitted "
+        "to its own seen classes' test images."
     )
     scores[1, :, :, 2] = 0.8
     told = brief(next(representations(tuned_table(scores))))

@@ -59,7 +59,7 @@ def test_without_a_counter_example_it_is_said_what_would_have_been_seen():
 def test_the_first_claim_takes_two_networks_and_intervals():
     assert summaries(evidence(network()))[0] == "Cannot be judged (one accurate network)."
     unknown = evidence(network("a"), network("b"), network("c", accuracy=None), scopes=())
-    assert summaries(unknown)[0] == "Cannot be judged (no interval of a proven level)."
+    assert summaries(unknown)[0] == "Cannot be judged (no interval with a proven level)."
     assert details(Claim.ACCURACY, unknown)[0] == "Left out, having no fine-tuned head: c."
 
 
@@ -79,7 +79,7 @@ def test_the_second_claim_counts_networks_and_details_name_the_status_of_each():
     )
     _, second, third = details(Claim.DEPTH, known)
     assert second == (
-        f"b, step 100: {CLASSES} lead over the last layer +0.140, inconclusive, compatible with a lead of up to 0.270. "
+        f"b, step 100: {CLASSES} lead over the last layer +0.140, inconclusive, compatible with a lead up to 0.270. "
         f"{IMAGES} lead over the last layer +0.150, contradicted, no earlier layer is better than the last."
     )
     assert third.startswith(
@@ -87,7 +87,7 @@ def test_the_second_claim_counts_networks_and_details_name_the_status_of_each():
     )
     assert (
         summaries(evidence(network(**NO_INTERVALS)))[1]
-        == "Cannot be judged (no interval of a proven level) at step 100."
+        == "Cannot be judged (no interval with a proven level) at step 100."
     )
     one_layer = evidence(network(last_depth=0, **NO_INTERVALS))
     assert (summaries(one_layer)[1], details(Claim.DEPTH, one_layer)) == (
@@ -111,7 +111,7 @@ def test_the_third_claim_says_what_fine_tuning_did():
     assert changed.startswith(f"b: {CLASSES} raised, +0.200 [")
     assert summaries(evidence(network()))[2] == "Cannot be judged (no later step beside the pre-trained network)."
     unknown = evidence(network("a"), changes={"a": {}})
-    assert details(Claim.FINE_TUNING, unknown) == ["a: No interval of a proven level (docs/uncertainty.md)."]
+    assert details(Claim.FINE_TUNING, unknown) == ["a: No interval with a proven level (docs/uncertainty.md)."]
     (of_accuracy,) = details(Claim.FINE_TUNING, evidence(network("a", accuracy_chance=0.05), changes={"a": {}}))
     assert of_accuracy.endswith("(docs/uncertainty.md). Accuracy went from chance (0.05) to 0.76.")
 

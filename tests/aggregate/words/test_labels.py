@@ -55,7 +55,7 @@ def test_the_score_that_chose_with_few_labels_is_named_with_its_regret_and_no_be
     found = of_classes(5, 50, "nmi").model_copy(update={"use": "discovery", "chosen_by": "map_at_r"})
     assert chosen_by([found, of_classes(5, 50)]) == "With few labels, MAP@R chose the layer for discovery."
     assert why_chosen_by(found) == (
-        "With few labels, MAP@R chose the layer. On six datasets its choice fell 0.06 short of the best NMI, that of "
-        "NMI 0.08."
+        "With few labels, MAP@R chose the layer. On six datasets, its choice fell 0.06 short of the best NMI, and "
+        "NMI's choice 0.08."
     )
     assert more_labels([found]) == chosen_by([of_classes(5, 50)]) == why_chosen_by(of_classes(5, 50)) == ""

@@ -45,8 +45,8 @@ def test_the_sentences_name_the_layer_what_it_takes_whether_choosing_pays_and_wh
         "and 40% of the multiply-adds. Choosing pays: +0.140 [+0.030, +0.250] over the last layer (0.240) and "
         "+0.080 [-0.020, +0.170] over the second-to-last. Not distinguishable (other classes), with the most that each "
         "may fall short (the recommended one, 0.055): layers 4 (`blocks.2`, 0.051) and 6 (`blocks.4`, 0.034). "
-        "What fine-tuning to step 100 did to the best score: raised, +0.090 [+0.020, +0.160] (other classes); to that "
-        "of the last layer: lowered, -0.050 [-0.080, -0.020] (other classes). Pre-trained network: layer 3 of 9 "
+        "What fine-tuning to step 100 did to the best score: raised, +0.090 [+0.020, +0.160] (other classes); to the "
+        "last layer's: lowered, -0.050 [-0.080, -0.020] (other classes). Pre-trained network: layer 3 of 9 "
         "(`blocks.1`), +0.210 [+0.120, +0.300] over its own last."
     )
 
@@ -131,7 +131,7 @@ def test_a_score_of_which_less_is_better_is_lowered_where_it_gets_better():
     found = recommendation(better="lower", metric="collapse", use="geometry")
     assert (
         "did to the best score (lower is better): lowered, -0.090 [-0.160, -0.020] (other classes, no proven level); "
-        "to that of the last layer: raised, +0.050 [+0.020, +0.080] (" in sentences(found)
+        "to the last layer's: raised, +0.050 [+0.020, +0.080] (" in sentences(found)
     )
     assert brief_fine_tuning([RECOMMENDATION, found]) == (
         "Fine-tuning: discovery +0.09, geometry (lower is better) -0.09"

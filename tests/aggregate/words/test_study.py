@@ -18,7 +18,7 @@ def test_only_a_proven_level_is_named():
 def test_a_study_is_said_to_show_a_lead_and_half_of_it_to_take_more():
     assert power_sentence(POWER) == (
         "d, m: over classes, 80% of studies like this one show a lead of 0.21 over the last layer, and that a "
-        "layer is worse which is 0.18 below the best. A lead of 0.11 needs 10 folds, or more than 2 seeds in each "
+        "layer 0.18 below the best is worse. A lead of 0.11 needs 10 folds, or more than 2 seeds in each "
         "fold, or 20 unseen classes in each fold."
     )
 
@@ -31,7 +31,7 @@ def test_a_wanted_lead_takes_the_first_number_that_shows_it():
 def test_a_lead_that_is_said_to_be_shown_takes_no_more_folds():
     power = Power("d", "m", 0.0827, 0.1, {4: 0.0827, 5: 0.07}, {}, {})
     said = power_sentence(power, 0.08)
-    assert "show a lead of 0.09 over the last layer, and that a layer is worse which is 0.10 below" in said
+    assert "show a lead of 0.09 over the last layer, and that a layer 0.10 below the best is worse." in said
     assert said.endswith("A lead of 0.08 needs 5 folds.")
     assert power_sentence(power, 0.09).endswith("A lead of 0.09 needs 4 folds.")
     assert power_sentence(power, 0.083).endswith("A lead of 0.083 needs 4 folds.")

@@ -111,7 +111,7 @@ def test_the_best_network_is_taken_and_every_other_has_a_line():
     assert told[0].startswith("handwriting, large at step 100: take blocks.3 for classifier, ")
     assert "small: classifier 5, 0.290; retrieval 5, 0.290; discovery 5, 0.290; OOD detection 5, 0.290 middle" in text
     assert "middle: classifier 6, 0.370 (ties); retrieval 6, 0.370 (ties); discovery 6, 0.370 (ties)" in text
-    assert "scratch: no layer of use" in told
+    assert "scratch: no useful layer" in told
 
 
 def test_the_next_command_names_a_use_that_it_takes():
@@ -130,7 +130,7 @@ def test_a_network_of_no_use_is_never_recommended():
     scratch = useless(model="scratch", value=0.45)
     told = lines_of(facts([scratch, recommendation()]), lines=13)
     assert told[0].startswith("handwriting, a at step 100: take ")
-    assert [line for line in told if "scratch" in line] == ["scratch: no layer of use"]
+    assert [line for line in told if "scratch" in line] == ["scratch: no useful layer"]
     told = lines_of(facts([scratch]))
     assert told[0].startswith("handwriting: nothing for discovery: no layer beats raw pixels (")
     assert not any("whichlayer features" in line or line.startswith("use ") for line in told)

@@ -192,7 +192,7 @@ class OfTwoImages(nn.Linear):
 def test_what_cannot_be_exported_for_any_batch_is_named(rest: nn.Module):
     network, layer = branches(rest, "rest")
     with pytest.raises(
-        UserError, match=r"layer 'rest' cannot be exported by torch .*; try another layer, or different"
+        UserError, match=r"layer 'rest' cannot be exported by torch .*; try another layer, or a different"
     ):
         export_layer(network, [layer], S, Scaler())
 

@@ -138,7 +138,7 @@ def test_a_program_does_what_transform_does(layers, recipe, dimensions):
 def test_what_is_named_twice_or_unknown_is_refused(tmp_path: Path, folder: Path, layers, command):
     words = (command, *([folder] if command == "features" else []), "--out", tmp_path / "out.npz", "--representation")
     Representation(("bn2",)).fit(layers, LABELS).save(tmp_path / "arrays.safetensors")
-    with pytest.raises(UserError, match="must give the network of its layers, found none"):
+    with pytest.raises(UserError, match="must give its layers' network, found none"):
         run(*words, tmp_path / "arrays.safetensors")
     with pytest.raises(UserError, match="--layer: --representation names network, layers and scale itself"):
         run(*words, tmp_path / "arrays.safetensors", "--layer", "bn2")

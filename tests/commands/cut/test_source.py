@@ -84,7 +84,7 @@ def test_a_layer_that_params_no_longer_name_is_refused(finished: Finished, tmp_p
 def test_a_frozen_network_has_step_0_alone(tmp_path: Path):
     params, cell, paths = finish_cell(tmp_path, frozen=True)
     assert open_source(params, cell, paths, Wanted(layers=["blocks.0"])).step == 0
-    with pytest.raises(UserError, match=r"have the steps 0, not 50; .* a frozen network has step 0 alone"):
+    with pytest.raises(UserError, match=r"has embeddings at the steps 0, not 50; .* a frozen network has step 0 alone"):
         open_source(params, cell, paths, Wanted(step=50, layers=["blocks.0"]))
 
 
@@ -172,12 +172,12 @@ def test_what_is_missing_is_named(store: Embeddings, tmp_path: Path):
         choose_layer(store, "blocks.O", tmp_path)
     with pytest.raises(UserError, match="'pixels' must be recommended, last"):
         choose_layer(store, "pixels", tmp_path)
-    with pytest.raises(UserError, match=r"facts\.json: must be the facts of a finished workflow, found no file"):
+    with pytest.raises(UserError, match=r"facts\.json: must hold a finished workflow's facts, found no file"):
         choose_layer(store, "recommended", tmp_path)
-    with pytest.raises(UserError, match=r"facts\.json must say which layer of trees, tiny"):
+    with pytest.raises(UserError, match=r"facts\.json must have a layer for trees, tiny"):
         choose_layer(store, "recommended", recommend(tmp_path, dataset="shrubs"))
     nothing = recommend(tmp_path, unbeaten=Baseline(name="raw_pixels", value=0.5))
-    with pytest.raises(UserError, match=r"no layer of trees, tiny is recommended: no layer beats raw.*; choose one"):
+    with pytest.raises(UserError, match=r"trees, tiny has no recommended layer: no layer beats raw.*; choose one"):
         choose_layer(store, "recommended", nothing)
     with pytest.raises(UserError, match=r"'stage\.9', which the results name, is not in the embedding store"):
         choose_layer(store, "recommended", recommend(tmp_path, layer="stage.9"))
@@ -249,7 +249,7 @@ def test_without_seen_images_columns_are_standardized_by_the_others(finished, tm
 def test_several_layers_are_scaled_to_length_1_and_must_differ(finished):
     params, cell, paths = finished
     store = open_source(params, cell, paths, Wanted(layers=["blocks.1"])).store
-    with pytest.raises(UserError, match="--scale: of several layers each is L2-normalized"):
+    with pytest.raises(UserError, match="--scale: several layers are each L2-normalized"):
         fit_scaler(store, store.layers[:2], 50, "standard")
     with pytest.raises(UserError, match=r"several layers must differ, found blocks\.1, blocks\.1"):
         open_source(params, cell, paths, Wanted(layers=["blocks.1", "blocks.1"]))

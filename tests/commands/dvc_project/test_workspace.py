@@ -68,7 +68,7 @@ def test_what_dvc_cannot_read_is_said(project: Path):
             changed_stages()
         (project / name).write_text(whole)
     (project / "dvc.yaml").write_text("stages: {make: {cmd: '${lacks}'}}")
-    with pytest.raises(UserError, match=r"Could not find 'lacks'; put back what was edited of params\.yaml, dvc\.yaml"):
+    with pytest.raises(UserError, match=r"Could not find 'lacks'; undo the edits in params\.yaml, dvc\.yaml"):
         changed_stages()
 
 
@@ -131,7 +131,7 @@ def test_other_workspaces_see_the_same_cache_or_only_the_default_remote(project:
 
     cached = Path(".dvc", "cache", "files", "md5")
     assert settings(remote=False) == (str(project / cached), None)
-    with pytest.raises(UserError, match="--remote needs a default remote of DVC, found none"):
+    with pytest.raises(UserError, match="--remote needs a default DVC remote, found none"):
         shared_settings(remote=True)
     (project / ".dvc" / "config").write_text(
         "[core]\nno_scm = true\nremote = store\n['remote \"store\"']\nurl = ../../store\n"

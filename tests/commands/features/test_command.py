@@ -87,7 +87,7 @@ def upgraded(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_another_version_of_the_networks_library_is_noted(cell: Path, tmp_path: Path):
     done = features(cell, cell / "raw", tmp_path / "a.parquet")
     assert done.exit_code == 0
-    said = f"note: trees-tiny-0-3 was made with different versions of libraries: timm {version('timm')}, now 99.0.0\n"
+    said = f"note: trees-tiny-0-3 was made with different library versions: timm {version('timm')}, now 99.0.0\n"
     assert said in done.stderr
 
 
@@ -107,7 +107,7 @@ def test_another_version_of_pillow_than_decoded_the_dataset_is_noted(cell: Path,
     monkeypatch.setattr(cut_folder, "version", lambda _: "99.0.0")
     done = features(cell, cell / "raw", tmp_path / "a.parquet")
     assert done.exit_code == 0
-    assert f"different versions of libraries: pillow {version('pillow')}, now 99.0.0\n" in done.stderr
+    assert f"different library versions: pillow {version('pillow')}, now 99.0.0\n" in done.stderr
 
 
 @pytest.mark.usefixtures("upgraded")
@@ -253,9 +253,9 @@ def test_a_mistake_is_one_error(cell: Path, tmp_path: Path, monkeypatch):
         refused(cell, "--out must end in .parquet, .npz, found 'a.csv'", raw, tmp_path / "a.csv")
         (tmp_path / "none").mkdir()
         refused(cell, "must hold images, found no file", tmp_path / "none", out)
-        refused(cell, "must not lie in the folder of the images", raw, raw / "a.parquet")
+        refused(cell, "must not lie in the image folder", raw, raw / "a.parquet")
     refused(cell, "--layer: 'layer9' must be", raw, out, layer="layer9")
-    refused(cell, "have the steps 0, 50, not 7", raw, out, "--step", 7)
+    refused(cell, "has embeddings at the steps 0, 50, not 7", raw, out, "--step", 7)
     (tmp_path / "texts").mkdir()
     (tmp_path / "texts" / "a.txt").touch()
     refused(cell, "must hold images, found none that can be read", tmp_path / "texts", out, "--skip-unreadable")
@@ -266,6 +266,6 @@ def test_a_mistake_is_one_error(cell: Path, tmp_path: Path, monkeypatch):
     (tmp_path / "list.txt").write_text("texts/none.png\n")
     refused(cell, "found 1 that cannot be read: texts/none.png", tmp_path / "list.txt", out)
     (tmp_path / "texts" / "\udcff.png").touch()
-    refused(cell, "the name of a file must be in UTF-8, as the table is, found '\\udcff.png'", tmp_path / "texts", out)
+    refused(cell, "a file's name must be in UTF-8, as the table is, found '\\udcff.png'", tmp_path / "texts", out)
     out.touch()
     assert "must not exist, since nothing is overwritten" in str(features(cell, raw, out).exception)

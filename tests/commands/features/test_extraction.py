@@ -201,7 +201,7 @@ def test_shards_of_another_network_or_decoding_are_not_used(cut: Path, tmp_path:
         done = features(copy, out, "--workers", "3")
     assert done.exit_code == 0
     assert len(seen) == 60
-    anew = "3 of 3 parts of an earlier run are made anew, since their images, the network or an option changed"
+    anew = "3 of 3 parts from an earlier run are made anew, since their images, the network or an option changed"
     assert {"weights": "starts anew: an earlier run's work cannot be used"}.get(what, anew) in done.output
 
 

@@ -96,7 +96,7 @@ def test_entries_come_home_in_the_order_of_dvc():
 
 
 def test_an_unknown_cell_is_refused_with_some_that_are_known():
-    with pytest.raises(UserError, match=r"handwriting-none-0-0: must be a cell of the grid .*handwriting-"):
+    with pytest.raises(UserError, match=r"handwriting-none-0-0: must be a cell in the grid .*handwriting-"):
         CliRunner().invoke(command.fleet, ["--cell", "handwriting-none-0-0"], catch_exceptions=False)
 
 

@@ -170,7 +170,7 @@ def test_times_add_up_and_are_divided_by_the_processors(monkeypatch: pytest.Monk
         ["finetune", "3", "2", "min", "1.0", "GiB"],
         ["measure", "1", "40", "s", "1", "MiB"],
     ]
-    assert total == "in all 4 min of a processor, 60 s where all 4 are at work"
+    assert total == "in all 4 min on one processor, 60 s if all 4 are at work"
     assert "GiB" not in [*estimates(runs, on_gpu=True)][1].splitlines()[1]  # a GPU has memory of its own
     assert [duration(s) for s in (89, 600, 7200)] == ["89 s", "10 min", "2.0 h"]
 

@@ -369,7 +369,7 @@ def test_nothing_is_written_among_the_images(tmp_path, out):
     (tmp_path / "photos").mkdir()
     write_classes(tmp_path / "photos", 6, 6)
     before = sorted(tmp_path.rglob("*"))
-    with pytest.raises(UserError, match=r"must not lie in the folder of the images, .*/photos, .* another path with"):
+    with pytest.raises(UserError, match=r"must not lie in the image folder, .*/photos, .* another path with"):
         run(tmp_path / "photos", "--out", tmp_path / "photos" / out)
     assert sorted(tmp_path.rglob("*")) == before
 

@@ -96,8 +96,8 @@ def test_the_verdict_names_the_better_layer_what_was_left_out_and_no_cost(tmp_pa
     assert "for other images of these classes" in " ".join(done.output.split())
     assert "whichlayer features" not in done.output
     assert "of the parameters" not in done.output
-    assert "left out, for want of a head: accuracy\n" in done.stderr
-    assert "left out, for want of training images or seen classes: seen_matched, ood\n" in done.stderr
+    assert "left out, since there is no head: accuracy\n" in done.stderr
+    assert "left out, since there are no training images or seen classes: seen_matched, ood\n" in done.stderr
     assert (tmp_path / "out" / "figures" / "depth-mine-embeddings.png").is_file()
     assert (tmp_path / "out" / "measures" / "mine").is_dir()
 
@@ -160,17 +160,17 @@ def test_a_mistake_is_one_error_and_leaves_nothing(tmp_path: Path):
     file, again = (write_npz(tmp_path / f"{n}.npz", arrays(seed=n)) for n in (0, 1))
     refused(tmp_path, "a class must be unseen in one fold (each file is one), found 'unseen0' in two", file, again)
     other = write_npz(tmp_path / "other.npz", with_seen(prefix="other"))
-    refused(tmp_path, "every fold must have images of unseen classes, and of seen ones if another has", file, other)
+    refused(tmp_path, "every fold must have images from unseen classes, and from seen ones if another has", file, other)
     refused(tmp_path, "must be a score by which a layer is better, found", file, "--metrics", "intrinsic_dimension,nmi")
     extra = {"metrics": ["nmi"], "steps": "ends"}
     params = {"metrics": ["nn1_accuracy"], "extra": extra, "probe": DEFAULT["probe"]}
     done = score(tmp_path, file, "--out", tmp_path / "out", **params)  # the main score may be a further one
     assert done.exit_code == 0
     few = write_npz(tmp_path / "few.npz", arrays((9, 2, 9)))
-    refused(tmp_path, "the linear probe needs at least 3 images of each class, found 'unseen1' (2); add", few)
+    refused(tmp_path, "the linear probe needs at least 3 images per class, found 'unseen1' (2); add", few)
     nan = arrays()
     nan["blocks.0"][4, 2] = np.nan
-    refused(tmp_path, "embeddings of layer 'blocks.0' must be finite", write_npz(tmp_path / "nan.npz", nan))
+    refused(tmp_path, "layer 'blocks.0' must be finite", write_npz(tmp_path / "nan.npz", nan))
     refused(tmp_path, "must not exist, since nothing is overwritten", file, "--out", tmp_path / "out")
 
 

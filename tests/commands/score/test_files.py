@@ -46,7 +46,7 @@ def test_several_files_are_folds(tmp_path: Path):
     assert of_images["folds"].tolist() == [0] * 28 + [1] * 28
     np.testing.assert_array_equal(layers["stem"][28:], arrays(seed=1)["stem"])
     other = write_npz(tmp_path / "other.npz", arrays(prefix="o") | {"stem": np.ones((28, 5))})
-    with pytest.raises(UserError, match=r"other\.npz: its unseen images must have the embeddings of .* others of stem"):
+    with pytest.raises(UserError, match=r"other\.npz: its unseen images must be embedded as .* differences in stem"):
         read(files[0], other)
 
 
@@ -55,7 +55,7 @@ def test_several_files_are_folds(tmp_path: Path):
     [
         ({"stem": arrays()["stem"]}, "must have an array 'labels'"),
         (arrays() | {"layers": np.array(["stem"])}, "'layers' must name stem, blocks.0 once each, .* found stem$"),
-        (with_seen() | {"seen/ids": np.array(["a"] * 24)}, "with as many features, found others of ids"),
+        (with_seen() | {"seen/ids": np.array(["a"] * 24)}, "with as many features, found differences in ids"),
         ({name: X for name, X in with_seen().items() if name != "seen/labels"}, "must have an array 'seen/labels'"),
         (arrays() | {"labels": np.float64(3)}, "labels must have one entry for each image, found the shape"),
         (
@@ -65,13 +65,13 @@ def test_several_files_are_folds(tmp_path: Path):
         (with_seen() | {"seen/labels": np.ones(24)}, "seen/labels must be .* whole numbers, found 1.0"),
         (
             arrays() | {"stem": np.ones(())},
-            r"'stem' must have a row for each of the 28 of 'labels', found the shape \(\)",
+            r"'stem' must have 28 rows, as 'labels' has, found the shape \(\)",
         ),
         (
             with_seen() | {"stem": np.ones((27, 4)), "seen/stem": np.ones((25, 4))},
-            r"array 'seen/stem' must have a row for each of the 24 of 'seen/labels', found the shape \(25, 4\); give",
+            r"array 'seen/stem' must have 24 rows, as 'seen/labels' has, found the shape \(25, 4\); give",
         ),
-        (with_seen() | {"seen/stem": np.ones((24, 3))}, "with as many features, found others of stem"),
+        (with_seen() | {"seen/stem": np.ones((24, 3))}, "with as many features, found differences in stem"),
     ],
 )
 def test_what_is_wrong_with_an_npz_file_is_named(tmp_path: Path, content: dict[str, Any], message: str):
@@ -106,7 +106,7 @@ def test_objects_are_never_unpickled_and_the_advice_helps(tmp_path: Path):
         read(write_npz(tmp_path / "c.npz", arrays() | {"labels": texts}))[1]["labels"].tolist() == ["ant", "bee"] * 14
     )
     (tmp_path / "b.npz").write_bytes(pickle.dumps([Trap()]))
-    refused(tmp_path / "b.npz", "an embedding store, found no zip file; write the arrays with np.savez")
+    refused(tmp_path / "b.npz", "an embedding store's folder, found no zip file; write the arrays with np.savez")
 
 
 def test_damaged_files_and_those_of_other_kinds_are_one_sentence(tmp_path: Path):
@@ -127,7 +127,7 @@ def test_arrays_larger_than_free_memory_are_refused_before_they_are_read(
     content = arrays() | {"stem": np.zeros((28, 2**14))}
     np.savez_compressed(tmp_path / "a.npz", **content)
     assert (tmp_path / "a.npz").stat().st_size < 2**16
-    refused(tmp_path / "a.npz", "embeddings must fit into memory, of which 1 MiB are free, found 4 MiB; free some")
+    refused(tmp_path / "a.npz", "embeddings must fit into memory, 1 MiB free, found 4 MiB; free some")
 
 
 @pytest.mark.parametrize("place", ["file", "store", "labels"])
@@ -179,11 +179,11 @@ def test_features_have_the_classes_of_their_folders_or_of_a_table(tmp_path: Path
     table.write_text("\n".join(["path,label", *reversed(rows), "other.png,1"]))
     assert read(written(tmp_path), labels=table)[1]["labels"].tolist() == ["0", "1"] * 3
     table.write_text("\n".join(["path,label", *rows[1:]]))
-    refused(tmp_path / "new.parquet", r"every image must have a label.* none of 1, first of 'ant/0\.png'", table)
+    refused(tmp_path / "new.parquet", r"every image must have a label.* none for 1, first for 'ant/0\.png'", table)
     for content, message in WRONG_TABLES.items():
         table.write_bytes(content.encode("utf-16" if "é" in content else "utf-8"))
         refused(tmp_path / "new.parquet", message, table, blamed=table)
-    refused(written(tmp_path, [f"{n}.png" for n in range(6)]), "as the name of its folder, found none of 6")
+    refused(written(tmp_path, [f"{n}.png" for n in range(6)]), "as its folder's name, found none for 6")
     refused(write_npz(tmp_path / "a.npz", arrays()), "--labels: .* must be a .parquet", table)
 
 

@@ -92,7 +92,7 @@ def _dataset(digests: Digests) -> str:
     """Count a dataset's images and classes, and name the manifest, which names every image, by its content."""
     labels = read_manifest(digests)["label"]
     fingerprint = hashlib.sha256((digests.folder / MANIFEST).read_bytes()).hexdigest()
-    return f"{len(labels):,} images of {labels.nunique():,} classes; SHA-256 of {MANIFEST}: {fingerprint}"
+    return f"{len(labels):,} images in {labels.nunique():,} classes; {MANIFEST} has SHA-256 {fingerprint}"
 
 
 def _grid(grid: RunParams) -> str:

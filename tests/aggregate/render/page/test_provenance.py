@@ -41,7 +41,7 @@ def test_the_grid_is_a_sentence_and_a_dataset_its_content(tmp_path):
     run = described(tmp_path)
     assert run.grid == "1 dataset (left), 1 network (small), 2 folds, 1 seed."
     content = hashlib.sha256((tmp_path / "left/manifest.csv").read_bytes()).hexdigest()
-    assert run.datasets == [("left", f"3 images of 2 classes; SHA-256 of manifest.csv: {content}")]
+    assert run.datasets == [("left", f"3 images in 2 classes; manifest.csv has SHA-256 {content}")]
 
 
 def test_many_networks_are_counted():

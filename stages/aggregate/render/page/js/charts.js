@@ -25,7 +25,7 @@ const builders = {
       ...pointsOf(row, at),
     ]);
     return {
-      say: `${words(chosen)}, ${chosen.split} classes of ${element.dataset.dataset}, of every layer of every network`,
+      say: `${words(chosen)}, ${chosen.split} classes in ${element.dataset.dataset}, for every layer and network`,
       sets: { points, levels: levelsOf(rows[0]) },
       params: { names },
       change(spec) {
@@ -88,13 +88,13 @@ const builders = {
       `${data.metrics[metric].name} of ${network.model}${data.steps.length > 1 ? `, ${stepWords(step)}` : ""}, at the layer that is best on average and at the last one.`,
       shown.length < named.length ? `Shown: the ${shown.length} classes with the largest differences.` : "",
     ].join(" ");
-    return bestAndLast(shown, `${network.model}: ${data.metrics[metric].name} of every class`);
+    return bestAndLast(shown, `${network.model}: ${data.metrics[metric].name} for every class`);
   },
 
   folds(element, chosen, at, network) {
     const rows = rowsOf(data.best, { network: at, metric: chosen.metric }).filter((row) => row.fold !== MEAN);
     const named = rows.map((row) => ({ name: `${data.part} ${row.fold}: layer ${row.best_depth + 1}`, best: row.unseen, last: row.last_value }));
-    return bestAndLast(named, `${network.model}: ${data.metrics[chosen.metric].name} of every ${data.part}, unseen classes`);
+    return bestAndLast(named, `${network.model}: ${data.metrics[chosen.metric].name} for every ${data.part}, unseen classes`);
   },
 
   projection(element, chosen, at, network) {
@@ -108,7 +108,7 @@ const builders = {
       return { label, x: row.x, y: row.y, image: row.image, tip: { title: label, image: source(found.images, row.image) } };
     });
     return {
-      say: `${network.model}, ${found.name}, ${data.part} ${found.fold}: embeddings of images of unseen classes on their first two principal axes, coloured by class`,
+      say: `${network.model}, ${found.name}, ${data.part} ${found.fold}: embedded images from unseen classes on their first two principal axes, coloured by class`,
       sets: { points },
       change(spec) {
         const { color, shape } = spec.layer[0].encoding;
