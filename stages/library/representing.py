@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from sklearn.utils.validation import check_is_fitted
 from tabulate import tabulate
 
 from ..aggregate.words.formatting import change_interval, joined, wrapped
@@ -24,14 +23,13 @@ from ..core.representations.choice import Choice, choose_representation
 from ..core.representations.dimensions import score_dimensions
 from ..core.representations.fitting import MAX_AXES
 from ..core.representations.representation import Origin
-from ..core.representations.representation import Representation as OfLayers
 from ..core.representations.uses import USES, UseScores
-from ..core.scores.arrays import Float32
 from ..shared.embeddings.split_names import UNSEEN
 from ..shared.runtime.errors import UserError, check_known
 from .checks import MAX_IMAGES, Arrays, check_layers, draw_samples
 from .compared import ANY_RECIPE, BEST, BEST_LAYER, HABIT, REPRESENTED, ROWS, Compared, Known
 from .recommendation import RecommendedRepresentation
+from .representation import Representation as Representation
 
 RETRIEVAL, NEAREST = "retrieval", "nn1_accuracy"
 """The use that candidates are compared for by MAP@R, and a further score of it."""
@@ -41,41 +39,6 @@ SCORES = {use: USES.get(use, MAP_AT_R) for use in REPRESENTED}
 
 DIMENSIONS = (32, 64, 128, 256)
 """Of `RepresentationChoice.curve`."""
-
-
-class Representation(OfLayers):
-    """Turn layers, or images of the network that they are of, into vectors of length 1, compared by cosines.
-
-    Args:
-        layers: names of the arrays that are joined, from input to output.
-        recipe: `plain`, `centred`, `whitened`, `within` or `whitened_within`.
-        dimensions: columns that are left; None: all.
-        origin: of the layers; None: unknown.
-
-    Attributes:
-        reference_classes_: names of the classes that it was fitted to, sorted.
-        n_features_out_: number of features.
-    """
-
-    def transform(self, X: Any) -> Float32:
-        """Turn the layers of some images, or images, into vectors of length 1.
-
-        Args:
-            X: name -> (N, D); or N images as `whichlayer.embed` takes them, if it made the layers by a network's name.
-
-        Returns:
-            (N, n_features_out_).
-
-        Raises:
-            UserError: an array or image is not as it must be, or images are given and the network is unknown.
-        """
-        check_is_fitted(self)
-        if self.origin is not None and not isinstance(X, Mapping):
-            from . import embed
-
-            of = self.origin
-            X = embed(of.network, X, [*self.layers], pooling=of.pooling, image_size=of.image_size)  # type: ignore[arg-type]
-        return np.asarray(super().transform(X))
 
 
 @dataclass(frozen=True)

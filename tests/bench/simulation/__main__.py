@@ -46,9 +46,9 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 POWER_SETS = 100
 """Data sets of every design of which it is asked what studies show."""
 
-GAIN_SETS, LIBRARY_SETS, NAMED_SETS, JOIN_SETS, USE_SETS, GAIN_STUDIES = 1000, 20, 200, 500, 100, 200
+GAIN_SETS, LIBRARY_SETS, NAMED_SETS, JOIN_SETS, USE_SETS, GAIN_STUDIES = 1000, 20, 200, 500, 300, 200
 """Sets of each design of frozen networks, of those that `wl.score` scores as well, that are named by another score, of
-joins, and studies of class scores of each kind and shape."""
+joins, of these for other uses, and studies of class scores of each kind and shape."""
 
 
 def main() -> None:
