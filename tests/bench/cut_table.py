@@ -19,7 +19,7 @@ from tabulate import tabulate
 from torch import Tensor, fx, nn
 from torch.export import Dim
 
-from stages.commands.cut.export import EXAMPLES, prune, quiet, save_program
+from stages.commands.cut.export import EXAMPLES, fold_norms, prune, quiet, save_program
 from stages.embed.embedder import PooledLayer, layer_embeddings, pooled_layers
 from stages.embed.params import TapsParams
 from stages.embed.taps.find import find_taps
@@ -109,7 +109,7 @@ def up_to(traced: nn.Module, number: int) -> fx.GraphModule:
     output = module.graph.output_node()
     output.args = (output.all_input_nodes[number],)
     module.graph.set_codegen(fx.graph.CodeGen())
-    return prune(module, "network.")
+    return fold_norms(prune(module, "network."))
 
 
 def file_size(cut: fx.GraphModule, size: int) -> int:

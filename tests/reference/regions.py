@@ -142,7 +142,8 @@ def study() -> Iterator[Region]:
     for heading, table in tables.tables():
         yield "five-datasets.md", heading, table
     yield "study/README.md", "few labels on six kinds", few_labels.cells_table()
-    references = f"{few_references.references_answer()}\n\n{few_references.references_table()}"
+    answers = (few_references.references_answer(), few_references.references_table(), few_references.margins_answer())
+    references = "\n\n".join(answers)
     yield "study/README.md", "few references", references
     own = (habits.habits_answer(), habits.habits_table(), habits.vit_table())
     yield "study/README.md", "habits", "\n\n".join(own)

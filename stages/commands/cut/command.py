@@ -88,11 +88,11 @@ def cut(
         from .representation import cut_representation
 
         card = cut_representation(out, representation, onnx=onnx, tolerance=tolerance, licence=licence)
-        size, layer, distance = card["size"], card["layer"], max(card["agreement"]["distance"].values())
+        size, layer, distances = card["size"], card["layer"], card["agreement"]["distance"].items()
         print(
             f"cut {card['cell']['network']} at {layer['name']}, {layer['scale']}, {layer['width']} dimensions: "
             f"{size['multiply_adds'] / 1e6:.1f} of {size['network_multiply_adds'] / 1e6:.1f} million multiply-adds; "
-            f"at most {distance:.1e} from the library; in {out}"
+            f"{', '.join(f'{file} at most {distance:.1e}' for file, distance in distances)} from the library; in {out}"
         )
         return
     from .folder import write_cut

@@ -217,13 +217,14 @@ def write_cut(out: Path, source: Source, *, onnx: bool, tolerance: float | None,
     """
     another_library = source.network_params.library in note_versions(source)
     images, reference = source.cell.images, take_reference(source)
-    tolerance = tolerance or default_tolerance(source) / (2 if another_library else 1)
+    most = tolerance or default_tolerance(source) / (2 if another_library else 1)
+    tolerances = dict.fromkeys((PROGRAM, ONNX), most)
     program, tensors = export.export_layer(source.cell.embedder.network, source.layers, images.size, source.scaler)
     facts = {"cell": cell_id(source.store.cell) | {"step": source.step}} | facts_of(source, tensors, licence)
     decode = {"image_size": images.size, "fit": source.dataset.fit, "fill": images.fill}
     decode["bits"] = source.dataset.decode["bits"]
     head = REPRESENTATION_HEAD if "representation" in facts else HEAD
-    return write_folder(out, program, tensors, facts, decode, reference, tolerance, onnx=onnx, head=head)
+    return write_folder(out, program, tensors, facts, decode, reference, tolerances, onnx=onnx, head=head)
 
 
 def write_folder(
@@ -233,7 +234,7 @@ def write_folder(
     facts: Mapping[str, Any],
     decode: Mapping[str, Any],
     reference: Reference,
-    tolerance: float,
+    tolerances: Mapping[str, float],
     *,
     onnx: bool,
     head: Path = HEAD,
@@ -247,7 +248,7 @@ def write_folder(
         facts: what the card says of it: `cell`, `layer`, `network`, `size` and more, as JSON values.
         decode: how an image file becomes the input: `image_size` in pixels, `fit`, `fill` and `bits`.
         reference: what the files must give.
-        tolerance: how far they may be from it, relative to the length of an embedding.
+        tolerances: how far each may be from it, relative to the length of an embedding.
         onnx: whether to write model.onnx.
         head: the template of the card.
 
@@ -259,10 +260,11 @@ def write_folder(
     """
     with new_output(out) as folder:
         folder.mkdir()
-        distance = write_programs(folder, program, tensors, reference, tolerance, onnx=onnx)
+        distance = write_programs(folder, program, tensors, reference, tolerances, onnx=onnx)
         files = {p.name: {"bytes": p.stat().st_size, "sha256": file_sha256(p)} for p in sorted(folder.iterdir())}
         agreement = {"source": reference.source, "split": reference.split, "images": len(reference.pixels)}
-        agreement |= {"tolerance": tolerance, "distance": {name: float(f"{d:.2g}") for name, d in distance.items()}}
+        agreement |= {"tolerance": {name: tolerances[name] for name in distance}}
+        agreement |= {"distance": {name: float(f"{d:.2g}") for name, d in distance.items()}}
         packages = ("torch", facts["network"]["library"], *(export.PACKAGES if onnx else ()))
         card = {"format": FORMAT, **facts, "files": files, "agreement": agreement}
         card["versions"] = library_versions(*packages)
@@ -278,7 +280,7 @@ def write_programs(
     program: ExportedProgram,
     tensors: Mapping[str, Tensor],
     reference: Reference,
-    tolerance: float,
+    tolerances: Mapping[str, float],
     *,
     onnx: bool,
 ) -> dict[str, float]:
@@ -292,10 +294,10 @@ def write_programs(
     """
     export.save_program(program, folder / PROGRAM)
     (folder / WEIGHTS).write_bytes(save({name: value.clone() for name, value in tensors.items()}))
-    distance = {PROGRAM: check_agreement(export.load_run(folder / PROGRAM), reference, tolerance, PROGRAM)}
+    distance = {PROGRAM: check_agreement(export.load_run(folder / PROGRAM), reference, tolerances[PROGRAM], PROGRAM)}
     if onnx:
         export.save_onnx(folder / PROGRAM, folder / ONNX)
-        distance[ONNX] = check_agreement(export.load_onnx(folder / ONNX), reference, tolerance, ONNX)
+        distance[ONNX] = check_agreement(export.load_onnx(folder / ONNX), reference, tolerances[ONNX], ONNX)
     return distance
 
 

@@ -27,6 +27,7 @@ from ...prepare.bits import FULL, Depth, fewest_bits
 from ...prepare.decode import decode_many, digest, read_content
 from ...prepare.raw_files import RawFiles
 from ...shared.images.image_store import Pixels, filled
+from ...shared.networks.device import choose_device
 from ...shared.runtime.errors import UserError
 from ...shared.runtime.progress import progress
 from ...shared.workflow.digests import cell_id, file_sha256, json_hash
@@ -126,7 +127,7 @@ def from_representation(path: Path, resources: ExitStack) -> Extractor:
         UserError: it is another file, or does not name a network that has these layers.
     """
     opened = open_representation(path)
-    embedder = opened.on_device()
+    embedder = opened.embedder(choose_device())
     versions = library_versions(opened.params.library)
     if opened.params.weights.source == "package":
         versions["weights"] = version(str(opened.params.weights.name))

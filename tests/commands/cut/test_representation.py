@@ -76,6 +76,7 @@ def test_files_give_the_vectors_of_the_library(tmp_path: Path, folder: Path, lay
             found = np.concatenate([embed(pixels[i : i + size]) for i in range(0, len(pixels), size)])
             np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
     card = json.loads((tmp_path / "cut" / CARD).read_text())
+    assert card["agreement"]["distance"][PROGRAM] < 1e-5  # of strokes, too
     assert card["representation"]["reference_classes"] == sorted({*LABELS})
     assert card["size"]["parameters"] < card["size"]["network_parameters"]
     text = (tmp_path / "cut" / README).read_text()
