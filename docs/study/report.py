@@ -19,9 +19,10 @@ TERMS = (
 )
 STYLE = """
 :root { color-scheme: light dark }
-body { max-width: 1100px; margin: 24px auto; padding: 0 16px; font: 16px/1.5 sans-serif }
+body { max-width: 1240px; margin: 24px auto; padding: 0 16px; font: 16px/1.5 sans-serif }
 table { border-collapse: collapse; display: block; overflow-x: auto; font-size: 14px; margin: 12px 0 }
-td, th { padding: 4px 10px; border: 1px solid gray }
+p, svg { max-width: 1000px }
+td, th { padding: 4px 6px; border: 1px solid gray }
 td { white-space: nowrap }
 summary { font-weight: bold; cursor: pointer; margin: 8px 0 }
 .steps, .steps-dark-narrow, .steps-narrow, .steps-dark { display: none }
