@@ -44,7 +44,7 @@ NETWORKS = {
     "mobilenet_v2": ("MobileNetV2", (64, 224)),
     "vit_small_patch14": ("ViT-S", (56, 224)),
     "vit_small_patch14_few": ("ViT-S, fewer images", (56, 224)),
-    "efficientnet_lite0_random": ("Lite0, random weights", (64,)),
+    "efficientnet_lite0_random": ("Lite0, random weights", (64, 224)),
 }
 """Name, and sizes of the input in pixels, the network's own last."""
 

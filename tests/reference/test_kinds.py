@@ -1,7 +1,9 @@
 """What a larger input, a layer and a representation gain: cells by hand, the tables by other code, the picture."""
 
 import csv
+import re
 from collections import defaultdict
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -156,6 +158,23 @@ def test_small_inputs_by_plain_loops():
         means = [np.mean([float(row[step]) for row in own]) for step in ("habit", "layer", "representation")]
         found = line.split(" | ")[[name.strip(" |") for name in columns].index(f"{network}, {size} px")].strip(" |")
         assert found == " → ".join(f"{mean:.3f}" for mean in means)
+
+
+@pytest.mark.parametrize("size", ["64", "224"])
+def test_random_weights_by_plain_loops(size: str):
+    (part,) = (part for part in kinds.random_answer().split("At ") if part.startswith(size))
+    with (kinds.HERE / "by_axis.csv").open() as file:
+        rows = [row for row in csv.DictReader(file) if (row["size"], row["score"]) == (size, "map_at_r")]
+    above = re.search("one on (.+), its last layer on (.+)[.]", part)
+    assert above
+    for (kind, datasets), (step, words) in product(
+        kinds.KINDS.items(), zip(("representation", "habit"), above.groups(), strict=True)
+    ):
+        random, trained = (
+            np.mean([float(r[name]) for r in rows if r["network"] == network and r["dataset"] in datasets])
+            for network, name in (("Lite0, random weights", "representation"), ("Lite0", step))
+        )
+        assert (kind in words) == bool(random > trained)
 
 
 def test_on_every_kind_a_layer_gains_less_than_a_larger_input():
