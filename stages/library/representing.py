@@ -38,7 +38,7 @@ SCORES = {use: USES.get(use, MAP_AT_R) for use in REPRESENTED}
 """Use -> its score."""
 
 WIDE = 2 * MAX_AXES
-"""Features of a layer from which on its rank is not computed."""
+"""Features of a layer, and images, above which its rank is not computed."""
 
 DIMENSIONS = (32, 64, 128, 256)
 """Of `RepresentationChoice.curve`."""
@@ -301,7 +301,7 @@ class RepresentationChoice:
         """Count the principal axes of each layer; a wide one, of which that takes long, is taken to have the most."""
         shapes = {name: self._layers[name].shape for name in self._known}
         return {
-            name: len(principal_axes(self._layers[name]).deviations) if D <= WIDE else max(1, min(MAX_AXES, N - 2))
+            name: len(principal_axes(self._layers[name]).deviations) if min(N, D) <= WIDE else MAX_AXES
             for name, (N, D) in shapes.items()
         }
 
