@@ -21,7 +21,7 @@ from ..core.inference.representations import MAP_AT_R, gain_of, gain_of_judged
 from ..core.representations.candidates import FITTED, Candidate
 from ..core.representations.choice import Choice, choose_representation
 from ..core.representations.dimensions import score_dimensions
-from ..core.representations.fitting import MAX_AXES
+from ..core.representations.fitting import MAX_AXES, principal_axes
 from ..core.representations.representation import Origin
 from ..core.representations.uses import USES, UseScores
 from ..shared.embeddings.split_names import UNSEEN
@@ -36,6 +36,9 @@ RETRIEVAL, NEAREST = "retrieval", "nn1_accuracy"
 
 SCORES = {use: USES.get(use, MAP_AT_R) for use in REPRESENTED}
 """Use -> its score."""
+
+WIDE = 2 * MAX_AXES
+"""Features of a layer, and images, above which its rank is not computed."""
 
 DIMENSIONS = (32, 64, 128, 256)
 """Of `RepresentationChoice.curve`."""
@@ -138,7 +141,7 @@ class RepresentationChoice:
             gain_high=row.gain.high,
             habit=self.describe(self.habit),
             status=str(row.gain.status),
-            features=self._fitted(best).n_features_out_,
+            features=self._features(best),
             operations=None if np.isnan(costs[0]) else costs[0],
             habit_operations=None if np.isnan(costs[1]) else costs[1],
         )
@@ -177,9 +180,6 @@ class RepresentationChoice:
         chosen on all classes, which is named. Retrieval also has the habit with any recipe, and each network's best.
         """
         rows = {(use, what): self._described(row) for use, rows in self.uses.items() for what, row in rows.items()}
-        made = {candidate: self._fitted(candidate) for candidate in {*map(self.best_for, self.uses)}}
-        for use in self.uses:
-            rows[use, BEST]["features"] = made[self.best_for(use)].n_features_out_
         columns = ["representation", "score", "gain", "low", "high", "features", "operations"]
         return pd.DataFrame.from_dict(rows, orient="index", columns=columns).rename_axis(["use", "choice"])
 
@@ -290,11 +290,20 @@ class RepresentationChoice:
         return self._known[candidate.arrays[-1]]
 
     def _features(self, candidate: Candidate) -> int:
-        """Count the columns of its vectors, if no layer's rank is low."""
-        shapes = [self._layers[name].shape for name in candidate.arrays]
-        if candidate.recipe not in FITTED:
-            return sum(width for _, width in shapes)
-        return sum(max(1, min(MAX_AXES, width - 1, count - 2)) for count, width in shapes)
+        """Count the columns of its vectors."""
+        counts = (
+            self._axes if candidate.recipe in FITTED else {name: self._layers[name].shape[1] for name in self._known}
+        )
+        return sum(counts[name] for name in candidate.arrays)
+
+    @cached_property
+    def _axes(self) -> dict[str, int]:
+        """Count the principal axes of each layer; a wide one, of which that takes long, is taken to have the most."""
+        shapes = {name: self._layers[name].shape for name in self._known}
+        return {
+            name: len(principal_axes(self._layers[name]).deviations) if min(N, D) <= WIDE else MAX_AXES
+            for name, (N, D) in shapes.items()
+        }
 
     def __str__(self) -> str:
         notes = [wrapped(f"{note[:1].upper()}{note[1:]}.", WIDTH) for note in self.notes]
