@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ...core.inference.gain import Gain, Payoff
+from ...core.inference.representations import MAP_AT_R
 from ...core.scores.description import USES
 from ..facts import Recommendation, RepresentationRecord, told_of
 from . import recommendation as words
@@ -11,7 +12,7 @@ from .formatting import MISSING, capitalized, layers, percent, place
 from .labels import why_chosen_by
 from .recommendation import at_checkpoint, caveat, doubt, gain_words, reason, use_cells
 from .representations import NO_JOINS as NO_JOINS
-from .representations import brief
+from .representations import brief, is_better, name_of
 from .scores import metric_name
 
 SHOWN_CARDS = 6
@@ -38,12 +39,25 @@ LAYER_COLUMNS = [
 ]  # fmt: skip
 
 
-def answer(networks: Sequence[Recommendation]) -> str:
-    """Say in one sentence which layer to take for a use, and what that gains, of the best of a dataset's networks."""
+Joins = Sequence[RepresentationRecord]
+
+
+def answer(networks: Sequence[Recommendation], joins: Joins = ()) -> str:
+    """Say in one sentence what to take for a use, and what that gains, of the best of a dataset's networks."""
     found = told_of(networks)
+    own = _of_network(found, joins)
+    if own is not None and is_better(own) and own.gain_over_last.estimate is not None:
+        gained = f"{own.gain_over_last.estimate:+.2f} {metric_name(MAP_AT_R)} over the last layer"
+        return f"For {found.use_name} take {name_of(own)}: {gained}."
     doubtful = f"; but {caveat(found)}" if found.doubtful else ""
     whose = f" of {found.model}" if len(networks) > 1 else ""
     return f"For {found.use_name}{_advice(found, whose)}{doubtful}."
+
+
+def _of_network(found: Recommendation, joins: Joins) -> RepresentationRecord | None:
+    """Find what joins give for the use of a recommendation, if they were compared for it."""
+    network = ("retrieval", found.dataset, found.model)
+    return next((each for each in joins if network == (found.use, each.dataset, each.model)), None)
 
 
 def use_title(use: str) -> str:
@@ -96,17 +110,19 @@ def findings(found: Recommendation) -> list[str]:
     return [*filter(None, (each(found) for each in told))]
 
 
-def card_texts(found: Recommendation, joined: Sequence[RepresentationRecord] = ()) -> dict[str, Any]:
+def card_texts(found: Recommendation, joins: Joins = ()) -> dict[str, Any]:
     """Return the texts of the card of one use: the answer, doubt, joins, and numbers with what stands under each."""
-    chosen, cells = found.recommended, use_cells(found)
-    network = ("retrieval", found.dataset, found.model)
-    own = [capitalized(brief(each)) for each in joined if network == (found.use, each.dataset, each.model)]
-    told = {"use": cells["use"], "joined": " ".join(own)}
+    chosen, cells, own = found.recommended, use_cells(found), _of_network(found, joins)
+    told = {"use": cells["use"], "joined": "" if own is None else capitalized(brief(own))}
     if chosen is None:
         return told | {"answer": f"No recommendation: {reason(found)}.", "doubt": "", "numbers": []}
     score, _, interval = cells["score"].partition(" ")
+    layer = f"layer {place(chosen.depth, found.last_depth)} ({chosen.layer}){at_checkpoint(found)}"
+    is_joined = own is not None and is_better(own)
+    if is_joined:
+        told["joined"] += f" The best single layer is {layer}:"
     return told | {
-        "answer": f"Layer {place(chosen.depth, found.last_depth)} ({chosen.layer}){at_checkpoint(found)}",
+        "answer": capitalized(layer) if own is None or not is_joined else name_of(own),
         "doubt": doubt(found),
         "numbers": [
             (metric_name(found.metric), score, interval),

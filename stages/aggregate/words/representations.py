@@ -43,15 +43,25 @@ def advice(named: str, gain: Gain, *, is_habit: bool) -> str:
     return f"{verb} {named}: {shown}"
 
 
+def name_of(found: RepresentationRecord) -> str:
+    """Name what to take from a network for retrieval, with its checkpoint if there are several."""
+    checkpoint = "" if found.of_steps is None else f" at step {found.step}" if found.step else PRETRAINED
+    return describe([harmless(name) for name in found.layers], found.recipe, checkpoint)
+
+
+def is_better(found: RepresentationRecord) -> bool:
+    """Return whether it is more than a layer, shown to be better than the last one, and better than the best one."""
+    more = len(found.layers) > 1 or found.recipe != "plain"
+    return more and found.gain_over_last.status == Payoff.PAYS and found.value > found.layer_value
+
+
 def brief(found: RepresentationRecord) -> str:
     """Say what to take from a network for retrieval, joins included."""
-    gain, steps, checkpoint = found.gain_over_last, "", ""
-    if found.of_steps is not None:
-        steps = "pre-trained {:.3f}, fine-tuned {:.3f}, ".format(*found.of_steps)
-        checkpoint = f" at step {found.step}" if found.step else PRETRAINED
-    named = describe([harmless(name) for name in found.layers], found.recipe, checkpoint)
-    is_habit = found.recipe == "plain" and found.layers == [found.last_layer] and checkpoint != PRETRAINED
-    told = advice(named, gain, is_habit=is_habit)
+    gain = found.gain_over_last
+    steps = "" if found.of_steps is None else "pre-trained {:.3f}, fine-tuned {:.3f}, ".format(*found.of_steps)
+    is_pretrained = found.of_steps is not None and not found.step
+    is_habit = found.recipe == "plain" and found.layers == [found.last_layer] and not is_pretrained
+    told = advice(name_of(found), gain, is_habit=is_habit)
     interval = "" if gain.low is None or gain.high is None else f" [{gain.low:+.3f}, {gain.high:+.3f}]"
     gained = "" if gain.estimate is None else f", gain {gain.estimate:+.3f}{interval}"
     where, fitted = ("sets", ", fitted on the remaining sets") if found.step is None else ("folds", TUNED)

@@ -51,7 +51,7 @@ def render_page(study: Study) -> str:
         of_parts=partial(of_parts, parts=facts.parts),
         by_use=by_use,
         asked=asked,
-        answers={use: _answers(facts.of_use(use)) for use in by_use},
+        answers={use: _answers(facts.of_use(use), facts.representations) for use in by_use},
         texts=page_texts,
         notes=dict.fromkeys(note for each in asked for note in words.notes(each)),
         claims=_claims(facts),
@@ -93,9 +93,10 @@ def _shown(networks: list[Recommendation]) -> tuple[list[Recommendation], list[R
     return ordered[: len(best) if several else n], ordered[len(best) if several else n :]
 
 
-def _answers(networks: Sequence[Recommendation]) -> dict[str, str]:
+def _answers(networks: Sequence[Recommendation], joins: page_texts.Joins) -> dict[str, str]:
     """Answer for each dataset, of one use."""
-    return {dataset: page_texts.answer(list(own)) for dataset, own in groupby(networks, lambda each: each.dataset)}
+    of_datasets = groupby(networks, lambda each: each.dataset)
+    return {dataset: page_texts.answer(list(own), joins) for dataset, own in of_datasets}
 
 
 @cache

@@ -1,6 +1,8 @@
+from dataclasses import replace
+
 import pytest
 
-from stages.aggregate.facts import Baseline, UntrainedRecord
+from stages.aggregate.facts import Baseline, RepresentationRecord, UntrainedRecord
 from stages.aggregate.words.page_texts import answer, card_texts
 from stages.aggregate.words.recommendation import reason
 from stages.core.inference.gain import Gain, Payoff
@@ -91,3 +93,26 @@ def test_the_sentence_and_the_card_are_of_one_checkpoint_where_choosing_pays_bef
     assert any(name == "pre-trained, over its own last" for name, *_ in card_texts(found)["numbers"])
     as_well = found.model_copy(update={"gain_over_last": Gain(-0.01)})
     assert answer([as_well]) == "For discovery the last layer does as well as layer 4 of 5 at step 100."
+
+
+def joined(found, **fields) -> RepresentationRecord:
+    gain = Gain(0.35, 0.29, 0.44, scope="classes", proven=True, status=Payoff.PAYS)
+    known = {"layers": ["b", "c"], "join": "last_2", "recipe": "within", "value": 0.7, "layer_value": 0.5}
+    known |= {"last_layer": "c", "last_value": 0.4, "gain_over_last": gain}
+    known |= {"dataset": found.dataset, "model": found.model, "n_classes": 20, "n_sets": 4, "n_candidates": 9}
+    return RepresentationRecord.model_validate(known | fields)
+
+
+def test_the_page_leads_with_joined_layers_where_they_are_shown_to_be_better(cards):
+    found = next(found for _, found in cards if found.use == "retrieval")
+    better, layer = joined(found), card_texts(found)["answer"]
+    named = "b to c (2 layers), whitened within classes"
+    assert answer([found], [better]) == f"For retrieval take {named}: +0.35 MAP@R over the last layer."
+    card = card_texts(found, [better])
+    assert card["answer"] == named
+    assert card["joined"].endswith(f"The best single layer is {layer[0].lower()}{layer[1:]}:")
+    undecided = replace(better.gain_over_last, status=Payoff.UNDECIDED)
+    for other in ({"value": 0.5}, {"gain_over_last": undecided}, {"model": "other"}):
+        each = joined(found, **other)
+        assert answer([found], [each]) == answer([found])
+        assert card_texts(found, [each])["answer"] == layer
