@@ -114,7 +114,7 @@ def tuned_table() -> str:
     """Tabulate MAP@R of every feature, before and after fine-tuning."""
     found, folds = means(), pd.read_csv(TABLE).groupby(["size", "dataset"])["fold"].nunique()
     rows = [[f"{feature}, {STEPS[step]}", *map(unsigned, own)] for (step, feature), own in found.iterrows()]  # type: ignore[misc]
-    heads = [f"{name}, {size} px, {folds[size, name]} folds" for size, name in found]
+    heads = [f"{name}, {size} px, {folds[size, name]} folds" for size, name in found.columns.tolist()]
     return markdown(["MAP@R", *heads], rows)
 
 
