@@ -113,8 +113,11 @@ def means() -> pd.DataFrame:
 def tuned_table() -> str:
     """Tabulate MAP@R of every feature, before and after fine-tuning."""
     found, folds = means(), pd.read_csv(TABLE).groupby(["size", "dataset"])["fold"].nunique()
-    rows = [[f"{feature}, {STEPS[step]}", *map(unsigned, own)] for (step, feature), own in found.iterrows()]  # type: ignore[misc]
-    heads = [f"{name}, {size} px, {folds[size, name]} folds" for size, name in found]
+    rows = [
+        [f"{feature}, {STEPS[step]}", *map(unsigned, found.loc[(step, feature)])]
+        for step, feature in product(STEPS, FEATURES)
+    ]
+    heads = [f"{name}, {size} px, {folds[size, name]} folds" for size, name in found.columns.to_frame().to_numpy()]
     return markdown(["MAP@R", *heads], rows)
 
 
