@@ -28,5 +28,5 @@ from stages.shared.runtime.errors import UserError
 def test_a_missing_fold_is_named_with_the_reason_and_the_remedy(fold, changes, message):
     params = parse_dataset({"source": "calligraphy", "image_size": 64, **changes}, "brush")
     plan = plan_folds(expected_images(params), params, seed=3)
-    with pytest.raises(UserError, match=rf"run\.folds: 'brush' of run\.datasets has no fold {fold}; it has {message}"):
+    with pytest.raises(UserError, match=rf"run\.folds: 'brush' in run\.datasets has no fold {fold}; it has {message}"):
         refuse_lacking(plan, "brush", ["0", fold], params)

@@ -87,8 +87,8 @@ def test_workers_that_are_none_are_named(paths):
         (DataLoader(TensorDataset(torch.zeros(2, 3, 8, 8))), "found DataLoader"),
         (pd.DataFrame({"path": ["a.png"]}), "found DataFrame"),
         (pd.Series(["a.png", None]), r"found (NoneType|float) among them"),
-        (np.zeros((2, 8, 8, 3)), r"found float64 of \(2, 8, 8, 3\)"),
-        (np.array([["a.png"]]), r"found <U5 of \(1, 1\)"),
+        (np.zeros((2, 8, 8, 3)), r"found float64 with shape \(2, 8, 8, 3\)"),
+        (np.array([["a.png"]]), r"found <U5 with shape \(1, 1\)"),
         (iter([1]), "found int among them"),
         (None, "found NoneType"),
         ([], "must be at least one, found none"),
@@ -162,10 +162,10 @@ def test_grey_of_16_bits_is_scaled_by_both_forms(tmp_path, bits):
     by_name = wl.embed("efficientnet_lite0", paths, image_size=32, bits=bits)["bn1"]
     np.testing.assert_allclose(by_name[0], by_name[1], atol=0.05)
     if bits < 16:
-        with pytest.warns(UserWarning, match=rf"images of 16 bits use {bits}, so {2**bits - 1} is taken for white"):
+        with pytest.warns(UserWarning, match=rf"16-bit images use {bits} bits, so {2**bits - 1} is taken for white"):
             found = seen(paths)
         np.testing.assert_array_equal(found, [first, same, dark])
-        with pytest.warns(UserWarning, match=f"use {bits}"):
+        with pytest.warns(UserWarning, match=f"use {bits} bits"):
             np.testing.assert_array_equal(wl.embed("efficientnet_lite0", paths, image_size=32)["bn1"], by_name)
 
 
