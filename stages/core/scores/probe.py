@@ -52,6 +52,7 @@ def held_out_scores(X: Float32, y: Classes, *, C: float, folds: int, seed: int) 
     Returns:
         (N, K) log-probabilities up to a constant of each image; float32, float64 where a fit needed that.
     """
+    X = without_constants(X)
     wide = X.shape[1] >= 2 * len(X)
     settings: dict[str, Any] = {"C": C, "solver": "newton-cg", "tol": TOLERANCE, "max_iter": MAX_ITERATIONS}
     classifier = LogisticRegression(**settings, warm_start=not wide)  # in the same coordinates, folds' optima are near
@@ -65,6 +66,19 @@ def held_out_scores(X: Float32, y: Classes, *, C: float, folds: int, seed: int) 
         scores.append(fit_and_score(classifier, fitted, y[train], tested))
         del fitted, tested  # before the next fold's are made
     return np.concatenate(scores)[np.concatenate(rows).argsort()]
+
+
+def without_constants(X: Float32) -> Float32:
+    """Leave out features that are the same for all images, whose weight is 0, such as those of a ReLU that none passes.
+
+    Args:
+        X: (N, D) float32.
+
+    Returns:
+        (N, d) float32; X itself where all features vary, or none does.
+    """
+    varying = (X.min(axis=0) != X.max(axis=0)).nonzero()[0]
+    return X if len(varying) in (0, X.shape[1]) else X[:, varying]
 
 
 def column_moments(X: Float32, rows: Rows | slice = ALL) -> tuple[Float64, Float64]:
