@@ -9,10 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import pandas as pd
 
-from ..aggregate.words.verdict import verdict
 from ..core.scores.description import OfferedUse as Use
 from ..shared.runtime.errors import UserError, check_known
-from .chart import layers_chart
 from .checks import Arrays
 from .compared import REPRESENTED, Compared
 from .recommendation import Recommendation as Recommendation
@@ -153,6 +151,8 @@ class Result:
             A Vega-Lite chart, which notebooks draw. `json.dump(chart.spec, file)` keeps it, and
             `vl_convert.vegalite_to_png(chart.spec)` makes a picture.
         """
+        from .chart import layers_chart
+
         named = self._recommend(use or self.uses[0])
         title = f"{named.use}: layer {named.layer}"
         return Chart(layers_chart(self._scored.curve(named.use), named.metric, title, named.scope))
@@ -163,6 +163,8 @@ class Result:
         Raises:
             UserError: no score was measured for this use.
         """
+        from ..aggregate.words.verdict import verdict
+
         told = [f"The {each}." for each in self._scored.drawn]
         told += [f"Gains are over {self._control}, which counts as the last layer."] if self._control else []
         return "\n".join([verdict(self._scored.facts, use=use, embeds=False), *told])

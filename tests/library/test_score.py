@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,7 @@ import pytest
 import stages.library as wl
 from stages.core.scores.sampling import draw_images
 from stages.library import representing
+from tests.bench.lines import code_lines
 from tests.workflow import ROOT
 
 CLASSES, EACH = 10, 12
@@ -144,6 +146,21 @@ def test_a_script_without_a_guard_is_told_of_it(tmp_path):
     )
     said = done.stderr.decode()
     assert 'UserError: with 2 workers a script must call score below `if __name__ == "__main__":`' in said, said
+
+
+RANDOM = """
+import sys, numpy, stages.library as wl
+wl.score({"a": numpy.random.default_rng(0).normal(size=(64, 8))}, [f"c{i % 8}" for i in range(64)])
+print(*{module.__file__ for name, module in sys.modules.items() if name.split(".")[0] == "stages"}, sep="\\n")
+"""
+
+
+def test_scoring_takes_few_modules_and_none_that_words_the_answer():
+    done = subprocess.run([sys.executable, "-c", RANDOM], cwd=ROOT, capture_output=True, text=True, check=True)
+    lines = {path: code_lines(Path(path)) for path in done.stdout.split()}
+    assert sum(map(bool, lines.values())) <= 45, lines
+    assert sum(lines.values()) <= 4_000, lines
+    assert not [path for path in lines if "words" in path]
 
 
 def test_the_public_names_are_few_and_there():
