@@ -1,8 +1,12 @@
-"""What to take for one use: a layer, and a representation if that is better."""
+"""What to take for one use: a layer, and a representation if that is better.
+
+What words a recommendation is imported when one is printed: scoring does not need it.
+"""
 
 from dataclasses import dataclass
 
 from ..aggregate.facts import Recommendation as Record
+from ..core.inference.gain import Payoff
 
 
 @dataclass(frozen=True)
@@ -44,9 +48,19 @@ class RecommendedRepresentation:
     habit_operations: float | None
 
     def __str__(self) -> str:
-        from .recommendation_text import representation_text
+        from ..aggregate.words.formatting import capitalized, change_interval, number
+        from ..aggregate.words.scores import short_name
 
-        return representation_text(self)
+        pays = self.status == Payoff.PAYS
+        told = f"{'take' if pays else 'try'} {self.name}{': shown to be better' if pays else ': undecided'}. "
+        told += f"{capitalized(short_name(self.metric))} within folds {number(self.score)}, "
+        told += f"{self.gain_over_layer:+.3f} over the best single layer"
+        if self.gain is not None and self.gain_low is not None and self.gain_high is not None:
+            told += f" and {change_interval(self.gain, self.gain_low, self.gain_high)} over the habit, {self.habit}"
+        told += f". {self.features:,} features"
+        if self.operations is not None and self.habit_operations is not None:
+            told += f", {self.operations / 1e6:.0f} M multiply-adds (habit {self.habit_operations / 1e6:.0f} M)"
+        return f"{told}; result.fit(use={self.use!r}) makes it"
 
 
 @dataclass(frozen=True)
@@ -109,9 +123,20 @@ class Recommendation:
         )
 
     def __str__(self) -> str:
-        from .recommendation_text import recommendation_text
+        from ..aggregate.words.formatting import change_interval, interval, number, wrapped
+        from ..aggregate.words.scores import short_name
+        from ..aggregate.words.verdict import WIDTH
 
-        return recommendation_text(self)
+        layer = f"{self.layer}: {short_name(self.metric)} {number(self.score)} {interval(self.low, self.high)}".rstrip()
+        if self.gain is not None and self.gain_low is not None and self.gain_high is not None:
+            layer += f", {change_interval(self.gain, self.gain_low, self.gain_high)} over the last layer"
+        if self.representation:
+            told = [f"For {self.use} {self.representation}.", f"Best single layer: {layer}."]
+        elif not self.useful:
+            told = [f"For {self.use} no layer beats chance and raw pixels. Best: {layer}."]
+        else:
+            verb = "try" if self.status == Payoff.UNDECIDED else "take"
+            told = [f"For {self.use} {verb} {layer}, {self.status.replace('_', ' ')}."]
+        return "\n".join(wrapped(line, WIDTH) for line in told)
 
-    def __repr__(self) -> str:
-        return str(self)
+    __repr__ = __str__
