@@ -92,9 +92,11 @@ def numbered(layers: Iterable[str], limit: int = 18) -> list[str]:
 
 
 def wrapped(text: str, width: int) -> str:
-    """Fill lines of so many terminal columns, but leave `[0.1, 0.2]` and `95%` whole, and control codes harmless."""
+    """Fill lines of so many terminal columns; paths, `[0.1, 0.2]` and `95%` stay whole, and control codes harmless."""
     whole = re.sub(r"(\[\S+,|\d) (?=\S+\]|%)", "\\1\N{NO-BREAK SPACE}", harmless(text))
-    lines = wrap(whole, width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
+    lines = wrap(
+        whole, width, line_break="ascii", subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
+    )
     return "\n".join(lines).replace("\N{NO-BREAK SPACE}", " ")
 
 
