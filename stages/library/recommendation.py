@@ -1,6 +1,6 @@
 """What to take for one use: a layer, and a representation if that is better.
 
-What words a recommendation is imported when one is printed: scoring does not need it.
+Modules of words are imported only to print one: scoring does not need them.
 """
 
 from dataclasses import dataclass
