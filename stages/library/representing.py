@@ -26,10 +26,12 @@ from ..core.representations.representation import Origin
 from ..core.representations.uses import USES, UseScores
 from ..shared.embeddings.split_names import UNSEEN
 from ..shared.runtime.errors import UserError, check_known
+from ..shared.runtime.progress import progress
 from .checks import MAX_IMAGES, Arrays, check_layers, draw_samples
 from .compared import ANY_RECIPE, BEST, BEST_LAYER, HABIT, REPRESENTED, ROWS, Compared, Known
 from .recommendation import RecommendedRepresentation
 from .representation import Representation as Representation
+from .scoring import one_thread
 
 RETRIEVAL, NEAREST = "retrieval", "nn1_accuracy"
 """The use that candidates are compared for by MAP@R, and a further score of it."""
@@ -40,8 +42,7 @@ SCORES = {use: USES.get(use, MAP_AT_R) for use in REPRESENTED}
 WIDE = 2 * MAX_AXES
 """Features of a layer, and images, above which its rank is not computed."""
 
-DIMENSIONS = (32, 64, 128, 256)
-"""Of `RepresentationChoice.curve`."""
+DIMENSIONS = (32, 64, 128, 256)  # of `RepresentationChoice.curve`
 
 
 @dataclass(frozen=True)
@@ -79,11 +80,13 @@ class RepresentationChoice:
     asked: Collection[str] = REPRESENTED
 
     @cached_property
+    @one_thread()
     def uses(self) -> dict[str, dict[str, Row]]:
         """What was chosen, by use and among what: the habit, the best single layer, all and, for retrieval, more."""
         known = {RETRIEVAL, *(use for use, metric in USES.items() if metric in self._scores.metrics)}
-        of_use = {use: metric for use, metric in SCORES.items() if use in known and use in self.asked}
-        return {use: self._by_map() if use == RETRIEVAL else self._by(metric) for use, metric in of_use.items()}
+        of_use = [(use, metric) for use, metric in SCORES.items() if use in known and use in self.asked]
+        watched = progress(of_use, total=len(of_use), what="joins by use", unit="uses")
+        return {use: self._by_map() if use == RETRIEVAL else self._by(metric) for use, metric in watched}
 
     def best_for(self, use: str | None = None) -> Candidate:
         """Return the representation to take for a use, chosen on all classes; None: retrieval, or the first of `uses`.
@@ -241,6 +244,7 @@ class RepresentationChoice:
         """`curve_at` 32, 64, 128 and 256 dimensions."""
         return self.curve_at(DIMENSIONS)
 
+    @one_thread()
     def curve_at(self, dimensions: Sequence[int]) -> pd.DataFrame:
         """MAP@R of the chosen representation by `dimensions`, of all at the end; larger numbers than all are left out.
 
@@ -367,6 +371,7 @@ def _gain_and_cost(row: Mapping[Any, Any]) -> list[Any]:
     return [gain, row["features"], "" if np.isnan(row["operations"]) else f"{row['operations'] / 1e6:.0f} M"]
 
 
+@one_thread()
 def choose(compared: Compared, samples: pd.DataFrame) -> RepresentationChoice:
     """Choose on the images of unseen classes: `whichlayer.choose_representation`.
 
@@ -383,13 +388,13 @@ def choose(compared: Compared, samples: pd.DataFrame) -> RepresentationChoice:
     arrays = check_layers({name: compared.arrays[name] for name in known}, len(samples), None if whole else rows)
     texts, has_groups = own["label"].to_numpy(dtype=str), (own["group"] != "").any()
     groups = own["group"].to_numpy(dtype=str) if has_groups else np.arange(len(own))
+    how: dict[str, Any] = {"joins": compared.joins, "recipes": compared.recipes, "control": compared.control}
     choice = choose_representation(
         arrays,
         texts,
         groups,
-        joins=compared.joins,
-        recipes=compared.recipes,
-        control=compared.control,
         networks={name: each.network for name, each in known.items()},
+        watch=lambda work: progress(work, total=len(work), what="joins without some classes", unit="parts"),
+        **how,
     )
     return RepresentationChoice(choice, arrays, tuple(own["label"]), known, compared.origins, groups, notes)

@@ -4,7 +4,7 @@ Seconds are of the processor, of everything that a command does, from its start 
 machine with other work slows the clock. Memory is the peak. Goals that the old revision takes minutes to weeks for are
 measured in this one only.
 
-    python -m tests.bench [NAME ...]           # of the goals whose names begin so; all take about half an hour
+    python -m tests.bench [NAME ...]           # of the goals whose names begin so; all take about ten minutes
     python -m tests.bench --share 0.1          # of a tenth of the images, to try it
 """
 

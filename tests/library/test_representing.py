@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.preprocessing import normalize
+from threadpoolctl import threadpool_info, threadpool_limits
 
 import stages.library as wl
 from stages.core.inference.gain import Gain
@@ -18,6 +19,7 @@ from stages.library import representing
 from stages.library.checks import Layers
 from stages.library.representing import Representation
 from stages.shared.embeddings.embeddings import Layer
+from stages.shared.runtime import progress
 
 CLASSES, IMAGES = 16, 8
 
@@ -41,6 +43,25 @@ LABELS = np.repeat([f"class {number:02}" for number in range(CLASSES)], IMAGES)
 @pytest.fixture(scope="module")
 def chosen():
     return wl.choose_representation(embeddings(), LABELS)
+
+
+def test_a_long_choice_tells_how_far_it_is_and_keeps_blas_on_one_thread(monkeypatch, capsys):
+    """Of several threads BLAS makes the choice slower, and other last digits."""
+    limits, known = [], progress.progress
+    monkeypatch.setattr(progress, "PLAIN_LINE_SECONDS", 0)
+
+    def watched(items, **told):
+        limits.extend(library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas")
+        return known(items, **told)
+
+    monkeypatch.setattr(representing, "progress", watched)
+    with threadpool_limits(2):
+        assert str(wl.choose_representation(embeddings(), LABELS))
+        assert max(library["num_threads"] for library in threadpool_info()) == 2
+    assert set(limits) == {1}
+    told = capsys.readouterr().err
+    assert "joins without some classes: 1/" in told
+    assert "joins by use: 1/3 uses" in told
 
 
 def test_a_result_compares_joins_when_asked_and_fits_the_choice(chosen):

@@ -5,9 +5,10 @@ recipe fitted to the images of the other folds. For every judged fold a candidat
 folds, with recipes fitted without the judged one as well; then it is scored on the judged fold.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations, product
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -25,6 +26,9 @@ MIN_FITTED_CLASSES = 8
 
 MAX_PAIRS = 2**23
 """Pairs of images whose comparison several galleries share at once."""
+
+Watch = Callable[[Sequence[Any]], Iterable[Any]]
+"""Yields the parts of a long work one after another, and may tell how far it is."""
 
 REFERENCE = -1
 """The fold of classes that are not judged."""
@@ -161,6 +165,7 @@ def choose_representation(
     recipes: Collection[Recipe] = RECIPES,
     control: str | None = None,
     refits: bool = True,
+    watch: Watch = iter,
 ) -> Choice:
     """Choose among layers, joins and recipes by MAP@R on classes that recipes are not fitted to.
 
@@ -174,6 +179,7 @@ def choose_representation(
         control: name of the array that is, plain and by itself, what gains are over; None: the deepest layer of the
             first network, input size and pooling.
         refits: whether to score all again without groups of classes, which intervals need and which takes longest.
+        watch: goes through the parts of that.
 
     Raises:
         UserError: a name is unknown, or a class has one image, or images of one group only.
@@ -195,7 +201,7 @@ def choose_representation(
         classes=tuple(names.tolist()),
         folds=fold_of,
         class_scores=class_scores,
-        without=judge.scores_without_classes(left_out, class_scores),
+        without=judge.scores_without_classes(left_out, class_scores, watch),
         choosing=choosing,
         control=next(n for n, each in enumerate(candidates) if _is_single(each) and each.arrays == (habit,)),
     )
@@ -286,10 +292,11 @@ class _Judge:
         others = self.folds != np.arange(J)[:, None] if J > 1 else np.ones((1, len(self.folds)), dtype=bool)
         return np.stack([scores[:, own].mean(axis=1) for scores, own in zip(table, others, strict=True)])
 
-    def scores_without_classes(self, groups: Sequence[Classes], class_scores: Float64) -> Float64:
+    def scores_without_classes(self, groups: Sequence[Classes], class_scores: Float64, watch: Watch = iter) -> Float64:
         """Every candidate's mean over classes without each group of them, in galleries and fits, (G, C)."""
         scores = np.repeat(class_scores[None], len(groups), axis=0)  # (G, C, K)
-        for (fold, whole), (source, own) in product(enumerate(self.galleries), self.sources):
+        work = list(product(enumerate(self.galleries), self.sources)) if groups else []
+        for (fold, whole), (source, own) in watch(work):
             reference, parts = self._rows(self.folds != fold), list[int]()
             fit = Fit(source.compressed(reference), reference)
             for number, group in enumerate(groups):
