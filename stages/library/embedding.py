@@ -35,7 +35,7 @@ from ..shared.networks.network import Network, build_network
 from ..shared.networks.params import NetworkParams, WeightsParams
 from ..shared.networks.transforms import Transform
 from ..shared.runtime.errors import UserError, explain_system_error
-from ..shared.runtime.progress import progress
+from ..shared.runtime.progress import DECODING, progress, tell_bound
 from .checks import Layers
 
 Listed = Sequence[str | os.PathLike[str] | Image.Image]
@@ -324,7 +324,9 @@ def _embedded(
     """Embed batches into arrays that exist once; in the precision of `compute`, of a module in its own."""
     layers = pooled_layers(taps, poolings)
     arrays, done = dict[str, NDArray[np.float32]](), 0
-    counted = progress(batches, total=-(-count // batch_size), what="embed", unit="batch")
+    total = -(-count // batch_size)
+    told = tell_bound(batches, total=total, what="embed", by=DECODING)
+    counted = progress(told, total=total, what="embed", unit="batch")
     with torch.inference_mode(), layer_embeddings(network, layers, logits=False) as embed:
         begun = chain(_passed(network, embed, counted, compute), [dict])
         for wait, _ in pairwise(begun):  # which begins with the next before it gives one

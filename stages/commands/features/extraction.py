@@ -29,7 +29,7 @@ from ...prepare.raw_files import RawFiles
 from ...shared.images.image_store import Pixels, filled
 from ...shared.networks.device import choose_device
 from ...shared.runtime.errors import UserError
-from ...shared.runtime.progress import progress
+from ...shared.runtime.progress import DECODING, progress, tell_bound
 from ...shared.workflow.digests import cell_id, file_sha256, json_hash
 from ...shared.workflow.kept_work import KeptWork
 from ...shared.workflow.params import read_section
@@ -258,7 +258,9 @@ class Shards:
     def _embed(self, missing: Sequence[tuple[Path, Sequence[str]]], skip: bool) -> Iterator[str]:
         """Embed shards and write them; yield every image."""
         of, content = self._extractor, self._images.content
-        stream = decode_many((content(path) for _, paths in missing for path in paths), **self._how)
+        names = [path for _, paths in missing for path in paths]
+        decoded = decode_many(map(content, names), **self._how)
+        stream = tell_bound(decoded, total=len(names), what="features", by=DECODING)
         for file, paths in missing:
             unreadable, hashes, batch, features = {}, [], [], [np.empty((0, of.width), np.float32)]
             depths = list[Depth | None]()

@@ -14,7 +14,7 @@ from stages.shared.runtime.console import Stopwatch, run_main, stop_on_signals
 from stages.shared.runtime.durations import machine, read_durations
 from stages.shared.runtime.errors import UserError, did_you_mean
 from stages.shared.runtime.processes import is_running
-from stages.shared.runtime.progress import progress
+from stages.shared.runtime.progress import progress, tell_bound
 
 
 @pytest.mark.parametrize(
@@ -51,6 +51,15 @@ def test_progress_prints_a_plain_line_every_15_seconds(
     assert list(progress("abcde", total=5, what="embed", unit="batch")) == list("abcde")
     lines = ["embed: 2/5 batch, 20 s, about 30 s left", "embed: 4/5 batch, 36 s, about 8 s left"]
     assert capsys.readouterr().err.splitlines() == lines
+
+
+@pytest.mark.parametrize(("seconds", "told"), [((0, 0, 9, 10, 19), "18 of 19 s"), ((0, 0, 1, 18, 19), "")])
+def test_work_that_mostly_waits_for_its_images_says_so(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], seconds: tuple[float, ...], told: str
+):
+    monkeypatch.setattr(progress_module, "time", Clock(*seconds))
+    assert list(tell_bound("ab", total=2, what="embed", by="images")) == ["a", "b"]
+    assert capsys.readouterr().err == (f"embed: {told} went into waiting for images\n" if told else "")
 
 
 def test_progress_shows_a_bar_on_a_terminal(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
