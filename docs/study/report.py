@@ -23,13 +23,16 @@ body { max-width: 1240px; margin: 24px auto; padding: 0 16px; font: 16px/1.5 san
 table { border-collapse: collapse; display: block; overflow-x: auto; font-size: 14px; margin: 12px 0 }
 p, svg { max-width: 1000px }
 td, th { padding: 4px 6px; border: 1px solid gray }
+th { min-width: 5em }
 td { white-space: nowrap }
+h2, summary { break-after: avoid }
 summary { font-weight: bold; cursor: pointer; margin: 8px 0 }
 .steps, .steps-dark-narrow, .steps-narrow, .steps-dark { display: none }
 @media (min-width: 601px) and (prefers-color-scheme: light) { .steps { display: block } }
 @media (min-width: 601px) and (prefers-color-scheme: dark) { .steps-dark { display: block } }
 @media (max-width: 600px) and (prefers-color-scheme: light) { .steps-narrow { display: block } }
 @media (max-width: 600px) and (prefers-color-scheme: dark) { .steps-dark-narrow { display: block } }
+@media print { table { display: table; font-size: 9px } td { white-space: normal } th { min-width: 0 } }
 """
 
 

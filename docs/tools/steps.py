@@ -47,9 +47,9 @@ def draw(colors: dict[str, str], width: int = WIDE) -> str:
     ]
     words = [
         "Gain of each step on unseen classes.",
-        "Bars: mean of the frozen networks;",
-        f"dots: {' and '.join(names)}.",
-        "Chosen on other classes.",
+        "Bars: mean of two frozen networks",
+        f"(dots: {' and '.join(names)}).",
+        "Layers are chosen on other classes.",
     ]
     lines = [" ".join(title), " ".join(words)] if width == WIDE else [*title, *words]
     bold, down = 1 if width == WIDE else len(title), 22 * (len(lines) - 2)
@@ -58,7 +58,7 @@ def draw(colors: dict[str, str], width: int = WIDE) -> str:
     height = down + TOP + ROW * len(KINDS) + BELOW + (0 if width == WIDE else 2 * each_height)
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" font-family="sans-serif" '
-        f'font-size="14" fill="{colors["text"]}">',
+        f'font-size="14" fill="{colors["text"]}" role="img" aria-label="{" ".join(title)}">',
         f'<rect width="{width}" height="{height}" fill="{colors["ground"]}"/>',
     ]
     for number, line in enumerate(lines):

@@ -52,7 +52,7 @@ class RecommendedRepresentation:
         from ..aggregate.words.scores import short_name
 
         pays = self.status == Payoff.PAYS
-        told = f"{'take' if pays else 'try'} {self.name}{': shown to be better' if pays else ': undecided'}. "
+        told = f"{'take' if pays else 'try'} {self.name}{': shown to be better than the habit' if pays else ': undecided'}. "
         told += f"{capitalized(short_name(self.metric))} within folds {number(self.score)}, "
         told += f"{self.gain_over_layer:+.3f} over the best single layer"
         if self.gain is not None and self.gain_low is not None and self.gain_high is not None:

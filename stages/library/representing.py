@@ -319,10 +319,10 @@ class RepresentationChoice:
         answers: dict[str, list[str]] = {}
         for use, rows in self.uses.items():
             best, layer = rows[BEST], rows[BEST_LAYER]
-            named, layer_named = (self.describe(self.choice.candidates[each.number]) for each in (best, layer))
+            named, alone = (self.describe(self.choice.candidates[each.number]) for each in (best, layer))
             told = advice(named, best.gain, is_habit=best.number == self.choice.control)
             if best.score < layer.score and layer.number != self.choice.control:
-                told = f"take a single layer, {layer_named}: joins score lower"
+                told = f"{advice(f'{alone} alone', layer.gain, is_habit=False)} (joins score lower)"
             answers.setdefault(told, []).append(use)
         where = iter([", joins of layers included", *[""] * len(answers)])
         return [wrapped(f"For {joined(uses)}{next(where)}, {told}.", WIDTH) for told, uses in answers.items()]

@@ -90,7 +90,9 @@ def test_a_recommendation_for_retrieval_names_the_representation(chosen):
     assert own.gain_over_layer == chosen.score - chosen.layer_score > 0.1
     assert (own.features, own.operations) == (chosen.fit().n_features_out_, 7e6)
     told = " ".join(repr(found).split())
-    assert told.startswith(f"For retrieval take {own.name}: shown to be better. MAP@R within folds {own.score:.3f}, ")
+    assert told.startswith(
+        f"For retrieval take {own.name}: shown to be better than the habit. MAP@R within folds {own.score:.3f}, "
+    )
     assert f"{own.gain:+.3f} [{own.gain_low:+.3f}, {own.gain_high:+.3f}] over the habit, layer2. " in told
     assert f"{own.features} features, 7 M multiply-adds (habit 7 M); result.fit(use='retrieval') makes it." in told
     assert f"Best single layer: {found.layer}: MAP@R {found.score:.3f}" in told
@@ -246,7 +248,9 @@ def test_where_joins_gain_nothing_the_words_are_of_the_habit_or_the_layer(chosen
     rows = chosen.uses["classifier"]
     lower, layer = chosen.narrowed(None), replace(rows["best single layer"], number=0, score=1.1)
     vars(lower)["uses"] = {"classifier": rows | {"best single layer": layer}}
-    assert "take a single layer, layer0: joins score lower" in " ".join(str(lower).split())
+    shown = layer.gain.status == "pays"
+    words = "take layer0 alone: shown to be better than the habit" if shown else "try layer0 alone: undecided"
+    assert f"{words} (joins score lower)." in " ".join(str(lower).split())
     assert lower.better("classifier") is None
     nothing = replace(rows["best of all"], gain=Gain(-0.1, -0.2, 0.1, scope="classes"))
     vars(lower)["uses"] = {"classifier": rows | {"best of all": nothing}}

@@ -30,11 +30,11 @@ def benchmark() -> dict[str, list[list[float]]]:
 
 
 def more_labels(networks: Sequence[Recommendation]) -> str:
-    """Write what more labels would gain at most, or what choosing on so few lost; nothing where neither is known."""
+    """Write what another layer would gain at most, or what choosing on so few lost; nothing where neither is known."""
     useful = [each for each in networks if each.recommended is not None and each.last_depth > 0 and not each.chosen_by]
     enough = [each for each in useful if each.n_folds * each.n_classes >= MIN_CLASSES]
     bounds = [f"{each.use_name} {bound:.2f}" for each in enough if (bound := _bound(each)) is not None]
-    told = [f"More labels would gain at most: {joined(bounds)}."] if bounds else []
+    told = [f"Another layer would gain at most: {joined(bounds)}."] if bounds else []
     known = {each.use_name: rows for each in useful if each not in enough and (rows := _benchmark_rows(each))}
     if shared := set.intersection(*map(set, known.values())) if known else None:
         classes, images = size = min(shared, key=lambda each: sum(rows[each][0] for rows in known.values()))

@@ -39,7 +39,7 @@ def advice(named: str, gain: Gain, *, is_habit: bool) -> str:
         return f"{named}, the habit, does as well as any"
     if gain.last_does_as_well:
         return f"the habit does as well as {named}"
-    verb, shown = ("take", "shown to be better") if gain.status == Payoff.PAYS else ("try", "undecided")
+    verb, shown = ("take", "shown to be better than the habit") if gain.status == Payoff.PAYS else ("try", "undecided")
     return f"{verb} {named}: {shown}"
 
 

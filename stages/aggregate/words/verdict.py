@@ -101,7 +101,7 @@ def _of_dataset(
     ties = [f"{each.use_name} {brief_ties(each)}" for each in chosen if each.ties and each.last_depth > 0]
     texts = {
         "brackets": f"{explain_brackets(chosen)} {scored_as(networks)}".strip(),
-        "ties": f"Ties{' (loss at most)' * ('(' in str(ties))}: {'; '.join(ties)}." if ties else "",
+        "ties": f"Ties by layer number{' (loss at most)' * ('(' in str(ties))}: {'; '.join(ties)}." if ties else "",
         "chosen_by": chosen_by(chosen),
         "labels": more_labels(chosen),
         **claimed,

@@ -16,7 +16,7 @@ def of_classes(classes, images, metric="map_at_r", loss_at_most=0.043):
 
 
 def test_of_ten_classes_the_bound_over_classes_is_given_if_it_is_proven():
-    assert more_labels([of_classes(10, 500)]) == "More labels would gain at most: retrieval 0.04."
+    assert more_labels([of_classes(10, 500)]) == "Another layer would gain at most: retrieval 0.04."
     assert more_labels([of_classes(10, 500, metric="silhouette")]) == ""
     assert more_labels([of_classes(10, 500, loss_at_most=None)]) == ""
 

@@ -60,8 +60,8 @@ def test_the_verdict_of_one_network():
         "Pre-trained network, over its own last layer: classifier 3/9 +0.210, retrieval",
         "  3/9 +0.210, discovery 3/9 +0.210, OOD detection 3/9 +0.210.",
         "[ ]: 95% for other unseen classes and retraining (unproven: OOD detection).",
-        "Ties (loss at most): classifier 4 (-0.05), 6; retrieval 4 (-0.05), 6; discovery",
-        "  4 (-0.05), 6; OOD detection 4 (-0.05), 6.",
+        "Ties by layer number (loss at most): classifier 4 (-0.05), 6; retrieval 4",
+        "  (-0.05), 6; discovery 4 (-0.05), 6; OOD detection 4 (-0.05), 6.",
         "Next: whichlayer features photos/ --use classifier --out photos.parquet",
     ]
 
