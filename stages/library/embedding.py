@@ -34,8 +34,9 @@ from ..shared.networks.hub import YOUR_OWN
 from ..shared.networks.network import Network, build_network
 from ..shared.networks.params import NetworkParams, WeightsParams
 from ..shared.networks.transforms import Transform
+from ..shared.runtime.bound import DECODING, tell_bound
 from ..shared.runtime.errors import UserError, explain_system_error
-from ..shared.runtime.progress import DECODING, progress, tell_bound
+from ..shared.runtime.progress import progress
 from .checks import Layers
 
 Listed = Sequence[str | os.PathLike[str] | Image.Image]

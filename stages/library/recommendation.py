@@ -51,8 +51,8 @@ class RecommendedRepresentation:
         from ..aggregate.words.formatting import capitalized, change_interval, number
         from ..aggregate.words.scores import short_name
 
-        pays = self.status == Payoff.PAYS
-        told = f"{'take' if pays else 'try'} {self.name}{': shown to be better than the habit' if pays else ': undecided'}. "
+        shown = "take {}: shown to be better than the habit. "
+        told = (shown if self.status == Payoff.PAYS else "try {}: undecided. ").format(self.name)
         told += f"{capitalized(short_name(self.metric))} within folds {number(self.score)}, "
         told += f"{self.gain_over_layer:+.3f} over the best single layer"
         if self.gain is not None and self.gain_low is not None and self.gain_high is not None:

@@ -28,8 +28,9 @@ from ...prepare.decode import decode_many, digest, read_content
 from ...prepare.raw_files import RawFiles
 from ...shared.images.image_store import Pixels, filled
 from ...shared.networks.device import choose_device
+from ...shared.runtime.bound import DECODING, tell_bound
 from ...shared.runtime.errors import UserError
-from ...shared.runtime.progress import DECODING, progress, tell_bound
+from ...shared.runtime.progress import progress
 from ...shared.workflow.digests import cell_id, file_sha256, json_hash
 from ...shared.workflow.kept_work import KeptWork
 from ...shared.workflow.params import read_section

@@ -11,9 +11,6 @@ T = TypeVar("T")
 
 PLAIN_LINE_SECONDS = 15.0
 
-DECODING = "images to be decoded: more `workers` may help"
-"""What embedding waits for."""
-
 
 def progress(items: Iterable[T], *, total: int, what: str, unit: str = "it", done_before: int = 0) -> Iterator[T]:
     """Yield the items under a progress bar on a terminal, with a plain line every 15 seconds elsewhere.
@@ -39,23 +36,3 @@ def progress(items: Iterable[T], *, total: int, what: str, unit: str = "it", don
             said = f"{what}: {done}/{total} {unit}, {now - began:.0f} s, about {left:.0f} s left"
             print(said, file=sys.stderr, flush=True)
             last, counted = now, done
-
-
-def tell_bound(items: Iterable[T], *, total: int, what: str, by: str) -> Iterator[T]:
-    """Yield the items; of a long work, say at the last one if most of the time went into waiting for them.
-
-    Args:
-        items: made elsewhere, while whoever takes them works.
-        total: their number.
-        what, by: for the line: the work, and what it waited for.
-    """
-    source, began, waited = iter(items), time.monotonic(), 0.0
-    for number in range(1, total + 1):
-        asked = time.monotonic()
-        item = next(source)
-        now = time.monotonic()
-        waited, took = waited + now - asked, now - began
-        if number == total and took >= PLAIN_LINE_SECONDS and waited > took / 2:
-            print(f"{what}: {waited:.0f} of {took:.0f} s went into waiting for {by}", file=sys.stderr, flush=True)
-        yield item
-    yield from source

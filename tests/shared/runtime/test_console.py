@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from stages.shared.runtime import console
+from stages.shared.runtime import bound, console
 from stages.shared.runtime import progress as progress_module
 from stages.shared.runtime.console import Stopwatch, run_main, stop_on_signals
 from stages.shared.runtime.durations import machine, read_durations
 from stages.shared.runtime.errors import UserError, did_you_mean
 from stages.shared.runtime.processes import is_running
-from stages.shared.runtime.progress import progress, tell_bound
+from stages.shared.runtime.progress import progress
 
 
 @pytest.mark.parametrize(
@@ -57,8 +57,8 @@ def test_progress_prints_a_plain_line_every_15_seconds(
 def test_work_that_mostly_waits_for_its_images_says_so(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], seconds: tuple[float, ...], told: str
 ):
-    monkeypatch.setattr(progress_module, "time", Clock(*seconds))
-    assert list(tell_bound("ab", total=2, what="embed", by="images")) == ["a", "b"]
+    monkeypatch.setattr(bound, "time", Clock(*seconds))
+    assert list(bound.tell_bound("ab", total=2, what="embed", by="images")) == ["a", "b"]
     assert capsys.readouterr().err == (f"embed: {told} went into waiting for images\n" if told else "")
 
 
