@@ -46,7 +46,7 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 POWER_SETS = 100
 """Data sets of every design of which it is asked what studies show."""
 
-GAIN_SETS, LIBRARY_SETS, NAMED_SETS, JOIN_SETS, USE_SETS, GAIN_STUDIES = 1000, 20, 200, 500, 300, 200
+GAIN_SETS, LIBRARY_SETS, NAMED_SETS, JOIN_SETS, USE_SETS, GAIN_STUDIES = 1000, 20, 200, 1000, 300, 200
 """Sets of each design of frozen networks, of those that `wl.score` scores as well, that are named by another score, of
 joins, of these for other uses, and studies of class scores of each kind and shape."""
 

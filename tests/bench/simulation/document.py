@@ -81,8 +81,8 @@ statements of [uncertainty](uncertainty.md) are true, and writes this page and `
 ## What choosing gains
 
 {gain_table(gains, joins, results.uses, results.tuned, results.named)}
-A design draws {gains["sets"].min():,} sets of classes (joins: {joins["sets"].min():,}, for
-other uses {results.uses["sets"].min():,}, fine-tuned: {results.tuned["sets"].min():,}, discovery:
+A design draws {min(gains["sets"].min(), joins["sets"].min()):,} sets of classes (for other uses
+{results.uses["sets"].min():,}, fine-tuned: {results.tuned["sets"].min():,}, discovery:
 {results.named["sets"].min():,}). On {library["sets"].min()} sets of each of
 {len(library)} designs `wl.score` differs by {library["difference"].max():.0e} at most.
 
@@ -105,9 +105,6 @@ gain, of the bound "at most" and of ties by a truly best layer, and highest shar
 Lowest coverage over {results.layers["design"].nunique()} designs, as a mean over layers and for the chosen layer:
 
 {extremes(results.layers)}
-Here clusters without a class are found from nothing, in the stages from those of all classes: intervals of `nmi` and
-`ami` are narrower there.
-
 {shortfalls(results.layers)}
 Of the leads and differences that, by its own table, 80% of studies like one would show,
 {power_range(results.power)} are shown.
