@@ -46,9 +46,9 @@ def draw(colors: dict[str, str], width: int = WIDE) -> str:
         f"joined and whitened layers {joined} more",
     ]
     words = [
-        "Gain of each step on unseen classes.",
+        "Gain on unseen classes.",
         "Bars: mean of two frozen networks",
-        f"(dots: {' and '.join(names)}).",
+        f"(dots: {', '.join(names)}).",
         "Layers are chosen on other classes.",
     ]
     lines = [" ".join(title), " ".join(words)] if width == WIDE else [*title, *words]
