@@ -9,11 +9,13 @@ EMBEDDINGS is the folder `data/embeddings` of a study with `params/tuned.yaml`: 
 Recipes are fitted to test images of the fold's seen classes, on which no network was trained. What is judged is MAP@R
 in the gallery of the fold's unseen classes, with at most 100 images per class. For each fold we choose by the mean of
 the other folds, fitted without the judged fold's classes. The networks of these other folds were fine-tuned on them.
+What was chosen so is scored by a linear probe, too.
 The analysis `representations` of such a study differs in two ways: it scores all images, and the other folds' recipes
 are fitted to the judged fold's classes, too.
 """
 
 import sys
+from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
 
@@ -24,7 +26,10 @@ from numpy.typing import NDArray
 from docs.study.labels import Matrix
 from docs.study.tables import joined, markdown, signed, unsigned
 from stages.core.representations.candidates import Candidate
-from stages.core.representations.choice import judge_classes
+from stages.core.representations.choice import judge_classes, list_sources
+from stages.core.representations.judging import Fit
+from stages.core.representations.uses import PROBE_C, PROBE_FOLDS, SEED
+from stages.core.scores.probe import held_out_scores
 from stages.shared.embeddings.embedding_store import open_embeddings
 
 TABLE = Path(__file__).with_name("fine_tuned.csv")
@@ -60,6 +65,17 @@ class Fold:
         found = judge_classes(layers, self.labels[kept], self.unseen.tolist())
         return dict(zip(found.candidates, found.class_scores.mean(axis=1), strict=True))
 
+    def probe(self, candidates: Sequence[Candidate]) -> dict[Candidate, float]:
+        """Return the linear probe's accuracy of some representations on the unseen classes."""
+        judged = np.isin(self.labels, self.unseen)
+        rows, y = np.flatnonzero(judged), np.unique(self.labels, return_inverse=True)[1]
+        own, found = np.unique(y[rows], return_inverse=True)[1], {}
+        for source, members in list_sources(self.layers, dict.fromkeys(self.layers, ""), candidates, y):
+            for number, X in Fit(source, np.flatnonzero(~judged)).vectors(rows):
+                scores = held_out_scores(X.astype(np.float32), own, C=PROBE_C, folds=PROBE_FOLDS, seed=SEED)
+                found[candidates[members[number]]] = float((scores.argmax(axis=1) == own).mean())
+        return found
+
 
 def of_dataset(cells: Path, step: int) -> list[dict[str, object]]:
     """Return a row for each fold and feature at one step; of a single fold, which has no choice, the last layer's."""
@@ -72,6 +88,7 @@ def of_dataset(cells: Path, step: int) -> list[dict[str, object]]:
         chosen = [singles[-1]]
         if len(others):
             chosen += [max(among, key=others.__getitem__) for among in (singles, own)]
+        probed = fold.probe([*dict.fromkeys(chosen)])
         for feature, candidate in zip(FEATURES, chosen, strict=False):
             rows.append(
                 {
@@ -84,6 +101,7 @@ def of_dataset(cells: Path, step: int) -> list[dict[str, object]]:
                     "unseen": len(fold.unseen),
                     "seen": len(np.unique(fold.labels)) - len(fold.unseen),
                     "map_at_r": own[candidate],
+                    "probe_accuracy": probed[candidate],
                 }
             )
     return rows
@@ -104,21 +122,22 @@ def run(embeddings: Path) -> None:
     every.to_csv(TABLE, index=False, float_format="%.6f")
 
 
-def means() -> pd.DataFrame:
+def means(score: str = "map_at_r") -> pd.DataFrame:
     """Return means over folds, of two at least: a row for each step and feature, a column for each size and dataset."""
-    found = pd.read_csv(TABLE).groupby(["step", "feature", "size", "dataset"])["map_at_r"].mean()
+    found = pd.read_csv(TABLE).groupby(["step", "feature", "size", "dataset"])[score].mean()
     return found.unstack(["size", "dataset"]).dropna(axis=1).sort_index(axis=1).loc[[*product(STEPS, FEATURES)]]
 
 
 def tuned_table() -> str:
-    """Tabulate MAP@R of every feature, before and after fine-tuning."""
-    found, folds = means(), pd.read_csv(TABLE).groupby(["size", "dataset"])["fold"].nunique()
-    rows = [
-        [f"{feature}, {STEPS[step]}", *map(unsigned, found.loc[(step, feature)])]
-        for step, feature in product(STEPS, FEATURES)
-    ]
+    """Tabulate MAP@R and the probe's accuracy of every feature, before and after fine-tuning."""
+    found, probed = means(), means("probe_accuracy")
+    folds = pd.read_csv(TABLE).groupby(["size", "dataset"])["fold"].nunique()
+    rows = []
+    for step, feature in product(STEPS, FEATURES):
+        both = zip(found.loc[(step, feature)], probed.loc[(step, feature)], strict=True)
+        rows.append([f"{feature}, {STEPS[step]}", *(f"{unsigned(one)} / {unsigned(other)}" for one, other in both)])
     heads = [f"{name}, {size} px, {folds[size, name]} folds" for size, name in found.columns.to_frame().to_numpy()]
-    return markdown(["MAP@R", *heads], rows)
+    return markdown(["MAP@R / probe", *heads], rows)
 
 
 def tuned_answer() -> str:

@@ -7,7 +7,7 @@ docs/columns.md has the docstrings of its records: recommendation.json is writte
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum, auto
-from math import isfinite
+from math import inf, isfinite
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, field_validator
@@ -303,12 +303,9 @@ class Recommendation(Record):
     @property
     def cheapest_tie(self) -> LayerRecord | None:
         """The shallowest layer before the recommended one that may lose no more than that one; None where none does."""
-        own = self.best.loss_at_most
-        for tie in self.ties:
-            known = own is not None and tie.loss_at_most is not None and tie.loss_at_most <= own
-            if known and tie.depth < self.best.depth:
-                return tie
-        return None
+        own = -inf if self.best.loss_at_most is None else self.best.loss_at_most
+        known = ((tie, tie.loss_at_most) for tie in self.ties if tie.depth < self.best.depth)
+        return next((tie for tie, loss in known if loss is not None and loss <= own), None)
 
 
 def best_network(networks: Sequence[Recommendation]) -> Recommendation | None:
@@ -322,12 +319,13 @@ def told_of(networks: Sequence[Recommendation]) -> Recommendation:
 
 
 class RepresentationRecord(Record):
-    """Which layer or join of layers, with which recipe for its rows, to take from a network for retrieval.
+    """Which layer or join of layers, with which recipe for its rows, to take from a network for a use.
 
     Attributes:
         dataset, model, layers, join, recipe: as in representations.csv, of the best mean over all classes.
-        value, layer_value: MAP@R, mean over classes, of what was chosen on other sets or folds, and of single layers.
-        last_layer, last_value, gain_over_last: deepest layer of the last checkpoint, its MAP@R, and the gain over it.
+        use, metric: what for, and the score that chose.
+        value, layer_value: score, mean over classes, of what was chosen on other sets or folds, and of single layers.
+        last_layer, last_value, gain_over_last: deepest layer of the last checkpoint, its score, and the gain over it.
         n_classes, n_sets, n_candidates: unseen classes, their sets or folds, and what was chosen among.
         step, of_steps: checkpoint of a fine-tuned network; `value` among only the pre-trained one, and only the last.
     """
@@ -347,6 +345,8 @@ class RepresentationRecord(Record):
     n_candidates: int
     step: int | None = None
     of_steps: tuple[float, float] | None = None
+    use: Use = "retrieval"
+    metric: str = "map_at_r"
 
 
 @dataclass(frozen=True)
@@ -376,7 +376,7 @@ class Facts:
     notice: str = ""
     no_joins: bool = False
     claims: bool = True
-    format: Literal["whichlayer.facts/8"] = "whichlayer.facts/8"
+    format: Literal["whichlayer.facts/9"] = "whichlayer.facts/9"
 
     @property
     def parts(self) -> Parts:

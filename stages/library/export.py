@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from ..aggregate.compute import Results, compute
+from ..aggregate.facts import RepresentationRecord
 from ..aggregate.params import AggregateParams, Asked, AskedMeasures
 from ..aggregate.read import read_tables
 from ..aggregate.recommend.representations import record_of
@@ -22,7 +23,8 @@ from ..shared.embeddings.split_names import BASELINE, UNSEEN
 from ..shared.workflow.digests import cell_id
 from ..shared.workflow.params import RunParams, parse
 from .checks import Arrays
-from .representing import RepresentationChoice
+from .compared import BEST, BEST_LAYER, HABIT
+from .representing import SCORES, RepresentationChoice
 from .result import Result
 from .scored import SEED, Scored
 
@@ -50,7 +52,7 @@ def write_result(
         aggregate: how scores are summed up.
         command: the user's, which the page names.
         workers: number of processes.
-        joined: what was chosen for retrieval with joins, which the page and summary.md tell as well.
+        joined: what was chosen for each use with joins, which the page and summary.md tell as well.
 
     Raises:
         UserError: the result was pickled.
@@ -61,11 +63,23 @@ def write_result(
     results, known, grid, told = compute_results(
         out / "measures", result, measure=measure, aggregate=aggregate, workers=workers
     )
-    if joined is not None and "retrieval" in joined.uses:
-        record = record_of(joined.choice, result._scored.dataset, result._scored.model)
-        results = replace(results, facts=replace(results.facts, representations=[record], no_joins=False))
+    if joined is not None and joined.uses:
+        records = joined_records(joined, result._scored.dataset, result._scored.model)
+        results = replace(results, facts=replace(results.facts, representations=records, no_joins=False))
     write_results(out, Study(results, describe_scoring(known, grid, command)))
     return told
+
+
+def joined_records(joined: RepresentationChoice, dataset: str, model: str) -> list[RepresentationRecord]:
+    """Record what was chosen of one network for each use."""
+    own, records = record_of(joined.choice, dataset, model), list[RepresentationRecord]()
+    for use, rows in joined.uses.items():
+        best, candidate = rows[BEST], joined.choice.candidates[rows[BEST].number]
+        scores = {"value": best.score, "layer_value": rows[BEST_LAYER].score, "last_value": rows[HABIT].score}
+        of: dict[str, Any] = {"layers": [*candidate.arrays], "join": candidate.join, "recipe": candidate.recipe}
+        of |= {"use": use, "metric": SCORES[use], "gain_over_last": best.gain}
+        records.append(own.model_copy(update=of | scores))
+    return records
 
 
 def compute_results(

@@ -54,7 +54,7 @@ def test_missing_damaged_and_old_facts_are_errors(tmp_path):
         read_facts(tmp_path)
     write_facts(tmp_path, Facts([RECOMMENDATION], []))
     whole = path.read_text()
-    for own, other, where in (('"model": "a",', "", "model: Field required"), ("facts/8", "facts/7", "format: ")):
+    for own, other, where in (('"model": "a",', "", "model: Field required"), ("facts/9", "facts/8", "format: ")):
         path.write_text(whole.replace(own, other))
         with pytest.raises(UserError, match=rf"another whichlayer version wrote, or damage \(.*{where}.*dvc repro"):
             read_facts(tmp_path)

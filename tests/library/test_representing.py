@@ -10,6 +10,7 @@ from sklearn.preprocessing import normalize
 from threadpoolctl import threadpool_info, threadpool_limits
 
 import stages.library as wl
+from stages.aggregate.words.representations import brief_for_use
 from stages.core.inference.gain import Gain
 from stages.core.representations.candidates import Candidate
 from stages.core.representations.dimensions import score_dimensions
@@ -17,6 +18,7 @@ from stages.core.representations.judging import Gallery
 from stages.core.representations.representation import Origin
 from stages.library import representing
 from stages.library.checks import Layers
+from stages.library.export import joined_records
 from stages.library.representing import Representation
 from stages.shared.embeddings.embeddings import Layer
 from stages.shared.runtime import progress
@@ -242,6 +244,18 @@ def test_a_use_without_enough_images_is_left_out():
     assert [*found.uses] == ["retrieval", "discovery"]
     assert [*found.narrowed("discovery").uses] == ["discovery"]
     assert "retrieval" not in str(found.narrowed("discovery"))
+
+
+def test_the_page_has_what_is_taken_for_each_use(chosen):
+    records = joined_records(chosen, "words", "net")
+    assert [each.use for each in records] == [*chosen.uses]
+    for each in records:
+        best = chosen.uses[each.use]["best of all"]
+        assert (each.value, each.gain_over_last) == (best.score, best.gain)
+        assert tuple(each.layers) == chosen.best_for(each.use).arrays
+    told = brief_for_use(records[0])
+    assert told.startswith("classifier: joins of layers included, take ")
+    assert f"Linear probe accuracy {records[0].value:.3f} (best single layer " in told
 
 
 def test_where_joins_gain_nothing_the_words_are_of_the_habit_or_the_layer(chosen):

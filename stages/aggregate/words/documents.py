@@ -18,7 +18,7 @@ from . import recommendation as words
 from .findings import Finding, finding_texts
 from .formatting import MISSING, capitalized, harmless, interval, joined, number, of_parts, place, wrapped
 from .labels import more_labels
-from .representations import NO_JOINS, brief
+from .representations import NO_JOINS, brief_for_use
 from .scopes import SHORT
 from .scores import LEVELS, directed_name
 from .statuses import outcome_note
@@ -57,7 +57,7 @@ def markdown(rows: Sequence[SummaryRow], facts: Facts) -> str:
         parts.append(f"## {dataset}: the layer for each use\n\n{_uses(networks).text('pipe')}\n")
         parts.append(f"{words.explain_brackets(networks)} {of_parts(words.GAINS, facts.parts)}\n")
         parts.append("\n".join([*(f"- {each.model}, {words.sentences(each)}" for each in networks), ""]))
-    joined = [f"- {each.dataset}, {each.model}, retrieval: {brief(each)}" for each in facts.representations]
+    joined = [f"- {each.dataset}, {each.model}, {brief_for_use(each)}" for each in facts.representations]
     joined += [NO_JOINS] if facts.no_joins else []
     parts += ["\n".join(["## Joins of layers", "", *joined, ""])] if joined else []
     findings = finding_texts(facts.findings, facts.unit_rows, facts.parts).values() if facts.claims else ()

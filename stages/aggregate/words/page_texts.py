@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from ...core.inference.gain import Gain, Payoff
-from ...core.inference.representations import MAP_AT_R
 from ...core.scores.description import USES
 from ..facts import Recommendation, RepresentationRecord, told_of
 from . import recommendation as words
@@ -47,7 +46,7 @@ def answer(networks: Sequence[Recommendation], joins: Joins = ()) -> str:
     found = told_of(networks)
     own = _of_network(found, joins)
     if own is not None and is_better(own) and own.gain_over_last.estimate is not None:
-        gained = f"{own.gain_over_last.estimate:+.2f} {metric_name(MAP_AT_R)} over the last layer"
+        gained = f"{own.gain_over_last.estimate:+.2f} {metric_name(own.metric)} over the last layer"
         return f"For {found.use_name} take {name_of(own)}: {gained}."
     doubtful = f"; but {caveat(found)}" if found.doubtful else ""
     whose = f" of {found.model}" if len(networks) > 1 else ""
@@ -56,8 +55,8 @@ def answer(networks: Sequence[Recommendation], joins: Joins = ()) -> str:
 
 def _of_network(found: Recommendation, joins: Joins) -> RepresentationRecord | None:
     """Find what joins give for the use of a recommendation, if they were compared for it."""
-    network = ("retrieval", found.dataset, found.model)
-    return next((each for each in joins if network == (found.use, each.dataset, each.model)), None)
+    sought = (found.use, found.dataset, found.model)
+    return next((each for each in joins if sought == (each.use, each.dataset, each.model)), None)
 
 
 def use_title(use: str) -> str:

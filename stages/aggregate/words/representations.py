@@ -4,8 +4,10 @@ from collections.abc import Sequence
 
 from ...core.inference.gain import Gain, Payoff
 from ...core.representations.candidates import Recipe
+from ...core.scores.description import USES
 from ..facts import RepresentationRecord
-from .formatting import harmless
+from .formatting import capitalized, harmless
+from .scores import metric_name
 from .uses import PRETRAINED
 
 RECIPES: dict[Recipe, str] = {
@@ -44,7 +46,7 @@ def advice(named: str, gain: Gain, *, is_habit: bool) -> str:
 
 
 def name_of(found: RepresentationRecord) -> str:
-    """Name what to take from a network for retrieval, with its checkpoint if there are several."""
+    """Name what to take from a network, with its checkpoint if there are several."""
     checkpoint = "" if found.of_steps is None else f" at step {found.step}" if found.step else PRETRAINED
     return describe([harmless(name) for name in found.layers], found.recipe, checkpoint)
 
@@ -56,7 +58,7 @@ def is_better(found: RepresentationRecord) -> bool:
 
 
 def brief(found: RepresentationRecord) -> str:
-    """Say what to take from a network for retrieval, joins included."""
+    """Say what to take from a network for a use, joins included."""
     gain = found.gain_over_last
     steps = "" if found.of_steps is None else "pre-trained {:.3f}, fine-tuned {:.3f}, ".format(*found.of_steps)
     is_pretrained = found.of_steps is not None and not found.step
@@ -66,7 +68,13 @@ def brief(found: RepresentationRecord) -> str:
     gained = "" if gain.estimate is None else f", gain {gain.estimate:+.3f}{interval}"
     where, fitted = ("sets", ", fitted on the remaining sets") if found.step is None else ("folds", TUNED)
     return (
-        f"joins of layers included, {told}. MAP@R {found.value:.3f} ({steps}best single layer {found.layer_value:.3f}, "
-        f"last layer {found.last_value:.3f}{gained}), with {found.n_classes} classes ranked in {found.n_sets} {where}, "
+        f"joins of layers included, {told}. {capitalized(metric_name(found.metric))} {found.value:.3f} "
+        f"({steps}best single layer {found.layer_value:.3f}, "
+        f"last layer {found.last_value:.3f}{gained}), with {found.n_classes} classes judged in {found.n_sets} {where}, "
         f"each scored by the choice among {found.n_candidates} candidates{fitted}."
     )
+
+
+def brief_for_use(found: RepresentationRecord) -> str:
+    """Say the same after the name of the use."""
+    return f"{USES[found.use].words or found.use}: {brief(found)}"

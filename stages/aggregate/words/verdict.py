@@ -18,7 +18,7 @@ from ..facts import Facts, Recommendation, RepresentationRecord, best_network, t
 from ..findings.outcomes import Claim, DatasetFindings, Status
 from .formatting import MISSING, decimals, harmless, joined, number, percent, plural, wrapped
 from .labels import chosen_by, more_labels
-from .representations import brief
+from .representations import brief_for_use
 from .scores import LEVELS, LOWER
 from .statuses import TITLES, status_words
 from .uses import (
@@ -119,7 +119,7 @@ def _of_dataset(
             told.pop(name, None)
     others = [
         brief_untrained(chosen),
-        *(f"{harmless(each.model)}, retrieval: {brief(each)}" for each in joined),
+        *(f"{harmless(each.model)}, {brief_for_use(each)}" for each in joined),
         *other_networks(networks, chosen),
     ]
     return "\n".join(filter(None, [head, table, *(wrapped(text, WIDTH) for text in others), *told.values()]))

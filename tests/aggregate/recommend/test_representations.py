@@ -121,7 +121,7 @@ def test_a_line_has_both_checkpoints():
     assert told.startswith("joins of layers included, try l1 of the pre-trained network: undecided. MAP@R 0.700 (pre-")
     assert "(pre-trained 0.700, fine-tuned 0.500, best single layer 0.700, last layer 0.500, gain +0.200)" in told
     assert told.endswith(
-        "with 9 classes ranked in 3 folds, each scored by the choice among 6 candidates on the remaining folds, fitted "
+        "with 9 classes judged in 3 folds, each scored by the choice among 6 candidates on the remaining folds, fitted "
         "to its own seen classes' test images."
     )
     scores[1, :, :, 2] = 0.8
