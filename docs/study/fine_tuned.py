@@ -142,23 +142,20 @@ def tuned_table() -> str:
 
 def tuned_answer() -> str:
     """Say what fine-tuning gains, what a frozen representation does, and what both do, at each size."""
-    return "\n\n".join(_answer(int(size)) for size in means().columns.unique("size"))
-
-
-def _answer(size: int) -> str:
-    found, most = means()[size], max(STEPS)
-    folds = pd.read_csv(TABLE).query("size == @size").groupby("dataset")["fold"].nunique()
-    last = found.loc[(0, "last layer")]
+    every, most = means(), max(STEPS)
     reached = {
-        f"{most} steps of fine-tuning gain": found.loc[(most, "last layer")],
-        "a frozen representation": found.loc[(0, "chosen representation")],
-        "both together": found.loc[(most, "chosen representation")],
+        f"{most} steps of fine-tuning gain": (most, "last layer"),
+        "a frozen representation": (0, "chosen representation"),
+        "both together": (most, "chosen representation"),
     }
-    gains = [
-        f"{words} {joined([f'{signed(own[name] - last[name])}' for name in found])}" for words, own in reached.items()
-    ]
-    where = joined([f"{name} ({folds[name]} folds)" for name in found])
-    return f"At {size} px, over the pre-trained last layer on {where}, {', '.join(gains)}."
+    told, names = [], [*every.columns.unique("dataset")]
+    for size in every.columns.unique("size"):
+        own = every[size][names]
+        gains = [joined([signed(gain) for gain in own.loc[at] - own.loc[(0, "last layer")]]) for at in reached.values()]
+        parts = gains if told else [f"{words} {each}" for words, each in zip(reached, gains, strict=True)]
+        told.append(f"at {size} px {', '.join(parts)}")
+    folds = pd.read_csv(TABLE).groupby(["size", "dataset"])["fold"].nunique().min()
+    return f"Over the pre-trained last layer on {joined(names)} ({folds} folds each), {'; '.join(told)}."
 
 
 if __name__ == "__main__":
