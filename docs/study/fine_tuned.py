@@ -144,9 +144,9 @@ def tuned_answer() -> str:
     """Say what fine-tuning gains, what a frozen representation does, and what both do, at each size."""
     every, most = means(), max(STEPS)
     reached = {
-        f"{most} steps of fine-tuning gain": (most, "last layer"),
+        f"fine-tuning ({most} steps) gains": (most, "last layer"),
         "a frozen representation": (0, "chosen representation"),
-        "both together": (most, "chosen representation"),
+        "both": (most, "chosen representation"),
     }
     told, names = [], [*every.columns.unique("dataset")]
     for size in every.columns.unique("size"):

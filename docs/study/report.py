@@ -12,10 +12,10 @@ from docs.tools import steps
 
 PAGE = Path(__file__).with_name("report.html")
 TERMS = (
-    "MAP@R (0 to 1) measures how high images of an unseen class rank. A cell is a range over two frozen ImageNet "
-    "networks, EfficientNet-Lite0 and MobileNetV2. Gains are over the step before. A *representation*, chosen on other "
-    "classes, is a layer, or layers joined, with a recipe: L2-normalized (*plain*), centred, whitened, or whitened "
-    "within classes (*within*)."
+    "MAP@R (0 to 1) measures how high images of an unseen class rank. Cells are ranges over frozen "
+    "EfficientNet-Lite0 and MobileNetV2. Gains are over the step before. A *representation*, chosen on other classes, "
+    "is one layer or several with a recipe: L2-normalized (*plain*), centred, whitened, or whitened within classes "
+    "(*within*)."
 )
 STYLE = """
 :root { color-scheme: light dark }

@@ -61,7 +61,7 @@ def test_the_sentence_by_plain_loops():
         for row in csv.DictReader(file):
             found[row["size"], row["dataset"], row["step"], row["feature"]].append(float(row["map_at_r"]))
     mean = {key: sum(own) / len(own) for key, own in found.items()}
-    answers = {answer.split(" ")[1]: answer for answer in fine_tuned.tuned_answer().split("\n\n")}
+    answers = {answer.split("at ")[1].split(" ")[0]: answer for answer in fine_tuned.tuned_answer().split(";")}
     for size, name in {key[:2] for key in mean if key[3] == "chosen layer"}:  # of a single fold nothing is said
         for step, feature in (("500", "last layer"), ("0", "chosen representation"), ("500", "chosen representation")):
             gain = mean[size, name, step, feature] - mean[size, name, "0", "last layer"]
