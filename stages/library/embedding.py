@@ -231,7 +231,7 @@ def embed_named(
         raise UserError(str(error).replace(YOUR_OWN, entry)) from error
     device = compute.device
     network.move(device)
-    stream = iter(pixels)
+    stream = tell_bound(pixels, total=count, what="embed", by=DECODING)
 
     def batches() -> Iterator[Tensor]:
         while part := list(islice(stream, batch_size)):
@@ -272,7 +272,8 @@ def embed_module(
     """
     images = check_images(images)
     device, dtype = input_kind(module)
-    inputs = _transformed(reading.pixels(images), transform)
+    pixels = tell_bound(reading.pixels(images), total=len(images), what="embed", by=DECODING)
+    inputs = _transformed(pixels, transform)
     first = next(inputs)
     inputs, size = chain([first], inputs), first.shape[-1]
 
@@ -325,9 +326,7 @@ def _embedded(
     """Embed batches into arrays that exist once; in the precision of `compute`, of a module in its own."""
     layers = pooled_layers(taps, poolings)
     arrays, done = dict[str, NDArray[np.float32]](), 0
-    total = -(-count // batch_size)
-    told = tell_bound(batches, total=total, what="embed", by=DECODING)
-    counted = progress(told, total=total, what="embed", unit="batch")
+    counted = progress(batches, total=-(-count // batch_size), what="embed", unit="batch")
     with torch.inference_mode(), layer_embeddings(network, layers, logits=False) as embed:
         begun = chain(_passed(network, embed, counted, compute), [dict])
         for wait, _ in pairwise(begun):  # which begins with the next before it gives one

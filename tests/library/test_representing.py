@@ -256,6 +256,8 @@ def test_the_page_has_what_is_taken_for_each_use(chosen):
     told = brief_for_use(records[0])
     assert told.startswith("classifier: joins of layers included, take ")
     assert f"Linear probe accuracy {records[0].value:.3f} (best single layer " in told
+    lower = records[0].model_copy(update={"value": 0.1})
+    assert brief_for_use(lower).startswith("classifier: joins of layers score lower than the best single layer. Linear")
 
 
 def test_where_joins_gain_nothing_the_words_are_of_the_habit_or_the_layer(chosen):

@@ -63,12 +63,14 @@ def brief(found: RepresentationRecord) -> str:
     steps = "" if found.of_steps is None else "pre-trained {:.3f}, fine-tuned {:.3f}, ".format(*found.of_steps)
     is_pretrained = found.of_steps is not None and not found.step
     is_habit = found.recipe == "plain" and found.layers == [found.last_layer] and not is_pretrained
-    told = advice(name_of(found), gain, is_habit=is_habit)
+    told = f"joins of layers included, {advice(name_of(found), gain, is_habit=is_habit)}"
+    if found.value < found.layer_value and not is_habit:
+        told = "joins of layers score lower than the best single layer"
     interval = "" if gain.low is None or gain.high is None else f" [{gain.low:+.3f}, {gain.high:+.3f}]"
     gained = "" if gain.estimate is None else f", gain {gain.estimate:+.3f}{interval}"
     where, fitted = ("sets", ", fitted on the remaining sets") if found.step is None else ("folds", TUNED)
     return (
-        f"joins of layers included, {told}. {capitalized(metric_name(found.metric))} {found.value:.3f} "
+        f"{told}. {capitalized(metric_name(found.metric))} {found.value:.3f} "
         f"({steps}best single layer {found.layer_value:.3f}, "
         f"last layer {found.last_value:.3f}{gained}), with {found.n_classes} classes judged in {found.n_sets} {where}, "
         f"each scored by the choice among {found.n_candidates} candidates{fitted}."

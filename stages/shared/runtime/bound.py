@@ -21,13 +21,12 @@ def tell_bound(items: Iterable[T], *, total: int, what: str, by: str) -> Iterato
         total: their number.
         what, by: for the line: the work, and what it waited for.
     """
-    source, began, waited = iter(items), time.monotonic(), 0.0
-    for number in range(1, total + 1):
-        asked = time.monotonic()
-        item = next(source)
+    began = asked = time.monotonic()
+    waited = 0.0
+    for number, item in enumerate(items, start=1):
         now = time.monotonic()
         waited, took = waited + now - asked, now - began
         if number == total and took >= PLAIN_LINE_SECONDS and waited > took / 2:
             print(f"{what}: {waited:.0f} of {took:.0f} s went into waiting for {by}", file=sys.stderr, flush=True)
         yield item
-    yield from source
+        asked = time.monotonic()
