@@ -18,7 +18,7 @@ from stages.aggregate.facts_file import read_facts, write_facts
 from stages.aggregate.params import read_asked
 from stages.aggregate.read import read_tables, with_sets
 from stages.aggregate.words.documents import markdown
-from stages.aggregate.words.representations import NO_JOINS
+from stages.aggregate.words.representations import NO_JOINS, brief_for_use
 from stages.aggregate.words.verdict import verdict
 from stages.commands.cut.command import cut
 from stages.commands.cut.export import load_run
@@ -144,7 +144,7 @@ def test_sets_have_the_representation_that_arrays_have(studies: tuple[Path, Resu
     assert (tuple(found.layers), found.join, found.recipe) == (best.arrays, best.join, best.recipe)
     assert (found.value, found.last_value) == pytest.approx((choice.score, choice.values[choice.control]))
     assert found.gain_over_last == gain
-    assert "joins of layers included" in " ".join(verdict(sets.facts).split())
+    assert brief_for_use(found) in " ".join(verdict(sets.facts).split())
     assert not folds.facts.representations
     assert (sets.facts.no_joins, folds.facts.no_joins) == (False, True)
 
